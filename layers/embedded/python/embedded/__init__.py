@@ -1,0 +1,1 @@
+"""The embedded voters: three different kinds, no network, no key, no download."""

@@ -1,0 +1,186 @@
+"""The shapes everything else speaks in: frozen, strict at the borders.
+
+Money is `Decimal` dollars, exact, and travels as a JSON string: a state machine or a browser would
+turn a JSON number into a binary float.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+CONTENT_LIMIT = 32_768
+"""Characters of one content."""
+REASON_LIMIT = 120
+"""Characters of a vote's reason."""
+DETAIL_LIMIT = 200
+"""Characters of an abstention's detail."""
+METADATA_LIMIT = 20
+"""Entries of a request's metadata."""
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Dollars = Annotated[Decimal, Field(ge=0)]
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.:#@/-]+$")
+]
+
+
+class Frozen(BaseModel):
+    """A value: immutable, and closed to fields nobody named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Decision(StrEnum):
+    """What a vote or a verdict says of a content."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    NEEDS_REVIEW = "needs_review"
+
+
+class Category(StrEnum):
+    """What a content can be unsafe for: OpenAI's thirteen moderation categories."""
+
+    HARASSMENT = "harassment"
+    HARASSMENT_THREATENING = "harassment/threatening"
+    HATE = "hate"
+    HATE_THREATENING = "hate/threatening"
+    ILLICIT = "illicit"
+    ILLICIT_VIOLENT = "illicit/violent"
+    SELF_HARM = "self-harm"
+    SELF_HARM_INTENT = "self-harm/intent"
+    SELF_HARM_INSTRUCTIONS = "self-harm/instructions"
+    SEXUAL = "sexual"
+    SEXUAL_MINORS = "sexual/minors"
+    VIOLENCE = "violence"
+    VIOLENCE_GRAPHIC = "violence/graphic"
+
+
+class AbstentionReason(StrEnum):
+    """Why a vote could not be had."""
+
+    TIMED_OUT = "timed_out"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+    REPLY_UNREADABLE = "reply_unreadable"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    GATEWAY_REJECTED = "gateway_rejected"
+    NOTHING_FOUND = "nothing_found"
+    LANGUAGE_UNKNOWN = "language_unknown"
+    FAILED = "failed"
+
+
+class Tokens(Frozen):
+    """Tokens as billed. `output` includes `reasoning`; `input` includes `cached_input`."""
+
+    input: int = Field(default=0, ge=0)
+    cached_input: int = Field(default=0, ge=0)
+    output: int = Field(default=0, ge=0)
+    reasoning: int = Field(default=0, ge=0)
+
+    @property
+    def total(self) -> int:
+        """Input and output together."""
+        return self.input + self.output
+
+
+class CastVote(Frozen):
+    """One voter's opinion of one content.
+
+    `confidence` is the voter's probability that its own decision is right: `confidence_measured`
+    (log-probability of the decision token) where the model gives one, else what it stated.
+    `cost_usd` is what this vote cost now: nothing when `cached`, and then `saved_usd` is what it
+    cost when it was bought.
+    """
+
+    kind: Literal["vote"] = "vote"
+    voter: str
+    model: str
+    decision: Decision
+    confidence: Probability
+    confidence_stated: Probability | None = None
+    confidence_measured: Probability | None = None
+    scores: dict[Category, Probability] = Field(default_factory=dict)
+    reason: Annotated[str, StringConstraints(max_length=REASON_LIMIT)] = ""
+    tokens: Tokens = Tokens()
+    cost_usd: Dollars = Decimal(0)
+    cost_estimated: bool = False
+    saved_usd: Dollars = Decimal(0)
+    latency_ms: int = Field(default=0, ge=0)
+    cached: bool = False
+    served_by: str | None = None
+
+
+class Abstention(Frozen):
+    """A vote that could not be had. It never decides; what it cost all the same is kept."""
+
+    kind: Literal["abstention"] = "abstention"
+    voter: str
+    reason: AbstentionReason
+    detail: Annotated[str, StringConstraints(max_length=DETAIL_LIMIT)] = ""
+    retry_after_seconds: float | None = Field(default=None, ge=0)
+    tokens: Tokens = Tokens()
+    cost_usd: Dollars = Decimal(0)
+    cost_estimated: bool = False
+    latency_ms: int = Field(default=0, ge=0)
+    served_by: str | None = None
+
+
+Vote = Annotated[CastVote | Abstention, Field(discriminator="kind")]
+VOTE: TypeAdapter[CastVote | Abstention] = TypeAdapter(Vote)
+
+
+class Content(Frozen):
+    """A text to be judged, as the caller sent it, with what the caller says of it."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LIMIT)]
+    id: Identifier | None = None
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
+    metadata: dict[str, str | int | float | bool | None] = Field(
+        default_factory=dict, max_length=METADATA_LIMIT
+    )
+
+
+class Outcome(Frozen):
+    """What the tally makes of the votes so far: data, with a reason.
+
+    `score` is the panel's measure of unsafe in [0, 1] (a probability under the calibrated rule);
+    `confidence` is that of the decision. `settled` is true when nothing more will be asked;
+    otherwise `next_voters` are the voters of the next round, none of whom has voted.
+    """
+
+    decision: Decision
+    score: Probability
+    confidence: Probability
+    reason: str
+    settled: bool
+    next_voters: tuple[str, ...] = ()
+
+
+class Verdict(Frozen):
+    """What the panel says of a content, and everything that explains it."""
+
+    id: str
+    content_id: str | None = None
+    decision: Decision
+    score: Probability
+    confidence: Probability
+    reason: str
+    categories: dict[Category, Probability]
+    votes: tuple[Vote, ...]
+    rounds: int = Field(ge=0)
+    calls: int = Field(ge=0)
+    cost_usd: Dollars
+    saved_usd: Dollars
+    latency_ms: int = Field(ge=0)
+    answered_from: Literal["panel", "cache"]
+    panel: str
+    panel_version: str
+    policy_version: str
+    language: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    created_at: datetime

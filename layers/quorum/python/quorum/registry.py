@@ -1,0 +1,183 @@
+"""The models Quorum knows: names, prices, limits and quirks.
+
+A voter is a model with a seat: an entry here, a block in the template and a branch in the vote
+machine (a contract test says which was forgotten).
+"""
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from functools import cache
+from typing import Literal
+
+from pydantic import Field
+
+from quorum.errors import ModelUnknown
+from quorum.models import Frozen, Tokens
+
+MILLION = Decimal(1_000_000)
+
+
+class Price(Frozen):
+    """US dollars per million tokens, as published on `as_of` at `source`.
+
+    `cached_input` and `reasoning` default to the input and output price.
+    """
+
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    reasoning: Decimal | None = None
+    as_of: date
+    source: str
+
+    def cost(self, tokens: Tokens) -> Decimal:
+        """Exact dollars for `tokens`: each kind at its own price."""
+        cached_price = self.input if self.cached_input is None else self.cached_input
+        reasoning_price = self.output if self.reasoning is None else self.reasoning
+        return (
+            (tokens.input - tokens.cached_input) * self.input
+            + tokens.cached_input * cached_price
+            + (tokens.output - tokens.reasoning) * self.output
+            + tokens.reasoning * reasoning_price
+        ) / MILLION
+
+
+class ReplyFormat(StrEnum):
+    """How a model is asked for JSON: by schema, by JSON mode, or by the instructions alone."""
+
+    JSON_SCHEMA = "json_schema"
+    JSON_OBJECT = "json_object"
+    INSTRUCTIONS = "instructions"
+
+
+class Model(Frozen):
+    """One model. `name` is also the voter's name; `gateway_name` is what the gateway calls it."""
+
+    name: str
+    kind: Literal["gateway", "embedded"] = "gateway"
+    gateway_name: str = ""
+    aliases: tuple[str, ...] = ()
+    price: Price
+    context_window: int = 0
+    tokens_per_second: int = 0
+    reply_format: ReplyFormat = ReplyFormat.INSTRUCTIONS
+    gives_log_probabilities: bool = False
+    reasoning_off: dict[str, object] = Field(default_factory=dict)
+    votes: bool = True
+
+
+_AS_OF = date(2026, 11, 1)
+_LIST_PRICE = "vendor list price, quoted by the gateway's price page"
+_FREE = Price(input=Decimal(0), output=Decimal(0), as_of=_AS_OF, source="runs inside its Lambda")
+
+
+def _price(input_: str, output: str, cached_input: str | None = None) -> Price:
+    return Price(
+        input=Decimal(input_),
+        output=Decimal(output),
+        cached_input=None if cached_input is None else Decimal(cached_input),
+        as_of=_AS_OF,
+        source=_LIST_PRICE,
+    )
+
+
+MODELS: tuple[Model, ...] = (
+    Model(
+        name="gpt-4.1",
+        gateway_name="gpt-4.1",
+        aliases=("gpt-4.1-2025-04-14",),
+        price=_price("2.00", "8.00", "0.50"),
+        context_window=1_047_576,
+        tokens_per_second=90,
+        reply_format=ReplyFormat.JSON_SCHEMA,
+        gives_log_probabilities=True,
+    ),
+    Model(
+        name="gpt-4.1-mini",
+        gateway_name="gpt-4.1-mini",
+        aliases=("gpt-4.1-mini-2025-04-14",),
+        price=_price("0.40", "1.60", "0.10"),
+        context_window=1_047_576,
+        tokens_per_second=80,
+        reply_format=ReplyFormat.JSON_SCHEMA,
+        gives_log_probabilities=True,
+        votes=False,
+    ),
+    Model(
+        name="gpt-4.1-nano",
+        gateway_name="gpt-4.1-nano",
+        aliases=("gpt-4.1-nano-2025-04-14",),
+        price=_price("0.10", "0.40", "0.025"),
+        context_window=1_047_576,
+        tokens_per_second=150,
+        reply_format=ReplyFormat.JSON_SCHEMA,
+        gives_log_probabilities=True,
+    ),
+    Model(
+        name="gemini-2.5-flash",
+        gateway_name="gemini-2.5-flash",
+        price=_price("0.30", "2.50", "0.03"),
+        context_window=1_048_576,
+        tokens_per_second=200,
+        reply_format=ReplyFormat.JSON_SCHEMA,
+        reasoning_off={"reasoning_effort": "none"},
+    ),
+    Model(
+        name="gemini-2.5-flash-lite",
+        gateway_name="gemini-2.5-flash-lite",
+        price=_price("0.10", "0.40", "0.01"),
+        context_window=1_048_576,
+        tokens_per_second=300,
+        reply_format=ReplyFormat.JSON_SCHEMA,
+        reasoning_off={"reasoning_effort": "none"},
+    ),
+    Model(
+        name="deepseek-v3.2",
+        gateway_name="deepseek-v3.2",
+        aliases=("deepseek-chat", "deepseek-v3"),
+        price=_price("0.28", "0.42", "0.028"),
+        context_window=64_000,
+        tokens_per_second=127,
+        reply_format=ReplyFormat.JSON_OBJECT,
+        gives_log_probabilities=True,
+    ),
+    Model(
+        name="deepseek-coder",
+        gateway_name="deepseek-coder",
+        price=_price("0.28", "0.42", "0.028"),
+        context_window=16_000,
+        tokens_per_second=127,
+        reply_format=ReplyFormat.JSON_OBJECT,
+        votes=False,
+    ),
+    Model(
+        name="claude-sonnet-4.5",
+        gateway_name="claude-sonnet-4.5",
+        aliases=("claude-sonnet-4-5",),
+        price=_price("3.00", "15.00", "0.30"),
+        context_window=200_000,
+        tokens_per_second=70,
+    ),
+    Model(name="rules", kind="embedded", price=_FREE),
+    Model(name="characters", kind="embedded", price=_FREE),
+    Model(name="meaning", kind="embedded", price=_FREE),
+)
+
+
+@cache
+def _by_name() -> dict[str, Model]:
+    return {name: model for model in MODELS for name in (model.name, *model.aliases)}
+
+
+def model(name: str) -> Model:
+    """The model called `name`, by its own name or an alias; raises `ModelUnknown`."""
+    found = _by_name().get(name)
+    if found is None:
+        raise ModelUnknown(name, (known.name for known in MODELS))
+    return found
+
+
+def voters() -> tuple[Model, ...]:
+    """The models with a seat, in registry order."""
+    return tuple(known for known in MODELS if known.votes)

@@ -1,0 +1,1 @@
+"""The local stack: the deployed template on one machine, without Docker."""
