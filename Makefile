@@ -1,0 +1,56 @@
+# Quorum. Needs Python 3.11+ and make; everything else is installed below this folder.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell $(name) -c 'import sys, venv; (3, 11) <= sys.version_info < (3, 14) and print("$(name)")' 2>/dev/null)))
+UV := .venv/bin/uv
+RUN := .venv/bin/python -m
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help demo test up down logs lint setup lock bench evaluate deploy build
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: up ## judge a dozen texts on the local stack and show the verdicts
+	@$(RUN) local.demo
+
+test: setup ## lint, types and every test, the deployed local stack included
+	@$(RUN) local.check
+
+up: setup ## build, start and deploy the local stack; print a key and the URLs
+	@$(RUN) local.stack up
+
+down: ## stop what `make up` started; its data stays
+	@test -x .venv/bin/python && $(RUN) local.stack down || true
+
+logs: ## what the local Lambdas write
+	@$(RUN) local.stack logs
+
+lint: setup ## ruff, mypy, import-linter, cfn-lint
+	@$(RUN) local.check --lint-only
+
+setup: .venv/.locked .ministack/.locked
+
+.venv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Quorum needs Python 3.11, 3.12 or 3.13 with venv; none was found."; exit 1; }
+	@echo "Setting up with $(PYTHON) (once)…"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+.venv/.locked: uv.lock pyproject.toml | .venv/bin/uv
+	@$(UV) sync --quiet --frozen
+	@touch $@
+
+# MiniStack has an environment of its own: a package missing from a layer must be missing locally too.
+.ministack/.locked: uv.lock | .venv/bin/uv
+	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project
+	@touch $@
+
+lock: | .venv/bin/uv ## renew the lock and the layers' requirements
+	$(UV) lock
+	$(UV) export --quiet --frozen --no-default-groups --no-emit-project --no-header > layers/dependencies/requirements.txt
+	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
+
+deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production
+	sam build && sam deploy --config-env $(or $(PROFILE),default)

@@ -1,0 +1,95 @@
+"""HTTP routes: validate → answer."""
+
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header
+from quorum import books, panel, registry
+from quorum.http import answer, resolver
+from quorum.idempotency import once
+from quorum.policy import POLICY_VERSION
+from quorum.requests import VerdictRequest
+from quorum.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.verdicts import Verdicts
+    from quorum.workflow import Workflow
+
+app = resolver()
+
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
+
+
+@cache
+def settings() -> ApiSettings:
+    """This function's settings, read once per environment."""
+    return ApiSettings.from_environment()
+
+
+@cache
+def workflow() -> "Workflow":
+    """The vote machine, opened once per environment."""
+    return books.workflow(settings())
+
+
+@cache
+def verdicts() -> "Verdicts":
+    """The stored verdicts, opened once per environment."""
+    return books.verdicts(settings())
+
+
+@app.post("/verdicts", summary="Judge a content")
+def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
+    """The verdict, with every vote and what it cost."""
+    seated = panel.packaged(request.panel or settings().default_panel)
+
+    def judge() -> dict[str, Any]:
+        verdict = workflow().moderate(tenant(), request.to_content(), seated)
+        return verdict.model_dump(mode="json")
+
+    return answer(
+        once(settings().verdicts_table, tenant(), idempotency_key, request, judge),
+    )
+
+
+@app.get("/verdicts/<verdict_id>", summary="Read a verdict")
+def get_verdict(verdict_id: str) -> Response[Any]:
+    """A stored verdict of the caller's tenant."""
+    return answer(verdicts().get(tenant(), verdict_id))
+
+
+@app.get("/panels", summary="List the panels")
+def get_panels() -> Response[Any]:
+    """Who sits, in which rounds, with which weights and thresholds."""
+    return answer(
+        {
+            "default": settings().default_panel,
+            "policy_version": POLICY_VERSION,
+            "panels": [panel.packaged(name).described() for name in panel.PACKAGED],
+        }
+    )
+
+
+@app.get("/models", summary="List the models")
+def get_models() -> Response[Any]:
+    """The registry: prices, limits and who votes."""
+    return answer({"models": [known.model_dump(mode="json") for known in registry.MODELS]})
+
+
+@app.get("/health", summary="Is the service up?")
+def get_health() -> Response[Any]:
+    """Answers when the function runs and its settings are complete."""
+    return answer({"status": "ok", "default_panel": settings().default_panel}, HTTPStatus.OK)
+
+
+def tenant() -> str:
+    """Whose request this is, as the authorizer found."""
+    return str(app.current_event.request_context.authorizer["tenant"])
+
+
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """One HTTP request of API Gateway's proxy integration."""
+    return app.resolve(event, context)

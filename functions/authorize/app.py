@@ -1,0 +1,53 @@
+"""Who is calling: API key in x-api-key, Authorization: Bearer, or ?key= → tenant and role."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.data_classes import event_source
+from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event import (
+    APIGatewayAuthorizerRequestEvent,
+    APIGatewayAuthorizerResponse,
+)
+from quorum import books
+from quorum.keys import Keys
+from quorum.settings import AuthorizeSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@cache
+def keys() -> Keys:
+    """The Keys table, opened once per environment."""
+    return Keys(books.dynamodb().Table(AuthorizeSettings.from_environment().keys_table))
+
+
+@event_source(data_class=APIGatewayAuthorizerRequestEvent)
+def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") -> dict[str, Any]:
+    """An IAM policy for the caller; API Gateway turns `Unauthorized` into a 401."""
+    key = key_of(event)
+    if not key:
+        raise Exception("Unauthorized")  # noqa: TRY002 API Gateway wants exactly this
+    caller = keys().caller(key)
+    arn = event.parsed_arn
+    policy = APIGatewayAuthorizerResponse(
+        principal_id=caller.tenant if caller else "nobody",
+        region=arn.region,
+        aws_account_id=arn.aws_account_id,
+        api_id=arn.api_id,
+        stage=arn.stage,
+        partition=arn.partition,
+        context=caller.model_dump() if caller else None,
+    )
+    if caller:
+        policy.allow_all_routes()
+    else:
+        policy.deny_all_routes()
+    return policy.asdict()
+
+
+def key_of(event: APIGatewayAuthorizerRequestEvent) -> str | None:
+    """The key the caller sent, wherever it sent it."""
+    scheme, _, token = (event.headers.get("authorization") or "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else None
+    return event.headers.get("x-api-key") or bearer or event.query_string_parameters.get("key")

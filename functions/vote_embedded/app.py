@@ -1,0 +1,46 @@
+"""The embedded voters: small models that vote inside their Lambda, one handler each."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from embedded import characters as characters_model
+from embedded import meaning as meaning_model
+from embedded import rules as rules_model
+from quorum import books, voting
+from quorum.case import VoteRequest
+from quorum.settings import BooksSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.models import Abstention, CastVote, Content
+
+
+@cache
+def ballots() -> voting.Ballots:
+    """The voters' side of the books, opened once per environment."""
+    return books.ballots(BooksSettings.from_environment())
+
+
+def rules(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+    """Word lists and patterns."""
+    return answer(event, "rules", rules_model.vote)
+
+
+def characters(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+    """Character n-grams."""
+    return answer(event, "characters", characters_model.vote)
+
+
+def meaning(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+    """Sentence embeddings."""
+    return answer(event, "meaning", meaning_model.vote)
+
+
+def answer(
+    event: dict[str, Any], voter: str, ask: "Callable[[Content], CastVote | Abstention]"
+) -> dict[str, Any]:
+    """`voter`'s vote on the case in `event`."""
+    case = VoteRequest.model_validate(event).case
+    return voting.vote(case, voter, ballots(), ask).model_dump(mode="json")

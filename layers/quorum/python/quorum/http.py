@@ -1,0 +1,102 @@
+"""What HTTP callers see: the resolver, and one table from errors to answers."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+
+from quorum.errors import (
+    ModelUnknown,
+    PanelInvalid,
+    RequestRejected,
+    StoreUnavailable,
+    WorkflowFailed,
+)
+from quorum.models import Frozen
+from quorum.telemetry import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LIMITS = ("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected")
+_BODY = "body"
+
+
+def answer(
+    body: Any, status: HTTPStatus = HTTPStatus.OK, headers: "Mapping[str, str] | None" = None
+) -> Response[Any]:
+    """`body` (a model or plain JSON data) as an HTTP answer; money stays an exact string."""
+    data = body.model_dump(mode="json") if isinstance(body, Frozen) else body
+    return Response(
+        status_code=status.value,
+        content_type=content_types.APPLICATION_JSON,
+        body=data,
+        headers=dict(headers or {}),
+    )
+
+
+def resolver() -> APIGatewayRestResolver:
+    """A resolver that validates requests and answers every error in one form."""
+    app = APIGatewayRestResolver(enable_validation=True)
+    app.exception_handler(RequestValidationError)(_unreadable)
+    app.exception_handler(RequestRejected)(_rejected)
+    app.exception_handler([PanelInvalid, ModelUnknown])(_unknown)
+    app.exception_handler([StoreUnavailable, WorkflowFailed])(_unavailable)
+    app.exception_handler(Exception)(_failed)
+    app.not_found(_no_route)
+    return app
+
+
+def problem(
+    status: HTTPStatus, code: str, message: str, field: str | None = None, limit: Any = None
+) -> Response[Any]:
+    """The one form of every error: code, message, and what to change where that is known."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if field is not None:
+        error["field"] = field
+    if limit is not None:
+        error["limit"] = limit
+    return answer({"error": error}, status)
+
+
+def _unreadable(error: RequestValidationError) -> Response[Any]:
+    """The first thing wrong with the request; its input is never repeated."""
+    first = error.errors()[0]
+    kind = str(first["type"])
+    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
+    if kind.startswith("json"):
+        return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is not JSON", _BODY)
+    code = "unknown_field" if kind == "extra_forbidden" else f"invalid_{field.split('.')[0]}"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return problem(HTTPStatus.BAD_REQUEST, code, f"{field}: {message}", field, limit)
+
+
+def _rejected(error: RequestRejected) -> Response[Any]:
+    return problem(
+        HTTPStatus(error.status), error.code, error.message, error.field, error.limit
+    )
+
+
+def _unknown(error: PanelInvalid | ModelUnknown) -> Response[Any]:
+    field = "panel" if isinstance(error, PanelInvalid) else "model"
+    return problem(HTTPStatus.BAD_REQUEST, f"invalid_{field}", str(error), field)
+
+
+def _unavailable(error: StoreUnavailable | WorkflowFailed) -> Response[Any]:
+    logger.error("unavailable", extra={"why": str(error)})
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "nothing could be stored; try again"
+    )
+
+
+def _failed(error: Exception) -> Response[Any]:
+    # The message may quote content, so only the kind of error is logged.
+    logger.error("request failed", extra={"error": type(error).__name__})
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "the request could not be served")
+
+
+def _no_route(_error: NotFoundError) -> Response[Any]:
+    return problem(HTTPStatus.NOT_FOUND, "no_such_route", "there is nothing at this address")

@@ -1,0 +1,83 @@
+"""One Idempotency-Key, one answer: a repeated POST is answered with the first one's answer."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
+    IdempotencyValidationError,
+)
+
+from quorum.errors import Conflict, StoreUnavailable
+from quorum.models import Frozen
+
+REMEMBERED_SECONDS = 86_400
+"""How long a key is remembered."""
+
+
+@cache
+def _store(table: str) -> DynamoDBPersistenceLayer:
+    return DynamoDBPersistenceLayer(
+        table_name=table,
+        key_attr="id",
+        expiry_attr="expires_at",
+        in_progress_expiry_attr="in_progress_until",
+        status_attr="status",
+        data_attr="answer",
+        validation_key_attr="request_hash",
+    )
+
+
+def once(
+    table: str,
+    tenant: str,
+    key: str | None,
+    request: Frozen,
+    do: Callable[[], dict[str, Any]],
+) -> dict[str, Any]:
+    """`do()`, or what it answered when `tenant` first sent `key`.
+
+    Raises `Conflict` if the key came with another request before, or is being answered right now.
+    """
+    if key is None:
+        return do()
+
+    @idempotent_function(
+        data_keyword_argument="asked",
+        persistence_store=_store(table),
+        config=IdempotencyConfig(
+            event_key_jmespath="[tenant, key]",
+            payload_validation_jmespath="request",
+            expires_after_seconds=REMEMBERED_SECONDS,
+        ),
+        key_prefix=f"idempotency#{do.__qualname__}",
+    )
+    def _answer(*, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 the library reads it
+        return do()
+
+    try:
+        answer: dict[str, Any] = _answer(
+            asked={"tenant": tenant, "key": key, "request": request.model_dump(mode="json")}
+        )
+    except IdempotencyValidationError as error:
+        raise Conflict(
+            "this Idempotency-Key came with another request before",
+            code="idempotency_key_reused",
+            field="Idempotency-Key",
+        ) from error
+    except IdempotencyAlreadyInProgressError as error:
+        raise Conflict(
+            "the first request with this Idempotency-Key is still being answered",
+            code="idempotency_key_in_progress",
+            field="Idempotency-Key",
+        ) from error
+    except IdempotencyPersistenceLayerError as error:
+        raise StoreUnavailable("the Idempotency-Key could not be stored") from error
+    return answer

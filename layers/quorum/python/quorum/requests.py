@@ -1,0 +1,53 @@
+"""What callers ask: the bodies of HTTP requests and of messages on the queue. Pure."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from quorum.models import CONTENT_LIMIT, METADATA_LIMIT, Content, Frozen, Identifier
+from quorum.normalise import normalise
+
+METADATA_VALUE_LIMIT = 256
+"""Characters of one metadata value."""
+
+
+
+def _not_blank(text: str) -> str:
+    if not normalise(text).text:
+        raise ValueError("must hold something to judge, not only white space or hidden characters")
+    return text
+
+
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=CONTENT_LIMIT), AfterValidator(_not_blank)
+]
+"""A content's text as a request brings it."""
+
+MetadataValue = (
+    Annotated[str, StringConstraints(max_length=METADATA_VALUE_LIMIT)] | bool | int | float | None
+)
+
+
+class VerdictRequest(Frozen):
+    """The body of `POST /verdicts`."""
+
+    content: Text
+    id: Identifier | None = None
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
+    panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    metadata: dict[str, MetadataValue] = Field(default_factory=dict, max_length=METADATA_LIMIT)
+
+    def to_content(self) -> Content:
+        """The content to be judged."""
+        return Content(
+            text=self.content, id=self.id, language=self.language, metadata=self.metadata
+        )
+
+
+class QueuedItem(VerdictRequest):
+    """The body of a message on the queue: a verdict request and whose it is.
+
+    Who may put messages on the queue is decided by IAM, so the tenant they name is believed.
+    """
+
+    tenant: Identifier

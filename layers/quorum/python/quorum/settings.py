@@ -1,0 +1,64 @@
+"""One frozen settings class per Lambda, read from its environment.
+
+The only module that reads the environment, and only when asked: importing it needs none.
+"""
+
+import os
+from typing import Self
+
+from pydantic import Field
+
+from quorum.models import Frozen
+
+
+class _FromEnvironment(Frozen):
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Each field from the variable of the same name in capitals.
+
+        Raises pydantic's `ValidationError` naming what is missing or malformed.
+        """
+        named = ((name, os.environ.get(name.upper())) for name in cls.model_fields)
+        return cls.model_validate({name: value for name, value in named if value})
+
+
+class AuthorizeSettings(_FromEnvironment):
+    """What the authorizer needs."""
+
+    keys_table: str
+
+
+class BooksSettings(_FromEnvironment):
+    """Where votes, verdicts and money are kept, and for how long."""
+
+    votes_table: str
+    verdicts_table: str
+    usage_table: str
+    share_votes: bool = Field(
+        default=False, description="whether one tenant's cached votes answer another's content"
+    )
+    vote_days: int = Field(default=30, ge=1, description="days a cached vote is kept")
+    verdict_days: int = Field(default=400, ge=1, description="days a verdict is kept")
+    review_days: int = Field(default=30, ge=1, description="days a content waits for a reviewer")
+
+
+class VoteSettings(BooksSettings):
+    """What a gateway voter needs."""
+
+    voter: str
+    gateway_base_url: str
+    gateway_secret: str
+
+
+class WorkflowSettings(BooksSettings):
+    """What starts a vote: the API and the queue."""
+
+    vote_machine: str
+    default_panel: str
+
+
+class ApiSettings(WorkflowSettings):
+    """What the HTTP routes need."""
+
+    gateway_base_url: str
+    gateway_secret: str

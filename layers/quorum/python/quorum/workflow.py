@@ -1,0 +1,111 @@
+"""From a content to its verdict: cached votes if they settle it, else the vote machine."""
+
+import json
+from collections.abc import Callable
+from time import time
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
+
+from quorum import telemetry
+from quorum.cache import VoteCache
+from quorum.case import VOTING_SECONDS, Case, Deliberation, conclude_without_votes, deliberate
+from quorum.errors import WorkflowFailed
+from quorum.models import CastVote, Content, Verdict
+from quorum.panel import Panel
+from quorum.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+CLIENT_SECONDS = 27
+"""How long a caller waits for the machine: longer than it runs, shorter than the API function."""
+
+
+class Workflow:
+    """Starts the vote machine and turns its envelope into a verdict."""
+
+    def __init__(
+        self,
+        machine: "SFNClient",
+        machine_arn: str,
+        votes: VoteCache,
+        verdicts: Verdicts,
+        *,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._machine = machine
+        self._machine_arn = machine_arn
+        self._votes = votes
+        self._verdicts = verdicts
+        self._clock = clock
+
+    def moderate(
+        self, tenant: str, content: Content, panel: Panel, verdict_id: str | None = None
+    ) -> Verdict:
+        """The verdict on `content`, stored.
+
+        A `verdict_id` that is settled already answers with what is stored. When the machine fails
+        the verdict is `needs_review` and says so. Raises `StoreUnavailable`.
+        """
+        if verdict_id is not None:
+            settled = self._verdicts.find(tenant, verdict_id)
+            if settled is not None:
+                return settled
+        now = self._clock()
+        case = Case(
+            verdict_id=verdict_id or uuid4().hex,
+            tenant=tenant,
+            content=content,
+            panel=panel,
+            started_at=now,
+            deadline=now + VOTING_SECONDS,
+        )
+        cached = self._votes.find(tenant, panel.voters, content.text)
+        opening = deliberate(
+            case, cached, round_number=0, now=self._clock(), answered_from="cache"
+        )
+        if opening.verdict is not None:
+            return self._record(case, opening.verdict)
+        try:
+            return self._run(case, opening, cached)
+        except WorkflowFailed as failure:
+            telemetry.logger.error(
+                "vote machine failed", extra={"correlation_id": case.verdict_id, "why": str(failure)}
+            )
+            # The machine may have recorded the verdict and failed to say so: then that one stands.
+            return self._record(
+                case, conclude_without_votes(case, str(failure), now=self._clock())
+            )
+
+    def _record(self, case: Case, verdict: Verdict) -> Verdict:
+        recorded = self._verdicts.record(case.tenant, case.content, verdict)
+        telemetry.verdict_reached(recorded)
+        return recorded
+
+    def _run(self, case: Case, opening: Deliberation, cached: list[CastVote]) -> Verdict:
+        request = {
+            "case": case.model_dump(mode="json"),
+            "seated": opening.seated,
+            "votes": [vote.model_dump(mode="json") for vote in cached],
+            "round": opening.round,
+        }
+        try:
+            # Not escaped: escapes would make 32,768 characters more than the machine may carry.
+            answer = self._machine.start_sync_execution(
+                stateMachineArn=self._machine_arn, input=json.dumps(request, ensure_ascii=False)
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise WorkflowFailed(
+                f"the vote machine could not be run: {type(error).__name__}"
+            ) from error
+        if answer["status"] != "SUCCEEDED":
+            raise WorkflowFailed(
+                f"the vote machine ended as {answer['status']}: {answer.get('error', 'no error')}"
+            )
+        try:
+            return Verdict.model_validate_json(answer["output"])
+        except ValidationError as error:
+            raise WorkflowFailed("the vote machine's answer is not a verdict") from error

@@ -1,0 +1,399 @@
+"""The local stack: `sam build`, MiniStack, `sam deploy` of the very template AWS gets.
+
+    python -m local.stack up | down | logs
+
+What is started is written down in `.local/stack.json`, so that `down` stops only that, and a second
+`up` updates in place. The data in `.local/data` survives both.
+"""
+
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import boto3
+import httpx
+import typer
+from botocore.config import Config
+from pydantic import BaseModel
+from quorum.keys import Caller, Keys
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+STACK = "quorum"
+TENANT = "local"
+FIRST_PORT = 4566
+"""MiniStack's own default; a busy port is chosen around."""
+PORTS = 100
+START_SECONDS = 60
+STOP_SECONDS = 15
+BUILT_FROM = ("template.yaml", "functions", "layers", "statemachines")
+
+console = Console(stderr=True)
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+
+
+class Stack(BaseModel):
+    """A running local stack, as written to `stack.json`."""
+
+    port: int
+    pid: int
+    started: float
+    deployed: str = ""
+    outputs: dict[str, str] = {}
+    stage: str = "v1"
+    key: str = ""
+    operator_key: str = ""
+    panel: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """Where every AWS service of the stack answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def api(self) -> str:
+        """The REST API's base URL."""
+        return f"{self.endpoint}/_aws/execute-api/{self.outputs['ApiId']}/{self.stage}"
+
+    def environment(self) -> dict[str, str]:
+        """What an AWS client needs to talk to this stack instead of AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            # Else StartSyncExecution looks for the host sync-127.0.0.1.
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of `service` on this stack."""
+        return boto3.client(
+            service,  # type: ignore[call-overload] # any service of the stack
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 MiniStack takes any
+            config=Config(inject_host_prefix=False),
+        )
+
+    def resource(self) -> Any:
+        """DynamoDB on this stack."""
+        return boto3.resource(
+            "dynamodb",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 MiniStack takes any
+        )
+
+
+class Home:
+    """The folder a local stack keeps its files in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.record = folder / "stack.json"
+        self.log = folder / "ministack.log"
+        self.data = folder / "data"
+        self.build = folder / "build"
+
+    def running(self) -> Stack | None:
+        """The stack that was started here, if it still runs."""
+        stack = self.last()
+        return stack if stack and _is_ours(stack) else None
+
+    def last(self) -> Stack | None:
+        """The stack that was last started here."""
+        if not self.record.exists():
+            return None
+        return Stack.model_validate_json(self.record.read_text())
+
+    def write(self, stack: Stack) -> None:
+        """Write `stack` down; readable by its owner only, for it holds a key."""
+        self.record.touch(mode=0o600)
+        self.record.write_text(stack.model_dump_json(indent=2))
+
+
+def _is_ours(stack: Stack) -> bool:
+    """Whether the process written down is still the MiniStack we started, not another's pid."""
+    command = Path(f"/proc/{stack.pid}/cmdline")
+    try:
+        os.kill(stack.pid, 0)
+        listed = command.read_bytes().decode() if command.exists() else _ps(stack.pid)
+    except (OSError, ProcessLookupError):
+        return False
+    return "ministack" in listed and _answers(stack.port)
+
+
+def _ps(pid: int) -> str:
+    ps = shutil.which("ps") or "/bin/ps"
+    found = subprocess.run(  # noqa: S603 a fixed command
+        [ps, "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
+    )
+    return found.stdout
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/_ministack/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _free_port(preferred: int) -> int:
+    """`preferred` or the next port nobody listens on."""
+    for port in range(preferred, preferred + PORTS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"no free port between {preferred} and {preferred + PORTS}")
+
+
+def fingerprint(*extra: str) -> str:
+    """A hash over everything the stack is built from, and `extra`."""
+    digest = sha256("\0".join(extra).encode())
+    for file in _sources():
+        digest.update(str(file.relative_to(ROOT)).encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources() -> "Iterator[Path]":
+    for name in BUILT_FROM:
+        top = ROOT / name
+        files = [top] if top.is_file() else sorted(top.rglob("*"))
+        yield from (file for file in files if file.is_file() and "__pycache__" not in file.parts)
+
+
+def dotenv() -> dict[str, str]:
+    """What `.env` sets (NAME=value lines); the environment wins."""
+    file = ROOT / ".env"
+    lines = file.read_text().splitlines() if file.exists() else []
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip().strip("'\"") for name, value in pairs} | dict(os.environ)
+
+
+def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
+    """The template's parameters for this machine."""
+    arm = platform.machine().lower() in ("arm64", "aarch64")
+    return {
+        "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+        "Architecture": "arm64" if arm else "x86_64",
+        "AwsEndpointUrl": stack.endpoint,
+        "Stage": stack.stage,
+    } | overrides
+
+
+def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
+    """Run `command`, its output in `log`; on failure show the end of it and stop."""
+    with log.open("a") as output:
+        done = subprocess.run(  # noqa: S603 our own commands
+            command,
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=output,
+            stderr=output,
+            check=False,
+        )
+    if done.returncode:
+        console.print("\n".join(log.read_text().splitlines()[-30:]), markup=False)
+        raise SystemExit(f"`{' '.join(command[:2])}` failed; all of its output is in {log}")
+
+
+def start(home: Home) -> Stack:
+    """MiniStack running, on the port of last time if that is free."""
+    running = home.running()
+    if running:
+        return running
+    last = home.last()
+    home.data.mkdir(parents=True, exist_ok=True)
+    port = _free_port(last.port if last else FIRST_PORT)
+    environment = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    } | {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(home.data),
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with home.log.open("a") as log:
+        process = subprocess.Popen(
+            [ROOT / ".ministack/bin/python", "-m", "ministack"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            cwd=home.folder,
+            start_new_session=True,
+        )
+    fresh = Stack(port=port, pid=process.pid, started=time.time())
+    kept = last.model_dump(exclude={"port", "pid", "started"}) if last else {}
+    stack = fresh.model_copy(update=kept)
+    home.write(stack)
+    patience = time.monotonic() + START_SECONDS
+    while not _answers(port):
+        if process.poll() is not None or time.monotonic() > patience:
+            raise SystemExit(f"MiniStack did not start; see {home.log}")
+        time.sleep(0.2)
+    return stack
+
+
+def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
+    """The template as it stands now, built and deployed; nothing is done if nothing changed."""
+    wanted = parameters(stack, overrides)
+    pairs = [f"{name}={value}" for name, value in wanted.items()]
+    state = fingerprint(*pairs)
+    if state == stack.deployed and _deployed(stack):
+        return stack
+    log = home.folder / "sam.log"
+    log.write_text("")
+    environment = stack.environment() | {
+        "PYTHON_RUNTIME": wanted["PythonRuntime"],
+        "ARCHITECTURE": wanted["Architecture"],
+        "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+    }
+    sam = str(ROOT / ".venv/bin/sam")
+    with console.status("sam build…"):
+        _run(
+            [sam, "build", "--build-dir", str(home.build), "--parameter-overrides", *pairs],
+            environment,
+            log,
+        )
+    bucket = f"{STACK}-local"
+    stack.client("s3").create_bucket(Bucket=bucket)
+    with console.status("sam deploy…"):
+        _run(
+            [sam, "deploy", "--template-file", str(home.build / "template.yaml")]
+            + ["--stack-name", STACK, "--s3-bucket", bucket, "--capabilities", "CAPABILITY_IAM"]
+            + ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
+            + ["--parameter-overrides", *pairs],
+            environment,
+            log,
+        )
+    described = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    stack = stack.model_copy(update={"deployed": state, "outputs": outputs})
+    home.write(stack)
+    return stack
+
+
+def _deployed(stack: Stack) -> bool:
+    """Whether the stack's API is really there: its data may have been removed."""
+    try:
+        return httpx.get(f"{stack.api}/health", timeout=30).status_code in (200, 401)
+    except httpx.HTTPError:
+        return False
+
+
+def furnish(home: Home, stack: Stack, environment: dict[str, str]) -> Stack:
+    """A key for this machine's tenant, and the gateway's key where there is one."""
+    keys = Keys(stack.resource().Table(stack.outputs["KeysTable"]))
+    if not stack.key or keys.caller(stack.key) is None:
+        stack = stack.model_copy(
+            update={
+                "key": keys.issue(Caller(tenant=TENANT)),
+                "operator_key": keys.issue(Caller(tenant=TENANT, role="operator")),
+            }
+        )
+        home.write(stack)
+    gateway_key = environment.get("GATEWAY_API_KEY")
+    if gateway_key:
+        stack.client("secretsmanager").put_secret_value(
+            SecretId=stack.outputs["GatewaySecret"], SecretString=gateway_key
+        )
+    return stack
+
+
+def raise_stack(folder: Path, overrides: dict[str, str] | None = None) -> Stack:
+    """Start, deploy and furnish the stack that lives in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    home = Home(folder)
+    environment = dotenv()
+    chosen = {"DefaultPanel": "default" if environment.get("GATEWAY_API_KEY") else "embedded"}
+    if environment.get("GATEWAY_BASE_URL"):
+        chosen["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
+    chosen |= overrides or {}
+    with console.status("MiniStack…"):
+        stack = start(home)
+    stack = deploy(home, stack, chosen)
+    stack = stack.model_copy(update={"panel": chosen["DefaultPanel"]})
+    home.write(stack)
+    return furnish(home, stack, environment)
+
+
+def lower_stack(folder: Path) -> bool:
+    """Stop the stack that was started in `folder`; whether there was one."""
+    stack = Home(folder).running()
+    if stack is None:
+        return False
+    os.kill(stack.pid, signal.SIGTERM)
+    patience = time.monotonic() + STOP_SECONDS
+    while _alive(stack.pid) and time.monotonic() < patience:
+        time.sleep(0.1)
+    if _alive(stack.pid):
+        os.killpg(stack.pid, signal.SIGKILL)
+    return True
+
+
+def _alive(pid: int) -> bool:
+    try:
+        reaped, _status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+    else:
+        return reaped == 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+Folder = Annotated[Path, typer.Option(help="where the stack keeps its files")]
+FOLDER = ROOT / ".local"
+
+
+@app.command()
+def up(folder: Folder = FOLDER) -> None:
+    """Build, start and deploy; a second time updates in place."""
+    began = time.monotonic()
+    stack = raise_stack(folder)
+    console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
+    console.print(f"  API    {stack.api}")
+    console.print(f"  queue  {stack.outputs['QueueUrl']}")
+    console.print(f"  key    {stack.key}")
+
+
+@app.command()
+def down(folder: Folder = FOLDER) -> None:
+    """Stop what `up` started; the data stays."""
+    console.print("stopped" if lower_stack(folder) else "nothing of ours is running")
+
+
+@app.command()
+def logs(folder: Folder = FOLDER, *, follow: bool = False) -> None:
+    """What the Lambdas and MiniStack write."""
+    command = ["tail", "-n", "200", *(["-f"] if follow else []), str(Home(folder).log)]
+    os.execvp("tail", command)  # noqa: S606, S607 becomes tail
+
+
+if __name__ == "__main__":
+    app()
