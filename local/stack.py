@@ -236,7 +236,7 @@ def start(home: Home) -> Stack:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     with home.log.open("a") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 our own environment's Python
             [ROOT / ".ministack/bin/python", "-m", "ministack"],
             env=environment,
             stdout=log,
@@ -281,10 +281,13 @@ def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
     stack.client("s3").create_bucket(Bucket=bucket)
     with console.status("sam deploy…"):
         _run(
-            [sam, "deploy", "--template-file", str(home.build / "template.yaml")]
-            + ["--stack-name", STACK, "--s3-bucket", bucket, "--capabilities", "CAPABILITY_IAM"]
-            + ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
-            + ["--parameter-overrides", *pairs],
+            [
+                *(sam, "deploy", "--template-file", str(home.build / "template.yaml")),
+                *("--stack-name", STACK, "--s3-bucket", bucket),
+                *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
+                *("--no-fail-on-empty-changeset", "--no-progressbar"),
+                *("--parameter-overrides", *pairs),
+            ],
             environment,
             log,
         )
