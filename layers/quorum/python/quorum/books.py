@@ -47,6 +47,4 @@ def workflow(settings: "WorkflowSettings") -> Workflow:
         "stepfunctions",
         config=Config(read_timeout=CLIENT_SECONDS, retries={"total_max_attempts": 1}),
     )
-    return Workflow(
-        machine, settings.vote_machine, ballots(settings).cache, verdicts(settings)
-    )
+    return Workflow(machine, settings.vote_machine, ballots(settings).cache, verdicts(settings))

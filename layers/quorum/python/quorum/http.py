@@ -75,9 +75,7 @@ def _unreadable(error: RequestValidationError) -> Response[Any]:
 
 
 def _rejected(error: RequestRejected) -> Response[Any]:
-    return problem(
-        HTTPStatus(error.status), error.code, error.message, error.field, error.limit
-    )
+    return problem(HTTPStatus(error.status), error.code, error.message, error.field, error.limit)
 
 
 def _unknown(error: PanelInvalid | ModelUnknown) -> Response[Any]:

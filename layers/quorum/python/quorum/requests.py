@@ -11,7 +11,6 @@ METADATA_VALUE_LIMIT = 256
 """Characters of one metadata value."""
 
 
-
 def _not_blank(text: str) -> str:
     if not normalise(text).text:
         raise ValueError("must hold something to judge, not only white space or hidden characters")

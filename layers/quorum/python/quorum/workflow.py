@@ -64,21 +64,18 @@ class Workflow:
             deadline=now + VOTING_SECONDS,
         )
         cached = self._votes.find(tenant, panel.voters, content.text)
-        opening = deliberate(
-            case, cached, round_number=0, now=self._clock(), answered_from="cache"
-        )
+        opening = deliberate(case, cached, round_number=0, now=self._clock(), answered_from="cache")
         if opening.verdict is not None:
             return self._record(case, opening.verdict)
         try:
             return self._run(case, opening, cached)
         except WorkflowFailed as failure:
             telemetry.logger.error(
-                "vote machine failed", extra={"correlation_id": case.verdict_id, "why": str(failure)}
+                "vote machine failed",
+                extra={"correlation_id": case.verdict_id, "why": str(failure)},
             )
             # The machine may have recorded the verdict and failed to say so: then that one stands.
-            return self._record(
-                case, conclude_without_votes(case, str(failure), now=self._clock())
-            )
+            return self._record(case, conclude_without_votes(case, str(failure), now=self._clock()))
 
     def _record(self, case: Case, verdict: Verdict) -> Verdict:
         recorded = self._verdicts.record(case.tenant, case.content, verdict)
