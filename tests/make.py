@@ -25,9 +25,7 @@ def cast(voter: str = "gpt-4.1", decision: str = "unsafe", **changes: Any) -> Ca
 
 
 def abstention(voter: str = "gpt-4.1", reason: str = "timed_out", **changes: Any) -> Abstention:
-    return Abstention.model_validate(
-        {"voter": voter, "reason": AbstentionReason(reason)} | changes
-    )
+    return Abstention.model_validate({"voter": voter, "reason": AbstentionReason(reason)} | changes)
 
 
 def case(text: str = "a text", seated: str = "default", **changes: Any) -> Case:

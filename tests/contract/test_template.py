@@ -224,7 +224,17 @@ def test_the_layers_requirements_are_what_the_lock_says() -> None:
         ("embedded", ["--only-group", "embedded"]),
     ):
         exported = subprocess.run(
-            [sys.executable, "-m", "uv", "export", "--quiet", "--frozen", *groups, "--no-emit-project", "--no-header"],
+            [
+                sys.executable,
+                "-m",
+                "uv",
+                "export",
+                "--quiet",
+                "--frozen",
+                *groups,
+                "--no-emit-project",
+                "--no-header",
+            ],
             cwd=ROOT,
             capture_output=True,
             text=True,

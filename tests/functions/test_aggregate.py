@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from functions.aggregate import app as aggregate
 from quorum import panel
 from quorum.case import AggregateRequest, Case
 from quorum.models import Abstention, CastVote
 
+from functions.aggregate import app as aggregate
 from tests import make
 
 IN_ROUNDS = panel.load(

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from functions.api import app as api
 from quorum import panel
 from quorum.cache import VoteCache
 from quorum.case import Case
 
+from functions.api import app as api
 from tests import make
 
 Ask = Callable[..., tuple[int, Any]]

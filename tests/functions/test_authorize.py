@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from functions.authorize import app as authorize
 from quorum.keys import Caller, Keys, hash_of
+
+from functions.authorize import app as authorize
 
 Authorize = Callable[..., dict[str, Any]]
 

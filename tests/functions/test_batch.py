@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from functions.batch import app as batch
 
 Deliver = Callable[..., list[str]]

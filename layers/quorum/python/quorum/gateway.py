@@ -37,8 +37,6 @@ from pydantic import Field, SecretStr
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    stop_after_attempt,
-    stop_any,
     wait_random_exponential,
 )
 
@@ -361,7 +359,7 @@ class Gateway:
     # ---- one call ----------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _call(  # noqa: PLR0913, PLR0917 - both ways of calling hand on all they were given
+    async def _call(
         self,
         model: Model,
         messages: Sequence[Message],
@@ -420,7 +418,6 @@ class Gateway:
 
     async def _attempts(self, call: _Call, attempt: "_Attempt[_T]") -> _T:
         """`attempt` at one base URL after the other, until it succeeds or may not be repeated."""
-
         retrying = AsyncRetrying(
             retry=lambda state: isinstance(_failure(state), _Again),
             wait=self._wait,

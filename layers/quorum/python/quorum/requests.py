@@ -29,7 +29,7 @@ def _simple(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     raise ValueError(
-        f"must be a string of at most {METADATA_VALUE_LIMIT} characters, a number, a boolean or null"
+        f"must be a string (at most {METADATA_VALUE_LIMIT} characters), number, boolean or null"
     )
 
 
