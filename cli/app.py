@@ -2,8 +2,16 @@
 
 import typer
 
+from cli.moderate import moderate
+
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.command()(moderate)
+
+
+@app.callback()
+def main() -> None:
+    """Content moderation decided by a vote of models."""
