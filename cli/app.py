@@ -3,6 +3,7 @@
 import typer
 
 from cli.moderate import moderate
+from cli.record import record
 
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
@@ -10,6 +11,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(moderate)
+app.command()(record)
 
 
 @app.callback()

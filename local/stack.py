@@ -230,6 +230,7 @@ def start(home: Home) -> Stack:
     } | {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
+        "AUTH": "true",  # each Lambda may do only what its role in the template says
         "PERSIST_STATE": "1",
         "STATE_DIR": str(home.data),
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
