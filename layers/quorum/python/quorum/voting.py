@@ -19,8 +19,6 @@ from quorum.settings import BooksSettings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
-    from quorum.errors import VoteUnavailable
-
 
 class Ballots:
     """The voters' side of the books: the Votes table and the ledger."""
