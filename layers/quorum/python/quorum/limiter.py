@@ -97,8 +97,8 @@ class _State:
 class Limiter:
     """The limits of all models over one table, whose partition key is the string `key`.
 
-    Models not in `limits` have the default one. `clock` gives seconds since the epoch. Raises `StoreUnavailable` where the table cannot be
-    written: without a limit no call is sent.
+    Models not in `limits` have the default one. `clock` gives seconds since the epoch. Raises
+    `StoreUnavailable` where the table cannot be written: without a limit no call is sent.
     """
 
     dynamodb: "DynamoDBServiceResource"

@@ -1,0 +1,12 @@
+"""A stand-in for the gateway: a small real HTTP server that speaks its wire format.
+
+``python -m bench.gateway --port 8600 --scenario FILE.json`` starts one; tests start one in a
+thread with `running`. What goes wrong, how often and how slowly is the scenario's business; the
+same seed gives the same answers and, request for request, the same faults.
+"""
+
+from bench.gateway.scenario import Fault, ModelScenario, Scenario, TooFast
+from bench.gateway.server import StandIn, running
+from bench.gateway.votes import RecordedVotes
+
+__all__ = ["Fault", "ModelScenario", "RecordedVotes", "Scenario", "StandIn", "TooFast", "running"]

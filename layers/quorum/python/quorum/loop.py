@@ -1,0 +1,47 @@
+"""Asynchronous code for synchronous callers: one event loop, as long as the environment lives."""
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+class _Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._running()).result()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
+                thread.start()
+                atexit.register(_end, loop, thread)
+                self._loop = loop
+            return self._loop
+
+
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+_LOOP = _Loop()
+
+
+def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """The coroutine's result, waited for; every call shares one loop, so connections stay open.
+
+    For handlers and commands. Not to be called from inside a coroutine.
+    """
+    return _LOOP.run(coroutine)
