@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 from quorum import gateway as gateways
-from quorum import registry, voter
+from quorum import loop, registry, voter
 from quorum.deadline import Deadline
 from quorum.errors import PanelInvalid, VoteUnavailable
 from quorum.language import detect
@@ -134,7 +134,7 @@ def _gateway_voter(model: registry.Model) -> Ask:
         deadline = Deadline.after(VOTE_SECONDS)
         try:
             shown = normalise(content.text)
-            return gateways.run(voter.ask(gateway, model, shown, deadline)).vote
+            return loop.run(voter.ask(gateway, model, shown, deadline)).vote
         except VoteUnavailable as error:
             return voter.abstention_of(model.name, error, 0)
 

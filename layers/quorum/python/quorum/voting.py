@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from quorum import gateway as gateways
-from quorum import ledger, telemetry, voter
+from quorum import ledger, loop, telemetry, voter
 from quorum.cache import VoteCache
 from quorum.deadline import Deadline
 from quorum.errors import StoreUnavailable, VoteUnavailable
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
     from quorum.case import Case
+    from quorum.gateway import Gateway
     from quorum.limiter import Limiter, Reservation
     from quorum.registry import Model
     from quorum.settings import BooksSettings
@@ -126,7 +126,7 @@ def ask_embedded(
 
 
 def ask_gateway(
-    case: "Case", model: "Model", gateway: gateways.Gateway, remaining_milliseconds: int
+    case: "Case", model: "Model", gateway: "Gateway", remaining_milliseconds: int
 ) -> Callable[[], Answer]:
     """How a gateway voter is asked: until the Lambda's or the case's time is over.
 
@@ -137,7 +137,7 @@ def ask_gateway(
         deadline = Deadline.of_lambda(remaining_milliseconds, case.deadline - time())
         started = perf_counter()
         try:
-            ballot = gateways.run(
+            ballot = loop.run(
                 voter.ask(
                     gateway, model, normalise(case.content.text), deadline, tenant=case.tenant
                 )
