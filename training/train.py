@@ -16,8 +16,7 @@ import json
 import math
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -519,7 +518,7 @@ def train(
         vote_on_held_out(rows, pieces, fired, spelling_platts, meaning_platts, seed, *held_out)
 
 
-def vote_on_held_out(  # noqa: PLR0913 -- what was fitted, and the two files
+def vote_on_held_out(
     rows: Sequence[Row],
     pieces: Pieces,
     fired: Sequence[frozenset[str]],

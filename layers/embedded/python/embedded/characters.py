@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from quorum.models import Abstention, CastVote, Content, Decision
+
 from embedded import weights
 from embedded.calibration import Platt, cast
 from embedded.reading import language_unknown, read, windows
-from quorum.models import Abstention, CastVote, Content, Decision
 
 VOTER = "characters"
 WEIGHTS = Path(__file__).with_name("characters.weights")

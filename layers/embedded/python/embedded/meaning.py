@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from quorum.models import Abstention, CastVote, Content, Decision
+
 from embedded import weights
 from embedded.calibration import Platt, cast
 from embedded.reading import language_unknown, read, windows
-from quorum.models import Abstention, CastVote, Content, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

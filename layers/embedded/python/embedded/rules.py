@@ -13,7 +13,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from embedded.reading import language_unknown, read
 from quorum.models import (
     Abstention,
     AbstentionReason,
@@ -22,6 +21,8 @@ from quorum.models import (
     Content,
     Decision,
 )
+
+from embedded.reading import language_unknown, read
 
 VOTER = "rules"
 PRECISIONS = Path(__file__).with_name("rules.json")
@@ -52,7 +53,31 @@ SAFETYPE_LANGUAGES = {
 }
 KORCEN_FOREIGN_LEVELS = {"ja": "japanese", "zh": "chinese"}
 BADWORDS_LANGUAGES = frozenset(
-    "cs da de el en es fi fr hu id it ja ko nl no pl pt ro ru sv th tr uk".split()
+    [
+        "cs",
+        "da",
+        "de",
+        "el",
+        "en",
+        "es",
+        "fi",
+        "fr",
+        "hu",
+        "id",
+        "it",
+        "ja",
+        "ko",
+        "nl",
+        "no",
+        "pl",
+        "pt",
+        "ro",
+        "ru",
+        "sv",
+        "th",
+        "tr",
+        "uk",
+    ]
 )
 LANGUAGES = BADWORDS_LANGUAGES | SAFETYPE_LANGUAGES.keys() | KORCEN_FOREIGN_LEVELS.keys()
 """Languages for which some list exists."""
