@@ -7,6 +7,7 @@ the surest rule that fired; no hit abstains, for silence is no sign of a safe te
 import contextlib
 import io
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
@@ -95,8 +96,9 @@ _REASONS = {
 
 @cache
 def _korcen() -> Any:
-    with contextlib.redirect_stdout(io.StringIO()):  # it greets on import
-        from korcen import korcen  # noqa: PLC0415 -- only Korean, Chinese and Japanese texts need it
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # korcen's source has stray escapes, and it prints
+        from korcen import korcen  # noqa: PLC0415 -- only Korean, Chinese and Japanese need it
     return korcen
 
 
