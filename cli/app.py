@@ -2,8 +2,14 @@
 
 import typer
 
+from cli import calibrate, evaluate, panel
+
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+
+app.command()(evaluate.evaluate)
+app.command()(calibrate.calibrate)
+app.add_typer(panel.app, name="panel")

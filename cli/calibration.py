@@ -11,19 +11,25 @@ model at its posterior mode). Signs are bounded, so no vote for unsafe can lower
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
 from itertools import chain, combinations
+from multiprocessing import get_context
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedKFold
-
-from cli.recorded import REVIEW, SAFE, UNSAFE, Codes, Floats, Indices, Recorded
-from quorum.panel import Evidence, LanguageTerms, Pair, Stage
+from quorum.panel import Calibrated, Evidence, LanguageTerms, Pair, Panel, Stage, Stop, Thresholds
 from quorum.tally import confidence_logit
+from scipy.stats import beta
+from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+from cli.evaluation import Answers, joined, replay
+from cli.recorded import NONE, REVIEW, SAFE, UNSAFE, Codes, Floats, Indices, Recorded
 
 FOLDS = 5
-_LABELS_REPEATED = 3000
+_LABELS_REPEATED = 2400
 """Few labels are folded more often: which fold a label fell into should not choose the panel."""
 _LABELS_FOR_OWN_TERMS = 20
 """A language with fewer labels takes the pooled numbers."""
@@ -207,7 +213,9 @@ def _minimum(
         step = np.zeros_like(vector)
         step[free] = np.linalg.solve(inner + 1e-9 * np.eye(len(free)), -slope[free])
         for length in (1.0, 0.5, 0.25, 0.1, 0.02):
-            moved = np.where(bounded, np.maximum(vector + length * step, 0.0), vector + length * step)
+            moved = np.where(
+                bounded, np.maximum(vector + length * step, 0.0), vector + length * step
+            )
             if (reached := loss(moved)) < current:
                 break
         else:
@@ -261,6 +269,14 @@ _BOUNDS = np.array(
 )
 """Probabilities of error at which asking may end."""
 
+_BEAM = 4
+_PAID_VOTERS = 4
+_PAID_ROUNDS = 3
+_WORTH_A_SEAT = 0.0005
+"""What another paid voter must add to a plan's worth."""
+_MARGIN = 1.0
+"""Standard errors of the cost kept free below the budget: unseen rows may be dearer."""
+
 Rounds = tuple[tuple[str, ...], ...]
 
 
@@ -281,10 +297,8 @@ class OutOfFold:
         """Over all rows of `recorded`, which must be labelled."""
         self.recorded = recorded
         self.shrinkage = shrinkage
-        repeats = min(max(_LABELS_REPEATED // len(recorded), 2), 10)
-        self.repeats = [
-            list(folds(recorded, FOLDS, seed + repeat)) for repeat in range(repeats)
-        ]
+        repeats = min(max(_LABELS_REPEATED // len(recorded), 1), 4)
+        self.repeats = [list(folds(recorded, FOLDS, seed + repeat)) for repeat in range(repeats)]
         self._cached: dict[frozenset[str], Floats] = {}
 
     def log_odds(self, voters: Sequence[str]) -> Floats:
@@ -349,13 +363,6 @@ def best_plan(
     return best
 
 
-_BEAM = 4
-_PAID_VOTERS = 4
-_PAID_ROUNDS = 3
-_WORTH_A_SEAT = 0.0005
-_KAPPA = 1.0
-
-
 class NothingAffordable(ValueError):
     """No voter fits the budget."""
 
@@ -386,7 +393,7 @@ def plan_of(
         spent += sum(costs[voter] for voter in seated)
         probability = (1 + np.tanh(out_of_fold.log_odds(heard) / 2)) / 2
         right = (probability >= 0.5) == unsafe
-        worths.append(right - _KAPPA * (probability - unsafe) ** 2)
+        worths.append(right - (probability - unsafe) ** 2)
         spendings.append(np.full(len(unsafe), spent))
         errors.append(np.minimum(probability, 1 - probability))
     bins = [np.searchsorted(_BOUNDS, error) for error in errors[:-1]]
@@ -407,10 +414,6 @@ def plan_of(
         worth=float(worth[place]),
         dollars=float(dollars[place]),
     )
-
-
-_MARGIN = 1.3
-"""Standard errors of the cost kept free below the budget: unseen rows may be dearer."""
 
 
 def _by_bounds(values: Sequence[Floats], bins: Sequence[Indices]) -> Floats:
@@ -435,3 +438,256 @@ def _by_bounds(values: Sequence[Floats], bins: Sequence[Indices]) -> Floats:
             found = upto if axis == ended else everything - upto
         total += found.reshape(found.shape + (1,) * (len(bins) - axes))
     return np.asarray(total / len(values[0]))
+
+
+# --- where a person decides ----------------------------------------------------------------------
+
+_REVIEW_AT_MOST = 0.16
+_DECIDED_RIGHT = 0.95
+"""Without targets: the narrowest band with this much right of what is decided, within that much
+review."""
+_DOUBT = 0.1
+"""A promise on decided accuracy holds with one minus this probability over the labels drawn."""
+_WIDTHS = np.round(np.arange(0.0, 0.496, 0.005), 3)
+"""Half widths of the band that goes to a person, around a midpoint of one half."""
+_HELD_FOR_PROMISES = 3
+"""One row in this many is kept from fitting when there is a target to promise."""
+
+
+class TargetOutOfReach(ValueError):
+    """These labels cannot promise that target; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What the panel must keep on rows it has not seen; each may be left open.
+
+    `decided_accuracy`: right, of what is decided, at least. `recall`: of what is unsafe, found when
+    a decision is forced, at least (so at most the rest is ever passed as safe). `review`: sent to a
+    person at most.
+    """
+
+    decided_accuracy: float | None = None
+    recall: float | None = None
+    review: float | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is any target."""
+        return any(
+            target is not None for target in (self.decided_accuracy, self.recall, self.review)
+        )
+
+
+def promised_thresholds(
+    scores: Floats, unsafe: npt.NDArray[np.bool_], targets: Targets
+) -> Thresholds:
+    """Thresholds that keep `targets` on rows drawn as these were; raises `TargetOutOfReach`.
+
+    `scores` must be of rows that the panel was not fitted on. Recall and review are kept in
+    expectation by conformal risk control (Angelopoulos et al. 2022): the empirical risk with one
+    more row counted as lost. Decided accuracy is kept with probability 0.9 by fixed-sequence testing
+    of exact binomial bounds (Clopper and Pearson 1934; Angelopoulos et al. 2021, "Learn then Test").
+    """
+    middle = 0.5 if targets.recall is None else _middle_for(scores[unsafe], targets.recall)
+    away = np.abs(scores - middle) / (2 * middle)
+    widest = _WIDTHS[-1] if targets.review is None else _widest(away, targets.review)
+    if targets.decided_accuracy is not None:
+        right = (scores >= middle) == unsafe
+        half = _narrowest(away, right, targets.decided_accuracy, widest)
+    elif targets.review is not None:
+        half = widest
+    else:
+        half = 0.0
+    return _band(middle, half)
+
+
+def _band(middle: float, half: float) -> Thresholds:
+    edge = 2 * middle * half
+    upper, lower = round(middle + edge, 4), round(middle - edge, 4)
+    return Thresholds(unsafe=min(upper, 0.9999), safe=min(round(1 - lower, 4), 0.9999))
+
+
+def _middle_for(scores: Floats, recall: float) -> float:
+    """The highest midpoint below which at most 1 - `recall` of the unsafe rows are expected."""
+    ordered = np.sort(scores)
+    missed_at_most = int(np.floor((1 - recall) * (len(scores) + 1))) - 1
+    if missed_at_most < 0:
+        needed = int(np.ceil(1 / (1 - recall))) if recall < 1 else 0
+        raise TargetOutOfReach(
+            f"recall {recall}: no number of labels promises it"
+            if not needed
+            else f"recall {recall}: needs {needed} unsafe rows held out, there are {len(scores)}"
+        )
+    # A score equal to the midpoint is unsafe, so exactly the scores below it are missed.
+    middle = min(float(ordered[missed_at_most]), 0.5)
+    middle = np.floor(middle * 1e4) / 1e4
+    if middle < _LEAST_MIDDLE:
+        raise TargetOutOfReach(f"recall {recall}: everything would be called unsafe")
+    return float(middle)
+
+
+_LEAST_MIDDLE = 0.001
+
+
+def _widest(away: Floats, review: float) -> float:
+    """The widest band that sends at most `review` of the rows to a person, in expectation."""
+    reviewed = (away[:, None] < _WIDTHS).sum(axis=0)
+    kept = np.flatnonzero((reviewed + 1) / (len(away) + 1) <= review)
+    if not len(kept):
+        raise TargetOutOfReach(f"review {review}: {len(away)} held-out rows are too few")
+    return float(_WIDTHS[kept[-1]])
+
+
+def _narrowest(away: Floats, right: npt.NDArray[np.bool_], accuracy: float, widest: float) -> float:
+    """The narrowest band, tested from the widest inwards, whose decided rows are right enough."""
+    decided = away[:, None] >= _WIDTHS
+    wrong = (decided & ~right[:, None]).sum(axis=0)
+    number = decided.sum(axis=0)
+    # Even without an error, fewer rows than this could not pass; the test starts at twice as many.
+    start_rows = 2 * np.log(_DOUBT) / np.log(accuracy) if accuracy < 1 else np.inf
+    passed = None
+    for width in range(len(_WIDTHS) - 1, -1, -1):
+        if number[width] < start_rows:
+            continue
+        worst = float(beta.ppf(1 - _DOUBT, wrong[width] + 1, number[width] - wrong[width]))
+        if worst > 1 - accuracy:
+            break
+        passed = width
+    if passed is None:
+        raise TargetOutOfReach(
+            f"decided accuracy {accuracy}: {len(away)} held-out rows do not show it at any coverage"
+        )
+    if _WIDTHS[passed] > widest:
+        share = float((away < _WIDTHS[passed]).mean())
+        raise TargetOutOfReach(
+            f"decided accuracy {accuracy} needs {share:.0%} sent to review, more than allowed"
+        )
+    return float(_WIDTHS[passed])
+
+
+def _usual_thresholds(scores: Floats, unsafe: npt.NDArray[np.bool_]) -> Thresholds:
+    away = np.abs(scores - 0.5)
+    right = (scores >= 0.5) == unsafe
+    chosen = 0.0
+    for width in _WIDTHS:
+        decided = away >= width
+        if 1 - decided.mean() > _REVIEW_AT_MOST:
+            break
+        chosen = float(width)
+        if right[decided].mean() >= _DECIDED_RIGHT:
+            break
+    return _band(0.5, chosen)
+
+
+# --- the whole design ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a panel is designed for: dollars of one vote by voter, dollars a row at most."""
+
+    costs: Mapping[str, float]
+    budget: float
+    targets: Targets = Targets()
+    shrinkage: Shrinkage = Shrinkage()
+    name: str = "calibrated"
+    seed: int = 0
+
+
+def design(recorded: Recorded, task: Task, progress: Callable[[], None] = lambda: None) -> Panel:
+    """The panel learned from these labelled rows. Raises `NothingAffordable`, `TargetOutOfReach`."""
+    if not task.targets:
+        out_of_fold = OutOfFold(recorded, task.shrinkage, task.seed)
+        plan = best_plan(out_of_fold, task.costs, task.budget, progress=progress)
+        thresholds = _usual_thresholds(_planned_scores(out_of_fold, plan), recorded.gold == UNSAFE)
+        return _panel(recorded, plan, thresholds, task)
+    fitted_on, held_out = next(folds(recorded, _HELD_FOR_PROMISES, task.seed))
+    learned = recorded.rows(fitted_on)
+    plan = best_plan(
+        OutOfFold(learned, task.shrinkage, task.seed), task.costs, task.budget, progress=progress
+    )
+    panel = _panel(learned, plan, Thresholds(unsafe=0.5, safe=0.5), task)
+    unseen = recorded.rows(held_out)
+    scores = replay(panel, unseen, {}).scores
+    thresholds = promised_thresholds(scores, unseen.gold == UNSAFE, task.targets)
+    return panel.model_copy(update={"thresholds": thresholds})
+
+
+def design_alone(recorded: Recorded, task: Task) -> Panel:
+    """As `design`, on one thread: matrices this small only lose by being shared between threads."""
+    with threadpool_limits(1):
+        return design(recorded, task)
+
+
+def _planned_scores(out_of_fold: OutOfFold, plan: Plan) -> Floats:
+    heard: tuple[str, ...] = ()
+    scores = np.full(len(out_of_fold.recorded), np.nan)
+    for seated, bound in zip(plan.rounds, (*plan.bounds, 0.5), strict=True):
+        heard += seated
+        probability = (1 + np.tanh(out_of_fold.log_odds(heard) / 2)) / 2
+        ended = np.isnan(scores) & (np.minimum(probability, 1 - probability) <= bound)
+        scores[ended] = probability[ended]
+    return scores
+
+
+def _panel(recorded: Recorded, plan: Plan, thresholds: Thresholds, task: Task) -> Panel:
+    stages = []
+    heard: set[str] = set()
+    for seated in plan.rounds:
+        heard |= set(seated)
+        columns = Design.of(recorded, [voter for voter in recorded.voters if voter in heard])
+        rows = np.arange(len(recorded))
+        stages.append(stage(fit(columns, recorded.gold, rows, task.shrinkage)))
+    several = len(plan.rounds) > 1
+    first = [recorded.column(voter) for voter in plan.rounds[0]]
+    answered = (recorded.decisions[:, first] != NONE).sum(axis=1)
+    return Panel(
+        name=task.name,
+        rounds=plan.rounds,
+        stop=Stop.RISK if several else Stop.ALL,
+        risk=plan.bounds if several else None,
+        # Two must answer, unless the first round often has no second answer to give.
+        quorum=2 if (answered >= 2).mean() >= _USUALLY else 1,  # noqa: PLR2004 - two is two
+        thresholds=thresholds,
+        rule=Calibrated(stages=tuple(stages)),
+    )
+
+
+_USUALLY = 0.99
+
+
+def cross_validated(
+    recorded: Recorded,
+    task: Task,
+    dollars: Mapping[str, Decimal],
+    *,
+    workers: int = 1,
+    progress: Callable[[], None] = lambda: None,
+) -> Answers:
+    """What panels designed without each row's fold made of the row: the honest expectation.
+
+    The whole design is repeated for each of the five folds, rounds and thresholds included.
+    One `progress` per fold.
+    """
+    parts: list[tuple[Indices, Answers]] = []
+    jobs = [
+        (recorded.rows(fitted_on), recorded.rows(held_out), task, dict(dollars))
+        for fitted_on, held_out in folds(recorded, FOLDS, task.seed)
+    ]
+    held = [held_out for _, held_out in folds(recorded, FOLDS, task.seed)]
+    if workers == 1:
+        for held_out, job in zip(held, jobs, strict=True):
+            parts.append((held_out, _one_fold(job)))
+            progress()
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for held_out, answers in zip(held, pool.map(_one_fold, jobs), strict=True):
+                parts.append((held_out, answers))
+                progress()
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    return joined([answers for _, answers in parts]).rows(order)
+
+
+def _one_fold(job: tuple[Recorded, Recorded, Task, dict[str, Decimal]]) -> Answers:
+    learned, unseen, task, dollars = job
+    return replay(design_alone(learned, task), unseen, dollars)

@@ -13,11 +13,11 @@ from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
-
-from cli.recorded import CODES, NONE, REVIEW, SAFE, UNSAFE, Codes, Floats, Indices, Recorded
-from quorum.models import Decision
+from quorum.models import Abstention, CastVote, Decision
 from quorum.panel import Estimate, Panel
 from quorum.tally import tally
+
+from cli.recorded import CODES, NONE, REVIEW, SAFE, UNSAFE, Codes, Floats, Indices, Recorded
 
 Flags = npt.NDArray[np.bool_]
 RESAMPLES = 1000
@@ -69,7 +69,7 @@ def replay(
     dollars = np.zeros(len(recorded))
     for row in range(len(recorded)):
         language = str(recorded.languages[row])
-        votes = []
+        votes: list[CastVote | Abstention] = []
         asked: list[str] = []
         while not (outcome := tally(panel, votes, language)).settled:
             votes += recorded.votes(row, outcome.next_voters)
@@ -121,6 +121,23 @@ def as_recorded(recorded: Recorded) -> Answers | None:
         scores=scores,
         calls=None,
         dollars=None,
+    )
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """The answers one after the other; calls and dollars are known if they are in every part."""
+
+    def all_or_none(values: list[Floats | None]) -> Floats | None:
+        known = [value for value in values if value is not None]
+        return np.concatenate(known) if len(known) == len(values) else None
+
+    return Answers(
+        name=parts[0].name,
+        decisions=np.concatenate([part.decisions for part in parts]),
+        forced=np.concatenate([part.forced for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        calls=all_or_none([part.calls for part in parts]),
+        dollars=all_or_none([part.dollars for part in parts]),
     )
 
 

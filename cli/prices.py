@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
-
 from quorum import registry
 from quorum.errors import ModelUnknown
 from quorum.models import Dollars, Frozen

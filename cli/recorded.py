@@ -2,18 +2,18 @@
 
 Columns: `language`, `text`, `gold` (`safe` or `unsafe`), one per voter (`safe`, `unsafe`,
 `needs_review`, or empty for an abstention), optionally `<voter>.confidence` (the probability in
-[0, 1] that the vote is right; 1 where it is missing), and optionally `panel` and `panel.score`, what
-a running panel decided. Other columns are left alone.
+[0, 1] that the vote is right; 1 where it is missing), and optionally `panel` and `panel.score`:
+what a running panel decided. Other columns are left alone.
 """
 
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from quorum.models import Abstention, AbstentionReason, CastVote, Decision
 
 Codes = npt.NDArray[np.int8]
@@ -58,6 +58,7 @@ class Recorded:
     panel: PanelColumn | None = None
 
     def __len__(self) -> int:
+        """The number of rows."""
         return len(self.gold)
 
     def column(self, voter: str) -> int:
@@ -183,5 +184,5 @@ def _shares(rows: list[dict[str, str]], name: str, path: Path) -> Floats:
     return shares
 
 
-def _stacked(columns: list[npt.NDArray[np.generic]], rows: int, kind: type) -> npt.NDArray:
+def _stacked(columns: list[npt.NDArray[np.generic]], rows: int, kind: type) -> npt.NDArray[Any]:
     return np.column_stack(columns) if columns else np.zeros((rows, 0), dtype=kind)
