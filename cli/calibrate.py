@@ -81,14 +81,14 @@ def calibrate(
     costs = loading.read_costs(
         rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
     )
-    if costs.reference is None:
-        raise typer.BadParameter("no voter has a price above 0 to compare with")
+    if not costs.dollars:
+        raise typer.BadParameter("no voter has a known price; give --prices")
     learned_from, unseen = _split(rows, labels_per_language, seed)
     learned = rows.rows(learned_from)
     _enough(learned)
     task = calibration.Task(
         costs={voter: float(dollars) for voter, dollars in costs.dollars.items()},
-        budget=budget * float(costs.dollars[costs.reference]),
+        budget=0.0 if costs.reference is None else budget * float(costs.dollars[costs.reference]),
         targets=calibration.Targets(
             decided_accuracy=decided_accuracy, recall=recall, review=review
         ),
@@ -159,25 +159,31 @@ def _enough(rows: Recorded) -> None:
 
 def _expected(rows: Recorded, answers: Answers, costs: Costs, seed: int) -> Figures:
     resampling = Resampling.within(rows.languages, evaluation.RESAMPLES, seed)
-    reference = str(costs.reference)
-    found = evaluation.figures(answers, rows.gold, resampling, float(costs.dollars[reference]))
-    alone = evaluation.alone(reference, rows, costs.dollars)
-    right, reference_right = (part.forced == rows.gold for part in (answers, alone))
-    return {name: found[name] for name in EXPECTED} | {
-        "accuracy_over_reference": evaluation.difference(right, reference_right, resampling)
-    }
+    reference = costs.reference
+    dollars = None if reference is None else float(costs.dollars[reference])
+    found = evaluation.figures(answers, rows.gold, resampling, dollars)
+    expected = {name: found[name] for name in EXPECTED}
+    if reference is not None:
+        alone = evaluation.alone(reference, rows, costs.dollars)
+        right, reference_right = (part.forced == rows.gold for part in (answers, alone))
+        expected["accuracy_over_reference"] = evaluation.difference(
+            right, reference_right, resampling
+        )
+    return expected
 
 
 def _described(
     panel: Panel, learned: Recorded, costs: Costs, budget: float, expected: Figures
 ) -> Panel:
     languages = ", ".join(str(language) for language in np.unique(learned.languages))
+    limit = (
+        ""
+        if costs.reference is None
+        else f", for at most {budget:.0%} of the cost of {costs.reference} alone"
+    )
     return panel.model_copy(
         update={
-            "description": (
-                f"Calibrated on {len(learned)} labels ({languages}) for at most {budget:.0%} of the "
-                f"cost of {costs.reference} alone."
-            ),
+            "description": f"Calibrated on {len(learned)} labels ({languages}){limit}.",
             "expected": {
                 name: Estimate(
                     value=round(estimate.value, 4),
@@ -206,7 +212,7 @@ def _print(panel: Panel, expected: Figures, costs: Costs, measured: str) -> None
             loading.console.print(f"{label} not known")
         elif name in {"calls_per_1000", "cost_per_1000_usd"}:
             loading.console.print(
-                f"{label} {estimate.value:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
+                f"{label} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})"
             )
         else:
             loading.console.print(

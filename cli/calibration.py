@@ -1,11 +1,11 @@
 """Learning a panel from labelled votes: evidence, rounds, bounds and thresholds.
 
 Everything is scored on rows it was not fitted on. Within one design every stage's probabilities are
-out-of-fold, and rounds, bounds and thresholds are chosen on those; what a design is worth is said by
-`cross_validated`, which repeats the whole design once for each fold, without that fold's rows.
+out-of-fold, and rounds, bounds and thresholds are chosen on those; what a design is worth is said
+by `cross_validated`, which repeats the whole design once for each fold, without that fold's rows.
 
-The evidence is a logistic model with quadratic shrinkage. Voters share a prior: each one's evidence is
-drawn to the mean of all, and a language's own evidence to the pooled one, so that fifty labels a
+The evidence is a logistic model with quadratic shrinkage. Voters share a prior: each one's evidence
+is drawn to the mean of all, and a language's own evidence to the pooled one, so that fifty labels a
 language move the numbers a little and two thousand move them where they belong (a hierarchical
 model at its posterior mode). Signs are bounded, so no vote for unsafe can lower a score.
 """
@@ -18,23 +18,24 @@ from itertools import chain, combinations
 from multiprocessing import get_context
 
 import numpy as np
-import numpy.typing as npt
 from quorum.panel import Calibrated, Evidence, LanguageTerms, Pair, Panel, Stage, Stop, Thresholds
 from quorum.tally import confidence_logit
 from scipy.stats import beta
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from cli.evaluation import Answers, joined, replay
+from cli.evaluation import Answers, Flags, joined, replay
 from cli.recorded import NONE, REVIEW, SAFE, UNSAFE, Codes, Floats, Indices, Recorded
 
 FOLDS = 5
+_EVEN = 0.5
+"""The probability at which safe and unsafe are equally likely."""
 _LABELS_REPEATED = 2400
 """Few labels are folded more often: which fold a label fell into should not choose the panel."""
 _LABELS_FOR_OWN_TERMS = 20
 """A language with fewer labels takes the pooled numbers."""
 _NEWTON_STEPS = 30
-_LOSS_TOLERANCE = 1e-5
+_LOSS_TOLERANCE = 1e-3
 _REVIEWS_FOR_EVIDENCE = 10
 """A voter that asked for review less often has no evidence of its own for it."""
 
@@ -130,7 +131,7 @@ def fit(design: Design, gold: Codes, rows: Indices, shrinkage: Shrinkage) -> Fit
     """The posterior mode given the labels of `rows`."""
     patterns = design.pattern[rows]
     count = np.bincount(patterns, minlength=len(design.columns)).astype(float)
-    unsafe = np.bincount(patterns, gold[rows] == UNSAFE, minlength=len(design.columns))
+    unsafe = np.bincount(patterns, (gold[rows] == UNSAFE).astype(float), len(design.columns))
     seen = np.flatnonzero(count)
     labels = np.bincount(design.spoken, count, minlength=len(design.languages))
     own_terms = np.flatnonzero(labels >= _LABELS_FOR_OWN_TERMS)
@@ -145,13 +146,13 @@ def fit(design: Design, gold: Codes, rows: Indices, shrinkage: Shrinkage) -> Fit
     spread[np.arange(len(seen)), block[design.spoken[seen]]] = votes
     matrix = np.hstack([spread.reshape(len(seen), -1), design.columns[seen, width - 1 :]])
 
-    signed = np.array([False] + [kind != "needs_review" for _, kind in design.names])
+    signed = np.array([False, *(kind != "needs_review" for _, kind in design.names)])
     bounded = np.append(np.tile(signed, blocks), np.ones(2 * len(design.pairs), dtype=bool))
     penalty = np.zeros((len(bounded), len(bounded)))
     votes_end = blocks * width
     penalty[:votes_end, :votes_end] = _vote_penalty(design, blocks, shrinkage)
     penalty[votes_end:, votes_end:] = shrinkage.pairs * np.eye(2 * len(design.pairs))
-    found = _minimum(matrix, count[seen], unsafe[seen], penalty, bounded)
+    found = _minimum(matrix, count[seen], unsafe[seen].astype(float), penalty, bounded)
     terms = found[:votes_end].reshape(blocks, width)
     return Fit(
         design=design,
@@ -172,23 +173,26 @@ def _vote_penalty(design: Design, blocks: int, shrinkage: Shrinkage) -> Floats:
     language's evidence is drawn to the pooled one.
     """
     kinds = ["bias", *("vote" if kind in {"unsafe", "safe"} else kind for _, kind in design.names)]
-    prior = np.eye(len(kinds)) * shrinkage.to_zero
+    prior: Floats = np.zeros((len(kinds), len(kinds)))
     for kind in set(kinds):
         members = np.flatnonzero(np.array(kinds) == kind)
-        prior[np.ix_(members, members)] += shrinkage.voters * (
-            np.eye(len(members)) - 1 / len(members)
+        centred = np.eye(len(members)) - 1 / len(members)
+        prior[np.ix_(members, members)] = shrinkage.to_zero * np.eye(len(members)) + (
+            shrinkage.voters * centred
         )
-    strength = np.array([shrinkage.bias] + [shrinkage.languages] * (len(kinds) - 1))
+    strength = np.full(len(kinds), shrinkage.languages)
+    strength[0] = shrinkage.bias
     # Σ strength (own - pooled)², written as a quadratic form over [pooled, own of each language].
     ties = np.diag([blocks - 1.0] + [1.0] * (blocks - 1))
     ties[0, 1:] = ties[1:, 0] = -1.0
     penalty = np.kron(ties, np.diag(strength))
-    penalty[: len(kinds), : len(kinds)] += prior
+    pooled = penalty[: len(kinds), : len(kinds)]
+    penalty[: len(kinds), : len(kinds)] = pooled + prior
     return np.asarray(penalty)
 
 
 def _minimum(
-    matrix: Floats, count: Floats, unsafe: Floats, penalty: Floats, bounded: npt.NDArray[np.bool_]
+    matrix: Floats, count: Floats, unsafe: Floats, penalty: Floats, bounded: Flags
 ) -> Floats:
     """The penalised logistic fit with `bounded` coefficients not negative.
 
@@ -269,7 +273,7 @@ _BOUNDS = np.array(
 )
 """Probabilities of error at which asking may end."""
 
-_BEAM = 4
+_BEAM = 3
 _PAID_VOTERS = 4
 _PAID_ROUNDS = 3
 _WORTH_A_SEAT = 0.0005
@@ -392,7 +396,7 @@ def plan_of(
         heard += seated
         spent += sum(costs[voter] for voter in seated)
         probability = (1 + np.tanh(out_of_fold.log_odds(heard) / 2)) / 2
-        right = (probability >= 0.5) == unsafe
+        right = (probability >= _EVEN) == unsafe
         worths.append(right - (probability - unsafe) ** 2)
         spendings.append(np.full(len(unsafe), spent))
         errors.append(np.minimum(probability, 1 - probability))
@@ -442,12 +446,14 @@ def _by_bounds(values: Sequence[Floats], bins: Sequence[Indices]) -> Floats:
 
 # --- where a person decides ----------------------------------------------------------------------
 
-_REVIEW_AT_MOST = 0.16
-_DECIDED_RIGHT = 0.95
+_REVIEW_AT_MOST = 0.15
+_DECIDED_RIGHT = 0.96
 """Without targets: the narrowest band with this much right of what is decided, within that much
 review."""
 _DOUBT = 0.1
 """A promise on decided accuracy holds with one minus this probability over the labels drawn."""
+_STARTS = (0.3, 0.5, 0.7, 0.85)
+"""Shares decided from which the tests of decided accuracy set out, the doubt divided among them."""
 _WIDTHS = np.round(np.arange(0.0, 0.496, 0.005), 3)
 """Half widths of the band that goes to a person, around a midpoint of one half."""
 _HELD_FOR_PROMISES = 3
@@ -478,15 +484,13 @@ class Targets:
         )
 
 
-def promised_thresholds(
-    scores: Floats, unsafe: npt.NDArray[np.bool_], targets: Targets
-) -> Thresholds:
+def promised_thresholds(scores: Floats, unsafe: Flags, targets: Targets) -> Thresholds:
     """Thresholds that keep `targets` on rows drawn as these were; raises `TargetOutOfReach`.
 
     `scores` must be of rows that the panel was not fitted on. Recall and review are kept in
     expectation by conformal risk control (Angelopoulos et al. 2022): the empirical risk with one
-    more row counted as lost. Decided accuracy is kept with probability 0.9 by fixed-sequence testing
-    of exact binomial bounds (Clopper and Pearson 1934; Angelopoulos et al. 2021, "Learn then Test").
+    more row counted as lost. Decided accuracy is kept with probability 0.9, by fixed-sequence tests
+    of exact binomial bounds (Clopper and Pearson 1934; Angelopoulos et al. 2021).
     """
     middle = 0.5 if targets.recall is None else _middle_for(scores[unsafe], targets.recall)
     away = np.abs(scores - middle) / (2 * middle)
@@ -538,21 +542,20 @@ def _widest(away: Floats, review: float) -> float:
     return float(_WIDTHS[kept[-1]])
 
 
-def _narrowest(away: Floats, right: npt.NDArray[np.bool_], accuracy: float, widest: float) -> float:
-    """The narrowest band, tested from the widest inwards, whose decided rows are right enough."""
+def _narrowest(away: Floats, right: Flags, accuracy: float, widest: float) -> float:
+    """The narrowest band whose decided rows are right enough, tested inwards from wider ones."""
     decided = away[:, None] >= _WIDTHS
     wrong = (decided & ~right[:, None]).sum(axis=0)
     number = decided.sum(axis=0)
-    # Even without an error, fewer rows than this could not pass; the test starts at twice as many.
-    start_rows = 2 * np.log(_DOUBT) / np.log(accuracy) if accuracy < 1 else np.inf
+    doubt = _DOUBT / len(_STARTS)
     passed = None
-    for width in range(len(_WIDTHS) - 1, -1, -1):
-        if number[width] < start_rows:
-            continue
-        worst = float(beta.ppf(1 - _DOUBT, wrong[width] + 1, number[width] - wrong[width]))
-        if worst > 1 - accuracy:
-            break
-        passed = width
+    for start in _STARTS:
+        enough = np.flatnonzero(number >= start * len(away))
+        for width in enough[::-1]:
+            worst = float(beta.ppf(1 - doubt, wrong[width] + 1, number[width] - wrong[width]))
+            if number[width] == wrong[width] or worst > 1 - accuracy:
+                break
+            passed = width if passed is None else min(passed, width)
     if passed is None:
         raise TargetOutOfReach(
             f"decided accuracy {accuracy}: {len(away)} held-out rows do not show it at any coverage"
@@ -565,9 +568,9 @@ def _narrowest(away: Floats, right: npt.NDArray[np.bool_], accuracy: float, wide
     return float(_WIDTHS[passed])
 
 
-def _usual_thresholds(scores: Floats, unsafe: npt.NDArray[np.bool_]) -> Thresholds:
-    away = np.abs(scores - 0.5)
-    right = (scores >= 0.5) == unsafe
+def _usual_thresholds(scores: Floats, unsafe: Flags) -> Thresholds:
+    away = np.abs(scores - _EVEN)
+    right = (scores >= _EVEN) == unsafe
     chosen = 0.0
     for width in _WIDTHS:
         decided = away >= width
@@ -595,7 +598,7 @@ class Task:
 
 
 def design(recorded: Recorded, task: Task, progress: Callable[[], None] = lambda: None) -> Panel:
-    """The panel learned from these labelled rows. Raises `NothingAffordable`, `TargetOutOfReach`."""
+    """The panel learned from these rows; raises `NothingAffordable` or `TargetOutOfReach`."""
     if not task.targets:
         out_of_fold = OutOfFold(recorded, task.shrinkage, task.seed)
         plan = best_plan(out_of_fold, task.costs, task.budget, progress=progress)

@@ -69,9 +69,9 @@ def evaluate(
     if json_out is not None:
         json_out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if report is not None:
-        from cli import report as reports  # noqa: PLC0415 - matplotlib is slow to import
+        from cli.report import write  # noqa: PLC0415 - matplotlib is slow to import
 
-        written = reports.write(report, measured, rows, seated, costs.dollars)
+        written = write(report, measured, rows, seated, costs.dollars)
         loading.console.print(f"report: {written}")
 
 
@@ -96,14 +96,19 @@ def _add(table: Table, language: str, section: Section) -> None:
 
 
 def _cells(found: Figures) -> list[str]:
-    cells = [percent(found[name]) for name in PERCENT]
+    cells = [share_of(found[name]) for name in PERCENT]
     calls, dollars, share = (
         found[name] for name in ("calls_per_1000", "cost_per_1000_usd", "cost_vs_reference")
     )
     cells.append("–" if calls is None else f"{calls.value:.0f}")
     cells.append("–" if dollars is None else f"{dollars.value:.3f}")
-    cells.append(percent(share))
+    cells.append(share_of(share))
     return cells
+
+
+def share_of(estimate: Estimate | None) -> str:
+    """In percent; the intervals are in the report and the JSON."""
+    return "–" if estimate is None else f"{estimate.value:.1%}"
 
 
 def percent(estimate: Estimate | None) -> str:

@@ -10,6 +10,7 @@ precision–recall curve as a step function).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -235,7 +236,7 @@ def _ratio(
     return _estimate(value, scale * drawn[:, 0] / drawn[:, 1])
 
 
-def _estimate(value: float, drawn: Floats) -> Estimate:
+def _estimate(value: float, drawn: npt.NDArray[np.floating[Any]]) -> Estimate:
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Estimate(value=value, low=min(float(low), value), high=max(float(high), value))
 
@@ -303,12 +304,11 @@ def evaluate(
     costs: Mapping[str, Decimal],
     reference: str | None,
     *,
-    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
     """The figures of `panel` (if there is one) and of every recorded voter alone."""
     voters = {voter: alone(voter, recorded, costs) for voter in recorded.voters}
-    resampling = Resampling.within(recorded.languages, resamples, seed)
+    resampling = Resampling.within(recorded.languages, RESAMPLES, seed)
     reference_dollars = None if reference is None else float(costs[reference])
 
     def section(rows: Indices) -> Section:

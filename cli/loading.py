@@ -1,6 +1,7 @@
 """What the panel commands share: files into votes, panels and prices, errors into usage errors."""
 
 import json
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from rich.progress import (
 from cli import embedded_votes, prices, recorded
 from cli.recorded import Recorded, VotesUnreadable
 
-console = Console()
+console = Console() if sys.stdout.isatty() else Console(width=150)
 TASK = TaskID(0)
 """The one task of a progress bar."""
 notes = Console(stderr=True, style="dim")
