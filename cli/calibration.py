@@ -232,23 +232,38 @@ def _minimum(
 
 def stage(fitted: Fit) -> Stage:
     """The fit as a panel writes it."""
+    pooled = _evidence(fitted.design, fitted.pooled)
     return Stage(
         bias=_written(fitted.bias),
-        evidence=_evidence(fitted.design, fitted.pooled),
+        evidence=pooled,
         pairs=tuple(
             Pair(voters=pair, unsafe=_written(unsafe), safe=-_written(safe))
             for pair, (unsafe, safe) in zip(
                 fitted.design.pairs, fitted.pairs.reshape(-1, 2), strict=True
             )
-            if _written(unsafe) or _written(safe)
+            if max(unsafe, safe) >= _NOTICEABLE
         ),
         languages={
             language: LanguageTerms(
-                bias=_written(bias), evidence=_evidence(fitted.design, coefficients)
+                bias=_written(bias),
+                evidence={
+                    voter: own
+                    for voter, own in _evidence(fitted.design, coefficients).items()
+                    if _apart(own, pooled[voter]) >= _NOTICEABLE
+                },
             )
             for language, (bias, coefficients) in fitted.languages.items()
         },
     )
+
+
+_NOTICEABLE = 0.05
+"""Log-odds below which a number is not worth its place: a panel is to stay small and readable."""
+
+
+def _apart(first: Evidence, second: Evidence) -> float:
+    names = ("unsafe", "safe", "needs_review", "slope")
+    return max(abs(getattr(first, name) - getattr(second, name)) for name in names)
 
 
 def _evidence(design: Design, coefficients: Floats) -> dict[str, Evidence]:
@@ -262,14 +277,16 @@ def _evidence(design: Design, coefficients: Floats) -> dict[str, Evidence]:
 
 
 def _written(number: float) -> float:
-    return round(float(number), 3) + 0.0  # no minus zero
+    return round(float(number), 2) + 0.0  # no minus zero
 
 
 # --- which voters, in which rounds ---------------------------------------------------------------
 
-_BOUNDS = np.array(
-    [0.0, 0.004, 0.008, 0.012, 0.017, 0.023, 0.03, 0.04, 0.05, 0.06, 0.075, 0.09, 0.11, 0.13]
-    + [0.16, 0.19, 0.22, 0.26, 0.3, 0.34, 0.38, 0.42, 0.46, 0.5]
+_BOUNDS = np.concatenate(
+    [
+        [0.0, 0.004, 0.008, 0.012, 0.017, 0.023, 0.03, 0.04, 0.05, 0.06, 0.075, 0.09, 0.11, 0.13],
+        [0.16, 0.19, 0.22, 0.26, 0.3, 0.34, 0.38, 0.42, 0.46, 0.5],
+    ]
 )
 """Probabilities of error at which asking may end."""
 
@@ -572,9 +589,10 @@ def _usual_thresholds(scores: Floats, unsafe: Flags) -> Thresholds:
     away = np.abs(scores - _EVEN)
     right = (scores >= _EVEN) == unsafe
     chosen = 0.0
+    doubt = np.sqrt(_REVIEW_AT_MOST * (1 - _REVIEW_AT_MOST) / len(away))
     for width in _WIDTHS:
         decided = away >= width
-        if 1 - decided.mean() > _REVIEW_AT_MOST:
+        if 1 - decided.mean() + doubt > _REVIEW_AT_MOST:
             break
         chosen = float(width)
         if right[decided].mean() >= _DECIDED_RIGHT:

@@ -1,5 +1,6 @@
 """The embedded voters' votes for rows that have a text but not their column. They cost nothing."""
 
+import re
 from collections.abc import Callable, Collection
 from importlib import import_module
 from importlib.util import find_spec
@@ -9,6 +10,9 @@ from quorum import registry
 from quorum.models import CONTENT_LIMIT, CastVote, Content
 
 from cli.recorded import CODES, Recorded
+
+_CODE = re.compile(r"^[a-z]{2,3}$")
+"""What a content may give as its language; any other column value is left to detection."""
 
 
 def available(recorded: Recorded) -> tuple[str, ...]:
@@ -38,8 +42,13 @@ def added(
         vote = import_module(f"embedded.{voter}").vote
         for row, text in enumerate(recorded.texts):
             if text.strip():
-                language = str(recorded.languages[row]) or None
-                cast = vote(Content(text=text[:CONTENT_LIMIT], language=language))
+                language = str(recorded.languages[row])
+                cast = vote(
+                    Content(
+                        text=text[:CONTENT_LIMIT],
+                        language=language if _CODE.match(language) else None,
+                    )
+                )
                 if isinstance(cast, CastVote):
                     decisions[row, column] = CODES[cast.decision]
                     confidences[row, column] = cast.confidence

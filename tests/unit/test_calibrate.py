@@ -112,7 +112,7 @@ def test_the_fitted_numbers_are_those_the_tally_computes_with() -> None:
     scores = replay(written, rows, {}).scores
     expected = 1 / (1 + np.exp(-fitted.log_odds(np.arange(len(rows)))))
     answered = (rows.decisions != NONE).any(axis=1)
-    assert np.abs(scores - expected)[answered].max() < 0.01
+    assert np.abs(scores - expected)[answered].max() < 0.03
 
 
 def test_the_fit_finds_the_minimum_another_solver_finds() -> None:
