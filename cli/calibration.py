@@ -262,8 +262,8 @@ _NOTICEABLE = 0.05
 
 
 def _apart(first: Evidence, second: Evidence) -> float:
-    names = ("unsafe", "safe", "needs_review", "slope")
-    return max(abs(getattr(first, name) - getattr(second, name)) for name in names)
+    ours, others = first.model_dump(), second.model_dump()
+    return max(abs(float(ours[name]) - float(others[name])) for name in ours)
 
 
 def _evidence(design: Design, coefficients: Floats) -> dict[str, Evidence]:

@@ -179,15 +179,11 @@ def _why_stopped(sitting: _Sitting, reading: _Reading, *, final: bool) -> str | 
         return f"concluded without {_listed(sitting.outstanding)}"
     if len(sitting.ballots) + len(sitting.outstanding) < sitting.panel.quorum:
         return "the quorum cannot be met any more"
-    match sitting.panel.stop:
-        case Stop.ALL:
-            return None
-        case Stop.SETTLED:
-            if len(_reachable(sitting)) > 1:
-                return None
-            return f"nothing {_listed(sitting.outstanding)} could say would change it"
-        case Stop.RISK:
-            return _why_sure_enough(sitting, reading)
+    if sitting.panel.stop is Stop.SETTLED and len(_reachable(sitting)) == 1:
+        return f"nothing {_listed(sitting.outstanding)} could say would change it"
+    if sitting.panel.stop is Stop.RISK:
+        return _why_sure_enough(sitting, reading)
+    return None
 
 
 def _why_sure_enough(sitting: _Sitting, reading: _Reading) -> str | None:
