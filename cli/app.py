@@ -2,18 +2,15 @@
 
 import typer
 
-from cli.moderate import moderate
-from cli.record import record
+from cli import calibrate, evaluate, moderate, panel, record
 
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-app.command()(moderate)
-app.command()(record)
-
-
-@app.callback()
-def main() -> None:
-    """Content moderation decided by a vote of models."""
+app.command()(moderate.moderate)
+app.command()(record.record)
+app.command()(evaluate.evaluate)
+app.command()(calibrate.calibrate)
+app.add_typer(panel.app, name="panel")
