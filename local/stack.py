@@ -6,8 +6,10 @@ What is started is written down in `.local/stack.json`, so that `down` stops onl
 `up` updates in place. The data in `.local/data` survives both.
 """
 
+import json
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".local"
 STACK = "quorum"
 TENANT = "local"
 FIRST_PORT = 4566
@@ -118,7 +121,9 @@ class Home:
         self.record = folder / "stack.json"
         self.log = folder / "ministack.log"
         self.data = folder / "data"
-        self.build = folder / "build"
+        # Where `sam local invoke` looks, unless it is another stack than this checkout's own.
+        self.build = ROOT / ".aws-sam/build" if folder == FOLDER else folder / "build"
+        self.sam_local = folder / "sam-local.json"
 
     def running(self) -> Stack | None:
         """The stack that was started here, if it still runs."""
@@ -352,6 +357,22 @@ def warm_up(stack: Stack) -> None:
         functions.invoke(FunctionName=stack.resources[function], Payload=event)
 
 
+def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
+    """What `sam local invoke` is told by `--env-vars`: this stack's names in place of AWS's."""
+    return {
+        "Parameters": {
+            "AWS_ENDPOINT_URL": stack.endpoint,
+            "DEFAULT_PANEL": stack.panel,
+            "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
+            **{
+                re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value
+                for name, value in stack.outputs.items()
+                if name.endswith("Table")
+            },
+        }
+    }
+
+
 def raise_stack(
     folder: Path,
     overrides: dict[str, str],
@@ -370,6 +391,7 @@ def raise_stack(
     stack = deploy(home, stack, overrides)
     stack = stack.model_copy(update={"panel": overrides["DefaultPanel"]})
     home.write(stack)
+    home.sam_local.write_text(json.dumps(sam_local(stack), indent=2))
     with console.status("warming up the voters…"):
         warm_up(stack)
     return furnish(home, stack, gateway_key)
@@ -404,7 +426,6 @@ def _alive(pid: int) -> bool:
 
 
 Folder = Annotated[Path, typer.Option(help="where the stack keeps its files")]
-FOLDER = ROOT / ".local"
 
 
 @app.command()
