@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from embedded import characters, meaning, rules
 from quorum import errors, panel, registry
 from quorum.case import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.models import Frozen
@@ -89,6 +90,11 @@ def test_a_voter_can_be_called_by_the_machine(voter: str) -> None:
     arn = {"Fn::GetAtt": [logical_id(voter), "Arn"]}
     assert substitutions()[logical_id(voter)] == arn
     assert arn in invocable()
+
+
+@pytest.mark.parametrize("voter", [rules, characters, meaning], ids=lambda voter: voter.VOTER)
+def test_the_registry_knows_the_revision_an_embedded_voter_was_trained_to(voter: Any) -> None:
+    assert voter.version() == f"{voter.VOTER}@{registry.model(voter.VOTER).revision}"
 
 
 def test_nobody_votes_who_is_not_in_the_registry() -> None:

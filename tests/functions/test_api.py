@@ -54,7 +54,7 @@ def cached(aws: Any) -> Callable[[Case, str], None]:
     def put(case: Case, decision: str) -> None:
         cache = VoteCache(aws, "VotesTable", shared=False, days=1)
         for voter in case.panel.voters:
-            key = cache.key(case.tenant, voter, case.content.text)
+            key = cache.key(case.tenant, voter, case.content)
             vote = make.cast(voter, decision, confidence=1.0)
             aws.meta.client.transact_write_items(TransactItems=[cache.put(key, vote)])
 

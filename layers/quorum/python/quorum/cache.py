@@ -5,9 +5,8 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-
-from quorum.models import CastVote, Frozen
+from quorum import registry
+from quorum.models import VOTE, Abstention, CastVote, Content, Frozen
 from quorum.normalise import normalise
 from quorum.policy import POLICY_VERSION
 
@@ -20,7 +19,6 @@ DAY = 86_400
 """Seconds."""
 
 _BATCH_GET_LIMIT = 100
-_VOTE = TypeAdapter(CastVote)
 
 
 class VoteKey(Frozen):
@@ -28,20 +26,22 @@ class VoteKey(Frozen):
 
     tenant: str
     voter: str
+    revision: str
     policy_version: str
     text: str
-    sampling: str = "temperature=0"
+    sampling: str
 
     def digest(self) -> str:
         """The Votes table's key: sha256 over every part, lengths included."""
-        parts = (self.tenant, self.voter, self.policy_version, self.text, self.sampling)
+        parts = self.model_dump().values()
         return sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
 
 
 class VoteCache:
-    """The Votes table: a vote key holds one cast vote until its time is over.
+    """The Votes table: a vote key holds one vote until its time is over.
 
-    Abstentions are never cached: the next time the vote may be had.
+    Abstentions are kept only where the voter would abstain again: else the vote may be had next
+    time.
     """
 
     def __init__(
@@ -52,25 +52,33 @@ class VoteCache:
         self._shared = shared
         self._days = days
 
-    def key(self, tenant: str, voter: str, text: str) -> str:
-        """The digest under which `voter`'s vote on `text` is kept for `tenant`."""
+    def key(self, tenant: str, voter: str, content: Content) -> str:
+        """The digest under which `voter`'s vote on `content` is kept for `tenant`."""
+        model = registry.model(voter)
         return VoteKey(
             tenant="" if self._shared else tenant,
             voter=voter,
+            revision=model.revision,
             policy_version=POLICY_VERSION,
-            text=normalise(text).text,
+            text=normalise(content.text).text,
+            # An embedded voter is told the language and nothing else.
+            sampling=f"language={content.language}"
+            if model.kind == "embedded"
+            else "temperature=0",
         ).digest()
 
-    def find(self, tenant: str, voters: "Iterable[str]", text: str) -> list[CastVote]:
-        """The cached votes of `voters` on `text`: free, and marked so."""
-        keys = [{"vote_key": self.key(tenant, voter, text)} for voter in voters]
-        found: list[CastVote] = []
+    def find(
+        self, tenant: str, voters: "Iterable[str]", content: Content
+    ) -> list[CastVote | Abstention]:
+        """The cached votes of `voters` on `content`: free, and marked so."""
+        keys = [{"vote_key": self.key(tenant, voter, content)} for voter in voters]
+        found: list[CastVote | Abstention] = []
         for start in range(0, len(keys), _BATCH_GET_LIMIT):
             pending: Any = {self._table: {"Keys": keys[start : start + _BATCH_GET_LIMIT]}}
             while pending:
                 answer = self._dynamodb.batch_get_item(RequestItems=pending)
                 found.extend(
-                    _reused(_VOTE.validate_json(str(item["vote"])))
+                    _reused(VOTE.validate_json(str(item["vote"])))
                     for item in answer["Responses"].get(self._table, [])
                     # DynamoDB deletes what has expired when it gets round to it.
                     if int(str(item["expires_at"])) > time()
@@ -78,7 +86,7 @@ class VoteCache:
                 pending = answer.get("UnprocessedKeys")
         return found
 
-    def put(self, key: str, vote: CastVote) -> dict[str, Any]:
+    def put(self, key: str, vote: CastVote | Abstention) -> dict[str, Any]:
         """The transaction item that keeps `vote` under `key`."""
         return {
             "Put": {
@@ -92,12 +100,8 @@ class VoteCache:
         }
 
 
-def _reused(vote: CastVote) -> CastVote:
-    return vote.model_copy(
-        update={
-            "cached": True,
-            "saved_usd": vote.cost_usd,
-            "cost_usd": Decimal(0),
-            "latency_ms": 0,
-        }
-    )
+def _reused(vote: CastVote | Abstention) -> CastVote | Abstention:
+    free = {"cached": True, "cost_usd": Decimal(0), "latency_ms": 0}
+    if isinstance(vote, CastVote):
+        free["saved_usd"] = vote.cost_usd
+    return vote.model_copy(update=free)

@@ -125,9 +125,9 @@ def _verdict(  # every fact of a verdict comes from its caller
         confidence=outcome.confidence,
         reason=outcome.reason,
         categories=_highest_scores(cast),
-        votes=tuple(votes),
+        votes=tuple(sorted(votes, key=lambda vote: _seat(case.panel, vote.voter))),
         rounds=rounds,
-        calls=sum(1 for vote in votes if not (isinstance(vote, CastVote) and vote.cached)),
+        calls=sum(not vote.cached for vote in votes),
         cost_usd=sum((vote.cost_usd for vote in votes), Decimal(0)),
         saved_usd=sum((vote.saved_usd for vote in cast), Decimal(0)),
         latency_ms=max(0, round((now - case.started_at) * 1000)),
@@ -139,6 +139,11 @@ def _verdict(  # every fact of a verdict comes from its caller
         metadata=dict(case.content.metadata),
         created_at=datetime.fromtimestamp(now, UTC),
     )
+
+
+def _seat(panel: Panel, voter: str) -> int:
+    """Where `voter` sits in the order of asking."""
+    return panel.voters.index(voter) if voter in panel.voters else len(panel.voters)
 
 
 def _highest_scores(votes: Sequence[CastVote]) -> dict[Category, float]:

@@ -74,6 +74,9 @@ class AbstentionReason(StrEnum):
     FAILED = "failed"
 
 
+_REPEATABLE = (AbstentionReason.NOTHING_FOUND, AbstentionReason.LANGUAGE_UNKNOWN)
+
+
 class Tokens(Frozen):
     """Tokens as billed. `output` includes `reasoning`; `input` includes `cached_input`."""
 
@@ -116,7 +119,10 @@ class CastVote(Frozen):
 
 
 class Abstention(Frozen):
-    """A vote that could not be had. It never decides; what it cost all the same is kept."""
+    """A vote that could not be had. It never decides; what it cost all the same is kept.
+
+    `cached`: what this voter has nothing to say of, it has nothing to say of the next time either.
+    """
 
     kind: Literal["abstention"] = "abstention"
     voter: str
@@ -127,7 +133,13 @@ class Abstention(Frozen):
     cost_usd: Dollars = Decimal(0)
     cost_estimated: bool = False
     latency_ms: int = Field(default=0, ge=0)
+    cached: bool = False
     served_by: str | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same voter would abstain from the same content again."""
+        return self.reason in _REPEATABLE
 
 
 Vote = Annotated[CastVote | Abstention, Field(discriminator="kind")]

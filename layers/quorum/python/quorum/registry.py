@@ -52,7 +52,10 @@ class ReplyFormat(StrEnum):
 
 
 class Model(Frozen):
-    """One model. `name` is also the voter's name; `gateway_name` is what the gateway calls it."""
+    """One model. `name` is also the voter's name; `gateway_name` is what the gateway calls it.
+
+    `revision` is an embedded voter's trained state: votes of another one are not reused.
+    """
 
     name: str
     kind: Literal["gateway", "embedded"] = "gateway"
@@ -65,6 +68,7 @@ class Model(Frozen):
     gives_log_probabilities: bool = False
     reasoning_off: dict[str, object] = Field(default_factory=dict)
     votes: bool = True
+    revision: str = ""
     token_factor: float = 1.0
 
 
@@ -160,9 +164,9 @@ MODELS: tuple[Model, ...] = (
         context_window=200_000,
         tokens_per_second=70,
     ),
-    Model(name="rules", kind="embedded", price=_FREE),
-    Model(name="characters", kind="embedded", price=_FREE),
-    Model(name="meaning", kind="embedded", price=_FREE),
+    Model(name="rules", kind="embedded", price=_FREE, revision="e2c69d585d2b"),
+    Model(name="characters", kind="embedded", price=_FREE, revision="b6ceb7e354f3"),
+    Model(name="meaning", kind="embedded", price=_FREE, revision="f497f3d3f966"),
 )
 
 

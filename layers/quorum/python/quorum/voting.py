@@ -76,8 +76,8 @@ class Ballots:
             transaction.append(
                 ledger.paid(self._usage_table, case.tenant, vote, day=ledger.today())
             )
-        if isinstance(vote, CastVote):
-            key = self.cache.key(case.tenant, vote.voter, case.content.text)
+        if isinstance(vote, CastVote) or vote.repeatable:
+            key = self.cache.key(case.tenant, vote.voter, case.content)
             transaction.append(self.cache.put(key, vote))
         return transaction
 
@@ -103,7 +103,7 @@ def vote(
     case: "Case", name: str, ballots: Ballots, ask: Callable[[], Answer]
 ) -> CastVote | Abstention:
     """The vote of the voter called `name` on the case: from the cache, or by asking."""
-    for cached in ballots.cache.find(case.tenant, [name], case.content.text):
+    for cached in ballots.cache.find(case.tenant, [name], case.content):
         return cached
     answer = ask()
     ballots.book(case, answer)

@@ -14,7 +14,7 @@ from quorum.cache import VoteCache
 from quorum.case import VOTING_SECONDS, Case, Deliberation, conclude_without_votes, deliberate
 from quorum.errors import WorkflowFailed
 from quorum.language import detect
-from quorum.models import CastVote, Content, Verdict
+from quorum.models import Abstention, CastVote, Content, Verdict
 from quorum.panel import Panel
 from quorum.verdicts import Verdicts
 
@@ -66,7 +66,7 @@ class Workflow:
             started_at=now,
             deadline=now + VOTING_SECONDS,
         )
-        cached = self._votes.find(tenant, panel.voters, content.text)
+        cached = self._votes.find(tenant, panel.voters, content)
         opening = deliberate(case, cached, round_number=0, now=self._clock(), answered_from="cache")
         if opening.verdict is not None:
             return self._record(case, opening.verdict)
@@ -85,7 +85,9 @@ class Workflow:
         telemetry.verdict_reached(recorded)
         return recorded
 
-    def _run(self, case: Case, opening: Deliberation, cached: list[CastVote]) -> Verdict:
+    def _run(
+        self, case: Case, opening: Deliberation, cached: list[CastVote | Abstention]
+    ) -> Verdict:
         request = {
             "case": case.model_dump(mode="json"),
             "seated": opening.seated,
