@@ -1,0 +1,134 @@
+"""A gateway voter: tables on moto, the gateway a real server on this machine."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+from quorum import books, ledger, registry
+from quorum.case import Case
+
+from bench.gateway import Fault, RecordedVotes, Scenario, StandIn, running
+from functions.vote import app as vote
+from tests import make
+
+Ask = Callable[..., dict[str, Any]]
+TEXT = "what the stand-in has an opinion of"
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    recorded = RecordedVotes({TEXT: {"gpt-4.1": "unsafe"}})
+    with running(Scenario(), recorded=recorded) as one:
+        yield one
+
+
+@pytest.fixture
+def ask(
+    aws: Any,
+    within: Callable[[str], None],
+    context: Any,
+    stand_in: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Ask]:
+    within("Gpt41Function")
+    monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
+    boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk-key")
+    opened = (vote.settings, vote.ballots, vote.gateway, books.limiter)
+    for each in opened:
+        each.cache_clear()
+    yield lambda case: vote.handler({"case": case.model_dump(mode="json")}, context)
+    for each in opened:
+        each.cache_clear()
+
+
+def living(**changes: Any) -> Case:
+    """A case whose deadline is in the future of the real clock."""
+    return make.case(TEXT, deadline=4_102_444_800.0, **changes)
+
+
+def usage(aws: Any) -> dict[str, Any]:
+    key = ledger.usage_key(ledger.today(), "gpt-4.1", "acme")
+    item: dict[str, Any] = aws.Table("UsageTable").get_item(Key={"key": key}).get("Item", {})
+    return item
+
+
+def intents(aws: Any) -> list[str]:
+    items = aws.Table("UsageTable").scan()["Items"]
+    return [item["key"] for item in items if item["key"].startswith("intent#")]
+
+
+def test_a_vote_is_cast_and_booked_to_the_last_digit(ask: Ask, aws: Any, stand_in: StandIn) -> None:
+    answer = ask(living())
+    assert answer["decision"] == "unsafe"
+    assert answer["served_by"] == stand_in.base_url
+    assert Decimal(answer["cost_usd"]) == stand_in.count.cost_usd == usage(aws)["cost_usd"] > 0
+    assert usage(aws)["calls"] == 1
+    assert usage(aws)["input_tokens"] == answer["tokens"]["input"]
+    assert intents(aws) == []
+
+
+def test_a_vote_asked_for_again_is_neither_sent_nor_booked_again(
+    ask: Ask, aws: Any, stand_in: StandIn
+) -> None:
+    first = ask(living())
+    again = ask(living())
+    assert again["cached"] is True
+    assert again["decision"] == first["decision"]
+    assert again["cost_usd"] == "0"
+    assert again["saved_usd"] == first["cost_usd"]
+    assert stand_in.count.requests == 1
+    assert usage(aws)["calls"] == 1
+
+
+def test_a_vote_is_not_shared_with_another_tenant(ask: Ask, stand_in: StandIn) -> None:
+    ask(living())
+    assert ask(living(tenant="other"))["cached"] is False
+    assert stand_in.count.requests == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "paid"),
+    [
+        (Fault.MALFORMED, "reply_unreadable", True),
+        (Fault.FILTERED, "refused", True),
+        (Fault.SERVER_ERROR, "unavailable", False),
+    ],
+)
+def test_a_vote_that_cannot_be_had_is_an_abstention_and_what_it_cost_is_booked(
+    ask: Ask, aws: Any, stand_in: StandIn, fault: Fault, reason: str, *, paid: bool
+) -> None:
+    stand_in.scenario = stand_in.scenario.model_copy(update={"rates": {fault: 1.0}})
+    answer = ask(living())
+    assert (answer["kind"], answer["reason"]) == ("abstention", reason)
+    assert (Decimal(answer["cost_usd"]) > 0) is paid
+    assert usage(aws).get("cost_usd", Decimal(0)) == stand_in.count.cost_usd
+    assert intents(aws) == []
+    assert aws.Table("VotesTable").scan()["Count"] == 0
+
+
+def test_a_case_whose_time_is_over_is_not_sent(ask: Ask, stand_in: StandIn) -> None:
+    answer = ask(make.case(TEXT))
+    assert (answer["kind"], answer["reason"]) == ("abstention", "timed_out")
+    assert stand_in.count.requests == 0
+
+
+def test_the_content_is_in_no_log(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(living())
+    written = capsys.readouterr().out
+    assert '"voter":"gpt-4.1"' in written
+    assert "opinion" not in written
+
+
+def test_the_key_goes_to_the_gateway_and_nowhere_else(
+    ask: Ask, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = ask(living())
+    assert ("gpt-4.1", "sk-key") in stand_in.count.billed
+    assert "sk-key" not in capsys.readouterr().out + str(answer)
+
+
+def test_every_gateway_voter_has_a_price() -> None:
+    for model in registry.voters():
+        assert (model.price.input > 0) is (model.kind == "gateway")
