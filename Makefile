@@ -15,8 +15,9 @@ help: ## what can be made
 demo: up ## judge a dozen texts on the local stack and show the verdicts
 	@$(RUN) local.demo
 
-test: setup ## lint, types and every test, the deployed local stack included
-	@$(RUN) local.check
+test: lint ## lint, types and every test, the deployed local stack included
+	pytest --numprocesses 2 --ignore tests/e2e
+	pytest tests/e2e
 
 up: setup ## build, start and deploy the local stack; print a key and the URLs
 	@$(RUN) local.stack up
@@ -28,7 +29,12 @@ logs: ## what the local Lambdas write
 	@$(RUN) local.stack logs
 
 lint: setup ## ruff, mypy, import-linter, cfn-lint
-	@$(RUN) local.check --lint-only
+	ruff check --quiet
+	ruff format --check --quiet
+	mypy
+	lint-imports --no-logo
+	cfn-lint template.yaml
+	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 
 setup: .venv/.locked .ministack/.locked
 

@@ -3,6 +3,8 @@
 import typer
 
 from cli.doctor import doctor
+from cli.moderate import moderate
+from cli.record import record
 from cli.replies import replies
 
 app = typer.Typer(
@@ -11,4 +13,11 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(doctor)
+app.command()(moderate)
+app.command()(record)
 app.command()(replies)
+
+
+@app.callback()
+def main() -> None:
+    """Content moderation decided by a vote of models."""

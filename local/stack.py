@@ -230,13 +230,14 @@ def start(home: Home) -> Stack:
     } | {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
+        "AUTH": "true",  # each Lambda may do only what its role in the template says
         "PERSIST_STATE": "1",
         "STATE_DIR": str(home.data),
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     with home.log.open("a") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 our own environment's Python
             [ROOT / ".ministack/bin/python", "-m", "ministack"],
             env=environment,
             stdout=log,
@@ -281,10 +282,13 @@ def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
     stack.client("s3").create_bucket(Bucket=bucket)
     with console.status("sam deploy…"):
         _run(
-            [sam, "deploy", "--template-file", str(home.build / "template.yaml")]
-            + ["--stack-name", STACK, "--s3-bucket", bucket, "--capabilities", "CAPABILITY_IAM"]
-            + ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
-            + ["--parameter-overrides", *pairs],
+            [
+                *(sam, "deploy", "--template-file", str(home.build / "template.yaml")),
+                *("--stack-name", STACK, "--s3-bucket", bucket),
+                *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
+                *("--no-fail-on-empty-changeset", "--no-progressbar"),
+                *("--parameter-overrides", *pairs),
+            ],
             environment,
             log,
         )
@@ -303,7 +307,7 @@ def _deployed(stack: Stack) -> bool:
         return False
 
 
-def furnish(home: Home, stack: Stack, environment: dict[str, str]) -> Stack:
+def furnish(home: Home, stack: Stack, gateway_key: str | None) -> Stack:
     """A key for this machine's tenant, and the gateway's key where there is one."""
     keys = Keys(stack.resource().Table(stack.outputs["KeysTable"]))
     if not stack.key or keys.caller(stack.key) is None:
@@ -314,7 +318,6 @@ def furnish(home: Home, stack: Stack, environment: dict[str, str]) -> Stack:
             }
         )
         home.write(stack)
-    gateway_key = environment.get("GATEWAY_API_KEY")
     if gateway_key:
         stack.client("secretsmanager").put_secret_value(
             SecretId=stack.outputs["GatewaySecret"], SecretString=gateway_key
@@ -322,21 +325,18 @@ def furnish(home: Home, stack: Stack, environment: dict[str, str]) -> Stack:
     return stack
 
 
-def raise_stack(folder: Path, overrides: dict[str, str] | None = None) -> Stack:
+def raise_stack(
+    folder: Path, overrides: dict[str, str], *, gateway_key: str | None = None
+) -> Stack:
     """Start, deploy and furnish the stack that lives in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     home = Home(folder)
-    environment = dotenv()
-    chosen = {"DefaultPanel": "default" if environment.get("GATEWAY_API_KEY") else "embedded"}
-    if environment.get("GATEWAY_BASE_URL"):
-        chosen["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
-    chosen |= overrides or {}
     with console.status("MiniStack…"):
         stack = start(home)
-    stack = deploy(home, stack, chosen)
-    stack = stack.model_copy(update={"panel": chosen["DefaultPanel"]})
+    stack = deploy(home, stack, overrides)
+    stack = stack.model_copy(update={"panel": overrides["DefaultPanel"]})
     home.write(stack)
-    return furnish(home, stack, environment)
+    return furnish(home, stack, gateway_key)
 
 
 def lower_stack(folder: Path) -> bool:
@@ -375,7 +375,12 @@ FOLDER = ROOT / ".local"
 def up(folder: Folder = FOLDER) -> None:
     """Build, start and deploy; a second time updates in place."""
     began = time.monotonic()
-    stack = raise_stack(folder)
+    environment = dotenv()
+    gateway_key = environment.get("GATEWAY_API_KEY")
+    overrides = {"DefaultPanel": "default" if gateway_key else "embedded"}
+    if environment.get("GATEWAY_BASE_URL"):
+        overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
+    stack = raise_stack(folder, overrides, gateway_key=gateway_key)
     console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
     console.print(f"  API    {stack.api}")
     console.print(f"  queue  {stack.outputs['QueueUrl']}")

@@ -108,15 +108,24 @@ class StandIn:
     """One running stand-in: where it is, what it does and what it counted."""
 
     def __init__(self, scenario: Scenario, recorded: RecordedVotes | None = None) -> None:
-        self.scenario = scenario
         self.count = Count()
         self.base_url = ""
         self.bodies: list[dict[str, Any]] = []
         self._recorded = recorded
+        self._cached: set[tuple[str, str]] = set()
+        self.scenario = scenario
+
+    @property
+    def scenario(self) -> Scenario:
+        """What it does; a new one starts its script, its draws and its limits afresh."""
+        return self._scenario
+
+    @scenario.setter
+    def scenario(self, scenario: Scenario) -> None:
+        self._scenario = scenario
         self._script = list(scenario.script)
         self._randomness = random.Random(scenario.seed)
         self._limits: dict[str, TooFast] = {}
-        self._cached: set[tuple[str, str]] = set()
 
     def app(self) -> Starlette:
         """The ASGI application."""

@@ -22,9 +22,7 @@ def verdicts() -> "Verdicts":
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Where the case stands (`quorum.case.Deliberation`)."""
     request = AggregateRequest.model_validate(event)
-    standing = deliberate(
-        request.case, request.votes, round_number=request.round, now=time()
-    )
+    standing = deliberate(request.case, request.complete(), round_number=request.round, now=time())
     return record(request, standing).model_dump(mode="json")
 
 

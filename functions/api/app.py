@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header
 from quorum import books, panel, registry
-from quorum.http import answer, resolver
+from quorum.http import answer, resolve, resolver
 from quorum.idempotency import once
 from quorum.policy import POLICY_VERSION
 from quorum.requests import VerdictRequest
@@ -50,9 +50,9 @@ def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None
         verdict = workflow().moderate(tenant(), request.to_content(), seated)
         return verdict.model_dump(mode="json")
 
-    return answer(
-        once(settings().verdicts_table, tenant(), idempotency_key, request, judge),
-    )
+    table = settings().verdicts_table
+    context = app.lambda_context
+    return answer(once(table, tenant(), idempotency_key, request, judge, context=context))
 
 
 @app.get("/verdicts/<verdict_id>", summary="Read a verdict")
@@ -68,7 +68,7 @@ def get_panels() -> Response[Any]:
         {
             "default": settings().default_panel,
             "policy_version": POLICY_VERSION,
-            "panels": [panel.packaged(name).described() for name in panel.PACKAGED],
+            "panels": [described(panel.packaged(name)) for name in panel.PACKAGED],
         }
     )
 
@@ -85,6 +85,11 @@ def get_health() -> Response[Any]:
     return answer({"status": "ok", "default_panel": settings().default_panel}, HTTPStatus.OK)
 
 
+def described(seated: panel.Panel) -> dict[str, Any]:
+    """A panel as it is shown: its document and its version."""
+    return seated.document() | {"version": seated.version}
+
+
 def tenant() -> str:
     """Whose request this is, as the authorizer found."""
     return str(app.current_event.request_context.authorizer["tenant"])
@@ -92,4 +97,4 @@ def tenant() -> str:
 
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One HTTP request of API Gateway's proxy integration."""
-    return app.resolve(event, context)
+    return resolve(app, event, context)

@@ -50,4 +50,6 @@ def key_of(event: APIGatewayAuthorizerRequestEvent) -> str | None:
     """The key the caller sent, wherever it sent it."""
     scheme, _, token = (event.headers.get("authorization") or "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else None
-    return event.headers.get("x-api-key") or bearer or event.query_string_parameters.get("key")
+    # API Gateway sends null where there is no query.
+    query: dict[str, str] = event.query_string_parameters or {}
+    return event.headers.get("x-api-key") or bearer or query.get("key")

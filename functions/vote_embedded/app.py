@@ -43,4 +43,6 @@ def answer(
 ) -> dict[str, Any]:
     """`voter`'s vote on the case in `event`."""
     case = VoteRequest.model_validate(event).case
-    return voting.vote(case, voter, ballots(), ask).model_dump(mode="json")
+    return voting.vote(case, voter, ballots(), voting.ask_embedded(case, ask)).model_dump(
+        mode="json"
+    )

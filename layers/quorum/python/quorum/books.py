@@ -1,11 +1,15 @@
 """Opens the books: the AWS clients and stores a Lambda works with, each built once, when needed."""
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
+from quorum import breaker
+from quorum.gateway import Gateway, GatewaySettings, parse_base_urls
+from quorum.limiter import Limiter
 from quorum.verdicts import Verdicts
 from quorum.voting import Ballots
 from quorum.workflow import CLIENT_SECONDS, Workflow
@@ -13,7 +17,10 @@ from quorum.workflow import CLIENT_SECONDS, Workflow
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
-    from quorum.settings import BooksSettings, WorkflowSettings
+    from quorum.settings import BooksSettings, VoteSettings, WorkflowSettings
+
+SECRET_SECONDS = 300
+"""A rotated key is taken up after so long at most."""
 
 
 @cache
@@ -24,7 +31,33 @@ def dynamodb() -> "DynamoDBServiceResource":
 
 def ballots(settings: "BooksSettings") -> Ballots:
     """The voters' side of the books."""
-    return Ballots(dynamodb(), settings)
+    return Ballots(dynamodb(), settings, limiter(settings.usage_table))
+
+
+@cache
+def limiter(usage_table: str) -> Limiter:
+    """The rate limits all Lambdas share."""
+    return Limiter(dynamodb(), usage_table)
+
+
+def gateway(settings: "VoteSettings") -> Gateway:
+    """The gateway client, with its keys out of Secrets Manager.
+
+    The secret is one key for every base URL, or a JSON object from base URL or host to key.
+    """
+    # Imported here: the queue and the API need no secret to start.
+    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
+
+    secret = str(parameters.get_secret(settings.gateway_secret, max_age=SECRET_SECONDS))
+    keys: str | dict[str, str] = json.loads(secret) if secret.startswith("{") else secret
+    base_urls = parse_base_urls(
+        settings.gateway_base_url, keys, key_source="the secret GatewaySecret"
+    )
+    return Gateway(
+        GatewaySettings(base_urls=base_urls),
+        breaker=breaker.in_table(dynamodb(), settings.usage_table),
+        limiter=limiter(settings.usage_table),
+    )
 
 
 def verdicts(settings: "BooksSettings") -> Verdicts:

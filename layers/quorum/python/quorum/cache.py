@@ -69,10 +69,12 @@ class VoteCache:
             pending: Any = {self._table: {"Keys": keys[start : start + _BATCH_GET_LIMIT]}}
             while pending:
                 answer = self._dynamodb.batch_get_item(RequestItems=pending)
-                for item in answer["Responses"].get(self._table, []):
+                found.extend(
+                    _reused(_VOTE.validate_json(str(item["vote"])))
+                    for item in answer["Responses"].get(self._table, [])
                     # DynamoDB deletes what has expired when it gets round to it.
-                    if int(str(item["expires_at"])) > time():
-                        found.append(_reused(_VOTE.validate_json(str(item["vote"]))))
+                    if int(str(item["expires_at"])) > time()
+                )
                 pending = answer.get("UnprocessedKeys")
         return found
 

@@ -52,7 +52,20 @@ class AggregateRequest(Frozen):
 
     case: Case
     votes: tuple[Vote, ...]
+    seated: tuple[str, ...]
     round: int
+
+    def complete(self) -> tuple[CastVote | Abstention, ...]:
+        """The votes, with an abstention for everyone seated who was not heard of.
+
+        So nobody is asked twice, whatever became of their branch.
+        """
+        heard = {vote.voter for vote in self.votes}
+        return self.votes + tuple(
+            Abstention(voter=voter, reason=AbstentionReason.FAILED, detail="nothing came back")
+            for voter in self.seated
+            if voter not in heard
+        )
 
 
 class Deliberation(Frozen):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
@@ -17,6 +17,9 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 
 from quorum.errors import Conflict, StoreUnavailable
 from quorum.models import Frozen
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 REMEMBERED_SECONDS = 86_400
 """How long a key is remembered."""
@@ -41,6 +44,8 @@ def once(
     key: str | None,
     request: Frozen,
     do: Callable[[], dict[str, Any]],
+    *,
+    context: "LambdaContext",
 ) -> dict[str, Any]:
     """`do()`, or what it answered when `tenant` first sent `key`.
 
@@ -49,21 +54,22 @@ def once(
     if key is None:
         return do()
 
-    @idempotent_function(
+    config = IdempotencyConfig(
+        event_key_jmespath="[tenant, key]",
+        payload_validation_jmespath="request",
+        expires_after_seconds=REMEMBERED_SECONDS,
+    )
+    # An invocation that dies holds the key no longer than it could have lived.
+    config.register_lambda_context(context)
+    answer_once = idempotent_function(
+        lambda asked: do(),  # noqa: ARG005 the library reads it
         data_keyword_argument="asked",
         persistence_store=_store(table),
-        config=IdempotencyConfig(
-            event_key_jmespath="[tenant, key]",
-            payload_validation_jmespath="request",
-            expires_after_seconds=REMEMBERED_SECONDS,
-        ),
-        key_prefix=f"idempotency#{do.__qualname__}",
+        config=config,
+        key_prefix="idempotency",
     )
-    def _answer(*, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 the library reads it
-        return do()
-
     try:
-        answer: dict[str, Any] = _answer(
+        answer: dict[str, Any] = answer_once(
             asked={"tenant": tenant, "key": key, "request": request.model_dump(mode="json")}
         )
     except IdempotencyValidationError as error:

@@ -1,6 +1,6 @@
 """What callers ask: the bodies of HTTP requests and of messages on the queue. Pure."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -22,9 +22,19 @@ Text = Annotated[
 ]
 """A content's text as a request brings it."""
 
-MetadataValue = (
-    Annotated[str, StringConstraints(max_length=METADATA_VALUE_LIMIT)] | bool | int | float | None
-)
+
+def _simple(value: Any) -> Any:
+    if isinstance(value, str) and len(value) <= METADATA_VALUE_LIMIT:
+        return value
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise ValueError(
+        f"must be a string (at most {METADATA_VALUE_LIMIT} characters), number, boolean or null"
+    )
+
+
+MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[Any, AfterValidator(_simple)]
 
 
 class VerdictRequest(Frozen):
@@ -34,7 +44,9 @@ class VerdictRequest(Frozen):
     id: Identifier | None = None
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    metadata: dict[str, MetadataValue] = Field(default_factory=dict, max_length=METADATA_LIMIT)
+    metadata: dict[MetadataName, MetadataValue] = Field(
+        default_factory=dict, max_length=METADATA_LIMIT
+    )
 
     def to_content(self) -> Content:
         """The content to be judged."""

@@ -4,74 +4,147 @@ The vote, its cost in the ledger and the end of its reservation are one transact
 """
 
 from collections.abc import Callable, Sequence
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from time import perf_counter, time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from quorum import ledger, telemetry
+from quorum import ledger, loop, telemetry, voter
 from quorum.cache import VoteCache
-from quorum.case import Case
-from quorum.errors import StoreUnavailable
-from quorum.models import Abstention, CastVote, Content
-from quorum.settings import BooksSettings
+from quorum.deadline import Deadline
+from quorum.errors import StoreUnavailable, VoteUnavailable
+from quorum.models import Abstention, CastVote
+from quorum.normalise import normalise
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+    from quorum.case import Case
+    from quorum.gateway import Gateway
+    from quorum.limiter import Limiter, Reservation
+    from quorum.registry import Model
+    from quorum.settings import BooksSettings
+
+BOOKING_SECONDS = 3.0
+"""How long a booking is tried while others write the same counters."""
+
+
+class Answer(NamedTuple):
+    """What a voter answered, and the reservation its payment ends (None: nothing was paid)."""
+
+    vote: CastVote | Abstention
+    reservation: "Reservation | None" = None
 
 
 class Ballots:
     """The voters' side of the books: the Votes table and the ledger."""
 
-    def __init__(self, dynamodb: "DynamoDBServiceResource", settings: BooksSettings) -> None:
-        self._dynamodb = dynamodb
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        settings: "BooksSettings",
+        limiter: "Limiter | None" = None,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._usage_table = settings.usage_table
+        self._limiter = limiter
         self.cache = VoteCache(
             dynamodb, settings.votes_table, shared=settings.share_votes, days=settings.vote_days
         )
 
-    def book(
-        self,
-        case: Case,
-        vote: CastVote | Abstention,
-        ending: Sequence[dict[str, Any]] = (),
-        *,
-        paid: bool,
-    ) -> None:
-        """Keep `vote`, book its cost if it was `paid` for, and end its reservation, all at once."""
-        transaction: list[Any] = list(ending)
-        if isinstance(vote, CastVote):
-            key = self.cache.key(case.tenant, vote.voter, case.content.text)
-            transaction.append(self.cache.put(key, vote))
-        if paid:
-            transaction.append(
-                ledger.paid(self._usage_table, case.tenant, vote, day=ledger.today())
-            )
+    def book(self, case: "Case", answer: Answer) -> None:
+        """Keep the vote, book its cost and end its reservation, all at once and once only.
+
+        Raises `StoreUnavailable`; then the reservation's intent stays, and says what may be owed.
+        """
+        transaction = self._transaction(case, answer)
         if not transaction:
             return
         try:
-            self._dynamodb.meta.client.transact_write_items(TransactItems=transaction)
-        except ClientError as error:
-            raise StoreUnavailable("the vote could not be booked") from error
+            self._write(transaction)
+        except (ClientError, BotoCoreError) as error:
+            if "ConditionalCheckFailed" not in _why_cancelled(error):
+                raise StoreUnavailable("the vote could not be booked") from error
+            # The intent is gone: an earlier try was booked although its answer was lost.
+
+    def _transaction(self, case: "Case", answer: Answer) -> list[dict[str, Any]]:
+        transaction: list[dict[str, Any]] = []
+        vote = answer.vote
+        if answer.reservation is not None and self._limiter is not None:
+            transaction += self._limiter.settlement(answer.reservation, vote.tokens)
+            transaction.append(
+                ledger.paid(self._usage_table, case.tenant, vote, day=ledger.today())
+            )
+        if isinstance(vote, CastVote):
+            key = self.cache.key(case.tenant, vote.voter, case.content.text)
+            transaction.append(self.cache.put(key, vote))
+        return transaction
+
+    @retry(
+        retry=retry_if_exception(lambda error: "TransactionConflict" in _why_cancelled(error)),
+        wait=wait_random_exponential(multiplier=0.02, max=0.5),
+        stop=stop_after_delay(BOOKING_SECONDS),
+        reraise=True,
+    )
+    def _write(self, transaction: list[dict[str, Any]]) -> None:
+        self._client.transact_write_items(TransactItems=transaction)
+
+
+def _why_cancelled(error: BaseException) -> Sequence[str]:
+    """The codes of a cancelled transaction; empty for any other error."""
+    if not isinstance(error, ClientError):
+        return ()
+    response: dict[str, Any] = dict(error.response)
+    return [str(reason.get("Code")) for reason in response.get("CancellationReasons", [])]
 
 
 def vote(
-    case: Case,
-    voter: str,
-    ballots: Ballots,
-    ask: Callable[[Content], CastVote | Abstention],
+    case: "Case", name: str, ballots: Ballots, ask: Callable[[], Answer]
 ) -> CastVote | Abstention:
-    """`voter`'s vote on the case: from the cache, or by asking.
-
-    `ask` books what it paid for itself; what costs nothing is booked here.
-    """
-    for cached in ballots.cache.find(case.tenant, [voter], case.content.text):
+    """The vote of the voter called `name` on the case: from the cache, or by asking."""
+    for cached in ballots.cache.find(case.tenant, [name], case.content.text):
         return cached
-    started = perf_counter()
-    answer = ask(case.content)
-    answer = answer.model_copy(
-        update={"latency_ms": answer.latency_ms or round((perf_counter() - started) * 1000)}
-    )
-    ballots.book(case, answer, paid=False)
-    telemetry.vote_answered(case.verdict_id, answer)
-    return answer
+    answer = ask()
+    ballots.book(case, answer)
+    telemetry.vote_answered(case.verdict_id, answer.vote)
+    return answer.vote
+
+
+def ask_embedded(
+    case: "Case", ask: "Callable[[Any], CastVote | Abstention]"
+) -> Callable[[], Answer]:
+    """How an embedded voter is asked: in this process, for nothing."""
+
+    def asked() -> Answer:
+        started = perf_counter()
+        answered = ask(case.content)
+        latency_ms = round((perf_counter() - started) * 1000)
+        return Answer(answered.model_copy(update={"latency_ms": latency_ms}))
+
+    return asked
+
+
+def ask_gateway(
+    case: "Case", model: "Model", gateway: "Gateway", remaining_milliseconds: int
+) -> Callable[[], Answer]:
+    """How a gateway voter is asked: until the Lambda's or the case's time is over.
+
+    What a gateway cannot or will not answer becomes an abstention that says why.
+    """
+
+    def asked() -> Answer:
+        deadline = Deadline.of_lambda(remaining_milliseconds, case.deadline - time())
+        started = perf_counter()
+        try:
+            ballot = loop.run(
+                voter.ask(
+                    gateway, model, normalise(case.content.text), deadline, tenant=case.tenant
+                )
+            )
+        except VoteUnavailable as error:
+            latency_ms = round((perf_counter() - started) * 1000)
+            return Answer(voter.abstention_of(model.name, error, latency_ms), error.reservation)
+        return Answer(ballot.vote, ballot.reservation)
+
+    return asked

@@ -1,0 +1,141 @@
+"""`quorum record`: run a panel's voters over labelled texts and write down what they voted.
+
+Embedded voters vote in this process; gateway voters through the same client as in production, with
+the key in GATEWAY_API_KEY. Nothing is cached and nothing is booked: this is for measuring.
+"""
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from quorum import gateway as gateways
+from quorum import loop, registry, voter
+from quorum.deadline import Deadline
+from quorum.errors import PanelInvalid, VoteUnavailable
+from quorum.language import detect
+from quorum.models import CONTENT_LIMIT, Abstention, CastVote, Content
+from quorum.normalise import normalise
+from quorum.panel import PACKAGED, Panel, load, packaged
+from quorum.tally import tally
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Ask = Callable[[Content], CastVote | Abstention]
+
+GATEWAY = "https://api.holysheep.ai/v1"
+VOTE_SECONDS = 60.0
+"""Nobody waits for a recorded vote, so it may take longer than one in production."""
+_GOLD = ("gold", "label")
+
+
+def record(
+    texts: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with text, gold")],
+    out: Annotated[Path, typer.Option(help="where the recorded votes go")],
+    panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts asked at once")] = 8,
+) -> None:
+    """Write language, text, gold, every voter's vote and confidence, and the panel's verdict."""
+    seated = _panel(panel)
+    voters = {name: _voter(name) for name in seated.voters}
+    rows = list(_rows(texts))
+    columns = ["language", "text", "gold"]
+    columns += [column for name in voters for column in (name, f"{name}.confidence")]
+    columns += ["panel", "panel.score"]
+    everyone_is_here = all(registry.model(name).kind == "embedded" for name in voters)
+    # Embedded voters hold the interpreter; more threads would only wait for each other.
+    threads = 1 if everyone_is_here else concurrency
+    with (
+        out.open("w", encoding="utf-8", newline="") as file,
+        ThreadPoolExecutor(threads) as pool,
+        Progress(
+            TextColumn("recording"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        ) as progress,
+    ):
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        task = progress.add_task("recording", total=len(rows))
+        for written in pool.map(lambda row: _judged(row, seated, voters), rows):
+            writer.writerow(written)
+            progress.advance(task)
+
+
+def _panel(name: str) -> Panel:
+    try:
+        return packaged(name) if name in PACKAGED else load(Path(name).read_text(encoding="utf-8"))
+    except (PanelInvalid, OSError) as error:
+        raise typer.BadParameter(str(error), param_hint="--panel") from error
+
+
+def _rows(texts: Path) -> Iterator[dict[str, str]]:
+    """The rows of `texts` as language, text, gold; raises `typer.BadParameter`."""
+    with texts.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        named = reader.fieldnames or []
+        gold = next((name for name in _GOLD if name in named), None)
+        if "text" not in named or gold is None:
+            raise typer.BadParameter(f"{texts} needs the columns text and gold (or label)")
+        for row in reader:
+            yield {"language": row.get("language") or "", "text": row["text"], "gold": row[gold]}
+
+
+def _judged(row: dict[str, str], panel: Panel, voters: dict[str, Ask]) -> dict[str, str]:
+    # As in the API: the caller's word for the language, else ours.
+    language = row["language"] or detect(row["text"])
+    content = Content(text=row["text"][:CONTENT_LIMIT], language=language)
+    votes = [ask(content) for ask in voters.values()]
+    outcome = tally(panel, votes, language, final=True)
+    cells = {name: cell for vote in votes for name, cell in _cells(vote).items()}
+    verdict = {"panel": str(outcome.decision), "panel.score": f"{outcome.score:.6f}"}
+    return row | {"language": language or ""} | cells | verdict
+
+
+def _cells(vote: CastVote | Abstention) -> dict[str, str]:
+    """A vote's two cells; an abstention leaves both empty."""
+    if isinstance(vote, Abstention):
+        return {vote.voter: "", f"{vote.voter}.confidence": ""}
+    return {
+        vote.voter: str(vote.decision),
+        f"{vote.voter}.confidence": f"{vote.confidence:.6f}",
+    }
+
+
+def _voter(name: str) -> Ask:
+    """How the voter called `name` is asked."""
+    if registry.model(name).kind == "embedded":
+        # Each is heavy to load, and only the panel's are wanted.
+        from embedded import characters, meaning, rules  # noqa: PLC0415
+
+        asks: dict[str, Ask] = {
+            "rules": rules.vote,
+            "characters": characters.vote,
+            "meaning": meaning.vote,
+        }
+        return asks[name]
+    return _gateway_voter(registry.model(name))
+
+
+def _gateway_voter(model: registry.Model) -> Ask:
+    key = os.environ.get("GATEWAY_API_KEY")
+    if not key:
+        raise typer.BadParameter(f"{model.name} needs a gateway: put its key into GATEWAY_API_KEY")
+    urls = os.environ.get("GATEWAY_BASE_URL", GATEWAY)
+    settings = gateways.GatewaySettings(base_urls=gateways.parse_base_urls(urls, key))
+    gateway = gateways.Gateway(settings)
+
+    def ask(content: Content) -> CastVote | Abstention:
+        deadline = Deadline.after(VOTE_SECONDS)
+        try:
+            shown = normalise(content.text)
+            return loop.run(voter.ask(gateway, model, shown, deadline)).vote
+        except VoteUnavailable as error:
+            return voter.abstention_of(model.name, error, 0)
+
+    return ask

@@ -1,0 +1,81 @@
+"""A running Quorum, as its callers see it: over HTTP, with a key."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import typer
+from quorum.models import Verdict
+
+REQUEST_SECONDS = 30.0
+"""A little more than API Gateway's own limit of 29 s."""
+
+
+class Service:
+    """The HTTP API of a deployment; `where` is its base URL."""
+
+    def __init__(
+        self, where: str, key: str, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=where.rstrip("/") + "/",
+            headers={"x-api-key": key},
+            timeout=REQUEST_SECONDS,
+            transport=transport,
+        )
+
+    def moderate(self, content: str, **options: Any) -> Verdict:
+        """The verdict on `content`; `options` are other fields of the request.
+
+        Raises `typer.BadParameter` with the service's own words for a 4xx, and
+        `httpx.HTTPStatusError` for a 5xx.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        return Verdict.model_validate(self.post("verdicts", {"content": content} | given))
+
+    def find(self, verdict_id: str) -> Verdict | None:
+        """The stored verdict, or None while there is none."""
+        answer = self._http.get(f"verdicts/{verdict_id}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return Verdict.model_validate(_body(answer))
+
+    def post(self, path: str, body: Any) -> Any:
+        """The answer to a POST; raises as `moderate`."""
+        return _body(self._http.post(path, json=body))
+
+    def get(self, path: str, **query: str) -> Any:
+        """The answer to a GET; raises as `moderate`."""
+        return _body(self._http.get(path, params=query))
+
+
+def _body(answer: httpx.Response) -> Any:
+    if answer.is_client_error:
+        error = answer.json().get("error", {}) if _is_json(answer) else {}
+        raise typer.BadParameter(error.get("message") or f"the service says {answer.status_code}")
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _is_json(answer: httpx.Response) -> bool:
+    return "json" in answer.headers.get("content-type", "")
+
+
+def connect(where: str) -> Service:
+    """`where` is `local` (the stack `make up` started) or a deployment's base URL.
+
+    A deployment's key is taken from QUORUM_API_KEY. Raises `typer.BadParameter`.
+    """
+    if where == "local":
+        # Only development machines have a local stack, and the module that runs one.
+        from local.stack import FOLDER, Home  # noqa: PLC0415
+
+        stack = Home(Path(os.environ.get("QUORUM_LOCAL", FOLDER))).running()
+        if stack is None:
+            raise typer.BadParameter("no local stack runs here; start one with `make up`")
+        return Service(stack.api, stack.key)
+    key = os.environ.get("QUORUM_API_KEY")
+    if not key:
+        raise typer.BadParameter("put the deployment's key into QUORUM_API_KEY")
+    return Service(where, key)

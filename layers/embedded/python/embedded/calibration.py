@@ -1,0 +1,40 @@
+"""From a raw score to a probability, and from a probability to a vote.
+
+Platt scaling (Platt 1999, *Probabilistic outputs for support vector machines*), one pair of numbers
+per language, fitted on scores of rows the scorer had not seen.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from quorum.models import CastVote, Decision
+
+LEAST_DOUBT = 0.005
+"""No probability is nearer to 0 or 1: a voter is never surer than its labels are clean."""
+
+
+class Platt(NamedTuple):
+    """P(unsafe) = 1 / (1 + exp(-(slope · score + offset)))."""
+
+    slope: float
+    offset: float
+
+    def probability(self, score: float) -> float:
+        """The probability of unsafe, kept `LEAST_DOUBT` away from certainty."""
+        logit = max(-30.0, min(30.0, self.slope * score + self.offset))
+        return min(1.0 - LEAST_DOUBT, max(LEAST_DOUBT, 1.0 / (1.0 + math.exp(-logit))))
+
+
+def cast(voter: str, version: str, probability: float, reasons: Mapping[Decision, str]) -> CastVote:
+    """The vote of a voter that gives unsafe this probability; its model is `voter@version`."""
+    decision = Decision.UNSAFE if probability >= 0.5 else Decision.SAFE  # noqa: PLR2004 -- even odds
+    confidence = round(max(probability, 1.0 - probability), 4)
+    return CastVote(
+        voter=voter,
+        model=f"{voter}@{version}",
+        decision=decision,
+        confidence=confidence,
+        confidence_measured=confidence,
+        reason=reasons[decision],
+    )

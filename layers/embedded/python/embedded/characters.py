@@ -1,0 +1,115 @@
+"""The voter that reads letters: logistic regression over hashed character n-grams, pure Python.
+
+A text is lower-cased and decomposed (NFD), so that a Hangul syllable falls into its jamo and an
+accent stands beside its letter: a word spelled around a filter still shares most of its n-grams.
+"""
+
+import sys
+import unicodedata
+from array import array
+from functools import cache
+from math import sqrt
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+from embedded import weights
+from embedded.calibration import Platt, cast
+from embedded.reading import language_unknown, read, windows
+from quorum.models import Abstention, CastVote, Content, Decision
+
+VOTER = "characters"
+WEIGHTS = Path(__file__).with_name("characters.weights")
+BITS = 17
+"""The n-grams share 2^17 weights."""
+ORDERS = range(1, 7)
+"""Lengths of the n-grams, in decomposed characters."""
+_MASK = (1 << BITS) - 1
+_BYTES = 2  # of a UTF-16 code unit: fixed-width slices need no re-encoding per n-gram
+
+_REASONS = {
+    "ko": {
+        Decision.SAFE: "안전한 글에서 자주 보이는 글자 조합입니다.",
+        Decision.UNSAFE: "유해한 글에서 자주 보이는 글자 조합입니다.",
+    },
+    "en": {
+        Decision.SAFE: "Its spelling patterns are those of safe texts.",
+        Decision.UNSAFE: "Its spelling patterns are those of unsafe texts.",
+    },
+}
+
+
+def buckets(text: str) -> set[int]:
+    """The numbers below 2^`BITS` of the distinct n-grams of a normalised text."""
+    units = f" {unicodedata.normalize('NFD', text.lower())} ".encode("utf-16-le", "surrogatepass")
+    found: set[int] = set()
+    for order in ORDERS:
+        width = order * _BYTES
+        found.update(
+            [
+                crc32(units[at : at + width]) & _MASK
+                for at in range(0, len(units) - width + 1, _BYTES)
+            ]
+        )
+    return found
+
+
+class Scorer(NamedTuple):
+    """The trained numbers. A weight is `unit` times its 16-bit integer."""
+
+    version: str
+    integers: "array[int]"
+    unit: float
+    intercept: float
+    calibration: dict[str, Platt]
+
+    @classmethod
+    def of(cls, read_weights: weights.Weights) -> "Scorer":
+        """Take the numbers out of a read weights file."""
+        integers = array("h")
+        integers.frombytes(read_weights.payload)
+        if sys.byteorder == "big":
+            integers.byteswap()
+        if len(integers) != 1 << BITS:
+            raise weights.WeightsUnreadable(f"{len(integers)} weights, not {1 << BITS}")
+        header = read_weights.header
+        return cls(
+            version=read_weights.version,
+            integers=integers,
+            unit=header["unit"],
+            intercept=header["intercept"],
+            calibration={code: Platt(*pair) for code, pair in header["calibration"].items()},
+        )
+
+    def window_score(self, text: str) -> float:
+        """Log-odds before calibration of one window: integers are summed, so it is exact."""
+        found = buckets(text)
+        total = sum(map(self.integers.__getitem__, found))
+        return self.unit * total / sqrt(len(found)) + self.intercept
+
+    def score(self, text: str) -> float:
+        """Log-odds before calibration: of the worst window."""
+        return max(self.window_score(window) for window in windows(text))
+
+
+@cache
+def scorer() -> Scorer:
+    """The trained voter, loaded once; raises `WeightsUnreadable`."""
+    return Scorer.of(weights.load(WEIGHTS, VOTER))
+
+
+def version() -> str:
+    """`characters@<12 hex>`, without loading the weights."""
+    return f"{VOTER}@{weights.version(WEIGHTS)}"
+
+
+def vote(content: Content) -> CastVote | Abstention:
+    """Judge a content by its spelling, in the languages it was trained on."""
+    reading = read(content)
+    trained = scorer()
+    platt = trained.calibration.get(reading.language or "")
+    if platt is None or not reading.text:
+        return language_unknown(VOTER, reading.language)
+    reasons = _REASONS["ko" if reading.language == "ko" else "en"]
+    probability = platt.probability(trained.score(reading.text))
+    return cast(VOTER, trained.version, probability, reasons)

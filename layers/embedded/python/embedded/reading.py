@@ -1,0 +1,42 @@
+"""How every embedded voter reads a content: normalised, in a language, long texts in windows."""
+
+from typing import NamedTuple
+
+from quorum import language
+from quorum.models import Abstention, AbstentionReason, Content
+from quorum.normalise import normalise
+
+WINDOW = 1_000
+"""Characters of a window: a little under the longest texts trained on in number (99th percentile)."""
+
+
+class Reading(NamedTuple):
+    """The text a reader sees and its language (ISO 639-1), None when it cannot be told."""
+
+    text: str
+    language: str | None
+
+
+def read(content: Content) -> Reading:
+    """Normalise a content and settle its language: the caller's word first, else detected."""
+    text = normalise(content.text).text
+    return Reading(text=text, language=content.language or language.detect(text))
+
+
+def windows(text: str) -> list[str]:
+    """A text of up to `WINDOW` characters whole, a longer one in pieces cut at blanks."""
+    pieces: list[str] = []
+    start = 0
+    while len(text) - start > WINDOW:
+        blank = text.rfind(" ", start + WINDOW // 2, start + WINDOW)
+        end = start + WINDOW if blank < 0 else blank
+        pieces.append(text[start:end])
+        start = end
+    pieces.append(text[start:])
+    return pieces
+
+
+def language_unknown(voter: str, language_code: str | None) -> Abstention:
+    """The abstention of a voter that does not know the language."""
+    told = "the language cannot be told" if language_code is None else f"knows no {language_code}"
+    return Abstention(voter=voter, reason=AbstentionReason.LANGUAGE_UNKNOWN, detail=told)

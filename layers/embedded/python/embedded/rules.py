@@ -1,0 +1,187 @@
+"""The voter that knows words: lists of profanity and hate, each rule as sure as it was measured.
+
+korcen for Korean, safetype and badwords-py for the rest. A hit votes unsafe with the precision of
+the surest rule that fired; no hit abstains, for silence is no sign of a safe text.
+"""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from embedded.reading import language_unknown, read
+from quorum.models import (
+    Abstention,
+    AbstentionReason,
+    CastVote,
+    Category,
+    Content,
+    Decision,
+)
+
+VOTER = "rules"
+PRECISIONS = Path(__file__).with_name("rules.json")
+
+KORCEN_LEVELS = {
+    "general": Category.HARASSMENT,
+    "minor": Category.HARASSMENT,
+    "sexual": Category.SEXUAL,
+    "belittle": Category.HARASSMENT,
+    "race": Category.HATE,
+    "parent": Category.HARASSMENT,
+    "special": Category.HARASSMENT,
+    "politics": Category.HARASSMENT,
+}
+SAFETYPE_CATEGORIES = {
+    "profanity": Category.HARASSMENT,
+    "harassment": Category.HARASSMENT,
+    "hate": Category.HATE,
+    "sexual": Category.SEXUAL,
+}
+SAFETYPE_LANGUAGES = {
+    "de": ("de",),
+    "en": ("en",),
+    "es": ("es",),
+    "fr": ("fr",),
+    "hi": ("hi", "hi-latn"),
+    "pt": ("pt",),
+}
+KORCEN_FOREIGN_LEVELS = {"ja": "japanese", "zh": "chinese"}
+BADWORDS_LANGUAGES = frozenset(
+    "cs da de el en es fi fr hu id it ja ko nl no pl pt ro ru sv th tr uk".split()
+)
+LANGUAGES = BADWORDS_LANGUAGES | SAFETYPE_LANGUAGES.keys() | KORCEN_FOREIGN_LEVELS.keys()
+"""Languages for which some list exists."""
+
+_CATEGORIES = {
+    **{f"korcen {level}": category for level, category in KORCEN_LEVELS.items()},
+    **{f"korcen {level}": Category.HARASSMENT for level in KORCEN_FOREIGN_LEVELS.values()},
+    "badwords": Category.HARASSMENT,
+}
+_REASONS = {
+    "ko": "욕설·비하 낱말 목록에 있는 표현이 있습니다 ({rule}).",
+    "en": "Contains an expression on a list of abusive words ({rule}).",
+}
+
+
+@cache
+def _korcen() -> Any:
+    with contextlib.redirect_stdout(io.StringIO()):  # it greets on import
+        from korcen import korcen  # noqa: PLC0415 -- only Korean, Chinese and Japanese texts need it
+    return korcen
+
+
+@cache
+def _safetype(language: str) -> Any:
+    from safetype import create_moderation_engine  # noqa: PLC0415 -- only six languages need it
+
+    return create_moderation_engine(
+        mode="block", language=language, languages=list(SAFETYPE_LANGUAGES[language])
+    )
+
+
+@cache
+def _badwords(language: str) -> Callable[[str], bool]:
+    from badwords import Options, ProfanityFilter  # noqa: PLC0415 -- loads a native library
+
+    lists = ProfanityFilter()
+    lists.init(
+        languages=[language],
+        options=Options(split_on_punctuation=True, collapse_repeats=True),
+    )
+    is_profane: Callable[[str], bool] = lists.is_profane
+    return is_profane
+
+
+def _fired(text: str, language: str) -> Iterator[str]:
+    if language == "ko":
+        for level in KORCEN_LEVELS:
+            if getattr(_korcen(), level)(text):
+                yield f"korcen {level}"
+    if language in KORCEN_FOREIGN_LEVELS:
+        level = KORCEN_FOREIGN_LEVELS[language]
+        if getattr(_korcen(), level)(text):
+            yield f"korcen {level}"
+    if language in SAFETYPE_LANGUAGES:
+        for match in _safetype(language).moderate(text).matches:
+            yield f"safetype {match.category} {match.severity}"
+    if language in BADWORDS_LANGUAGES and _badwords(language)(text):
+        yield "badwords"
+
+
+def fired(text: str, language: str) -> frozenset[str]:
+    """Names of the rules that a normalised text breaks, measured as precise or not."""
+    return frozenset(_fired(text, language))
+
+
+def category(rule: str) -> Category:
+    """The finest category a rule speaks of; plain profanity counts as harassment."""
+    package, _, kind = rule.partition(" ")
+    if package == "safetype":
+        return SAFETYPE_CATEGORIES[kind.split()[0]]
+    return _CATEGORIES[rule]
+
+
+class Precisions(NamedTuple):
+    """How often a hit of a rule was unsafe, by language; `unmeasured` holds the others."""
+
+    version: str
+    measured: dict[str, dict[str, float]]
+    unmeasured: float
+
+    @classmethod
+    def of(cls, text: str) -> "Precisions":
+        """Read what `training/train.py` wrote."""
+        data = json.loads(text)
+        return cls(
+            version=sha256(text.encode()).hexdigest()[:12],
+            measured=data["measured"],
+            unmeasured=data["unmeasured"],
+        )
+
+    def sure(self, rules: frozenset[str], language: str) -> dict[str, float]:
+        """The rules that count in this language, with their precision."""
+        known = self.measured.get(language)
+        if known is None:
+            return dict.fromkeys(rules, self.unmeasured)
+        return {rule: known[rule] for rule in rules if rule in known}
+
+
+@cache
+def precisions() -> Precisions:
+    """The measured precisions, loaded once."""
+    return Precisions.of(PRECISIONS.read_text(encoding="utf-8"))
+
+
+def version() -> str:
+    """`rules@<12 hex>` of the measured precisions."""
+    return f"{VOTER}@{precisions().version}"
+
+
+def vote(content: Content) -> CastVote | Abstention:
+    """Judge a content by the words in it: unsafe, or no opinion."""
+    reading = read(content)
+    if reading.language not in LANGUAGES:
+        return language_unknown(VOTER, reading.language)
+    sure = precisions().sure(fired(reading.text, reading.language), reading.language)
+    if not sure:
+        return Abstention(
+            voter=VOTER, reason=AbstentionReason.NOTHING_FOUND, detail="no listed word found"
+        )
+    surest = max(sorted(sure), key=sure.__getitem__)
+    scores: dict[Category, float] = {}
+    for rule, precision in sorted(sure.items()):
+        scores[category(rule)] = max(precision, scores.get(category(rule), 0.0))
+    return CastVote(
+        voter=VOTER,
+        model=version(),
+        decision=Decision.UNSAFE,
+        confidence=sure[surest],
+        confidence_measured=sure[surest],
+        scores=scores,
+        reason=_REASONS["ko" if reading.language == "ko" else "en"].format(rule=surest),
+    )

@@ -1,0 +1,244 @@
+"""What must agree: registry, template, state machine, panels, permissions, timeouts, events."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quorum import errors, panel, registry
+from quorum.case import VOTING_SECONDS, AggregateRequest, VoteRequest
+from quorum.requests import QueuedItem, VerdictRequest
+from quorum.workflow import CLIENT_SECONDS
+
+from tests import template
+from tests.template import ROOT
+
+API_SECONDS = 29
+"""A REST API request ends after this (API Gateway's integration timeout)."""
+
+LAMBDA_ERRORS = {
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+}
+"""What can go wrong around a Lambda, and goes away (AWS's own advice for retries)."""
+
+
+def logical_id(voter: str) -> str:
+    """gemini-2.5-flash-lite → Gemini25FlashLiteFunction."""
+    return "".join(re.sub(r"\W", "", part).capitalize() for part in voter.split("-")) + "Function"
+
+
+VOTERS = [model.name for model in registry.voters()]
+BRANCHES = {
+    next(iter(branch["States"])).removesuffix(" seated?"): branch["States"]
+    for branch in template.machine()["States"]["Vote"]["Branches"]
+}
+
+
+def substitutions() -> dict[str, Any]:
+    machine = template.resources("AWS::Serverless::StateMachine")["VoteMachine"]
+    return dict(machine["DefinitionSubstitutions"])
+
+
+def invocable() -> list[Any]:
+    machine = template.resources("AWS::Serverless::StateMachine")["VoteMachine"]
+    (statement,) = (
+        statement
+        for statement in machine["Policies"][0]["Statement"]
+        if statement["Action"] == "lambda:InvokeFunction"
+    )
+    return list(statement["Resource"])
+
+
+@pytest.mark.parametrize("voter", VOTERS)
+def test_a_voter_has_a_block_in_the_template(voter: str) -> None:
+    block = template.functions()[logical_id(voter)]
+    if registry.model(voter).kind == "gateway":
+        assert block["CodeUri"] == "functions/vote"
+        assert block["Environment"]["VOTER"] == voter
+    else:
+        assert block["CodeUri"] == "functions/vote_embedded"
+        assert block["Handler"] == f"app.{voter}"
+        assert {"Ref": "EmbeddedLayer"} in block["Layers"]
+
+
+@pytest.mark.parametrize("voter", VOTERS)
+def test_a_voter_has_a_branch_that_never_fails_the_vote(voter: str) -> None:
+    states = BRANCHES[voter]
+    seated, votes = states[f"{voter} seated?"], states[f"{voter} votes"]
+    assert seated["Choices"][0]["Condition"] == f"{{% '{voter}' in $seated %}}"
+    assert seated["Choices"][0]["Next"] == f"{voter} votes"
+    assert seated["Default"] == f"{voter} passes"
+    assert votes["Arguments"]["FunctionName"] == f"${{{logical_id(voter)}}}"
+    (catcher,) = votes["Catch"]
+    assert catcher["ErrorEquals"] == ["States.ALL"]
+    assert catcher["Next"] == f"{voter} abstains"
+    assert catcher["Output"]["voter"] == voter
+    assert catcher["Output"]["kind"] == "abstention"
+    assert states[f"{voter} abstains"] == {"Type": "Pass", "End": True}
+
+
+@pytest.mark.parametrize("voter", VOTERS)
+def test_a_voter_can_be_called_by_the_machine(voter: str) -> None:
+    arn = {"Fn::GetAtt": [logical_id(voter), "Arn"]}
+    assert substitutions()[logical_id(voter)] == arn
+    assert arn in invocable()
+
+
+def test_nobody_votes_who_is_not_in_the_registry() -> None:
+    voting = {
+        name
+        for name, block in template.functions().items()
+        if block["CodeUri"] in ("functions/vote", "functions/vote_embedded")
+    }
+    assert voting == {logical_id(voter) for voter in VOTERS}
+    assert list(BRANCHES) == VOTERS
+    assert len(invocable()) == len(VOTERS) + 1
+
+
+def test_every_substitution_is_used_and_every_placeholder_substituted() -> None:
+    text = (ROOT / "statemachines/vote.asl.json").read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == set(substitutions())
+
+
+@pytest.mark.parametrize("name", panel.PACKAGED)
+def test_a_packaged_panel_seats_known_voters(name: str) -> None:
+    assert set(panel.packaged(name).voters) <= set(VOTERS)
+
+
+def test_the_machine_retries_what_happens_around_a_lambda_and_nothing_a_gateway_says() -> None:
+    ours = {name for name in vars(errors) if not name.startswith("_")}
+    for voter, states in BRANCHES.items():
+        (retrier,) = states[f"{voter} votes"]["Retry"]
+        assert set(retrier["ErrorEquals"]) == LAMBDA_ERRORS
+        assert retrier["JitterStrategy"] == "FULL"
+        assert retrier["MaxDelaySeconds"] > 0
+    (retrier,) = template.machine()["States"]["Aggregate"]["Retry"]
+    named = set(retrier["ErrorEquals"]) - LAMBDA_ERRORS
+    assert named == {"StoreUnavailable"}
+    assert named <= ours
+
+
+def test_timeouts_are_in_order_so_that_the_inner_one_always_speaks_first() -> None:
+    functions = template.functions()
+    machine = template.machine()
+    tasks = {states[f"{voter} votes"]["TimeoutSeconds"] for voter, states in BRANCHES.items()}
+    voters = {functions[logical_id(voter)]["Timeout"] for voter in VOTERS}
+    assert (
+        API_SECONDS
+        > functions["ApiFunction"]["Timeout"]
+        > CLIENT_SECONDS
+        > machine["TimeoutSeconds"]
+        > VOTING_SECONDS
+        > max(tasks)
+        >= min(tasks)
+        > max(voters)
+    )
+    aggregate = machine["States"]["Aggregate"]["TimeoutSeconds"]
+    assert aggregate > functions["AggregateFunction"]["Timeout"]
+
+
+def test_a_message_stays_invisible_for_six_times_its_functions_timeout() -> None:
+    queue = template.resources("AWS::SQS::Queue")["ItemsQueue"]
+    assert queue["VisibilityTimeout"] >= 6 * template.functions()["BatchFunction"]["Timeout"]
+    assert template.functions()["BatchFunction"]["Timeout"] > CLIENT_SECONDS
+
+
+def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:
+    text = (ROOT / "template.yaml").read_text()
+    assert text.count('Resource: "*"') == 1
+    assert "these actions know no resources" in text
+    for name, block in template.functions().items():
+        for policy in block.get("Policies", []):
+            for statement in policy["Statement"]:
+                assert statement["Resource"] != "*", name
+                assert "*" not in json.dumps(statement["Action"]), name
+
+
+def test_logs_are_kept_for_a_time_and_executions_never_log_content() -> None:
+    groups = template.resources("AWS::Logs::LogGroup")
+    assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
+    for name, block in template.functions().items():
+        assert block["LoggingConfig"]["LogGroup"]["Ref"] in groups, name
+    machine = template.resources("AWS::Serverless::StateMachine")["VoteMachine"]
+    assert machine["Logging"]["IncludeExecutionData"] is False
+
+
+MODELS = {
+    "vote.json": VoteRequest,
+    "vote_embedded.json": VoteRequest,
+    "aggregate.json": AggregateRequest,
+    "queued_item.json": QueuedItem,
+}
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_an_event_is_what_its_function_expects(name: str) -> None:
+    MODELS[name].model_validate_json((ROOT / "events" / name).read_text())
+
+
+def test_the_bodies_of_events_are_what_their_routes_expect() -> None:
+    post = json.loads((ROOT / "events/post_verdict.json").read_text())
+    VerdictRequest.model_validate_json(post["body"])
+    for record in json.loads((ROOT / "events/batch.json").read_text())["Records"]:
+        QueuedItem.model_validate_json(record["body"])
+
+
+def test_every_route_has_an_event() -> None:
+    routes = {
+        (route["Properties"]["Method"].upper(), route["Properties"]["Path"])
+        for block in template.functions().values()
+        for route in block.get("Events", {}).values()
+        if route["Type"] == "Api"
+    }
+    shown = {
+        (event["httpMethod"], event["resource"])
+        for event in map(json.loads, (file.read_text() for file in (ROOT / "events").iterdir()))
+        if "httpMethod" in event and event.get("type") != "REQUEST"
+    }
+    assert routes == shown
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "functions").iterdir()))
+def test_a_handler_imports_with_an_empty_environment(folder: str) -> None:
+    code = "import app"
+    paths = [ROOT / "functions" / folder, *(Path(path) for path in sys.path if path)]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(p) for p in paths]}; {code}"],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_layers_requirements_are_what_the_lock_says() -> None:
+    for folder, groups in (
+        ("dependencies", ["--no-default-groups"]),
+        ("embedded", ["--only-group", "embedded"]),
+    ):
+        exported = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "uv",
+                "export",
+                "--quiet",
+                "--frozen",
+                *groups,
+                "--no-emit-project",
+                "--no-header",
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        committed = (ROOT / "layers" / folder / "requirements.txt").read_text()
+        assert committed == exported, "run `make lock`"

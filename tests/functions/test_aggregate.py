@@ -1,0 +1,102 @@
+"""Tally after a round: record what is settled, or say who is asked next."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from quorum import panel
+from quorum.case import AggregateRequest, Case
+from quorum.models import Abstention, CastVote
+
+from functions.aggregate import app as aggregate
+from tests import make
+
+IN_ROUNDS = panel.load(
+    {
+        "name": "in-rounds",
+        "rounds": [["gpt-4.1-nano"], ["gpt-4.1"]],
+        "stop": "settled",
+        "quorum": 1,
+        "thresholds": {"unsafe": 0.5, "safe": 0.6},
+        "rule": {"kind": "weighted", "weights": {"gpt-4.1-nano": 1, "gpt-4.1": 3}},
+    }
+)
+
+Aggregate = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def tallied(
+    aws: Any, within: Callable[[str], None], context: Any, monkeypatch: pytest.MonkeyPatch
+) -> Aggregate:
+    within("AggregateFunction")
+    aggregate.verdicts.cache_clear()
+    monkeypatch.setattr(aggregate, "time", lambda: make.NOW + 2)
+
+    def send(
+        case: Case, *votes: CastVote | Abstention, seated: tuple[str, ...] | None = None
+    ) -> dict[str, Any]:
+        request = AggregateRequest(
+            case=case,
+            votes=votes,
+            seated=case.panel.rounds[0] if seated is None else seated,
+            round=1,
+        )
+        return aggregate.handler(request.model_dump(mode="json"), context)
+
+    return send
+
+
+def test_a_settled_case_ends_with_a_stored_verdict(tallied: Aggregate, aws: Any) -> None:
+    standing = tallied(make.case(), *(make.cast(voter) for voter in make.case().panel.voters))
+    assert standing["settled"] is True
+    assert standing["verdict"]["decision"] == "unsafe"
+    assert standing["verdict"]["cost_usd"] == "0.00384"
+    assert standing["verdict"]["latency_ms"] == 2000
+    assert aws.Table("VerdictsTable").get_item(Key={"id": "verdict#acme#verdict-1"})["Item"]
+
+
+def test_an_unsettled_case_says_who_is_asked_next_and_stores_nothing(
+    tallied: Aggregate, aws: Any
+) -> None:
+    standing = tallied(make.case(panel=IN_ROUNDS), make.cast("gpt-4.1-nano"))
+    assert standing["settled"] is False
+    assert standing["seated"] == ["gpt-4.1"]
+    assert standing["round"] == 2
+    assert aws.Table("VerdictsTable").scan()["Count"] == 0
+
+
+def test_past_the_deadline_the_case_is_concluded_with_what_there_is(tallied: Aggregate) -> None:
+    late = make.case(panel=IN_ROUNDS, deadline=make.NOW + 2)
+    standing = tallied(late, make.cast("gpt-4.1-nano"))
+    assert standing["settled"] is True
+    assert standing["verdict"]["rounds"] == 1
+
+
+def test_a_seated_voter_of_whom_nothing_came_back_abstains_and_is_not_asked_again(
+    tallied: Aggregate,
+) -> None:
+    standing = tallied(make.case(panel=IN_ROUNDS), seated=("gpt-4.1-nano", "gpt-4.1"))
+    assert standing["settled"] is True
+    assert standing["verdict"]["decision"] == "needs_review"
+    assert {vote["reason"] for vote in standing["verdict"]["votes"]} == {"failed"}
+
+
+def test_a_case_aggregated_twice_is_recorded_and_counted_once(tallied: Aggregate, aws: Any) -> None:
+    votes = [make.cast(voter, "safe") for voter in make.case().panel.voters]
+    first = tallied(make.case(), *votes)
+    again = tallied(make.case(), *(make.cast(voter) for voter in make.case().panel.voters))
+    assert again["verdict"] == first["verdict"]
+    (counted,) = aws.Table("UsageTable").scan()["Items"]
+    assert counted["safe"] == 1
+    assert counted["unsafe"] == 0
+
+
+def test_the_highest_score_any_voter_gave_a_category_is_the_verdicts(tallied: Aggregate) -> None:
+    standing = tallied(
+        make.case(),
+        make.cast("gpt-4.1", scores={"hate": 0.4, "violence": 0.2}),
+        make.cast("gemini-2.5-flash", scores={"hate": 0.9}),
+        make.abstention("deepseek-v3.2"),
+    )
+    assert standing["verdict"]["categories"] == {"hate": 0.9, "violence": 0.2}

@@ -1,0 +1,236 @@
+"""The HTTP routes on moto. Moto has no synchronous executions: to the API the machine is down."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from quorum import panel
+from quorum.cache import VoteCache
+from quorum.case import Case
+
+from functions.api import app as api
+from tests import make
+
+Ask = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def ask(
+    aws: Any,
+    within: Callable[[str], None],
+    event: Callable[[str], dict[str, Any]],
+    context: Any,
+) -> Ask:
+    """Send a request to the API function; returns status and body."""
+    within("ApiFunction")
+    for opened in (api.settings, api.workflow, api.verdicts):
+        opened.cache_clear()
+
+    def send(
+        body: Any = None,
+        *,
+        name: str = "post_verdict.json",
+        raw: str | None = None,
+        tenant: str = "acme",
+        headers: dict[str, str] | None = None,
+        **changes: Any,
+    ) -> tuple[int, Any]:
+        request = event(name) | changes
+        if raw is not None or body is not None:
+            request["body"] = json.dumps(body) if raw is None else raw
+        request["headers"] = request["headers"] | (headers or {})
+        request["requestContext"]["authorizer"]["tenant"] = tenant
+        answer = api.handler(request, context)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    return send
+
+
+@pytest.fixture
+def cached(aws: Any) -> Callable[[Case, str], None]:
+    """Put a vote of every voter on a case's panel into the cache."""
+
+    def put(case: Case, decision: str) -> None:
+        cache = VoteCache(aws, "VotesTable", shared=False, days=1)
+        for voter in case.panel.voters:
+            key = cache.key(case.tenant, voter, case.content.text)
+            vote = make.cast(voter, decision, confidence=1.0)
+            aws.meta.client.transact_write_items(TransactItems=[cache.put(key, vote)])
+
+    return put
+
+
+def test_cached_votes_that_settle_the_verdict_answer_without_the_machine(
+    ask: Ask, cached: Callable[[Case, str], None]
+) -> None:
+    cached(make.case("a text"), "unsafe")
+    status, verdict = ask({"content": "a text", "panel": "default"})
+    assert status == 200
+    assert verdict["decision"] == "unsafe"
+    assert verdict["answered_from"] == "cache"
+    assert verdict["calls"] == 0
+    assert verdict["cost_usd"] == "0"
+    assert verdict["saved_usd"] == "0.00384"
+    assert all(vote["cached"] for vote in verdict["votes"])
+
+
+def test_a_near_identical_content_shares_the_cached_votes(
+    ask: Ask, cached: Callable[[Case, str], None]
+) -> None:
+    cached(make.case("a text"), "unsafe")
+    _, verdict = ask({"content": "\u200ba   te\u00adxt\n", "panel": "default"})
+    assert verdict["answered_from"] == "cache"
+
+
+def test_one_tenants_cached_votes_do_not_answer_another_tenant(
+    ask: Ask, cached: Callable[[Case, str], None]
+) -> None:
+    cached(make.case("a text"), "unsafe")
+    _, verdict = ask({"content": "a text", "panel": "default"}, tenant="other")
+    assert verdict["answered_from"] == "panel"
+
+
+def test_a_verdict_is_stored_and_read_by_its_tenant_only(
+    ask: Ask, cached: Callable[[Case, str], None]
+) -> None:
+    cached(make.case("a text"), "unsafe")
+    _, verdict = ask({"content": "a text", "panel": "default", "id": "comment-1"})
+    address = {
+        "path": f"/verdicts/{verdict['id']}",
+        "pathParameters": {"verdict_id": verdict["id"]},
+        "name": "get_verdict.json",
+    }
+    assert ask(**address) == (200, verdict)
+    status, answer = ask(**address, tenant="other")
+    assert status == 404
+    assert answer["error"]["code"] == "verdict_not_found"
+
+
+def test_when_the_machine_is_down_the_verdict_is_needs_review_and_says_so(ask: Ask) -> None:
+    status, verdict = ask({"content": "a text", "panel": "default"})
+    assert status == 200
+    assert verdict["decision"] == "needs_review"
+    assert {vote["reason"] for vote in verdict["votes"]} == {"failed"}
+    assert "machine" in verdict["votes"][0]["detail"]
+
+
+def test_when_nothing_can_be_stored_the_answer_is_503(ask: Ask, aws: Any) -> None:
+    aws.Table("VerdictsTable").delete()
+    status, answer = ask({"content": "a text", "panel": "default"})
+    assert status == 503
+    assert answer["error"]["code"] == "unavailable"
+
+
+def test_a_content_that_waits_for_a_person_is_kept_and_a_decided_one_is_not(
+    ask: Ask, cached: Callable[[Case, str], None], aws: Any
+) -> None:
+    def kept() -> list[str]:
+        items = aws.Table("VerdictsTable").scan()["Items"]
+        return [item["content"] for item in items if item["id"].startswith("content#")]
+
+    cached(make.case("decided"), "safe")
+    ask({"content": "decided", "panel": "default"})
+    assert kept() == []
+    ask({"content": "undecided", "panel": "default"})
+    assert kept() == ["undecided"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field", "limit"),
+    [
+        ({}, "invalid_content", "content", None),
+        ({"content": ""}, "invalid_content", "content", 1),
+        ({"content": " \n\u200b"}, "invalid_content", "content", None),
+        ({"content": "x" * 32_769}, "invalid_content", "content", 32_768),
+        ({"content": 7}, "invalid_content", "content", None),
+        ({"content": None}, "invalid_content", "content", None),
+        ({"content": "\ud800"}, "invalid_content", "content", None),
+        ({"content": "x", "colour": "red"}, "unknown_field", "colour", None),
+        ({"content": "x", "id": "a b"}, "invalid_id", "id", r"^[\w.:#@/-]+$"),
+        ({"content": "x", "language": "English"}, "invalid_language", "language", "^[a-z]{2,3}$"),
+        ({"content": "x", "panel": "nobody"}, "invalid_panel", "panel", None),
+        ({"content": "x", "metadata": {"a": {}}}, "invalid_metadata", "metadata.a", None),
+        ({"content": "x", "metadata": {"a": "x" * 257}}, "invalid_metadata", "metadata.a", None),
+        (
+            {"content": "x", "metadata": {f"key{n}": n for n in range(21)}},
+            "invalid_metadata",
+            "metadata",
+            20,
+        ),
+        ([], "invalid_body", "body", None),
+    ],
+)
+def test_bad_input_is_a_400_that_names_the_field_and_the_limit(
+    ask: Ask, body: Any, code: str, field: str, limit: Any
+) -> None:
+    status, answer = ask(body)
+    assert status == 400
+    error = answer["error"]
+    assert (error["code"], error["field"], error.get("limit")) == (code, field, limit)
+    assert error["message"]
+
+
+def test_a_content_of_the_full_length_is_taken(ask: Ask) -> None:
+    status, _ = ask({"content": "가" * 32_768})
+    assert status == 200
+
+
+@pytest.mark.parametrize("raw", ["not json", '{"content": "x"', ""])
+def test_a_body_that_is_not_json_is_a_400(ask: Ask, raw: str) -> None:
+    status, answer = ask(raw=raw)
+    assert status == 400
+    assert answer["error"]["field"] in ("body", "content")
+
+
+def test_an_idempotency_key_answers_a_repeated_post_with_the_first_verdict(ask: Ask) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    _, first = ask({"content": "a text"}, headers=key)
+    _, again = ask({"content": "a text"}, headers=key)
+    _, another = ask({"content": "a text"})
+    assert again == first
+    assert another["id"] != first["id"]
+
+
+def test_an_idempotency_key_of_another_tenant_is_another_key(ask: Ask) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    _, first = ask({"content": "a text"}, headers=key)
+    _, other = ask({"content": "a text"}, headers=key, tenant="other")
+    assert other["id"] != first["id"]
+
+
+def test_an_idempotency_key_with_another_body_is_a_409(ask: Ask) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    ask({"content": "a text"}, headers=key)
+    status, answer = ask({"content": "another text"}, headers=key)
+    assert status == 409
+    assert answer["error"]["code"] == "idempotency_key_reused"
+
+
+def test_the_panels_are_listed_with_their_versions(ask: Ask) -> None:
+    status, answer = ask(name="get_panels.json")
+    assert status == 200
+    assert {seated["name"]: seated["version"] for seated in answer["panels"]} == {
+        name: panel.packaged(name).version for name in panel.PACKAGED
+    }
+
+
+def test_the_models_are_listed_with_exact_prices(ask: Ask) -> None:
+    status, answer = ask(name="get_models.json")
+    assert status == 200
+    prices = {model["name"]: model["price"]["input"] for model in answer["models"]}
+    assert prices["gpt-4.1"] == "2.00"
+
+
+def test_an_address_nobody_knows_is_a_404(ask: Ask) -> None:
+    status, answer = ask(name="get_health.json", path="/nowhere", resource="/nowhere")
+    assert status == 404
+    assert answer["error"]["code"] == "no_such_route"
+
+
+def test_the_content_is_in_no_log(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
+    ask({"content": "a very particular text"})
+    ask({"content": "a very particular text", "colour": "very particular"})
+    written = capsys.readouterr()
+    assert "verdict" in written.out
+    assert "particular" not in written.out + written.err

@@ -1,0 +1,81 @@
+"""API key → tenant."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from quorum.keys import Caller, Keys, hash_of
+
+from functions.authorize import app as authorize
+
+Authorize = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def key(aws: Any) -> str:
+    return Keys(aws.Table("KeysTable")).issue(Caller(tenant="acme", role="operator"))
+
+
+@pytest.fixture
+def ask(
+    aws: Any,
+    within: Callable[[str], None],
+    event: Callable[[str], dict[str, Any]],
+    context: Any,
+) -> Authorize:
+    within("AuthorizeFunction")
+    authorize.keys.cache_clear()
+
+    def send(
+        headers: dict[str, str] | None = None, query: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        request = event("authorize.json")
+        request |= {"headers": headers or {}, "queryStringParameters": query}
+        return dict(authorize.handler(request, context))
+
+    return send
+
+
+def effect(policy: dict[str, Any]) -> str:
+    return str(policy["policyDocument"]["Statement"][0]["Effect"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"x-api-key": "{key}"}, None),
+        ({"X-API-Key": "{key}"}, None),
+        ({"Authorization": "Bearer {key}"}, None),
+        ({"authorization": "bearer {key}"}, {"page": "1"}),
+        ({}, {"key": "{key}"}),
+    ],
+)
+def test_a_known_key_is_taken_from_any_of_its_three_places(
+    ask: Authorize, key: str, headers: dict[str, str], query: dict[str, str] | None
+) -> None:
+    policy = ask(
+        {name: value.format(key=key) for name, value in headers.items()},
+        query and {name: value.format(key=key) for name, value in query.items()},
+    )
+    assert effect(policy) == "Allow"
+    assert policy["context"] == {"tenant": "acme", "role": "operator"}
+
+
+def test_an_unknown_key_is_denied(ask: Authorize) -> None:
+    policy = ask({"x-api-key": "qk_wrong"})
+    assert effect(policy) == "Deny"
+    assert "context" not in policy
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Basic abc"}, {"authorization": "Bearer "}, {"x-api-key": ""}]
+)
+def test_no_key_is_unauthorized(ask: Authorize, headers: dict[str, str]) -> None:
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        ask(headers)
+
+
+def test_a_key_is_stored_as_its_hash_only(aws: Any, key: str) -> None:
+    stored = aws.Table("KeysTable").scan()["Items"]
+    assert [item["key_hash"] for item in stored] == [hash_of(key)]
+    assert key not in str(stored)

@@ -1,0 +1,40 @@
+"""Values with sensible defaults, so that a test names only what it is about."""
+
+from decimal import Decimal
+from typing import Any
+
+from quorum import panel
+from quorum.case import Case
+from quorum.models import Abstention, AbstentionReason, CastVote, Content, Decision, Tokens
+
+NOW = 1_700_000_000.0
+"""Epoch seconds at which these cases start."""
+
+
+def cast(voter: str = "gpt-4.1", decision: str = "unsafe", **changes: Any) -> CastVote:
+    facts: dict[str, Any] = {
+        "voter": voter,
+        "model": voter,
+        "decision": Decision(decision),
+        "confidence": 0.9,
+        "tokens": Tokens(input=400, output=60),
+        "cost_usd": Decimal("0.00128"),
+        "latency_ms": 120,
+    }
+    return CastVote.model_validate(facts | changes)
+
+
+def abstention(voter: str = "gpt-4.1", reason: str = "timed_out", **changes: Any) -> Abstention:
+    return Abstention.model_validate({"voter": voter, "reason": AbstentionReason(reason)} | changes)
+
+
+def case(text: str = "a text", seated: str = "default", **changes: Any) -> Case:
+    facts: dict[str, Any] = {
+        "verdict_id": "verdict-1",
+        "tenant": "acme",
+        "content": Content(text=text),
+        "panel": panel.packaged(seated),
+        "started_at": NOW,
+        "deadline": NOW + 22,
+    }
+    return Case.model_validate(facts | changes)

@@ -1,0 +1,69 @@
+"""The template as the only source of truth: what tests need to know of it, read from it."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from samcli.yamlhelper import yaml_parse
+
+ROOT = Path(__file__).resolve().parent.parent
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+
+@cache
+def template() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return parsed
+
+
+@cache
+def machine() -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads((ROOT / "statemachines/vote.asl.json").read_text())
+    return parsed
+
+
+def resources(kind: str) -> dict[str, dict[str, Any]]:
+    """Logical id → properties of every resource of a type."""
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def functions() -> dict[str, dict[str, Any]]:
+    """Logical id → properties, the globals merged in."""
+    common = template()["Globals"]["Function"]
+    return {
+        name: common | properties | {"Environment": _environment(common, properties)}
+        for name, properties in resources("AWS::Serverless::Function").items()
+    }
+
+
+def _environment(common: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+    own = properties.get("Environment", {}).get("Variables", {})
+    return {**common["Environment"]["Variables"], **own}
+
+
+def physical(value: Any) -> str:
+    """What a Ref or GetAtt would resolve to: parameters by default, resources by logical id."""
+    match value:
+        case {"Ref": name} if name in template()["Parameters"]:
+            return str(template()["Parameters"][name]["Default"])
+        case {"Ref": "VoteMachine"}:
+            return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:VoteMachine"
+        case {"Ref": name}:
+            return str(name)
+        case str() | int() | float():
+            return str(value)
+    raise ValueError(f"tests cannot resolve {value!r}")
+
+
+def environment(function: str) -> dict[str, str]:
+    """The variables `function` finds in its environment, empty ones left out."""
+    resolved = {
+        name: physical(value) for name, value in functions()[function]["Environment"].items()
+    }
+    return {name: value for name, value in resolved.items() if value}
