@@ -426,13 +426,14 @@ def server(app: ASGIApp, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
+    listening.listen()  # whoever learns of it may connect at once
     config = uvicorn.Config(
         app,
         log_level="critical",
         access_log=False,
         lifespan="off",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=0,
     )
     return uvicorn.Server(config), listening
 

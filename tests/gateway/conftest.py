@@ -1,13 +1,15 @@
 """Stand-ins for the gateway over real sockets, and clients to them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import pytest
-from bench.gateway import Fault, Scenario, StandIn, running, serving
 from quorum import loop
 from quorum.gateway import Gateway, GatewaySettings, parse_base_urls
+
+from bench.gateway import Fault, Scenario, StandIn, running, serving
 
 KEY = "sk-made-up-and-secret"
 
@@ -56,13 +58,19 @@ class Refusing:
         self.asked = 0
         self._started = started
 
-    def __call__(self, status: int, body: str = '{"error": {"code": "no"}}') -> str:
+    def __call__(
+        self,
+        status: int,
+        body: str = '{"error": {"code": "no"}}',
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         async def app(_scope: Any, receive: Any, send: Any) -> None:
             self.asked += 1
             while (await receive()).get("more_body"):
                 pass
-            headers = [(b"content-length", str(len(body.encode())).encode())]
-            await send({"type": "http.response.start", "status": status, "headers": headers})
+            sent = {"content-length": str(len(body.encode()))} | dict(headers)
+            encoded = [(name.encode(), value.encode()) for name, value in sent.items()]
+            await send({"type": "http.response.start", "status": status, "headers": encoded})
             await send({"type": "http.response.body", "body": body.encode()})
 
         return self._started.enter_context(serving(app))

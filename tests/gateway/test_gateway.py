@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from bench.gateway import Fault, ModelScenario, StandIn
 from quorum import loop, registry
+from quorum.call import Completion
 from quorum.deadline import Deadline
 from quorum.errors import (
     GatewayRejected,
@@ -19,9 +19,11 @@ from quorum.errors import (
     PromptTooLong,
     VoteUnavailable,
 )
-from quorum.gateway import Completion, Gateway, parse_base_urls
+from quorum.gateway import Gateway, parse_base_urls
 from quorum.policy import REPLY_SCHEMA
 from quorum.registry import Model
+
+from bench.gateway import Fault, ModelScenario, StandIn
 
 QUESTION = [{"role": "user", "content": "Is the sky blue?"}]
 GPT, DEEPSEEK = registry.model("gpt-4.1"), registry.model("deepseek-v3.2")
@@ -227,6 +229,33 @@ def test_with_every_circuit_open_the_call_fails_at_once(stand_in: Any, gateway: 
     assert there.count.requests == 0
 
 
+def test_a_circuit_is_asked_about_only_when_its_base_url_is_next(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    class Asked(Circuits):
+        asked: ClassVar[list[str]] = []
+
+        async def allows(self, base_url: str, _model: str) -> bool:
+            self.asked.append(base_url)
+            return True
+
+    first, second = stand_in(Fault.NONE, Fault.UNAVAILABLE), stand_in()
+    client = gateway(first, second, breaker=Asked())
+    complete(client)
+    complete(client)
+    assert Asked.asked == [first.base_url, first.base_url, second.base_url]
+
+
+def test_a_503_that_asks_to_wait_is_not_waited_for_where_there_is_another(
+    refusing: Callable[..., str], stand_in: Any, gateway: GatewayOf
+) -> None:
+    down, there = refusing(503, headers={"retry-after": "60"}), stand_in()
+    assert complete(gateway(down, there), seconds=10).served_by == there.base_url
+    with pytest.raises(ModelUnavailable):
+        complete(gateway(down), seconds=10)
+    assert refusing.asked == 2  # type: ignore[attr-defined] # the fixture counts
+
+
 def test_the_breaker_hears_of_what_is_down_and_of_nothing_else(
     stand_in: Any, gateway: GatewayOf
 ) -> None:
@@ -288,7 +317,7 @@ def test_the_timeout_grows_with_tokens_and_shrinks_with_speed(
         seconds.append(allowed)
         return await answer_whole(call, base, allowed)
 
-    client._answer = recording  # type: ignore[method-assign] # noqa: SLF001 - as above
+    client._answer = recording  # type: ignore[method-assign, assignment] # noqa: SLF001 - as above
     complete(client, DEEPSEEK, seconds=600, max_output_tokens=1270)
     complete(client, DEEPSEEK, seconds=600, max_output_tokens=12700)
     complete(client, DEEPSEEK, seconds=3, max_output_tokens=12700)

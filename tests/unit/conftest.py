@@ -1,6 +1,5 @@
 """The Usage table, as the template makes it."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import boto3
@@ -8,6 +7,8 @@ import pytest
 from moto import mock_aws
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 USAGE = "Usage"

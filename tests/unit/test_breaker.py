@@ -17,8 +17,8 @@ URL, MODEL = "https://one.example/v1", "gpt-4.1"
 
 @pytest.fixture
 def environment(usage: "DynamoDBServiceResource") -> Callable[[], Breaker]:
-    """A new Lambda environment's breaker over the same table: 3 failures, a second's rest."""
-    return lambda: breaker.in_table(usage, "Usage", failures=3, cool_down_seconds=1)
+    """A new Lambda environment's breaker over the same table: 3 failures, 30 seconds' rest."""
+    return lambda: breaker.in_table(usage, "Usage", failures=3, cool_down_seconds=30)
 
 
 class Later:
@@ -66,14 +66,14 @@ def test_a_circuit_is_one_models_at_one_base_url(environment: Callable[[], Break
 def test_after_a_rest_one_lambda_alone_tries_again(environment: Callable[[], Breaker]) -> None:
     one, other = environment(), environment()
     _report(one, well=False, times=3)
-    one.clock = other.clock = Later(2)
+    one.clock = other.clock = Later(31)
     assert [_allows(one), _allows(one), _allows(other)] == [True, False, False]
 
 
 def test_a_trial_that_succeeds_closes_it_for_all(environment: Callable[[], Breaker]) -> None:
     one = environment()
     _report(one, well=False, times=3)
-    one.clock = Later(2)
+    one.clock = Later(31)
     assert _allows(one)
     _report(one, well=True)
     assert _allows(one)
@@ -83,11 +83,11 @@ def test_a_trial_that_succeeds_closes_it_for_all(environment: Callable[[], Break
 def test_a_trial_that_fails_opens_it_again(environment: Callable[[], Breaker]) -> None:
     one = environment()
     _report(one, well=False, times=3)
-    one.clock = Later(2)
+    one.clock = Later(31)
     assert _allows(one)
     _report(one, well=False)
     assert not _allows(one)
-    one.clock = Later(5)
+    one.clock = Later(70)
     assert _allows(one)
 
 

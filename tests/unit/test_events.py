@@ -1,5 +1,7 @@
 """Server-sent events, however they are cut up on the way."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from quorum.events import EventReader
@@ -20,7 +22,7 @@ def test_where_the_network_cuts_makes_no_difference(cuts: list[int]) -> None:
     reader = EventReader()
     edges = [0, *sorted(cuts), len(STREAM)]
     found: list[str] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         found += reader.feed(STREAM[start:end])
     assert found == EVENTS
 

@@ -1,10 +1,12 @@
 """Replies as models write them: read for certain, or not at all."""
 
+import contextlib
 import json
 import math
 import unicodedata
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from quorum.errors import ModelRefused, ReplyUnreadable
@@ -55,6 +57,7 @@ READABLE = [
 
 UNREADABLE = [
     ("nothing", ""),
+    ("cut while thinking", '<think>perhaps {"decision": "safe"}, but'),
     ("none", None),
     ("prose", "The text is safe, I think."),
     ("two that differ", '{"decision": "safe"} or rather {"decision": "unsafe"}'),
@@ -160,7 +163,8 @@ def test_the_measured_confidence_is_the_probability_of_the_decisions_tokens() ->
 def test_stated_and_measured_confidence_are_both_kept() -> None:
     tokens = _tokens(('{"decision": "', 1.0), ("safe", 0.6), ('", "confidence": 0.9}', 1.0))
     found = read('{"decision": "safe", "confidence": 0.9}', logprobs=tokens)
-    assert (found.confidence_stated, found.confidence_measured) == (0.9, pytest.approx(0.6))
+    assert found.confidence_stated == 0.9
+    assert found.confidence_measured == pytest.approx(0.6)
 
 
 def test_a_token_may_be_half_a_letter() -> None:
@@ -184,8 +188,6 @@ def test_a_reason_is_one_line_of_at_most_120_characters() -> None:
 
 @given(st.text(), st.integers(min_value=2, max_value=40))
 def test_a_text_is_cut_between_graphemes_only(text: str, limit: int) -> None:
-    import regex
-
     short = shorten(text, limit)
     assert len(short) <= limit
     whole = regex.findall(r"\X", " ".join(text.split()))
@@ -229,7 +231,5 @@ def test_a_reply_cut_anywhere_is_read_as_meant_or_not_at_all(
 
 @given(st.text())
 def test_any_text_at_all_is_read_refused_or_unreadable(text: str) -> None:
-    try:
+    with contextlib.suppress(ReplyUnreadable, ModelRefused):
         read(text)
-    except (ReplyUnreadable, ModelRefused):
-        pass
