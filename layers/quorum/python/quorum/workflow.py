@@ -13,6 +13,7 @@ from quorum import telemetry
 from quorum.cache import VoteCache
 from quorum.case import VOTING_SECONDS, Case, Deliberation, conclude_without_votes, deliberate
 from quorum.errors import WorkflowFailed
+from quorum.language import detect
 from quorum.models import CastVote, Content, Verdict
 from quorum.panel import Panel
 from quorum.verdicts import Verdicts
@@ -45,7 +46,7 @@ class Workflow:
     def moderate(
         self, tenant: str, content: Content, panel: Panel, verdict_id: str | None = None
     ) -> Verdict:
-        """The verdict on `content`, stored.
+        """The verdict on `content`, stored. A language the caller does not name is detected.
 
         A `verdict_id` that is settled already answers with what is stored. When the machine fails
         the verdict is `needs_review` and says so. Raises `StoreUnavailable`.
@@ -54,6 +55,8 @@ class Workflow:
             settled = self._verdicts.find(tenant, verdict_id)
             if settled is not None:
                 return settled
+        if content.language is None:
+            content = content.model_copy(update={"language": detect(content.text)})
         now = self._clock()
         case = Case(
             verdict_id=verdict_id or uuid4().hex,
