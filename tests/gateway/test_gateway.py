@@ -195,6 +195,29 @@ def test_a_base_url_that_hangs_is_passed_over(stand_in: Any, gateway: GatewayOf)
     assert answer.cost_estimated
 
 
+def test_a_base_url_that_hangs_leaves_half_the_time_to_the_next(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    hanging, there = stand_in(Fault.SLOW, slow_seconds=30), stand_in()
+    assert complete(gateway(hanging, there), seconds=0.8).served_by == there.base_url
+
+
+def test_a_caller_without_time_says_nothing_of_the_gateway(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    circuits = Circuits()
+    there = stand_in(Fault.SLOW, slow_seconds=30)
+    with pytest.raises(ModelTimedOut):
+        complete(gateway(there, breaker=circuits), seconds=0.1)
+    assert circuits.reports == []
+
+
+def test_half_a_surrogate_pair_does_no_harm(stand_in: Any, gateway: GatewayOf) -> None:
+    there = stand_in()
+    complete(gateway(there), messages=[{"role": "user", "content": "half \ud83d"}])
+    assert _asked(there)["messages"][0]["content"] == "half ?"
+
+
 def test_a_429_waits_where_it_was_told_to(stand_in: Any, gateway: GatewayOf) -> None:
     first, second = stand_in(Fault.THROTTLED, retry_after="0"), stand_in()
     assert complete(gateway(first, second)).served_by == first.base_url

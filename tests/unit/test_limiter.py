@@ -271,6 +271,15 @@ def test_a_call_is_settled_once(
     assert _items(usage, "bucket") == bucket
 
 
+def test_a_correction_that_outlives_its_bucket_does_no_harm(
+    limiter: Callable[..., Limiter], usage: "DynamoDBServiceResource"
+) -> None:
+    reserved = limiter().reserve(MODEL, 100)
+    usage.Table("Usage").delete_item(Key={"key": f"bucket#{MODEL}"})
+    limiter().release(reserved)
+    assert limiter().reserve(MODEL, 100).wait_seconds == 0
+
+
 def test_a_call_that_was_not_paid_gives_its_tokens_back_once(
     limiter: Callable[..., Limiter], usage: "DynamoDBServiceResource"
 ) -> None:

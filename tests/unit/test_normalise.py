@@ -20,6 +20,7 @@ from quorum.normalise import Normalised, normalise
         ("ａｂｃ 𝓱𝓲", Normalised(text="abc hi")),
         ("  a \n\t b  ", Normalised(text="a b")),
         ("e\u0301", Normalised(text="é")),
+        ("half \ud83d", Normalised(text="half ?")),
     ],
 )
 def test_a_trick_is_undone_and_counted(written: str, seen: Normalised) -> None:

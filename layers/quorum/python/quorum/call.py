@@ -162,7 +162,7 @@ def prepared(
     }
     return Call(
         model=model,
-        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"),
         messages=messages,
         prompt_tokens=_count(model, tokenizer.estimate(messages)),
         max_output_tokens=max_output_tokens,

@@ -10,8 +10,9 @@ deadline; the state machine retries what happens around the Lambda, never what a
       └─ refuse a prompt that does not fit                         PromptTooLong
       └─ reserve requests and tokens in the shared limit           ModelThrottled
       └─ attempts, until answered or out of time:
-           base URL whose breaker is closed                        ModelUnavailable
-           200 → read     429 → wait as told     408, 409, 5xx, connection → next base URL
+           the next base URL whose circuit is closed               ModelUnavailable
+           200 → read          429 → wait as told          408, 409 → wait a little
+           5xx, connection, timeout → next base URL                ModelTimedOut, …
            400, 401, 403, 404, 422 → no further attempt            GatewayRejected
 
 Whatever an attempt may have cost is kept, in the answer or in the error that ends the call.
@@ -339,7 +340,9 @@ class Gateway:
         except _Again as failed:
             if failed.elsewhere and base.url not in call.failed_at:
                 call.failed_at.append(base.url)
-            await self._report(call, base, well=not failed.elsewhere)
+            # A timeout says nothing of the gateway when the caller left it next to no time.
+            if seconds >= NETWORK_SECONDS or not isinstance(failed.error, ModelTimedOut):
+                await self._report(call, base, well=not failed.elsewhere)
             raise
         except VoteUnavailable:  # it answers, if not with what was asked for
             await self._report(call, base, well=True)
@@ -403,9 +406,13 @@ class Gateway:
         return self._backoff(state)
 
     def _timeout(self, call: Call) -> float:
-        """Seconds for one attempt: (prompt + expected output) / speed × 1.5 + 2, as far as left."""
+        """Seconds for one attempt: (prompt + expected output) / speed × 1.5 + 2, as far as left.
+
+        While there is another base URL to try, half of what is left is kept for it.
+        """
         allowed = self._expected_seconds(call) * TIMEOUT_MARGIN + NETWORK_SECONDS
-        return min(allowed, call.deadline.remaining())
+        untried = len(self.settings.base_urls) - len(call.failed_at)
+        return min(allowed, call.deadline.remaining() / (2 if untried > 1 else 1))
 
     def _expected_seconds(self, call: Call) -> float:
         speed = self._speeds.get(call.model.name, call.model.tokens_per_second)

@@ -76,7 +76,8 @@ def normalise(text: str) -> Normalised:
 
     Normalising what is normalised changes nothing.
     """
-    composed = unicodedata.normalize("NFKC", text)
+    whole = text.encode(errors="replace").decode()  # half a surrogate pair is no character
+    composed = unicodedata.normalize("NFKC", whole)
     turned, backwards = _turned_round(composed)
     shown, hidden = _HIDDEN.subn("", _VARIATION.sub("", turned))
     joined, joiners = _without_idle_joiners(shown)
