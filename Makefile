@@ -57,6 +57,7 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) lock
 	$(UV) export --quiet --frozen --no-default-groups --no-emit-project --no-header > layers/dependencies/requirements.txt
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
+	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
 
 deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production
 	sam build && sam deploy --config-env $(or $(PROFILE),default)

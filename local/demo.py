@@ -42,11 +42,6 @@ TEXTS = (
 
 def judge_all(stack: Stack, service: Service, console: Console) -> list[tuple[str, Verdict]]:
     """The verdicts on all texts, in their order."""
-    queued = {
-        number: _send(stack, text.content)
-        for number, text in enumerate(TEXTS)
-        if text.by == "queue"
-    }
     verdicts: dict[int, Verdict] = {}
     with Progress(console=console, transient=True) as progress:
         judging = progress.add_task("judging", total=len(TEXTS))
@@ -54,6 +49,11 @@ def judge_all(stack: Stack, service: Service, console: Console) -> list[tuple[st
             if text.by == "http":
                 verdicts[number] = service.moderate(text.content)
                 progress.advance(judging)
+        queued = {
+            number: _send(stack, text.content)
+            for number, text in enumerate(TEXTS)
+            if text.by == "queue"
+        }
         patience = time.monotonic() + PATIENCE_SECONDS
         while queued.keys() - verdicts.keys():
             for number in queued.keys() - verdicts.keys():

@@ -22,7 +22,7 @@ import boto3
 import httpx
 import typer
 from botocore.config import Config
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from quorum.keys import Caller, Keys
 from rich.console import Console
 
@@ -46,11 +46,13 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 class Stack(BaseModel):
     """A running local stack, as written to `stack.json`."""
 
+    folder: Path
     port: int
     pid: int
     started: float
     deployed: str = ""
     outputs: dict[str, str] = {}
+    resources: dict[str, str] = {}
     stage: str = "v1"
     key: str = ""
     operator_key: str = ""
@@ -89,6 +91,14 @@ class Stack(BaseModel):
             config=Config(inject_host_prefix=False),
         )
 
+    def new_key(self, caller: Caller) -> str:
+        """A key to the API for `caller`."""
+        return self.keys().issue(caller)
+
+    def keys(self) -> Keys:
+        """The Keys table."""
+        return Keys(self.resource().Table(self.outputs["KeysTable"]))
+
     def resource(self) -> Any:
         """DynamoDB on this stack."""
         return boto3.resource(
@@ -117,9 +127,10 @@ class Home:
 
     def last(self) -> Stack | None:
         """The stack that was last started here."""
-        if not self.record.exists():
+        try:
+            return Stack.model_validate_json(self.record.read_text())
+        except (FileNotFoundError, ValidationError):  # the latter: an older version's
             return None
-        return Stack.model_validate_json(self.record.read_text())
 
     def write(self, stack: Stack) -> None:
         """Write `stack` down; readable by its owner only, for it holds a key."""
@@ -198,6 +209,8 @@ def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
         "Architecture": "arm64" if arm else "x86_64",
         "AwsEndpointUrl": stack.endpoint,
         "Stage": stack.stage,
+        # One machine: every item judged at once starts a process of every voter.
+        "ItemsAtOnce": "1",
     } | overrides
 
 
@@ -245,8 +258,8 @@ def start(home: Home) -> Stack:
             cwd=home.folder,
             start_new_session=True,
         )
-    fresh = Stack(port=port, pid=process.pid, started=time.time())
-    kept = last.model_dump(exclude={"port", "pid", "started"}) if last else {}
+    fresh = Stack(folder=home.folder, port=port, pid=process.pid, started=time.time())
+    kept = last.model_dump(exclude={"folder", "port", "pid", "started"}) if last else {}
     stack = fresh.model_copy(update=kept)
     home.write(stack)
     patience = time.monotonic() + START_SECONDS
@@ -254,6 +267,7 @@ def start(home: Home) -> Stack:
         if process.poll() is not None or time.monotonic() > patience:
             raise SystemExit(f"MiniStack did not start; see {home.log}")
         time.sleep(0.2)
+    process.returncode = 0  # it outlives this process, and nobody waits for it
     return stack
 
 
@@ -294,7 +308,12 @@ def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
         )
     described = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    stack = stack.model_copy(update={"deployed": state, "outputs": outputs})
+    listed = stack.client("cloudformation").describe_stack_resources(StackName=STACK)
+    resources = {
+        found["LogicalResourceId"]: found["PhysicalResourceId"]
+        for found in listed["StackResources"]
+    }
+    stack = stack.model_copy(update={"deployed": state, "outputs": outputs, "resources": resources})
     home.write(stack)
     return stack
 
@@ -309,12 +328,11 @@ def _deployed(stack: Stack) -> bool:
 
 def furnish(home: Home, stack: Stack, gateway_key: str | None) -> Stack:
     """A key for this machine's tenant, and the gateway's key where there is one."""
-    keys = Keys(stack.resource().Table(stack.outputs["KeysTable"]))
-    if not stack.key or keys.caller(stack.key) is None:
+    if not stack.key or stack.keys().caller(stack.key) is None:
         stack = stack.model_copy(
             update={
-                "key": keys.issue(Caller(tenant=TENANT)),
-                "operator_key": keys.issue(Caller(tenant=TENANT, role="operator")),
+                "key": stack.new_key(Caller(tenant=TENANT)),
+                "operator_key": stack.new_key(Caller(tenant=TENANT, role="operator")),
             }
         )
         home.write(stack)
@@ -323,6 +341,14 @@ def furnish(home: Home, stack: Stack, gateway_key: str | None) -> Stack:
             SecretId=stack.outputs["GatewaySecret"], SecretString=gateway_key
         )
     return stack
+
+
+def warm_up(stack: Stack) -> None:
+    """Start the embedded voters' processes one by one, so that no first vote waits for all."""
+    functions = stack.client("lambda")
+    event = (ROOT / "events" / "vote_embedded.json").read_bytes()
+    for function in ("RulesFunction", "CharactersFunction", "MeaningFunction"):
+        functions.invoke(FunctionName=stack.resources[function], Payload=event)
 
 
 def raise_stack(
@@ -336,6 +362,8 @@ def raise_stack(
     stack = deploy(home, stack, overrides)
     stack = stack.model_copy(update={"panel": overrides["DefaultPanel"]})
     home.write(stack)
+    with console.status("warming up the voters…"):
+        warm_up(stack)
     return furnish(home, stack, gateway_key)
 
 

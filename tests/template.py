@@ -56,6 +56,8 @@ def physical(value: Any) -> str:
             return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:VoteMachine"
         case {"Ref": name}:
             return str(name)
+        case {"Fn::Sub": text}:
+            return str(text).replace("${AWS::StackName}", "quorum")
         case str() | int() | float():
             return str(value)
     raise ValueError(f"tests cannot resolve {value!r}")

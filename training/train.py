@@ -5,8 +5,8 @@
 TRAINING.csv has the columns language,text,label,source (label: safe or unsafe). The same file and
 seed give the same bytes on the same machine.
 
-How it is measured: texts are normalised, repeated ones dropped, and five folds are laid by a hash of
-the text. Every figure and every calibration rests on scores of rows the scorer had not seen; the
+How it is measured: texts are normalised, repeated ones dropped, and five folds are laid by a hash
+of the text. Every figure and every calibration rests on scores of rows the scorer had not seen; the
 calibration of a fold's recorded votes rests on the other four folds.
 """
 
@@ -16,8 +16,7 @@ import json
 import math
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +41,7 @@ Votes = list[tuple[bool, float] | None]
 
 FOLDS = 5
 CHARACTERS_C = 10.0
-MEANING_C = 10.0
+MEANING_C = 5.0
 LANDMARKS = 1_024
 """Landmarks of a language at most; 516 bytes each in the weights file."""
 RIDGE = 1e-4
@@ -162,22 +161,28 @@ def character_matrix(texts: Sequence[str]) -> sparse.csr_matrix:
 
 
 def fit_characters(matrix: sparse.csr_matrix, unsafe: Truths, weight: Floats) -> LogisticRegression:
-    """Logistic regression over the n-grams of all languages together."""
+    """Logistic regression over the n-grams of one language."""
     model = LogisticRegression(C=CHARACTERS_C, solver="liblinear", tol=1e-3, random_state=0)
     return model.fit(matrix, unsafe, sample_weight=weight)
 
 
-def pack_characters(model: LogisticRegression, platts: dict[str, Platt]) -> bytes:
-    """The weights file: 16-bit integers, one unit for all."""
-    coefficients = model.coef_[0]
-    unit = float(np.abs(coefficients).max()) / 32_767
-    header = {
-        "kind": characters.VOTER,
-        "unit": unit,
-        "intercept": round(float(model.intercept_[0]), 6),
-        "calibration": {language: list(platt) for language, platt in platts.items()},
-    }
-    return weights.pack(header, np.rint(coefficients / unit).astype("<i2").tobytes())
+def pack_characters(spellings: dict[str, LogisticRegression], platts: dict[str, Platt]) -> bytes:
+    """The weights file: for each language 2^17 16-bit integers with one unit."""
+    described = []
+    payload = b""
+    for language, model in spellings.items():
+        coefficients = model.coef_[0]
+        unit = float(np.abs(coefficients).max()) / 32_767
+        described.append(
+            {
+                "language": language,
+                "unit": unit,
+                "intercept": round(float(model.intercept_[0]), 6),
+                "calibration": list(platts[language]),
+            }
+        )
+        payload += np.rint(coefficients / unit).astype("<i2").tobytes()
+    return weights.pack({"kind": characters.VOTER, "languages": described}, payload)
 
 
 # --- meaning ------------------------------------------------------------------------------------
@@ -328,7 +333,7 @@ class Pieces:
 class Fitted:
     """Both trained voters before calibration, fitted on some rows."""
 
-    characters: LogisticRegression
+    spellings: dict[str, LogisticRegression]
     heads: dict[str, MeaningHead]
 
     @classmethod
@@ -339,18 +344,26 @@ class Fitted:
         spoken = np.array([row.language for row in rows])
         languages = spoken[pieces.owner]
         used = chosen[pieces.owner]
-        heads = {}
+        heads: dict[str, MeaningHead] = {}
+        spellings: dict[str, LogisticRegression] = {}
         for language in sorted(set(spoken)):
             own = used & (languages == language)
+            spellings[language] = fit_characters(pieces.matrix[own], unsafe[own], weight[own])
             heads[language] = fit_meaning(pieces.embeddings[own], unsafe[own], weight[own], seed)
         heads[meaning.OTHER] = fit_meaning(
             pieces.embeddings[used], unsafe[used], weight[used], seed
         )
-        return cls(fit_characters(pieces.matrix[used], unsafe[used], weight[used]), heads)
+        return cls(spellings, heads)
 
-    def characters_scores(self, pieces: Pieces, rows: int) -> Floats:
-        """Per row, the worst window's score by its spelling."""
-        return pieces.worst(self.characters.decision_function(pieces.matrix), rows)
+    def characters_scores(self, rows: Sequence[Row], pieces: Pieces) -> Floats:
+        """Per row, the worst window's score by its spelling, in its language."""
+        scores = np.zeros(len(pieces.owner))
+        spoken = np.array([row.language for row in rows])[pieces.owner]
+        for language, model in self.spellings.items():
+            at = np.flatnonzero(spoken == language)
+            if at.size:
+                scores[at] = model.decision_function(pieces.matrix[at])
+        return pieces.worst(scores, len(rows))
 
     def meaning_scores(self, rows: Sequence[Row], pieces: Pieces) -> Floats:
         """Per row, the worst window's score by its meaning, with its language's head."""
@@ -366,7 +379,7 @@ class Fitted:
 def unseen_language_scores(
     rows: Sequence[Row], pieces: Pieces, seed: int
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Leave one language out: rows the encoder can read, scored by a head of all other languages."""
+    """Leave one language out: rows the encoder can read, scored by a head of the others."""
     spoken = np.array([row.language for row in rows])
     window_spoken = spoken[pieces.owner]
     weight = (row_weights(rows) / np.bincount(pieces.owner))[pieces.owner]
@@ -479,7 +492,7 @@ def train(
     for fold in track(range(FOLDS), "folds", console=console):
         rest, own = folds != fold, np.flatnonzero(folds == fold)
         fitted = Fitted.on(rows, pieces, rest, seed)
-        spelled[own] = fitted.characters_scores(pieces, len(rows))[own]
+        spelled[own] = fitted.characters_scores(rows, pieces)[own]
         meant[own] = fitted.meaning_scores(rows, pieces)[own]
         others = np.flatnonzero(rest).tolist()
         measured = measure_rules([rows[at] for at in others], [fired[at] for at in others])
@@ -510,7 +523,7 @@ def train(
     meaning_platts = {**calibrations(rows, meant), meaning.OTHER: other}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / characters.WEIGHTS.name).write_bytes(
-        pack_characters(fitted.characters, spelling_platts)
+        pack_characters(fitted.spellings, spelling_platts)
     )
     (folder / meaning.WEIGHTS.name).write_bytes(pack_meaning(fitted.heads, meaning_platts))
     measured = measure_rules(rows, fired)
@@ -519,7 +532,7 @@ def train(
         vote_on_held_out(rows, pieces, fired, spelling_platts, meaning_platts, seed, *held_out)
 
 
-def vote_on_held_out(  # noqa: PLR0913 -- what was fitted, and the two files
+def vote_on_held_out(  # noqa: PLR0913, PLR0917 -- what was fitted, and the two files
     rows: Sequence[Row],
     pieces: Pieces,
     fired: Sequence[frozenset[str]],
@@ -549,7 +562,7 @@ def vote_on_held_out(  # noqa: PLR0913 -- what was fitted, and the two files
     measured = measure_rules([rows[at] for at in kept], [fired[at] for at in kept])
     precisions = rules.Precisions.of(pack_rules(measured))
     theirs = Pieces.of(others)
-    spelled = fitted.characters_scores(theirs, len(others))
+    spelled = fitted.characters_scores(others, theirs)
     meant = fitted.meaning_scores(others, theirs)
     votes: dict[str, Votes] = {
         rules.VOTER: rule_votes(

@@ -1,7 +1,8 @@
 """SQS → verdicts: what fails goes back to the queue, what is poison ends in the dead letters."""
 
 import asyncio
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -14,7 +15,7 @@ from pydantic import Json
 from quorum import books, panel
 from quorum.batches import verdict_id_of
 from quorum.requests import QueuedItem
-from quorum.settings import WorkflowSettings
+from quorum.settings import BatchSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -31,9 +32,9 @@ processor = AsyncBatchProcessor(event_type=EventType.SQS, model=QueuedRecord)
 
 
 @cache
-def settings() -> WorkflowSettings:
+def settings() -> BatchSettings:
     """This function's settings, read once per environment."""
-    return WorkflowSettings.from_environment()
+    return BatchSettings.from_environment()
 
 
 @cache
@@ -42,17 +43,19 @@ def workflow() -> "Workflow":
     return books.workflow(settings())
 
 
+@cache
+def desks() -> ThreadPoolExecutor:
+    """So many items are judged at once."""
+    return ThreadPoolExecutor(settings().items_at_once)
+
+
 async def judge(record: QueuedRecord) -> None:
     """The verdict on one item; a message delivered again finds the verdict it already has."""
     item = record.body
     seated = panel.packaged(item.panel or settings().default_panel)
-    await asyncio.to_thread(
-        workflow().moderate,
-        item.tenant,
-        item.to_content(),
-        seated,
-        verdict_id_of(item.tenant, record.messageId),
-    )
+    verdict_id = verdict_id_of(item.tenant, record.messageId)
+    moderate = partial(workflow().moderate, item.tenant, item.to_content(), seated, verdict_id)
+    await asyncio.get_running_loop().run_in_executor(desks(), moderate)
 
 
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:

@@ -222,6 +222,7 @@ def test_the_layers_requirements_are_what_the_lock_says() -> None:
     for folder, groups in (
         ("dependencies", ["--no-default-groups"]),
         ("embedded", ["--only-group", "embedded"]),
+        ("meaning", ["--only-group", "meaning"]),
     ):
         exported = subprocess.run(
             [

@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from quorum.case import Case
+
 from bench.gateway import RecordedVotes, Scenario, StandIn, running
 from local.stack import Stack, lower_stack, raise_stack
-from quorum.case import Case
 
 GATEWAY_KEY = "sk-stand-in"
 
@@ -59,6 +60,7 @@ class Api:
     def judge(self, content: str, **options: Any) -> dict[str, Any]:
         answer = self._http.post("verdicts", json={"content": content} | options)
         assert answer.status_code == 200, answer.text
+        print(answer.text)  # pytest shows it where the test fails
         verdict: dict[str, Any] = answer.json()
         return verdict
 

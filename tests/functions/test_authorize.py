@@ -71,7 +71,7 @@ def test_an_unknown_key_is_denied(ask: Authorize) -> None:
     "headers", [{}, {"authorization": "Basic abc"}, {"authorization": "Bearer "}, {"x-api-key": ""}]
 )
 def test_no_key_is_unauthorized(ask: Authorize, headers: dict[str, str]) -> None:
-    with pytest.raises(Exception, match="^Unauthorized$"):
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
         ask(headers)
 
 

@@ -20,7 +20,7 @@ def deliver(
 ) -> Deliver:
     """Deliver messages; returns the ids of those that go back to the queue."""
     within("BatchFunction")
-    for opened in (batch.settings, batch.workflow):
+    for opened in (batch.settings, batch.workflow, batch.desks):
         opened.cache_clear()
     template = event("batch.json")["Records"][0]
 

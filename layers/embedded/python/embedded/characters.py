@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from quorum.models import Abstention, CastVote, Content, Decision
+
 from embedded import weights
 from embedded.calibration import Platt, cast
 from embedded.reading import language_unknown, read, windows
-from quorum.models import Abstention, CastVote, Content, Decision
 
 VOTER = "characters"
 WEIGHTS = Path(__file__).with_name("characters.weights")
 BITS = 17
-"""The n-grams share 2^17 weights."""
+"""The n-grams of a language share 2^17 weights."""
 ORDERS = range(1, 7)
 """Lengths of the n-grams, in decomposed characters."""
 _MASK = (1 << BITS) - 1
 _BYTES = 2  # of a UTF-16 code unit: fixed-width slices need no re-encoding per n-gram
+_INTEGER = 2  # bytes of a weight
 
 _REASONS = {
     "ko": {
@@ -54,32 +56,13 @@ def buckets(text: str) -> set[int]:
     return found
 
 
-class Scorer(NamedTuple):
-    """The trained numbers. A weight is `unit` times its 16-bit integer."""
+class Spelling(NamedTuple):
+    """One language's numbers. A weight is `unit` times its 16-bit integer."""
 
-    version: str
     integers: "array[int]"
     unit: float
     intercept: float
-    calibration: dict[str, Platt]
-
-    @classmethod
-    def of(cls, read_weights: weights.Weights) -> "Scorer":
-        """Take the numbers out of a read weights file."""
-        integers = array("h")
-        integers.frombytes(read_weights.payload)
-        if sys.byteorder == "big":
-            integers.byteswap()
-        if len(integers) != 1 << BITS:
-            raise weights.WeightsUnreadable(f"{len(integers)} weights, not {1 << BITS}")
-        header = read_weights.header
-        return cls(
-            version=read_weights.version,
-            integers=integers,
-            unit=header["unit"],
-            intercept=header["intercept"],
-            calibration={code: Platt(*pair) for code, pair in header["calibration"].items()},
-        )
+    calibration: Platt
 
     def window_score(self, text: str) -> float:
         """Log-odds before calibration of one window: integers are summed, so it is exact."""
@@ -90,6 +73,33 @@ class Scorer(NamedTuple):
     def score(self, text: str) -> float:
         """Log-odds before calibration: of the worst window."""
         return max(self.window_score(window) for window in windows(text))
+
+
+class Scorer(NamedTuple):
+    """The trained numbers of every language; languages share no weights, for they would collide."""
+
+    version: str
+    languages: dict[str, Spelling]
+
+    @classmethod
+    def of(cls, read_weights: weights.Weights) -> "Scorer":
+        """Take the numbers out of a read weights file."""
+        described, payload = read_weights.header["languages"], read_weights.payload
+        size = (1 << BITS) * _INTEGER
+        if len(payload) != size * len(described):
+            raise weights.WeightsUnreadable(f"not {len(described)} times {size} bytes")
+        languages: dict[str, Spelling] = {}
+        for place, spelled in enumerate(described):
+            integers = array("h", payload[place * size : (place + 1) * size])
+            if sys.byteorder == "big":
+                integers.byteswap()
+            languages[spelled["language"]] = Spelling(
+                integers=integers,
+                unit=spelled["unit"],
+                intercept=spelled["intercept"],
+                calibration=Platt(*spelled["calibration"]),
+            )
+        return cls(version=read_weights.version, languages=languages)
 
 
 @cache
@@ -107,9 +117,9 @@ def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its spelling, in the languages it was trained on."""
     reading = read(content)
     trained = scorer()
-    platt = trained.calibration.get(reading.language or "")
-    if platt is None or not reading.text:
+    spelling = trained.languages.get(reading.language or "")
+    if spelling is None or not reading.text:
         return language_unknown(VOTER, reading.language)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    probability = platt.probability(trained.score(reading.text))
+    probability = spelling.calibration.probability(spelling.score(reading.text))
     return cast(VOTER, trained.version, probability, reasons)

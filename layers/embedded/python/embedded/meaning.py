@@ -2,18 +2,19 @@
 
 The Universal Sentence Encoder (multilingual, 512 numbers of length one) places a text; a radial
 basis function measures how near it is to each landmark of its language; a logistic regression over
-those says unsafe or safe (Nyström approximation: Williams and Seeger 2001, *Using the Nyström method
-to speed up kernel machines*).
+those says unsafe or safe (Nyström approximation: Williams and Seeger 2001, *Using the Nyström
+method to speed up kernel machines*).
 """
 
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from quorum.models import Abstention, CastVote, Content, Decision
+
 from embedded import weights
 from embedded.calibration import Platt, cast
 from embedded.reading import language_unknown, read, windows
-from quorum.models import Abstention, CastVote, Content, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ VOTER = "meaning"
 WEIGHTS = Path(__file__).with_name("meaning.weights")
 DIMENSIONS = 512
 """Numbers of an embedding."""
-GAMMA = 1.0
+GAMMA = 1.5
 """Width of the radial basis function exp(-gamma · distance²)."""
 OTHER = "other"
 """The head for languages the encoder knows and nobody labelled."""
@@ -60,7 +61,8 @@ def nearness(
         + (landmarks**2).sum(axis=1)[None, :]
         - 2.0 * (embeddings @ landmarks.T)
     )
-    return np.exp(-GAMMA * np.maximum(squared, 0.0)).astype(np.float32)
+    near: NDArray[np.float32] = np.exp(-GAMMA * np.maximum(squared, 0.0)).astype(np.float32)
+    return near
 
 
 class Head(NamedTuple):

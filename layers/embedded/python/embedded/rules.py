@@ -7,13 +7,13 @@ the surest rule that fired; no hit abstains, for silence is no sign of a safe te
 import contextlib
 import io
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from embedded.reading import language_unknown, read
 from quorum.models import (
     Abstention,
     AbstentionReason,
@@ -22,6 +22,8 @@ from quorum.models import (
     Content,
     Decision,
 )
+
+from embedded.reading import language_unknown, read
 
 VOTER = "rules"
 PRECISIONS = Path(__file__).with_name("rules.json")
@@ -52,7 +54,31 @@ SAFETYPE_LANGUAGES = {
 }
 KORCEN_FOREIGN_LEVELS = {"ja": "japanese", "zh": "chinese"}
 BADWORDS_LANGUAGES = frozenset(
-    "cs da de el en es fi fr hu id it ja ko nl no pl pt ro ru sv th tr uk".split()
+    [
+        "cs",
+        "da",
+        "de",
+        "el",
+        "en",
+        "es",
+        "fi",
+        "fr",
+        "hu",
+        "id",
+        "it",
+        "ja",
+        "ko",
+        "nl",
+        "no",
+        "pl",
+        "pt",
+        "ro",
+        "ru",
+        "sv",
+        "th",
+        "tr",
+        "uk",
+    ]
 )
 LANGUAGES = BADWORDS_LANGUAGES | SAFETYPE_LANGUAGES.keys() | KORCEN_FOREIGN_LEVELS.keys()
 """Languages for which some list exists."""
@@ -70,8 +96,9 @@ _REASONS = {
 
 @cache
 def _korcen() -> Any:
-    with contextlib.redirect_stdout(io.StringIO()):  # it greets on import
-        from korcen import korcen  # noqa: PLC0415 -- only Korean, Chinese and Japanese texts need it
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # korcen's source has stray escapes, and it prints
+        from korcen import korcen  # noqa: PLC0415 -- only Korean, Chinese and Japanese need it
     return korcen
 
 

@@ -1,4 +1,4 @@
-"""The file a trained voter keeps its numbers in: small, checked, and never a pickle.
+r"""The file a trained voter keeps its numbers in: small, checked, and never a pickle.
 
 Layout, little-endian::
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from quorum import breaker
-from quorum.gateway import Gateway, GatewaySettings, parse_base_urls
 from quorum.limiter import Limiter
 from quorum.verdicts import Verdicts
 from quorum.voting import Ballots
@@ -17,6 +15,7 @@ from quorum.workflow import CLIENT_SECONDS, Workflow
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
+    from quorum.gateway import Gateway
     from quorum.settings import BooksSettings, VoteSettings, WorkflowSettings
 
 SECRET_SECONDS = 300
@@ -40,13 +39,16 @@ def limiter(usage_table: str) -> Limiter:
     return Limiter(dynamodb(), usage_table)
 
 
-def gateway(settings: "VoteSettings") -> Gateway:
+def gateway(settings: "VoteSettings") -> "Gateway":
     """The gateway client, with its keys out of Secrets Manager.
 
     The secret is one key for every base URL, or a JSON object from base URL or host to key.
     """
-    # Imported here: the queue and the API need no secret to start.
+    # Imported here: Lambdas that ask no gateway start without its client.
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
+
+    from quorum import breaker  # noqa: PLC0415
+    from quorum.gateway import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415
 
     secret = str(parameters.get_secret(settings.gateway_secret, max_age=SECRET_SECONDS))
     keys: str | dict[str, str] = json.loads(secret) if secret.startswith("{") else secret

@@ -57,6 +57,12 @@ class WorkflowSettings(BooksSettings):
     default_panel: str
 
 
+class BatchSettings(WorkflowSettings):
+    """What the queue needs."""
+
+    items_at_once: int = Field(default=10, ge=1, description="messages judged at once")
+
+
 class ApiSettings(WorkflowSettings):
     """What the HTTP routes need."""
 

@@ -1,0 +1,340 @@
+"""A text's way to its verdict, through the deployed template."""
+
+import json
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from quorum import panel, registry
+from quorum.batches import verdict_id_of
+from quorum.keys import Caller
+
+from bench.gateway import StandIn
+from local.stack import TENANT, Home, Stack
+from tests import make
+from tests.e2e.conftest import Api
+
+DEFAULT = panel.packaged("default").voters
+SOON_SECONDS = 60
+
+
+def says(recorded: dict[str, dict[str, str]], text: str, **decisions: str) -> str:
+    """The stand-in's models say this of `text`; voters not named say safe."""
+    named = {name.replace("_", "-"): decision for name, decision in decisions.items()}
+    recorded[text] = {
+        model.name: named.get(model.name.replace(".", "-"), "safe")
+        for model in registry.voters()
+        if model.kind == "gateway"
+    }
+    return text
+
+
+def by_voter(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {vote["voter"]: vote for vote in verdict["votes"]}
+
+
+def test_every_voter_of_the_panel_votes_and_the_bill_is_the_gateways_own(
+    api: Api, stand_in: StandIn, recorded: dict[str, dict[str, str]]
+) -> None:
+    text = says(recorded, "a text nobody has seen", gpt_4_1="unsafe")
+    before = stand_in.count.cost_usd
+    verdict = api.judge(text)
+    assert {name: vote["decision"] for name, vote in by_voter(verdict).items()} == {
+        "gpt-4.1": "unsafe",
+        "gemini-2.5-flash": "safe",
+        "deepseek-v3.2": "safe",
+    }
+    assert verdict["calls"] == 3
+    assert Decimal(verdict["cost_usd"]) == stand_in.count.cost_usd - before > 0
+    assert all(vote["served_by"] == stand_in.base_url for vote in verdict["votes"])
+    assert verdict["language"] == "en"
+
+
+def test_a_text_judged_before_is_answered_from_the_cache(
+    api: Api, stand_in: StandIn, recorded: dict[str, dict[str, str]]
+) -> None:
+    text = says(recorded, "the same text twice")
+    first = api.judge(text)
+    paid = stand_in.count.cost_usd
+    again = api.judge(text)
+    assert again["answered_from"] == "cache"
+    assert again["decision"] == first["decision"]
+    assert Decimal(again["cost_usd"]) == 0
+    assert again["saved_usd"] == first["cost_usd"]
+    assert stand_in.count.cost_usd == paid
+
+
+def test_with_one_model_gone_the_rest_decide(
+    api: Api, stand_in: StandIn, recorded: dict[str, dict[str, str]]
+) -> None:
+    text = says(recorded, "one model is gone", gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
+    stand_in.scenario = stand_in.scenario.model_copy(update={"missing_models": ("deepseek-v3.2",)})
+    verdict = api.judge(text)
+    assert verdict["decision"] == "unsafe"
+    gone = by_voter(verdict)["deepseek-v3.2"]
+    assert (gone["kind"], gone["reason"]) == ("abstention", "gateway_rejected")
+
+
+def test_with_all_models_gone_a_person_decides(api: Api, stand_in: StandIn) -> None:
+    stand_in.scenario = stand_in.scenario.model_copy(update={"missing_models": DEFAULT})
+    verdict = api.judge("nobody can say")
+    assert verdict["decision"] == "needs_review"
+    assert {vote["kind"] for vote in verdict["votes"]} == {"abstention"}
+    assert "quorum" in verdict["reason"]
+
+
+def test_a_voter_whose_lambda_cannot_run_abstains_and_the_rest_decide(
+    api: Api, stack: Stack, recorded: dict[str, dict[str, str]]
+) -> None:
+    text = says(recorded, "one lambda cannot run", gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
+    functions = stack.client("lambda")
+    name = stack.resources["DeepseekV32Function"]
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        verdict = api.judge(text)
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
+    assert verdict["decision"] == "unsafe"
+    throttled = by_voter(verdict)["deepseek-v3.2"]
+    assert (throttled["kind"], throttled["reason"]) == ("abstention", "failed")
+    assert "TooManyRequests" in throttled["detail"]
+    # It was tried again first: the retries' pauses are in the latency.
+    assert verdict["latency_ms"] > 0
+
+
+def test_every_voter_has_a_branch_and_each_is_asked_once(
+    run_case: Callable[..., dict[str, Any]], recorded: dict[str, dict[str, str]]
+) -> None:
+    everyone = [model.name for model in registry.voters()]
+    seated = panel.load(
+        {
+            "name": "everyone",
+            "rounds": [everyone],
+            "stop": "all",
+            "quorum": 1,
+            "rule": {"kind": "majority"},
+        }
+    )
+    text = says(recorded, "What a lovely morning it is today, thank you all.")
+    now = time.time()
+    verdict = run_case(
+        make.case(text, panel=seated, started_at=now, deadline=now + 22, verdict_id="everyone")
+    )
+    assert [vote["voter"] for vote in verdict["votes"]] == everyone
+    cast = {name for name, vote in by_voter(verdict).items() if vote["kind"] == "vote"}
+    # rules found nothing to say no to, and that is no vote for safe
+    assert cast == set(everyone) - {"rules"}
+    assert by_voter(verdict)["rules"]["reason"] == "nothing_found"
+
+
+IN_ROUNDS = {
+    "name": "in-rounds",
+    "rounds": [["gpt-4.1-nano", "gemini-2.5-flash-lite"], ["gpt-4.1"]],
+    "stop": "settled",
+    "quorum": 2,
+    "rule": {"kind": "majority"},
+}
+
+
+@pytest.mark.parametrize(
+    ("cheap", "rounds", "calls", "decision"),
+    [
+        (("unsafe", "unsafe"), 1, 2, "unsafe"),
+        (("safe", "safe"), 1, 2, "safe"),
+        (("safe", "unsafe"), 2, 3, "unsafe"),
+    ],
+)
+def test_the_next_round_is_asked_only_where_it_can_change_the_verdict(
+    run_case: Callable[..., dict[str, Any]],
+    recorded: dict[str, dict[str, str]],
+    cheap: tuple[str, str],
+    rounds: int,
+    calls: int,
+    decision: str,
+) -> None:
+    text = says(
+        recorded,
+        f"in rounds, {cheap}",
+        gpt_4_1_nano=cheap[0],
+        gemini_2_5_flash_lite=cheap[1],
+        gpt_4_1="unsafe",
+    )
+    now = time.time()
+    verdict = run_case(
+        make.case(
+            text,
+            panel=panel.load(IN_ROUNDS),
+            started_at=now,
+            deadline=now + 22,
+            verdict_id=f"rounds-{cheap}",
+        )
+    )
+    assert (verdict["rounds"], verdict["calls"], verdict["decision"]) == (rounds, calls, decision)
+
+
+def test_a_tie_is_for_a_person_to_decide(
+    run_case: Callable[..., dict[str, Any]], recorded: dict[str, dict[str, str]]
+) -> None:
+    text = says(recorded, "a tie", gpt_4_1_nano="unsafe")
+    tied = panel.load(
+        IN_ROUNDS | {"rounds": [["gpt-4.1-nano", "gemini-2.5-flash-lite"]], "stop": "all"}
+    )
+    now = time.time()
+    verdict = run_case(make.case(text, panel=tied, started_at=now, deadline=now + 22))
+    assert verdict["decision"] == "needs_review"
+
+
+def test_past_its_deadline_a_case_is_concluded_by_what_it_has(
+    run_case: Callable[..., dict[str, Any]], recorded: dict[str, dict[str, str]]
+) -> None:
+    text = says(recorded, "late", gpt_4_1_nano="unsafe", gpt_4_1="unsafe")
+    now = time.time()
+    verdict = run_case(
+        make.case(
+            text,
+            panel=panel.load(IN_ROUNDS),
+            started_at=now - 30,
+            deadline=now - 8,
+            verdict_id="late",
+        )
+    )
+    assert verdict["decision"] == "needs_review"
+    assert verdict["rounds"] == 1
+    assert {vote["reason"] for vote in verdict["votes"]} == {"timed_out"}
+
+
+def test_the_embedded_panel_judges_without_a_gateway(api: Api, stand_in: StandIn) -> None:
+    before = stand_in.count.requests
+    kind = api.judge("Thanks for the recipe, my kids loved it.", panel="embedded")
+    unkind = api.judge("You are a worthless idiot and everybody here hates you.", panel="embedded")
+    assert kind["decision"] == "safe"
+    assert unkind["decision"] == "unsafe"
+    assert stand_in.count.requests == before
+
+
+def test_a_language_no_embedded_voter_knows_goes_to_a_person(api: Api) -> None:
+    verdict = api.judge("Habari ya asubuhi, rafiki yangu mpendwa. Karibu sana.", panel="embedded")
+    assert verdict["decision"] == "needs_review"
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status"),
+    [
+        ({}, "", 401),
+        ({"x-api-key": "qk_wrong"}, "", 403),
+        ({}, "?key=qk_wrong", 403),
+        ({"Authorization": "Bearer {key}"}, "", 200),
+        ({}, "?key={key}", 200),
+    ],
+)
+def test_only_a_known_key_is_let_in(
+    stack: Stack, headers: dict[str, str], query: str, status: int
+) -> None:
+    answer = httpx.get(
+        f"{stack.api}/health{query.format(key=stack.key)}",
+        headers={name: value.format(key=stack.key) for name, value in headers.items()},
+        timeout=30,
+    )
+    assert answer.status_code == status
+
+
+def test_another_tenants_verdict_is_not_found(stack: Stack, api: Api) -> None:
+    verdict = api.judge("Whose is this?")
+    other = Api(stack, stack.new_key(Caller(tenant="other")))
+    assert api.get(f"verdicts/{verdict['id']}").status_code == 200
+    assert other.get(f"verdicts/{verdict['id']}").status_code == 404
+
+
+def send(stack: Stack, body: str) -> str:
+    queue = stack.client("sqs")
+    message = queue.send_message(QueueUrl=stack.outputs["QueueUrl"], MessageBody=body)
+    return str(message["MessageId"])
+
+
+def test_a_message_on_the_queue_becomes_a_stored_verdict(
+    api: Api, stack: Stack, recorded: dict[str, dict[str, str]]
+) -> None:
+    text = says(recorded, "by the queue", gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
+    message = send(stack, json.dumps({"tenant": TENANT, "content": text, "id": "post-7"}))
+    address = f"verdicts/{verdict_id_of(TENANT, message)}"
+    patience = time.monotonic() + SOON_SECONDS
+    while (answer := api.get(address)).status_code == 404 and time.monotonic() < patience:
+        time.sleep(0.2)
+    assert answer.json()["decision"] == "unsafe"
+    assert answer.json()["content_id"] == "post-7"
+
+
+def test_poison_ends_in_the_dead_letters(stack: Stack) -> None:
+    queue = stack.client("sqs")
+    url = stack.outputs["QueueUrl"]
+    attributes = queue.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    # So that five deliveries take five seconds and not half an hour.
+    queue.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    try:
+        message = send(stack, "this is not JSON")
+        patience = time.monotonic() + SOON_SECONDS
+        found: list[str] = []
+        while message not in found and time.monotonic() < patience:
+            received = queue.receive_message(
+                QueueUrl=stack.outputs["DeadLettersUrl"], WaitTimeSeconds=1
+            )
+            found += [letter["MessageId"] for letter in received.get("Messages", [])]
+    finally:
+        queue.set_queue_attributes(QueueUrl=url, Attributes=attributes["Attributes"])
+    assert message in found
+
+
+def test_the_content_is_in_no_log(api: Api, stack: Stack) -> None:
+    api.judge("an unmistakable zanzibar of a text")
+    api.judge("an unmistakable zanzibar of a text", panel="embedded")
+    written = Home(stack.folder).log.read_text()
+    assert "verdict" in written
+    assert "zanzibar" not in written
+
+
+def as_function(stack: Stack, function: str, service: str) -> Any:
+    """A client with the permissions of a function's role."""
+    role = stack.client("lambda").get_function_configuration(
+        FunctionName=stack.resources[function]
+    )["Role"]
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    }
+    stack.client("iam").update_assume_role_policy(
+        RoleName=role.rsplit("/", 1)[-1], PolicyDocument=json.dumps(trust)
+    )
+    lent = stack.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    return boto3.client(
+        service,  # type: ignore[call-overload] # any service of the stack
+        endpoint_url=stack.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=lent["AccessKeyId"],
+        aws_secret_access_key=lent["SecretAccessKey"],
+        aws_session_token=lent["SessionToken"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "service", "action", "arguments"),
+    [
+        ("AuthorizeFunction", "dynamodb", "scan", {"TableName": "{VerdictsTable}"}),
+        ("AuthorizeFunction", "dynamodb", "scan", {"TableName": "{KeysTable}"}),
+        ("ApiFunction", "secretsmanager", "get_secret_value", {"SecretId": "{GatewaySecret}"}),
+        ("RulesFunction", "dynamodb", "scan", {"TableName": "{UsageTable}"}),
+        ("Gpt41Function", "dynamodb", "scan", {"TableName": "{VerdictsTable}"}),
+        ("AggregateFunction", "dynamodb", "scan", {"TableName": "{KeysTable}"}),
+        ("BatchFunction", "secretsmanager", "get_secret_value", {"SecretId": "{GatewaySecret}"}),
+    ],
+)
+def test_a_function_may_not_do_what_is_not_its_business(
+    stack: Stack, function: str, service: str, action: str, arguments: dict[str, str]
+) -> None:
+    client = as_function(stack, function, service)
+    resolved = {name: value.format(**stack.outputs) for name, value in arguments.items()}
+    with pytest.raises(client.exceptions.ClientError, match=r"AccessDenied|not authorized"):
+        getattr(client, action)(**resolved)
