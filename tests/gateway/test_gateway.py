@@ -186,20 +186,13 @@ def test_a_base_url_that_refuses_connections_is_passed_over(
     assert complete(gateway(NOWHERE, there)).served_by == there.base_url
 
 
-def test_a_base_url_that_hangs_is_passed_over(stand_in: Any, gateway: GatewayOf) -> None:
-    hanging, there = stand_in(Fault.SLOW, slow_seconds=30), stand_in()
-    client = gateway(hanging, there)
-    client._speeds[GPT.name] = 1e6  # noqa: SLF001 - so that its timeout is the network's 2 s
-    answer = complete(client)
-    assert answer.served_by == there.base_url
-    assert answer.cost_estimated
-
-
 def test_a_base_url_that_hangs_leaves_half_the_time_to_the_next(
     stand_in: Any, gateway: GatewayOf
 ) -> None:
     hanging, there = stand_in(Fault.SLOW, slow_seconds=30), stand_in()
-    assert complete(gateway(hanging, there), seconds=0.8).served_by == there.base_url
+    answer = complete(gateway(hanging, there), seconds=1.5)
+    assert answer.served_by == there.base_url
+    assert answer.cost_estimated  # what the one that hangs may charge is in it
 
 
 def test_a_caller_without_time_says_nothing_of_the_gateway(
