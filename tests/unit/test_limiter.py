@@ -228,6 +228,26 @@ def test_calls_of_mixed_sizes_use_at_least_95_percent_of_the_tokens(clock: Clock
     assert sum(tokens for at, tokens in sent if at < 3 * MINUTE) >= 0.95 * 300_000
 
 
+@pytest.mark.parametrize(
+    "booked",
+    [[(1, 150), (200, 120)], [(200, 60), (1, 150)]],
+    ids=["many tokens behind a queue of requests", "many requests behind a queue of tokens"],
+)
+def test_waiting_for_one_limit_does_not_save_up_for_the_other(
+    clock: Clock, booked: list[tuple[int, int]]
+) -> None:
+    shared = _over(Bucket(), clock, 120, 12_000)
+    sent = [
+        (shared.reserve(MODEL, tokens, patience_seconds=600).wait_seconds, tokens)
+        for tokens, calls in booked
+        for _ in range(calls)
+    ]
+    for start, _ in sent:
+        minute = [tokens for at, tokens in sent if start <= at < start + MINUTE]
+        assert len(minute) <= 120
+        assert sum(minute) <= 12_000 + 200  # 200 is more than 1 % of the limit
+
+
 def test_an_intent_says_what_a_call_may_cost_before_it_is_sent(
     limiter: Callable[..., Limiter], usage: "DynamoDBServiceResource", clock: Clock
 ) -> None:

@@ -69,6 +69,7 @@ UNREADABLE = [
     ("a decision that is none", '{"decision": null}'),
     ("a list of decisions", '{"decision": ["safe", "unsafe"]}'),
     ("cut in the decision", '{"decision": "uns'),
+    ("cut before the closing quote", '{"decision": "safe'),
     ("cut in a bare decision", "{decision: uns"),
     ("cut before the decision", '{"confidence": 0.9, "dec'),
     ("a broken object around an answer", '{"reason": "he wrote " {"decision": "safe"}'),
