@@ -2,22 +2,17 @@
 
 import typer
 
-from cli.doctor import doctor
-from cli.moderate import moderate
-from cli.record import record
-from cli.replies import replies
+from cli import calibrate, doctor, evaluate, moderate, panel, record, replies
 
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-app.command()(doctor)
-app.command()(moderate)
-app.command()(record)
-app.command()(replies)
-
-
-@app.callback()
-def main() -> None:
-    """Content moderation decided by a vote of models."""
+app.command()(moderate.moderate)
+app.command()(record.record)
+app.command()(evaluate.evaluate)
+app.command()(calibrate.calibrate)
+app.command()(doctor.doctor)
+app.command()(replies.replies)
+app.add_typer(panel.app, name="panel")

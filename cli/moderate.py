@@ -1,15 +1,17 @@
 """`quorum moderate`: judge texts with a running Quorum."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from quorum.models import Verdict
 from rich.console import Console
 from rich.progress import track
 
 from cli.service import connect
 from cli.tables import verdict_table
+
+if TYPE_CHECKING:
+    from quorum.models import Verdict
 
 Where = Annotated[str, typer.Option(help="`local`, or the base URL of a deployment")]
 

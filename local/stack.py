@@ -230,8 +230,8 @@ def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
         raise SystemExit(f"`{' '.join(command[:2])}` failed; all of its output is in {log}")
 
 
-def start(home: Home) -> Stack:
-    """MiniStack running, on the port of last time if that is free."""
+def start(home: Home, settings: dict[str, str]) -> Stack:
+    """MiniStack running, on the port of last time if that is free; `settings` are its own."""
     running = home.running()
     if running:
         return running
@@ -249,6 +249,7 @@ def start(home: Home) -> Stack:
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    environment |= settings
     with home.log.open("a") as log:
         process = subprocess.Popen(  # noqa: S603 our own environment's Python
             [ROOT / ".ministack/bin/python", "-m", "ministack"],
@@ -352,13 +353,20 @@ def warm_up(stack: Stack) -> None:
 
 
 def raise_stack(
-    folder: Path, overrides: dict[str, str], *, gateway_key: str | None = None
+    folder: Path,
+    overrides: dict[str, str],
+    *,
+    gateway_key: str | None = None,
+    settings: dict[str, str] | None = None,
 ) -> Stack:
-    """Start, deploy and furnish the stack that lives in `folder`."""
+    """Start, deploy and furnish the stack that lives in `folder`.
+
+    `overrides` are parameters of the template, `settings` environment variables of MiniStack.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     home = Home(folder)
     with console.status("MiniStack…"):
-        stack = start(home)
+        stack = start(home, settings or {})
     stack = deploy(home, stack, overrides)
     stack = stack.model_copy(update={"panel": overrides["DefaultPanel"]})
     home.write(stack)

@@ -532,7 +532,7 @@ def train(
         vote_on_held_out(rows, pieces, fired, spelling_platts, meaning_platts, seed, *held_out)
 
 
-def vote_on_held_out(  # noqa: PLR0913, PLR0917 -- what was fitted, and the two files
+def vote_on_held_out(  # noqa: PLR0917 -- what was fitted, and the two files
     rows: Sequence[Row],
     pieces: Pieces,
     fired: Sequence[frozenset[str]],

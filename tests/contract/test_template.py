@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from quorum import errors, panel, registry
 from quorum.case import VOTING_SECONDS, AggregateRequest, VoteRequest
+from quorum.models import Frozen
 from quorum.requests import QueuedItem, VerdictRequest
 from quorum.workflow import CLIENT_SECONDS
 
@@ -169,7 +170,7 @@ def test_logs_are_kept_for_a_time_and_executions_never_log_content() -> None:
     assert machine["Logging"]["IncludeExecutionData"] is False
 
 
-MODELS = {
+MODELS: dict[str, type[Frozen]] = {
     "vote.json": VoteRequest,
     "vote_embedded.json": VoteRequest,
     "aggregate.json": AggregateRequest,

@@ -5,18 +5,36 @@ The stack enforces the template's permissions. `QUORUM_E2E_FOLDER` keeps it betw
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from quorum import registry
 from quorum.case import Case
 
 from bench.gateway import RecordedVotes, Scenario, StandIn, running
 from local.stack import Stack, lower_stack, raise_stack
 
 GATEWAY_KEY = "sk-stand-in"
+
+STAGED = {
+    "StateMachines": {
+        "quorum-vote": {
+            "TestCases": {
+                error: {"gpt-4.1-nano votes": error}
+                for error in ("Lambda.TooManyRequestsException", "States.Timeout", "AnyOther")
+            }
+        }
+    },
+    "MockedResponses": {
+        error: {"0": {"Throw": {"Error": error, "Cause": "staged"}}}
+        for error in ("Lambda.TooManyRequestsException", "States.Timeout", "AnyOther")
+    },
+}
+"""What one branch's task is made to end with, by test case (Step Functions Local's format)."""
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +64,14 @@ def stack(gateway: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     kept = os.environ.get("QUORUM_E2E_FOLDER")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("stack")
     overrides = {"GatewayBaseUrl": gateway.base_url, "DefaultPanel": "default"}
-    raised = raise_stack(folder, overrides, gateway_key=GATEWAY_KEY)
+    staged = folder / "staged.json"
+    staged.write_text(json.dumps(STAGED))
+    raised = raise_stack(
+        folder,
+        overrides,
+        gateway_key=GATEWAY_KEY,
+        settings={"SFN_MOCK_CONFIG": str(staged)},
+    )
     yield raised
     lower_stack(folder)
 
@@ -60,7 +85,7 @@ class Api:
     def judge(self, content: str, **options: Any) -> dict[str, Any]:
         answer = self._http.post("verdicts", json={"content": content} | options)
         assert answer.status_code == 200, answer.text
-        print(answer.text)  # pytest shows it where the test fails
+        print(answer.text)  # noqa: T201 pytest shows it where the test fails
         verdict: dict[str, Any] = answer.json()
         return verdict
 
@@ -80,19 +105,36 @@ def _warm(api: Api) -> None:
         api.judge("warming up", panel=panel)
 
 
+Recorded = dict[str, dict[str, str]]
+
+
+def says(recorded: Recorded, text: str, **decisions: str) -> str:
+    """The stand-in's models say this of `text`; voters not named say safe."""
+    recorded[text] = {
+        model.name: decisions.get(re.sub(r"[.-]", "_", model.name), "safe")
+        for model in registry.voters()
+        if model.kind == "gateway"
+    }
+    return text
+
+
+def by_voter(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {vote["voter"]: vote for vote in verdict["votes"]}
+
+
 @pytest.fixture
 def run_case(stack: Stack) -> Callable[..., dict[str, Any]]:
     """Run the vote machine itself on a case, as the API would."""
 
-    def run(case: Case, seated: list[str] | None = None) -> dict[str, Any]:
+    def run(case: Case, staged: str | None = None) -> dict[str, Any]:
         request = {
             "case": case.model_dump(mode="json"),
-            "seated": list(case.panel.rounds[0]) if seated is None else seated,
+            "seated": list(case.panel.rounds[0]),
             "votes": [],
             "round": 1,
         }
         answer = stack.client("stepfunctions").start_sync_execution(
-            stateMachineArn=stack.outputs["VoteMachineArn"],
+            stateMachineArn=stack.outputs["VoteMachineArn"] + (f"#{staged}" if staged else ""),
             input=json.dumps(request, ensure_ascii=False),
         )
         assert answer["status"] == "SUCCEEDED", answer

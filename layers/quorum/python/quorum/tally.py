@@ -177,9 +177,9 @@ def _why_stopped(sitting: _Sitting, reading: _Reading, *, final: bool) -> str | 
         return ""
     if final:
         return f"concluded without {_listed(sitting.outstanding)}"
-    if sitting.panel.stop is Stop.ALL:
-        return None
-    if len(_reachable(sitting)) == 1:
+    if len(sitting.ballots) + len(sitting.outstanding) < sitting.panel.quorum:
+        return "the quorum cannot be met any more"
+    if sitting.panel.stop is Stop.SETTLED and len(_reachable(sitting)) == 1:
         return f"nothing {_listed(sitting.outstanding)} could say would change it"
     if sitting.panel.stop is Stop.RISK:
         return _why_sure_enough(sitting, reading)
@@ -188,18 +188,18 @@ def _why_stopped(sitting: _Sitting, reading: _Reading, *, final: bool) -> str | 
 
 def _why_sure_enough(sitting: _Sitting, reading: _Reading) -> str | None:
     panel = sitting.panel
-    if len(sitting.ballots) < panel.quorum or reading.decision is Decision.NEEDS_REVIEW:
+    without = _listed(sitting.outstanding)
+    if len(sitting.ballots) < panel.quorum:
         return None
     if panel.risk is None:
-        return f"sure enough without {_listed(sitting.outstanding)}"
+        in_between = reading.decision is Decision.NEEDS_REVIEW
+        return None if in_between else f"sure enough without {without}"
     error = min(reading.unsafe, reading.safe)
     # Somebody is outstanding in the last round too, or its bound is that of the round before.
     bound = panel.risk[min(sitting.last_round, len(panel.risk) - 1)] if panel.risk else 0.0
     if error > bound:
         return None
-    return (
-        f"sure enough without {_listed(sitting.outstanding)} (risk {_compared(error, '≤', bound)})"
-    )
+    return f"sure enough without {without} (risk {_compared(error, '≤', bound)})"
 
 
 def _next_round(panel: Panel, heard: set[str]) -> tuple[str, ...]:
@@ -211,8 +211,6 @@ def _next_round(panel: Panel, heard: set[str]) -> tuple[str, ...]:
 def _reachable(sitting: _Sitting) -> set[Decision]:
     """Every decision some outcome of the outstanding votes, abstentions included, leads to."""
     panel, answered = sitting.panel, len(sitting.ballots)
-    if answered + len(sitting.outstanding) < panel.quorum:
-        return {Decision.NEEDS_REVIEW}
     if isinstance(panel.rule, Calibrated):
         reachable = _reachable_log_odds(sitting, panel.rule)
     else:

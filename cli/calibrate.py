@@ -1,0 +1,220 @@
+"""`quorum calibrate`: a panel learned from labelled votes, and what to expect of it."""
+
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from quorum.panel import Estimate, Panel
+
+from cli import evaluation, loading
+from cli.evaluate import percent
+from cli.evaluation import Answers, Figures, Resampling
+from cli.loading import Costs
+from cli.recorded import UNSAFE, Indices, Recorded
+
+EXPECTED = (
+    "accuracy",
+    "decided_accuracy",
+    "review_rate",
+    "recall",
+    "let_through",
+    "calls_per_1000",
+    "cost_per_1000_usd",
+    "cost_vs_reference",
+)
+"""The figures a calibrated panel carries as what is expected of it."""
+FEWEST_LABELS = 40
+_ENOUGH_UNSEEN = 100
+
+
+def calibrate(
+    labelled: Annotated[Path, typer.Argument(help="CSV: language,text,gold,<voter>…")],
+    out: Annotated[Path, typer.Option(help="Write the panel to this file.")],
+    prices: Annotated[
+        Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(min=0, help="Most to spend, as a share of the reference voter's cost.")
+    ] = 0.25,
+    reference: Annotated[
+        str | None, typer.Option(help="The voter whose cost is 1 (default: gpt-4.1).")
+    ] = None,
+    labels_per_language: Annotated[
+        int | None, typer.Option(min=10, help="Learn from only so many rows a language.")
+    ] = None,
+    decided_accuracy: Annotated[
+        float | None, typer.Option(min=0.5, max=1, help="Right, of what is decided, at least.")
+    ] = None,
+    recall: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Found, of what is unsafe, at least.")
+    ] = None,
+    review: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Sent to a person, at most.")
+    ] = None,
+    embedded: Annotated[
+        bool, typer.Option(help="Let the embedded voters vote on the texts, for nothing.")
+    ] = True,
+    name: Annotated[
+        str | None, typer.Option(help="The panel's name (default: the file's).")
+    ] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write what is expected to this file.")
+    ] = None,
+    input_tokens: Annotated[int, typer.Option(min=0, help="Tokens in, per vote.")] = 400,
+    output_tokens: Annotated[int, typer.Option(min=0, help="Tokens out, per vote.")] = 60,
+    seed: Annotated[int, typer.Option(help="Of folds and resamples.")] = 0,
+) -> None:
+    """Design a panel on labelled votes: voters, rounds, evidence, bounds and thresholds.
+
+    What to expect of it is measured on rows that had no part in any of these: the whole design is
+    repeated for five folds (or, with --labels-per-language, measured on the rows left over).
+    """
+    from cli import calibration  # noqa: PLC0415 - scikit-learn is slow to import
+
+    rows = loading.read_votes(labelled)
+    if embedded:
+        rows = loading.with_embedded(rows)
+    costs = loading.read_costs(
+        rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
+    )
+    if not costs.dollars:
+        raise typer.BadParameter("no voter has a known price; give --prices")
+    learned_from, unseen = _split(rows, labels_per_language, seed)
+    learned = rows.rows(learned_from)
+    _enough(learned)
+    task = calibration.Task(
+        costs={voter: float(dollars) for voter, dollars in costs.dollars.items()},
+        budget=0.0 if costs.reference is None else budget * float(costs.dollars[costs.reference]),
+        targets=calibration.Targets(
+            decided_accuracy=decided_accuracy, recall=recall, review=review
+        ),
+        name=name or out.stem,
+        seed=seed,
+    )
+    hold_out = len(unseen) >= _ENOUGH_UNSEEN
+    workers = min(2, os.cpu_count() or 1)
+    try:
+        with loading.progress_bar(
+            "designing", 1 if hold_out else 1 + calibration.FOLDS
+        ) as progress:
+            designed = calibration.design_alone(learned, task)
+            progress.advance(loading.TASK)
+            if hold_out:
+                measured_on = rows.rows(unseen)
+                answers = evaluation.replay(designed, measured_on, costs.dollars)
+            else:
+                measured_on = learned
+                answers = calibration.cross_validated(
+                    learned,
+                    task,
+                    costs.dollars,
+                    workers=workers,
+                    progress=lambda: progress.advance(loading.TASK),
+                )
+    except (calibration.NothingAffordable, calibration.TargetOutOfReach) as problem:
+        raise typer.BadParameter(str(problem)) from None
+    expected = _expected(measured_on, answers, costs, seed)
+    how = "rows it did not learn from" if hold_out else f"{calibration.FOLDS}-fold cross-validation"
+    panel = _described(designed, learned, costs, budget, expected)
+    out.write_text(json.dumps(panel.document(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    _print(panel, expected, costs, f"{len(measured_on)} rows, {how}")
+    loading.console.print(f"panel: {out} (version {panel.version})")
+    if json_out is not None:
+        document = {
+            "panel": {"name": panel.name, "version": panel.version, "rounds": panel.rounds},
+            "reference": costs.reference,
+            "budget": budget,
+            "measured_on": {"rows": len(measured_on), "how": how},
+            "expected": {key: value and value.model_dump() for key, value in expected.items()},
+        }
+        json_out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _split(rows: Recorded, per_language: int | None, seed: int) -> tuple[Indices, Indices]:
+    """The rows to learn from, and the rest."""
+    if per_language is None:
+        return np.arange(len(rows)), np.arange(0)
+    random = np.random.default_rng(seed)
+    chosen = []
+    for language in np.unique(rows.languages):
+        here = np.flatnonzero(rows.languages == language)
+        chosen.append(random.choice(here, min(per_language, len(here)), replace=False))
+    learned = np.sort(np.concatenate(chosen))
+    return learned, np.setdiff1d(np.arange(len(rows)), learned)
+
+
+def _enough(rows: Recorded) -> None:
+    unsafe = int((rows.gold == UNSAFE).sum())
+    fewest = min(unsafe, len(rows) - unsafe)
+    if len(rows) < FEWEST_LABELS or fewest < FEWEST_LABELS // 4:
+        raise typer.BadParameter(
+            f"{len(rows)} labels, {unsafe} of them unsafe, are too few: it takes {FEWEST_LABELS}, "
+            f"and {FEWEST_LABELS // 4} of each kind"
+        )
+
+
+def _expected(rows: Recorded, answers: Answers, costs: Costs, seed: int) -> Figures:
+    resampling = Resampling.within(rows.languages, evaluation.RESAMPLES, seed)
+    reference = costs.reference
+    dollars = None if reference is None else float(costs.dollars[reference])
+    found = evaluation.figures(answers, rows.gold, resampling, dollars)
+    expected = {name: found[name] for name in EXPECTED}
+    if reference is not None:
+        alone = evaluation.alone(reference, rows, costs.dollars)
+        right, reference_right = (part.forced == rows.gold for part in (answers, alone))
+        expected["accuracy_over_reference"] = evaluation.difference(
+            right, reference_right, resampling
+        )
+    return expected
+
+
+def _described(
+    panel: Panel, learned: Recorded, costs: Costs, budget: float, expected: Figures
+) -> Panel:
+    languages = ", ".join(str(language) for language in np.unique(learned.languages))
+    limit = (
+        ""
+        if costs.reference is None
+        else f", for at most {budget:.0%} of the cost of {costs.reference} alone"
+    )
+    return panel.model_copy(
+        update={
+            "description": f"Calibrated on {len(learned)} labels ({languages}){limit}.",
+            "expected": {
+                name: Estimate(
+                    value=round(estimate.value, 4),
+                    low=round(estimate.low, 4),
+                    high=round(estimate.high, 4),
+                )
+                for name, estimate in expected.items()
+                if estimate is not None
+            },
+        }
+    )
+
+
+def _print(panel: Panel, expected: Figures, costs: Costs, measured: str) -> None:
+    bounds = (*(panel.risk or ()), None)
+    for number, (seated, bound) in enumerate(zip(panel.rounds, bounds, strict=True), start=1):
+        dollars = sum((costs.dollars[voter] for voter in seated), Decimal(0))
+        ending = "" if bound is None else f"; enough if the risk is at most {bound:.1%}"
+        loading.console.print(
+            f"round {number}: {', '.join(seated)} (${1000 * dollars:.3f} per 1,000){ending}"
+        )
+    loading.console.print(f"expected ({measured}):")
+    for name, estimate in expected.items():
+        label = f"  {name.replace('_', ' ')}:"
+        if estimate is None:
+            loading.console.print(f"{label} not known")
+        elif name in {"calls_per_1000", "cost_per_1000_usd"}:
+            loading.console.print(
+                f"{label} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})"
+            )
+        else:
+            loading.console.print(
+                f"{label} {percent(estimate)} ({estimate.low:.1%} to {estimate.high:.1%})"
+            )

@@ -1,0 +1,119 @@
+"""`quorum evaluate`: recorded votes through the production tally, beside every voter alone."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from quorum.panel import Estimate
+from rich.table import Table
+
+from cli import evaluation, loading
+from cli.evaluation import Evaluation, Figures, Section
+
+PERCENT = ("accuracy", "decided_accuracy", "review_rate", "precision", "recall", "f1", "auprc")
+"""Figures shown in percent, in the order of the table."""
+
+
+def evaluate(
+    votes: Annotated[Path, typer.Argument(help="CSV: language,text,gold,<voter>…")],
+    panel: Annotated[
+        str | None, typer.Option(help="Panel JSON, or the name of a packaged panel.")
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
+    ] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a Markdown report with plots to this folder.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="The voter whose cost is 1 (default: gpt-4.1).")
+    ] = None,
+    input_tokens: Annotated[int, typer.Option(min=0, help="Tokens in, per vote.")] = 400,
+    output_tokens: Annotated[int, typer.Option(min=0, help="Tokens out, per vote.")] = 60,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+) -> None:
+    """Replay recorded votes through a panel and measure it beside every voter alone.
+
+    Figures come with bootstrap 95 % intervals. Embedded voters a panel seats but the file lacks
+    vote here and now, on the texts. Without --panel, the columns panel and panel.score of the file
+    are measured if it has them.
+    """
+    rows = loading.read_votes(votes)
+    seated = None
+    if panel is not None:
+        seated, rows = loading.seat(panel, rows)
+    costs = loading.read_costs(
+        rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
+    )
+    if seated is None:
+        answers = evaluation.as_recorded(rows)
+    else:
+        with loading.progress_bar("replaying", len(rows)) as progress:
+            answers = evaluation.replay(
+                seated, rows, costs.dollars, progress=lambda: progress.advance(loading.TASK)
+            )
+    measured = evaluation.evaluate(rows, answers, costs.dollars, costs.reference, seed=seed)
+    loading.console.print(_table(measured))
+    document = measured.document()
+    document |= {
+        "panel": None
+        if seated is None
+        else {"name": seated.name, "version": seated.version, "rounds": seated.rounds},
+        "rows": len(rows),
+        "tokens": {"input": input_tokens, "output": output_tokens},
+    }
+    if json_out is not None:
+        json_out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if report is not None:
+        from cli.report import write  # noqa: PLC0415 - matplotlib is slow to import
+
+        written = write(report, measured, rows, seated, costs.dollars)
+        loading.console.print(f"report: {written}")
+
+
+def _table(measured: Evaluation) -> Table:
+    table = Table(title="Overall, then by language", title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    for name in (*PERCENT, "calls / 1000", "$ / 1000", "vs reference"):
+        table.add_column(name.replace("_", " "), justify="right")
+    _add(table, "all", measured.overall)
+    for language, section in measured.languages.items():
+        _add(table, language, section)
+    return table
+
+
+def _add(table: Table, language: str, section: Section) -> None:
+    table.add_section()
+    table.add_row(f"[bold]{language}[/bold] ({section.rows} rows)")
+    if section.panel is not None:
+        table.add_row("[bold]panel[/bold]", *_cells(section.panel))
+    for voter, found in section.voters.items():
+        table.add_row(voter, *_cells(found))
+
+
+def _cells(found: Figures) -> list[str]:
+    cells = [share_of(found[name]) for name in PERCENT]
+    calls, dollars, share = (
+        found[name] for name in ("calls_per_1000", "cost_per_1000_usd", "cost_vs_reference")
+    )
+    cells.append("–" if calls is None else f"{calls.value:.0f}")
+    cells.append("–" if dollars is None else f"{dollars.value:.3f}")
+    cells.append(share_of(share))
+    return cells
+
+
+def share_of(estimate: Estimate | None) -> str:
+    """In percent; the intervals are in the report and the JSON."""
+    return "–" if estimate is None else f"{estimate.value:.1%}"
+
+
+def percent(estimate: Estimate | None) -> str:
+    """In percent, with half the width of the interval."""
+    if estimate is None:
+        return "–"
+    half = (estimate.high - estimate.low) / 2
+    return f"{estimate.value:.1%} ±{100 * half:.1f}"

@@ -1,0 +1,129 @@
+"""What the panel commands share: files into votes, panels and prices, errors into usage errors."""
+
+import json
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import typer
+from pydantic import ValidationError
+from quorum import panel
+from quorum.errors import PanelInvalid
+from quorum.panel import Panel
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from cli import embedded_votes, prices, recorded
+from cli.recorded import Recorded, VotesUnreadable
+
+console = Console() if sys.stdout.isatty() else Console(width=150)
+TASK = TaskID(0)
+"""The one task of a progress bar."""
+notes = Console(stderr=True, style="dim")
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Dollars of one vote by voter, and the voter that costs are compared with."""
+
+    dollars: dict[str, Decimal]
+    reference: str | None
+
+
+@contextmanager
+def progress_bar(doing: str, total: int) -> Iterator[Progress]:
+    """A bar on the terminal with one task; advance it by `progress.advance(TASK)`."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=notes, transient=True) as progress:
+        progress.add_task(doing, total=total)
+        yield progress
+
+
+def read_votes(path: Path, *, labelled: bool = True) -> Recorded:
+    """The recorded votes, with labels unless told otherwise; a usage error if there are none."""
+    try:
+        votes = recorded.read(path)
+    except (VotesUnreadable, OSError, UnicodeDecodeError) as problem:
+        raise typer.BadParameter(str(problem)) from None
+    if not labelled:
+        return votes
+    with_labels = votes.labelled()
+    if not len(with_labels):
+        raise typer.BadParameter(f"{path.name}: no row has a gold label")
+    if len(with_labels) < len(votes):
+        notes.print(f"{len(votes) - len(with_labels)} rows without a gold label are left out")
+    return with_labels
+
+
+def read_panel(name_or_path: str, voters: Collection[str]) -> Panel:
+    """A packaged panel by name, or one from a JSON file; every voter must have a column."""
+    try:
+        return panel.load(_document(name_or_path), voters=voters)
+    except PanelInvalid as problem:
+        raise typer.BadParameter(f"{name_or_path}: {problem}") from None
+
+
+def _document(name_or_path: str) -> str:
+    if name_or_path in panel.PACKAGED:
+        return json.dumps(panel.packaged(name_or_path).document())
+    try:
+        return Path(name_or_path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise typer.BadParameter(str(problem)) from None
+
+
+def seat(name_or_path: str, votes: Recorded) -> tuple[Panel, Recorded]:
+    """The panel, and the rows with the votes of embedded voters it seats that had no column."""
+    missing = embedded_votes.available(votes)
+    seated = read_panel(name_or_path, (*votes.voters, *missing))
+    return seated, with_embedded(votes, seated.voters)
+
+
+def with_embedded(votes: Recorded, wanted: Collection[str] | None = None) -> Recorded:
+    """The rows with the embedded voters' votes where they have none; `wanted` narrows which."""
+    missing = [
+        voter for voter in embedded_votes.available(votes) if wanted is None or voter in wanted
+    ]
+    if not missing:
+        return votes
+    with progress_bar("embedded voters", len(votes) * len(missing)) as progress:
+        return embedded_votes.added(votes, missing, progress=lambda: progress.advance(TASK))
+
+
+def read_costs(
+    votes: Recorded,
+    prices_file: Path | None,
+    reference: str | None,
+    *,
+    input_tokens: int,
+    output_tokens: int,
+) -> Costs:
+    """What each voter costs; voters without a known price are named on the terminal."""
+    try:
+        listed = {} if prices_file is None else prices.read(prices_file)
+    except (OSError, ValueError, ValidationError) as problem:
+        raise typer.BadParameter(f"prices: {problem}") from None
+    dollars = prices.costs(
+        votes.voters, listed, input_tokens=input_tokens, output_tokens=output_tokens
+    )
+    unknown = [voter for voter in votes.voters if voter not in dollars]
+    if unknown:
+        notes.print(f"no price known for {', '.join(unknown)}; give --prices")
+    if reference is not None and not dollars.get(reference):
+        raise typer.BadParameter(f"reference {reference!r} has no column with a price above 0")
+    return Costs(dollars, reference or prices.reference(votes.voters, dollars))

@@ -1,0 +1,171 @@
+import csv
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from quorum import panel
+from sklearn.metrics import average_precision_score, f1_score
+from typer.testing import CliRunner
+
+from cli import evaluation, prices, recorded
+from cli.app import app
+from cli.evaluation import Resampling
+from cli.recorded import REVIEW, SAFE, UNSAFE, VotesUnreadable
+
+GOLDEN = Path(__file__).parent / "golden"
+VOTES = GOLDEN / "votes.csv"
+PRICES = GOLDEN / "prices.json"
+PANEL = GOLDEN / "panel.json"
+
+run = CliRunner().invoke
+
+
+def evaluated(tmp_path: Path, *options: str) -> dict[str, Any]:
+    out = tmp_path / "out.json"
+    result = run(app, ["evaluate", str(VOTES), "--json", str(out), *options])
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(out.read_text()))
+
+
+def test_columns_are_voters_by_what_is_in_them() -> None:
+    votes = recorded.read(VOTES)
+    assert votes.voters == ("ada", "bob", "cyd")
+    assert votes.panel is not None
+    assert np.isnan(votes.confidences[:, votes.column("cyd")]).all()
+    assert votes.decisions[5, 0] == REVIEW
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("de,niemand mag dich,unsafe", "de,niemand mag dich,rude", "row 11, column 'gold'"),
+        ("unsafe,made,unsafe,0.8,safe", "unsafe,made,unsave,0.8,safe", "row 3, column 'ada'"),
+        ("safe,0.95,safe", "safe,1.95,safe", "row 4, column 'ada.confidence'"),
+        ("language,text,gold", "language,text,label", "no column 'gold'"),
+        ("de,niemand mag dich,unsafe", "de,niemand mag dich,needs_review", "row 11"),
+    ],
+)
+def test_a_file_that_cannot_be_read_for_certain_is_refused_by_row_and_column(
+    tmp_path: Path, before: str, after: str, complaint: str
+) -> None:
+    bad = tmp_path / "votes.csv"
+    bad.write_text(VOTES.read_text().replace(before, after))
+    with pytest.raises(VotesUnreadable, match=complaint):
+        recorded.read(bad)
+    assert run(app, ["evaluate", str(bad)]).exit_code == 2
+
+
+def test_prices_come_from_the_file_then_from_the_registry() -> None:
+    known = prices.costs(["ada", "cyd", "gpt-4.1", "characters", "nobody"], prices.read(PRICES))
+    assert known == {
+        "ada": Decimal("0.0004"),
+        "cyd": Decimal("0.0012"),
+        "gpt-4.1": Decimal("0.00128"),
+        "characters": Decimal(0),
+    }
+    assert prices.reference(["ada", "cyd", "gpt-4.1"], known) == "gpt-4.1"
+    assert prices.reference(["ada", "cyd"], known) == "cyd"
+    assert prices.reference(["characters"], known) is None
+
+
+def test_the_golden_panel_has_the_figures_counted_by_hand(tmp_path: Path) -> None:
+    document = evaluated(tmp_path, "--panel", str(PANEL), "--prices", str(PRICES))
+    found = document["overall"]["panel"]
+    # Settled after ada and bob: rows 4 and 12 only (both sure of unsafe); the rest ask cyd.
+    # Rows 6, 8, 10, 11 are forced or decided as the thresholds say; row 10 alone goes wrong.
+    assert found["calls_per_1000"]["value"] == pytest.approx(1000 * (12 * 3 - 2) / 12)
+    dollars = 1000 * (12 * 0.0005 + 10 * 0.0012) / 12
+    assert found["cost_per_1000_usd"]["value"] == pytest.approx(dollars)
+    assert found["cost_vs_reference"]["value"] == pytest.approx(dollars / 1.2)
+    assert document["reference"] == "cyd"
+    assert found["accuracy"]["low"] <= found["accuracy"]["value"] <= found["accuracy"]["high"]
+    assert (
+        document["panel"]["version"]
+        == panel.load(PANEL.read_text(), voters=["ada", "bob", "cyd"]).version
+    )
+    assert set(document["languages"]) == {"de", "en"}
+    alone = document["overall"]["voters"]["ada"]
+    assert alone["accuracy"]["value"] == pytest.approx(10 / 12)
+    assert alone["decided_accuracy"]["value"] == pytest.approx(9 / 11)
+    assert alone["review_rate"]["value"] == pytest.approx(1 / 12)
+    assert alone["cost_vs_reference"]["value"] == pytest.approx(1 / 3)
+
+
+def test_without_a_panel_the_recorded_one_is_measured(tmp_path: Path) -> None:
+    found = evaluated(tmp_path)["overall"]["panel"]
+    assert found["review_rate"]["value"] == pytest.approx(1 / 12)
+    assert found["decided_accuracy"]["value"] == pytest.approx(10 / 11)
+    assert found["accuracy"]["value"] == pytest.approx(10 / 12)
+    assert found["auprc"]["value"] > 0.9
+    assert found["cost_vs_reference"] is None
+
+
+def test_a_voter_without_a_price_has_no_cost_and_neither_has_its_panel(tmp_path: Path) -> None:
+    document = evaluated(tmp_path, "--panel", str(PANEL))
+    assert document["overall"]["panel"]["cost_per_1000_usd"] is None
+    assert document["overall"]["panel"]["calls_per_1000"]["value"] > 0
+
+
+def test_the_figures_agree_with_scikit_learn() -> None:
+    random = np.random.default_rng(1)
+    gold = random.choice([SAFE, UNSAFE], 300).astype(np.int8)
+    scores = np.round(np.clip(0.3 * (gold == UNSAFE) + random.random(300) * 0.7, 0, 1), 1)
+    decisions = np.where(scores >= 0.5, UNSAFE, SAFE).astype(np.int8)
+    answers = evaluation.Answers("x", decisions, decisions, scores, None, None)
+    languages = np.array(["en"] * 300)
+    found = evaluation.figures(answers, gold, Resampling.within(languages, 200, 0), None)
+    assert found["f1"] is not None
+    assert found["auprc"] is not None
+    assert found["f1"].value == pytest.approx(f1_score(gold == UNSAFE, decisions == UNSAFE))
+    expected = average_precision_score(gold == UNSAFE, scores)
+    assert found["auprc"].value == pytest.approx(expected)
+    assert found["auprc"].low < expected < found["auprc"].high
+
+
+def test_resampling_keeps_every_language_at_its_size() -> None:
+    languages = np.array(["en"] * 7 + ["de"] * 3)
+    weights = Resampling.within(languages, 50, 0).weights
+    assert (weights[:, :7].sum(axis=1) == 7).all()
+    assert (weights[:, 7:].sum(axis=1) == 3).all()
+
+
+def test_the_report_names_its_plots_and_they_are_there(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    evaluated(tmp_path, "--panel", str(PANEL), "--prices", str(PRICES), "--report", str(folder))
+    text = (folder / "report.md").read_text()
+    for plot in ("frontier", "coverage", "reliability", "confusion"):
+        assert f"({plot}.png)" in text
+        assert (folder / f"{plot}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_panel_whose_voter_has_no_column_is_refused_with_the_field() -> None:
+    result = run(app, ["evaluate", str(VOTES), "--panel", "default"])
+    assert result.exit_code == 2
+    assert "rounds.0.0" in result.output
+
+
+def test_a_diff_shows_the_verdicts_that_change_and_no_text(tmp_path: Path) -> None:
+    stricter = json.loads(PANEL.read_text())
+    stricter["thresholds"]["safe"] = 0.95
+    other = tmp_path / "stricter.json"
+    other.write_text(json.dumps(stricter))
+    result = run(app, ["panel", "diff", str(PANEL), str(other), str(VOTES)])
+    assert result.exit_code == 0, result.output
+    assert "safe → needs_review" in result.output
+    assert "lovely" not in result.output
+    same = run(app, ["panel", "diff", str(PANEL), str(PANEL), str(VOTES)])
+    assert "0 of 12 verdicts change" in same.output
+
+
+def test_rows_without_a_label_are_left_out_of_figures(tmp_path: Path) -> None:
+    with VOTES.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    rows[1][2] = ""
+    unlabelled = tmp_path / "votes.csv"
+    with unlabelled.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    assert len(recorded.read(unlabelled).labelled()) == 11
+    assert run(app, ["evaluate", str(unlabelled)]).exit_code == 0
