@@ -7,7 +7,7 @@ RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test up down logs lint setup lock bench evaluate deploy build
+.PHONY: help demo test up down logs lint setup lock bench bench-gateway evaluate deploy build
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,3 +61,6 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 
 deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production
 	sam build && sam deploy --config-env $(or $(PROFILE),default)
+
+bench-gateway: setup ## the client's own time per call, next to the openai SDK's and bare httpx
+	@$(RUN) bench.gateway_client

@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import calibrate, evaluate, moderate, panel, record
+from cli import calibrate, doctor, evaluate, moderate, panel, record, replies
 
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
@@ -13,4 +13,6 @@ app.command()(moderate.moderate)
 app.command()(record.record)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
+app.command()(doctor.doctor)
+app.command()(replies.replies)
 app.add_typer(panel.app, name="panel")

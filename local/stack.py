@@ -27,6 +27,7 @@ from botocore.config import Config
 from pydantic import BaseModel, ValidationError
 from quorum.keys import Caller, Keys
 from rich.console import Console
+from samcli import yamlhelper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,8 +122,7 @@ class Home:
         self.record = folder / "stack.json"
         self.log = folder / "ministack.log"
         self.data = folder / "data"
-        # Where `sam local invoke` looks, unless it is another stack than this checkout's own.
-        self.build = ROOT / ".aws-sam/build" if folder == FOLDER else folder / "build"
+        self.build = folder / "build"
         self.sam_local = folder / "sam-local.json"
 
     def running(self) -> Stack | None:
@@ -298,6 +298,7 @@ def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
             environment,
             log,
         )
+    _settle_parameters(home.build / "template.yaml", wanted)
     bucket = f"{STACK}-local"
     stack.client("s3").create_bucket(Bucket=bucket)
     with console.status("sam deploy…"):
@@ -322,6 +323,14 @@ def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
     stack = stack.model_copy(update={"deployed": state, "outputs": outputs, "resources": resources})
     home.write(stack)
     return stack
+
+
+def _settle_parameters(built: Path, wanted: dict[str, str]) -> None:
+    """Make `wanted` the defaults of a built template, so that plain `sam local invoke` has them."""
+    template = yamlhelper.yaml_parse(built.read_text())
+    for name, value in wanted.items():
+        template["Parameters"][name]["Default"] = value
+    built.write_text(yamlhelper.yaml_dump(template))
 
 
 def _deployed(stack: Stack) -> bool:
@@ -361,8 +370,6 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
     """What `sam local invoke` is told by `--env-vars`: this stack's names in place of AWS's."""
     return {
         "Parameters": {
-            "AWS_ENDPOINT_URL": stack.endpoint,
-            "DEFAULT_PANEL": stack.panel,
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
             **{
                 re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value

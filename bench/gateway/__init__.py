@@ -6,7 +6,16 @@ same seed gives the same answers and, request for request, the same faults.
 """
 
 from bench.gateway.scenario import Fault, ModelScenario, Scenario, TooFast
-from bench.gateway.server import StandIn, running
+from bench.gateway.server import StandIn, running, serving
 from bench.gateway.votes import RecordedVotes
 
-__all__ = ["Fault", "ModelScenario", "RecordedVotes", "Scenario", "StandIn", "TooFast", "running"]
+__all__ = [
+    "Fault",
+    "ModelScenario",
+    "RecordedVotes",
+    "Scenario",
+    "StandIn",
+    "TooFast",
+    "running",
+    "serving",
+]

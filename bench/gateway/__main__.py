@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from bench.gateway.scenario import Scenario
-from bench.gateway.server import StandIn, server
+from bench.gateway.server import StandIn, base_url, server
 from bench.gateway.votes import RecordedVotes
 
 
@@ -22,8 +22,8 @@ def main() -> None:
     )
     recorded = RecordedVotes.load(arguments.votes) if arguments.votes else None
     stand_in = StandIn(scenario, recorded)
-    serving, listening = server(stand_in, arguments.port)
-    print(stand_in.base_url, flush=True)
+    serving, listening = server(stand_in.app(), arguments.port)
+    print(base_url(listening), flush=True)
     serving.run([listening])
 
 

@@ -108,15 +108,24 @@ class StandIn:
     """One running stand-in: where it is, what it does and what it counted."""
 
     def __init__(self, scenario: Scenario, recorded: RecordedVotes | None = None) -> None:
-        self.scenario = scenario
         self.count = Count()
         self.base_url = ""
         self.bodies: list[dict[str, Any]] = []
         self._recorded = recorded
+        self._cached: set[tuple[str, str]] = set()
+        self.scenario = scenario
+
+    @property
+    def scenario(self) -> Scenario:
+        """What it does; a new one starts its script, its draws and its limits afresh."""
+        return self._scenario
+
+    @scenario.setter
+    def scenario(self, scenario: Scenario) -> None:
+        self._scenario = scenario
         self._script = list(scenario.script)
         self._randomness = random.Random(scenario.seed)
         self._limits: dict[str, TooFast] = {}
-        self._cached: set[tuple[str, str]] = set()
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -411,40 +420,52 @@ async def _reset(receive: Receive) -> None:
     await asyncio.sleep(0)
 
 
-def server(stand_in: StandIn, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
-    """A server bound to 127.0.0.1 and a free port (or `port`); sets `stand_in.base_url`."""
+def server(app: ASGIApp, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
+    """A server of `app`, bound to 127.0.0.1 and to `port` or a free one."""
     # With its protocol named, asyncio switches Nagle's algorithm off: no 40 ms between two writes.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
-    stand_in.base_url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    listening.listen()  # whoever learns of it may connect at once
     config = uvicorn.Config(
-        stand_in.app(),
+        app,
         log_level="critical",
         access_log=False,
         lifespan="off",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=0,
     )
     return uvicorn.Server(config), listening
+
+
+def base_url(listening: socket.socket) -> str:
+    """The base URL of what listens there."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+
+@contextmanager
+def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """The base URL of `app`, served by a thread of this process while the block lasts."""
+    running_server, listening = server(app, port)
+    thread = threading.Thread(target=running_server.run, args=([listening],), daemon=True)
+    thread.start()
+    while not running_server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the server did not start")
+        time.sleep(0.005)
+    try:
+        yield base_url(listening)
+    finally:
+        running_server.should_exit = True
+        thread.join()
+        listening.close()
 
 
 @contextmanager
 def running(
     scenario: Scenario | None = None, *, recorded: RecordedVotes | None = None, port: int = 0
 ) -> Iterator[StandIn]:
-    """A stand-in in a thread of this process, for as long as the block lasts."""
+    """A stand-in in a thread of this process, while the block lasts."""
     stand_in = StandIn(scenario or Scenario(), recorded)
-    running_server, listening = server(stand_in, port)
-    thread = threading.Thread(target=running_server.run, args=([listening],), daemon=True)
-    thread.start()
-    while not running_server.started:
-        if not thread.is_alive():
-            raise RuntimeError("the stand-in did not start")
-        time.sleep(0.005)
-    try:
+    with serving(stand_in.app(), port) as stand_in.base_url:
         yield stand_in
-    finally:
-        running_server.should_exit = True
-        thread.join()
-        listening.close()

@@ -121,14 +121,17 @@ def in_table(
 
     `failures` in a row, seen by one Lambda environment, open a circuit for all of them.
     """
-    from aws_lambda_powertools.utilities.circuit_breaker import (  # noqa: PLC0415 - imports boto3
+    import boto3  # noqa: PLC0415 - as the next two: slow to import, and not every path needs them
+    from aws_lambda_powertools.utilities.circuit_breaker import (  # noqa: PLC0415
         CircuitBreakerConfig,
     )
     from aws_lambda_powertools.utilities.circuit_breaker.persistence import (  # noqa: PLC0415
         CircuitBreakerDynamoDBPersistence,
     )
 
-    client = dynamodb.meta.client
+    # Powertools speaks DynamoDB's own types, which a resource's client would translate once more.
+    known = dynamodb.meta.client.meta
+    client = boto3.client("dynamodb", config=known.config, endpoint_url=known.endpoint_url)
     store = CircuitBreakerDynamoDBPersistence(
         table_name=table, key_attr="key", expiry_attr="expires_at", boto3_client=client
     )

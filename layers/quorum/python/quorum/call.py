@@ -49,7 +49,10 @@ class Completion:
 
 @dataclass(slots=True)
 class Call:
-    """What one call is, and has come to so far. `prompt_tokens` is an estimate."""
+    """What one call is, and has come to so far.
+
+    `prompt_tokens` is an estimate. `sent` is whether the last attempt has left for the gateway.
+    """
 
     model: Model
     body: bytes
@@ -61,10 +64,16 @@ class Call:
     reservation: "Reservation | None" = None
     started: float = field(default_factory=time.monotonic)
     attempts: int = 0
+    sent: bool = False
     failed_at: list[str] = field(default_factory=list)
     tokens: Tokens = field(default_factory=Tokens)
     cost_usd: Decimal = Decimal(0)
     cost_estimated: bool = False
+
+    async def trace(self, event: str, _: object) -> None:
+        """For httpx's `trace`: notes when the request leaves; until then it costs nothing."""
+        if event.endswith(".send_request_headers.started"):
+            self.sent = True
 
     def pay(self, tokens: Tokens, *, estimated: bool) -> None:
         """Add what an attempt cost."""
@@ -153,7 +162,7 @@ def prepared(
     }
     return Call(
         model=model,
-        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"),
         messages=messages,
         prompt_tokens=_count(model, tokenizer.estimate(messages)),
         max_output_tokens=max_output_tokens,

@@ -10,8 +10,9 @@ deadline; the state machine retries what happens around the Lambda, never what a
       └─ refuse a prompt that does not fit                         PromptTooLong
       └─ reserve requests and tokens in the shared limit           ModelThrottled
       └─ attempts, until answered or out of time:
-           base URL whose breaker is closed                        ModelUnavailable
-           200 → read     429 → wait as told     408, 409, 5xx, connection → next base URL
+           the next base URL whose circuit is closed               ModelUnavailable
+           200 → read          429 → wait as told          408, 409 → wait a little
+           5xx, connection, timeout → next base URL                ModelTimedOut, …
            400, 401, 403, 404, 422 → no further attempt            GatewayRejected
 
 Whatever an attempt may have cost is kept, in the answer or in the error that ends the call.
@@ -20,7 +21,7 @@ Whatever an attempt may have cost is kept, in the answer or in the error that en
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -41,6 +42,7 @@ from quorum.errors import (
     ModelTimedOut,
     ModelUnavailable,
     PromptTooLong,
+    StoreUnavailable,
     StreamCut,
     VoteUnavailable,
 )
@@ -228,7 +230,8 @@ class Gateway:
         """The answer piece by piece, and last of all the `Completion` that sums it up.
 
         Retried only until the gateway begins to answer. Raises as `complete`, and `StreamCut`
-        when an answer that had begun did not end: with what arrived and what it cost.
+        when an answer that had begun did not end: with what arrived and what it cost. A caller
+        that stops listening learns no cost: the intent of its reservation says what it may be.
         """
         options = wire.options(model, temperature=temperature, schema=None, log_probabilities=False)
         options |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -305,8 +308,10 @@ class Gateway:
         )
 
     async def _release(self, call: Call) -> None:
+        """Give the place back. If that fails, what ended the call matters more: it will expire."""
         if self._limiter is not None and call.reservation is not None:
-            await asyncio.to_thread(self._limiter.release, call.reservation)
+            with suppress(StoreUnavailable):
+                await asyncio.to_thread(self._limiter.release, call.reservation)
 
     # ---- attempts ----------------------------------------------------------------------------
 
@@ -324,17 +329,20 @@ class Gateway:
             raise failed.error from failed.__cause__
 
     async def _attempt(self, call: Call, attempt: "_Attempt[_T]") -> _T:
-        base = await self._base_url(call)
         seconds = self._timeout(call)
         if not seconds:
             raise ModelTimedOut("no time was left to ask")
+        base = await self._base_url(call)
         call.attempts += 1
+        call.sent = False
         try:
             result = await self._within(call, base, attempt, seconds)
         except _Again as failed:
-            if failed.elsewhere:
+            if failed.elsewhere and base.url not in call.failed_at:
                 call.failed_at.append(base.url)
-            await self._report(call, base, well=not failed.elsewhere)
+            # A timeout says nothing of the gateway when the caller left it next to no time.
+            if seconds >= NETWORK_SECONDS or not isinstance(failed.error, ModelTimedOut):
+                await self._report(call, base, well=not failed.elsewhere)
             raise
         except VoteUnavailable:  # it answers, if not with what was asked for
             await self._report(call, base, well=True)
@@ -352,7 +360,8 @@ class Gateway:
             unreachable = ModelUnavailable("could not connect in time", served_by=base.url)
             raise _Again(unreachable, elsewhere=True) from error
         except (TimeoutError, httpx.TimeoutException) as error:
-            call.pay_at_most()
+            if call.sent:
+                call.pay_at_most()
             late = ModelTimedOut(f"no answer within {seconds:.1f} s", served_by=base.url)
             raise _Again(late, elsewhere=True) from error
         except httpx.TransportError as error:
@@ -367,14 +376,17 @@ class Gateway:
         )
 
     async def _base_url(self, call: Call) -> BaseUrl:
-        """The first base URL that has not failed this call; when all have, the first again."""
-        allowed = [base for base in self.settings.base_urls if await self._allows(call, base)]
-        if not allowed:
-            raise ModelUnavailable("every base URL failed lately and is left to recover")
-        fresh = [base for base in allowed if base.url not in call.failed_at]
-        if not fresh:
+        """The first base URL that has not failed this call; when all have, the first again.
+
+        Asks about no more circuits than it must: one that may be probed waits for that call.
+        """
+        every = self.settings.base_urls
+        if len(call.failed_at) >= len(every):
             call.failed_at.clear()
-        return (fresh or allowed)[0]
+        for base in sorted(every, key=lambda base: base.url in call.failed_at):
+            if await self._allows(call, base):
+                return base
+        raise ModelUnavailable("every base URL failed lately and is left to recover")
 
     async def _allows(self, call: Call, base: BaseUrl) -> bool:
         return self._breaker is None or await self._breaker.allows(base.url, call.model.name)
@@ -384,19 +396,23 @@ class Gateway:
             await self._breaker.report(base.url, call.model.name, well=well)
 
     def _wait(self, state: RetryCallState) -> float:
-        """What the gateway asked for; nothing before a base URL not tried yet; else full jitter."""
+        """Nothing before a base URL not tried yet; what the gateway asked for; else full jitter."""
         failed, call = _failure(state), state.args[0]
         if isinstance(failed, _Again) and isinstance(call, Call):
-            if failed.wait_seconds is not None:
-                return failed.wait_seconds
             if failed.elsewhere and len(call.failed_at) < len(self.settings.base_urls):
                 return 0.0
+            if failed.wait_seconds is not None:
+                return failed.wait_seconds
         return self._backoff(state)
 
     def _timeout(self, call: Call) -> float:
-        """Seconds for one attempt: (prompt + expected output) / speed × 1.5 + 2, as far as left."""
+        """Seconds for one attempt: (prompt + expected output) / speed × 1.5 + 2, as far as left.
+
+        While there is another base URL to try, half of what is left is kept for it.
+        """
         allowed = self._expected_seconds(call) * TIMEOUT_MARGIN + NETWORK_SECONDS
-        return min(allowed, call.deadline.remaining())
+        untried = len(self.settings.base_urls) - len(call.failed_at)
+        return min(allowed, call.deadline.remaining() / (2 if untried > 1 else 1))
 
     def _expected_seconds(self, call: Call) -> float:
         speed = self._speeds.get(call.model.name, call.model.tokens_per_second)
@@ -435,6 +451,7 @@ class Gateway:
             f"{base.url}/chat/completions",
             content=call.body,
             headers=_headers(base),
+            extensions={"trace": call.trace},
             timeout=httpx.Timeout(seconds, connect=min(self.settings.connect_seconds, seconds)),
         )
         response = await client.send(request, stream=True)

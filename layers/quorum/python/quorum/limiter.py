@@ -220,16 +220,17 @@ class Limiter:
         self, reserved: Reservation, state: _State, booked: _State, intent: dict[str, Any]
     ) -> _State:
         """Write `booked` and the intent if the item is still `state`; else the item as it is."""
+        exists = bool(state.requests_paid_off_at)
         known = (
             "requests_paid_off_at = :r AND tokens_paid_off_at = :t"
-            if state != _State()
+            if exists
             else "attribute_not_exists(requests_paid_off_at)"
         )
         values = {
             ":requests": booked.requests_paid_off_at,
             ":tokens": booked.tokens_paid_off_at,
         }
-        if state != _State():
+        if exists:
             values |= {":r": state.requests_paid_off_at, ":t": state.tokens_paid_off_at}
         try:
             self._client.transact_write_items(

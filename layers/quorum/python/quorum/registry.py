@@ -21,7 +21,7 @@ MILLION = Decimal(1_000_000)
 class Price(Frozen):
     """US dollars per million tokens, as published on `as_of` at `source`.
 
-    `cached_input` and `reasoning` default to the input and output price.
+    `cached_input` and `reasoning` are billed at the input and output price where they have none.
     """
 
     input: Decimal
@@ -54,6 +54,9 @@ class ReplyFormat(StrEnum):
 class Model(Frozen):
     """One model. `name` is also the voter's name; `gateway_name` is what the gateway calls it.
 
+    `context_window` is in tokens, prompt and answer together; `tokens_per_second` what to expect
+    until it is measured. `reasoning_off` is what a request says so that the model does not reason.
+    `token_factor` is its tokens per token of `o200k_base`, by which its prompts are estimated.
     `revision` is an embedded voter's trained state: votes of another one are not reused.
     """
 
@@ -67,23 +70,35 @@ class Model(Frozen):
     reply_format: ReplyFormat = ReplyFormat.INSTRUCTIONS
     gives_log_probabilities: bool = False
     reasoning_off: dict[str, object] = Field(default_factory=dict)
+    token_factor: float = 1.0
     votes: bool = True
     revision: str = ""
-    token_factor: float = 1.0
 
 
-_AS_OF = date(2026, 11, 1)
-_LIST_PRICE = "vendor list price, quoted by the gateway's price page"
-_FREE = Price(input=Decimal(0), output=Decimal(0), as_of=_AS_OF, source="runs inside its Lambda")
+_OPENAI = ("openai.com/api/pricing", date(2025, 4, 14))
+_GOOGLE = ("ai.google.dev/gemini-api/docs/pricing", date(2025, 11, 1))
+_DEEPSEEK = ("api-docs.deepseek.com/quick_start/pricing", date(2025, 9, 29))
+_ANTHROPIC = ("anthropic.com/pricing", date(2025, 9, 29))
+"""Where, and on which day, these list prices stood; a gateway may add its own margin."""
+_FREE = Price(
+    input=Decimal(0), output=Decimal(0), as_of=date(2026, 11, 1), source="runs inside its Lambda"
+)
+
+# Completion tokens reported for 1,631 published replies (llm-content-moderation-analysis, English)
+# over o200k_base's count of the same, relative to gpt-4o-mini, which uses o200k_base.
+_DEEPSEEK_TOKENS = 1.05
+_GEMINI_TOKENS = 1.07
+_CLAUDE_TOKENS = 1.17
 
 
-def _price(input_: str, output: str, cached_input: str | None = None) -> Price:
+def _price(published: tuple[str, date], input_: str, output: str, cached_input: str) -> Price:
+    source, as_of = published
     return Price(
         input=Decimal(input_),
         output=Decimal(output),
-        cached_input=None if cached_input is None else Decimal(cached_input),
-        as_of=_AS_OF,
-        source=_LIST_PRICE,
+        cached_input=Decimal(cached_input),
+        as_of=as_of,
+        source=source,
     )
 
 
@@ -92,7 +107,7 @@ MODELS: tuple[Model, ...] = (
         name="gpt-4.1",
         gateway_name="gpt-4.1",
         aliases=("gpt-4.1-2025-04-14",),
-        price=_price("2.00", "8.00", "0.50"),
+        price=_price(_OPENAI, "2.00", "8.00", "0.50"),
         context_window=1_047_576,
         tokens_per_second=90,
         reply_format=ReplyFormat.JSON_SCHEMA,
@@ -102,7 +117,7 @@ MODELS: tuple[Model, ...] = (
         name="gpt-4.1-mini",
         gateway_name="gpt-4.1-mini",
         aliases=("gpt-4.1-mini-2025-04-14",),
-        price=_price("0.40", "1.60", "0.10"),
+        price=_price(_OPENAI, "0.40", "1.60", "0.10"),
         context_window=1_047_576,
         tokens_per_second=80,
         reply_format=ReplyFormat.JSON_SCHEMA,
@@ -113,7 +128,7 @@ MODELS: tuple[Model, ...] = (
         name="gpt-4.1-nano",
         gateway_name="gpt-4.1-nano",
         aliases=("gpt-4.1-nano-2025-04-14",),
-        price=_price("0.10", "0.40", "0.025"),
+        price=_price(_OPENAI, "0.10", "0.40", "0.025"),
         context_window=1_047_576,
         tokens_per_second=150,
         reply_format=ReplyFormat.JSON_SCHEMA,
@@ -122,18 +137,20 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="gemini-2.5-flash",
         gateway_name="gemini-2.5-flash",
-        price=_price("0.30", "2.50", "0.03"),
+        price=_price(_GOOGLE, "0.30", "2.50", "0.03"),
         context_window=1_048_576,
         tokens_per_second=200,
+        token_factor=_GEMINI_TOKENS,
         reply_format=ReplyFormat.JSON_SCHEMA,
         reasoning_off={"reasoning_effort": "none"},
     ),
     Model(
         name="gemini-2.5-flash-lite",
         gateway_name="gemini-2.5-flash-lite",
-        price=_price("0.10", "0.40", "0.01"),
+        price=_price(_GOOGLE, "0.10", "0.40", "0.01"),
         context_window=1_048_576,
         tokens_per_second=300,
+        token_factor=_GEMINI_TOKENS,
         reply_format=ReplyFormat.JSON_SCHEMA,
         reasoning_off={"reasoning_effort": "none"},
     ),
@@ -141,18 +158,20 @@ MODELS: tuple[Model, ...] = (
         name="deepseek-v3.2",
         gateway_name="deepseek-v3.2",
         aliases=("deepseek-chat", "deepseek-v3"),
-        price=_price("0.28", "0.42", "0.028"),
+        price=_price(_DEEPSEEK, "0.28", "0.42", "0.028"),
         context_window=64_000,
         tokens_per_second=127,
+        token_factor=_DEEPSEEK_TOKENS,
         reply_format=ReplyFormat.JSON_OBJECT,
         gives_log_probabilities=True,
     ),
     Model(
         name="deepseek-coder",
         gateway_name="deepseek-coder",
-        price=_price("0.28", "0.42", "0.028"),
+        price=_price(_DEEPSEEK, "0.28", "0.42", "0.028"),
         context_window=16_000,
         tokens_per_second=127,
+        token_factor=_DEEPSEEK_TOKENS,
         reply_format=ReplyFormat.JSON_OBJECT,
         votes=False,
     ),
@@ -160,9 +179,10 @@ MODELS: tuple[Model, ...] = (
         name="claude-sonnet-4.5",
         gateway_name="claude-sonnet-4.5",
         aliases=("claude-sonnet-4-5",),
-        price=_price("3.00", "15.00", "0.30"),
+        price=_price(_ANTHROPIC, "3.00", "15.00", "0.30"),
         context_window=200_000,
         tokens_per_second=70,
+        token_factor=_CLAUDE_TOKENS,
     ),
     Model(name="rules", kind="embedded", price=_FREE, revision="e2c69d585d2b"),
     Model(name="characters", kind="embedded", price=_FREE, revision="b6ceb7e354f3"),

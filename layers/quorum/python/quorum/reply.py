@@ -51,7 +51,7 @@ _DECISIONS = {
 }
 _CATEGORIES = {re.sub(r"[\W_]+", " ", category): category for category in Category}
 
-_THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 _SEPARATORS = re.compile(r"[\s_\-]+")
 _LOOKS_LIKE_AN_OBJECT = re.compile(r"\{\s*[\"'“”]|\{\s*\w+\s*:")

@@ -27,13 +27,13 @@ _VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0c
 
 def at_most(messages: "Iterable[Mapping[str, str]]") -> int:
     """A bound no byte-level vocabulary exceeds: every token is at least one UTF-8 byte."""
-    return _wrapped([len(message["content"].encode()) for message in messages])
+    return _wrapped([_bytes(message["content"]) for message in messages])
 
 
 def estimate(messages: "Iterable[Mapping[str, str]]") -> int:
     """Roughly the prompt tokens of a chat, at no cost; rather too many than too few."""
     return _wrapped(
-        [math.ceil(len(message["content"].encode()) / _BYTES_PER_TOKEN) for message in messages]
+        [math.ceil(_bytes(message["content"]) / _BYTES_PER_TOKEN) for message in messages]
     )
 
 
@@ -45,6 +45,10 @@ def count(messages: "Iterable[Mapping[str, str]]") -> int:
 def count_text(text: str) -> int:
     """The tokens of a text in `o200k_base`; special tokens in it are read as plain text."""
     return len(_encoding().encode_ordinary(text))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))  # half a surrogate pair is sent as a question mark
 
 
 def _wrapped(tokens: list[int]) -> int:

@@ -119,12 +119,8 @@ def messages(content: "Normalised") -> list[dict[str, str]]:
     block = f"{marker}\n{json.dumps(content.text, ensure_ascii=False)}\n{marker}"
     return [
         {"role": "system", "content": INSTRUCTIONS},
-        {"role": "user", "content": f"{block}\n{_hidden(content)}".rstrip()},
+        {"role": "user", "content": f"{block}\nUndone in it: {content.tricks or 'nothing'}."},
     ]
-
-
-def _hidden(content: "Normalised") -> str:
-    return f"Removed: {content.hidden} characters no reader sees." if content.hidden else ""
 
 
 def abstention_of(

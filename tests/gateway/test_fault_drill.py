@@ -1,0 +1,124 @@
+"""The fault drill: 2,000 votes while a fifth of all calls go wrong."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from quorum import ledger, loop, registry, voting
+from quorum.deadline import Deadline
+from quorum.errors import VoteUnavailable
+from quorum.gateway import Gateway
+from quorum.limiter import Limiter, RateLimit
+from quorum.models import Abstention, AbstentionReason, CastVote
+from quorum.normalise import normalise
+from quorum.settings import BooksSettings
+from quorum.voter import abstention_of, ask
+
+from bench.gateway import Fault, Scenario, StandIn, running
+from tests import make
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+
+VOTES, AT_ONCE, SECONDS = 2_000, 50, 20.0
+GPT = registry.model("gpt-4.1")
+DRILL = Scenario.model_validate_json(
+    resources.files("bench.gateway").joinpath("drill.json").read_bytes()
+)
+BOOKED_VOTES = 80
+"""Fewer, because moto copies its tables for every transaction."""
+
+
+@pytest.fixture
+def there() -> Iterator[StandIn]:
+    with running(DRILL) as stand_in:
+        yield stand_in
+
+
+def test_every_vote_ends_as_a_vote_or_a_named_abstention_and_the_money_agrees(
+    there: StandIn, gateway: Callable[..., Gateway]
+) -> None:
+    client = gateway(there)
+    late: list[float] = []
+
+    async def one(number: int, places: asyncio.Semaphore) -> CastVote | Abstention:
+        async with places:
+            deadline = Deadline.after(SECONDS)
+            try:
+                ballot = await ask(client, GPT, normalise(f"text {number}"), deadline)
+            except VoteUnavailable as error:
+                return abstention_of(GPT.name, error, 0)
+            finally:
+                if not deadline.remaining():
+                    late.append(Deadline.after(0).expires_at - deadline.expires_at)
+            return ballot.vote
+
+    async def drill() -> list[CastVote | Abstention]:
+        places = asyncio.Semaphore(AT_ONCE)
+        return await asyncio.gather(*(one(number, places) for number in range(VOTES)))
+
+    ended = loop.run(drill())
+    abstained = Counter(end.reason for end in ended if isinstance(end, Abstention))
+    met, rates = there.count.faults, DRILL.rates
+
+    assert len(ended) == VOTES
+    assert late == []
+    # each fault was met about as often as it was meant to be
+    for fault, rate in rates.items():
+        assert 0.5 * rate < met[fault] / there.count.requests < 1.6 * rate, fault
+    assert there.count.requests <= 1.25 * VOTES
+    # what was answered and is no vote was paid, and never asked again
+    assert (
+        abstained[AbstentionReason.REPLY_UNREADABLE] == met[Fault.MALFORMED] + met[Fault.TWO_MINDS]
+    )
+    assert set(abstained) <= {
+        AbstentionReason.REPLY_UNREADABLE,
+        AbstentionReason.THROTTLED,
+        AbstentionReason.UNAVAILABLE,
+    }
+    assert sum(abstained.values()) < 1.5 * (rates[Fault.MALFORMED] + rates[Fault.TWO_MINDS]) * VOTES
+    # to the last digit
+    booked = sum((end.cost_usd for end in ended), Decimal(0))
+    assert booked == there.count.cost_usd
+    assert not any(end.cost_estimated for end in ended)
+    assert sum(end.tokens.input for end in ended) == sum(
+        entry.input for entry in there.count.billed.values()
+    )
+
+
+def test_the_ledger_equals_the_gateways_own_count_and_no_reservation_is_left(
+    there: StandIn, gateway: Callable[..., Gateway], usage: "DynamoDBServiceResource"
+) -> None:
+    usage.create_table(
+        TableName="Votes",
+        KeySchema=[{"AttributeName": "vote_key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "vote_key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    rates = {fault: 2 * rate for fault, rate in DRILL.rates.items()}
+    there.scenario = DRILL.model_copy(update={"rates": rates})
+    limits = {GPT.name: RateLimit(requests_per_minute=10**6, tokens_per_minute=10**9)}
+    limiter = Limiter(usage, "Usage", limits)
+    settings = BooksSettings(votes_table="Votes", verdicts_table="Verdicts", usage_table="Usage")
+    ballots = voting.Ballots(usage, settings, limiter)
+    client = gateway(there, limiter=limiter)
+    for number in range(BOOKED_VOTES):
+        case = make.case(f"text {number}", deadline=time.time() + SECONDS)
+        ask_now = voting.ask_gateway(case, GPT, client, int(SECONDS * 1000))
+        ballots.book(case, ask_now())
+
+    items: dict[str, Any] = {
+        str(item["key"]): item for item in usage.Table("Usage").scan()["Items"]
+    }
+    booked = items[ledger.usage_key(ledger.today(), GPT.name, "acme")]
+    (billed,) = there.count.billed.values()
+    assert booked["cost_usd"] == there.count.cost_usd == billed.cost_usd
+    assert (booked["calls"], booked["input_tokens"]) == (billed.calls, billed.input)
+    assert booked["abstentions"] > 0
+    assert not [key for key in items if key.startswith("intent#")]

@@ -1,0 +1,124 @@
+"""The client and the shared limit: wait as told, settle what was paid, give back what was not."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from quorum import loop, registry
+from quorum.deadline import Deadline
+from quorum.errors import (
+    GatewayRejected,
+    ModelThrottled,
+    ReplyUnreadable,
+    StoreUnavailable,
+    VoteUnavailable,
+)
+from quorum.gateway import Gateway
+from quorum.limiter import Reservation
+from quorum.normalise import normalise
+from quorum.voter import EXPECTED_OUTPUT_TOKENS, Ballot, ask
+
+from bench.gateway import Fault, ModelScenario
+
+GPT = registry.model("gpt-4.1")
+GatewayOf = Callable[..., Gateway]
+
+
+class Places:
+    """A limiter that remembers what it was asked, and makes everyone wait as told."""
+
+    def __init__(self, wait_seconds: float = 0.0) -> None:
+        self.wait_seconds = wait_seconds
+        self.asked: list[dict[str, Any]] = []
+        self.released: list[Reservation] = []
+
+    def reserve(self, model: str, tokens: int, **asked: Any) -> Reservation:
+        self.asked.append({"model": model, "tokens": tokens} | asked)
+        if self.wait_seconds > asked["patience_seconds"]:
+            raise ModelThrottled("full", retry_after_seconds=self.wait_seconds)
+        number = str(len(self.asked))
+        return Reservation(number, model, asked["tenant"], tokens, self.wait_seconds)
+
+    def release(self, reservation: Reservation) -> None:
+        self.released.append(reservation)
+
+
+def vote(gateway: Gateway, seconds: float = 30) -> Ballot:
+    return loop.run(ask(gateway, GPT, normalise("hello"), Deadline.after(seconds), tenant="acme"))
+
+
+def test_a_place_is_reserved_before_the_call_and_goes_with_the_vote(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    places = Places()
+    ballot = vote(gateway(stand_in(), limiter=places))
+    (asked,) = places.asked
+    assert ballot.reservation == Reservation("1", "gpt-4.1", "acme", asked["tokens"], 0.0)
+    # an estimate on the careful side of what it came to
+    assert ballot.vote.tokens.input < asked["tokens"] - EXPECTED_OUTPUT_TOKENS
+    assert asked["tokens"] < 1.6 * ballot.vote.tokens.total
+    assert ballot.vote.cost_usd < asked["cost_usd"] < Decimal("0.01")
+    assert places.released == []
+
+
+def test_a_caller_waits_for_its_place_within_its_deadline(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    ballot = vote(gateway(stand_in(), limiter=Places(wait_seconds=0.2)))
+    assert ballot.vote.latency_ms >= 200
+
+
+def test_a_place_that_comes_too_late_is_not_taken(stand_in: Any, gateway: GatewayOf) -> None:
+    there, places = stand_in(), Places(wait_seconds=60)
+    with pytest.raises(ModelThrottled) as caught:
+        vote(gateway(there, limiter=places), seconds=10)
+    assert caught.value.retry_after_seconds == 60
+    assert caught.value.reservation is None
+    assert there.count.requests == 0
+
+
+def test_what_was_not_paid_gives_its_place_back(stand_in: Any, gateway: GatewayOf) -> None:
+    places = Places()
+    there = stand_in(rates={Fault.UNAVAILABLE: 1.0})
+    with pytest.raises(VoteUnavailable) as caught:
+        vote(gateway(there, limiter=places, max_attempts=2))
+    assert [one.id for one in places.released] == ["1"]
+    assert caught.value.reservation is None
+
+
+def test_a_place_that_cannot_be_given_back_does_not_hide_why_the_call_failed(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    class Stuck(Places):
+        def release(self, reservation: Reservation) -> None:
+            raise StoreUnavailable(reservation.id)
+
+    there = stand_in(keys={"another": "tenant"})
+    with pytest.raises(GatewayRejected):
+        vote(gateway(there, limiter=Stuck()))
+
+
+@pytest.mark.parametrize("fault", [Fault.MALFORMED, Fault.CUT])
+def test_what_was_paid_in_vain_keeps_its_place_to_be_settled(
+    stand_in: Any, gateway: GatewayOf, fault: Fault
+) -> None:
+    places = Places()
+    with pytest.raises(VoteUnavailable) as caught:
+        vote(gateway(stand_in(fault), limiter=places, max_attempts=1))
+    assert caught.value.reservation is not None
+    assert caught.value.reservation.id == "1"
+    assert places.released == []
+    if fault is Fault.MALFORMED:
+        assert isinstance(caught.value, ReplyUnreadable)
+
+
+def test_the_stand_in_holds_its_own_limit(stand_in: Any, gateway: GatewayOf) -> None:
+    there = stand_in(models={"gpt-4.1": ModelScenario(requests_per_minute=2)})
+    client = gateway(there)
+    vote(client)
+    vote(client)
+    with pytest.raises(ModelThrottled) as caught:
+        vote(client, seconds=2)
+    assert 50 < caught.value.retry_after_seconds <= 60
+    assert there.count.faults["limit"] == 1

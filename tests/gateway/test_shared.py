@@ -1,0 +1,79 @@
+"""Client, limit and circuits together, over one Usage table."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from quorum import breaker, loop, registry
+from quorum.deadline import Deadline
+from quorum.errors import ModelThrottled, ModelUnavailable
+from quorum.gateway import Gateway
+from quorum.limiter import Limiter, RateLimit
+from quorum.normalise import normalise
+from quorum.voter import Ballot, ask
+
+from bench.gateway import Fault
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+GPT = registry.model("gpt-4.1")
+
+
+def vote(gateway: Gateway, seconds: float = 20) -> Ballot:
+    return loop.run(ask(gateway, GPT, normalise("hello"), Deadline.after(seconds), tenant="acme"))
+
+
+def _keys(usage: "DynamoDBServiceResource", kind: str) -> list[str]:
+    found = [str(item["key"]) for item in usage.Table("Usage").scan()["Items"]]
+    return [key for key in found if key.startswith(kind)]
+
+
+def test_a_vote_is_reserved_and_settled_and_leaves_only_its_bucket(
+    stand_in: Any, gateway: Callable[..., Gateway], usage: "DynamoDBServiceResource"
+) -> None:
+    limiter = Limiter(usage, "Usage")
+    circuits = breaker.in_table(usage, "Usage")
+    ballot = vote(gateway(stand_in(), limiter=limiter, breaker=circuits))
+    assert ballot.reservation is not None
+    assert _keys(usage, "intent#") == [f"intent#{ballot.reservation.id}"]
+    client: Any = usage.meta.client
+    client.transact_write_items(
+        TransactItems=limiter.settlement(ballot.reservation, ballot.vote.tokens)
+    )
+    assert _keys(usage, "") == ["bucket#gpt-4.1"]
+
+
+def test_what_costs_nothing_leaves_no_intent(
+    stand_in: Any, gateway: Callable[..., Gateway], usage: "DynamoDBServiceResource"
+) -> None:
+    there = stand_in(rates={Fault.UNAVAILABLE: 1.0})
+    with pytest.raises(ModelUnavailable):
+        vote(gateway(there, limiter=Limiter(usage, "Usage"), max_attempts=2))
+    assert _keys(usage, "intent#") == []
+
+
+def test_the_limit_is_reached_before_the_vendor_says_so(
+    stand_in: Any, gateway: Callable[..., Gateway], usage: "DynamoDBServiceResource"
+) -> None:
+    there = stand_in()
+    limits = {"gpt-4.1": RateLimit(requests_per_minute=1)}
+    client = gateway(there, limiter=Limiter(usage, "Usage", limits))
+    vote(client)
+    with pytest.raises(ModelThrottled) as caught:
+        vote(client)
+    assert 50 < caught.value.retry_after_seconds <= 63
+    assert there.count.requests == 1
+
+
+def test_a_base_url_that_is_down_is_left_alone_by_another_lambda_too(
+    stand_in: Any, gateway: Callable[..., Gateway], usage: "DynamoDBServiceResource"
+) -> None:
+    down, there = stand_in(rates={Fault.UNAVAILABLE: 1.0}), stand_in()
+    one = gateway(down, there, breaker=breaker.in_table(usage, "Usage", failures=2))
+    for _ in range(3):
+        assert vote(one).vote.served_by == there.base_url
+    other = gateway(down, there, breaker=breaker.in_table(usage, "Usage", failures=2))
+    assert vote(other).vote.served_by == there.base_url
+    assert down.count.requests == 2
+    assert _keys(usage, "breaker#") == [f"breaker#gpt-4.1#{down.base_url}"]

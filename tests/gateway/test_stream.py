@@ -1,0 +1,120 @@
+"""Streamed answers: typed pieces, and never complete when they are not."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from quorum import loop, registry
+from quorum.call import Completion
+from quorum.deadline import Deadline
+from quorum.errors import GatewayRejected, StreamCut
+from quorum.gateway import Delta, Gateway
+
+from bench.gateway import Fault, ModelScenario
+
+MODEL = registry.model("gpt-4.1-nano")
+QUESTION = [{"role": "user", "content": "Tell me something."}]
+GatewayOf = Callable[..., Gateway]
+
+
+def stream(gateway: Gateway, *, seconds: float = 20.0, tokens: int = 32) -> list[Any]:
+    async def pieces() -> list[Any]:
+        return [
+            piece
+            async for piece in gateway.stream(
+                MODEL, QUESTION, max_output_tokens=tokens, deadline=Deadline.after(seconds)
+            )
+        ]
+
+    return loop.run(pieces())
+
+
+def test_a_stream_is_its_pieces_and_last_of_all_what_they_came_to(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    there = stand_in(keep_alive_comments=True)
+    *pieces, last = stream(gateway(there))
+    assert len(pieces) == 32
+    assert all(isinstance(piece, Delta) for piece in pieces)
+    assert isinstance(last, Completion)
+    assert last.text == "".join(piece.text for piece in pieces)
+    assert last.tokens.output == 32
+    assert last.cost_usd == there.count.cost_usd
+    assert not last.cost_estimated
+    assert last.finish_reason == "stop"
+    assert last.first_token_ms is not None
+
+
+def test_a_stream_that_does_not_begin_is_tried_elsewhere(stand_in: Any, gateway: GatewayOf) -> None:
+    first, second = stand_in(Fault.UNAVAILABLE), stand_in()
+    assert stream(gateway(first, second))[-1].served_by == second.base_url
+
+
+def test_a_stream_that_is_refused_says_so(stand_in: Any, gateway: GatewayOf) -> None:
+    with pytest.raises(GatewayRejected):
+        stream(gateway(stand_in(keys={"another": "tenant"})))
+
+
+def test_a_stream_cut_before_done_carries_what_arrived_and_what_it_cost(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    there = stand_in(Fault.CUT)
+    with pytest.raises(StreamCut) as caught:
+        stream(gateway(there))
+    cut = caught.value
+    assert 0 < len(cut.received.split()) <= 16
+    assert cut.tokens.output == len(cut.received.split())
+    assert cut.cost_estimated
+    assert 0 < cut.cost_usd <= there.count.cost_usd
+    assert there.count.requests == 1
+
+
+def test_a_stream_that_is_not_over_by_the_deadline_is_cut(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    there = stand_in(every_model=ModelScenario(tokens_per_second=20))
+    with pytest.raises(StreamCut, match="Timeout") as caught:
+        stream(gateway(there), seconds=0.4)
+    assert 0 < len(caught.value.received.split()) < 32
+
+
+def test_without_a_usage_chunk_the_pieces_are_counted(stand_in: Any, gateway: GatewayOf) -> None:
+    there = stand_in(Fault.NO_USAGE)
+    last = stream(gateway(there))[-1]
+    assert last.cost_estimated
+    assert last.tokens.output == pytest.approx(32, abs=1)
+
+
+def _event(**chunk: Any) -> str:
+    return f"data: {json.dumps(chunk)}\n\n"
+
+
+PIECE = _event(choices=[{"delta": {"content": "half"}}])
+USAGE = _event(choices=[], usage={"prompt_tokens": 7, "completion_tokens": 1})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PIECE,
+        PIECE + "data: [DONE]",
+        PIECE + 'data: {"choices": [{"del\n\n' + "data: [DONE]\n\n",
+        PIECE + _event(error={"message": "overloaded"}) + "data: [DONE]\n\n",
+        PIECE + _event(choices=[{"delta": {}, "finish_reason": "stop"}]) + USAGE,
+    ],
+    ids=["closed", "half an event", "a broken chunk", "an error inside", "all but DONE"],
+)
+def test_no_stream_looks_complete_that_is_not(
+    refusing: Callable[..., str], gateway: GatewayOf, body: str
+) -> None:
+    with pytest.raises(StreamCut) as caught:
+        stream(gateway(refusing(200, body)))
+    assert caught.value.received == "half"
+    assert caught.value.cost_estimated is ("usage" not in body)
+
+
+def test_nothing_after_done_counts(refusing: Callable[..., str], gateway: GatewayOf) -> None:
+    last = stream(gateway(refusing(200, PIECE + USAGE + "data: [DONE]\n\n" + PIECE)))[-1]
+    assert last.text == "half"
+    assert (last.tokens.input, last.tokens.output) == (7, 1)

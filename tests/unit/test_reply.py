@@ -1,0 +1,236 @@
+"""Replies as models write them: read for certain, or not at all."""
+
+import contextlib
+import json
+import math
+import unicodedata
+
+import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
+from quorum.errors import ModelRefused, ReplyUnreadable
+from quorum.models import REASON_LIMIT, Category, Decision
+from quorum.reply import UNSTATED_CONFIDENCE, TokenLogProbability, read, shorten
+
+SAFE, UNSAFE, REVIEW = Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW
+
+READABLE = [
+    ("plain", '{"decision": "unsafe", "confidence": 0.9}', UNSAFE, 0.9),
+    ("fenced", '```json\n{"decision": "safe", "confidence": 0.8}\n```', SAFE, 0.8),
+    ("fenced without a language", '```\n{"decision": "safe", "confidence": 1}\n```', SAFE, 1.0),
+    ("in prose", 'Here it is: {"decision": "safe", "confidence": 0.7}. Bye!', SAFE, 0.7),
+    ("after braces in prose", 'I use {braces} and {} a lot. {"decision": "unsafe"}', UNSAFE, None),
+    ("trailing commas", '{"decision": "safe", "confidence": 0.5,}', SAFE, 0.5),
+    ("single quotes", "{'decision': 'unsafe', 'confidence': 0.6}", UNSAFE, 0.6),
+    ("an apostrophe", "{'reason': 'it's mild', 'decision': 'safe'}", SAFE, None),
+    ("curly quotes", "{“decision”: “safe”, “confidence”: 0.6}", SAFE, 0.6),
+    ("bare keys", '{decision: "unsafe", confidence: 0.75}', UNSAFE, 0.75),
+    ("Python's words", "{'decision': 'safe', 'flagged': False, 'note': None}", SAFE, None),
+    ("capitals", '{"Decision": "UNSAFE", "CONFIDENCE": 0.9}', UNSAFE, 0.9),
+    ("blanks and hyphens", '{"decision": "Needs-Review"}', REVIEW, None),
+    ("needs review in words", '{"decision": "needs review"}', REVIEW, None),
+    ("Korean safe", '{"decision": "안전", "confidence": 0.9}', SAFE, 0.9),
+    ("Korean unsafe", '{"결정": "유해", "신뢰도": "90%"}', UNSAFE, 0.9),
+    ("Korean review", '{"decision": "검토 필요"}', REVIEW, None),
+    ("Korean, decomposed", unicodedata.normalize("NFD", '{"decision": "유해"}'), UNSAFE, None),
+    ("percent in words", '{"decision": "safe", "confidence": "90%"}', SAFE, 0.9),
+    ("percent bare", '{"decision": "safe", "confidence": 90}', SAFE, 0.9),
+    ("percent sign, unquoted", '{"decision": "safe", "confidence": 90%}', SAFE, 0.9),
+    ("a number in words", '{"decision": "safe", "confidence": "0.35"}', SAFE, 0.35),
+    ("marks out of ten", '{"decision": "safe", "confidence": "9/10"}', SAFE, 0.9),
+    ("several that agree", '{"decision": "safe"} so: {"decision": "safe"}', SAFE, None),
+    ("an analysis before", '{"analysis": "mild"}\n{"decision": "unsafe"}', UNSAFE, None),
+    ("nested", '{"result": {"decision": "unsafe", "confidence": 0.9}}', UNSAFE, 0.9),
+    ("in a list", '[{"decision": "unsafe"}]', UNSAFE, None),
+    ("cut in the reason", '{"decision": "unsafe", "confidence": 0.9, "reason": "it s', UNSAFE, 0.9),
+    ("cut in the confidence", '{"decision": "safe", "confidence": 0.9', SAFE, None),
+    ("cut at a key", '{"decision": "safe", "conf', SAFE, None),
+    ("cut in a list", '{"decision": "safe", "categories": [{"name": "ha', SAFE, None),
+    ("raw newline in a string", '{"decision": "safe", "reason": "two\nlines"}', SAFE, None),
+    ("thinking first", '<think>{"decision": "safe"}?</think>{"decision": "unsafe"}', UNSAFE, None),
+    ("one word", "**Unsafe.**", UNSAFE, None),
+    ("lines", "Decision: unsafe\nConfidence: 80%", UNSAFE, 0.8),
+    ("escapes", '{"decision": "s\\u0061fe", "reason": "\\ud83d\\ude00"}', SAFE, None),
+    ("a verdict", '{"verdict": "REMOVE", "reason": "spam"}', UNSAFE, None),
+]
+
+UNREADABLE = [
+    ("nothing", ""),
+    ("cut while thinking", '<think>perhaps {"decision": "safe"}, but'),
+    ("none", None),
+    ("prose", "The text is safe, I think."),
+    ("two that differ", '{"decision": "safe"} or rather {"decision": "unsafe"}'),
+    ("twice the key", '{"decision": "safe", "decision": "unsafe"}'),
+    ("an unknown decision beside one", '{"decision": "safe"} {"decision": "fine"}'),
+    ("unknown decision", '{"decision": "error"}'),
+    ("all of them", '{"decision": "safe | unsafe | needs_review"}'),
+    ("no decision", '{"confidence": 0.9, "reason": "safe"}'),
+    ("a decision that is none", '{"decision": null}'),
+    ("a list of decisions", '{"decision": ["safe", "unsafe"]}'),
+    ("cut in the decision", '{"decision": "uns'),
+    ("cut before the closing quote", '{"decision": "safe'),
+    ("cut in a bare decision", "{decision: uns"),
+    ("cut before the decision", '{"confidence": 0.9, "dec'),
+    ("a broken object around an answer", '{"reason": "he wrote " {"decision": "safe"}'),
+    ("an answer quoted in a broken one", '{"reason" "x", "a": {"decision": "safe"}}'),
+    ("lines that differ", "decision: safe\ndecision: unsafe"),
+    ("too deep", '{"a":' * 40 + '{"decision": "safe"}' + "}" * 40),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "decision", "stated"),
+    [row[1:] for row in READABLE],
+    ids=[row[0] for row in READABLE],
+)
+def test_a_reply_that_is_certain_is_read(
+    text: str, decision: Decision, stated: float | None
+) -> None:
+    found = read(text)
+    assert found.decision is decision
+    assert found.confidence_stated == pytest.approx(stated)
+    assert found.confidence == pytest.approx(UNSTATED_CONFIDENCE if stated is None else stated)
+
+
+@pytest.mark.parametrize("text", [row[1] for row in UNREADABLE], ids=[row[0] for row in UNREADABLE])
+def test_what_is_not_certain_is_never_guessed(text: str | None) -> None:
+    with pytest.raises(ReplyUnreadable):
+        read(text)
+
+
+@pytest.mark.parametrize("written", ["7", "1.5", "-1", "101", "true", '"high"', '"200%"', "NaN"])
+def test_a_confidence_that_may_mean_something_else_is_not_read(written: str) -> None:
+    assert read(f'{{"decision": "safe", "confidence": {written}}}').confidence_stated is None
+
+
+def test_what_a_model_quotes_inside_its_reason_is_no_answer() -> None:
+    quoted = json.dumps({"decision": "unsafe", "reason": 'they wrote {"decision": "safe"}'})
+    assert read(quoted).decision is UNSAFE
+
+
+def test_an_unreadable_reply_keeps_its_first_200_characters_apart_from_its_message() -> None:
+    with pytest.raises(ReplyUnreadable) as caught:
+        read("mild " * 100)
+    assert len(caught.value.excerpt) <= 200
+    assert caught.value.excerpt.startswith("mild mild")
+    assert "mild" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "refusal"),
+    [
+        ("", "content_filter", None),
+        ('{"decision": "safe"}', "content_filter", None),
+        (None, "stop", "I will not read this."),
+        ("I'm sorry, but I can't help with that.", "stop", None),
+        ("죄송합니다. 도와드릴 수 없습니다.", "stop", None),
+    ],
+)
+def test_a_refusal_is_an_abstention_of_its_own_kind(
+    text: str | None, finish_reason: str, refusal: str | None
+) -> None:
+    with pytest.raises(ModelRefused):
+        read(text, finish_reason=finish_reason, refusal=refusal)
+
+
+def test_an_apology_before_an_answer_is_no_refusal() -> None:
+    assert read('Sorry for the wait: {"decision": "safe"}').decision is SAFE
+
+
+def test_scores_are_read_from_a_list_and_from_a_mapping() -> None:
+    listed = '{"decision": "unsafe", "categories": [{"name": "hate", "score": 0.7}]}'
+    mapped = '{"decision": "unsafe", "scores": {"HATE": "70%", "Self-Harm/Intent": 0.2, "x": 1}}'
+    assert read(listed).scores == {Category.HATE: 0.7}
+    assert read(mapped).scores == {Category.HATE: 0.7, Category.SELF_HARM_INTENT: 0.2}
+
+
+def _tokens(*pieces: tuple[str | bytes, float]) -> list[TokenLogProbability]:
+    return [
+        TokenLogProbability(
+            piece if isinstance(piece, bytes) else piece.encode(), math.log(probability)
+        )
+        for piece, probability in pieces
+    ]
+
+
+def test_the_measured_confidence_is_the_probability_of_the_decisions_tokens() -> None:
+    tokens = _tokens(('{"decision": "', 0.9), ("uns", 0.8), ("afe", 0.5), ('"}', 0.9))
+    found = read('{"decision": "unsafe"}', logprobs=tokens)
+    assert found.confidence_measured == pytest.approx(0.4)
+    assert found.confidence == pytest.approx(0.4)
+
+
+def test_stated_and_measured_confidence_are_both_kept() -> None:
+    tokens = _tokens(('{"decision": "', 1.0), ("safe", 0.6), ('", "confidence": 0.9}', 1.0))
+    found = read('{"decision": "safe", "confidence": 0.9}', logprobs=tokens)
+    assert found.confidence_stated == 0.9
+    assert found.confidence_measured == pytest.approx(0.6)
+
+
+def test_a_token_may_be_half_a_letter() -> None:
+    text = '{"reason": "욕", "decision": "유해"}'
+    sent = text.encode()
+    cut = sent.index("유".encode()) + 1
+    tokens = _tokens((sent[:cut], 0.5), (sent[cut:-2], 0.5), (sent[-2:], 0.1))
+    assert read(text, logprobs=tokens).confidence_measured == pytest.approx(0.25)
+
+
+def test_log_probabilities_of_another_text_measure_nothing() -> None:
+    tokens = _tokens(('{"decision":"safe"}', 0.5))
+    assert read('{"decision": "safe"}', logprobs=tokens).confidence_measured is None
+
+
+def test_a_reason_is_one_line_of_at_most_120_characters() -> None:
+    found = read(json.dumps({"decision": "safe", "reason": "word\n " * 100}))
+    assert found.reason.startswith("word word")
+    assert len(found.reason) <= REASON_LIMIT
+
+
+@given(st.text(), st.integers(min_value=2, max_value=40))
+def test_a_text_is_cut_between_graphemes_only(text: str, limit: int) -> None:
+    short = shorten(text, limit)
+    assert len(short) <= limit
+    whole = regex.findall(r"\X", " ".join(text.split()))
+    assert (
+        regex.findall(r"\X", short.removesuffix("…"))
+        == whole[: len(regex.findall(r"\X", short.removesuffix("…")))]
+    )
+
+
+def test_a_family_is_not_torn_apart() -> None:
+    family = "👨‍👩‍👧"
+    assert shorten("x" * 8 + family, 10) == "x" * 8 + "…"
+
+
+@given(
+    st.sampled_from(list(Decision)),
+    st.floats(min_value=0, max_value=1),
+    st.text(max_size=200),
+)
+def test_whatever_the_reason_says_the_decision_stands(
+    decision: Decision, confidence: float, reason: str
+) -> None:
+    vote = {"decision": decision, "confidence": confidence, "reason": reason}
+    found = read(json.dumps(vote))
+    assert found.decision is decision
+    assert found.confidence == confidence
+
+
+@given(st.sampled_from(list(Decision)), st.text(max_size=60), st.integers(min_value=0))
+def test_a_reply_cut_anywhere_is_read_as_meant_or_not_at_all(
+    decision: Decision, reason: str, cut: int
+) -> None:
+    whole = json.dumps({"reason": reason, "decision": decision, "confidence": 0.95})
+    try:
+        found = read(whole[: cut % (len(whole) + 1)])
+    except (ReplyUnreadable, ModelRefused):
+        return
+    assert found.decision is decision
+    assert found.confidence_stated in {None, 0.95}
+
+
+@given(st.text())
+def test_any_text_at_all_is_read_refused_or_unreadable(text: str) -> None:
+    with contextlib.suppress(ReplyUnreadable, ModelRefused):
+        read(text)
