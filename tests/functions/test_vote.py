@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import books, ledger, registry
+from quorum import books, ledger, loop, registry
 from quorum.case import Case
 
 from bench.gateway import Fault, RecordedVotes, Scenario, StandIn, running
@@ -39,6 +39,7 @@ def ask(
     for each in opened:
         each.cache_clear()
     yield lambda case: vote.handler({"case": case.model_dump(mode="json")}, context)
+    loop.run(vote.gateway().close())
     for each in opened:
         each.cache_clear()
 
