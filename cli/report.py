@@ -235,7 +235,7 @@ def _label(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> None:
             fontsize=8,
             color=colour,
             fontweight="bold" if colour == _ACCENT else "normal",
-            arrowprops={"arrowstyle": "-", "color": _GREY, "lw": 0.4}
+            arrowprops={"arrowstyle": "-", "color": _GREY, "lw": 0.4, "relpos": (0, 0.5)}
             if abs(shift) > line
             else None,
         )
