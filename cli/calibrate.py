@@ -122,7 +122,8 @@ def calibrate(
     panel = _described(designed, learned, costs, budget, expected)
     out.write_text(json.dumps(panel.document(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     _print(panel, expected, costs, f"{len(measured_on)} rows, {how}")
-    loading.console.print(f"panel: {out} (version {panel.version})")
+    compact = len(json.dumps(panel.document(), separators=(",", ":")))
+    loading.console.print(f"panel: {out} (version {panel.version}, {compact} bytes compact)")
     if json_out is not None:
         document = {
             "panel": {"name": panel.name, "version": panel.version, "rounds": panel.rounds},

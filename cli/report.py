@@ -31,6 +31,8 @@ _STYLE: dict[Any, Any] = {
 _COLUMNS = ("accuracy", "decided_accuracy", "review_rate", "precision", "recall", "f1", "auprc")
 _SCALES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.5, 2.0, 3.0, 5.0)
 """Multiples of a panel's risk bounds, for the frontier."""
+_ROWS_FOR_THE_LINE = 10_000
+"""Beyond these, replaying them nine times more takes longer than the line is worth."""
 _SHOWN_BELOW_THE_BEST = 0.15
 
 
@@ -189,6 +191,8 @@ def _at_other_bounds(
     """Cost and accuracy of the panel, were it to stop earlier or later."""
     if panel.stop is not Stop.RISK or panel.risk is None or measured.reference is None:
         return []
+    if len(rows) > _ROWS_FOR_THE_LINE:
+        return []
     reference = float(costs[measured.reference])
     found = []
     for scale in _SCALES:
@@ -231,7 +235,7 @@ def _label(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> None:
             fontsize=8,
             color=colour,
             fontweight="bold" if colour == _ACCENT else "normal",
-            arrowprops={"arrowstyle": "-", "color": _GREY, "lw": 0.4}
+            arrowprops={"arrowstyle": "-", "color": _GREY, "lw": 0.4, "relpos": (0, 0.5)}
             if abs(shift) > line
             else None,
         )

@@ -5,8 +5,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from quorum import books, panel, registry
+from quorum.errors import NotAllowed
+from quorum.examination import examined
 from quorum.http import answer, resolve, resolver
 from quorum.idempotency import once
 from quorum.policy import POLICY_VERSION
@@ -79,10 +81,19 @@ def get_models() -> Response[Any]:
     return answer({"models": [known.model_dump(mode="json") for known in registry.MODELS]})
 
 
-@app.get("/health", summary="Is the service up?")
-def get_health() -> Response[Any]:
-    """Answers when the function runs and its settings are complete."""
-    return answer({"status": "ok", "default_panel": settings().default_panel}, HTTPStatus.OK)
+@app.get("/health", summary="Is the service up? With deep=1, the gateway too")
+def get_health(deep: Annotated[bool, Query()] = False) -> Response[Any]:  # noqa: FBT002 a query
+    """Answers when the function runs and its settings are complete.
+
+    `deep` examines every base URL of the gateway, for operators only: it costs a short answer each.
+    """
+    health: dict[str, Any] = {"status": "ok", "default_panel": settings().default_panel}
+    if not deep:
+        return answer(health)
+    require_operator()
+    report = examined(books.gateway(settings()), books.dynamodb(), settings().usage_table, tenant())
+    status = HTTPStatus.OK if report.healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    return answer(health | {"gateway": report.model_dump(mode="json")}, status)
 
 
 def described(seated: panel.Panel) -> dict[str, Any]:
@@ -93,6 +104,12 @@ def described(seated: panel.Panel) -> dict[str, Any]:
 def tenant() -> str:
     """Whose request this is, as the authorizer found."""
     return str(app.current_event.request_context.authorizer["tenant"])
+
+
+def require_operator() -> None:
+    """Raises `NotAllowed` for a key that is not an operator's."""
+    if app.current_event.request_context.authorizer["role"] != "operator":
+        raise NotAllowed("this takes an operator's key", code="operators_only")
 
 
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:

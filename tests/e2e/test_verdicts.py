@@ -203,11 +203,11 @@ def as_function(stack: Stack, function: str, service: str) -> Any:
     [
         ("AuthorizeFunction", "dynamodb", "scan", {"TableName": "{VerdictsTable}"}),
         ("AuthorizeFunction", "dynamodb", "scan", {"TableName": "{KeysTable}"}),
-        ("ApiFunction", "secretsmanager", "get_secret_value", {"SecretId": "{GatewaySecret}"}),
+        ("AggregateFunction", "secretsmanager", "get_secret_value", {"SecretId": "quorum/gateway"}),
         ("RulesFunction", "dynamodb", "scan", {"TableName": "{UsageTable}"}),
         ("Gpt41Function", "dynamodb", "scan", {"TableName": "{VerdictsTable}"}),
         ("AggregateFunction", "dynamodb", "scan", {"TableName": "{KeysTable}"}),
-        ("BatchFunction", "secretsmanager", "get_secret_value", {"SecretId": "{GatewaySecret}"}),
+        ("BatchFunction", "secretsmanager", "get_secret_value", {"SecretId": "quorum/gateway"}),
     ],
 )
 def test_a_function_may_not_do_what_is_not_its_business(

@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from quorum import panel
 from quorum.cache import VoteCache
 from quorum.case import Case
 
+from bench.gateway import Scenario, running
 from functions.api import app as api
 from tests import make
 
@@ -220,6 +222,32 @@ def test_the_models_are_listed_with_exact_prices(ask: Ask) -> None:
     assert status == 200
     prices = {model["name"]: model["price"]["input"] for model in answer["models"]}
     assert prices["gpt-4.1"] == "2.00"
+
+
+def test_a_deep_look_at_the_gateway_takes_an_operators_key(ask: Ask, event: Any) -> None:
+    context = event("get_health.json")["requestContext"]
+    context["authorizer"]["role"] = "member"
+    status, answer = ask(
+        name="get_health.json", queryStringParameters={"deep": "1"}, requestContext=context
+    )
+    assert status == 403
+    assert answer["error"]["code"] == "operators_only"
+
+
+def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(
+    ask: Ask, aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(Scenario()) as stand_in:
+        monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
+        boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk")
+        status, answer = ask(name="get_health.json", queryStringParameters={"deep": "1"})
+        cost = stand_in.count.cost_usd
+    assert status == 200
+    (base,) = answer["gateway"]["base_urls"]
+    assert (base["url"], base["key"]) == (stand_in.base_url, "valid")
+    assert base["first_token_ms"] is not None
+    (booked,) = aws.Table("UsageTable").scan()["Items"]
+    assert booked["cost_usd"] == cost > 0
 
 
 def test_an_address_nobody_knows_is_a_404(ask: Ask) -> None:

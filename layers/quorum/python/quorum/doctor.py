@@ -1,10 +1,12 @@
 """Whether every base URL can be reached, its key is valid and its models are there; how fast."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from quorum.call import Completion
 from quorum.deadline import Deadline
 from quorum.errors import (
     GatewayRejected,
@@ -15,7 +17,7 @@ from quorum.errors import (
     VoteUnavailable,
 )
 from quorum.gateway import BaseUrl, Delta, Gateway
-from quorum.models import Frozen
+from quorum.models import Frozen, Tokens
 
 if TYPE_CHECKING:
     from quorum.registry import Model
@@ -50,6 +52,9 @@ class BaseUrlReport(Frozen):
     measured_with: str | None = None
     first_token_ms: int | None = None
     tokens_per_second: float | None = None
+    tokens: Tokens = Tokens()
+    cost_usd: Decimal = Decimal(0)
+    cost_estimated: bool = False
 
     @property
     def healthy(self) -> bool:
@@ -131,7 +136,8 @@ async def _measured(
     if not found:
         return report.model_copy(update={"advice": missing or "no model to look for"})
     cheapest = min(found, key=lambda model: model.price.output)
-    begun, first, tokens = monotonic(), None, 0
+    begun, first = monotonic(), None
+    answer: Completion | None = None
     try:
         async for piece in client.stream(
             cheapest, _QUESTION, max_output_tokens=_ANSWER_TOKENS, deadline=deadline
@@ -139,19 +145,36 @@ async def _measured(
             if first is None:
                 first = monotonic()
             if not isinstance(piece, Delta):
-                tokens = piece.tokens.output
+                answer = piece
     except (VoteUnavailable, StreamCut) as error:
         advice = f"{cheapest.name} does not answer: {error}"
-        return report.model_copy(update={"advice": "; ".join(filter(None, (missing, advice)))})
+        return report.model_copy(
+            update={
+                "advice": "; ".join(filter(None, (missing, advice))),
+                "measured_with": cheapest.name,
+                **_spent(error),
+            }
+        )
     answering = monotonic() - (first or begun)
+    tokens = answer.tokens.output if answer else 0
     return report.model_copy(
         update={
             "advice": missing,
             "measured_with": cheapest.name,
             "first_token_ms": None if first is None else round((first - begun) * 1000),
             "tokens_per_second": round(tokens / answering, 1) if answering > 0 else None,
+            **(_spent(answer) if answer else {}),
         }
     )
+
+
+def _spent(on: Completion | VoteUnavailable | StreamCut) -> dict[str, object]:
+    """What an answer, or the lack of one, cost."""
+    return {
+        "tokens": on.tokens or Tokens(),
+        "cost_usd": on.cost_usd,
+        "cost_estimated": on.cost_estimated,
+    }
 
 
 def _advice(error: VoteUnavailable, base: BaseUrl) -> str:

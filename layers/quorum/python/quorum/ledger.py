@@ -6,9 +6,10 @@ count, so a vote is booked once or not at all.
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, Protocol
 
-from quorum.models import Abstention, CastVote, Decision, Verdict
+from quorum.models import Abstention, CastVote, Decision, Tokens, Verdict
 
 _COUNTED = (
     "calls",
@@ -50,21 +51,30 @@ def _add(table: str, key: str, amounts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def paid(table: str, tenant: str, vote: CastVote | Abstention, *, day: date) -> dict[str, Any]:
-    """The transaction item that books what `vote` cost."""
+class Spending(Protocol):
+    """Whatever was paid for: a vote, an abstention, a completion, an examination."""
+
+    @property
+    def tokens(self) -> Tokens: ...  # noqa: D102 as in every model
+    @property
+    def cost_usd(self) -> Decimal: ...  # noqa: D102 as in every model
+    @property
+    def cost_estimated(self) -> bool: ...  # noqa: D102 as in every model
+
+
+def paid(table: str, tenant: str, model: str, spent: Spending, *, day: date) -> dict[str, Any]:
+    """The transaction item that books what one call of `model` cost."""
     amounts = (
         1,
-        int(isinstance(vote, Abstention)),
-        vote.tokens.input,
-        vote.tokens.cached_input,
-        vote.tokens.output,
-        vote.tokens.reasoning,
-        vote.cost_usd,
-        vote.cost_usd if vote.cost_estimated else vote.cost_usd * 0,
+        int(isinstance(spent, Abstention)),
+        spent.tokens.input,
+        spent.tokens.cached_input,
+        spent.tokens.output,
+        spent.tokens.reasoning,
+        spent.cost_usd,
+        spent.cost_usd if spent.cost_estimated else Decimal(0),
     )
-    return _add(
-        table, usage_key(day, vote.voter, tenant), dict(zip(_COUNTED, amounts, strict=True))
-    )
+    return _add(table, usage_key(day, model, tenant), dict(zip(_COUNTED, amounts, strict=True)))
 
 
 def decided(table: str, tenant: str, verdict: Verdict) -> dict[str, Any]:

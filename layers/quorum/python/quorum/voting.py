@@ -74,7 +74,7 @@ class Ballots:
         if answer.reservation is not None and self._limiter is not None:
             transaction += self._limiter.settlement(answer.reservation, vote.tokens)
             transaction.append(
-                ledger.paid(self._usage_table, case.tenant, vote, day=ledger.today())
+                ledger.paid(self._usage_table, case.tenant, vote.voter, vote, day=ledger.today())
             )
         if isinstance(vote, CastVote) or vote.repeatable:
             key = self.cache.key(case.tenant, vote.voter, case.content)
