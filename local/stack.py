@@ -377,6 +377,7 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
     return {
         "Parameters": {
             "AWS_ENDPOINT_URL": inside,
+            "GATEWAY_SECRET": f"{STACK}/gateway",
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
             **{
                 re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value

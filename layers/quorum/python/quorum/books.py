@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
     from quorum.gateway import Gateway
-    from quorum.settings import BooksSettings, VoteSettings, WorkflowSettings
+    from quorum.settings import AskSettings, BooksSettings, WorkflowSettings
 
 SECRET_SECONDS = 300
 """A rotated key is taken up after so long at most."""
@@ -39,7 +39,7 @@ def limiter(usage_table: str) -> Limiter:
     return Limiter(dynamodb(), usage_table)
 
 
-def gateway(settings: "VoteSettings") -> "Gateway":
+def gateway(settings: "AskSettings") -> "Gateway":
     """The gateway client, with its keys out of Secrets Manager.
 
     The secret is one key for every base URL, or a JSON object from base URL or host to key.
@@ -80,6 +80,11 @@ def workflow(settings: "WorkflowSettings") -> Workflow:
     """
     machine = boto3.client(
         "stepfunctions",
-        config=Config(read_timeout=CLIENT_SECONDS, retries={"total_max_attempts": 1}),
+        config=Config(
+            read_timeout=CLIENT_SECONDS,
+            retries={"total_max_attempts": 1},
+            # Only AWS has a host of its own for synchronous executions.
+            inject_host_prefix=not settings.aws_endpoint_url,
+        ),
     )
     return Workflow(machine, settings.vote_machine, ballots(settings).cache, verdicts(settings))

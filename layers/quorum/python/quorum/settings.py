@@ -42,12 +42,17 @@ class BooksSettings(_FromEnvironment):
     review_days: int = Field(default=30, ge=1, description="days a content waits for a reviewer")
 
 
-class VoteSettings(BooksSettings):
+class AskSettings(BooksSettings):
+    """What asking a gateway needs."""
+
+    gateway_base_url: str
+    gateway_secret: str
+
+
+class VoteSettings(AskSettings):
     """What a gateway voter needs."""
 
     voter: str
-    gateway_base_url: str
-    gateway_secret: str
 
 
 class WorkflowSettings(BooksSettings):
@@ -55,6 +60,7 @@ class WorkflowSettings(BooksSettings):
 
     vote_machine: str
     default_panel: str
+    aws_endpoint_url: str = ""
 
 
 class BatchSettings(WorkflowSettings):
@@ -63,8 +69,5 @@ class BatchSettings(WorkflowSettings):
     items_at_once: int = Field(default=10, ge=1, description="messages judged at once")
 
 
-class ApiSettings(WorkflowSettings):
+class ApiSettings(WorkflowSettings, AskSettings):
     """What the HTTP routes need."""
-
-    gateway_base_url: str
-    gateway_secret: str
