@@ -200,9 +200,6 @@ def _why_stopped(sitting: _Sitting, reading: _Reading, *, final: bool) -> str | 
     if sitting.panel.stop is Stop.SETTLED and len(_reachable(sitting)) == 1:
         return f"nothing {_listed(sitting.outstanding)} could say would change it"
     if sitting.panel.stop is Stop.RISK:
-        # What one voter wants looked at, the others look at before a person must.
-        if reading.decision is Decision.SAFE and _escalating(sitting):
-            return None
         return _why_sure_enough(sitting, reading)
     return None
 
@@ -210,7 +207,9 @@ def _why_stopped(sitting: _Sitting, reading: _Reading, *, final: bool) -> str | 
 def _why_sure_enough(sitting: _Sitting, reading: _Reading) -> str | None:
     panel = sitting.panel
     without = _listed(sitting.outstanding)
-    if len(sitting.ballots) < panel.quorum:
+    # What one voter wants looked at, the others look at before a person must.
+    escalated = reading.decision is Decision.SAFE and bool(_escalating(sitting))
+    if len(sitting.ballots) < panel.quorum or escalated:
         return None
     if panel.risk is None:
         in_between = reading.decision is Decision.NEEDS_REVIEW
