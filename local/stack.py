@@ -218,6 +218,8 @@ def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
         "Stage": stack.stage,
         # One machine: every item judged at once starts a process of every voter.
         "ItemsAtOnce": "1",
+        # Whoever puts a panel here wants to see what it does.
+        "PanelSeconds": "1",
     } | overrides
 
 
@@ -379,6 +381,7 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
             "AWS_ENDPOINT_URL": inside,
             "GATEWAY_SECRET": f"{STACK}/gateway",
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
+            "PANELS_PATH": f"/{STACK}",
             **{
                 re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value
                 for name, value in stack.outputs.items()

@@ -6,17 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 from quorum import books, telemetry
 from quorum.case import AggregateRequest, Deliberation, deliberate
-from quorum.settings import BooksSettings
+from quorum.settings import AggregateSettings
+from quorum.shadow import shadowed
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.panels import Panels
     from quorum.verdicts import Verdicts
+
+
+@cache
+def settings() -> AggregateSettings:
+    """This function's settings, read once per environment."""
+    return AggregateSettings.from_environment()
 
 
 @cache
 def verdicts() -> "Verdicts":
     """The verdicts' side of the books, opened once per environment."""
-    return books.verdicts(BooksSettings.from_environment())
+    return books.verdicts(settings())
+
+
+@cache
+def panels() -> "Panels":
+    """The deployment's panels, opened once per environment: for the shadows."""
+    return books.panels(settings())
 
 
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
@@ -30,6 +44,7 @@ def record(request: AggregateRequest, standing: Deliberation) -> Deliberation:
     """`standing`, with its verdict as stored."""
     if standing.verdict is None:
         return standing
-    verdict = verdicts().record(request.case.tenant, request.case.content, standing.verdict)
+    judged = shadowed(standing.verdict, panels())
+    verdict = verdicts().record(request.case.tenant, request.case.content, judged)
     telemetry.verdict_reached(verdict)
     return standing.model_copy(update={"verdict": verdict})

@@ -1,5 +1,6 @@
 """HTTP routes: validate → answer."""
 
+from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +13,14 @@ from quorum.examination import examined
 from quorum.http import answer, resolve, resolver
 from quorum.idempotency import once
 from quorum.policy import POLICY_VERSION
-from quorum.requests import VerdictRequest
+from quorum.requests import ReviewRequest, VerdictRequest
+from quorum.reviews import PAGE_LIMIT, Status
 from quorum.settings import ApiSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.panels import Effective, Panels
+    from quorum.reviews import Reviews
     from quorum.verdicts import Verdicts
     from quorum.workflow import Workflow
 
@@ -43,10 +47,22 @@ def verdicts() -> "Verdicts":
     return books.verdicts(settings())
 
 
+@cache
+def reviews() -> "Reviews":
+    """What people decided, opened once per environment."""
+    return books.reviews(settings())
+
+
+@cache
+def panels() -> "Panels":
+    """The deployment's panels, opened once per environment."""
+    return books.panels(settings())
+
+
 @app.post("/verdicts", summary="Judge a content")
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
-    seated = panel.packaged(request.panel or settings().default_panel)
+    seated = panels().get(tenant(), request.panel or settings().default_panel)
 
     def judge() -> dict[str, Any]:
         verdict = workflow().moderate(tenant(), request.to_content(), seated)
@@ -63,14 +79,41 @@ def get_verdict(verdict_id: str) -> Response[Any]:
     return answer(verdicts().get(tenant(), verdict_id))
 
 
-@app.get("/panels", summary="List the panels")
-def get_panels() -> Response[Any]:
-    """Who sits, in which rounds, with which weights and thresholds."""
+@app.post("/verdicts/<verdict_id>/review", summary="Decide what a panel could not, or got wrong")
+def post_review(verdict_id: str, request: ReviewRequest) -> Response[Any]:
+    """The verdict with the review; the panel's own decision stays as it was. For operators."""
+    require_operator()
+    return answer(reviews().add(tenant(), verdict_id, request.to_review(datetime.now(UTC))))
+
+
+@app.get("/reviews", summary="List what waits for a reviewer, or was reviewed; the oldest first")
+def get_reviews(
+    status: Annotated[Status, Query()] = "pending",
+    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT,
+    after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
+) -> Response[Any]:
+    """A page of verdicts with their contents, as far as they are kept. For operators."""
+    require_operator()
+    page = reviews().page(tenant(), status, limit=limit, after=after)
+    entries = [entry.model_dump(mode="json") for entry in page.entries]
+    return answer({"reviews": entries, "next": page.next})
+
+
+@app.get("/panels", summary="List the tenant's panels")
+def get_panels(
+    name: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
+) -> Response[Any]:
+    """Who sits, in which rounds, with which weights and thresholds, and where that comes from.
+
+    The packaged names and the default one; with `name` that one, which may be the tenant's own.
+    """
+    default = settings().default_panel
+    names = dict.fromkeys((*panel.PACKAGED, default)) if name is None else (name,)
     return answer(
         {
-            "default": settings().default_panel,
+            "default": default,
             "policy_version": POLICY_VERSION,
-            "panels": [described(panel.packaged(name)) for name in panel.PACKAGED],
+            "panels": [described(panels().effective(tenant(), name)) for name in names],
         }
     )
 
@@ -96,9 +139,10 @@ def get_health(deep: Annotated[bool, Query()] = False) -> Response[Any]:  # noqa
     return answer(health | {"gateway": report.model_dump(mode="json")}, status)
 
 
-def described(seated: panel.Panel) -> dict[str, Any]:
-    """A panel as it is shown: its document and its version."""
-    return seated.document() | {"version": seated.version}
+def described(effective: "Effective") -> dict[str, Any]:
+    """A panel as it is shown: its document, its version and where it comes from."""
+    seated = effective.panel
+    return seated.document() | {"version": seated.version, "source": effective.source}
 
 
 def tenant() -> str:

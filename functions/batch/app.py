@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -12,13 +12,14 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
 from pydantic import Json
-from quorum import books, panel
+from quorum import books
 from quorum.batches import verdict_id_of
 from quorum.requests import QueuedItem
 from quorum.settings import BatchSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.panels import Panels
     from quorum.workflow import Workflow
 
 
@@ -44,6 +45,12 @@ def workflow() -> "Workflow":
 
 
 @cache
+def panels() -> "Panels":
+    """The deployment's panels, opened once per environment."""
+    return books.panels(settings())
+
+
+@cache
 def desks() -> ThreadPoolExecutor:
     """So many items are judged at once."""
     return ThreadPoolExecutor(settings().items_at_once)
@@ -51,11 +58,15 @@ def desks() -> ThreadPoolExecutor:
 
 async def judge(record: QueuedRecord) -> None:
     """The verdict on one item; a message delivered again finds the verdict it already has."""
+    await asyncio.get_running_loop().run_in_executor(desks(), moderate, record)
+
+
+def moderate(record: QueuedRecord) -> None:
+    """As `judge`, in a thread of its own."""
     item = record.body
-    seated = panel.packaged(item.panel or settings().default_panel)
+    seated = panels().get(item.tenant, item.panel or settings().default_panel)
     verdict_id = verdict_id_of(item.tenant, record.messageId)
-    moderate = partial(workflow().moderate, item.tenant, item.to_content(), seated, verdict_id)
-    await asyncio.get_running_loop().run_in_executor(desks(), moderate)
+    workflow().moderate(item.tenant, item.to_content(), seated, verdict_id)
 
 
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:

@@ -8,6 +8,8 @@ import boto3
 from botocore.config import Config
 
 from quorum.limiter import Limiter
+from quorum.panels import Panels
+from quorum.reviews import Reviews
 from quorum.verdicts import Verdicts
 from quorum.voting import Ballots
 from quorum.workflow import CLIENT_SECONDS, Workflow
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
     from quorum.gateway import Gateway
-    from quorum.settings import AskSettings, BooksSettings, WorkflowSettings
+    from quorum.settings import AskSettings, BooksSettings, PanelsSettings, WorkflowSettings
 
+PARAMETER_SECONDS = 1
+"""How long SSM is waited for, each of two times: the aggregate step has 6 s for all it does."""
 SECRET_SECONDS = 300
 """A rotated key is taken up after so long at most."""
 
@@ -60,6 +64,22 @@ def gateway(settings: "AskSettings") -> "Gateway":
         breaker=breaker.in_table(dynamodb(), settings.usage_table),
         limiter=limiter(settings.usage_table),
     )
+
+
+def panels(settings: "PanelsSettings") -> Panels:
+    """The deployment's panels. What is not read within a few seconds is not waited for."""
+    config = Config(
+        connect_timeout=PARAMETER_SECONDS,
+        read_timeout=PARAMETER_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 2},
+    )
+    ssm = boto3.client("ssm", config=config)
+    return Panels(ssm, settings.panels_path, seconds=settings.panel_seconds)
+
+
+def reviews(settings: "BooksSettings") -> Reviews:
+    """The reviewers' side of the books."""
+    return Reviews(dynamodb(), settings.verdicts_table, label_days=settings.label_days)
 
 
 def verdicts(settings: "BooksSettings") -> Verdicts:

@@ -17,6 +17,8 @@ REASON_LIMIT = 120
 """Characters of a vote's reason."""
 DETAIL_LIMIT = 200
 """Characters of an abstention's detail."""
+NOTE_LIMIT = 1000
+"""Characters of a reviewer's note."""
 METADATA_LIMIT = 20
 """Entries of a request's metadata."""
 
@@ -173,8 +175,29 @@ class Outcome(Frozen):
     next_voters: tuple[str, ...] = ()
 
 
+class Shadow(Frozen):
+    """What another panel makes of the same votes: recorded, and nothing else."""
+
+    panel: str
+    version: str
+    decision: Decision
+    score: Probability
+
+
+class Review(Frozen):
+    """A person's decision on a verdict: a label. `note` may quote content: never logged."""
+
+    decision: Literal[Decision.SAFE, Decision.UNSAFE]
+    reviewer: Identifier
+    note: Annotated[str, StringConstraints(max_length=NOTE_LIMIT)] = ""
+    reviewed_at: datetime
+
+
 class Verdict(Frozen):
-    """What the panel says of a content, and everything that explains it."""
+    """What the panel says of a content, and everything that explains it.
+
+    `review` is the latest one; a person's decision does not change the panel's.
+    """
 
     id: str
     content_id: str | None = None
@@ -196,3 +219,5 @@ class Verdict(Frozen):
     language: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime
+    shadow: Shadow | None = None
+    review: Review | None = None

@@ -1,10 +1,20 @@
 """What callers ask: the bodies of HTTP requests and of messages on the queue. Pure."""
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from quorum.models import CONTENT_LIMIT, METADATA_LIMIT, Content, Frozen, Identifier
+from quorum.models import (
+    CONTENT_LIMIT,
+    METADATA_LIMIT,
+    NOTE_LIMIT,
+    Content,
+    Decision,
+    Frozen,
+    Identifier,
+    Review,
+)
 from quorum.normalise import normalise
 
 METADATA_VALUE_LIMIT = 256
@@ -52,6 +62,20 @@ class VerdictRequest(Frozen):
         """The content to be judged."""
         return Content(
             text=self.content, id=self.id, language=self.language, metadata=self.metadata
+        )
+
+
+class ReviewRequest(Frozen):
+    """The body of `POST /verdicts/{id}/review`: what a person decided, and who that was."""
+
+    decision: Literal[Decision.SAFE, Decision.UNSAFE]
+    reviewer: Identifier
+    note: Annotated[str, StringConstraints(max_length=NOTE_LIMIT)] = ""
+
+    def to_review(self, now: datetime) -> Review:
+        """The review, made `now` (UTC)."""
+        return Review(
+            decision=self.decision, reviewer=self.reviewer, note=self.note, reviewed_at=now
         )
 
 

@@ -40,6 +40,18 @@ class BooksSettings(_FromEnvironment):
     vote_days: int = Field(default=30, ge=1, description="days a cached vote is kept")
     verdict_days: int = Field(default=400, ge=1, description="days a verdict is kept")
     review_days: int = Field(default=30, ge=1, description="days a content waits for a reviewer")
+    label_days: int = Field(default=90, ge=1, description="days a reviewed content is kept")
+
+
+class PanelsSettings(_FromEnvironment):
+    """Where the deployment's panels are, and how long what was read of them is believed."""
+
+    panels_path: str
+    panel_seconds: float = Field(default=60.0, ge=0)
+
+
+class AggregateSettings(BooksSettings, PanelsSettings):
+    """What the aggregate step needs."""
 
 
 class AskSettings(BooksSettings):
@@ -55,7 +67,7 @@ class VoteSettings(AskSettings):
     voter: str
 
 
-class WorkflowSettings(BooksSettings):
+class WorkflowSettings(BooksSettings, PanelsSettings):
     """What starts a vote: the API and the queue."""
 
     vote_machine: str

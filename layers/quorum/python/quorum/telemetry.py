@@ -3,10 +3,16 @@
 What is logged is named field by field; nothing is logged by handing over a request or an event.
 """
 
+from typing import TYPE_CHECKING
+
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from quorum.models import Abstention, CastVote, Verdict
+from quorum.models import Abstention, CastVote, Review, Verdict
+from quorum.tally import agreements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 logger = Logger(service="quorum")
 _NAMESPACE = "Quorum"
@@ -56,4 +62,61 @@ def verdict_reached(verdict: Verdict) -> None:
     metrics.add_metric("Verdicts", MetricUnit.Count, 1)
     metrics.add_metric("NeedsReview", MetricUnit.Count, int(verdict.decision == "needs_review"))
     metrics.add_metric("VerdictLatency", MetricUnit.Milliseconds, verdict.latency_ms)
+    if verdict.shadow is not None:
+        disagrees = verdict.shadow.decision != verdict.decision
+        metrics.add_metric("ShadowDisagreement", MetricUnit.Count, int(disagrees))
+    metrics.flush_metrics()
+    # A cached vote agreed or not when it was cast; a text sent often would else count often.
+    fresh = [vote for vote in verdict.votes if not vote.cached]
+    _voters_agreed("AgreementWithVerdict", agreements(verdict.decision, fresh))
+
+
+def verdict_reviewed(verdict: Verdict, review: Review) -> None:
+    """A person's decision on a verdict; neither who decided nor what was noted."""
+    logger.info(
+        "review",
+        extra={
+            "correlation_id": verdict.id,
+            "decision": verdict.decision,
+            "reviewed": review.decision,
+            "panel": verdict.panel,
+            "panel_version": verdict.panel_version,
+        },
+    )
+    _voters_agreed("AgreementWithReviewers", agreements(review.decision, verdict.votes))
+
+
+def _voters_agreed(metric: str, agreed: "Mapping[str, bool]") -> None:
+    """1 for each voter that agreed and 0 for one that did not: a day's average is its agreement."""
+    for voter, did in agreed.items():
+        metrics = EphemeralMetrics(namespace=_NAMESPACE, service="agreement")
+        metrics.add_dimension("voter", voter)
+        metrics.add_metric(metric, MetricUnit.Count, int(did))
+        metrics.flush_metrics()
+
+
+def panel_refused(parameter: str, version: int, field: str, message: str) -> None:
+    """A bad panel in a parameter; the last good one stays."""
+    logger.error(
+        "panel refused",
+        extra={"parameter": parameter, "version": version, "field": field, "why": message},
+    )
+    _panels_counted("PanelsRefused")
+
+
+def panel_unread(parameter: str, why: str) -> None:
+    """A parameter that could not be read; what is known of it stays."""
+    logger.error("panel not read", extra={"parameter": parameter, "why": why})
+    _panels_counted("PanelsUnread")
+
+
+def shadow_failed(verdict: Verdict, why: str) -> None:
+    """A shadow that could not be tallied; the verdict stands."""
+    logger.error("shadow failed", extra={"correlation_id": verdict.id, "why": why})
+    _panels_counted("ShadowsFailed")
+
+
+def _panels_counted(metric: str) -> None:
+    metrics = EphemeralMetrics(namespace=_NAMESPACE, service="panels")
+    metrics.add_metric(metric, MetricUnit.Count, 1)
     metrics.flush_metrics()

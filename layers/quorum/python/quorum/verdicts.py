@@ -9,9 +9,11 @@ from pydantic import TypeAdapter
 from quorum import ledger
 from quorum.cache import DAY
 from quorum.errors import NotFound, StoreUnavailable
-from quorum.models import Content, Decision, Verdict
+from quorum.models import Content, Decision, Review, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 _VERDICT = TypeAdapter(Verdict)
@@ -25,6 +27,16 @@ def verdict_key(tenant: str, verdict_id: str) -> str:
 def content_key(tenant: str, verdict_id: str) -> str:
     """Where the content of a verdict that waits for a person is kept."""
     return f"content#{tenant}#{verdict_id}"
+
+
+def verdict_of(item: "Mapping[str, Any]") -> Verdict:
+    """The verdict in a table item, with its latest review."""
+    verdict = _VERDICT.validate_json(str(item["verdict"]))
+    if not item.get("reviews"):
+        return verdict
+    return verdict.model_copy(
+        update={"review": Review.model_validate_json(str(item["reviews"][-1]))}
+    )
 
 
 class Verdicts:
@@ -49,7 +61,7 @@ class Verdicts:
         """The verdict, or None."""
         key = {"id": verdict_key(tenant, verdict_id)}
         item = self._dynamodb.Table(self._table).get_item(Key=key).get("Item")
-        return None if item is None else _VERDICT.validate_json(str(item["verdict"]))
+        return None if item is None else verdict_of(item)
 
     def get(self, tenant: str, verdict_id: str) -> Verdict:
         """The verdict; raises `NotFound`."""
