@@ -6,10 +6,14 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
 from quorum import books
+from quorum.cache import VoteCache
+from quorum.case import Case
 
-from tests import template
+from functions.api import app as api
+from tests import make, template
 from tests.template import ROOT
 
 TABLE_FIELDS = (
@@ -24,6 +28,7 @@ TABLE_FIELDS = (
 def aws(aws_credentials: None) -> Iterator[Any]:
     """DynamoDB with the template's tables; yields the resource."""
     books.dynamodb.cache_clear()
+    parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret
     with mock_aws():
         dynamodb = boto3.resource("dynamodb")
         for name, properties in template.resources("AWS::DynamoDB::Table").items():
@@ -74,3 +79,60 @@ class Context:
 @pytest.fixture
 def context() -> Context:
     return Context()
+
+
+Ask = Callable[..., tuple[int, Any]]
+
+
+def reopen(app: Any) -> None:
+    """A function's environment is new: nothing it opened is open."""
+    for opened in vars(app).values():
+        if hasattr(opened, "cache_clear"):
+            opened.cache_clear()
+
+
+@pytest.fixture
+def ask(
+    aws: Any,
+    within: Callable[[str], None],
+    event: Callable[[str], dict[str, Any]],
+    context: Any,
+) -> Ask:
+    """Send a request to the API function; returns status and body."""
+    within("ApiFunction")
+    reopen(api)
+
+    def send(
+        body: Any = None,
+        *,
+        name: str = "post_verdict.json",
+        raw: str | None = None,
+        tenant: str = "acme",
+        role: str = "operator",
+        headers: dict[str, str] | None = None,
+        **changes: Any,
+    ) -> tuple[int, Any]:
+        request = event(name) | changes
+        if raw is not None or body is not None:
+            request["body"] = json.dumps(body) if raw is None else raw
+        request["headers"] = request["headers"] | (headers or {})
+        request["requestContext"]["authorizer"]["tenant"] = tenant
+        request["requestContext"]["authorizer"]["role"] = role
+        answer = api.handler(request, context)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    return send
+
+
+@pytest.fixture
+def cached(aws: Any) -> Callable[[Case, str], None]:
+    """Put a vote of every voter on a case's panel into the cache."""
+
+    def put(case: Case, decision: str) -> None:
+        cache = VoteCache(aws, "VotesTable", shared=False, days=1)
+        for voter in case.panel.voters:
+            key = cache.key(case.tenant, voter, case.content)
+            vote = make.cast(voter, decision, confidence=1.0)
+            aws.meta.client.transact_write_items(TransactItems=[cache.put(key, vote)])
+
+    return put

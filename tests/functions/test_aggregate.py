@@ -10,6 +10,7 @@ from quorum.models import Abstention, CastVote
 
 from functions.aggregate import app as aggregate
 from tests import make
+from tests.functions.conftest import reopen
 
 IN_ROUNDS = panel.load(
     {
@@ -30,7 +31,7 @@ def tallied(
     aws: Any, within: Callable[[str], None], context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Aggregate:
     within("AggregateFunction")
-    aggregate.verdicts.cache_clear()
+    reopen(aggregate)
     monkeypatch.setattr(aggregate, "time", lambda: make.NOW + 2)
 
     def send(

@@ -1,66 +1,16 @@
 """The HTTP routes on moto. Moto has no synchronous executions: to the API the machine is down."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
 from quorum import panel
-from quorum.cache import VoteCache
 from quorum.case import Case
 
 from bench.gateway import Scenario, running
-from functions.api import app as api
 from tests import make
-
-Ask = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture
-def ask(
-    aws: Any,
-    within: Callable[[str], None],
-    event: Callable[[str], dict[str, Any]],
-    context: Any,
-) -> Ask:
-    """Send a request to the API function; returns status and body."""
-    within("ApiFunction")
-    for opened in (api.settings, api.workflow, api.verdicts):
-        opened.cache_clear()
-
-    def send(
-        body: Any = None,
-        *,
-        name: str = "post_verdict.json",
-        raw: str | None = None,
-        tenant: str = "acme",
-        headers: dict[str, str] | None = None,
-        **changes: Any,
-    ) -> tuple[int, Any]:
-        request = event(name) | changes
-        if raw is not None or body is not None:
-            request["body"] = json.dumps(body) if raw is None else raw
-        request["headers"] = request["headers"] | (headers or {})
-        request["requestContext"]["authorizer"]["tenant"] = tenant
-        answer = api.handler(request, context)
-        return answer["statusCode"], json.loads(answer["body"])
-
-    return send
-
-
-@pytest.fixture
-def cached(aws: Any) -> Callable[[Case, str], None]:
-    """Put a vote of every voter on a case's panel into the cache."""
-
-    def put(case: Case, decision: str) -> None:
-        cache = VoteCache(aws, "VotesTable", shared=False, days=1)
-        for voter in case.panel.voters:
-            key = cache.key(case.tenant, voter, case.content)
-            vote = make.cast(voter, decision, confidence=1.0)
-            aws.meta.client.transact_write_items(TransactItems=[cache.put(key, vote)])
-
-    return put
+from tests.functions.conftest import Ask
 
 
 def test_cached_votes_that_settle_the_verdict_answer_without_the_machine(
@@ -224,12 +174,8 @@ def test_the_models_are_listed_with_exact_prices(ask: Ask) -> None:
     assert prices["gpt-4.1"] == "2.00"
 
 
-def test_a_deep_look_at_the_gateway_takes_an_operators_key(ask: Ask, event: Any) -> None:
-    context = event("get_health.json")["requestContext"]
-    context["authorizer"]["role"] = "member"
-    status, answer = ask(
-        name="get_health.json", queryStringParameters={"deep": "1"}, requestContext=context
-    )
+def test_a_deep_look_at_the_gateway_takes_an_operators_key(ask: Ask) -> None:
+    status, answer = ask(name="get_health.json", queryStringParameters={"deep": "1"}, role="member")
     assert status == 403
     assert answer["error"]["code"] == "operators_only"
 

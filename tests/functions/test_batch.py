@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from functions.batch import app as batch
+from tests.functions.conftest import reopen
 
 Deliver = Callable[..., list[str]]
 
@@ -20,8 +21,7 @@ def deliver(
 ) -> Deliver:
     """Deliver messages; returns the ids of those that go back to the queue."""
     within("BatchFunction")
-    for opened in (batch.settings, batch.workflow, batch.desks):
-        opened.cache_clear()
+    reopen(batch)
     template = event("batch.json")["Records"][0]
 
     def send(*bodies: Any) -> list[str]:
