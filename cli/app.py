@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import calibrate, doctor, evaluate, moderate, panel, record, replies
+from cli import calibrate, doctor, evaluate, labels, moderate, panel, record, replies
 
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
@@ -16,3 +16,4 @@ app.command()(calibrate.calibrate)
 app.command()(doctor.doctor)
 app.command()(replies.replies)
 app.add_typer(panel.app, name="panel")
+app.add_typer(labels.app, name="labels")

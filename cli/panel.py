@@ -1,21 +1,34 @@
-"""`quorum panel`: what a change of panel would change, before it is deployed."""
+"""`quorum panel`: what a change of panel would change, and deploying it."""
 
+import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from botocore.exceptions import ClientError
+from quorum import registry
+from quorum.panels import parameter_name, shadow_parameter_name
 from rich.table import Table
 
 from cli import evaluation, loading
 from cli.recorded import DECISIONS, NONE
+from cli.service import local_stack
 
-app = typer.Typer(help="Look at panels before they are deployed.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+app = typer.Typer(
+    help="Look at panels before they are deployed, and deploy them.", no_args_is_help=True
+)
+
+PARAMETER_LIMIT = 8192
+"""Bytes of an advanced SSM parameter."""
 
 
 @app.callback()
 def _panel() -> None:
-    """Look at panels before they are deployed."""
+    """Look at panels before they are deployed, and deploy them."""
 
 
 @app.command()
@@ -63,3 +76,48 @@ def diff(
         f"{total} of {len(rows)} verdicts change from {before.name} {before.version} "
         f"to {after.name} {after.version}"
     )
+
+
+@app.command()
+def put(
+    panel: Annotated[str, typer.Argument(help="Panel JSON, or the name of a packaged panel.")],
+    where: Annotated[str, typer.Option(help="`local`, or the name of a stack in AWS")] = "local",
+    tenant: Annotated[str | None, typer.Option(help="for this tenant only")] = None,
+    shadow: Annotated[str | None, typer.Option(help="only as the shadow of this panel")] = None,
+) -> None:
+    """Deploy a panel: under its own name, for everybody or one tenant, or as a shadow.
+
+    It judges within a minute. Takes AWS credentials that may put the parameter.
+    """
+    if tenant is not None and shadow is not None:
+        raise typer.BadParameter("a shadow is the whole deployment's; leave --tenant out")
+    seated = loading.read_panel(panel, [model.name for model in registry.voters()])
+    text = json.dumps(seated.document(), separators=(",", ":"), ensure_ascii=False)
+    size = len(text.encode())
+    if size > PARAMETER_LIMIT:
+        raise typer.BadParameter(f"{size} bytes; a parameter holds {PARAMETER_LIMIT}")
+    stack, ssm = _parameters(where)
+    name = (
+        parameter_name(f"/{stack}", seated.name, tenant=tenant)
+        if shadow is None
+        else shadow_parameter_name(f"/{stack}", shadow)
+    )
+    # Standard up to 4 kB, which is free; advanced above. What is advanced stays so.
+    try:
+        ssm.put_parameter(
+            Name=name, Value=text, Type="String", Overwrite=True, Tier="Intelligent-Tiering"
+        )
+    except ClientError as refusal:  # a tenant whose name no parameter can have, say
+        raise typer.BadParameter(str(refusal)) from None
+    loading.console.print(f"{name}: {seated.name} {seated.version}, {size} bytes")
+
+
+def _parameters(where: str) -> "tuple[str, SSMClient]":
+    """The stack's name, and the SSM its panels are in."""
+    if where == "local":
+        from local.stack import STACK  # noqa: PLC0415 only development machines have one
+
+        return STACK, local_stack().client("ssm")
+    import boto3  # noqa: PLC0415 the other panel commands start without it
+
+    return where, boto3.client("ssm")

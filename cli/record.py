@@ -83,6 +83,8 @@ def _rows(texts: Path) -> Iterator[dict[str, str]]:
         if "text" not in named or gold is None:
             raise typer.BadParameter(f"{texts} needs the columns text and gold (or label)")
         for row in reader:
+            if not row["text"].strip():
+                continue  # a label whose content is no longer kept
             yield {"language": row.get("language") or "", "text": row["text"], "gold": row[gold]}
 
 

@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import typer
 from quorum.models import Verdict
+
+if TYPE_CHECKING:
+    from local.stack import Stack
 
 REQUEST_SECONDS = 30.0
 """A little more than API Gateway's own limit of 29 s."""
@@ -62,20 +65,26 @@ def _is_json(answer: httpx.Response) -> bool:
     return "json" in answer.headers.get("content-type", "")
 
 
-def connect(where: str) -> Service:
+def connect(where: str, *, operator: bool = False) -> Service:
     """`where` is `local` (the stack `make up` started) or a deployment's base URL.
 
     A deployment's key is taken from QUORUM_API_KEY. Raises `typer.BadParameter`.
     """
     if where == "local":
-        # Only development machines have a local stack, and the module that runs one.
-        from local.stack import FOLDER, Home  # noqa: PLC0415
-
-        stack = Home(Path(os.environ.get("QUORUM_LOCAL", FOLDER))).running()
-        if stack is None:
-            raise typer.BadParameter("no local stack runs here; start one with `make up`")
-        return Service(stack.api, stack.key)
+        stack = local_stack()
+        return Service(stack.api, stack.operator_key if operator else stack.key)
     key = os.environ.get("QUORUM_API_KEY")
     if not key:
         raise typer.BadParameter("put the deployment's key into QUORUM_API_KEY")
     return Service(where, key)
+
+
+def local_stack() -> "Stack":
+    """The stack `make up` started; raises `typer.BadParameter` if none runs."""
+    # Only development machines have a local stack, and the module that runs one.
+    from local.stack import FOLDER, Home  # noqa: PLC0415
+
+    stack = Home(Path(os.environ.get("QUORUM_LOCAL", FOLDER))).running()
+    if stack is None:
+        raise typer.BadParameter("no local stack runs here; start one with `make up`")
+    return stack

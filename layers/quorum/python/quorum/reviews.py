@@ -11,7 +11,6 @@ import json
 from time import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from boto3.dynamodb.conditions import Key
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quorum import telemetry
@@ -93,7 +92,9 @@ class Reviews:
         try:
             found = self._dynamodb.Table(self._table).query(
                 IndexName="reviews",
-                KeyConditionExpression=Key("review").eq(f"{status}#{tenant}"),
+                KeyConditionExpression="#review = :review",
+                ExpressionAttributeNames={"#review": "review"},
+                ExpressionAttributeValues={":review": f"{status}#{tenant}"},
                 Limit=limit,
                 **start,  # type: ignore[arg-type] # its values are strings, which boto3 takes
             )

@@ -1,0 +1,84 @@
+"""`quorum labels`: what reviewers decided, as labels that `evaluate` and `calibrate` read."""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from quorum import registry
+from quorum.models import CastVote
+from quorum.reviews import Reviewed
+from rich.console import Console
+
+from cli.service import Service, connect
+
+app = typer.Typer(help="Labels from people.", no_args_is_help=True)
+
+Where = Annotated[str, typer.Option(help="`local`, or the base URL of a deployment")]
+Out = Annotated[Path, typer.Option(help="where the CSV goes; it holds contents")]
+
+
+@app.callback()
+def _labels() -> None:
+    """Labels from people."""
+
+
+@app.command()
+def export(out: Out, where: Where = "local") -> None:
+    """Write every review of the key's tenant as language,text,gold,<voter>,<voter>.confidence….
+
+    Takes an operator's key. The text is empty where the content is no longer kept: the votes still
+    say something. A review with neither text nor votes is left out.
+    """
+    entries = [entry for entry in reviewed(connect(where, operator=True)) if _teaches(entry)]
+    write(out, entries)
+    without = sum(entry.content is None for entry in entries)
+    Console(stderr=True).print(f"{len(entries)} labels, {without} of them without a text")
+
+
+def reviewed(service: Service) -> Iterator[Reviewed]:
+    """Every reviewed verdict, oldest first, page by page."""
+    query = {"status": "reviewed"}
+    while True:
+        page = service.get("reviews", **query)
+        yield from map(Reviewed.model_validate, page["reviews"])
+        if page["next"] is None:
+            return
+        query["next"] = page["next"]
+
+
+def write(out: Path, entries: list[Reviewed]) -> None:
+    """The CSV of `entries`, readable by its owner only."""
+    heard = {vote.voter for entry in entries for vote in entry.verdict.votes}
+    known = [model.name for model in registry.MODELS if model.name in heard]
+    voters = known + sorted(heard.difference(known))
+    columns = ["language", "text", "gold"]
+    columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
+    columns += ["panel", "panel.score"]
+    file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(file, "w", encoding="utf-8", newline="") as opened:  # noqa: PTH123 a descriptor
+        writer = csv.DictWriter(opened, columns, restval="")
+        writer.writeheader()
+        writer.writerows(map(_row, entries))
+
+
+def _row(entry: Reviewed) -> dict[str, Any]:
+    verdict = entry.verdict
+    cells: dict[str, Any] = {
+        "language": verdict.language or "",
+        "text": entry.content or "",
+        "gold": entry.reviews[-1].decision,
+        "panel": verdict.decision,
+        "panel.score": f"{verdict.score:.6f}",
+    }
+    for vote in verdict.votes:
+        if isinstance(vote, CastVote):
+            cells |= {vote.voter: vote.decision, f"{vote.voter}.confidence": vote.confidence}
+    return cells
+
+
+def _teaches(entry: Reviewed) -> bool:
+    voted = any(isinstance(vote, CastVote) for vote in entry.verdict.votes)
+    return entry.content is not None or voted

@@ -1,0 +1,162 @@
+"""`quorum labels export` and `quorum panel put`: from reviews to a panel that is deployed."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from moto import mock_aws
+from quorum import panel
+from quorum.case import deliberate
+from quorum.models import Decision
+from quorum.panels import Panels
+from typer.testing import CliRunner
+
+from cli import labels, recorded
+from cli.app import app
+from cli.service import Service
+from tests import make
+
+
+def entry(number: int, content: str | None, golds: list[str], *votes: Any) -> dict[str, Any]:
+    """A reviewed verdict, as the API shows it."""
+    case = make.case(verdict_id=f"verdict-{number}", deadline=make.NOW)
+    verdict = deliberate(case, votes, round_number=1, now=make.NOW).verdict
+    assert verdict is not None
+    reviews = [
+        {"decision": gold, "reviewer": "ada", "reviewed_at": "2026-11-01T12:00:00Z"}
+        for gold in golds
+    ]
+    return {"verdict": verdict.model_dump(mode="json"), "content": content, "reviews": reviews}
+
+
+ENTRIES = [
+    entry(
+        1,
+        'two\nlines, and "quotes"',
+        ["safe", "unsafe"],
+        make.cast("gpt-4.1", "unsafe", confidence=0.75),
+        make.abstention("deepseek-v3.2"),
+    ),
+    entry(2, None, ["safe"], make.cast("gemini-2.5-flash", "safe")),
+    entry(3, "=cmd()", ["safe"], make.cast("deepseek-v3.2", "needs_review")),
+    entry(4, None, ["safe"], make.abstention("gpt-4.1")),
+]
+
+
+@pytest.fixture
+def service() -> Service:
+    """A deployment whose reviews come in pages of two; its first page names the second."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["x-api-key"] == "qk"
+        query = dict(request.url.params)
+        assert query.pop("status") == "reviewed"
+        if query:
+            return httpx.Response(200, json={"reviews": ENTRIES[2:], "next": None})
+        return httpx.Response(200, json={"reviews": ENTRIES[:2], "next": "more"})
+
+    return Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
+
+
+def test_reviews_are_read_page_by_page_to_the_end(service: Service) -> None:
+    read = [found.verdict.id for found in labels.reviewed(service)]
+    assert read == ["verdict-1", "verdict-2", "verdict-3", "verdict-4"]
+
+
+def test_what_is_exported_is_what_evaluate_and_calibrate_read(
+    service: Service, tmp_path: Path
+) -> None:
+    out = tmp_path / "labels.csv"
+    labels.write(out, list(labels.reviewed(service))[:3])
+    votes = recorded.read(out)
+    assert votes.texts == ('two\nlines, and "quotes"', "", "=cmd()")
+    assert [recorded.DECISIONS[code] for code in votes.gold] == ["unsafe", "safe", "safe"]
+    assert votes.voters == ("gpt-4.1", "gemini-2.5-flash", "deepseek-v3.2")
+    assert [[recorded.DECISIONS[code] for code in row] for row in votes.decisions] == [
+        [Decision.UNSAFE, None, None],
+        [None, Decision.SAFE, None],
+        [None, None, Decision.NEEDS_REVIEW],
+    ]
+    assert votes.confidences[0][0] == 0.75
+    assert votes.panel is not None
+
+
+def test_an_export_is_for_its_owners_eyes(service: Service, tmp_path: Path) -> None:
+    out = tmp_path / "labels.csv"
+    labels.write(out, list(labels.reviewed(service)))
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_the_command_leaves_out_what_has_neither_text_nor_votes(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: service)  # noqa: ARG005
+    out = tmp_path / "labels.csv"
+    ran = CliRunner().invoke(app, ["labels", "export", "--out", str(out)])
+    assert ran.exit_code == 0, ran.output
+    assert len(recorded.read(out)) == 3
+    assert "3 labels, 1 of them without a text" in ran.stderr
+
+
+def test_exported_labels_are_evaluated(service: Service, tmp_path: Path) -> None:
+    out, figures = tmp_path / "labels.csv", tmp_path / "figures.json"
+    labels.write(out, [*labels.reviewed(service)][:3])
+    ran = CliRunner().invoke(
+        app, ["evaluate", str(out), "--panel", "default", "--json", str(figures)]
+    )
+    assert ran.exit_code == 0, ran.output
+    assert "overall" in figures.read_text()
+
+
+@pytest.fixture
+def ssm(aws_credentials: None) -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("ssm")
+
+
+def put(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["panel", "put", *arguments], env={"COLUMNS": "200"})
+
+
+def test_a_panel_put_for_everybody_for_a_tenant_and_as_a_shadow_is_the_one_that_judges(
+    ssm: Any, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps(panel.packaged("default").document() | {"quorum": 3}))
+    assert put("economy", "--where", "prod").exit_code == 0
+    assert put(str(own), "--where", "prod", "--tenant", "acme").exit_code == 0
+    assert put("embedded", "--where", "prod", "--shadow", "economy").exit_code == 0
+    panels = Panels(ssm, "/prod", seconds=60)
+    assert panels.effective("acme", "economy") == (panel.packaged("economy"), "deployment")
+    assert panels.effective("acme", "default").source == "tenant"
+    assert panels.get("acme", "default").quorum == 3
+    assert panels.shadow_of("economy") == panel.packaged("embedded")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"quorum": 4}, "quorum: is 4"),
+        ({"description": "x" * 8192}, "a parameter holds 8192"),
+    ],
+)
+def test_a_panel_that_would_be_refused_is_not_put(
+    ssm: Any, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(panel.packaged("default").document() | change))
+    ran = put(str(bad), "--where", "prod")
+    assert ran.exit_code != 0
+    assert said in ran.output
+    assert ssm.describe_parameters()["Parameters"] == []
+
+
+def test_a_shadow_of_one_tenant_is_refused(ssm: Any) -> None:
+    ran = put("default", "--where", "prod", "--tenant", "acme", "--shadow", "default")
+    assert ran.exit_code != 0
+    assert "whole deployment" in ran.output
