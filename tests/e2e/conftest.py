@@ -92,6 +92,9 @@ class Api:
     def get(self, path: str) -> httpx.Response:
         return self._http.get(path)
 
+    def post(self, path: str, body: Any) -> httpx.Response:
+        return self._http.post(path, json=body)
+
 
 @pytest.fixture(scope="session")
 def api(stack: Stack) -> Api:
