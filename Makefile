@@ -7,7 +7,7 @@ RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test up down logs lint setup lock bench bench-gateway evaluate deploy build
+.PHONY: help demo test up down logs lint setup lock bench bench-gateway evaluate openapi deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) export --quiet --frozen --no-default-groups --no-emit-project --no-header > layers/dependencies/requirements.txt
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
+
+openapi: setup ## describe the HTTP API in docs/openapi.json
+	@$(RUN) local.openapi
 
 deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production
 	sam build && sam deploy --config-env $(or $(PROFILE),default)

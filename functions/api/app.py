@@ -9,8 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from quorum import books, panel, registry
 from quorum.errors import NotAllowed
 from quorum.examination import examined
-from quorum.http import answer, resolve, resolver
+from quorum.http import answer, answers, resolve, resolver
 from quorum.idempotency import once
+from quorum.models import Verdict
 from quorum.policy import POLICY_VERSION
 from quorum.requests import VerdictRequest
 from quorum.settings import ApiSettings
@@ -43,7 +44,7 @@ def verdicts() -> "Verdicts":
     return books.verdicts(settings())
 
 
-@app.post("/verdicts", summary="Judge a content")
+@app.post("/verdicts", summary="Judge a content", responses=answers(Verdict))
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
     seated = panel.packaged(request.panel or settings().default_panel)
@@ -57,7 +58,7 @@ def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None
     return answer(once(table, tenant(), idempotency_key, request, judge, context=context))
 
 
-@app.get("/verdicts/<verdict_id>", summary="Read a verdict")
+@app.get("/verdicts/<verdict_id>", summary="Read a verdict", responses=answers(Verdict))
 def get_verdict(verdict_id: str) -> Response[Any]:
     """A stored verdict of the caller's tenant."""
     return answer(verdicts().get(tenant(), verdict_id))
