@@ -59,6 +59,12 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
 
+evaluate: setup ## TEXTS=labelled.csv: how right the panel PANEL (embedded) is on them
+	@test -n "$(TEXTS)" || { echo "make evaluate TEXTS=labelled.csv (columns text, gold)"; exit 1; }
+	@mkdir -p .local
+	quorum record "$(TEXTS)" --panel "$(or $(PANEL),embedded)" --out .local/votes.csv
+	quorum evaluate .local/votes.csv --panel "$(or $(PANEL),embedded)"
+
 openapi: setup ## describe the HTTP API in docs/openapi.json
 	@$(RUN) local.openapi
 
