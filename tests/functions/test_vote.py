@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities import parameters
 from quorum import books, ledger, loop, registry
 from quorum.case import Case
 
@@ -35,6 +36,7 @@ def ask(
     within("Gpt41Function")
     monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
     boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk-key")
+    parameters.clear_caches()
     opened = (vote.settings, vote.ballots, vote.gateway, books.limiter)
     for each in opened:
         each.cache_clear()
