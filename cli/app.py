@@ -17,3 +17,6 @@ app.command()(doctor.doctor)
 app.command()(replies.replies)
 app.add_typer(panel.app, name="panel")
 app.add_typer(labels.app, name="labels")
+
+if __name__ == "__main__":
+    app()

@@ -11,10 +11,10 @@ import typer
 from quorum.panel import Estimate, Panel
 
 from cli import evaluation, loading
-from cli.evaluate import percent
 from cli.evaluation import Answers, Figures, Resampling
 from cli.loading import Costs
 from cli.recorded import UNSAFE, Indices, Recorded
+from cli.tables import percent
 
 EXPECTED = (
     "accuracy",

@@ -109,11 +109,3 @@ def _cells(found: Figures) -> list[str]:
 def share_of(estimate: Estimate | None) -> str:
     """In percent; the intervals are in the report and the JSON."""
     return "–" if estimate is None else f"{estimate.value:.1%}"
-
-
-def percent(estimate: Estimate | None) -> str:
-    """In percent, with half the width of the interval."""
-    if estimate is None:
-        return "–"
-    half = (estimate.high - estimate.low) / 2
-    return f"{estimate.value:.1%} ±{100 * half:.1f}"

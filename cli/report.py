@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from quorum.panel import Panel, Stop
 
 from cli import evaluation
-from cli.evaluate import percent
 from cli.evaluation import Answers, Evaluation, Figures
 from cli.recorded import REVIEW, SAFE, UNSAFE, Floats, Recorded
+from cli.tables import percent
 
 _INK, _GREY, _ACCENT, _SOFT = "#222222", "#8a8a8a", "#c0392b", "#e8b4ae"
 _STYLE: dict[Any, Any] = {

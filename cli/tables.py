@@ -1,9 +1,10 @@
-"""Verdicts as people read them."""
+"""Verdicts and figures as people read them."""
 
 from collections.abc import Iterable
 from decimal import Decimal
 
 from quorum.models import Abstention, CastVote, Decision, Verdict
+from quorum.panel import Estimate
 from rich.markup import escape
 from rich.table import Table
 
@@ -53,3 +54,11 @@ def verdict_table(judged: Iterable[tuple[str, Verdict]]) -> Table:
             + (" [dim]cached[/]" if verdict.answered_from == "cache" else ""),
         )
     return table
+
+
+def percent(estimate: Estimate | None) -> str:
+    """In percent, with half the width of the interval."""
+    if estimate is None:
+        return "–"
+    half = (estimate.high - estimate.low) / 2
+    return f"{estimate.value:.1%} ±{100 * half:.1f}"

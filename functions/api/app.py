@@ -10,11 +10,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from quorum import books, panel, registry
 from quorum.errors import NotAllowed
 from quorum.examination import examined
-from quorum.http import answer, resolve, resolver
+from quorum.http import answer, answers, resolve, resolver
 from quorum.idempotency import once
+from quorum.models import Verdict
 from quorum.policy import POLICY_VERSION
 from quorum.requests import ReviewRequest, VerdictRequest
-from quorum.reviews import PAGE_LIMIT, Status
+from quorum.reviews import PAGE_LIMIT, Page, Status
 from quorum.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def panels() -> "Panels":
     return books.panels(settings())
 
 
-@app.post("/verdicts", summary="Judge a content")
+@app.post("/verdicts", summary="Judge a content", responses=answers(Verdict))
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
     seated = panels().get(tenant(), request.panel or settings().default_panel)
@@ -73,30 +74,31 @@ def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None
     return answer(once(table, tenant(), idempotency_key, request, judge, context=context))
 
 
-@app.get("/verdicts/<verdict_id>", summary="Read a verdict")
+@app.get("/verdicts/<verdict_id>", summary="Read a verdict", responses=answers(Verdict))
 def get_verdict(verdict_id: str) -> Response[Any]:
     """A stored verdict of the caller's tenant."""
     return answer(verdicts().get(tenant(), verdict_id))
 
 
-@app.post("/verdicts/<verdict_id>/review", summary="Decide what a panel could not, or got wrong")
+@app.post("/verdicts/<verdict_id>/review", summary="Review a verdict", responses=answers(Verdict))
 def post_review(verdict_id: str, request: ReviewRequest) -> Response[Any]:
     """The verdict with the review; the panel's own decision stays as it was. For operators."""
     require_operator()
     return answer(reviews().add(tenant(), verdict_id, request.to_review(datetime.now(UTC))))
 
 
-@app.get("/reviews", summary="List what waits for a reviewer, or was reviewed; the oldest first")
+@app.get("/reviews", summary="List what waits for a reviewer", responses=answers(Page))
 def get_reviews(
     status: Annotated[Status, Query()] = "pending",
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT,
     after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
 ) -> Response[Any]:
-    """A page of verdicts with their contents, as far as they are kept. For operators."""
+    """Verdicts with their contents, as far as they are kept; the oldest first. For operators.
+
+    `status=reviewed` lists what people have decided.
+    """
     require_operator()
-    page = reviews().page(tenant(), status, limit=limit, after=after)
-    entries = [entry.model_dump(mode="json") for entry in page.entries]
-    return answer({"reviews": entries, "next": page.next})
+    return answer(reviews().page(tenant(), status, limit=limit, after=after))
 
 
 @app.get("/panels", summary="List the tenant's panels")

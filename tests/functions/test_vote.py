@@ -6,7 +6,8 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import books, ledger, loop, registry
+from aws_lambda_powertools.utilities import parameters
+from quorum import ledger, loop, registry
 from quorum.case import Case
 
 from bench.gateway import Fault, RecordedVotes, Scenario, StandIn, running
@@ -35,7 +36,8 @@ def ask(
     within("Gpt41Function")
     monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
     boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk-key")
-    opened = (vote.settings, vote.ballots, vote.gateway, books.limiter)
+    parameters.clear_caches()  # type: ignore[no-untyped-call] # Powertools ships it untyped
+    opened = (vote.settings, vote.ballots, vote.gateway)
     for each in opened:
         each.cache_clear()
     yield lambda case: vote.handler({"case": case.model_dump(mode="json")}, context)
@@ -133,3 +135,15 @@ def test_the_key_goes_to_the_gateway_and_nowhere_else(
 def test_every_gateway_voter_has_a_price() -> None:
     for model in registry.voters():
         assert (model.price.input > 0) is (model.kind == "gateway")
+
+
+def test_a_models_rate_limit_is_the_deployments_to_set(
+    ask: Ask, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATE_LIMITS", '{"gpt-4.1": {"requests_per_minute": 1}}')
+    monkeypatch.setenv("SHARE_VOTES", "false")
+    first, second = ask(living()), ask(living(tenant="other"))
+    assert first["kind"] == "vote"
+    assert (second["kind"], second["reason"]) == ("abstention", "throttled")
+    assert second["retry_after_seconds"] > 10
+    assert stand_in.count.requests == 1

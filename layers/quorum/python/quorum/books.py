@@ -34,13 +34,12 @@ def dynamodb() -> "DynamoDBServiceResource":
 
 def ballots(settings: "BooksSettings") -> Ballots:
     """The voters' side of the books."""
-    return Ballots(dynamodb(), settings, limiter(settings.usage_table))
+    return Ballots(dynamodb(), settings, limiter(settings))
 
 
-@cache
-def limiter(usage_table: str) -> Limiter:
+def limiter(settings: "BooksSettings") -> Limiter:
     """The rate limits all Lambdas share."""
-    return Limiter(dynamodb(), usage_table)
+    return Limiter(dynamodb(), settings.usage_table, settings.rate_limits)
 
 
 def gateway(settings: "AskSettings") -> "Gateway":
@@ -62,7 +61,7 @@ def gateway(settings: "AskSettings") -> "Gateway":
     return Gateway(
         GatewaySettings(base_urls=base_urls),
         breaker=breaker.in_table(dynamodb(), settings.usage_table),
-        limiter=limiter(settings.usage_table),
+        limiter=limiter(settings),
     )
 
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 from time import time
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -42,10 +42,10 @@ class Reviewed(Frozen):
     reviews: tuple[Review, ...]
 
 
-class Page(NamedTuple):
-    """Some entries of the queue, oldest first, and where the next page begins (None: nowhere)."""
+class Page(Frozen):
+    """Some of the queue, oldest first, and where the next page begins (None: nowhere)."""
 
-    entries: tuple[Reviewed, ...]
+    reviews: tuple[Reviewed, ...]
     next: str | None
 
 
@@ -107,7 +107,7 @@ class Reviews:
             for verdict, item in zip(verdicts, found["Items"], strict=True)
         )
         last = found.get("LastEvaluatedKey")
-        return Page(entries, None if last is None else _cursor(tenant, last))
+        return Page(reviews=entries, next=None if last is None else _cursor(tenant, last))
 
     def _append(self, tenant: str, verdict_id: str, review: Review, *, earlier: int) -> None:
         table = self._dynamodb.Table(self._table)

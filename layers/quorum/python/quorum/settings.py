@@ -6,8 +6,9 @@ The only module that reads the environment, and only when asked: importing it ne
 import os
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, Json
 
+from quorum.limiter import RateLimit
 from quorum.models import Frozen
 
 
@@ -36,6 +37,9 @@ class BooksSettings(_FromEnvironment):
     usage_table: str
     share_votes: bool = Field(
         default=False, description="whether one tenant's cached votes answer another's content"
+    )
+    rate_limits: Json[dict[str, RateLimit]] = Field(
+        default_factory=dict, description="by model, where it is not the default"
     )
     vote_days: int = Field(default=30, ge=1, description="days a cached vote is kept")
     verdict_days: int = Field(default=400, ge=1, description="days a verdict is kept")
