@@ -47,8 +47,9 @@ def test_fewer_numbers_than_the_header_says_are_refused() -> None:
     packed = weights.pack({"kind": "characters", "languages": [spelled]}, b"\0" * 10)
     with pytest.raises(weights.WeightsUnreadable):
         characters.Scorer.of(weights.unpack(packed, "characters"))
-    head = {"language": "en", "landmarks": 2, "intercept": 0.0, "calibration": [1, 0]}
-    packed = weights.pack({"kind": "meaning", "unit": 1.0, "heads": [head]}, b"\0" * 600)
+    heads = [{"landmarks": 2, "intercept": 0.0}]
+    spoken = {"language": "en", "heads": heads, "calibration": [1, 0]}
+    packed = weights.pack({"kind": "meaning", "unit": 1.0, "languages": [spoken]}, b"\0" * 600)
     with pytest.raises(weights.WeightsUnreadable):
         meaning.Scorer.of(weights.unpack(packed, "meaning"))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from embedded import characters, meaning, rules, weights
+from embedded.calibration import Platt
 
 from training import train
 
@@ -77,9 +78,56 @@ def test_the_recorded_votes_are_of_every_row_and_well_formed(made_up: Path, trai
 
 def test_the_trained_voters_learned_something(trained: Path) -> None:
     read = weights.load(trained / "meaning.weights", "meaning")
-    head = meaning.Scorer.of(read).heads["en"]
-    rude, kind = head.scores(meaning.embed(["you stupid fool", "thank you, lovely friend"]))
+    heads = meaning.Scorer.of(read).languages["en"]
+    texts = ["you stupid fool", "thank you, lovely friend"]
+    rude, kind = heads.scores(meaning.embed(texts), [0, 1])
     assert rude > kind
+
+
+def test_sources_that_disagree_each_have_a_head_and_the_gate_tells_them_apart() -> None:
+    generator = np.random.default_rng(1)
+    embeddings = np.zeros((800, meaning.DIMENSIONS), np.float32)
+    kinds = np.arange(800) % 2
+    rude = np.arange(800) % 4 >= 2
+    embeddings[:, 0] = np.where(kinds == 1, 0.7, -0.7)
+    embeddings[:, 1] = np.where(rude, 0.7, -0.7)
+    embeddings += generator.normal(0, 0.005, embeddings.shape).astype(np.float32)
+    unsafe = rude ^ (kinds == 1)  # what the one calls unsafe, the other calls safe
+    sources = np.where(kinds == 1, "b", "a")
+    assert (train.kinds_of(sources, unsafe) == kinds).all()
+    fitted = train.fit_meaning(embeddings, unsafe, np.ones(800), kinds, seed=1)
+    assert len(fitted.heads) == 2
+    every = np.arange(800)
+    scores = fitted.scores(embeddings, every)
+    assert ((scores > 0) == unsafe).mean() > 0.98
+    platts = {"en": Platt(1.0, 0.0)}
+    read = weights.unpack(train.pack_meaning({"en": fitted}, platts), "meaning")
+    voting = meaning.Scorer.of(read).languages["en"]
+    assert np.allclose(voting.scores(embeddings, every), scores, atol=1e-5)
+
+
+def test_a_text_is_as_unsafe_as_its_worst_window_and_of_one_kind() -> None:
+    def head(landmark: int, coefficient: float) -> meaning.Head:
+        landmarks = np.eye(meaning.DIMENSIONS, dtype=np.float32)[[landmark]]
+        return meaning.Head(landmarks, np.array([coefficient], np.float32), 0.0)
+
+    directions = np.zeros((2, meaning.DIMENSIONS), np.float32)
+    directions[1, 2] = 100.0
+    heads = meaning.Heads(
+        (head(0, 1.0), head(1, -1.0)), directions, np.array([0, -10], np.float32), Platt(1.0, 0.0)
+    )
+    windows = np.eye(meaning.DIMENSIONS, dtype=np.float32)[[0, 1, 1, 1, 2]]
+    first, second = heads.scores(windows, [0, 3])
+    assert first == pytest.approx(1.0, abs=1e-3)  # its first window, by the first head
+    assert second == pytest.approx(-float(np.exp(-2 * meaning.GAMMA)), abs=1e-3)
+
+
+@pytest.mark.parametrize(("rows_of_b", "all_unsafe"), [(199, False), (300, True)])
+def test_a_source_too_small_or_one_sided_shares_a_head(rows_of_b: int, *, all_unsafe: bool) -> None:
+    sources = np.array(["a"] * 300 + ["b"] * rows_of_b)
+    unsafe = np.arange(len(sources)) % 2 == 0
+    unsafe[300:] |= all_unsafe
+    assert not train.kinds_of(sources, unsafe).any()
 
 
 def test_a_small_source_weighs_as_much_as_a_large_one() -> None:

@@ -4,8 +4,13 @@ The Universal Sentence Encoder (multilingual, 512 numbers of length one) places 
 basis function measures how near it is to each landmark of its language; a logistic regression over
 those says unsafe or safe (Nyström approximation: Williams and Seeger 2001, *Using the Nyström
 method to speed up kernel machines*).
+
+Where the labelled sources of a language disagree on what is unsafe, each has a head of its own, and
+a gate says which source's kind of text this is (a mixture of experts: Jacobs et al. 1991, *Adaptive
+mixtures of local experts*).
 """
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,12 +71,11 @@ def nearness(
 
 
 class Head(NamedTuple):
-    """One language's landmarks (n, 512), their weights (n), and the calibration."""
+    """One kind of text: its landmarks (n, 512), and their weights (n)."""
 
     landmarks: "NDArray[np.float32]"
     coefficients: "NDArray[np.float32]"
     intercept: float
-    calibration: Platt
 
     def scores(self, embeddings: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Log-odds before calibration for each row of `embeddings` (n, 512)."""
@@ -79,11 +83,42 @@ class Head(NamedTuple):
         return near @ self.coefficients + self.intercept
 
 
+class Heads(NamedTuple):
+    """One language: a head for each kind of text, the gate between them, and the calibration.
+
+    The gate is `directions` (kinds, 512) and `offsets` (kinds).
+    """
+
+    heads: tuple[Head, ...]
+    directions: "NDArray[np.float32]"
+    offsets: "NDArray[np.float32]"
+    calibration: Platt
+
+    def scores(
+        self, embeddings: "NDArray[np.float32]", starts: "Sequence[int] | NDArray[np.intp]"
+    ) -> "NDArray[np.float32]":
+        """Log-odds before calibration of each text, of which `starts` are the first windows.
+
+        Each head judges a text by its worst window; the heads' mean, each counted with the
+        probability that the text as a whole is of its kind.
+        """
+        import numpy as np  # noqa: PLC0415 -- only this voter's Lambda pays for numpy
+
+        windows_of = np.diff(starts, append=len(embeddings))[:, None]
+        likeness = np.add.reduceat(embeddings @ self.directions.T, starts) / windows_of
+        likeness += self.offsets
+        shares = np.exp(likeness - likeness.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        said = np.stack([head.scores(embeddings) for head in self.heads], axis=1)
+        mixed: NDArray[np.float32] = (shares * np.maximum.reduceat(said, starts)).sum(axis=1)
+        return mixed
+
+
 class Scorer(NamedTuple):
-    """The trained numbers: a head per language."""
+    """The trained numbers of every language."""
 
     version: str
-    heads: dict[str, Head]
+    languages: dict[str, Heads]
 
     @classmethod
     def of(cls, read_weights: weights.Weights) -> "Scorer":
@@ -91,28 +126,40 @@ class Scorer(NamedTuple):
         import numpy as np  # noqa: PLC0415 -- only this voter's Lambda pays for numpy
 
         header, payload = read_weights.header, read_weights.payload
-        heads: dict[str, Head] = {}
         at = 0
-        for described in header["heads"]:
-            count = described["landmarks"]
-            if at + count * (DIMENSIONS + 4) > len(payload):
+
+        def take(kind: str, *shape: int) -> "NDArray[np.float32]":
+            nonlocal at
+            numbers = np.dtype(kind)
+            count = math.prod(shape)
+            if at + count * numbers.itemsize > len(payload):
                 raise weights.WeightsUnreadable("fewer numbers than the header says")
-            landmarks = np.frombuffer(payload, np.int8, count * DIMENSIONS, at)
-            at += count * DIMENSIONS
-            coefficients = np.frombuffer(payload, "<f4", count, at).astype(np.float32)
-            at += count * 4
-            heads[described["language"]] = Head(
-                landmarks=landmarks.reshape(count, DIMENSIONS).astype(np.float32) * header["unit"],
-                coefficients=coefficients,
-                intercept=described["intercept"],
+            taken = np.frombuffer(payload, numbers, count, at).astype(np.float32)
+            at += count * numbers.itemsize
+            return taken.reshape(shape)
+
+        languages: dict[str, Heads] = {}
+        for described in header["languages"]:
+            kinds = described["heads"]
+            languages[described["language"]] = Heads(
+                heads=tuple(
+                    Head(
+                        landmarks=take("i1", kind["landmarks"], DIMENSIONS) * header["unit"],
+                        coefficients=take("<f4", kind["landmarks"]),
+                        intercept=kind["intercept"],
+                    )
+                    for kind in kinds
+                ),
+                directions=take("<f4", len(kinds), DIMENSIONS),
+                offsets=take("<f4", len(kinds)),
                 calibration=Platt(*described["calibration"]),
             )
-        return cls(version=read_weights.version, heads=heads)
+        return cls(version=read_weights.version, languages=languages)
 
-    def head(self, language: str | None) -> Head | None:
-        """The head for a language; None where neither head nor encoder knows it."""
-        if language in ENCODER_LANGUAGES or language in self.heads:
-            return self.heads.get(language, self.heads[OTHER])
+    def heads(self, language: str | None) -> Heads | None:
+        """The heads for a language; None where neither training nor encoder knows it."""
+        if language in ENCODER_LANGUAGES or language in self.languages:
+            return self.languages.get(language or "", self.languages[OTHER])
         return None
 
 
@@ -145,9 +192,9 @@ def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its meaning, in the languages the encoder or the training knows."""
     reading = read(content)
     trained = scorer()
-    head = trained.head(reading.language)
-    if head is None or not reading.text:
+    heads = trained.heads(reading.language)
+    if heads is None or not reading.text:
         return language_unknown(VOTER, reading.language)
-    score = float(head.scores(embed(windows(reading.text))).max())
+    score = float(heads.scores(embed(windows(reading.text)), [0])[0])
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, trained.version, head.calibration.probability(score), reasons)
+    return cast(VOTER, trained.version, heads.calibration.probability(score), reasons)

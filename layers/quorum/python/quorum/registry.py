@@ -185,8 +185,8 @@ MODELS: tuple[Model, ...] = (
         token_factor=_CLAUDE_TOKENS,
     ),
     Model(name="rules", kind="embedded", price=_FREE, revision="d7389318fed8"),
-    Model(name="characters", kind="embedded", price=_FREE, revision="b6ceb7e354f3"),
-    Model(name="meaning", kind="embedded", price=_FREE, revision="f497f3d3f966"),
+    Model(name="characters", kind="embedded", price=_FREE, revision="5c76bbc3bc45"),
+    Model(name="meaning", kind="embedded", price=_FREE, revision="bd1f7e4921d6"),
 )
 
 
