@@ -124,11 +124,12 @@ def test_what_cannot_be_a_parameters_name_is_not_asked_for(
     assert ssm.asked == []
 
 
+@pytest.mark.parametrize("tenant", ["team#7", "a//b", "/a", "a/", "팀", "a/" * 13 + "a"])
 def test_a_tenant_whose_name_no_parameter_can_have_gets_the_deployments_panels(
-    panels: Panels, put: Put, ssm: Counting
+    panels: Panels, put: Put, ssm: Counting, tenant: str
 ) -> None:
     put("/quorum/panels/default", voting("default"))
-    assert panels.effective("team#7", "default").source == "deployment"
+    assert panels.effective(tenant, "default").source == "deployment"
     assert ssm.asked == ["/quorum/panels/default"]
 
 
