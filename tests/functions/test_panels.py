@@ -74,6 +74,14 @@ def test_a_panel_of_an_own_name_is_shown_by_its_name(ask: Ask) -> None:
     assert (status, answer["error"]["code"]) == (400, "invalid_panel")
 
 
+def test_where_no_panel_can_be_read_the_answer_is_503(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
+    status, answer = ask({"content": "a text"})
+    assert (status, answer["error"]["code"]) == (503, "unavailable")
+
+
 SHADOW = voting("candidate") | {
     "rounds": [["gpt-4.1"]],
     "rule": {"kind": "weighted", "weights": {"gpt-4.1": 1}},

@@ -113,6 +113,18 @@ def test_exported_labels_are_evaluated(service: Service, tmp_path: Path) -> None
     assert "overall" in figures.read_text()
 
 
+def test_exported_labels_are_recorded_anew_as_far_as_they_have_a_text(
+    service: Service, tmp_path: Path
+) -> None:
+    out, votes = tmp_path / "labels.csv", tmp_path / "votes.csv"
+    labels.write(out, list(labels.reviewed(service)))
+    ran = CliRunner().invoke(app, ["record", str(out), "--out", str(votes)])
+    assert ran.exit_code == 0, ran.output
+    again = recorded.read(votes)
+    assert again.texts == ('two\nlines, and "quotes"', "=cmd()")
+    assert [recorded.DECISIONS[code] for code in again.gold] == ["unsafe", "safe"]
+
+
 @pytest.fixture
 def ssm(aws_credentials: None) -> Iterator[Any]:
     with mock_aws():

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from quorum import panel
 from quorum.errors import PanelInvalid, StoreUnavailable
-from quorum.panels import RETRY_SECONDS, Panels
+from quorum.panels import LOOK_BACK, RETRY_SECONDS, Panels
 
 SECONDS = 60.0
 
@@ -34,9 +35,12 @@ class Counting:
         self.exceptions = client.exceptions
         self.asked: list[str] = []
         self.broken = False
+        self.answers = threading.Event()
+        self.answers.set()
 
     def get_parameter(self, *, Name: str) -> Any:  # noqa: N803 boto3's name
         self.asked.append(Name)
+        self.answers.wait()
         if self.broken:
             raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetParameter")
         return self._client.get_parameter(Name=Name)
@@ -120,11 +124,12 @@ def test_what_cannot_be_a_parameters_name_is_not_asked_for(
     assert ssm.asked == []
 
 
+@pytest.mark.parametrize("tenant", ["team#7", "a//b", "/a", "a/", "팀", "a/" * 13 + "a"])
 def test_a_tenant_whose_name_no_parameter_can_have_gets_the_deployments_panels(
-    panels: Panels, put: Put, ssm: Counting
+    panels: Panels, put: Put, ssm: Counting, tenant: str
 ) -> None:
     put("/quorum/panels/default", voting("default"))
-    assert panels.effective("team#7", "default").source == "deployment"
+    assert panels.effective(tenant, "default").source == "deployment"
     assert ssm.asked == ["/quorum/panels/default"]
 
 
@@ -179,6 +184,18 @@ def test_a_bad_panel_is_refused_by_field_and_counted_and_the_last_good_one_stays
     assert '"PanelsRefused":[1.0]' in capsys.readouterr().out
 
 
+def test_a_process_that_has_a_good_one_searches_no_history(
+    panels: Panels, put: Put, ssm: Counting, clock: Clock
+) -> None:
+    put("/quorum/panels/default", voting("default"))
+    good = panels.get("acme", "default")
+    for _ in range(LOOK_BACK + 1):
+        put("/quorum/panels/default", "not JSON")
+    clock.now += SECONDS
+    assert panels.get("acme", "default") == good
+    assert set(ssm.asked) == {"/quorum/tenants/acme/panels/default", "/quorum/panels/default"}
+
+
 def test_a_fresh_process_goes_back_to_the_youngest_good_version(panels: Panels, put: Put) -> None:
     for document in (voting("default", 0.6), voting("default", 0.7), "not JSON", BAD["quorum"]):
         put("/quorum/panels/default", document)
@@ -224,9 +241,14 @@ def test_when_nothing_is_known_and_ssm_does_not_answer_nobody_guesses(
 
 def test_threads_that_ask_at_once_read_once(panels: Panels, put: Put, ssm: Counting) -> None:
     put("/quorum/tenants/acme/panels/default", voting("default"))
+    ssm.answers.clear()
     threads = [threading.Thread(target=panels.get, args=("acme", "default")) for _ in range(8)]
     for thread in threads:
         thread.start()
+    patience = time.monotonic() + 0.2
+    while len(ssm.asked) < 2 and time.monotonic() < patience:
+        time.sleep(0.01)
+    ssm.answers.set()
     for thread in threads:
         thread.join()
     assert ssm.asked == ["/quorum/tenants/acme/panels/default"]

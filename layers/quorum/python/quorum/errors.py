@@ -21,7 +21,7 @@
     ├── PanelInvalid                    a panel refused at load, with the field named
     ├── ModelUnknown                    lists the known ones
     ├── StreamCut                       a stream that ended before it was complete
-    ├── StoreUnavailable                503: nothing could be stored
+    ├── StoreUnavailable                503: nothing could be stored, or no panel be read
     └── WorkflowFailed                  503: the state machine ended without a verdict
 """
 
@@ -218,7 +218,7 @@ class StreamCut(QuorumError):
 
 
 class StoreUnavailable(QuorumError):
-    """DynamoDB could not be written or read."""
+    """DynamoDB could not be written or read, or the panels in SSM could not be read."""
 
 
 class WorkflowFailed(QuorumError):

@@ -45,7 +45,7 @@ KNOWN_PARAMETERS = 2048
 Source = Literal["tenant", "deployment", "packaged"]
 
 _PANEL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
+_PARAMETER_NAME = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,15}")
 
 
 class Effective(NamedTuple):
