@@ -12,13 +12,18 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 
+def no_account(environment: pytest.MonkeyPatch) -> None:
+    """No test can reach an AWS account, whatever the machine knows of one."""
+    environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+    environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    environment.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
 @pytest.fixture
 def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test can reach an AWS account, whatever the machine knows of one."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    """As `no_account`, for one test."""
+    no_account(monkeypatch)
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import boto3
 import pytest
 from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
-from quorum import books
+from moto.moto_api._internal.models import moto_api_backend
 from quorum.cache import VoteCache
 from quorum.case import Case
 
 from functions.api import app as api
 from tests import make, template
+from tests.conftest import no_account
 from tests.template import ROOT
 
 TABLE_FIELDS = (
@@ -24,20 +25,26 @@ TABLE_FIELDS = (
 )
 
 
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Any]:
+    """One moto for all tests: clients are slow to make, and a reset is as good as new."""
+    with pytest.MonkeyPatch.context() as environment:
+        no_account(environment)
+        with mock_aws():
+            yield boto3.resource("dynamodb")
+
+
 @pytest.fixture
-def aws(aws_credentials: None) -> Iterator[Any]:
-    """DynamoDB with the template's tables; yields the resource."""
-    books.dynamodb.cache_clear()
+def aws(cloud: Any, aws_credentials: None) -> Any:
+    """DynamoDB with the template's tables, and nothing else in the account."""
+    moto_api_backend.reset()
     parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret
-    with mock_aws():
-        dynamodb = boto3.resource("dynamodb")
-        for name, properties in template.resources("AWS::DynamoDB::Table").items():
-            dynamodb.create_table(
-                TableName=name,
-                **{field: properties[field] for field in TABLE_FIELDS if field in properties},
-            )
-        yield dynamodb
-    books.dynamodb.cache_clear()
+    for name, properties in template.resources("AWS::DynamoDB::Table").items():
+        cloud.create_table(
+            TableName=name,
+            **{field: properties[field] for field in TABLE_FIELDS if field in properties},
+        )
+    return cloud
 
 
 @pytest.fixture
