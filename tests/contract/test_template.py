@@ -197,6 +197,13 @@ def test_the_bodies_of_events_are_what_their_routes_expect() -> None:
         QueuedItem.model_validate_json(record["body"])
 
 
+def test_the_requests_the_readme_shows_are_what_their_routes_expect() -> None:
+    shown = re.findall(r"-d '(\{.*?\})'", (ROOT / "README.md").read_text())
+    assert shown
+    for body in shown:
+        VerdictRequest.model_validate_json(body)
+
+
 def test_every_route_has_an_event() -> None:
     routes = {
         (route["Properties"]["Method"].upper(), route["Properties"]["Path"])
