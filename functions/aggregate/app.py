@@ -30,6 +30,8 @@ def record(request: AggregateRequest, standing: Deliberation) -> Deliberation:
     """`standing`, with its verdict as stored."""
     if standing.verdict is None:
         return standing
-    verdict = verdicts().record(request.case.tenant, request.case.content, standing.verdict)
+    verdict = verdicts().record(
+        request.case.tenant, request.case.content, standing.verdict, request.case.place
+    )
     telemetry.verdict_reached(verdict)
     return standing.model_copy(update={"verdict": verdict})

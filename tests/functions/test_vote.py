@@ -74,7 +74,8 @@ def test_a_vote_asked_for_again_is_neither_sent_nor_booked_again(
     ask: Ask, aws: Any, stand_in: StandIn
 ) -> None:
     first = ask(living())
-    again = ask(living())
+    assert ask(living()) == first  # the same verdict, judged again after a crash
+    again = ask(living(verdict_id="verdict-2"))
     assert again["cached"] is True
     assert again["decision"] == first["decision"]
     assert again["cost_usd"] == "0"

@@ -4,11 +4,13 @@ The only module that reads the environment, and only when asked: importing it ne
 """
 
 import os
+from datetime import date
+from decimal import Decimal
 from typing import Self
 
 from pydantic import Field
 
-from quorum.models import Frozen
+from quorum.models import Dollars, Frozen
 
 
 class _FromEnvironment(Frozen):
@@ -50,21 +52,51 @@ class VoteSettings(BooksSettings):
     gateway_secret: str
 
 
-class WorkflowSettings(BooksSettings):
+class ThresholdSettings(_FromEnvironment):
+    """Where spending is reported or stopped, in dollars; what is not set is no threshold."""
+
+    alert_batch_usd: Dollars | None = Field(default=None, description="alert when a batch cost it")
+    alert_tenant_usd: Dollars | None = Field(default=None, description="… a tenant's day")
+    alert_day_usd: Dollars | None = Field(default=None, description="… everybody's day")
+    budget_tenant_usd: Dollars | None = Field(default=None, description="stop a tenant's day at it")
+    budget_day_usd: Dollars | None = Field(default=None, description="stop everybody's day at it")
+
+
+class WorkflowSettings(BooksSettings, ThresholdSettings):
     """What starts a vote: the API and the queue."""
 
     vote_machine: str
     default_panel: str
+    alerts_topic: str
 
 
-class BatchSettings(WorkflowSettings):
+class QueueSettings(WorkflowSettings):
+    """Who puts items on the queue or takes them from it."""
+
+    items_queue: str
+    dead_letters: str
+    max_receives: int = Field(ge=1, description="deliveries of a message, as the queue has it")
+
+
+class BatchSettings(QueueSettings):
     """What the queue needs."""
 
-    items_at_once: int = Field(default=10, ge=1, description="messages judged at once")
+    items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
-class ApiSettings(WorkflowSettings):
+class BulkSettings(WorkflowSettings):
+    """What the bulk machine's steps need."""
+
+    uploads_bucket: str
+    items_at_once: int = Field(default=10, ge=1, description="items judged at once")
+
+
+class ApiSettings(QueueSettings):
     """What the HTTP routes need."""
 
     gateway_base_url: str
     gateway_secret: str
+    uploads_bucket: str
+    bulk_machine: str
+    krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
+    krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")

@@ -3,6 +3,9 @@
 What is logged is named field by field; nothing is logged by handing over a request or an event.
 """
 
+import json
+from typing import Any
+
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
@@ -57,3 +60,8 @@ def verdict_reached(verdict: Verdict) -> None:
     metrics.add_metric("NeedsReview", MetricUnit.Count, int(verdict.decision == "needs_review"))
     metrics.add_metric("VerdictLatency", MetricUnit.Milliseconds, verdict.latency_ms)
     metrics.flush_metrics()
+
+
+def plain_json(facts: dict[str, Any]) -> str:
+    """`facts` as JSON, money and dates as exact strings."""
+    return json.dumps(facts, default=str, ensure_ascii=False)
