@@ -1,4 +1,4 @@
-"""SQS → verdicts: what may be had later goes back to the queue, what never can to the dead letters."""
+"""SQS → verdicts: what may be had later goes back, what never can goes to the dead letters."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any

@@ -147,7 +147,7 @@ class Batches:
             raise StoreUnavailable("the batch could not be stored") from error
 
     def note(self, tenant: str, batch: str, **facts: Any) -> None:
-        """Set fields of the batch: `received`, `items`, `cancelled_at`, `paused_until`, …"""
+        """Set fields of the batch, such as `received`, `cancelled_at` or `paused_until`."""
         try:
             self._client.update_item(
                 TableName=self._table,

@@ -5,6 +5,7 @@ ledger booked: what is on its way comes on top, at most the calls of the workers
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from time import time
@@ -84,10 +85,8 @@ class Budget:
 
     def watch(self, tenant: str, batches: Iterable[str]) -> None:
         """Publish what alerts are due after `batches` of `tenant` went on."""
-        try:
+        with suppress(BudgetSpent):  # whoever begins something next is told
             self.check(tenant)
-        except BudgetSpent:
-            pass  # whoever begins something next is told
         for batch, record in self._batches.records((tenant, batch) for batch in batches).items():
             limit = record.get("alert_usd", self._thresholds.alert_batch_usd)
             if limit is None or "alerted_at" in record:
