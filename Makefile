@@ -7,7 +7,7 @@ RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test up down logs lint setup lock bench bench-gateway evaluate deploy build
+.PHONY: help demo test up down logs lint setup lock bench bench-gateway evaluate openapi deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,15 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) export --quiet --frozen --no-default-groups --no-emit-project --no-header > layers/dependencies/requirements.txt
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
+
+evaluate: setup ## TEXTS=labelled.csv: how right the panel PANEL (embedded) is on them
+	@test -n "$(TEXTS)" || { echo "make evaluate TEXTS=labelled.csv (columns text, gold)"; exit 1; }
+	@mkdir -p .local
+	quorum record "$(TEXTS)" --panel "$(or $(PANEL),embedded)" --out .local/votes.csv
+	quorum evaluate .local/votes.csv --panel "$(or $(PANEL),embedded)"
+
+openapi: setup ## describe the HTTP API in docs/openapi.json
+	@$(RUN) local.openapi
 
 deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production
 	sam build && sam deploy --config-env $(or $(PROFILE),default)

@@ -16,3 +16,6 @@ app.command()(calibrate.calibrate)
 app.command()(doctor.doctor)
 app.command()(replies.replies)
 app.add_typer(panel.app, name="panel")
+
+if __name__ == "__main__":
+    app()

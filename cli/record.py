@@ -8,6 +8,7 @@ import csv
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -40,8 +41,14 @@ def record(
 ) -> None:
     """Write language, text, gold, every voter's vote and confidence, and the panel's verdict."""
     seated = _panel(panel)
-    voters = {name: _voter(name) for name in seated.voters}
     rows = list(_rows(texts))
+    with _asking(seated) as voters:
+        _write(rows, seated, voters, out, concurrency)
+
+
+def _write(
+    rows: list[dict[str, str]], seated: Panel, voters: dict[str, Ask], out: Path, concurrency: int
+) -> None:
     columns = ["language", "text", "gold"]
     columns += [column for name in voters for column in (name, f"{name}.confidence")]
     columns += ["panel", "panel.score"]
@@ -107,29 +114,43 @@ def _cells(vote: CastVote | Abstention) -> dict[str, str]:
     }
 
 
-def _voter(name: str) -> Ask:
-    """How the voter called `name` is asked."""
-    if registry.model(name).kind == "embedded":
-        # Each is heavy to load, and only the panel's are wanted.
-        from embedded import characters, meaning, rules  # noqa: PLC0415
+@contextmanager
+def _asking(panel: Panel) -> Iterator[dict[str, Ask]]:
+    """How each of the panel's voters is asked, for as long as the block lasts."""
+    models = [registry.model(name) for name in panel.voters]
+    asks = {model.name: _embedded_voter(model) for model in models if model.kind == "embedded"}
+    behind = [model for model in models if model.kind == "gateway"]
+    if not behind:
+        yield asks
+        return
+    gateway = _gateway()
+    try:
+        yield asks | {model.name: _gateway_voter(model, gateway) for model in behind}
+    finally:
+        loop.run(gateway.close())
 
-        asks: dict[str, Ask] = {
-            "rules": rules.vote,
-            "characters": characters.vote,
-            "meaning": meaning.vote,
-        }
-        return asks[name]
-    return _gateway_voter(registry.model(name))
+
+def _embedded_voter(model: registry.Model) -> Ask:
+    # Each is heavy to load, and only the panel's are wanted.
+    from embedded import characters, meaning, rules  # noqa: PLC0415
+
+    asks: dict[str, Ask] = {
+        "rules": rules.vote,
+        "characters": characters.vote,
+        "meaning": meaning.vote,
+    }
+    return asks[model.name]
 
 
-def _gateway_voter(model: registry.Model) -> Ask:
+def _gateway() -> gateways.Gateway:
     key = os.environ.get("GATEWAY_API_KEY")
     if not key:
-        raise typer.BadParameter(f"{model.name} needs a gateway: put its key into GATEWAY_API_KEY")
+        raise typer.BadParameter("this panel asks a gateway: put its key into GATEWAY_API_KEY")
     urls = os.environ.get("GATEWAY_BASE_URL", GATEWAY)
-    settings = gateways.GatewaySettings(base_urls=gateways.parse_base_urls(urls, key))
-    gateway = gateways.Gateway(settings)
+    return gateways.Gateway(gateways.GatewaySettings(base_urls=gateways.parse_base_urls(urls, key)))
 
+
+def _gateway_voter(model: registry.Model, gateway: gateways.Gateway) -> Ask:
     def ask(content: Content) -> CastVote | Abstention:
         deadline = Deadline.after(VOTE_SECONDS)
         try:

@@ -39,6 +39,7 @@ TENANT = "local"
 FIRST_PORT = 4566
 """MiniStack's own default; a busy port is chosen around."""
 PORTS = 100
+LOOPBACK = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 15
 BUILT_FROM = ("template.yaml", "functions", "layers", "statemachines")
@@ -51,6 +52,7 @@ class Stack(BaseModel):
     """A running local stack, as written to `stack.json`."""
 
     folder: Path
+    host: str = LOOPBACK
     port: int
     pid: int
     started: float
@@ -65,7 +67,7 @@ class Stack(BaseModel):
     @property
     def endpoint(self) -> str:
         """Where every AWS service of the stack answers."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def api(self) -> str:
@@ -151,7 +153,7 @@ def _is_ours(stack: Stack) -> bool:
         listed = command.read_bytes().decode() if command.exists() else _ps(stack.pid)
     except (OSError, ProcessLookupError):
         return False
-    return "ministack" in listed and _answers(stack.port)
+    return "ministack" in listed and _answers(stack)
 
 
 def _ps(pid: int) -> str:
@@ -162,20 +164,20 @@ def _ps(pid: int) -> str:
     return found.stdout
 
 
-def _answers(port: int) -> bool:
+def _answers(stack: Stack) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/_ministack/health", timeout=5).is_success
+        return httpx.get(f"{stack.endpoint}/_ministack/health", timeout=5).is_success
     except httpx.HTTPError:
         return False
 
 
-def _free_port(preferred: int) -> int:
-    """`preferred` or the next port nobody listens on."""
+def _free_port(host: str, preferred: int) -> int:
+    """`preferred` or the next port of `host` nobody listens on."""
     for port in range(preferred, preferred + PORTS):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((host, port))
             except OSError:
                 continue
             return port
@@ -242,12 +244,14 @@ def start(home: Home, settings: dict[str, str]) -> Stack:
         return running
     last = home.last()
     home.data.mkdir(parents=True, exist_ok=True)
-    port = _free_port(last.port if last else FIRST_PORT)
+    # Containers of `sam local invoke` on Linux reach the stack on the address of Docker's bridge.
+    host = settings.get("BIND_HOST", LOOPBACK)
+    port = _free_port(host, last.port if last else FIRST_PORT)
     environment = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
     } | {
         "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
+        "BIND_HOST": host,
         "AUTH": "true",  # each Lambda may do only what its role in the template says
         "PERSIST_STATE": "1",
         "STATE_DIR": str(home.data),
@@ -264,12 +268,12 @@ def start(home: Home, settings: dict[str, str]) -> Stack:
             cwd=home.folder,
             start_new_session=True,
         )
-    fresh = Stack(folder=home.folder, port=port, pid=process.pid, started=time.time())
-    kept = last.model_dump(exclude={"folder", "port", "pid", "started"}) if last else {}
+    fresh = Stack(folder=home.folder, host=host, port=port, pid=process.pid, started=time.time())
+    kept = last.model_dump(exclude={"folder", "host", "port", "pid", "started"}) if last else {}
     stack = fresh.model_copy(update=kept)
     home.write(stack)
     patience = time.monotonic() + START_SECONDS
-    while not _answers(port):
+    while not _answers(stack):
         if process.poll() is not None or time.monotonic() > patience:
             raise SystemExit(f"MiniStack did not start; see {home.log}")
         time.sleep(0.2)
@@ -368,8 +372,12 @@ def warm_up(stack: Stack) -> None:
 
 def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
     """What `sam local invoke` is told by `--env-vars`: this stack's names in place of AWS's."""
+    # Docker Desktop leads this name to the loopback address of the machine.
+    inside = stack.endpoint.replace(LOOPBACK, "host.docker.internal")
     return {
         "Parameters": {
+            "AWS_ENDPOINT_URL": inside,
+            "GATEWAY_SECRET": f"{STACK}/gateway",
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
             **{
                 re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value
@@ -444,7 +452,8 @@ def up(folder: Folder = FOLDER) -> None:
     overrides = {"DefaultPanel": "default" if gateway_key else "embedded"}
     if environment.get("GATEWAY_BASE_URL"):
         overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
-    stack = raise_stack(folder, overrides, gateway_key=gateway_key)
+    bound = {name: environment[name] for name in ("BIND_HOST",) if name in environment}
+    stack = raise_stack(folder, overrides, gateway_key=gateway_key, settings=bound)
     console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
     console.print(f"  API    {stack.api}")
     console.print(f"  queue  {stack.outputs['QueueUrl']}")

@@ -12,8 +12,9 @@ from quorum.batches import PAGE_LIMIT, Batches, batch_id_of
 from quorum.costs import By
 from quorum.errors import NotAllowed
 from quorum.examination import examined
-from quorum.http import answer, resolve, resolver
+from quorum.http import answer, answers, resolve, resolver
 from quorum.idempotency import once
+from quorum.models import Verdict
 from quorum.policy import POLICY_VERSION
 from quorum.requests import BatchRequest, VerdictRequest
 from quorum.settings import ApiSettings
@@ -62,7 +63,7 @@ def bulk() -> "Bulk":
     return books.bulk(settings(), settings().bulk_machine)
 
 
-@app.post("/verdicts", summary="Judge a content")
+@app.post("/verdicts", summary="Judge a content", responses=answers(Verdict))
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
     seated = panel.packaged(request.panel or settings().default_panel)
@@ -77,7 +78,7 @@ def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None
     return answer(once(table, tenant(), idempotency_key, request, judge, context=context))
 
 
-@app.get("/verdicts/<verdict_id>", summary="Read a verdict")
+@app.get("/verdicts/<verdict_id>", summary="Read a verdict", responses=answers(Verdict))
 def get_verdict(verdict_id: str) -> Response[Any]:
     """A stored verdict of the caller's tenant."""
     return answer(verdicts().get(tenant(), verdict_id))

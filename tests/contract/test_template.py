@@ -15,6 +15,7 @@ from quorum.models import Frozen
 from quorum.requests import QueuedItem, VerdictRequest
 from quorum.workflow import CLIENT_SECONDS
 
+from local import openapi
 from tests import template
 from tests.template import ROOT
 
@@ -209,6 +210,21 @@ def test_every_route_has_an_event() -> None:
         if "httpMethod" in event and event.get("type") != "REQUEST"
     }
     assert routes == shown
+
+
+def test_the_published_description_of_the_api_is_what_the_routes_say() -> None:
+    assert openapi.FILE.read_text() == openapi.document(), "run `make openapi`"
+
+
+def test_the_routes_of_the_template_are_those_of_the_api() -> None:
+    described = json.loads(openapi.document())["paths"]
+    routed = {
+        (route["Properties"]["Path"], route["Properties"]["Method"])
+        for block in template.functions().values()
+        for route in block.get("Events", {}).values()
+        if route["Type"] == "Api"
+    }
+    assert routed == {(path, method) for path, methods in described.items() for method in methods}
 
 
 @pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "functions").iterdir()))

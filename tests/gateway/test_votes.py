@@ -9,10 +9,10 @@ from quorum import errors, loop, registry, voter
 from quorum.deadline import Deadline
 from quorum.errors import ReplyUnreadable, VoteUnavailable
 from quorum.gateway import Gateway
-from quorum.models import AbstentionReason, Decision
+from quorum.models import AbstentionReason, CastVote, Decision
 from quorum.normalise import normalise
 from quorum.policy import INSTRUCTIONS
-from quorum.voter import Ballot, abstention_of, ask
+from quorum.voter import abstention_of, ask
 
 from bench.gateway import Fault, ModelScenario, RecordedVotes, Scenario, running
 
@@ -20,8 +20,10 @@ GPT, CLAUDE = registry.model("gpt-4.1"), registry.model("claude-sonnet-4.5")
 GatewayOf = Callable[..., Gateway]
 
 
-def vote(gateway: Gateway, text: str, model: registry.Model = GPT, seconds: float = 20) -> Ballot:
-    return loop.run(ask(gateway, model, normalise(text), Deadline.after(seconds)))
+def vote(gateway: Gateway, text: str, model: registry.Model = GPT, seconds: float = 20) -> CastVote:
+    cast = loop.run(ask(gateway, model, normalise(text), Deadline.after(seconds))).vote
+    assert isinstance(cast, CastVote)
+    return cast
 
 
 @pytest.mark.parametrize("model", [GPT, CLAUDE], ids=lambda model: model.name)
@@ -31,9 +33,9 @@ def test_a_recorded_vote_comes_back_as_it_was_cast(
     votes = RecordedVotes({"hello": {model.name: "unsafe"}, "bye": {model.name: "safe"}})
     with running(Scenario(), recorded=votes) as there:
         client = gateway(there)
-        cast = vote(client, "  hello ", model).vote
+        cast = vote(client, "  hello ", model)
         assert cast.decision is Decision.UNSAFE
-        assert vote(client, "bye", model).vote.decision is Decision.SAFE
+        assert vote(client, "bye", model).decision is Decision.SAFE
     assert (cast.voter, cast.served_by) == (model.name, there.base_url)
     assert cast.tokens.total > 0
     assert cast.cost_usd == model.price.cost(cast.tokens)
@@ -43,7 +45,7 @@ def test_the_measured_confidence_stands_where_the_model_gives_one(
     stand_in: Any, gateway: GatewayOf
 ) -> None:
     client = gateway(stand_in())
-    measured, stated = vote(client, "hello").vote, vote(client, "hello", CLAUDE).vote
+    measured, stated = vote(client, "hello"), vote(client, "hello", CLAUDE)
     assert measured.confidence == measured.confidence_measured == pytest.approx(0.9, abs=1e-4)
     assert measured.confidence_stated not in {None, measured.confidence}
     assert stated.confidence_measured is None

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quorum import panel
+from quorum.errors import PanelInvalid
 from quorum.models import Abstention, AbstentionReason, CastVote, Decision
 from quorum.panel import Panel
 from quorum.tally import agreements, tally
@@ -97,6 +98,7 @@ def panels(draw: st.DrawFn, stop: str = "settled") -> Panel:
         "stop": stop,
         "quorum": draw(st.integers(1, sum(map(len, asked)))),
         "rule": rule,
+        "escalates": draw(st.sampled_from([[], asked[0][:1], asked[-1][-1:]])),
     }
     if rule["kind"] == "weighted":
         limits = st.sampled_from([0.2, 0.5, 0.6, 0.75, 1.0])
@@ -405,3 +407,42 @@ def test_agreement_is_measured_on_votes_and_on_decided_verdicts_only() -> None:
     votes: Votes = [vote("ada", UNSAFE), vote("bob", SAFE), abstention("cyd")]
     assert agreements(UNSAFE, votes) == {"ada": True, "bob": False}
     assert agreements(REVIEW, votes) == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "decision"),
+    [(REVIEW, REVIEW), (UNSAFE, REVIEW), (SAFE, SAFE), (None, SAFE)],
+)
+def test_a_voter_that_escalates_keeps_the_panel_from_saying_safe(
+    said: Decision | None, decision: Decision
+) -> None:
+    guarded = panel.load(
+        {
+            "name": "guarded",
+            "rounds": [["ada", "bob", "cyd", "dan"]],
+            "stop": "all",
+            "quorum": 2,
+            "rule": {"kind": "majority"},
+            "escalates": ["dan"],
+        },
+        voters=NAMES,
+    )
+    votes: Votes = [vote(voter, SAFE) for voter in ("ada", "bob", "cyd")]
+    votes.append(abstention("dan") if said is None else vote("dan", said))
+    outcome = tally(guarded, votes)
+    assert outcome.decision is decision
+    assert ("dan asks for a person" in outcome.reason) is (decision is REVIEW)
+
+
+def test_who_escalates_must_sit() -> None:
+    document = DEFAULT.document() | {"escalates": ["rules"]}
+    with pytest.raises(PanelInvalid, match="escalates"):
+        panel.load(document)
+
+
+def test_what_a_voter_escalates_the_later_rounds_look_at_before_a_person_must() -> None:
+    economy = panel.packaged("economy")
+    calm = [vote(voter, SAFE, 0.99) for voter in ("characters", "meaning")]
+    assert tally(economy, [abstention("rules"), *calm], "en").settled
+    escalated = tally(economy, [vote("rules", REVIEW, 0.5), *calm], "en")
+    assert escalated.next_voters == economy.rounds[1]

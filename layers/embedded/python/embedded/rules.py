@@ -1,7 +1,8 @@
 """The voter that knows words: lists of profanity and hate, each rule as sure as it was measured.
 
 korcen for Korean, safetype and badwords-py for the rest. A hit votes unsafe with the precision of
-the surest rule that fired; no hit abstains, for silence is no sign of a safe text.
+the surest rule that fired; a mention of a topic no small model can judge votes for review; no hit
+abstains, for silence is no sign of a safe text.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from quorum.models import (
     Decision,
 )
 
+from embedded import topics
 from embedded.reading import language_unknown, read
 
 VOTER = "rules"
@@ -91,6 +93,11 @@ _CATEGORIES = {
 _REASONS = {
     "ko": "욕설·비하 낱말 목록에 있는 표현이 있습니다 ({rule}).",
     "en": "Contains an expression on a list of abusive words ({rule}).",
+}
+
+_MENTIONS = {
+    "ko": "사람이 확인해야 할 주제를 언급합니다 ({topic}).",
+    "en": "Mentions a topic a person should look at ({topic}).",
 }
 
 
@@ -184,17 +191,31 @@ def precisions() -> Precisions:
     return Precisions.of(PRECISIONS.read_text(encoding="utf-8"))
 
 
+@cache
 def version() -> str:
-    """`rules@<12 hex>` of the measured precisions."""
-    return f"{VOTER}@{precisions().version}"
+    """`rules@<12 hex>` of the measured precisions and the topics."""
+    known = PRECISIONS.read_bytes() + topics.TOPICS.read_bytes()
+    return f"{VOTER}@{sha256(known).hexdigest()[:12]}"
 
 
 def vote(content: Content) -> CastVote | Abstention:
-    """Judge a content by the words in it: unsafe, or no opinion."""
+    """Judge a content by the words in it: unsafe, a topic for a person to look at, or no opinion.
+
+    A vote for review has confidence 0.5: a mention says nothing about which way it is meant.
+    """
     reading = read(content)
     if reading.language not in LANGUAGES:
         return language_unknown(VOTER, reading.language)
     sure = precisions().sure(fired(reading.text, reading.language), reading.language)
+    touched = topics.mentioned(reading.text, reading.language)
+    if not sure and touched:
+        return CastVote(
+            voter=VOTER,
+            model=version(),
+            decision=Decision.NEEDS_REVIEW,
+            confidence=0.5,
+            reason=_MENTIONS["ko" if reading.language == "ko" else "en"].format(topic=touched[0]),
+        )
     if not sure:
         return Abstention(
             voter=VOTER, reason=AbstentionReason.NOTHING_FOUND, detail="no listed word found"

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from quorum.judging import Judging
     from quorum.settings import (
         ApiSettings,
+        AskSettings,
         BatchSettings,
         BooksSettings,
         BulkSettings,
         QueueSettings,
-        VoteSettings,
         WorkflowSettings,
     )
 
@@ -55,7 +55,7 @@ def limiter(usage_table: str) -> Limiter:
     return Limiter(dynamodb(), usage_table)
 
 
-def gateway(settings: "VoteSettings") -> "Gateway":
+def gateway(settings: "AskSettings") -> "Gateway":
     """The gateway client, with its keys out of Secrets Manager.
 
     The secret is one key for every base URL, or a JSON object from base URL or host to key.
@@ -91,15 +91,25 @@ def verdicts(settings: "BooksSettings") -> Verdicts:
 
 def workflow(settings: "WorkflowSettings") -> Workflow:
     """The vote machine behind its books."""
-    return Workflow(machines(), settings.vote_machine, ballots(settings).cache, verdicts(settings))
+    return Workflow(
+        machines(settings.aws_endpoint_url),
+        settings.vote_machine,
+        ballots(settings).cache,
+        verdicts(settings),
+    )
 
 
 @cache
-def machines() -> "SFNClient":
+def machines(aws_endpoint_url: str) -> "SFNClient":
     """Step Functions. Starting a vote is not idempotent, so this client tries once."""
     return boto3.client(
         "stepfunctions",
-        config=Config(read_timeout=CLIENT_SECONDS, retries={"total_max_attempts": 1}),
+        config=Config(
+            read_timeout=CLIENT_SECONDS,
+            retries={"total_max_attempts": 1},
+            # Only AWS has a host of its own for synchronous executions.
+            inject_host_prefix=not aws_endpoint_url,
+        ),
     )
 
 
@@ -154,7 +164,13 @@ def bulk(settings: "BulkSettings | ApiSettings", machine_arn: str = "") -> "Bulk
 
     # The signature AWS asks for everywhere; the default is an older one for some regions.
     s3 = boto3.client("s3", config=Config(signature_version="s3v4"))
-    return Bulk(s3, settings.uploads_bucket, machines(), machine_arn, batches(settings))
+    return Bulk(
+        s3,
+        settings.uploads_bucket,
+        machines(settings.aws_endpoint_url),
+        machine_arn,
+        batches(settings),
+    )
 
 
 def intake(settings: "ApiSettings") -> "Intake":

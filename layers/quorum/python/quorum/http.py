@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from quorum.errors import (
     ModelUnknown,
@@ -30,6 +31,25 @@ BODY_LIMIT = 4 * 1024 * 1024
 in JSON once more; larger batches are uploaded."""
 
 
+PROBLEM_SCHEMA: dict[str, object] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "string", "description": "stable, for machines"},
+                "message": {"type": "string", "description": "for people; never quotes content"},
+                "field": {"type": "string", "description": "what to change"},
+                "limit": {"description": "what it may be at most, at least, or must match"},
+            },
+        }
+    },
+}
+"""The one form of every error."""
+
+
 def answer(
     body: Any, status: HTTPStatus = HTTPStatus.OK, headers: "Mapping[str, str] | None" = None
 ) -> Response[Any]:
@@ -41,6 +61,16 @@ def answer(
         body=data,
         headers=dict(headers or {}),
     )
+
+
+def answers(model: type[Frozen]) -> dict[int, OpenAPIResponse]:
+    """For the API's description: this route answers with a `model`."""
+    return {
+        HTTPStatus.OK.value: {
+            "description": model.__doc__ or model.__name__,
+            "content": {content_types.APPLICATION_JSON: {"model": model}},
+        }
+    }
 
 
 def resolver() -> APIGatewayRestResolver:

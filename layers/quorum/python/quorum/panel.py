@@ -145,8 +145,9 @@ class Panel(Frozen):
     `quorum` is the number of voters that must have answered (an abstention is no answer), else the
     verdict is `needs_review`. `risk` belongs to the stop rule of that name: for every round but the
     last, the calibrated probability of error at which asking ends; without it, asking ends as soon
-    as the score is beyond a threshold. `expected` is what calibration measured on rows it had not
-    seen.
+    as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
+    panel does not say safe: a person decides. `expected` is what calibration measured on rows it
+    had not seen.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
@@ -159,6 +160,7 @@ class Panel(Frozen):
     quorum: Annotated[int, Field(ge=1)]
     thresholds: Thresholds | None = None
     rule: Rule
+    escalates: tuple[VoterName, ...] = ()
     expected: dict[str, Estimate] | None = None
 
     @cached_property
@@ -190,6 +192,9 @@ class Panel(Frozen):
     def _seats_and_rule_fit(self) -> Self:
         voters = [voter for seated in self.rounds for voter in seated]
         _rounds_fit(self, voters)
+        for voter in self.escalates:
+            if voter not in voters:
+                _refuse("escalates", f"{voter} is not in these rounds")
         match self.rule:
             case Majority():
                 if self.thresholds is not None:

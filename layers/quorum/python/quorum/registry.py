@@ -184,7 +184,7 @@ MODELS: tuple[Model, ...] = (
         tokens_per_second=70,
         token_factor=_CLAUDE_TOKENS,
     ),
-    Model(name="rules", kind="embedded", price=_FREE, revision="e2c69d585d2b"),
+    Model(name="rules", kind="embedded", price=_FREE, revision="d7389318fed8"),
     Model(name="characters", kind="embedded", price=_FREE, revision="b6ceb7e354f3"),
     Model(name="meaning", kind="embedded", price=_FREE, revision="f497f3d3f966"),
 )

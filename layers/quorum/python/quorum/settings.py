@@ -44,12 +44,17 @@ class BooksSettings(_FromEnvironment):
     review_days: int = Field(default=30, ge=1, description="days a content waits for a reviewer")
 
 
-class VoteSettings(BooksSettings):
+class AskSettings(BooksSettings):
+    """What asking a gateway needs."""
+
+    gateway_base_url: str
+    gateway_secret: str
+
+
+class VoteSettings(AskSettings):
     """What a gateway voter needs."""
 
     voter: str
-    gateway_base_url: str
-    gateway_secret: str
 
 
 class ThresholdSettings(_FromEnvironment):
@@ -68,6 +73,7 @@ class WorkflowSettings(BooksSettings, ThresholdSettings):
     vote_machine: str
     default_panel: str
     alerts_topic: str
+    aws_endpoint_url: str = ""
 
 
 class QueueSettings(WorkflowSettings):
@@ -91,11 +97,9 @@ class BulkSettings(WorkflowSettings):
     items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
-class ApiSettings(QueueSettings):
+class ApiSettings(QueueSettings, AskSettings):
     """What the HTTP routes need."""
 
-    gateway_base_url: str
-    gateway_secret: str
     uploads_bucket: str
     bulk_machine: str
     krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")

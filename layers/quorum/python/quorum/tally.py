@@ -9,6 +9,8 @@ Three rules (see `quorum.panel`):
 * calibrated: the log-odds of unsafe are the language's bias, plus each vote's evidence, plus what
   pairs of agreeing votes add; decided by two thresholds on the probability.
 
+Under every rule, a voter the panel lets escalate keeps `safe` from being said unless it says so.
+
 Whether the panel is settled is decided by the extremes the score can still reach. They are exact:
 every rule is monotone in each vote, so the extremes are where all outstanding voters vote one way
 with full confidence. Sums are exact fractions (weighted) or correctly rounded (`fsum`), and
@@ -96,11 +98,14 @@ def tally(
     sitting = _Sitting(panel, language, ballots, outstanding)
     reading = _read(sitting)
     quorate = len(ballots) >= panel.quorum
-    decision = reading.decision if quorate else Decision.NEEDS_REVIEW
+    escalating = _escalating(sitting)
+    decision = _held(reading.decision, escalating) if quorate else Decision.NEEDS_REVIEW
     why_stopped = _why_stopped(sitting, reading, final=final)
     next_voters = () if why_stopped is not None else _next_round(panel, heard)
     if not heard:
         beginning = "nobody has voted yet"
+    elif quorate and decision is not reading.decision:
+        beginning = f"{_described(sitting, reading)}, but {_listed(escalating)} asks for a person"
     elif quorate:
         beginning = _described(sitting, reading)
     else:
@@ -168,6 +173,19 @@ def _gravity(ballot: _Ballot) -> tuple[int, float]:
     return _SEVERITY[ballot.decision], ballot.confidence
 
 
+def _escalating(sitting: _Sitting) -> tuple[str, ...]:
+    """The voters that keep the panel from saying safe."""
+    return tuple(
+        voter
+        for voter in sitting.panel.escalates
+        if voter in sitting.ballots and sitting.ballots[voter].decision is not Decision.SAFE
+    )
+
+
+def _held(decision: Decision, escalating: tuple[str, ...]) -> Decision:
+    return Decision.NEEDS_REVIEW if escalating and decision is Decision.SAFE else decision
+
+
 # --- when asking ends ----------------------------------------------------------------------------
 
 
@@ -189,7 +207,9 @@ def _why_stopped(sitting: _Sitting, reading: _Reading, *, final: bool) -> str | 
 def _why_sure_enough(sitting: _Sitting, reading: _Reading) -> str | None:
     panel = sitting.panel
     without = _listed(sitting.outstanding)
-    if len(sitting.ballots) < panel.quorum:
+    # What one voter wants looked at, the others look at before a person must.
+    escalated = reading.decision is Decision.SAFE and bool(_escalating(sitting))
+    if len(sitting.ballots) < panel.quorum or escalated:
         return None
     if panel.risk is None:
         in_between = reading.decision is Decision.NEEDS_REVIEW
@@ -215,6 +235,10 @@ def _reachable(sitting: _Sitting) -> set[Decision]:
         reachable = _reachable_log_odds(sitting, panel.rule)
     else:
         reachable = _reachable_shares(sitting, panel.rule)
+    may_escalate = set(panel.escalates).intersection(sitting.outstanding)
+    if Decision.SAFE in reachable and may_escalate:
+        reachable = reachable | {Decision.NEEDS_REVIEW}
+    reachable = {_held(decision, _escalating(sitting)) for decision in reachable}
     return reachable if answered >= panel.quorum else reachable | {Decision.NEEDS_REVIEW}
 
 

@@ -50,8 +50,8 @@ ABSTENTION_REASONS: Mapping[type[VoteUnavailable], AbstentionReason] = MappingPr
 class Ballot(NamedTuple):
     """A vote, and what the ledger settles with it (nothing where no limit is shared)."""
 
-    vote: CastVote
-    reservation: "Reservation | None"
+    vote: CastVote | Abstention
+    reservation: "Reservation | None" = None
 
 
 async def ask(

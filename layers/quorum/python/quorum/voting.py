@@ -5,7 +5,7 @@ The vote, its cost in the ledger and the end of its reservation are one transact
 
 from collections.abc import Callable
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,22 +15,16 @@ from quorum.deadline import Deadline
 from quorum.errors import StoreUnavailable, VoteUnavailable
 from quorum.models import Abstention, CastVote
 from quorum.normalise import normalise
+from quorum.voter import Ballot
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
     from quorum.case import Case
     from quorum.gateway import Gateway
-    from quorum.limiter import Limiter, Reservation
+    from quorum.limiter import Limiter
     from quorum.registry import Model
     from quorum.settings import BooksSettings
-
-
-class Answer(NamedTuple):
-    """What a voter answered, and the reservation its payment ends (None: nothing was paid)."""
-
-    vote: CastVote | Abstention
-    reservation: "Reservation | None" = None
 
 
 class Ballots:
@@ -49,7 +43,7 @@ class Ballots:
             dynamodb, settings.votes_table, shared=settings.share_votes, days=settings.vote_days
         )
 
-    def book(self, case: "Case", answer: Answer) -> None:
+    def book(self, case: "Case", answer: Ballot) -> None:
         """Keep the vote, book its cost and end its reservation, all at once and once only.
 
         Raises `StoreUnavailable`; then the reservation's intent stays, and says what may be owed.
@@ -64,7 +58,7 @@ class Ballots:
                 raise StoreUnavailable("the vote could not be booked") from error
             # The intent is gone: an earlier try was booked although its answer was lost.
 
-    def _transaction(self, case: "Case", answer: Answer) -> list[dict[str, Any]]:
+    def _transaction(self, case: "Case", answer: Ballot) -> list[dict[str, Any]]:
         transaction: list[dict[str, Any]] = []
         vote = answer.vote
         if answer.reservation is not None and self._limiter is not None:
@@ -83,7 +77,7 @@ class Ballots:
 
 
 def vote(
-    case: "Case", name: str, ballots: Ballots, ask: Callable[[], Answer]
+    case: "Case", name: str, ballots: Ballots, ask: Callable[[], Ballot]
 ) -> CastVote | Abstention:
     """The vote of the voter called `name` on the case: from the cache, or by asking."""
     for cached in ballots.cache.find(case.tenant, [name], case.content, case.verdict_id):
@@ -96,38 +90,37 @@ def vote(
 
 def ask_embedded(
     case: "Case", ask: "Callable[[Any], CastVote | Abstention]"
-) -> Callable[[], Answer]:
+) -> Callable[[], Ballot]:
     """How an embedded voter is asked: in this process, for nothing."""
 
-    def asked() -> Answer:
+    def asked() -> Ballot:
         started = perf_counter()
         answered = ask(case.content)
         latency_ms = round((perf_counter() - started) * 1000)
-        return Answer(answered.model_copy(update={"latency_ms": latency_ms}))
+        return Ballot(answered.model_copy(update={"latency_ms": latency_ms}))
 
     return asked
 
 
 def ask_gateway(
     case: "Case", model: "Model", gateway: "Gateway", remaining_milliseconds: int
-) -> Callable[[], Answer]:
+) -> Callable[[], Ballot]:
     """How a gateway voter is asked: until the Lambda's or the case's time is over.
 
     What a gateway cannot or will not answer becomes an abstention that says why.
     """
 
-    def asked() -> Answer:
+    def asked() -> Ballot:
         deadline = Deadline.of_lambda(remaining_milliseconds, case.deadline - time())
         started = perf_counter()
         try:
-            ballot = loop.run(
+            return loop.run(
                 voter.ask(
                     gateway, model, normalise(case.content.text), deadline, tenant=case.tenant
                 )
             )
         except VoteUnavailable as error:
             latency_ms = round((perf_counter() - started) * 1000)
-            return Answer(voter.abstention_of(model.name, error, latency_ms), error.reservation)
-        return Answer(ballot.vote, ballot.reservation)
+            return Ballot(voter.abstention_of(model.name, error, latency_ms), error.reservation)
 
     return asked

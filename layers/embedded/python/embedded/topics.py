@@ -1,0 +1,38 @@
+"""Topics no embedded voter can judge: weapons, drugs, self-harm, the abuse of children.
+
+Whether such a text is news, a cry for help or instructions takes more than a small model, and none
+of the labelled texts teaches it (see decision 0003). So a mention is for a person, or for a larger
+model, to look at.
+"""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+from quorum.models import Category
+
+TOPICS = Path(__file__).with_name("topics.json")
+_NO_SPACES = frozenset(("ja", "ko", "zh"))
+"""Languages in which a word may be glued to others: matched anywhere."""
+
+
+@cache
+def _patterns(language: str) -> dict[Category, re.Pattern[str]]:
+    topics: dict[str, dict[str, list[str]]] = json.loads(TOPICS.read_text(encoding="utf-8"))
+    edges = ("", "") if language in _NO_SPACES else (r"(?<!\w)", r"(?!\w)")
+    return {
+        Category(category): re.compile(
+            edges[0] + "(?:" + "|".join(map(re.escape, words[language])) + ")" + edges[1]
+        )
+        for category, words in topics.items()
+        if language in words
+    }
+
+
+def mentioned(text: str, language: str) -> tuple[Category, ...]:
+    """The topics that a normalised text in `language` mentions."""
+    folded = text.casefold()
+    return tuple(
+        category for category, pattern in _patterns(language).items() if pattern.search(folded)
+    )

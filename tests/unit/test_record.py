@@ -1,0 +1,80 @@
+"""`quorum record`: a panel's voters over labelled texts."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.gateway import RecordedVotes, Scenario, running
+from cli.app import app
+
+TEXTS = [
+    ("en", "Thank you for the lovely evening.", "safe"),
+    ("", "You are a worthless idiot and everybody here hates you.", "unsafe"),
+    ("", "안녕하세요, 좋은 아침입니다!", "safe"),
+]
+
+
+def write(path: Path, *, gold: str = "gold") -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["language", "text", gold])
+        writer.writerows(TEXTS)
+    return path
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_embedded_voters_vote_in_this_process_and_the_panel_decides(tmp_path: Path) -> None:
+    out = tmp_path / "votes.csv"
+    texts = write(tmp_path / "texts.csv", gold="label")
+    done = CliRunner().invoke(app, ["record", str(texts), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    rows = read(out)
+    assert [row["text"] for row in rows] == [text for _, text, _ in TEXTS]
+    assert [row["language"] for row in rows] == ["en", "en", "ko"]
+    assert [row["panel"] for row in rows] == ["safe", "unsafe", "safe"]
+    assert [row["gold"] for row in rows] == ["safe", "unsafe", "safe"]
+    assert float(rows[0]["panel.score"]) < float(rows[1]["panel.score"])
+    assert rows[0]["rules"] == ""
+    assert rows[1]["meaning"] == "unsafe"
+    assert 0.5 <= float(rows[1]["meaning.confidence"]) <= 1
+
+
+def test_gateway_voters_vote_through_the_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "votes.csv"
+    recorded = RecordedVotes(
+        {text: {"gemini-2.5-flash": gold, "gpt-4.1": gold} for _, text, gold in TEXTS}
+    )
+    with running(Scenario(missing_models=("deepseek-v3.2",)), recorded=recorded) as stand_in:
+        monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
+        monkeypatch.setenv("GATEWAY_API_KEY", "sk-stand-in")
+        arguments = ["record", str(write(tmp_path / "texts.csv")), "--out", str(out)]
+        done = CliRunner().invoke(app, [*arguments, "--panel", "default"])
+    assert done.exit_code == 0, done.output
+    rows = read(out)
+    assert [row["gpt-4.1"] for row in rows] == ["safe", "unsafe", "safe"]
+    assert {row["deepseek-v3.2"] for row in rows} == {""}
+
+
+def test_a_panel_file_is_taken_and_a_bad_one_is_refused_by_field(tmp_path: Path) -> None:
+    texts, panel = write(tmp_path / "texts.csv"), tmp_path / "panel.json"
+    panel.write_text(json.dumps({"name": "bad", "rounds": []}), encoding="utf-8")
+    arguments = ["record", str(texts), "--out", str(tmp_path / "o.csv"), "--panel", str(panel)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "rounds" in done.output
+
+
+def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
+    texts = write(tmp_path / "texts.csv", gold="something")
+    done = CliRunner().invoke(app, ["record", str(texts), "--out", str(tmp_path / "o.csv")])
+    assert done.exit_code == 2
+    assert "gold" in done.output
