@@ -54,7 +54,7 @@ class VoteCache:
     def __init__(
         self, dynamodb: "DynamoDBServiceResource", table: str, *, shared: bool, days: int
     ) -> None:
-        self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._dynamodb = dynamodb
         self._table = table
         self._shared = shared
         self._days = days
@@ -104,7 +104,7 @@ class VoteCache:
         wanted = [{"vote_key": key} for key in sorted(keys)]
         return {
             str(item["vote_key"]): item
-            for item in dynamo.read(self._client, self._table, wanted)
+            for item in dynamo.read(self._dynamodb.meta.client, self._table, wanted)
             # DynamoDB deletes what has expired when it gets round to it.
             if int(str(item["expires_at"])) > time()
         }
