@@ -123,7 +123,7 @@ class ItemQueue:
             try:
                 items[message.id] = (message, QueuedRecord.model_validate(record).body)
             except ValidationError as error:
-                self._bury(message, rejection(error).message, _claimed(message.body))
+                self._bury(message, rejection(error, skip=1).message, _claimed(message.body))
         to_judge = {
             message.id: Item(_verdict_id(item, message), item.tenant, item, item.place)
             for message, item in items.values()

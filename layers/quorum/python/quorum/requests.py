@@ -98,10 +98,10 @@ class Rejection(Frozen):
 _LIMITS = ("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected")
 
 
-def rejection(error: ValidationError) -> Rejection:
-    """The first thing wrong with an item."""
+def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
+    """The first thing wrong with an item that stands `skip` levels down in what was validated."""
     first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or None
+    field = ".".join(str(part) for part in first["loc"][skip:]) or None
     kind = str(first["type"])
     limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
     code = (

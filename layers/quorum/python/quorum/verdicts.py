@@ -22,6 +22,8 @@ TOGETHER = 25
 """So many verdicts are settled in one transaction: with their contents and counters under 100
 entries and 4 MB, DynamoDB's limits."""
 
+_ROUNDS = 10
+"""How often settling is tried while others settle the same items, or give them up."""
 _VERDICT = TypeAdapter(Verdict)
 
 
@@ -116,29 +118,28 @@ class Verdicts:
     def _record_some(self, tenant: str, decided: Sequence[Decided]) -> list[Verdict]:
         settled: dict[str, Verdict] = {}
         dead: set[str] = set()
-        # Each round settles, or learns of at least one item how it stands. It stands in three ways.
-        for _ in range(2 * len(decided) + 1):
+        for _ in range(_ROUNDS):
             unsettled = [one for one in decided if one.verdict.id not in settled]
             if not unsettled:
                 break
             try:
                 dynamo.write(self._client, self._transaction(tenant, unsettled, dead))
             except (ClientError, BotoCoreError) as error:
-                if "ConditionalCheckFailed" not in dynamo.codes(error):
-                    raise StoreUnavailable("the verdict could not be stored") from error
+                held = [code != "ConditionalCheckFailed" for code in dynamo.codes(error)]
+                # The first entries are the verdicts'; of the others only a batch has a condition.
+                if all(held[: len(unsettled)]):
+                    raise StoreUnavailable("a verdict or its batch could not be stored") from error
                 found = self.entries([(tenant, one.verdict.id) for one in unsettled])
                 settled |= {
                     verdict_id: _VERDICT.validate_json(str(item["verdict"]))
                     for verdict_id, item in found.items()
                     if "verdict" in item
                 }
-                before, dead = dead, {name for name, item in found.items() if "dead" in item}
-                if not settled.keys() & {one.verdict.id for one in unsettled} and before == dead:
-                    raise StoreUnavailable(
-                        "an item is settled otherwise, or its batch is not there"
-                    ) from error
+                dead = {name for name, item in found.items() if "dead" in item}
             else:
-                return [settled.get(one.verdict.id, one.verdict) for one in decided]
+                break
+        else:
+            raise StoreUnavailable("the items change faster than they can be settled")
         return [settled.get(one.verdict.id, one.verdict) for one in decided]
 
     def _transaction(
