@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import calibrate, doctor, evaluate, moderate, panel, record, replies
+from cli import batch, calibrate, costs, doctor, evaluate, moderate, panel, record, replies
 
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
@@ -10,6 +10,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(moderate.moderate)
+app.command()(batch.batch)
+app.command()(costs.costs)
 app.command()(record.record)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)

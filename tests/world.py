@@ -76,7 +76,7 @@ class Serial:
 
         return call
 
-    def called(self, name: str, do: Callable[[], Any]) -> Any:
+    def called(self, name: str, do: Callable[[], Any]) -> Any:  # noqa: ARG002 Mortal asks
         """What becomes of a call."""
         return do()
 
@@ -123,7 +123,7 @@ class World:
         self.limiter = Limiter(
             dynamodb,
             BOOKS.usage_table,
-            {model: _FAST for model in ("gpt-4.1", "gemini-2.5-flash", "deepseek-v3.2")},
+            dict.fromkeys(("gpt-4.1", "gemini-2.5-flash", "deepseek-v3.2"), _FAST),
         )
         self.ballots = Ballots(dynamodb, BOOKS, self.limiter)
         self.verdicts = Verdicts(

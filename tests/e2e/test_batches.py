@@ -127,8 +127,18 @@ def test_500_items_delivered_twice_with_workers_killed_are_each_settled_once(
 ) -> None:
     paid_before, billed_before = booked(stack), stand_in.count.cost_usd
     texts = [says(recorded, f"{RUN}: item {number % 320}") for number in range(490)]
-    bad = [{"content": ""}, {"content": "x", "colour": "red"}, {"content": "y" * 32_769}, 7, {}]
-    given = [*bad, *({"content": text, "id": f"post-{n}"} for n, text in enumerate(texts)), *bad]
+    bad: list[Any] = [
+        {"content": ""},
+        {"content": "x", "colour": "red"},
+        {"content": "y" * 32_769},
+        7,
+        {},
+    ]
+    given: list[Any] = [
+        *bad,
+        *({"content": text, "id": f"post-{n}"} for n, text in enumerate(texts)),
+        *bad,
+    ]
     with visibility(stack, 40):
         taken = post(api, given)
         batch = taken["id"]

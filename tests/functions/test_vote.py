@@ -34,7 +34,7 @@ def ask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Ask]:
     within("Gpt41Function")
-    parameters.clear_caches()  # another test's secret has the same name
+    parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret has the same name
     monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
     boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk-key")
     opened = (vote.settings, vote.ballots, vote.gateway, books.limiter)

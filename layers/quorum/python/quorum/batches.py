@@ -298,8 +298,8 @@ class Batches:
         listed = self._client.query(
             TableName=self._table,
             IndexName="batches",
-            KeyConditionExpression="batch = :batch AND #item >= :start",
-            ExpressionAttributeNames={"#item": "item"},
+            KeyConditionExpression="#batch = :batch AND #item >= :start",
+            ExpressionAttributeNames={"#batch": "batch", "#item": "item"},
             ExpressionAttributeValues={
                 ":batch": batch_partition(tenant, batch),
                 ":start": f"{start:0{INDEX_DIGITS}d}",

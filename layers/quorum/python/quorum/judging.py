@@ -46,7 +46,7 @@ Outcomes = dict[str, Exception | None]
 class Judging:
     """Judges items with what the Lambda opened; `at_once` are asked of the machine at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything a verdict needs, opened once
         self,
         workflow: Workflow,
         verdicts: Verdicts,
@@ -56,6 +56,7 @@ class Judging:
         *,
         default_panel: str,
         at_once: int,
+        seated: Callable[[str], panel.Panel] = panel.packaged,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._workflow = workflow
@@ -64,6 +65,7 @@ class Judging:
         self._claims = claims
         self._budget = budget
         self._default_panel = default_panel
+        self._seated = cache(seated)
         self._sleep = sleep
         self._desks = ThreadPoolExecutor(at_once)
 
@@ -116,7 +118,7 @@ class Judging:
         return cases
 
     def _case(self, item: Item) -> Case:
-        seated = _packaged(item.request.panel or self._default_panel)
+        seated = self._seated(item.request.panel or self._default_panel)
         return self._workflow.open(
             item.tenant,
             item.request.to_content(),
@@ -188,11 +190,6 @@ class Judging:
         there = self._verdicts.find_all([(case.tenant, case.verdict_id) for case in cases])
         outcomes |= dict.fromkeys(there)
         return self._from_cache([case for case in cases if case.verdict_id not in there], outcomes)
-
-
-@cache
-def _packaged(name: str) -> panel.Panel:
-    return panel.packaged(name)
 
 
 def _again(workflow: Workflow, case: Case) -> Case:
