@@ -1,4 +1,4 @@
-"""`make bench-batch`: how fast batches go next to the gateway's rate limit; the CLI's memory.
+"""`make bench-batch`: how fast batches go next to the rate limit, and the CLI's memory.
 
 The worker's own code (judging, claims, settling, limiter, gateway client) judges distinct items
 against the stand-in, whose sliding minute is exact, over DynamoDB as moto plays it. So what is

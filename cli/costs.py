@@ -64,12 +64,12 @@ def summary(report: dict[str, Any]) -> list[str]:
     """What the table does not say."""
     totals, each = report["totals"], report["cost_per_decision_usd"]
     rate = report["cache_hit_rate"]
+    decisions = ", ".join(f"{count:,} {name}" for name, count in report["decisions"].items())
+    hit_rate = "" if rate is None else f" ({rate:.0%} of all)"
+    won = f"(₩{report['krw_per_usd']} a dollar, {report['krw_as_of']})"
+    saved = f"{totals['saved_tokens']:,} tokens, ${totals['saved_usd']}"
     return [
-        f"{report['start']} to {report['end']} (UTC): {report['requests']:,} requests, "
-        + ", ".join(f"{count:,} {name}" for name, count in report["decisions"].items()),
-        f"${each or 0} a decision; ₩{report['cost_krw']} in all "
-         f"(₩{report['krw_per_usd']} a dollar, {report['krw_as_of']})",
-        f"the cache gave {totals['cached_votes']:,} votes"
-        + ("" if rate is None else f" ({rate:.0%} of all)")
-        + f" and saved {totals['saved_tokens']:,} tokens, ${totals['saved_usd']}",
+        f"{report['start']} to {report['end']} (UTC): {report['requests']:,} requests, {decisions}",
+        f"${each or 0} a decision; ₩{report['cost_krw']} in all {won}",
+        f"the cache gave {totals['cached_votes']:,} votes{hit_rate} and saved {saved}",
     ]
