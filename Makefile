@@ -7,7 +7,7 @@ RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test up down logs lint setup lock bench bench-gateway evaluate openapi deploy
+.PHONY: help demo test up down logs lint setup lock bench bench-gateway bench-batch evaluate openapi deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,3 +75,6 @@ bench: bench-gateway ## every benchmark
 
 bench-gateway: setup ## the client's own time per call, next to the openai SDK's and bare httpx
 	@$(RUN) bench.gateway_client
+
+bench-batch: setup ## items a second next to the rate limit's, and the command line's memory
+	@$(RUN) bench.batch

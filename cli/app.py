@@ -2,7 +2,18 @@
 
 import typer
 
-from cli import calibrate, doctor, evaluate, labels, moderate, panel, record, replies
+from cli import (
+    batch,
+    calibrate,
+    costs,
+    doctor,
+    evaluate,
+    labels,
+    moderate,
+    panel,
+    record,
+    replies,
+)
 
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
@@ -10,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(moderate.moderate)
+app.command()(batch.batch)
+app.command()(costs.costs)
 app.command()(record.record)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)

@@ -45,6 +45,8 @@ def record(request: AggregateRequest, standing: Deliberation) -> Deliberation:
     if standing.verdict is None:
         return standing
     judged = shadowed(standing.verdict, panels())
-    verdict = verdicts().record(request.case.tenant, request.case.content, judged)
+    verdict = verdicts().record(
+        request.case.tenant, request.case.content, judged, request.case.place
+    )
     telemetry.verdict_reached(verdict)
     return standing.model_copy(update={"verdict": verdict})

@@ -1,31 +1,38 @@
 """HTTP routes: validate → answer."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
-from quorum import books, panel, registry
+from quorum import books, ledger, panel, registry
+from quorum.batches import PAGE_LIMIT, Batches, batch_id_of
+from quorum.costs import By
 from quorum.errors import NotAllowed
 from quorum.examination import examined
 from quorum.http import answer, answers, resolve, resolver
 from quorum.idempotency import once
 from quorum.models import Verdict
 from quorum.policy import POLICY_VERSION
-from quorum.requests import ReviewRequest, VerdictRequest
-from quorum.reviews import PAGE_LIMIT, Page, Status
+from quorum.requests import BatchRequest, ReviewRequest, VerdictRequest
+from quorum.reviews import PAGE_LIMIT as REVIEWS_LIMIT
+from quorum.reviews import Page, Status
 from quorum.settings import ApiSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.bulk import Bulk
     from quorum.panels import Effective, Panels
     from quorum.reviews import Reviews
     from quorum.verdicts import Verdicts
     from quorum.workflow import Workflow
 
 app = resolver()
+
+REDRIVE_SECONDS = 15.0
+"""How long one request looks through the dead letters."""
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
 
@@ -60,10 +67,23 @@ def panels() -> "Panels":
     return books.panels(settings())
 
 
+@cache
+def batches() -> Batches:
+    """The batches, opened once per environment."""
+    return books.batches(settings())
+
+
+@cache
+def bulk() -> "Bulk":
+    """The bucket of uploads, opened once per environment."""
+    return books.bulk(settings(), settings().bulk_machine)
+
+
 @app.post("/verdicts", summary="Judge a content", responses=answers(Verdict))
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
     seated = panels().get(tenant(), request.panel or settings().default_panel)
+    books.budget(settings()).check(tenant())
 
     def judge() -> dict[str, Any]:
         verdict = workflow().moderate(tenant(), request.to_content(), seated)
@@ -90,7 +110,7 @@ def post_review(verdict_id: str, request: ReviewRequest) -> Response[Any]:
 @app.get("/reviews", summary="List what waits for a reviewer", responses=answers(Page))
 def get_reviews(
     status: Annotated[Status, Query()] = "pending",
-    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT,
+    limit: Annotated[int, Query(ge=1, le=REVIEWS_LIMIT)] = REVIEWS_LIMIT,
     after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
 ) -> Response[Any]:
     """Verdicts with their contents, as far as they are kept; the oldest first. For operators.
@@ -99,6 +119,77 @@ def get_reviews(
     """
     require_operator()
     return answer(reviews().page(tenant(), status, limit=limit, after=after))
+
+
+@app.post("/batches", summary="Hand in a batch of contents")
+def post_batch(request: BatchRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
+    """202 with the batch's id, and which items were rejected and why."""
+    books.budget(settings()).check(tenant())
+    batch = None if idempotency_key is None else batch_id_of(tenant(), idempotency_key)
+
+    def take() -> dict[str, Any]:
+        return books.intake(settings()).take(tenant(), request, batch)
+
+    table = settings().verdicts_table
+    context = app.lambda_context
+    taken = once(table, tenant(), idempotency_key, request, take, context=context)
+    return answer(taken, HTTPStatus.ACCEPTED)
+
+
+@app.post("/batches/uploads", summary="Get a place to upload a large batch to")
+def post_upload() -> Response[Any]:
+    """A presigned URL to PUT JSONL to, and the key to name in `POST /batches`."""
+    return answer(bulk().new_upload(tenant()), HTTPStatus.CREATED)
+
+
+@app.get("/batches/<batch_id>", summary="See how far a batch is")
+def get_batch(batch_id: str) -> Response[Any]:
+    """Counts by state and decision, cost so far, and what is left of both."""
+    return answer(batches().view(tenant(), batch_id))
+
+
+@app.get("/batches/<batch_id>/results", summary="Read a batch's results in input order")
+def get_results(
+    batch_id: str,
+    start: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
+    gaps: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
+) -> Response[Any]:
+    """A page from index `start`, up to the first item not settled yet; with `gaps`, beyond it."""
+    return answer(batches().results(tenant(), batch_id, start=start, limit=limit, gaps=gaps))
+
+
+@app.delete("/batches/<batch_id>", summary="Cancel a batch")
+def delete_batch(batch_id: str) -> Response[Any]:
+    """What has not begun will not be; the rest is settled as it comes."""
+    batches().cancel(tenant(), batch_id)
+    bulk().stop(batches().record(tenant(), batch_id))
+    return answer(batches().view(tenant(), batch_id))
+
+
+@app.post("/batches/<batch_id>/redrive", summary="Send a batch's dead letters round again")
+def post_redrive(batch_id: str) -> Response[Any]:
+    """How many were; `complete` is false when there may be more, for another such request."""
+    record = batches().record(tenant(), batch_id)
+    if record["source"] == "upload":
+        bulk().redrive(tenant(), batch_id, record)
+        return answer({"complete": True}, HTTPStatus.ACCEPTED)
+    queue = books.item_queue(settings())
+    sent, complete = queue.redrive(tenant(), batch_id, seconds=REDRIVE_SECONDS)
+    return answer({"sent": sent, "complete": complete}, HTTPStatus.ACCEPTED)
+
+
+@app.get("/costs", summary="See what was spent on what")
+def get_costs(
+    start: Annotated[date | None, Query(alias="from")] = None,
+    end: Annotated[date | None, Query(alias="to")] = None,
+    by: Annotated[By, Query()] = "model",
+) -> Response[Any]:
+    """Booked and possibly paid, of the caller's tenant; of all tenants for an operator."""
+    role = app.current_event.request_context.authorizer["role"]
+    whose = None if role == "operator" else tenant()
+    last = end or ledger.today()
+    return answer(books.costs(settings()).report(whose, start or last.replace(day=1), last, by))
 
 
 @app.get("/panels", summary="List the tenant's panels")

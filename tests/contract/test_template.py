@@ -10,15 +10,21 @@ from typing import Any
 import pytest
 from embedded import characters, meaning, rules
 from quorum import errors, panel, registry
+from quorum.bulk import PAGE_BYTES, PAGE_ITEMS, Prepare
 from quorum.case import VOTING_SECONDS, AggregateRequest, VoteRequest
+from quorum.claims import CLAIM_SECONDS
+from quorum.costs import INTENT_SECONDS
+from quorum.http import BODY_LIMIT
 from quorum.models import Frozen
-from quorum.requests import QueuedItem, VerdictRequest
+from quorum.requests import BatchRequest, QueuedItem, VerdictRequest
 from quorum.workflow import CLIENT_SECONDS
 
 from local import openapi
 from tests import template
 from tests.template import ROOT
 
+EXPRESS_SECONDS = 300
+"""An Express execution ends after this."""
 API_SECONDS = 29
 """A REST API request ends after this (API Gateway's integration timeout)."""
 
@@ -157,9 +163,62 @@ def test_a_message_stays_invisible_for_six_times_its_functions_timeout() -> None
     assert template.functions()["BatchFunction"]["Timeout"] > CLIENT_SECONDS
 
 
+def test_the_worker_knows_which_delivery_is_a_messages_last() -> None:
+    queue = template.resources("AWS::SQS::Queue")["ItemsQueue"]
+    for function in ("BatchFunction", "ApiFunction"):
+        told = template.functions()[function]["Environment"]["MAX_RECEIVES"]
+        assert int(told) == queue["RedrivePolicy"]["maxReceiveCount"]
+
+
+def test_a_claim_outlives_the_vote_it_is_for_and_a_worker_the_wait_for_it() -> None:
+    timeout = template.functions()["BatchFunction"]["Timeout"]
+    assert CLIENT_SECONDS < CLAIM_SECONDS
+    assert timeout > CLAIM_SECONDS + CLIENT_SECONDS
+
+
+def test_an_intent_is_closed_only_when_no_function_can_still_settle_it() -> None:
+    longest = max(function["Timeout"] for function in template.functions().values())
+    assert longest < INTENT_SECONDS
+
+
+def bulk_machine() -> dict[str, Any]:
+    machine: dict[str, Any] = json.loads((ROOT / "statemachines/bulk.asl.json").read_text())
+    return machine
+
+
+def test_a_child_of_the_bulk_machine_ends_within_an_express_executions_time() -> None:
+    pages = bulk_machine()["States"]["Pages"]
+    judge = pages["ItemProcessor"]["States"]["Judge"]
+    at_once = template.template()["Parameters"]["ItemsAtOnce"]["Default"]
+    rounds = pages["ItemBatcher"]["MaxItemsPerBatch"] * PAGE_ITEMS / at_once
+    assert rounds * CLIENT_SECONDS <= judge["TimeoutSeconds"] < EXPRESS_SECONDS
+    assert pages["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] == "EXPRESS"
+    assert PAGE_BYTES < pages["ItemBatcher"]["MaxInputBytesPerBatch"] == 262_144
+
+
+def test_the_bulk_machine_retries_only_what_heals() -> None:
+    states = bulk_machine()["States"]
+    judge = states["Pages"]["ItemProcessor"]["States"]["Judge"]
+    for state, named in (
+        (states["Prepare"], {"StoreUnavailable"}),
+        (judge, {"StoreUnavailable", "Postponed"}),
+        (states["Finish"], {"StoreUnavailable"}),
+    ):
+        (retrier,) = state["Retry"]
+        assert set(retrier["ErrorEquals"]) == named | LAMBDA_ERRORS
+        assert retrier["JitterStrategy"] == "FULL"
+        assert all(hasattr(errors, name) for name in named)
+
+
+def test_the_limit_api_gateway_names_is_the_apis_own() -> None:
+    responses = template.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"]
+    body = responses["REQUEST_TOO_LARGE"]["ResponseTemplates"]["application/json"]
+    assert json.loads(body)["error"]["limit"] == BODY_LIMIT
+
+
 def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:
     text = (ROOT / "template.yaml").read_text()
-    assert text.count('Resource: "*"') == 1
+    assert text.count('Resource: "*"') == 2  # one machine, one log delivery each
     assert "these actions know no resources" in text
     for name, block in template.functions().items():
         for policy in block.get("Policies", []):
@@ -182,6 +241,7 @@ MODELS: dict[str, type[Frozen]] = {
     "vote_embedded.json": VoteRequest,
     "aggregate.json": AggregateRequest,
     "queued_item.json": QueuedItem,
+    "bulk_prepare.json": Prepare,
 }
 
 
@@ -193,6 +253,8 @@ def test_an_event_is_what_its_function_expects(name: str) -> None:
 def test_the_bodies_of_events_are_what_their_routes_expect() -> None:
     post = json.loads((ROOT / "events/post_verdict.json").read_text())
     VerdictRequest.model_validate_json(post["body"])
+    posted = json.loads((ROOT / "events/post_batch.json").read_text())
+    BatchRequest.model_validate_json(posted["body"])
     for record in json.loads((ROOT / "events/batch.json").read_text())["Records"]:
         QueuedItem.model_validate_json(record["body"])
 

@@ -92,8 +92,11 @@ class Api:
     def get(self, path: str) -> httpx.Response:
         return self._http.get(path)
 
-    def post(self, path: str, body: Any) -> httpx.Response:
-        return self._http.post(path, json=body)
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+        return self._http.post(path, json=body, headers=headers)
+
+    def delete(self, path: str) -> httpx.Response:
+        return self._http.delete(path)
 
 
 @pytest.fixture(scope="session")

@@ -1,82 +1,251 @@
-"""SQS → verdicts. Moto has no synchronous executions: what is not cached goes to review."""
+"""SQS → verdicts: the queue's worker on moto, with voters made of paper."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
+from quorum.batches import verdict_id_of
+from quorum.budget import Thresholds
+from quorum.models import Decision
 
 from functions.batch import app as batch
-from tests.functions.conftest import reopen
+from tests.world import BATCH, PRICE, TENANT, Gateway, World, decided, stored
 
 Deliver = Callable[..., list[str]]
 
 
 @pytest.fixture
-def deliver(
-    aws: Any,
-    within: Callable[[str], None],
-    event: Callable[[str], dict[str, Any]],
-    context: Any,
-) -> Deliver:
-    """Deliver messages; returns the ids of those that go back to the queue."""
-    within("BatchFunction")
-    reopen(batch)
-    template = event("batch.json")["Records"][0]
+def sqs(aws: Any) -> Any:
+    return boto3.client("sqs")
 
-    def send(*bodies: Any) -> list[str]:
+
+@pytest.fixture
+def urls(sqs: Any) -> dict[str, str]:
+    """The queues by name."""
+    return {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("items", "dead")}
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+def world(aws: Any, gateway: Gateway) -> World:
+    return World(aws, gateway)
+
+
+@pytest.fixture
+def deliver(
+    sqs: Any,
+    urls: dict[str, str],
+    world: World,
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Deliver:
+    """Send messages and hand them to the worker; returns the bodies of those that stay."""
+    queue = world.queue(sqs, urls["items"], urls["dead"])
+    monkeypatch.setattr(batch, "queue", lambda: queue)
+    monkeypatch.setattr(batch, "judging", lambda: world.judging)
+
+    def send(*bodies: Any, deliveries: int = 1, origin: str | None = None) -> list[str]:
+        for body in bodies:
+            text = body if isinstance(body, str) else json.dumps(body)
+            sqs.send_message(QueueUrl=urls["items"], MessageBody=text)
+        received = sqs.receive_message(QueueUrl=urls["items"], MaxNumberOfMessages=10)
+        attributes = {"origin": {"stringValue": origin, "dataType": "String"}} if origin else {}
         records = [
-            template
-            | {
-                "messageId": f"message-{number}",
-                "body": body if isinstance(body, str) else json.dumps(body),
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": {
+                    "ApproximateReceiveCount": str(deliveries),
+                    "SentTimestamp": "1700000000000",
+                    "SenderId": "123456789012",
+                    "ApproximateFirstReceiveTimestamp": "1700000000000",
+                },
+                "messageAttributes": attributes,
+                "md5OfBody": message["MD5OfBody"],
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:items",
+                "awsRegion": "us-east-1",
             }
-            for number, body in enumerate(bodies)
+            for message in received["Messages"]
         ]
         answer = batch.handler({"Records": records}, context)
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        for record in records:
+            if record["messageId"] not in failed:
+                sqs.delete_message(QueueUrl=urls["items"], ReceiptHandle=record["receiptHandle"])
+        return [record["body"] for record in records if record["messageId"] in failed]
 
     return send
 
 
-def verdicts(aws: Any) -> list[dict[str, Any]]:
-    items = aws.Table("VerdictsTable").scan()["Items"]
-    return [json.loads(item["verdict"]) for item in items if "verdict" in item]
+@pytest.fixture
+def letters(sqs: Any, urls: dict[str, str]) -> Callable[[], dict[str, str]]:
+    """Body → reason of the dead letters."""
+
+    def read() -> dict[str, str]:
+        found = sqs.receive_message(
+            QueueUrl=urls["dead"],
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=0,
+        )
+        return {
+            letter["Body"]: letter["MessageAttributes"]["reason"]["StringValue"]
+            for letter in found.get("Messages", [])
+        }
+
+    return read
+
+
+def item(text: str, index: int | None = None, **fields: Any) -> dict[str, Any]:
+    place = {} if index is None else {"place": {"batch": BATCH, "index": index}}
+    return {"tenant": TENANT, "content": text, "language": "en"} | place | fields
 
 
 def test_every_message_becomes_a_stored_verdict(deliver: Deliver, aws: Any) -> None:
-    assert deliver({"tenant": "acme", "content": "one"}, {"tenant": "acme", "content": "two"}) == []
-    assert len(verdicts(aws)) == 2
+    assert deliver(item("one"), item("two")) == []
+    assert len(stored(aws)) == 2
 
 
 def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
-    deliver: Deliver, aws: Any
+    deliver: Deliver, aws: Any, gateway: Gateway
 ) -> None:
-    deliver({"tenant": "acme", "content": "one"})
-    before = verdicts(aws)
-    deliver({"tenant": "acme", "content": "one"})
-    assert verdicts(aws) == before
-    (counted,) = aws.Table("UsageTable").scan()["Items"]
-    assert counted["needs_review"] == 1
+    deliver(item("one"), origin="message-1")
+    before = stored(aws)
+    assert verdict_id_of(TENANT, "message-1") in next(iter(before))
+    deliver(item("one"), origin="message-1")
+    assert stored(aws) == before
+    assert decided(aws)["safe"] == 1
+    assert set(gateway.calls.values()) == {1}
 
 
-def test_a_poisoned_message_goes_back_alone(deliver: Deliver, aws: Any) -> None:
-    poison = [
-        "not json",
-        {"tenant": "acme"},
-        {"tenant": "acme", "content": "x", "colour": "red"},
-        {"tenant": "acme", "content": "x" * 32_769},
-        {"content": "whose?"},
-        {"tenant": "acme", "content": "x", "panel": "nobody"},
-    ]
-    failed = deliver({"tenant": "acme", "content": "good"}, *poison)
-    assert failed == [f"message-{number}" for number in range(1, 7)]
-    assert len(verdicts(aws)) == 1
+@pytest.mark.parametrize(
+    ("poison", "reason"),
+    [
+        ("not json", "not JSON"),
+        ("[]", "Input should be"),
+        ({"tenant": "acme"}, "content: Field required"),
+        ({"content": "x"}, "tenant: Field required"),
+        (item("x", colour="red"), "colour: Extra inputs"),
+        (item("x" * 32_769), "content: "),
+        (item(""), "content: "),
+        (item("x", panel="nobody"), "name: no packaged panel"),
+        (item("x", 7), "there is no such batch"),
+    ],
+)
+def test_poison_goes_to_the_dead_letters_at_once_with_its_reason_and_sinks_no_other(
+    deliver: Deliver, letters: Callable[[], dict[str, str]], aws: Any, poison: Any, reason: str
+) -> None:
+    assert deliver(item("good"), poison) == []
+    ((body, why),) = letters().items()
+    assert body == (poison if isinstance(poison, str) else json.dumps(poison))
+    assert why.startswith(reason)
+    assert len(stored(aws)) == 1
 
 
-def test_a_message_whose_verdict_cannot_be_stored_goes_back(deliver: Deliver, aws: Any) -> None:
-    deliver({"tenant": "acme", "content": "opens the books"})
+def test_poison_of_a_batch_is_counted_there_with_its_reason(deliver: Deliver, world: World) -> None:
+    world.new_batch(1)
+    deliver(item("x", 0, colour="red"))
+    deliver(item("x", 0, colour="red"))
+    assert world.batches.view(TENANT, BATCH).dead == 1
+    (shown,) = world.batches.results(TENANT, BATCH, start=0, limit=9, gaps=False)["items"]
+    assert shown["dead"]["reason"].startswith("colour: ")
+
+
+def test_a_throttled_item_stays_and_says_why_until_its_last_delivery_then_it_is_dead(
+    deliver: Deliver,
+    letters: Callable[[], dict[str, str]],
+    world: World,
+    gateway: Gateway,
+    sqs: Any,
+    urls: dict[str, str],
+) -> None:
+    world.new_batch(1)
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+    assert len(deliver(item("one", 0))) == 1
+    view = world.batches.view(TENANT, BATCH)
+    assert view.last_problem == "no quorum: gemini-2.5-flash throttled, deepseek-v3.2 throttled"
+    assert (view.state, view.pending) == ("running", 1)
+    counts = sqs.get_queue_attributes(QueueUrl=urls["items"], AttributeNames=["All"])["Attributes"]
+    assert counts["ApproximateNumberOfMessagesNotVisible"] == "1"  # until it may be asked again
+    assert deliver(item("one", 0), deliveries=3) == []
+    view = world.batches.view(TENANT, BATCH)
+    assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
+    (reason,) = letters().values()
+    assert "throttled" in reason
+
+
+def test_dead_letters_of_a_batch_are_sent_round_again_and_others_stay(
+    deliver: Deliver,
+    letters: Callable[[], dict[str, str]],
+    world: World,
+    gateway: Gateway,
+    sqs: Any,
+    urls: dict[str, str],
+) -> None:
+    world.new_batch(1)
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+    deliver(item("one", 0), deliveries=3)
+    deliver("not json")
+    gateway.down = set()
+    queue = world.queue(sqs, urls["items"], urls["dead"])
+    assert queue.redrive(TENANT, BATCH, seconds=5) == (1, True)
+    assert world.batches.view(TENANT, BATCH).dead == 0
+    assert list(letters()) == ["not json"]
+    assert queue.redrive(TENANT, BATCH, seconds=5) == (0, True)
+    assert queue.redrive("other", BATCH, seconds=5) == (0, True)
+    deliver()
+    view = world.batches.view(TENANT, BATCH)
+    assert (view.state, view.settled, view.dead) == ("complete", 1, 0)
+
+
+def test_a_dead_item_that_is_settled_after_all_is_dead_no_more(
+    deliver: Deliver, world: World, gateway: Gateway
+) -> None:
+    world.new_batch(1)
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+    deliver(item("one", 0), deliveries=3)
+    gateway.down = set()
+    deliver(item("one", 0))  # its duplicate came late
+    view = world.batches.view(TENANT, BATCH)
+    assert (view.state, view.settled, view.dead) == ("complete", 1, 0)
+
+
+def test_a_message_that_cannot_be_stored_stays(deliver: Deliver, aws: Any) -> None:
+    deliver(item("opens the books"))
     aws.Table("UsageTable").delete()
-    assert deliver({"tenant": "acme", "content": "one"}, {"tenant": "acme", "content": "x"}) == [
-        "message-1"
-    ]
+    assert len(deliver(item("one"), item("two"))) == 2
+
+
+def test_a_spent_budget_pauses_a_batch_and_waiting_costs_no_deliveries(
+    aws: Any,
+    sqs: Any,
+    urls: dict[str, str],
+    gateway: Gateway,
+    deliver: Deliver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poor = World(aws, gateway, thresholds=Thresholds(budget_tenant_usd=PRICE))
+    monkeypatch.setattr(batch, "judging", lambda: poor.judging)
+    poor.new_batch(2)
+    assert deliver(item("one", 0)) == []
+    assert deliver(item("two", 1), deliveries=3) == []  # the last delivery, and yet not dead
+    view = poor.batches.view(TENANT, BATCH)
+    assert (view.state, view.settled, view.pending, view.dead) == ("paused", 1, 1, 0)
+    assert view.paused_until is not None
+    counts = sqs.get_queue_attributes(QueueUrl=urls["items"], AttributeNames=["All"])["Attributes"]
+    assert counts["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_unsafe_is_counted_as_unsafe(deliver: Deliver, world: World, gateway: Gateway) -> None:
+    world.new_batch(1)
+    gateway.says["one"] = Decision.UNSAFE
+    deliver(item("one", 0))
+    assert world.batches.view(TENANT, BATCH).decisions["unsafe"] == 1

@@ -34,6 +34,7 @@ def ask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Ask]:
     within("Gpt41Function")
+    parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret has the same name
     monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
     boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk-key")
     parameters.clear_caches()  # type: ignore[no-untyped-call] # Powertools ships it untyped
@@ -76,7 +77,8 @@ def test_a_vote_asked_for_again_is_neither_sent_nor_booked_again(
     ask: Ask, aws: Any, stand_in: StandIn
 ) -> None:
     first = ask(living())
-    again = ask(living())
+    assert ask(living()) == first  # the same verdict, judged again after a crash
+    again = ask(living(verdict_id="verdict-2"))
     assert again["cached"] is True
     assert again["decision"] == first["decision"]
     assert again["cost_usd"] == "0"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -19,7 +20,8 @@ def ask(
     voters.ballots.cache_clear()
 
     def send(text: str) -> dict[str, Any]:
-        case = make.case(text, "embedded", content={"text": text, "language": "en"})
+        content = {"text": text, "language": "en"}
+        case = make.case(text, "embedded", content=content, verdict_id=uuid4().hex)
         answer: dict[str, Any] = request.param({"case": case.model_dump(mode="json")}, context)
         return answer
 

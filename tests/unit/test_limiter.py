@@ -260,7 +260,7 @@ def test_an_intent_says_what_a_call_may_cost_before_it_is_sent(
         "tokens": 700,
         "cost_picodollars": int(Decimal("0.00123456") * PICODOLLARS),
         "created_at": int(clock.now),
-        "expires_at": int(clock.now) + 86_400,
+        "entry": f"intents#{reserved.id[0]}",
     }
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from quorum.batches import Batches
+from quorum.budget import Budget, Thresholds
 from quorum.limiter import Limiter
 from quorum.panels import Panels
 from quorum.reviews import Reviews
@@ -16,9 +18,24 @@ from quorum.workflow import CLIENT_SECONDS, Workflow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_stepfunctions import SFNClient
 
+    from quorum.bulk import Bulk
+    from quorum.costs import Costs
     from quorum.gateway import Gateway
-    from quorum.settings import AskSettings, BooksSettings, PanelsSettings, WorkflowSettings
+    from quorum.intake import Intake
+    from quorum.item_queue import ItemQueue
+    from quorum.judging import Judging
+    from quorum.settings import (
+        ApiSettings,
+        AskSettings,
+        BatchSettings,
+        BooksSettings,
+        BulkSettings,
+        PanelsSettings,
+        QueueSettings,
+        WorkflowSettings,
+    )
 
 PARAMETER_SECONDS = 1
 """How long SSM is waited for, each of two times: the aggregate step has 6 s for all it does."""
@@ -93,17 +110,110 @@ def verdicts(settings: "BooksSettings") -> Verdicts:
 
 
 def workflow(settings: "WorkflowSettings") -> Workflow:
-    """The vote machine behind its books.
+    """The vote machine behind its books."""
+    return Workflow(
+        machines(settings.aws_endpoint_url),
+        settings.vote_machine,
+        ballots(settings).cache,
+        verdicts(settings),
+    )
 
-    Starting it is not idempotent, so this client tries once.
-    """
-    machine = boto3.client(
+
+@cache
+def machines(aws_endpoint_url: str) -> "SFNClient":
+    """Step Functions. Starting a vote is not idempotent, so this client tries once."""
+    return boto3.client(
         "stepfunctions",
         config=Config(
             read_timeout=CLIENT_SECONDS,
             retries={"total_max_attempts": 1},
             # Only AWS has a host of its own for synchronous executions.
-            inject_host_prefix=not settings.aws_endpoint_url,
+            inject_host_prefix=not aws_endpoint_url,
         ),
     )
-    return Workflow(machine, settings.vote_machine, ballots(settings).cache, verdicts(settings))
+
+
+def batches(settings: "BooksSettings") -> Batches:
+    """The batches."""
+    return Batches(
+        dynamodb(), settings.verdicts_table, settings.usage_table, days=settings.verdict_days
+    )
+
+
+def budget(settings: "WorkflowSettings") -> Budget:
+    """The budget, and where its alerts go."""
+    fields = Thresholds.model_fields
+    thresholds = Thresholds.model_validate({name: getattr(settings, name) for name in fields})
+    topic = (boto3.client("sns"), settings.alerts_topic)
+    return Budget(dynamodb(), settings.usage_table, batches(settings), thresholds, topic)
+
+
+def judging(settings: "BatchSettings | BulkSettings") -> "Judging":
+    """Many items judged at once."""
+    # Imported here, as below: the API judges none, and does without threads.
+    from quorum.claims import Claims  # noqa: PLC0415
+    from quorum.judging import Judging  # noqa: PLC0415
+
+    return Judging(
+        workflow(settings),
+        verdicts(settings),
+        batches(settings),
+        Claims(dynamodb(), settings.votes_table),
+        budget(settings),
+        default_panel=settings.default_panel,
+        at_once=settings.items_at_once,
+        panel_of=panels(settings).get,
+    )
+
+
+def item_queue(settings: "QueueSettings") -> "ItemQueue":
+    """The queue of items and its dead letters."""
+    from quorum.item_queue import ItemQueue  # noqa: PLC0415
+
+    return ItemQueue(
+        boto3.client("sqs"),
+        settings.items_queue,
+        settings.dead_letters,
+        batches(settings),
+        max_receives=settings.max_receives,
+    )
+
+
+def bulk(settings: "BulkSettings | ApiSettings", machine_arn: str = "") -> "Bulk":
+    """The bucket of uploads, and the machine over it."""
+    from quorum.bulk import Bulk  # noqa: PLC0415
+
+    # The signature AWS asks for everywhere; the default is an older one for some regions.
+    s3 = boto3.client("s3", config=Config(signature_version="s3v4"))
+    return Bulk(
+        s3,
+        settings.uploads_bucket,
+        machines(settings.aws_endpoint_url),
+        machine_arn,
+        batches(settings),
+    )
+
+
+def intake(settings: "ApiSettings") -> "Intake":
+    """How batches come in."""
+    from quorum.intake import Intake  # noqa: PLC0415
+
+    return Intake(
+        batches(settings),
+        item_queue(settings),
+        bulk(settings, settings.bulk_machine),
+        default_panel=settings.default_panel,
+        panel_of=panels(settings).get,
+    )
+
+
+def costs(settings: "ApiSettings") -> "Costs":
+    """The ledger, read for people."""
+    from quorum.costs import Costs  # noqa: PLC0415
+
+    return Costs(
+        dynamodb(),
+        settings.usage_table,
+        krw_per_usd=settings.krw_per_usd,
+        krw_as_of=settings.krw_as_of,
+    )

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import Field
+
 from quorum.models import (
     Abstention,
     AbstentionReason,
@@ -30,8 +32,31 @@ ROUND_SECONDS = 1.0
 """Less time than this before the deadline is not worth another round."""
 
 
+HEALING = frozenset(
+    {
+        AbstentionReason.THROTTLED,
+        AbstentionReason.UNAVAILABLE,
+        AbstentionReason.TIMED_OUT,
+        AbstentionReason.FAILED,
+    }
+)
+"""Why a vote could not be had that may be had later."""
+POSTPONED_SECONDS = 10.0
+"""When a case is tried again whose abstentions do not say when."""
+
+
+class Place(Frozen):
+    """Where an item stands: its batch, and its index there, from 0."""
+
+    batch: str
+    index: int = Field(ge=0)
+
+
 class Case(Frozen):
-    """What is judged, for whom, by which panel, until when (`deadline` in epoch seconds)."""
+    """What is judged, for whom, by which panel, until when (`deadline` in epoch seconds).
+
+    A `patient` case is postponed rather than left to a person when voters were throttled or down.
+    """
 
     verdict_id: str
     tenant: Identifier
@@ -39,6 +64,8 @@ class Case(Frozen):
     panel: Panel
     started_at: float
     deadline: float
+    place: Place | None = None
+    patient: bool = False
 
 
 class VoteRequest(Frozen):
@@ -68,13 +95,24 @@ class AggregateRequest(Frozen):
         )
 
 
+class Postponement(Frozen):
+    """A case to be judged later, in how many seconds, and why."""
+
+    seconds: float = Field(ge=0)
+    reason: str
+
+
 class Deliberation(Frozen):
-    """Where a case stands after a round: settled with a verdict, or who is asked next."""
+    """Where a case stands after a round: settled with a verdict, postponed, or who is asked next.
+
+    A postponed case is `settled` too: nobody is asked any more, this time.
+    """
 
     settled: bool
     seated: tuple[str, ...] = ()
     round: int
     verdict: Verdict | None = None
+    postponed: Postponement | None = None
 
 
 def deliberate(
@@ -94,8 +132,31 @@ def deliberate(
     )
     if not outcome.settled:
         return Deliberation(settled=False, seated=outcome.next_voters, round=round_number + 1)
+    postponed = _postponed(case, votes) if case.patient else None
+    if postponed is not None:
+        return Deliberation(settled=True, round=round_number, postponed=postponed)
     verdict = _verdict(case, votes, outcome, round_number, now, answered_from)
     return Deliberation(settled=True, round=round_number, verdict=verdict)
+
+
+def _postponed(case: Case, votes: Sequence[Vote]) -> Postponement | None:
+    """Whether the panel has no quorum now and may have one later."""
+    abstained = {
+        vote.voter: vote
+        for vote in votes
+        if isinstance(vote, Abstention) and vote.voter in case.panel.voters
+    }
+    cast = {vote.voter for vote in votes if isinstance(vote, CastVote)} & set(case.panel.voters)
+    healing = [vote for vote in abstained.values() if vote.reason in HEALING]
+    lost = len(abstained) - len(healing)
+    if len(cast) >= case.panel.quorum or len(case.panel.voters) - lost < case.panel.quorum:
+        return None
+    asked = [vote.retry_after_seconds for vote in healing if vote.retry_after_seconds is not None]
+    why = ", ".join(f"{vote.voter} {vote.reason}" for vote in healing)
+    return Postponement(
+        seconds=max(asked, default=POSTPONED_SECONDS),
+        reason=f"no quorum: {why or 'no time was left to ask'}",
+    )
 
 
 def conclude_without_votes(case: Case, detail: str, *, now: float) -> Verdict:

@@ -21,6 +21,8 @@
     ├── PanelInvalid                    a panel refused at load, with the field named
     ├── ModelUnknown                    lists the known ones
     ├── StreamCut                       a stream that ended before it was complete
+    ├── Postponed                       the item goes back to the queue: voters throttled or down
+    ├── Undeliverable                   a message that can never be judged; says why
     ├── StoreUnavailable                503: nothing could be stored, or no panel be read
     └── WorkflowFailed                  503: the state machine ended without a verdict
 """
@@ -215,6 +217,23 @@ class StreamCut(QuorumError):
         self.cost_usd = cost_usd
         self.cost_estimated = cost_estimated
         self.served_by = served_by
+
+
+class Postponed(QuorumError):
+    """No verdict now; ask again after `retry_after_seconds`. `reason` names who was missing."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Undeliverable(QuorumError):
+    """A message that can never be judged; `reason` says why and never quotes it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class StoreUnavailable(QuorumError):

@@ -303,7 +303,10 @@ class Gateway:
             call.model.name,
             estimated.total,
             tenant=tenant,
-            cost_usd=call.model.price.cost(estimated),
+            # What may be owed if nobody comes back to say: the most one answer costs.
+            cost_usd=call.model.price.cost(
+                Tokens(input=call.prompt_tokens, output=call.max_output_tokens)
+            ),
             patience_seconds=max(0.0, patience_seconds),
         )
 

@@ -1,5 +1,6 @@
 """What HTTP callers see: the resolver, and one table from errors to answers."""
 
+import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _LIMITS = ("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected")
 _BODY = "body"
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes of a request's body. API Gateway takes 10 MB and a Lambda 6 MB, in which the body is quoted
+in JSON once more; larger batches are uploaded."""
 
 
 PROBLEM_SCHEMA: dict[str, object] = {
@@ -85,6 +89,8 @@ def resolve(
     app: APIGatewayRestResolver, event: dict[str, Any], context: "LambdaContext"
 ) -> dict[str, Any]:
     """One HTTP request of API Gateway's proxy integration."""
+    if len((event.get("body") or "").encode(errors="replace")) > BODY_LIMIT:
+        return _too_large()
     # Every body here is JSON, whatever the client calls it (curl -d calls it a form).
     headers = {
         name: value
@@ -118,6 +124,18 @@ def _unreadable(error: RequestValidationError) -> Response[Any]:
     code = "unknown_field" if kind == "extra_forbidden" else f"invalid_{field.split('.')[0]}"
     message = str(first["msg"]).removeprefix("Value error, ")
     return problem(HTTPStatus.BAD_REQUEST, code, f"{field}: {message}", field, limit)
+
+
+def _too_large() -> dict[str, Any]:
+    # Said before the resolver parses it, so in the form of API Gateway itself.
+    message = f"the body is over {BODY_LIMIT} bytes; upload larger batches"
+    error = {"code": "body_too_large", "message": message, "field": _BODY, "limit": BODY_LIMIT}
+    return {
+        "statusCode": HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value,
+        "multiValueHeaders": {"Content-Type": [content_types.APPLICATION_JSON]},
+        "body": json.dumps({"error": error}),
+        "isBase64Encoded": False,
+    }
 
 
 def _rejected(error: RequestRejected) -> Response[Any]:

@@ -16,7 +16,8 @@ poll; here a waiter writes once. Conflicts are few because admissions are (8 a s
 minute), and are retried with jitter.
 
 The same transaction writes an intent: what the call may cost, before it is sent. The ledger's
-transaction deletes it when the vote is booked; what is left belongs to a Lambda that died.
+transaction deletes it when the vote is booked; what is left belongs to a Lambda that died, and is
+closed as possibly paid (`quorum.costs`).
 """
 
 import random
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 PICODOLLARS = Decimal(10) ** 12
 """An intent's cost is kept in these: whole for any price of up to six decimals a million tokens."""
-INTENT_SECONDS = 86_400
-"""An intent nobody settled is kept for a day, for the reconciliation to find."""
+INTENT_SHELVES = 16
+"""Open intents stand on so many shelves of the index `entries`, so that none is written hot."""
 
 _MINUTE = 60_000_000
 _SUSTAINED = 0.96
@@ -46,6 +47,11 @@ _BURST = 0.04
 _TRIES = 40
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.2
+
+
+def intent_shelf(number: int) -> str:
+    """The shelf of that number in the index `entries`, from 0."""
+    return f"intents#{number:x}"
 
 
 class RateLimit(Frozen):
@@ -277,7 +283,8 @@ class Limiter:
             "tokens": reserved.tokens,
             "cost_picodollars": int(cost_usd * PICODOLLARS),
             "created_at": now,
-            "expires_at": now + INTENT_SECONDS,
+            # No time to live: an intent ends by being settled, or closed as possibly paid.
+            "entry": intent_shelf(int(reserved.id[0], 16)),
         }
 
     def _pause(self, attempt: int) -> None:

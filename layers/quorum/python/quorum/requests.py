@@ -1,21 +1,26 @@
 """What callers ask: the bodies of HTTP requests and of messages on the queue. Pure."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
+from quorum.case import Place
+from quorum.errors import PanelInvalid
 from quorum.models import (
     CONTENT_LIMIT,
     METADATA_LIMIT,
     NOTE_LIMIT,
     Content,
     Decision,
+    Dollars,
     Frozen,
     Identifier,
     Review,
 )
 from quorum.normalise import normalise
+from quorum.panel import Panel
 
 METADATA_VALUE_LIMIT = 256
 """Characters of one metadata value."""
@@ -80,9 +85,89 @@ class ReviewRequest(Frozen):
 
 
 class QueuedItem(VerdictRequest):
-    """The body of a message on the queue: a verdict request and whose it is.
+    """The body of a message on the queue: a verdict request, whose it is, and of which batch.
 
     Who may put messages on the queue is decided by IAM, so the tenant they name is believed.
     """
 
     tenant: Identifier
+    place: Place | None = None
+
+
+class BatchRequest(Frozen):
+    """The body of `POST /batches`: items, or the key of an upload that holds them.
+
+    Items are validated one by one later: a bad one does not sink the others. `panel` judges where
+    an item names none. When the batch has cost `alert_usd` an alert is published.
+    """
+
+    items: list[Any] | None = None
+    upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    alert_usd: Dollars | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> "BatchRequest":
+        if (self.items is None) == (self.upload is None):
+            raise ValueError("give either items or upload")
+        return self
+
+
+class Rejection(Frozen):
+    """Why an item was not taken: which field, and what of it. Never quotes content."""
+
+    code: str
+    message: str
+    field: str | None = None
+    limit: Any = None
+
+
+_LIMITS = ("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected")
+
+
+def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
+    """The first thing wrong with an item that stands `skip` levels down in what was validated."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"][skip:]) or None
+    kind = str(first["type"])
+    limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
+    code = (
+        "unknown_field"
+        if kind == "extra_forbidden"
+        else f"invalid_{(field or 'item').split('.')[0]}"
+    )
+    if kind.startswith("json"):
+        code, field = "invalid_json", None
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return Rejection(
+        code=code,
+        message=f"{field}: {message}"
+        if field
+        else ("not JSON" if code == "invalid_json" else message),
+        field=field,
+        limit=limit,
+    )
+
+
+def read_item(
+    given: Any, seated: str, panel_called: Callable[[str], Panel]
+) -> VerdictRequest | Rejection:
+    """An item of a batch, its panel named, or why it is rejected; bytes are read as JSON.
+
+    `seated` is the batch's panel; one the item names itself must be known to `panel_called`.
+    """
+    try:
+        item = (
+            VerdictRequest.model_validate_json(given)
+            if isinstance(given, bytes)
+            else VerdictRequest.model_validate(given)
+        )
+    except ValidationError as error:
+        return rejection(error)
+    if item.panel is None:
+        return item.model_copy(update={"panel": seated})
+    try:
+        panel_called(item.panel)
+    except PanelInvalid as invalid:
+        return Rejection(code="invalid_panel", message=str(invalid), field="panel")
+    return item

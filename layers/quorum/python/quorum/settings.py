@@ -4,12 +4,14 @@ The only module that reads the environment, and only when asked: importing it ne
 """
 
 import os
+from datetime import date
+from decimal import Decimal
 from typing import Self
 
 from pydantic import Field, Json
 
 from quorum.limiter import RateLimit
-from quorum.models import Frozen
+from quorum.models import Dollars, Frozen
 
 
 class _FromEnvironment(Frozen):
@@ -71,19 +73,50 @@ class VoteSettings(AskSettings):
     voter: str
 
 
-class WorkflowSettings(BooksSettings, PanelsSettings):
+class ThresholdSettings(_FromEnvironment):
+    """Where spending is reported or stopped, in dollars; what is not set is no threshold."""
+
+    alert_batch_usd: Dollars | None = Field(default=None, description="alert when a batch cost it")
+    alert_tenant_usd: Dollars | None = Field(default=None, description="… a tenant's day")
+    alert_day_usd: Dollars | None = Field(default=None, description="… everybody's day")
+    budget_tenant_usd: Dollars | None = Field(default=None, description="stop a tenant's day at it")
+    budget_day_usd: Dollars | None = Field(default=None, description="stop everybody's day at it")
+
+
+class WorkflowSettings(BooksSettings, PanelsSettings, ThresholdSettings):
     """What starts a vote: the API and the queue."""
 
     vote_machine: str
     default_panel: str
+    alerts_topic: str
     aws_endpoint_url: str = ""
 
 
-class BatchSettings(WorkflowSettings):
+class QueueSettings(WorkflowSettings):
+    """Who puts items on the queue or takes them from it."""
+
+    items_queue: str
+    dead_letters: str
+    max_receives: int = Field(ge=1, description="deliveries of a message, as the queue has it")
+
+
+class BatchSettings(QueueSettings):
     """What the queue needs."""
 
-    items_at_once: int = Field(default=10, ge=1, description="messages judged at once")
+    items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
-class ApiSettings(WorkflowSettings, AskSettings):
+class BulkSettings(WorkflowSettings):
+    """What the bulk machine's steps need."""
+
+    uploads_bucket: str
+    items_at_once: int = Field(default=10, ge=1, description="items judged at once")
+
+
+class ApiSettings(QueueSettings, AskSettings):
     """What the HTTP routes need."""
+
+    uploads_bucket: str
+    bulk_machine: str
+    krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
+    krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")

@@ -3,7 +3,8 @@
 What is logged is named field by field; nothing is logged by handing over a request or an event.
 """
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -120,3 +121,8 @@ def _panels_counted(metric: str) -> None:
     metrics = EphemeralMetrics(namespace=_NAMESPACE, service="panels")
     metrics.add_metric(metric, MetricUnit.Count, 1)
     metrics.flush_metrics()
+
+
+def plain_json(facts: dict[str, Any]) -> str:
+    """`facts` as JSON, money and dates as exact strings."""
+    return json.dumps(facts, default=str, ensure_ascii=False)

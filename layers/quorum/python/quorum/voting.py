@@ -3,14 +3,13 @@
 The vote, its cost in the ledger and the end of its reservation are one transaction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from quorum import ledger, loop, telemetry, voter
+from quorum import dynamo, ledger, loop, telemetry, voter
 from quorum.cache import VoteCache
 from quorum.deadline import Deadline
 from quorum.errors import StoreUnavailable, VoteUnavailable
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from quorum.limiter import Limiter
     from quorum.registry import Model
     from quorum.settings import BooksSettings
-
-BOOKING_SECONDS = 3.0
-"""How long a booking is tried while others write the same counters."""
 
 
 class Ballots:
@@ -56,9 +52,9 @@ class Ballots:
         if not transaction:
             return
         try:
-            self._write(transaction)
+            dynamo.write(self._client, transaction)
         except (ClientError, BotoCoreError) as error:
-            if "ConditionalCheckFailed" not in _why_cancelled(error):
+            if "ConditionalCheckFailed" not in dynamo.codes(error):
                 raise StoreUnavailable("the vote could not be booked") from error
             # The intent is gone: an earlier try was booked although its answer was lost.
 
@@ -70,34 +66,21 @@ class Ballots:
             transaction.append(
                 ledger.paid(self._usage_table, case.tenant, vote.voter, vote, day=ledger.today())
             )
+            if case.place is not None:
+                transaction.append(
+                    ledger.paid_in_batch(self._usage_table, case.tenant, case.place.batch, vote)
+                )
         if isinstance(vote, CastVote) or vote.repeatable:
             key = self.cache.key(case.tenant, vote.voter, case.content)
-            transaction.append(self.cache.put(key, vote))
+            transaction.append(self.cache.put(key, vote, bought_for=case.verdict_id))
         return transaction
-
-    @retry(
-        retry=retry_if_exception(lambda error: "TransactionConflict" in _why_cancelled(error)),
-        wait=wait_random_exponential(multiplier=0.02, max=0.5),
-        stop=stop_after_delay(BOOKING_SECONDS),
-        reraise=True,
-    )
-    def _write(self, transaction: list[dict[str, Any]]) -> None:
-        self._client.transact_write_items(TransactItems=transaction)
-
-
-def _why_cancelled(error: BaseException) -> Sequence[str]:
-    """The codes of a cancelled transaction; empty for any other error."""
-    if not isinstance(error, ClientError):
-        return ()
-    response: dict[str, Any] = dict(error.response)
-    return [str(reason.get("Code")) for reason in response.get("CancellationReasons", [])]
 
 
 def vote(
     case: "Case", name: str, ballots: Ballots, ask: Callable[[], Ballot]
 ) -> CastVote | Abstention:
     """The vote of the voter called `name` on the case: from the cache, or by asking."""
-    for cached in ballots.cache.find(case.tenant, [name], case.content):
+    for cached in ballots.cache.find(case.tenant, [name], case.content, case.verdict_id):
         return cached
     answer = ask()
     ballots.book(case, answer)

@@ -1,25 +1,45 @@
 """From a content to its verdict: cached votes if they settle it, else the vote machine."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from quorum import telemetry
-from quorum.cache import VoteCache
-from quorum.case import VOTING_SECONDS, Case, Deliberation, conclude_without_votes, deliberate
-from quorum.errors import WorkflowFailed
+from quorum.cache import VoteCache, Wanted
+from quorum.case import (
+    POSTPONED_SECONDS,
+    VOTING_SECONDS,
+    Case,
+    Deliberation,
+    Place,
+    Postponement,
+    conclude_without_votes,
+    deliberate,
+)
+from quorum.errors import Postponed, WorkflowFailed
 from quorum.language import detect
-from quorum.models import Abstention, CastVote, Content, Verdict
+from quorum.models import Abstention, CastVote, Content, Frozen, Verdict
 from quorum.panel import Panel
 from quorum.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+Votes = list[CastVote | Abstention]
+
+
+class _Later(Frozen):
+    """The machine's answer for a case that is postponed."""
+
+    postponed: Postponement
+
+
+_ANSWER: TypeAdapter[Verdict | _Later] = TypeAdapter(Verdict | _Later)
 
 CLIENT_SECONDS = 27
 """How long a caller waits for the machine: longer than it runs, shorter than the API function."""
@@ -44,7 +64,11 @@ class Workflow:
         self._clock = clock
 
     def moderate(
-        self, tenant: str, content: Content, panel: Panel, verdict_id: str | None = None
+        self,
+        tenant: str,
+        content: Content,
+        panel: Panel,
+        verdict_id: str | None = None,
     ) -> Verdict:
         """The verdict on `content`, stored. A language the caller does not name is detected.
 
@@ -55,19 +79,44 @@ class Workflow:
             settled = self._verdicts.find(tenant, verdict_id)
             if settled is not None:
                 return settled
+        return self.judge(self.open(tenant, content, panel, verdict_id or uuid4().hex))
+
+    def open(
+        self,
+        tenant: str,
+        content: Content,
+        panel: Panel,
+        verdict_id: str,
+        place: Place | None = None,
+        *,
+        patient: bool = False,
+    ) -> Case:
+        """A case that begins now. A language the caller does not name is detected."""
         if content.language is None:
             content = content.model_copy(update={"language": detect(content.text)})
         now = self._clock()
-        case = Case(
-            verdict_id=verdict_id or uuid4().hex,
+        return Case(
+            verdict_id=verdict_id,
             tenant=tenant,
             content=content,
             panel=panel,
             started_at=now,
             deadline=now + VOTING_SECONDS,
+            place=place,
+            patient=patient,
         )
-        cached = self._votes.find(tenant, panel.voters, content)
-        opening = deliberate(case, cached, round_number=0, now=self._clock(), answered_from="cache")
+
+    def from_cache(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        """The verdicts that cached votes settle, in the order of `cases`; nothing is stored."""
+        return [opening.verdict for opening, _ in self._openings(cases)]
+
+    def judge(self, case: Case) -> Verdict:
+        """The verdict on `case`, stored.
+
+        When the machine fails the verdict is `needs_review` and says so; a patient case raises
+        `Postponed` then, and when too few voters could be asked. Raises `StoreUnavailable`.
+        """
+        ((opening, cached),) = self._openings([case])
         if opening.verdict is not None:
             return self._record(case, opening.verdict)
         try:
@@ -78,16 +127,38 @@ class Workflow:
                 extra={"correlation_id": case.verdict_id, "why": str(failure)},
             )
             # The machine may have recorded the verdict and failed to say so: then that one stands.
+            if case.patient:
+                raise Postponed(str(failure), retry_after_seconds=POSTPONED_SECONDS) from failure
             return self._record(case, conclude_without_votes(case, str(failure), now=self._clock()))
 
+    def _openings(self, cases: Sequence[Case]) -> list[tuple[Deliberation, Votes]]:
+        """Where each case stands by its cached votes, and those votes."""
+        found = self._votes.find_all(
+            [
+                Wanted(case.tenant, case.panel.voters, case.content, case.verdict_id)
+                for case in cases
+            ]
+        )
+        return [
+            (
+                deliberate(
+                    case,
+                    cached,
+                    round_number=0,
+                    now=self._clock(),
+                    answered_from="cache" if all(vote.cached for vote in cached) else "panel",
+                ),
+                cached,
+            )
+            for case, cached in zip(cases, found, strict=True)
+        ]
+
     def _record(self, case: Case, verdict: Verdict) -> Verdict:
-        recorded = self._verdicts.record(case.tenant, case.content, verdict)
+        recorded = self._verdicts.record(case.tenant, case.content, verdict, case.place)
         telemetry.verdict_reached(recorded)
         return recorded
 
-    def _run(
-        self, case: Case, opening: Deliberation, cached: list[CastVote | Abstention]
-    ) -> Verdict:
+    def _run(self, case: Case, opening: Deliberation, cached: Votes) -> Verdict:
         request = {
             "case": case.model_dump(mode="json"),
             "seated": opening.seated,
@@ -108,6 +179,9 @@ class Workflow:
                 f"the vote machine ended as {answer['status']}: {answer.get('error', 'no error')}"
             )
         try:
-            return Verdict.model_validate_json(answer["output"])
+            found = _ANSWER.validate_json(answer["output"])
         except ValidationError as error:
             raise WorkflowFailed("the vote machine's answer is not a verdict") from error
+        if isinstance(found, _Later):
+            raise Postponed(found.postponed.reason, retry_after_seconds=found.postponed.seconds)
+        return found

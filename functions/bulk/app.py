@@ -1,0 +1,55 @@
+"""The steps of the bulk machine: an upload → pages → verdicts → results."""
+
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from quorum import books
+from quorum.bulk import Bulk, Finish, JudgePages, Prepare, step_of
+from quorum.settings import BulkSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.judging import Judging
+    from quorum.panels import Panels
+    from quorum.verdicts import Verdicts
+
+
+@cache
+def settings() -> BulkSettings:
+    """This function's settings, read once per environment."""
+    return BulkSettings.from_environment()
+
+
+@cache
+def bulk() -> Bulk:
+    """The bucket, opened once per environment."""
+    return books.bulk(settings())
+
+
+@cache
+def judging() -> "Judging":
+    """Who judges the items, opened once per environment."""
+    return books.judging(settings())
+
+
+@cache
+def verdicts() -> "Verdicts":
+    """The stored verdicts, opened once per environment."""
+    return books.verdicts(settings())
+
+
+@cache
+def panels() -> "Panels":
+    """The deployment's panels, opened once per environment."""
+    return books.panels(settings())
+
+
+def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+    """What one step came to."""
+    match step_of(event):
+        case Prepare() as step:
+            return bulk().prepare(step, partial(panels().get, step.tenant))
+        case JudgePages() as step:
+            return bulk().judge(step, judging(), verdicts())
+        case Finish() as step:
+            return bulk().finish(step)

@@ -1,0 +1,116 @@
+"""How batches come in: validated item by item, recorded, rejected or sent on."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from quorum.batches import Aside, Batches
+from quorum.bulk import Bulk
+from quorum.case import Place
+from quorum.errors import InvalidRequest, TooLarge
+from quorum.item_queue import ItemQueue
+from quorum.panel import Panel
+from quorum.requests import BatchRequest, QueuedItem, Rejection, read_item
+
+ITEMS_LIMIT = 1_000
+"""Items of one request; more come as an upload."""
+
+
+class Intake:
+    """Takes batches in, by the queue or in bulk; `panel_of` a tenant and a name."""
+
+    def __init__(
+        self,
+        batches: Batches,
+        queue: ItemQueue,
+        bulk: Bulk,
+        *,
+        default_panel: str,
+        panel_of: Callable[[str, str], Panel],
+    ) -> None:
+        self._batches = batches
+        self._queue = queue
+        self._bulk = bulk
+        self._default_panel = default_panel
+        self._panel_of = panel_of
+
+    def take(self, tenant: str, request: BatchRequest, batch: str | None = None) -> dict[str, Any]:
+        """The answer to `POST /batches`; `batch` is given where the request may come again.
+
+        Every step may be repeated: what a first try did already stays as it is. Raises
+        `PanelInvalid`, `InvalidRequest`, `TooLarge`, `NotFound` and `StoreUnavailable`.
+        """
+        seated = self._panel_of(tenant, request.panel or self._default_panel).name
+        batch = batch or uuid4().hex
+        if request.upload is not None:
+            return self._in_bulk(tenant, batch, request, seated)
+        return self._by_queue(tenant, batch, request, seated)
+
+    def _in_bulk(
+        self, tenant: str, batch: str, request: BatchRequest, seated: str
+    ) -> dict[str, Any]:
+        upload = str(request.upload)
+        self._bulk.require_upload(tenant, upload)
+        self._batches.create(
+            tenant,
+            batch,
+            source="upload",
+            panel=seated,
+            items=0,
+            alert_usd=request.alert_usd,
+            upload=upload,
+        )
+        self._bulk.start(tenant, batch, upload, seated)
+        return {"id": batch, "state": "receiving", "source": "upload", "rejected": []}
+
+    def _by_queue(
+        self, tenant: str, batch: str, request: BatchRequest, seated: str
+    ) -> dict[str, Any]:
+        given = request.items or []
+        if not given:
+            raise InvalidRequest("there are no items", code="invalid_items", field="items")
+        if len(given) > ITEMS_LIMIT:
+            raise TooLarge(
+                f"a request holds at most {ITEMS_LIMIT} items; upload more",
+                code="too_many_items",
+                field="items",
+                limit=ITEMS_LIMIT,
+            )
+        taken: list[QueuedItem] = []
+        rejected: dict[int, Rejection] = {}
+        for index, item in enumerate(given):
+            read = read_item(item, seated, partial(self._panel_of, tenant))
+            if isinstance(read, Rejection):
+                rejected[index] = read
+            else:
+                place = Place(batch=batch, index=index)
+                taken.append(QueuedItem(**dict(read), tenant=tenant, place=place))
+        self._batches.create(
+            tenant,
+            batch,
+            source="items",
+            panel=seated,
+            items=len(given),
+            alert_usd=request.alert_usd,
+        )
+        self._batches.set_aside(
+            tenant,
+            "rejected",
+            [
+                Aside(Place(batch=batch, index=index), why.model_dump(exclude_none=True))
+                for index, why in rejected.items()
+            ],
+        )
+        self._queue.send(taken)
+        self._batches.note(tenant, batch, received=True)
+        return {
+            "id": batch,
+            "state": "running",
+            "source": "items",
+            "items": len(given),
+            "rejected": [
+                {"index": index} | why.model_dump(exclude_none=True)
+                for index, why in rejected.items()
+            ],
+        }

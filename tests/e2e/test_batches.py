@@ -1,0 +1,273 @@
+"""Batches through the deployed template: by HTTP, from the queue and from S3."""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from quorum import ledger
+from quorum.batches import item_id_of
+from quorum.case import Place
+from quorum.costs import INTENT_SECONDS, Costs
+from quorum.keys import Caller
+
+from bench.gateway import Fault, StandIn
+from local.stack import TENANT, Stack
+from tests.e2e.conftest import Api, Recorded, says
+
+RUN = uuid4().hex[:8]
+"""A stack that is kept between runs has the votes on an earlier run's texts."""
+PATIENCE_SECONDS = 240
+SETTLED = ("complete", "incomplete")
+
+
+@contextmanager
+def visibility(stack: Stack, seconds: int) -> Iterator[None]:
+    """So that messages of a worker that died come back in seconds and not in minutes."""
+    sqs, url = stack.client("sqs"), stack.outputs["QueueUrl"]
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds)})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=before["Attributes"])
+
+
+def wait(api: Api, batch: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while not done(view := api.get(f"batches/{batch}").json()):
+        assert time.monotonic() < patience, view
+        time.sleep(0.5)
+    return view  # type: ignore[no-any-return] # JSON
+
+
+def post(api: Api, items: list[Any], **options: Any) -> dict[str, Any]:
+    answer = api.post("batches", {"items": items} | options)
+    assert answer.status_code == 202, answer.text
+    taken: dict[str, Any] = answer.json()
+    return taken
+
+
+def results(api: Api, batch: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    start: int | None = 0
+    while start is not None:
+        answer = api.get(f"batches/{batch}/results?start={start}&limit=200")
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        assert page["items"] or page["next"] != start, "a gap in what is complete"
+        found += page["items"]
+        start = page["next"]
+    return found
+
+
+def dead_letters(stack: Stack, wanted: int) -> dict[str, str]:
+    """Body → reason of what is among the dead letters; leaves them there."""
+    sqs, url = stack.client("sqs"), stack.outputs["DeadLettersUrl"]
+    found: dict[str, str] = {}
+    patience = time.monotonic() + 60
+    while len(found) < wanted and time.monotonic() < patience:
+        received = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=1,
+            VisibilityTimeout=5,
+            MessageAttributeNames=["All"],
+        )
+        for letter in received.get("Messages", []):
+            found[letter["Body"]] = letter["MessageAttributes"]["reason"]["StringValue"]
+    return found
+
+
+def booked(stack: Stack) -> Decimal:
+    return sum((Decimal(item.get("cost_usd", 0)) for item in usage(stack)), Decimal(0))
+
+
+def usage(stack: Stack) -> list[dict[str, Any]]:
+    client = stack.resource().meta.client
+    entry = ledger.day_entry(ledger.today())
+    return list(ledger.entries(client, stack.outputs["UsageTable"], entry))
+
+
+def kill(stack: Stack, function: str) -> bool:
+    """Kill one process of a Lambda of this stack; whether one was there."""
+    name = stack.resources[function]
+    for process in Path("/proc").iterdir():
+        try:
+            parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            named = f"AWS_LAMBDA_FUNCTION_NAME={name}".encode()
+            if parent == stack.pid and named in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
+                return True
+        except (OSError, ValueError, IndexError):
+            continue
+    return False
+
+
+POISON: dict[str, str] = {
+    "this is not JSON": "not JSON",
+    json.dumps({"tenant": TENANT, "content": "x" * 32_769}): "content: ",
+    json.dumps({"tenant": TENANT, "content": ""}): "content: ",
+    json.dumps({"tenant": TENANT, "content": "x", "colour": "red"}): "colour: ",
+    json.dumps({"content": "whose is this?"}): "tenant: ",
+}
+
+
+def test_500_items_delivered_twice_with_workers_killed_are_each_settled_once(
+    api: Api, stack: Stack, stand_in: StandIn, recorded: Recorded
+) -> None:
+    paid_before, billed_before = booked(stack), stand_in.count.cost_usd
+    texts = [says(recorded, f"{RUN}: item {number % 320}") for number in range(490)]
+    bad: list[Any] = [
+        {"content": ""},
+        {"content": "x", "colour": "red"},
+        {"content": "y" * 32_769},
+        7,
+        {},
+    ]
+    given: list[Any] = [
+        *bad,
+        *({"content": text, "id": f"post-{n}"} for n, text in enumerate(texts)),
+        *bad,
+    ]
+    with visibility(stack, 40):
+        taken = post(api, given)
+        batch = taken["id"]
+        assert [one["index"] for one in taken["rejected"]] == [*range(5), *range(495, 500)]
+        sqs, url = stack.client("sqs"), stack.outputs["QueueUrl"]
+        again = [
+            {"tenant": TENANT, "place": {"batch": batch, "index": index}} | given[index]
+            for index in range(5, 495)
+        ]
+        bodies = [*map(json.dumps, again), *POISON, *POISON]
+        for start in range(0, len(bodies), 10):
+            entries = [
+                {"Id": str(n), "MessageBody": body}
+                for n, body in enumerate(bodies[start : start + 10])
+            ]
+            sqs.send_message_batch(QueueUrl=url, Entries=entries)
+        wait(api, batch, lambda view: view["settled"] >= 60)
+        assert kill(stack, "BatchFunction")
+        assert kill(stack, "Gemini25FlashFunction")
+        wait(api, batch, lambda view: view["settled"] >= 200)
+        assert kill(stack, "BatchFunction")
+        view = wait(api, batch, lambda view: view["state"] in SETTLED)
+
+    assert (view["state"], view["items"], view["settled"]) == ("complete", 500, 490)
+    assert (view["rejected"], view["dead"], view["pending"]) == (10, 0, 0)
+    found = results(api, batch)
+    assert [one["index"] for one in found] == list(range(500))
+    judged = [one["verdict"] for one in found if "verdict" in one]
+    assert [verdict["id"] for verdict in judged] == [
+        item_id_of(TENANT, Place(batch=batch, index=index)) for index in range(5, 495)
+    ]
+    assert [verdict["content_id"] for verdict in judged] == [f"post-{n}" for n in range(490)]
+    assert all(one["rejected"]["code"] for one in found if "rejected" in one)
+    counted = Counter(verdict["decision"] for verdict in judged)
+    assert {name: count for name, count in view["decisions"].items() if count} == counted
+
+    reasons = dead_letters(stack, len(POISON))
+    for body, reason in POISON.items():
+        assert reasons[body].startswith(reason)
+    # the books: what was killed may have been billed, nothing else is unaccounted for
+    paid = booked(stack) - paid_before
+    billed = stand_in.count.cost_usd - billed_before
+    client = stack.resource()
+    costs = Costs(
+        client,
+        stack.outputs["UsageTable"],
+        krw_per_usd=Decimal(1350),
+        krw_as_of=ledger.today(),
+        clock=lambda: time.time() + INTENT_SECONDS + 1,
+    )
+    assert costs.close_intents() == []
+    possibly = sum((Decimal(i.get("possibly_paid_usd", 0)) for i in usage(stack)), Decimal(0))
+    assert paid <= billed <= paid + possibly
+    assert Decimal(view["cost_usd"]) == paid
+    assert sum((Decimal(verdict["cost_usd"]) for verdict in judged), Decimal(0)) == paid
+
+
+def test_items_of_a_gateway_that_is_down_end_as_dead_letters_and_are_sent_round_again(
+    api: Api, stack: Stack, stand_in: StandIn, recorded: Recorded
+) -> None:
+    paid_before, billed_before = booked(stack), stand_in.count.cost_usd
+    texts = [says(recorded, f"{RUN}: throttled {number}") for number in range(2)]
+    good = stand_in.scenario
+    stand_in.scenario = good.model_copy(update={"rates": {Fault.THROTTLED: 1.0}})
+    batch = post(api, [{"content": text} for text in texts])["id"]
+    view = wait(api, batch, lambda view: view["state"] in SETTLED)
+    assert (view["state"], view["dead"]) == ("incomplete", 2)
+    found = api.get(f"batches/{batch}/results").json()["items"]
+    assert all("throttled" in one["dead"]["reason"] for one in found)
+    stand_in.scenario = good
+    answer = api.post(f"batches/{batch}/redrive", {})
+    assert (answer.status_code, answer.json()["sent"]) == (202, 2)
+    view = wait(api, batch, lambda view: view["state"] in SETTLED)
+    assert (view["state"], view["settled"], view["dead"]) == ("complete", 2, 0)
+    # nothing was killed: the books and the gateway agree to the last digit
+    assert booked(stack) - paid_before == stand_in.count.cost_usd - billed_before
+    report = api.get("costs?by=tenant").json()
+    assert report["totals"]["open_calls"] == 0
+    assert Decimal(report["totals"]["cost_usd"]) == booked(stack)
+
+
+def test_a_cancelled_batch_begins_nothing_more_and_a_repeated_post_is_the_same_batch(
+    api: Api, recorded: Recorded
+) -> None:
+    items = [{"content": says(recorded, f"{RUN}: cancelled {number}")} for number in range(60)]
+    first, again = (
+        api.post("batches", {"items": items}, {"Idempotency-Key": RUN}).json() for _ in range(2)
+    )
+    assert again == first
+    batch = first["id"]
+    view = api.delete(f"batches/{batch}").json()
+    assert view["state"] == "cancelled"
+    assert view["settled"] + view["cancelled"] == 60
+    assert view["cancelled"] > 0
+
+
+def test_2000_lines_from_s3_are_judged_in_bulk_and_their_results_go_back_in_order(
+    api: Api, stack: Stack, recorded: Recorded
+) -> None:
+    lines = [
+        json.dumps({"content": says(recorded, f"{RUN}: line {number % 8}"), "id": f"line-{number}"})
+        for number in range(2_000)
+    ]
+    lines[7], lines[1_998] = "not JSON", json.dumps({"content": ""})
+    upload = api.post("batches/uploads", {}).json()
+    put = httpx.put(upload["url"], content="\n".join(lines).encode(), timeout=30)
+    assert put.is_success, put.text
+    batch = api.post("batches", {"upload": upload["upload"]}).json()["id"]
+    view = wait(api, batch, lambda view: view["state"] in SETTLED)
+    assert (view["items"], view["settled"], view["rejected"]) == (2_000, 1_998, 2)
+    assert view["hit_rate"] > 0.98
+    found = results(api, batch)
+    assert [one["index"] for one in found] == list(range(2_000))
+    s3, bucket = stack.client("s3"), stack.outputs["UploadsBucket"]
+    patience = time.monotonic() + 30
+    indexes: list[int] = []
+    while len(indexes) < 1_998 and time.monotonic() < patience:
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=view["results"].split("/", 3)[3])
+        indexes = [
+            json.loads(line)["index"]
+            for entry in listed["Contents"]
+            for line in s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].iter_lines()
+        ]
+    assert indexes == [index for index in range(2_000) if index not in (7, 1_998)]
+
+
+@pytest.mark.parametrize("path", ["batches/{id}", "batches/{id}/results"])
+def test_another_tenants_batch_is_not_found(api: Api, stack: Stack, path: str) -> None:
+    batch = post(api, [{"content": "Whose is this?"}])["id"]
+    other = Api(stack, stack.new_key(Caller(tenant="other")))
+    assert api.get(path.format(id=batch)).status_code == 200
+    assert other.get(path.format(id=batch)).status_code == 404

@@ -1,0 +1,313 @@
+"""The routes of batches and costs on moto, and the bulk machine's steps one after the other."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+from quorum import books, http
+from quorum.bulk import PAGE_ITEMS
+from quorum.intake import ITEMS_LIMIT
+
+from functions.api import app as api
+from functions.bulk import app as bulk
+from tests.world import BATCH, PRICE, Gateway, World, items, stored
+
+Ask = Callable[..., tuple[int, Any]]
+OPENED = (api.settings, api.workflow, api.verdicts, api.batches, api.bulk, books.machines)
+
+
+@pytest.fixture
+def sqs(aws: Any) -> Any:
+    return boto3.client("sqs")
+
+
+@pytest.fixture
+def ask(
+    aws: Any,
+    sqs: Any,
+    within: Callable[[str], None],
+    event: Callable[[str], dict[str, Any]],
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Ask:
+    within("ApiFunction")
+    for name in ("ItemsQueue", "DeadLetters"):
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        monkeypatch.setenv("ITEMS_QUEUE" if name == "ItemsQueue" else "DEAD_LETTERS", url)
+    boto3.client("s3").create_bucket(Bucket="UploadsBucket")
+    machine = boto3.client("stepfunctions").create_state_machine(
+        name="bulk",
+        definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/bulk",
+    )["stateMachineArn"]
+    monkeypatch.setenv("BULK_MACHINE", machine)
+    for opened in OPENED:
+        opened.cache_clear()
+
+    def send(
+        name: str,
+        body: Any = None,
+        *,
+        batch: str = BATCH,
+        tenant: str = "acme",
+        role: str = "member",
+        headers: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        request = event(f"{name}.json")
+        if body is not None:
+            request["body"] = body if isinstance(body, str) else json.dumps(body)
+        request["headers"] |= headers or {}
+        request["queryStringParameters"] = query
+        request["multiValueQueryStringParameters"] = {
+            name: [value] for name, value in (query or {}).items()
+        }
+        if request["pathParameters"]:
+            given = request["pathParameters"]["batch_id"]
+            request["path"] = request["path"].replace(given, batch)
+            request["pathParameters"] = {"batch_id": batch}
+        request["requestContext"]["authorizer"] |= {"tenant": tenant, "role": role}
+        answer = api.handler(request, context)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    return send
+
+
+@pytest.fixture
+def queued(sqs: Any, ask: Ask) -> Callable[[], list[dict[str, Any]]]:
+    """What is on the queue, in the order of indexes."""
+
+    def read() -> list[dict[str, Any]]:
+        url = sqs.get_queue_url(QueueName="ItemsQueue")["QueueUrl"]
+        found: list[dict[str, Any]] = []
+        while letters := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            found += [json.loads(letter["Body"]) for letter in letters]
+        return sorted(found, key=lambda item: item["place"]["index"])
+
+    return read
+
+
+def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
+    ask: Ask, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    status, taken = ask("post_batch")
+    assert status == 202
+    assert taken["items"] == 3
+    assert taken["rejected"] == [
+        {
+            "index": 2,
+            "code": "invalid_content",
+            "field": "content",
+            "limit": 1,
+            "message": "content: String should have at least 1 character",
+        }
+    ]
+    sent = queued()
+    assert [item["place"] for item in sent] == [{"batch": taken["id"], "index": n} for n in (0, 1)]
+    assert sent[1]["metadata"] == {"thread": 7}
+    assert {item["panel"] for item in sent} == {"default"}
+    _, view = ask("get_batch", batch=taken["id"])
+    assert (view["state"], view["items"], view["pending"]) == ("running", 3, 2)
+    assert view["rejected"] == 1
+    _, page = ask("get_results", batch=taken["id"])
+    assert page == {"items": [], "next": 0}  # the first is not settled yet
+    _, page = ask("get_results", batch=taken["id"], query={"gaps": "true"})
+    assert [(one["index"], one["rejected"]["code"]) for one in page["items"]] == [
+        (2, "invalid_content")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 400, "invalid_body"),
+        ({"items": []}, 400, "invalid_items"),
+        ({"items": [1], "upload": "x"}, 400, "invalid_body"),
+        ({"items": [{"content": "x"}], "panel": "nobody"}, 400, "invalid_panel"),
+        ({"items": [{"content": "x"}], "colour": "red"}, 400, "unknown_field"),
+        ({"upload": "uploads/acme/none.jsonl"}, 404, "upload_not_found"),
+        ({"upload": "uploads/other/theirs.jsonl"}, 404, "upload_not_found"),
+        ({"items": [{"content": "x"}] * (ITEMS_LIMIT + 1)}, 413, "too_many_items"),
+    ],
+)
+def test_a_batch_that_cannot_be_taken_says_what_to_change(
+    ask: Ask, body: Any, status: int, code: str
+) -> None:
+    answered, problem = ask("post_batch", body)
+    assert (answered, problem["error"]["code"]) == (status, code)
+
+
+def test_a_body_over_the_limit_is_a_413_with_the_limit(ask: Ask) -> None:
+    status, problem = ask("post_batch", '{"items": ["' + "가" * (http.BODY_LIMIT // 3) + '"]}')
+    assert status == 413
+    assert problem["error"]["limit"] == http.BODY_LIMIT == 4_194_304
+
+
+def test_a_thousand_of_the_largest_items_fit_into_their_messages(
+    ask: Ask, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    text = "가" * 32_768  # 98,304 bytes
+    status, taken = ask(
+        "post_batch", json.dumps({"items": [{"content": text}] * 42}, ensure_ascii=False)
+    )
+    assert (status, taken["rejected"]) == (202, [])
+    assert [item["content"] for item in queued()] == [text] * 42
+
+
+def test_a_repeated_post_with_its_idempotency_key_is_the_same_batch(
+    ask: Ask, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    key = {"Idempotency-Key": "batch-1"}
+    first = ask("post_batch", headers=key)
+    assert ask("post_batch", headers=key) == first
+    assert len(queued()) == 2
+    assert ask("post_batch", headers=key, tenant="other")[1]["id"] != first[1]["id"]
+
+
+def test_a_batch_is_read_and_cancelled_by_its_tenant_only(ask: Ask) -> None:
+    _, taken = ask("post_batch")
+    for name in ("get_batch", "get_results", "delete_batch", "post_redrive"):
+        status, problem = ask(name, batch=taken["id"], tenant="other")
+        assert (status, problem["error"]["code"]) == (404, "batch_not_found")
+    assert ask("get_batch", batch="acme#" + taken["id"])[0] == 404
+    status, view = ask("delete_batch", batch=taken["id"])
+    assert (status, view["state"], view["cancelled"]) == (200, "cancelled", 2)
+
+
+def test_a_batch_is_redriven_over_http(ask: Ask) -> None:
+    _, taken = ask("post_batch")
+    assert ask("post_redrive", batch=taken["id"]) == (202, {"sent": 0, "complete": True})
+
+
+def test_a_spent_budget_is_a_402_that_says_when_it_resets(
+    ask: Ask, aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGET_TENANT_USD", "0.002")
+    assert ask("post_batch")[0] == 202
+    world = World(aws, Gateway())
+    world.new_batch(1)
+    world.judge(items("one"))
+    for name in ("post_batch", "post_verdict"):
+        status, problem = ask(name)
+        assert (status, problem["error"]["code"]) == (402, "budget_spent")
+        assert problem["error"]["limit"].endswith("T00:00:00+00:00")
+    assert ask("post_batch", tenant="other")[0] == 202
+
+
+# ---- costs -----------------------------------------------------------------------------------
+
+
+def test_the_costs_of_a_tenant_by_model_day_decision_and_tenant(ask: Ask, aws: Any) -> None:
+    gateway = Gateway()
+    world = World(aws, gateway)
+    world.new_batch(3)
+    world.judge(items("one", "two", "one"))
+    status, report = ask("get_costs")
+    assert status == 200
+    assert report["requests"] == 3
+    assert report["decisions"] == {"safe": 3, "unsafe": 0, "needs_review": 0}
+    totals = report["totals"]
+    assert Decimal(totals["cost_usd"]) == gateway.billed == 4 * PRICE
+    assert Decimal(report["cost_per_decision_usd"]) == round(4 * PRICE / 3, 12)
+    assert Decimal(report["cost_krw"]) == round(4 * PRICE * 1350, 2)
+    assert (report["krw_per_usd"], report["krw_as_of"]) == ("1350", "2026-11-01")
+    assert (totals["cached_votes"], totals["saved_tokens"]) == (2, 920)
+    assert Decimal(totals["saved_usd"]) == 2 * PRICE
+    assert [row["name"] for row in report["rows"]] == ["deepseek-v3.2", "gemini-2.5-flash"]
+    for by in ("model", "tenant", "decision", "day"):
+        rows = ask("get_costs", query={"by": by})[1]["rows"]
+        assert sum((Decimal(row["cost_usd"]) for row in rows), Decimal(0)) == gateway.billed
+    assert ask("get_costs", tenant="other")[1]["requests"] == 0
+    everyone = ask("get_costs", tenant="other", role="operator", query={"by": "tenant"})[1]
+    assert [row["name"] for row in everyone["rows"]] == ["acme"]
+
+
+def test_a_call_nobody_came_back_from_is_shown_as_open_and_later_as_possibly_paid(
+    ask: Ask, aws: Any
+) -> None:
+    world = World(aws, Gateway())
+    world.limiter.reserve("gpt-4.1", 460, tenant="acme", cost_usd=PRICE)
+    totals = ask("get_costs")[1]["totals"]
+    assert (totals["open_calls"], totals["possibly_paid_calls"]) == (1, 0)
+    (intent,) = (i for i in aws.Table("UsageTable").scan()["Items"] if "created_at" in i)
+    assert "expires_at" not in intent
+    intent["created_at"] -= 1_200
+    aws.Table("UsageTable").put_item(Item=intent)
+    for _ in range(2):
+        totals = ask("get_costs")[1]["totals"]
+        assert (totals["open_calls"], totals["possibly_paid_calls"]) == (0, 1)
+        assert Decimal(totals["possibly_paid_usd"]) == PRICE
+        assert Decimal(totals["cost_usd"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"by": "colour"}, "by"),
+        ({"from": "yesterday"}, "from"),
+        ({"from": "2026-11-02", "to": "2026-11-01"}, "to"),
+        ({"from": "2024-01-01", "to": "2026-11-01"}, "to"),
+    ],
+)
+def test_a_cost_query_that_cannot_be_answered_names_the_field(
+    ask: Ask, query: dict[str, str], field: str
+) -> None:
+    status, problem = ask("get_costs", query=query)
+    assert (status, problem["error"]["field"]) == (400, field)
+
+
+# ---- in bulk ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def steps(
+    aws: Any, ask: Ask, within: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Run a step of the bulk machine."""
+    within("BulkFunction")
+    world = World(aws, Gateway())
+    for opened in (bulk.settings, bulk.bulk, bulk.verdicts, bulk.judging, books.machines):
+        opened.cache_clear()
+    monkeypatch.setattr(bulk, "judging", lambda: world.judging)
+    return lambda step: bulk.handler(step, None)  # type: ignore[arg-type] # reads no context
+
+
+def test_an_upload_becomes_pages_verdicts_and_results_in_order(
+    ask: Ask, steps: Callable[[dict[str, Any]], dict[str, Any]], aws: Any
+) -> None:
+    s3 = boto3.client("s3")
+    status, upload = ask("post_upload")
+    assert (status, upload["method"]) == (201, "PUT")
+    lines = [json.dumps({"content": f"text {n % 3}", "id": f"line-{n}"}) for n in range(120)]
+    lines[1], lines[119] = "not JSON", json.dumps({"content": "x", "panel": "nobody"})
+    s3.put_object(Bucket="UploadsBucket", Key=upload["upload"], Body="\n".join(lines).encode())
+    status, taken = ask("post_batch", {"upload": upload["upload"]})
+    assert (status, taken["state"]) == (202, "receiving")
+    batch = taken["id"]
+    prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
+    for _ in range(2):  # a step may be repeated
+        assert steps(prepare | {"upload": upload["upload"]}) == {"items": 120, "rejected": 2}
+    pages = s3.get_object(Bucket="UploadsBucket", Key=f"pages/acme/{batch}.jsonl")["Body"]
+    paged = [json.loads(line) for line in pages.iter_lines()]
+    assert [len(page["items"]) for page in paged] == [PAGE_ITEMS, PAGE_ITEMS, 18]
+    assert steps({"Items": paged[:2]}) == {"judged": 100}
+    assert steps(paged[2]) == {"judged": 18}  # where nothing batches them
+    assert steps(paged[2]) == {"judged": 18}
+    finished = steps({"step": "finish", "tenant": "acme", "batch": batch})
+    assert finished == {"settled": 118, "rejected": 2, "unsettled": 0}
+    _, view = ask("get_batch", batch=batch)
+    assert (view["state"], view["settled"], view["rejected"]) == ("complete", 118, 2)
+    assert view["calls"] == 6
+    assert len(stored(aws)) == 120
+    _, page = ask("get_results", batch=batch, query={"limit": "500"})
+    assert [one["index"] for one in page["items"]] == list(range(120))
+    keys = s3.list_objects_v2(Bucket="UploadsBucket", Prefix=f"results/acme/{batch}/")["Contents"]
+    written = [
+        json.loads(line)
+        for key in keys
+        for line in s3.get_object(Bucket="UploadsBucket", Key=key["Key"])["Body"].iter_lines()
+    ]
+    assert [one["index"] for one in written] == [n for n in range(120) if n not in (1, 119)]

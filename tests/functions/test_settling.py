@@ -1,0 +1,165 @@
+"""The settling transaction under any interleaving: items settled once, counters right."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import boto3
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+from quorum.batches import Aside, item_id_of
+from quorum.case import Place, deliberate
+from quorum.models import Decision, Verdict
+from quorum.verdicts import Decided
+
+from tests import make, template
+from tests.functions.conftest import TABLE_FIELDS
+from tests.world import BATCH, TENANT, Gateway, Serial, World, decided, stored
+
+ITEMS = 3
+
+
+class Turns(Serial):
+    """DynamoDB at which workers queue: each call waits until the schedule names its worker."""
+
+    def __init__(self, dynamodb: Any, worker: int, schedule: "Schedule") -> None:
+        super().__init__(dynamodb)
+        self._worker = worker
+        self._schedule = schedule
+
+    def __getattr__(self, name: str) -> Any:
+        call = super().__getattr__(name)
+        if not callable(call) or name == "exceptions":
+            return call
+
+        def in_turn(*arguments: Any, **named: Any) -> Any:
+            with self._schedule.turn(self._worker):
+                return call(*arguments, **named)
+
+        return in_turn
+
+
+class Schedule:
+    """Whose call is next; when those named are done, whoever comes."""
+
+    def __init__(self, order: list[int]) -> None:
+        self._order = order
+        self._done: set[int] = set()
+        self._free = threading.Condition()
+
+    @contextmanager
+    def turn(self, worker: int) -> Iterator[None]:
+        with self._free:
+            self._free.wait_for(lambda: self._next() in (None, worker))
+            if self._order:
+                self._order.pop(0)
+            try:
+                yield
+            finally:
+                self._free.notify_all()
+
+    def done(self, worker: int) -> None:
+        with self._free:
+            self._done.add(worker)
+            self._free.notify_all()
+
+    def _next(self) -> int | None:
+        while self._order and self._order[0] in self._done:
+            self._order.pop(0)
+        return self._order[0] if self._order else None
+
+
+def place(index: int) -> Place:
+    return Place(batch=BATCH, index=index)
+
+
+def verdict(index: int, decision: Decision) -> Decided:
+    case = make.case(f"text {index}", verdict_id=item_id_of(TENANT, place(index)))
+    votes = [make.cast(voter, decision) for voter in case.panel.voters]
+    found = deliberate(case, votes, round_number=1, now=make.NOW).verdict
+    assert isinstance(found, Verdict)
+    return Decided(case.content, found, place(index))
+
+
+def revive(world: World, which: list[int]) -> None:
+    for index in which:
+        world.batches.revive(TENANT, place(index))
+
+
+ACTIONS: dict[str, Callable[[World, list[int]], Any]] = {
+    "safe": lambda world, which: world.verdicts.record_all(
+        TENANT, [verdict(index, Decision.SAFE) for index in which]
+    ),
+    "unsafe": lambda world, which: world.verdicts.record_all(
+        TENANT, [verdict(index, Decision.UNSAFE) for index in which]
+    ),
+    "dead": lambda world, which: world.batches.set_aside(
+        TENANT, "dead", [Aside(place(index), {"reason": "throttled"}) for index in which]
+    ),
+    "revive": revive,
+}
+WORKER = st.lists(
+    st.tuples(
+        st.sampled_from(sorted(ACTIONS)),
+        st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=ITEMS, unique=True),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(workers=st.lists(WORKER, min_size=2, max_size=3), order=st.lists(st.integers(0, 2)))
+def test_however_workers_interleave_counters_are_what_is_stored_and_nothing_is_settled_twice(
+    aws_credentials: None, workers: list[list[tuple[str, list[int]]]], order: list[int]
+) -> None:
+    with mock_aws():
+        dynamodb = boto3.resource("dynamodb")
+        for name, properties in template.resources("AWS::DynamoDB::Table").items():
+            if name != "KeysTable":
+                fields = {f: properties[f] for f in TABLE_FIELDS if f in properties}
+                dynamodb.create_table(TableName=name, **fields)
+        World(dynamodb, Gateway()).new_batch(ITEMS)
+        schedule = Schedule([number for number in order if number < len(workers)])
+        first: dict[str, str] = {}
+        failures: list[BaseException] = []
+
+        def work(number: int, actions: list[tuple[str, list[int]]]) -> None:
+            world = World(Turns(dynamodb, number, schedule), Gateway())
+            try:
+                for name, which in actions:
+                    answered = ACTIONS[name](world, which)
+                    if name in ("safe", "unsafe"):
+                        for one in answered:
+                            # whoever settles an item is told the same verdict ever after
+                            assert first.setdefault(one.id, str(one.decision)) == str(one.decision)
+            except BaseException as failure:  # noqa: BLE001 - shown below
+                failures.append(failure)
+            finally:
+                schedule.done(number)
+
+        threads = [
+            threading.Thread(target=work, args=(number, actions))
+            for number, actions in enumerate(workers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        entries = stored(dynamodb).values()
+        view = World(dynamodb, Gateway()).batches.view(TENANT, BATCH)
+        verdicts = [entry["decision"] for entry in entries if "verdict" in entry]
+        assert view.settled == len(verdicts) == sum(decided(dynamodb).values())
+        assert view.decisions == {d: verdicts.count(d) for d in view.decisions}
+        assert view.dead == sum("dead" in entry for entry in entries)
+        assert sorted(first.values()) == sorted(verdicts)
+        assert view.pending == ITEMS - view.settled - view.dead
+        spent = sum((Decimal("0.00384") for _ in verdicts), Decimal(0))
+        record = dynamodb.Table("VerdictsTable").get_item(Key={"id": f"batch#{TENANT}#{BATCH}"})
+        assert record["Item"].get("verdict_cost_usd", Decimal(0)) == spent

@@ -1,0 +1,234 @@
+"""Batches in one process: the real stores, queue and judging on moto, with voters made of paper.
+
+A voter reserves, "asks a gateway" that counts what it bills, and books, exactly as the Lambda does.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from quorum import ledger, panel
+from quorum.batches import Batches, item_id_of
+from quorum.budget import Budget, Thresholds
+from quorum.case import Case, Place
+from quorum.claims import Claims
+from quorum.item_queue import ItemQueue
+from quorum.judging import Item, Judging, Outcomes
+from quorum.limiter import PICODOLLARS, Limiter, RateLimit
+from quorum.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
+from quorum.requests import VerdictRequest
+from quorum.settings import BooksSettings
+from quorum.verdicts import Verdicts
+from quorum.voter import Ballot
+from quorum.voting import Ballots, vote
+from quorum.workflow import Workflow
+
+from bench.machine import InProcessMachine
+
+BOOKS = BooksSettings(
+    votes_table="VotesTable", verdicts_table="VerdictsTable", usage_table="UsageTable"
+)
+PRICE = Decimal("0.00128")
+TENANT = "acme"
+BATCH = "0123456789abcdef0123456789abcdef"
+_FAST = RateLimit(requests_per_minute=10_000_000, tokens_per_minute=2_000_000_000)
+
+
+class Gateway:
+    """What the paper voters say, and an exact count of what was billed."""
+
+    def __init__(self) -> None:
+        self.says: dict[str, Decision] = {}
+        self.down: set[str] = set()
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.seconds = 0.0
+
+    @property
+    def billed(self) -> Decimal:
+        return PRICE * sum(self.calls.values())
+
+
+class Death(BaseException):
+    """The Lambda is gone: nothing it meant to do after this is done."""
+
+
+class Serial:
+    """DynamoDB whose calls come one after the other: moto is no good for threads."""
+
+    _LOCK = threading.RLock()
+
+    def __init__(self, dynamodb: Any) -> None:
+        self._client = dynamodb.meta.client
+        self.meta = self
+        self.client = self
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._client, name)
+        if not callable(real) or name == "exceptions":
+            return real
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            with self._LOCK:
+                return self.called(name, lambda: real(*arguments, **named))
+
+        return call
+
+    def called(self, name: str, do: Callable[[], Any]) -> Any:  # noqa: ARG002 Mortal asks
+        """What becomes of a call."""
+        return do()
+
+
+class Mortal(Serial):
+    """DynamoDB whose Lambda dies with its `writes`-th write, before or after it took effect."""
+
+    _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
+
+    def __init__(self, dynamodb: Any, writes: int, *, after: bool) -> None:
+        super().__init__(dynamodb)
+        self._left = writes
+        self._after = after
+        self.dead = False
+
+    def called(self, name: str, do: Callable[[], Any]) -> Any:
+        if self.dead:
+            raise Death
+        if name in self._WRITES:
+            self._left -= 1
+            if self._left == 0:
+                self.dead = True
+                if self._after:
+                    do()
+                raise Death
+        return do()
+
+
+class World:
+    """One worker over the tables; several worlds over the same tables are several workers."""
+
+    def __init__(
+        self,
+        dynamodb: Any,
+        gateway: Gateway,
+        *,
+        thresholds: Thresholds | None = None,
+        sns: Any = None,
+        clock: Callable[[], float] = time.time,
+        at_once: int = 1,
+    ) -> None:
+        dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
+        self.gateway = gateway
+        self.limiter = Limiter(
+            dynamodb,
+            BOOKS.usage_table,
+            dict.fromkeys(("gpt-4.1", "gemini-2.5-flash", "deepseek-v3.2"), _FAST),
+        )
+        self.ballots = Ballots(dynamodb, BOOKS, self.limiter)
+        self.verdicts = Verdicts(
+            dynamodb, BOOKS.verdicts_table, BOOKS.usage_table, verdict_days=9, review_days=9
+        )
+        self.batches = Batches(dynamodb, BOOKS.verdicts_table, BOOKS.usage_table, days=9)
+        budget = Budget(
+            dynamodb,
+            BOOKS.usage_table,
+            self.batches,
+            thresholds or Thresholds(),
+            (sns, "arn:aws:sns:us-east-1:123456789012:alerts"),
+            clock=clock,
+        )
+        machine: Any = InProcessMachine(self._ask, self.verdicts)
+        workflow = Workflow(machine, "machine", self.ballots.cache, self.verdicts)
+        self.judging = Judging(
+            workflow,
+            self.verdicts,
+            self.batches,
+            Claims(dynamodb, BOOKS.votes_table, clock=clock),
+            budget,
+            default_panel="default",
+            at_once=at_once,
+            panel_of=lambda _tenant, name: panel.packaged(name),
+        )
+
+    def queue(self, sqs: Any, queue: str, dead_letters: str) -> ItemQueue:
+        return ItemQueue(sqs, queue, dead_letters, self.batches, max_receives=3)
+
+    def new_batch(self, items: int, batch: str = BATCH, **facts: Any) -> None:
+        self.batches.create(TENANT, batch, source="items", panel="default", items=items, **facts)
+        self.batches.note(TENANT, batch, received=True)
+
+    def judge(self, items: Sequence[Item]) -> Outcomes:
+        return self.judging.judge(items)
+
+    def _ask(self, case: Case, voter: str) -> CastVote | Abstention:
+        return vote(case, voter, self.ballots, lambda: self._asked(case, voter))
+
+    def _asked(self, case: Case, voter: str) -> Ballot:
+        if voter in self.gateway.down:
+            return Ballot(
+                Abstention(voter=voter, reason=AbstentionReason.THROTTLED, retry_after_seconds=7)
+            )
+        reserved = self.limiter.reserve(voter, 460, tenant=case.tenant, cost_usd=PRICE)
+        time.sleep(self.gateway.seconds)
+        self.gateway.calls[voter, case.content.text] += 1
+        decision = self.gateway.says.get(case.content.text, Decision.SAFE)
+        cast = CastVote(
+            voter=voter,
+            model=voter,
+            decision=decision,
+            confidence=0.9,
+            tokens=Tokens(input=400, output=60),
+            cost_usd=PRICE,
+        )
+        return Ballot(cast, reserved)
+
+
+def items(*texts: str, batch: str | None = BATCH, start: int = 0) -> list[Item]:
+    """Items of a batch in their order; without a batch, of none."""
+    made = []
+    for index, text in enumerate(texts, start):
+        place = None if batch is None else Place(batch=batch, index=index)
+        name = f"single-{index}" if place is None else item_id_of(TENANT, place)
+        made.append(Item(name, TENANT, VerdictRequest(content=text, language="en"), place))
+    return made
+
+
+def usage(dynamodb: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = dynamodb.Table("UsageTable").scan(ConsistentRead=True)["Items"]
+    return found
+
+
+def booked(dynamodb: Any) -> Decimal:
+    return _sum(dynamodb, "usage#", "cost_usd")
+
+
+def open_intents(dynamodb: Any) -> Decimal:
+    return _sum(dynamodb, "intent#", "cost_picodollars") / PICODOLLARS
+
+
+def decided(dynamodb: Any) -> dict[str, int]:
+    """What the ledger counted, by decision."""
+    return {
+        str(decision): int(_sum(dynamodb, "decisions#", str(decision))) for decision in Decision
+    }
+
+
+def batch_booked(dynamodb: Any, batch: str = BATCH) -> Decimal:
+    key = ledger.batch_usage_key(TENANT, batch)
+    return sum((item["cost_usd"] for item in usage(dynamodb) if item["key"] == key), Decimal(0))
+
+
+def stored(dynamodb: Any) -> dict[str, dict[str, Any]]:
+    """The items of all batches, by key."""
+    entries: Iterable[dict[str, Any]] = dynamodb.Table("VerdictsTable").scan(ConsistentRead=True)[
+        "Items"
+    ]
+    return {entry["id"]: entry for entry in entries if entry["id"].startswith("verdict#")}
+
+
+def _sum(dynamodb: Any, prefix: str, field: str) -> Decimal:
+    return sum(
+        (Decimal(item.get(field, 0)) for item in usage(dynamodb) if item["key"].startswith(prefix)),
+        Decimal(0),
+    )
