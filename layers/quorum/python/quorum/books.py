@@ -9,7 +9,7 @@ from botocore.config import Config
 
 from quorum.batches import Batches
 from quorum.budget import Budget, Thresholds
-from quorum.limiter import Limiter
+from quorum.limiter import Limiter, RateLimit
 from quorum.verdicts import Verdicts
 from quorum.voting import Ballots
 from quorum.workflow import CLIENT_SECONDS, Workflow
@@ -46,13 +46,17 @@ def dynamodb() -> "DynamoDBServiceResource":
 
 def ballots(settings: "BooksSettings") -> Ballots:
     """The voters' side of the books."""
-    return Ballots(dynamodb(), settings, limiter(settings.usage_table))
+    return Ballots(dynamodb(), settings, limiter(settings))
 
 
 @cache
-def limiter(usage_table: str) -> Limiter:
+def limiter(settings: "BooksSettings") -> Limiter:
     """The rate limits all Lambdas share."""
-    return Limiter(dynamodb(), usage_table)
+    every = RateLimit(
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+    )
+    return Limiter(dynamodb(), settings.usage_table, default=every)
 
 
 def gateway(settings: "AskSettings") -> "Gateway":
@@ -74,7 +78,7 @@ def gateway(settings: "AskSettings") -> "Gateway":
     return Gateway(
         GatewaySettings(base_urls=base_urls),
         breaker=breaker.in_table(dynamodb(), settings.usage_table),
-        limiter=limiter(settings.usage_table),
+        limiter=limiter(settings),
     )
 
 
