@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.gateway import ModelScenario, Scenario, running
-from bench.machine import InProcessMachine
 
 MODEL = "gemini-2.5-flash"
 
@@ -80,13 +79,6 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
         dynamodb.create_table(
             TableName=name, **{f: properties[f] for f in fields if f in properties}
         )
-    world = World(dynamodb, Paper(), at_once=16)
-    world.limiter.limits = {
-        MODEL: RateLimit(requests_per_minute=per_minute, tokens_per_minute=10**9)
-    }
-    gateway = Gateway(
-        GatewaySettings(base_urls=parse_base_urls(base_url, "key")), limiter=world.limiter
-    )
     model = registry.model(MODEL)
     alone = panel.load(
         {
@@ -102,10 +94,13 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
         asked = voting.ask_gateway(case, model, gateway, 30_000)
         return voting.vote(case, voter, world.ballots, asked)
 
-    machine: Any = InProcessMachine(ask, world.verdicts)
-    workflow: Any = world.judging._workflow  # noqa: SLF001 - this bench's own machine
-    workflow._machine = machine  # noqa: SLF001
-    world.judging._seated = lambda _: alone  # noqa: SLF001 - one model, so that its limit counts
+    world = World(dynamodb, Paper(), at_once=16, ask=ask, seated=lambda _: alone)
+    world.limiter.limits = {
+        MODEL: RateLimit(requests_per_minute=per_minute, tokens_per_minute=10**9)
+    }
+    gateway = Gateway(
+        GatewaySettings(base_urls=parse_base_urls(base_url, "key")), limiter=world.limiter
+    )
     began = time.monotonic()
     number = 0
     world.new_batch(10**6)
@@ -159,7 +154,7 @@ class _Pretender(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        host = f"http://127.0.0.1:{self.server.server_address[1]}"
+        host = f"http://{self.headers['host']}"
         self._answer({"id": "b", "upload": "u", "url": f"{host}/put"})
 
     def do_GET(self) -> None:

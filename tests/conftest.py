@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from moto import mock_aws
+from moto.moto_api._internal.models import moto_api_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,15 +27,34 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     no_account(monkeypatch)
 
 
+@pytest.fixture(scope="session")
+def cloud() -> "Iterator[DynamoDBServiceResource]":
+    """One moto for all tests: clients are slow to make, and a reset is as good as new."""
+    with pytest.MonkeyPatch.context() as environment:
+        no_account(environment)
+        with mock_aws():
+            yield boto3.resource("dynamodb")
+
+
+def empty_account() -> None:
+    """Nothing is in the account any more."""
+    moto_api_backend.reset()
+
+
 @pytest.fixture
-def usage(aws_credentials: None) -> "Iterator[DynamoDBServiceResource]":
+def account(cloud: "DynamoDBServiceResource", aws_credentials: None) -> "DynamoDBServiceResource":
+    """An empty account; its DynamoDB."""
+    empty_account()
+    return cloud
+
+
+@pytest.fixture
+def usage(account: "DynamoDBServiceResource") -> "DynamoDBServiceResource":
     """DynamoDB with an empty Usage table, called so."""
-    with mock_aws():
-        dynamodb = boto3.resource("dynamodb")
-        dynamodb.create_table(
-            TableName="Usage",
-            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield dynamodb
+    account.create_table(
+        TableName="Usage",
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return account

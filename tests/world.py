@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from quorum import ledger, panel
+from quorum import ledger
 from quorum.batches import Batches, item_id_of
 from quorum.budget import Budget, Thresholds
 from quorum.case import Case, Place
@@ -19,6 +19,7 @@ from quorum.item_queue import ItemQueue
 from quorum.judging import Item, Judging, Outcomes
 from quorum.limiter import PICODOLLARS, Limiter, RateLimit
 from quorum.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
+from quorum.panel import Panel, packaged
 from quorum.requests import VerdictRequest
 from quorum.settings import BooksSettings
 from quorum.verdicts import Verdicts
@@ -26,7 +27,7 @@ from quorum.voter import Ballot
 from quorum.voting import Ballots, vote
 from quorum.workflow import Workflow
 
-from bench.machine import InProcessMachine
+from bench.machine import Ask, InProcessMachine
 
 BOOKS = BooksSettings(
     votes_table="VotesTable", verdicts_table="VerdictsTable", usage_table="UsageTable"
@@ -117,6 +118,8 @@ class World:
         sns: Any = None,
         clock: Callable[[], float] = time.time,
         at_once: int = 1,
+        ask: Ask | None = None,
+        seated: Callable[[str], Panel] = packaged,
     ) -> None:
         dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
         self.gateway = gateway
@@ -138,7 +141,7 @@ class World:
             (sns, "arn:aws:sns:us-east-1:123456789012:alerts"),
             clock=clock,
         )
-        machine: Any = InProcessMachine(self._ask, self.verdicts)
+        machine: Any = InProcessMachine(ask or self._ask, self.verdicts)
         workflow = Workflow(machine, "machine", self.ballots.cache, self.verdicts)
         self.judging = Judging(
             workflow,
@@ -148,7 +151,7 @@ class World:
             budget,
             default_panel="default",
             at_once=at_once,
-            panel_of=lambda _tenant, name: panel.packaged(name),
+            panel_of=lambda _tenant, name: seated(name),
         )
 
     def queue(self, sqs: Any, queue: str, dead_letters: str) -> ItemQueue:

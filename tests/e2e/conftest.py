@@ -63,7 +63,13 @@ def stack(gateway: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The whole template, deployed; its gateway voters ask the stand-in."""
     kept = os.environ.get("QUORUM_E2E_FOLDER")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("stack")
-    overrides = {"GatewayBaseUrl": gateway.base_url, "DefaultPanel": "default"}
+    overrides = {
+        "GatewayBaseUrl": gateway.base_url,
+        "DefaultPanel": "default",
+        # The stand-in has no limit: nothing here waits for one.
+        "RequestsPerMinute": "1000000",
+        "TokensPerMinute": "1000000000",
+    }
     staged = folder / "staged.json"
     staged.write_text(json.dumps(STAGED))
     raised = raise_stack(

@@ -248,6 +248,9 @@ def test_2000_lines_from_s3_are_judged_in_bulk_and_their_results_go_back_in_orde
     assert put.is_success, put.text
     batch = api.post("batches", {"upload": upload["upload"]}).json()["id"]
     view = wait(api, batch, lambda view: view["state"] in SETTLED)
+    if view["state"] == "incomplete":  # a busy machine: some voter was late, and a page given up
+        assert api.post(f"batches/{batch}/redrive", {}).status_code == 202
+        view = wait(api, batch, lambda view: view["state"] in SETTLED)
     assert (view["items"], view["settled"], view["rejected"]) == (2_000, 1_998, 2)
     assert view["hit_rate"] > 0.98
     found = results(api, batch)

@@ -1,20 +1,16 @@
 """Handlers on moto, with the tables and the environment the template gives them."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from aws_lambda_powertools.utilities import parameters
-from moto import mock_aws
-from moto.moto_api._internal.models import moto_api_backend
 from quorum.cache import VoteCache
 from quorum.case import Case
 
 from functions.api import app as api
 from tests import make, template
-from tests.conftest import no_account
 from tests.template import ROOT
 
 TABLE_FIELDS = (
@@ -25,26 +21,21 @@ TABLE_FIELDS = (
 )
 
 
-@pytest.fixture(scope="session")
-def cloud() -> Iterator[Any]:
-    """One moto for all tests: clients are slow to make, and a reset is as good as new."""
-    with pytest.MonkeyPatch.context() as environment:
-        no_account(environment)
-        with mock_aws():
-            yield boto3.resource("dynamodb")
-
-
-@pytest.fixture
-def aws(cloud: Any, aws_credentials: None) -> Any:
-    """DynamoDB with the template's tables, and nothing else in the account."""
-    moto_api_backend.reset()
-    parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret
+def make_tables(dynamodb: Any) -> None:
+    """The template's tables."""
     for name, properties in template.resources("AWS::DynamoDB::Table").items():
-        cloud.create_table(
+        dynamodb.create_table(
             TableName=name,
             **{field: properties[field] for field in TABLE_FIELDS if field in properties},
         )
-    return cloud
+
+
+@pytest.fixture
+def aws(account: Any) -> Any:
+    """DynamoDB with the template's tables, and nothing else in the account."""
+    parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret
+    make_tables(account)
+    return account
 
 
 @pytest.fixture

@@ -35,11 +35,16 @@ def test_a_tenants_own_panel_judges_its_content_and_is_on_the_verdict(
 
 
 def test_the_queue_judges_by_the_tenants_own_panel(
-    aws: Any, within: Callable[[str], None], event: Callable[[str], Any], context: Any
+    aws: Any,
+    within: Callable[[str], None],
+    event: Callable[[str], Any],
+    context: Any,
+    cached: Callable[[Case, str], None],
 ) -> None:
     within("BatchFunction")
     reopen(batch)
     put("/quorum/tenants/acme/panels/default", voting("default"))
+    cached(make.case("one", panel=panel.load(voting("default"))), "safe")
     record = event("batch.json")["Records"][0]
     body = json.dumps({"tenant": "acme", "content": "one"})
     answer = batch.handler({"Records": [record | {"body": body}]}, context)

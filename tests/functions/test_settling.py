@@ -6,17 +6,16 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-import boto3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 from quorum.batches import Aside, item_id_of
 from quorum.case import Place, deliberate
 from quorum.models import Decision, Verdict
 from quorum.verdicts import Decided
 
-from tests import make, template
-from tests.functions.conftest import TABLE_FIELDS
+from tests import make
+from tests.conftest import empty_account
+from tests.functions.conftest import make_tables
 from tests.world import BATCH, TENANT, Gateway, Serial, World, decided, stored
 
 ITEMS = 3
@@ -116,50 +115,46 @@ WORKER = st.lists(
 )
 @given(workers=st.lists(WORKER, min_size=2, max_size=3), order=st.lists(st.integers(0, 2)))
 def test_however_workers_interleave_counters_are_what_is_stored_and_nothing_is_settled_twice(
-    aws_credentials: None, workers: list[list[tuple[str, list[int]]]], order: list[int]
+    account: Any, workers: list[list[tuple[str, list[int]]]], order: list[int]
 ) -> None:
-    with mock_aws():
-        dynamodb = boto3.resource("dynamodb")
-        for name, properties in template.resources("AWS::DynamoDB::Table").items():
-            if name != "KeysTable":
-                fields = {f: properties[f] for f in TABLE_FIELDS if f in properties}
-                dynamodb.create_table(TableName=name, **fields)
-        World(dynamodb, Gateway()).new_batch(ITEMS)
-        schedule = Schedule([number for number in order if number < len(workers)])
-        first: dict[str, str] = {}
-        failures: list[BaseException] = []
+    empty_account()
+    make_tables(account)
+    World(account, Gateway()).new_batch(ITEMS)
+    schedule = Schedule([number for number in order if number < len(workers)])
+    first: dict[str, str] = {}
+    failures: list[BaseException] = []
 
-        def work(number: int, actions: list[tuple[str, list[int]]]) -> None:
-            world = World(Turns(dynamodb, number, schedule), Gateway())
-            try:
-                for name, which in actions:
-                    answered = ACTIONS[name](world, which)
-                    if name in ("safe", "unsafe"):
-                        for one in answered:
-                            # whoever settles an item is told the same verdict ever after
-                            assert first.setdefault(one.id, str(one.decision)) == str(one.decision)
-            except BaseException as failure:  # noqa: BLE001 - shown below
-                failures.append(failure)
-            finally:
-                schedule.done(number)
+    def work(number: int, actions: list[tuple[str, list[int]]]) -> None:
+        world = World(Turns(account, number, schedule), Gateway())
+        try:
+            for name, which in actions:
+                answered = ACTIONS[name](world, which)
+                if name in ("safe", "unsafe"):
+                    for one in answered:
+                        # whoever settles an item is told the same verdict ever after
+                        assert first.setdefault(one.id, str(one.decision)) == str(one.decision)
+        except BaseException as failure:  # noqa: BLE001 - shown below
+            failures.append(failure)
+        finally:
+            schedule.done(number)
 
-        threads = [
-            threading.Thread(target=work, args=(number, actions))
-            for number, actions in enumerate(workers)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert failures == []
-        entries = stored(dynamodb).values()
-        view = World(dynamodb, Gateway()).batches.view(TENANT, BATCH)
-        verdicts = [entry["decision"] for entry in entries if "verdict" in entry]
-        assert view.settled == len(verdicts) == sum(decided(dynamodb).values())
-        assert view.decisions == {d: verdicts.count(d) for d in view.decisions}
-        assert view.dead == sum("dead" in entry for entry in entries)
-        assert sorted(first.values()) == sorted(verdicts)
-        assert view.pending == ITEMS - view.settled - view.dead
-        spent = sum((Decimal("0.00384") for _ in verdicts), Decimal(0))
-        record = dynamodb.Table("VerdictsTable").get_item(Key={"id": f"batch#{TENANT}#{BATCH}"})
-        assert record["Item"].get("verdict_cost_usd", Decimal(0)) == spent
+    threads = [
+        threading.Thread(target=work, args=(number, actions))
+        for number, actions in enumerate(workers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    entries = stored(account).values()
+    view = World(account, Gateway()).batches.view(TENANT, BATCH)
+    verdicts = [entry["decision"] for entry in entries if "verdict" in entry]
+    assert view.settled == len(verdicts) == sum(decided(account).values())
+    assert view.decisions == {d: verdicts.count(d) for d in view.decisions}
+    assert view.dead == sum("dead" in entry for entry in entries)
+    assert sorted(first.values()) == sorted(verdicts)
+    assert view.pending == ITEMS - view.settled - view.dead
+    spent = sum((Decimal("0.00384") for _ in verdicts), Decimal(0))
+    record = account.Table("VerdictsTable").get_item(Key={"id": f"batch#{TENANT}#{BATCH}"})
+    assert record["Item"].get("verdict_cost_usd", Decimal(0)) == spent

@@ -2,14 +2,12 @@
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
 import pytest
-from moto import mock_aws
 from quorum import panel
 from quorum.case import deliberate
 from quorum.models import Decision
@@ -126,9 +124,8 @@ def test_exported_labels_are_recorded_anew_as_far_as_they_have_a_text(
 
 
 @pytest.fixture
-def ssm(aws_credentials: None) -> Iterator[Any]:
-    with mock_aws():
-        yield boto3.client("ssm")
+def ssm(account: Any) -> Any:
+    return boto3.client("ssm")
 
 
 def put(*arguments: str) -> Any:

@@ -3,13 +3,12 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from quorum import panel
 from quorum.errors import PanelInvalid, StoreUnavailable
 from quorum.panels import LOOK_BACK, RETRY_SECONDS, Panels
@@ -52,9 +51,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ssm(aws_credentials: None) -> Iterator[Counting]:
-    with mock_aws():
-        yield Counting(boto3.client("ssm"))
+def ssm(account: Any) -> Counting:
+    return Counting(boto3.client("ssm"))
 
 
 @pytest.fixture

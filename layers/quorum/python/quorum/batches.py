@@ -61,8 +61,8 @@ class BatchView(Frozen):
     """A batch as its tenant sees it. Dollars are what was paid, to the last digit.
 
     `state`: receiving → running → complete; or paused (a budget is spent, until `paused_until`),
-    incomplete (only dead letters are left), cancelled. `hit_rate` is the share of votes that came
-    from the cache. Rates and estimates are None until enough items are settled to say.
+    incomplete (what is left waits for a redrive), cancelled. `hit_rate` is the share of votes that
+    came from the cache. Rates and estimates are None until enough items are settled to say.
     """
 
     id: str
@@ -332,9 +332,9 @@ def _state(record: Mapping[str, Any], pending: int, dead: int, now: datetime) ->
         return "receiving"
     if pending and record.get("paused_until", "") > now.isoformat():
         return "paused"
-    if pending:
+    if pending and not record.get("ended"):
         return "running"
-    return "incomplete" if dead else "complete"
+    return "incomplete" if dead or pending else "complete"
 
 
 def _rate(record: Mapping[str, Any], settled: int) -> float | None:

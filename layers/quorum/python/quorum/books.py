@@ -9,7 +9,7 @@ from botocore.config import Config
 
 from quorum.batches import Batches
 from quorum.budget import Budget, Thresholds
-from quorum.limiter import Limiter
+from quorum.limiter import Limiter, RateLimit
 from quorum.panels import Panels
 from quorum.reviews import Reviews
 from quorum.verdicts import Verdicts
@@ -56,7 +56,11 @@ def ballots(settings: "BooksSettings") -> Ballots:
 
 def limiter(settings: "BooksSettings") -> Limiter:
     """The rate limits all Lambdas share."""
-    return Limiter(dynamodb(), settings.usage_table, settings.rate_limits)
+    every = RateLimit(
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+    )
+    return Limiter(dynamodb(), settings.usage_table, settings.rate_limits, default=every)
 
 
 def gateway(settings: "AskSettings") -> "Gateway":

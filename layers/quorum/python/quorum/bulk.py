@@ -153,6 +153,7 @@ class Bulk:
         A failed run goes on where it failed. One that ended well, or cannot be redriven any more,
         is run anew.
         """
+        self._batches.note(tenant, batch, ended=False)
         try:
             self._machine.redrive_execution(executionArn=record["execution"])
         except ClientError:
@@ -257,7 +258,8 @@ class Bulk:
         )
 
     def finish(self, step: Finish) -> dict[str, Any]:
-        """Say how the run ended."""
+        """Say how the run ended; what it left unsettled is for a redrive."""
+        self._batches.note(step.tenant, step.batch, ended=True)
         view = self._batches.view(step.tenant, step.batch)
         return {"settled": view.settled, "rejected": view.rejected, "unsettled": view.pending}
 

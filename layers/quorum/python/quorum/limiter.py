@@ -103,13 +103,14 @@ class _State:
 class Limiter:
     """The limits of all models over one table, whose partition key is the string `key`.
 
-    Models not in `limits` have the default one. `clock` gives seconds since the epoch. Raises
+    Models not in `limits` have the `default` one. `clock` gives seconds since the epoch. Raises
     `StoreUnavailable` where the table cannot be written: without a limit no call is sent.
     """
 
     dynamodb: "DynamoDBServiceResource"
     table: str
     limits: Mapping[str, RateLimit] = field(default_factory=dict)
+    default: RateLimit = field(default_factory=RateLimit)
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     _seen: dict[str, _State] = field(default_factory=dict)
@@ -216,7 +217,7 @@ class Limiter:
         return self.dynamodb.meta.client
 
     def _buckets(self, model: str) -> tuple[_Bucket, _Bucket]:
-        limit = self.limits.get(model, RateLimit())
+        limit = self.limits.get(model, self.default)
         return tuple(  # type: ignore[return-value] # of two, as written
             _Bucket(unit=_MINUTE / (amount * _SUSTAINED), burst=max(1.0, amount * _BURST))
             for amount in (limit.requests_per_minute, limit.tokens_per_minute)

@@ -46,6 +46,8 @@ class BooksSettings(_FromEnvironment):
     vote_days: int = Field(default=30, ge=1, description="days a cached vote is kept")
     verdict_days: int = Field(default=400, ge=1, description="days a verdict is kept")
     review_days: int = Field(default=30, ge=1, description="days a content waits for a reviewer")
+    requests_per_minute: int = Field(default=500, ge=1, description="of each model")
+    tokens_per_minute: int = Field(default=100_000, ge=1, description="of each model")
     label_days: int = Field(default=90, ge=1, description="days a reviewed content is kept")
 
 
