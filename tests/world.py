@@ -138,7 +138,7 @@ class World:
             BOOKS.usage_table,
             self.batches,
             thresholds or Thresholds(),
-            (sns, "arn:aws:sns:us-east-1:123456789012:alerts"),
+            (lambda: sns, "arn:aws:sns:us-east-1:123456789012:alerts"),
             clock=clock,
         )
         machine: Any = InProcessMachine(ask or self._ask, self.verdicts)

@@ -16,7 +16,17 @@ from functions.bulk import app as bulk
 from tests.world import BATCH, PRICE, Gateway, World, items, stored
 
 Ask = Callable[..., tuple[int, Any]]
-OPENED = (api.settings, api.workflow, api.verdicts, api.batches, api.bulk, books.machines)
+OPENED = (
+    api.settings,
+    api.workflow,
+    api.verdicts,
+    api.batches,
+    api.bulk,
+    books.machines,
+    books.sqs,
+    books.s3,
+    books.sns,
+)
 
 
 @pytest.fixture
@@ -269,7 +279,7 @@ def steps(
     """Run a step of the bulk machine."""
     within("BulkFunction")
     world = World(aws, Gateway())
-    for opened in (bulk.settings, bulk.bulk, bulk.verdicts, bulk.judging, books.machines):
+    for opened in (bulk.settings, bulk.bulk, bulk.verdicts, bulk.judging, books.machines, books.s3):
         opened.cache_clear()
     monkeypatch.setattr(bulk, "judging", lambda: world.judging)
     return lambda step: bulk.handler(step, None)  # type: ignore[arg-type] # reads no context
