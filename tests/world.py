@@ -16,10 +16,10 @@ from quorum.budget import Budget, Thresholds
 from quorum.case import Case, Place
 from quorum.claims import Claims
 from quorum.item_queue import ItemQueue
-from quorum.judging import Item, Judging, Outcomes
+from quorum.judging import Item, Judging, Outcomes, packaged
 from quorum.limiter import PICODOLLARS, Limiter, RateLimit
 from quorum.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
-from quorum.panel import Panel, packaged
+from quorum.panel import Panel
 from quorum.requests import VerdictRequest
 from quorum.settings import BooksSettings
 from quorum.verdicts import Verdicts
@@ -119,7 +119,7 @@ class World:
         clock: Callable[[], float] = time.time,
         at_once: int = 1,
         ask: Ask | None = None,
-        seated: Callable[[str], Panel] = packaged,
+        seated: Callable[[str, str], Panel] = packaged,
     ) -> None:
         dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
         self.gateway = gateway

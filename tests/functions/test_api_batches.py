@@ -321,3 +321,7 @@ def test_an_upload_becomes_pages_verdicts_and_results_in_order(
         for line in s3.get_object(Bucket="UploadsBucket", Key=key["Key"])["Body"].iter_lines()
     ]
     assert [one["index"] for one in written] == [n for n in range(120) if n not in (1, 119)]
+    # a panel that was taken away meanwhile: nothing can be done about it, so it fails no page
+    gone = paged[2] | {"items": [{"index": 120, "item": {"content": "x", "panel": "gone"}}]}
+    assert steps(gone) == {"judged": 1}
+    assert ask("get_batch", batch=batch)[1]["rejected"] == 3

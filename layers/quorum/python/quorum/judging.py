@@ -43,8 +43,17 @@ Outcomes = dict[str, Exception | None]
 """By verdict id: None when there is nothing left to do, else why the item is not settled."""
 
 
+@cache
+def packaged(_tenant: str, name: str) -> panel.Panel:
+    """The panel of that name, the same for every tenant; raises `PanelInvalid`."""
+    return panel.packaged(name)
+
+
 class Judging:
-    """Judges items with what the Lambda opened; `at_once` are asked of the machine at a time."""
+    """Judges items with what the Lambda opened; `at_once` are asked of the machine at a time.
+
+    `seated` gives a tenant's panel by its name, or raises `PanelInvalid`.
+    """
 
     def __init__(  # noqa: PLR0913 - everything a verdict needs, opened once
         self,
@@ -56,7 +65,7 @@ class Judging:
         *,
         default_panel: str,
         at_once: int,
-        seated: Callable[[str], panel.Panel] = panel.packaged,
+        seated: Callable[[str, str], panel.Panel] = packaged,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._workflow = workflow
@@ -65,7 +74,7 @@ class Judging:
         self._claims = claims
         self._budget = budget
         self._default_panel = default_panel
-        self._seated = cache(seated)
+        self._seated = seated
         self._sleep = sleep
         self._desks = ThreadPoolExecutor(at_once)
 
@@ -118,7 +127,7 @@ class Judging:
         return cases
 
     def _case(self, item: Item) -> Case:
-        seated = self._seated(item.request.panel or self._default_panel)
+        seated = self._seated(item.tenant, item.request.panel or self._default_panel)
         return self._workflow.open(
             item.tenant,
             item.request.to_content(),
