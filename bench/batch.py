@@ -94,7 +94,7 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
         asked = voting.ask_gateway(case, model, gateway, 30_000)
         return voting.vote(case, voter, world.ballots, asked)
 
-    world = World(dynamodb, Paper(), at_once=16, ask=ask, seated=lambda _: alone)
+    world = World(dynamodb, Paper(), at_once=16, ask=ask, seated=lambda _tenant, _name: alone)
     world.limiter.limits = {
         MODEL: RateLimit(requests_per_minute=per_minute, tokens_per_minute=10**9)
     }

@@ -19,7 +19,7 @@ from quorum.item_queue import ItemQueue
 from quorum.judging import Item, Judging, Outcomes
 from quorum.limiter import PICODOLLARS, Limiter, RateLimit
 from quorum.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
-from quorum.panel import Panel, packaged
+from quorum.panel import Panel
 from quorum.requests import VerdictRequest
 from quorum.settings import BooksSettings
 from quorum.verdicts import Verdicts
@@ -106,6 +106,11 @@ class Mortal(Serial):
         return do()
 
 
+def packaged(_tenant: str, name: str) -> Panel:
+    """The panel of that name, the same for every tenant."""
+    return panel.packaged(name)
+
+
 class World:
     """One worker over the tables; several worlds over the same tables are several workers."""
 
@@ -119,7 +124,7 @@ class World:
         clock: Callable[[], float] = time.time,
         at_once: int = 1,
         ask: Ask | None = None,
-        seated: Callable[[str], Panel] = packaged,
+        seated: Callable[[str, str], Panel] = packaged,
     ) -> None:
         dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
         self.gateway = gateway
@@ -138,7 +143,7 @@ class World:
             BOOKS.usage_table,
             self.batches,
             thresholds or Thresholds(),
-            (sns, "arn:aws:sns:us-east-1:123456789012:alerts"),
+            (lambda: sns, "arn:aws:sns:us-east-1:123456789012:alerts"),
             clock=clock,
         )
         machine: Any = InProcessMachine(ask or self._ask, self.verdicts)
@@ -151,7 +156,7 @@ class World:
             budget,
             default_panel="default",
             at_once=at_once,
-            panel_of=lambda _tenant, name: seated(name),
+            panel_of=seated,
         )
 
     def queue(self, sqs: Any, queue: str, dead_letters: str) -> ItemQueue:

@@ -83,9 +83,9 @@ def bulk() -> "Bulk":
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
     seated = panels().get(tenant(), request.panel or settings().default_panel)
-    books.budget(settings()).check(tenant())
 
     def judge() -> dict[str, Any]:
+        books.budget(settings()).check(tenant())
         verdict = workflow().moderate(tenant(), request.to_content(), seated)
         return verdict.model_dump(mode="json")
 
@@ -124,10 +124,10 @@ def get_reviews(
 @app.post("/batches", summary="Hand in a batch of contents")
 def post_batch(request: BatchRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """202 with the batch's id, and which items were rejected and why."""
-    books.budget(settings()).check(tenant())
     batch = None if idempotency_key is None else batch_id_of(tenant(), idempotency_key)
 
     def take() -> dict[str, Any]:
+        books.budget(settings()).check(tenant())
         return books.intake(settings()).take(tenant(), request, batch)
 
     table = settings().verdicts_table

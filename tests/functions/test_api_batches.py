@@ -16,7 +16,17 @@ from functions.bulk import app as bulk
 from tests.world import BATCH, PRICE, Gateway, World, items, stored
 
 Ask = Callable[..., tuple[int, Any]]
-OPENED = (api.settings, api.workflow, api.verdicts, api.batches, api.bulk, books.machines)
+OPENED = (
+    api.settings,
+    api.workflow,
+    api.verdicts,
+    api.batches,
+    api.bulk,
+    books.machines,
+    books.sqs,
+    books.s3,
+    books.sns,
+)
 
 
 @pytest.fixture
@@ -269,7 +279,7 @@ def steps(
     """Run a step of the bulk machine."""
     within("BulkFunction")
     world = World(aws, Gateway())
-    for opened in (bulk.settings, bulk.bulk, bulk.verdicts, bulk.judging, books.machines):
+    for opened in (bulk.settings, bulk.bulk, bulk.verdicts, bulk.judging, books.machines, books.s3):
         opened.cache_clear()
     monkeypatch.setattr(bulk, "judging", lambda: world.judging)
     return lambda step: bulk.handler(step, None)  # type: ignore[arg-type] # reads no context
@@ -311,3 +321,7 @@ def test_an_upload_becomes_pages_verdicts_and_results_in_order(
         for line in s3.get_object(Bucket="UploadsBucket", Key=key["Key"])["Body"].iter_lines()
     ]
     assert [one["index"] for one in written] == [n for n in range(120) if n not in (1, 119)]
+    # a panel that was taken away meanwhile: nothing can be done about it, so it fails no page
+    gone = paged[2] | {"items": [{"index": 120, "item": {"content": "x", "panel": "gone"}}]}
+    assert steps(gone) == {"judged": 1}
+    assert ask("get_batch", batch=batch)[1]["rejected"] == 3

@@ -111,7 +111,7 @@ WORKER = st.lists(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(workers=st.lists(WORKER, min_size=2, max_size=3), order=st.lists(st.integers(0, 2)))
 def test_however_workers_interleave_counters_are_what_is_stored_and_nothing_is_settled_twice(

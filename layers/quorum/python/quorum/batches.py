@@ -60,7 +60,7 @@ class Aside(NamedTuple):
 class BatchView(Frozen):
     """A batch as its tenant sees it. Dollars are what was paid, to the last digit.
 
-    `state`: receiving → running → complete; or paused (a budget is spent, until `paused_until`),
+    `state`: receiving → running → complete; or paused (a budget is spent; `paused_until`),
     incomplete (what is left waits for a redrive), cancelled. `hit_rate` is the share of votes that
     came from the cache. Rates and estimates are None until enough items are settled to say.
     """

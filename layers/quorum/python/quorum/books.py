@@ -18,6 +18,9 @@ from quorum.workflow import CLIENT_SECONDS, Workflow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
     from quorum.bulk import Bulk
@@ -137,6 +140,24 @@ def machines(aws_endpoint_url: str) -> "SFNClient":
     )
 
 
+@cache
+def sqs() -> "SQSClient":
+    """SQS."""
+    return boto3.client("sqs")
+
+
+@cache
+def sns() -> "SNSClient":
+    """SNS."""
+    return boto3.client("sns")
+
+
+@cache
+def s3() -> "S3Client":
+    """S3, with the signature AWS asks for everywhere; its default is older in some regions."""
+    return boto3.client("s3", config=Config(signature_version="s3v4"))
+
+
 def batches(settings: "BooksSettings") -> Batches:
     """The batches."""
     return Batches(
@@ -148,7 +169,7 @@ def budget(settings: "WorkflowSettings") -> Budget:
     """The budget, and where its alerts go."""
     fields = Thresholds.model_fields
     thresholds = Thresholds.model_validate({name: getattr(settings, name) for name in fields})
-    topic = (boto3.client("sns"), settings.alerts_topic)
+    topic = (sns, settings.alerts_topic)
     return Budget(dynamodb(), settings.usage_table, batches(settings), thresholds, topic)
 
 
@@ -175,7 +196,7 @@ def item_queue(settings: "QueueSettings") -> "ItemQueue":
     from quorum.item_queue import ItemQueue  # noqa: PLC0415
 
     return ItemQueue(
-        boto3.client("sqs"),
+        sqs(),
         settings.items_queue,
         settings.dead_letters,
         batches(settings),

@@ -58,7 +58,7 @@ class Budget:
         usage_table: str,
         batches: Batches,
         thresholds: Thresholds,
-        topic: "tuple[SNSClient, str]",
+        topic: "tuple[Callable[[], SNSClient], str]",
         *,
         clock: Callable[[], float] = time,
     ) -> None:
@@ -140,7 +140,7 @@ class Budget:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             return True
-        self._sns.publish(
+        self._sns().publish(
             TopicArn=self._topic,
             Subject=f"Quorum: the {what} alert threshold is crossed",
             Message=telemetry.plain_json(

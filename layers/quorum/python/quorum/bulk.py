@@ -21,8 +21,8 @@ from pydantic import Field, TypeAdapter
 
 from quorum.batches import Aside, Batches, item_id_of
 from quorum.case import Place
-from quorum.errors import BudgetSpent, NotFound, Postponed, StoreUnavailable
-from quorum.judging import Item, Judging
+from quorum.errors import BudgetSpent, NotFound, Postponed, StoreUnavailable, Undeliverable
+from quorum.judging import Item, Judging, Outcomes
 from quorum.models import CONTENT_LIMIT, Frozen, Identifier
 from quorum.panel import Panel
 from quorum.progress import INDEX_DIGITS
@@ -226,7 +226,12 @@ class Bulk:
             for paged in page.items
         ]
         outcomes = judging.judge(items)
-        failures = [failure for failure in outcomes.values() if failure is not None]
+        self._reject(items, outcomes)
+        failures = [
+            failure
+            for failure in outcomes.values()
+            if failure is not None and not isinstance(failure, Undeliverable)
+        ]
         if failures:
             worst = next(
                 (one for one in failures if not isinstance(one, Postponed | BudgetSpent)),
@@ -238,6 +243,14 @@ class Bulk:
         for page in step.pages:
             self._write_results(page, verdicts)
         return {"judged": len(items)}
+
+    def _reject(self, items: Sequence[Item], outcomes: Outcomes) -> None:
+        """Set aside what can never be judged, as a panel that is gone: it would fail its page."""
+        for item in items:
+            failure = outcomes[item.verdict_id]
+            if isinstance(failure, Undeliverable) and item.place is not None:
+                why = {"code": "undeliverable", "message": failure.reason}
+                self._batches.set_aside(item.tenant, "rejected", [Aside(item.place, why)])
 
     def _write_results(self, page: Page, verdicts: Verdicts) -> None:
         found = verdicts.find_all([(page.tenant, _id_of(page, paged)) for paged in page.items])

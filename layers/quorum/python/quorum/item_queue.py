@@ -15,6 +15,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Json, ValidationError
 
 from quorum import telemetry
@@ -102,10 +103,11 @@ class ItemQueue:
                 {"Id": str(number), "MessageBody": body} for number, body in enumerate(group)
             ]
             for _ in range(3):
-                failed = self._sqs.send_message_batch(QueueUrl=self._queue, Entries=entries).get(
-                    "Failed", []
-                )
-                left = {failure["Id"] for failure in failed}
+                try:
+                    sent = self._sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
+                except (ClientError, BotoCoreError) as error:
+                    raise StoreUnavailable("the queue does not take the items") from error
+                left = {failure["Id"] for failure in sent.get("Failed", [])}
                 entries = [entry for entry in entries if entry["Id"] in left]
                 if not entries:
                     break
