@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from quorum import ledger
+from quorum import ledger, panel
 from quorum.batches import Batches, item_id_of
 from quorum.budget import Budget, Thresholds
 from quorum.case import Case, Place
