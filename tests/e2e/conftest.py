@@ -59,17 +59,22 @@ def stand_in(gateway: StandIn) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="session")
-def stack(gateway: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole template, deployed; its gateway voters ask the stand-in."""
-    kept = os.environ.get("QUORUM_E2E_FOLDER")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("stack")
-    overrides = {
+def overrides(gateway: StandIn) -> dict[str, str]:
+    """The template's parameters that these tests set."""
+    return {
         "GatewayBaseUrl": gateway.base_url,
         "DefaultPanel": "default",
         # The stand-in has no limit: nothing here waits for one.
         "RequestsPerMinute": "1000000",
         "TokensPerMinute": "1000000000",
     }
+
+
+@pytest.fixture(scope="session")
+def stack(overrides: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole template, deployed; its gateway voters ask the stand-in."""
+    kept = os.environ.get("QUORUM_E2E_FOLDER")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("stack")
     staged = folder / "staged.json"
     staged.write_text(json.dumps(STAGED))
     raised = raise_stack(
@@ -80,6 +85,11 @@ def stack(gateway: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     )
     yield raised
     lower_stack(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The test that takes the stack down comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 class Api:

@@ -1,45 +1,39 @@
-"""`make up` and `make down`: what they promise, on a stack of this file's own."""
+"""`make up` and `make down`: what they promise. The life of the stack comes last of all tests."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
 from local import stack as stacks
-from local.stack import Home, lower_stack, raise_stack
+from local.stack import Home, Stack, lower_stack, raise_stack
 from tests.e2e.conftest import Api
 
-OVERRIDES = {"DefaultPanel": "embedded"}
 
-
-def test_the_state_survives_down_and_up_and_a_busy_port_is_chosen_around(tmp_path: Path) -> None:
-    first = raise_stack(tmp_path, OVERRIDES)
-    verdict = Api(first, first.key).judge("Thanks for the recipe, my kids loved it.")
-    assert lower_stack(tmp_path)
-    assert Home(tmp_path).running() is None
+@pytest.mark.last
+def test_the_state_survives_down_and_up_and_a_busy_port_is_chosen_around(
+    stack: Stack, api: Api, overrides: dict[str, str]
+) -> None:
+    verdict = api.judge("Thanks for the recipe, my kids loved it.", panel="embedded")
+    assert lower_stack(stack.folder)
+    assert Home(stack.folder).running() is None
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        squatter.bind(("127.0.0.1", first.port))
+        squatter.bind((stack.host, stack.port))
         squatter.listen()
-        second = raise_stack(tmp_path, OVERRIDES)
-        try:
-            assert second.port != first.port
-            assert second.key == first.key
-            kept = Api(second, second.key).get(f"verdicts/{verdict['id']}")
-            assert kept.json() == verdict
-            again = raise_stack(tmp_path, OVERRIDES)
-            assert (again.pid, again.port, again.api) == (second.pid, second.port, second.api)
-        finally:
-            lower_stack(tmp_path)
+        second = raise_stack(stack.folder, overrides)
+        assert second.port != stack.port
+        assert second.key == stack.key
+        assert Api(second, second.key).get(f"verdicts/{verdict['id']}").json() == verdict
+        again = raise_stack(stack.folder, overrides)
+        assert (again.pid, again.port, again.api) == (second.pid, second.port, second.api)
 
 
 def test_down_stops_nothing_it_did_not_start(tmp_path: Path) -> None:
     assert lower_stack(tmp_path) is False
     # The pid written down now belongs to somebody else: this test.
-    import os  # noqa: PLC0415 only here
-
-    stale = stacks.Stack(folder=tmp_path, port=9, pid=os.getpid(), started=0)
-    Home(tmp_path).write(stale)
+    Home(tmp_path).write(Stack(folder=tmp_path, port=9, pid=os.getpid(), started=0))
     assert lower_stack(tmp_path) is False
 
 
