@@ -143,7 +143,7 @@ class Verdicts:
                     raise StoreUnavailable("a verdict or its batch could not be stored") from error
                 found = self.entries([(tenant, one.verdict.id) for one in unsettled])
                 settled |= {
-                    verdict_id: _VERDICT.validate_json(str(item["verdict"]))
+                    verdict_id: verdict_of(item)
                     for verdict_id, item in found.items()
                     if "verdict" in item
                 }
