@@ -71,7 +71,7 @@ openapi: setup ## describe the HTTP API in docs/openapi.json
 deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production
 	sam build && sam deploy --config-env $(or $(PROFILE),default)
 
-bench: bench-gateway ## every benchmark
+bench: bench-gateway bench-batch ## every benchmark
 
 bench-gateway: setup ## the client's own time per call, next to the openai SDK's and bare httpx
 	@$(RUN) bench.gateway_client

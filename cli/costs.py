@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +71,6 @@ def summary(report: dict[str, Any]) -> list[str]:
     saved = f"{totals['saved_tokens']:,} tokens, ${totals['saved_usd']}"
     return [
         f"{report['start']} to {report['end']} (UTC): {report['requests']:,} requests, {decisions}",
-        f"${each or 0} a decision; ₩{report['cost_krw']} in all {won}",
+        f"${Decimal(each or 0):f} a decision; ₩{report['cost_krw']} in all {won}",
         f"the cache gave {totals['cached_votes']:,} votes{hit_rate} and saved {saved}",
     ]
