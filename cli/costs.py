@@ -71,6 +71,6 @@ def summary(report: dict[str, Any]) -> list[str]:
     saved = f"{totals['saved_tokens']:,} tokens, ${totals['saved_usd']}"
     return [
         f"{report['start']} to {report['end']} (UTC): {report['requests']:,} requests, {decisions}",
-        f"${Decimal(each or 0):f} a decision; ₩{report['cost_krw']} in all {won}",
+        f"${Decimal(each or 0).normalize():f} a decision; ₩{report['cost_krw']} in all {won}",
         f"the cache gave {totals['cached_votes']:,} votes{hit_rate} and saved {saved}",
     ]
