@@ -48,7 +48,7 @@ def rate(per_minute: int, seconds: float) -> None:
         "POWERTOOLS_LOG_LEVEL": "CRITICAL",
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
-    from moto import mock_aws  # noqa: PLC0415
+    from moto import mock_aws  # noqa: PLC0415 - when needed
 
     limit = ModelScenario(latency_ms=300, spread=0.3, requests_per_minute=per_minute)
     with running(Scenario(every_model=limit)) as stand_in, mock_aws():
@@ -64,14 +64,14 @@ def rate(per_minute: int, seconds: float) -> None:
 
 
 def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]:
-    import boto3  # noqa: PLC0415
-    from quorum import panel, registry, voting  # noqa: PLC0415
-    from quorum.gateway import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415
-    from quorum.limiter import RateLimit  # noqa: PLC0415
+    import boto3  # noqa: PLC0415 - when needed
+    from quorum import panel, registry, voting  # noqa: PLC0415 - when needed
+    from quorum.gateway import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415 - when needed
+    from quorum.limiter import RateLimit  # noqa: PLC0415 - when needed
 
-    from tests import template  # noqa: PLC0415
-    from tests.world import BATCH, World, items  # noqa: PLC0415
-    from tests.world import Gateway as Paper  # noqa: PLC0415
+    from tests import template  # noqa: PLC0415 - when needed
+    from tests.world import BATCH, World, items  # noqa: PLC0415 - when needed
+    from tests.world import Gateway as Paper  # noqa: PLC0415 - when needed
 
     dynamodb: Any = boto3.resource("dynamodb")
     fields = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")

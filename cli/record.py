@@ -134,7 +134,7 @@ def _asking(panel: Panel) -> Iterator[dict[str, Ask]]:
 
 def _embedded_voter(model: registry.Model) -> Ask:
     # Each is heavy to load, and only the panel's are wanted.
-    from embedded import characters, meaning, rules  # noqa: PLC0415
+    from embedded import characters, meaning, rules  # noqa: PLC0415 - when needed
 
     asks: dict[str, Ask] = {
         "rules": rules.vote,

