@@ -381,6 +381,11 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
             "AWS_ENDPOINT_URL": inside,
             "GATEWAY_SECRET": f"{STACK}/gateway",
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
+            "BULK_MACHINE": stack.resources["BulkMachine"],
+            "ITEMS_QUEUE": stack.resources["ItemsQueue"],
+            "DEAD_LETTERS": stack.resources["DeadLetters"],
+            "UPLOADS_BUCKET": stack.resources["UploadsBucket"],
+            "ALERTS_TOPIC": stack.resources["AlertsTopic"],
             "PANELS_PATH": f"/{STACK}",
             **{
                 re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): value
