@@ -170,7 +170,7 @@ def test_one_voter_down_does_not_postpone_a_panel_that_has_its_quorum(
 
 def test_a_spent_budget_stops_a_tenant_and_says_when_it_resets(aws: Any, gateway: Gateway) -> None:
     thresholds = Thresholds(budget_tenant_usd=2 * PRICE)
-    world = World(aws, gateway, thresholds=thresholds, clock=lambda: time())  # noqa: PLW0108
+    world = World(aws, gateway, thresholds=thresholds, clock=time)
     world.new_batch(2)
     world.judge(items("one"))
     (failure,) = world.judge(items("two", start=1)).values()

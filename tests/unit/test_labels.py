@@ -93,7 +93,7 @@ def test_an_export_is_for_its_owners_eyes(service: Service, tmp_path: Path) -> N
 def test_the_command_leaves_out_what_has_neither_text_nor_votes(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: service)  # noqa: ARG005
+    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: service)  # noqa: ARG005 - as the real one
     out = tmp_path / "labels.csv"
     ran = CliRunner().invoke(app, ["labels", "export", "--out", str(out)])
     assert ran.exit_code == 0, ran.output
