@@ -136,6 +136,12 @@ def test_a_body_that_is_not_json_is_a_400(ask: Ask, raw: str) -> None:
     assert answer["error"]["field"] in ("body", "content")
 
 
+def test_a_body_nested_too_deeply_is_a_400(ask: Ask) -> None:
+    status, answer = ask(raw="[" * 100_000)
+    assert status == 400
+    assert answer["error"]["code"] == "invalid_json"
+
+
 def test_an_idempotency_key_answers_a_repeated_post_with_the_first_verdict(ask: Ask) -> None:
     key = {"Idempotency-Key": "order-1"}
     _, first = ask({"content": "a text"}, headers=key)

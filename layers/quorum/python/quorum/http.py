@@ -77,6 +77,7 @@ def resolver() -> APIGatewayRestResolver:
     """A resolver that validates requests and answers every error in one form."""
     app = APIGatewayRestResolver(enable_validation=True)
     app.exception_handler(RequestValidationError)(_unreadable)
+    app.exception_handler(RecursionError)(_too_deep)
     app.exception_handler(RequestRejected)(_rejected)
     app.exception_handler([PanelInvalid, ModelUnknown])(_unknown)
     app.exception_handler([StoreUnavailable, WorkflowFailed])(_unavailable)
@@ -136,6 +137,11 @@ def _too_large() -> dict[str, Any]:
         "body": json.dumps({"error": error}),
         "isBase64Encoded": False,
     }
+
+
+def _too_deep(_error: RecursionError) -> Response[Any]:
+    """Only a body nested thousands of levels deep gets the JSON reader here."""
+    return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is nested too deeply", _BODY)
 
 
 def _rejected(error: RequestRejected) -> Response[Any]:
