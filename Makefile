@@ -58,6 +58,7 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) export --quiet --frozen --no-default-groups --no-emit-project --no-header > layers/dependencies/requirements.txt
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
+	$(UV) export --quiet --frozen --only-group documents --no-emit-project --no-header > layers/documents/requirements.txt
 
 evaluate: setup ## TEXTS=labelled.csv: how right the panel PANEL (embedded) is on them
 	@test -n "$(TEXTS)" || { echo "make evaluate TEXTS=labelled.csv (columns text, gold)"; exit 1; }

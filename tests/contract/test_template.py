@@ -315,6 +315,7 @@ def test_the_layers_requirements_are_what_the_lock_says() -> None:
         ("dependencies", ["--no-default-groups"]),
         ("embedded", ["--only-group", "embedded"]),
         ("meaning", ["--only-group", "meaning"]),
+        ("documents", ["--only-group", "documents"]),
     ):
         exported = subprocess.run(
             [

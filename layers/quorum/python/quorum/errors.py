@@ -20,6 +20,7 @@
     │   └── GatewayRejected             400, 401, 403, 404, 422: asking again cannot help
     ├── PanelInvalid                    a panel refused at load, with the field named
     ├── ModelUnknown                    lists the known ones
+    ├── DocumentUnreadable              no text can be had from a file; says why
     ├── StreamCut                       a stream that ended before it was complete
     ├── Postponed                       the item goes back to the queue: voters throttled or down
     ├── Undeliverable                   a message that can never be judged; says why
@@ -191,6 +192,20 @@ class ModelUnknown(QuorumError):
     def __init__(self, name: str, known: "Iterable[str]") -> None:
         super().__init__(f"unknown model {name!r}; known models: {', '.join(sorted(known))}")
         self.name = name
+
+
+class DocumentUnreadable(QuorumError):
+    """No text can be had from a file, or none that is safe to have.
+
+    `code` is stable and machine-readable; `message` is for people and never quotes content;
+    `limit` is what was exceeded.
+    """
+
+    def __init__(self, message: str, *, code: str, limit: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.limit = limit
 
 
 class StreamCut(QuorumError):

@@ -14,6 +14,11 @@ from quorum.limiter import RateLimit
 from quorum.models import Dollars, Frozen
 
 
+def loader_environment() -> dict[str, str]:
+    """What a child process needs to start this Python, and nothing of what Lambda keeps secret."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+
+
 class _FromEnvironment(Frozen):
     @classmethod
     def from_environment(cls) -> Self:
