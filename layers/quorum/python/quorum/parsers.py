@@ -51,10 +51,19 @@ _SKIPPED = frozenset(
 _PARAGRAPHS = frozenset(
     ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "blockquote", "pre", "hr")
 )
-_LINES = frozenset(
-    ("div", "section", "article", "header", "footer", "main", "nav", "aside", "address", "form")
-) | frozenset(("li", "tr", "dt", "dd", "br", "figure", "figcaption", "caption", "option", "legend"))
-)
+_LINES = {
+    "div",
+    "section",
+    "article",
+    "header",
+    "footer",
+    "main",
+    "nav",
+    "aside",
+    "address",
+    "form",
+}
+_LINES |= {"body", "li", "tr", "dt", "dd", "br", "figure", "figcaption", "caption", "legend"}
 _CELLS = frozenset(("td", "th"))
 _BLANKS = re.compile(r"[ \t\n\r\f]+")
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
