@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from quorum.answers import Answers
     from quorum.asking import Asking
     from quorum.bulk import Bulk
+    from quorum.contents import Contents
     from quorum.costs import Costs
+    from quorum.document_intake import DocumentIntake
+    from quorum.documents import Documents
     from quorum.gateway import Gateway
     from quorum.intake import Intake
     from quorum.item_queue import ItemQueue
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
         BatchSettings,
         BooksSettings,
         BulkSettings,
+        DocumentSettings,
         PanelsSettings,
         QueueSettings,
         WorkflowSettings,
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
 
 PARAMETER_SECONDS = 1
 """How long SSM is waited for, each of two times: the aggregate step has 6 s for all it does."""
+DOCUMENT_BYTES = 10 * 1024 * 1024
+"""Bytes of one document as it was handed in; what is read out of it has limits of its own."""
 SECRET_SECONDS = 300
 """A rotated key is taken up after so long at most."""
 
@@ -233,14 +239,72 @@ def item_queue(settings: "QueueSettings") -> "ItemQueue":
     )
 
 
+def document_queue(settings: "DocumentSettings") -> "ItemQueue":
+    """The queue of documents and its dead letters."""
+    from quorum.item_queue import ItemQueue  # noqa: PLC0415 - when needed
+
+    return ItemQueue(
+        sqs(),
+        settings.documents_queue,
+        settings.dead_letters,
+        batches(settings),
+        max_receives=settings.max_receives,
+    )
+
+
+def contents(settings: "DocumentSettings") -> "Contents":
+    """The bucket of uploads, as documents use it."""
+    from quorum.contents import Contents  # noqa: PLC0415 - when needed
+
+    return Contents(s3(), settings.uploads_bucket)
+
+
+def document_intake(settings: "DocumentSettings") -> "DocumentIntake":
+    """How documents come in."""
+    from quorum.document_intake import DocumentIntake  # noqa: PLC0415 - when needed
+
+    return DocumentIntake(
+        batches(settings),
+        document_queue(settings),
+        contents(settings),
+        machines(settings.aws_endpoint_url),
+        machine_arn=settings.document_machine,
+        default_model=settings.default_model,
+    )
+
+
+def documents(settings: "DocumentSettings") -> "Documents":
+    """Who works through documents."""
+    from quorum.documents import Documents, Parsed  # noqa: PLC0415 - when needed
+    from quorum.learning import Learned  # noqa: PLC0415 - when needed
+
+    def read(data: bytes, media_type: str | None, name: str | None) -> Parsed:
+        from quorum import parsing  # noqa: PLC0415 - the parsers, where there is a file
+
+        parsed = parsing.text_of(data, media_type, name)
+        return Parsed(parsed.text, parsed.media_type)
+
+    return Documents(
+        asking(settings),
+        batches(settings),
+        contents(settings),
+        budget(settings),
+        machines(settings.aws_endpoint_url),
+        Learned(dynamodb(), settings.usage_table),
+        machine_arn=settings.document_machine,
+        usage_table=settings.usage_table,
+        at_once=settings.documents_at_once,
+        most_bytes=DOCUMENT_BYTES,
+        read=read,
+    )
+
+
 def bulk(settings: "BulkSettings | ApiSettings", machine_arn: str = "") -> "Bulk":
     """The bucket of uploads, and the machine over it."""
     from quorum.bulk import Bulk  # noqa: PLC0415 - when needed
 
-    # The signature AWS asks for everywhere; the default is an older one for some regions.
-    s3 = boto3.client("s3", config=Config(signature_version="s3v4"))
     return Bulk(
-        s3,
+        s3(),
         settings.uploads_bucket,
         machines(settings.aws_endpoint_url),
         machine_arn,
