@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from quorum.bulk import Bulk
     from quorum.contents import Contents
     from quorum.costs import Costs
+    from quorum.document_answers import DocumentAnswers
     from quorum.document_intake import DocumentIntake
     from quorum.documents import Documents
     from quorum.gateway import Gateway
     from quorum.intake import Intake
     from quorum.item_queue import ItemQueue
     from quorum.judging import Judging
+    from quorum.long_documents import LongDocuments
     from quorum.settings import (
         AnswerSettings,
         ApiSettings,
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
 
 PARAMETER_SECONDS = 1
 """How long SSM is waited for, each of two times: the aggregate step has 6 s for all it does."""
-DOCUMENT_BYTES = 10 * 1024 * 1024
-"""Bytes of one document as it was handed in; what is read out of it has limits of its own."""
 SECRET_SECONDS = 300
 """A rotated key is taken up after so long at most."""
 
@@ -275,27 +275,44 @@ def document_intake(settings: "DocumentSettings") -> "DocumentIntake":
 
 def documents(settings: "DocumentSettings") -> "Documents":
     """Who works through documents."""
-    from quorum.documents import Documents, Parsed  # noqa: PLC0415 - when needed
-    from quorum.learning import Learned  # noqa: PLC0415 - when needed
+    from quorum.documents import Documents, ReadText  # noqa: PLC0415 - when needed
 
-    def read(data: bytes, media_type: str | None, name: str | None) -> Parsed:
-        from quorum import parsing  # noqa: PLC0415 - the parsers, where there is a file
+    def reader(data: bytes, media_type: str | None, name: str | None) -> ReadText:
+        from quorum import parsing  # noqa: PLC0415 - where there is a file to read
 
         parsed = parsing.text_of(data, media_type, name)
-        return Parsed(parsed.text, parsed.media_type)
+        return ReadText(parsed.text, parsed.media_type)
 
     return Documents(
-        asking(settings),
+        document_answers(settings),
         batches(settings),
         contents(settings),
         budget(settings),
         machines(settings.aws_endpoint_url),
-        Learned(dynamodb(), settings.usage_table),
-        machine_arn=settings.document_machine,
-        usage_table=settings.usage_table,
+        settings.document_machine,
         at_once=settings.documents_at_once,
-        most_bytes=DOCUMENT_BYTES,
-        read=read,
+        reader=reader,
+    )
+
+
+def long_documents(settings: "DocumentSettings") -> "LongDocuments":
+    """Who works through long documents, piece by piece."""
+    from quorum.long_documents import LongDocuments  # noqa: PLC0415 - when needed
+
+    return LongDocuments(document_answers(settings), batches(settings), contents(settings))
+
+
+def document_answers(settings: "DocumentSettings") -> "DocumentAnswers":
+    """Who asks about documents and settles them."""
+    from quorum.document_answers import DocumentAnswers  # noqa: PLC0415 - when needed
+    from quorum.learning import Learned  # noqa: PLC0415 - when needed
+
+    return DocumentAnswers(
+        asking(settings),
+        batches(settings),
+        contents(settings),
+        Learned(dynamodb(), settings.usage_table),
+        usage_table=settings.usage_table,
     )
 
 

@@ -6,7 +6,6 @@ JSON, in a message of its own; the instructions are the system's and stand befor
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
@@ -113,7 +112,7 @@ def joining(work: Work, answers: Sequence[str]) -> Question:
     return _question(work, _joining(work), text, max_output_tokens(work, text))
 
 
-def mending(work: Work, asked: Question, answer: str, invalid: AnswerInvalid) -> Question:
+def mending(asked: Question, answer: str, invalid: AnswerInvalid) -> Question:
     """The same question, with an answer that does not do and what is wrong with it."""
     wrong = "; ".join(invalid.problems) or invalid.reason
     said = (
@@ -338,11 +337,3 @@ def _json(text: str) -> Any:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
-
-
-def winner(votes: Sequence[tuple[str, int]]) -> str:
-    """The category most of a document is in: each piece votes with its tokens; first said wins."""
-    weights: Counter[str] = Counter()
-    for category, tokens in votes:
-        weights[category] += tokens
-    return weights.most_common(1)[0][0]

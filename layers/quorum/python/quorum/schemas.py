@@ -95,19 +95,20 @@ def _grown(schema: Mapping[str, Any]) -> None:
     known: dict[str, int] = {}
 
     def parts(value: Any, within: tuple[str, ...]) -> int:
-        if isinstance(value, Mapping):
-            count = 1
-            for name, part in value.items():
-                if name in _REFUSED:
-                    raise _Refused(f"must not use {name}")
-                count += referred(part, within) if name == "$ref" else parts(part, within)
-        elif isinstance(value, list):
-            count = 1 + sum(parts(part, within) for part in value)
+        if isinstance(value, list):
+            counted = [parts(part, within) for part in value]
+        elif isinstance(value, Mapping):
+            if found := [name for name in _REFUSED if name in value]:
+                raise _Refused(f"must not use {found[0]}")
+            counted = [
+                referred(part, within) if name == "$ref" else parts(part, within)
+                for name, part in value.items()
+            ]
         else:
             return 0
-        if count > SCHEMA_PARTS:
+        if sum(counted) >= SCHEMA_PARTS:
             raise _Refused(f"has more than {SCHEMA_PARTS} parts")
-        return count
+        return 1 + sum(counted)
 
     def referred(target: Any, within: tuple[str, ...]) -> int:
         if not isinstance(target, str) or not target.startswith("#/"):
@@ -137,7 +138,9 @@ def _validator(schema: Mapping[str, Any]) -> "Validator":
     from jsonschema.validators import extend  # noqa: PLC0415 - as above
     from referencing import Registry  # noqa: PLC0415 - as above
 
-    patient: Callable[..., Any] = extend(Draft202012Validator, {"pattern": _pattern})
+    patient: Callable[..., Any] = extend(  # type: ignore[no-untyped-call] # its stubs say less
+        Draft202012Validator, {"pattern": _pattern}
+    )
     validator: Validator = patient(schema, registry=Registry())
     return validator
 
