@@ -25,6 +25,8 @@ from quorum.settings import DocumentSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.asking import Asking
+    from quorum.document_answers import DocumentAnswers
     from quorum.document_intake import DocumentIntake
     from quorum.documents import Documents
     from quorum.item_queue import ItemQueue
@@ -40,15 +42,27 @@ def settings() -> DocumentSettings:
 
 
 @cache
+def asking() -> "Asking":
+    """Models asked for answers, opened once per environment: its connections stay open."""
+    return books.asking(settings())
+
+
+@cache
+def answers() -> "DocumentAnswers":
+    """Who asks about documents and settles them, opened once per environment."""
+    return books.document_answers(settings(), asking())
+
+
+@cache
 def documents() -> "Documents":
     """Who works through documents, opened once per environment."""
-    return books.documents(settings())
+    return books.documents(settings(), answers())
 
 
 @cache
 def long_documents() -> "LongDocuments":
     """Who works through long ones piece by piece, opened once per environment."""
-    return books.long_documents(settings())
+    return books.long_documents(settings(), answers())
 
 
 @cache

@@ -273,7 +273,7 @@ def document_intake(settings: "DocumentSettings") -> "DocumentIntake":
     )
 
 
-def documents(settings: "DocumentSettings") -> "Documents":
+def documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> "Documents":
     """Who works through documents."""
     from quorum.documents import Documents, ReadText  # noqa: PLC0415 - when needed
 
@@ -284,7 +284,7 @@ def documents(settings: "DocumentSettings") -> "Documents":
         return ReadText(parsed.text, parsed.media_type)
 
     return Documents(
-        document_answers(settings),
+        answers,
         batches(settings),
         contents(settings),
         budget(settings),
@@ -295,20 +295,20 @@ def documents(settings: "DocumentSettings") -> "Documents":
     )
 
 
-def long_documents(settings: "DocumentSettings") -> "LongDocuments":
+def long_documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> "LongDocuments":
     """Who works through long documents, piece by piece."""
     from quorum.long_documents import LongDocuments  # noqa: PLC0415 - when needed
 
-    return LongDocuments(document_answers(settings), batches(settings), contents(settings))
+    return LongDocuments(answers, batches(settings), contents(settings))
 
 
-def document_answers(settings: "DocumentSettings") -> "DocumentAnswers":
+def document_answers(settings: "DocumentSettings", asking: "Asking") -> "DocumentAnswers":
     """Who asks about documents and settles them."""
     from quorum.document_answers import DocumentAnswers  # noqa: PLC0415 - when needed
     from quorum.learning import Learned  # noqa: PLC0415 - when needed
 
     return DocumentAnswers(
-        asking(settings),
+        asking,
         batches(settings),
         contents(settings),
         Learned(dynamodb(), settings.usage_table),
