@@ -1,5 +1,6 @@
 """How many tokens a text is."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from quorum import tokenizer
@@ -36,3 +37,8 @@ def test_the_estimate_of_prose_is_cautious_but_not_wild() -> None:
         messages = [{"role": "user", "content": prose}]
         exact = tokenizer.count(messages)
         assert exact <= tokenizer.estimate(messages) <= 2.2 * exact
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t \r\n"])
+def test_a_text_of_a_million_blanks_is_counted_too(blank: str) -> None:
+    assert 0 < tokenizer.count_text("a" + blank * 1_000_000 + "b") < 4_100_000

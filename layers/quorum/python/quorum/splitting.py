@@ -24,34 +24,35 @@ _CHARACTERS_TOGETHER = 8
 _PARAGRAPH, _SENTENCE, _LINE, _WORD, _GRAPHEME = 4, 3, 2, 1, 0
 """How strong a border is."""
 
-# A mark that extends the character before it belongs to that: no border stands between them
-# (Unicode Standard Annex 29, rules GB9 and GB9a). What matched is never given back, so that no
-# border gets between CR and LF.
-_BORDER = r"(?!\p{GCB=Extend}|\p{GCB=ZWJ}|\p{GCB=SpacingMark})"
+# What matched is never given back, and nothing is tried again from inside it: every text takes time
+# in proportion to its length.
 _MARKS = r"\p{GCB=Extend}*+"
 _CLOSERS = rf"(?:[\p{{Pe}}\p{{Pf}}\"'»›]{_MARKS})*+"
 _LINE_END = r"(?>\r\n|[\n\r\u2029])"
-_PARAGRAPH_END = rf"{_LINE_END}(?:[^\S\r\n\u2029]*+{_LINE_END})++\s*+{_BORDER}"
+_PARAGRAPH_END = rf"{_LINE_END}(?:[^\S\r\n\u2029]*+{_LINE_END})++\s*+"
 # These end a sentence by themselves, and the scripts that use them need no blank after them:
 # CJK, Devanagari, Arabic, Urdu, Armenian, Ethiopic, Khmer, Burmese, Tibetan.
 _FULL_STOP = rf"[。！？｡．।॥؟۔։።፧។៕။།]++{_MARKS}{_CLOSERS}"
 # A Latin stop needs a blank after it, and no lower-case letter after that ("approx. three").
-_LATIN_STOP = rf"[.!?…‼⁇⁈⁉]++{_MARKS}{_CLOSERS}"
+_LATIN_STOP = rf"(?<![.!?…‼⁇⁈⁉])[.!?…‼⁇⁈⁉]++{_MARKS}{_CLOSERS}"
 _ENDS = (
     (
         _SENTENCE,
-        regex.compile(rf"{_FULL_STOP}\s*+{_BORDER}|{_LATIN_STOP}\s++{_BORDER}(?!\p{{Ll}})"),
+        regex.compile(rf"{_FULL_STOP}\s*+|{_LATIN_STOP}\s++(?!\p{{Ll}})"),
     ),
     (_PARAGRAPH, regex.compile(_PARAGRAPH_END)),
 )
 _FINER = (
-    (_LINE, regex.compile(rf"(?>\r\n|[\n\r\u2028\u2029\u0085]){_BORDER}")),
-    (_WORD, regex.compile(rf"\s++{_BORDER}")),
+    (_LINE, regex.compile(r"(?>\r\n|[\n\r\u2028\u2029\u0085])")),
+    (_WORD, regex.compile(r"\s++")),
     (_GRAPHEME, regex.compile(rf"\X{{1,{_GRAPHEMES_TOGETHER}}}")),
     (_GRAPHEME, regex.compile(r"\X")),
     (_GRAPHEME, regex.compile(rf"(?s:.){{1,{_CHARACTERS_TOGETHER}}}")),
 )
 """What a sentence longer than a piece is cut by, one after the other."""
+# A mark that extends the character before it belongs to that: no border stands between them
+# (Unicode Standard Annex 29, rules GB9 and GB9a).
+_EXTENSION = regex.compile(r"\p{GCB=Extend}|\p{GCB=ZWJ}|\p{GCB=SpacingMark}")
 _STOPPED = regex.compile(rf"{_FULL_STOP}$")
 
 
@@ -105,8 +106,10 @@ def pieces(
             # Joined, parts are seldom more tokens than apart; then the piece holds less.
             if last - fresh > 1:
                 last -= 1
-            else:
+            elif first < fresh:
                 first = fresh
+            else:
+                raise ValueError(f"count: {tokens} tokens for {end - start} characters")
         cut.append(Piece(index=len(cut), text=text[start:end], start=start, end=end, tokens=tokens))
         fresh, first = last, _overlap(parts, first, last, overlap_tokens)
     return cut
@@ -131,7 +134,7 @@ def joined(answers: Sequence[str], cut: Sequence[Piece]) -> str:
 
 def _parts(text: str, most_tokens: int, count: Callable[[str], int]) -> Iterator[_Part]:
     """The sentences of a text; what is longer than a piece finer."""
-    borders = {found.end(): border for border, end in _ENDS for found in end.finditer(text)}
+    borders = {end: border for border, pattern in _ENDS for end in _ends(text, border, pattern)}
     borders[len(text)] = _PARAGRAPH
     for start, end in pairwise((0, *sorted(borders))):
         if start == end:
@@ -143,12 +146,20 @@ def _parts(text: str, most_tokens: int, count: Callable[[str], int]) -> Iterator
             yield from _finer(text, _Part(start, end, tokens, borders[end]), 0, most_tokens, count)
 
 
+def _ends(
+    text: str, border: int, pattern: "regex.Pattern[str]", start: int = 0, end: int | None = None
+) -> Iterator[int]:
+    for found in pattern.finditer(text, start, end):
+        if border == _GRAPHEME or not _EXTENSION.match(text, found.end()):
+            yield found.end()
+
+
 def _finer(
     text: str, long: _Part, step: int, most_tokens: int, count: Callable[[str], int]
 ) -> Iterator[_Part]:
     """A stretch that is too long, cut by the first of `_FINER` from `step` on that cuts it."""
     inner, pattern = _FINER[step]
-    ends = {found.end() for found in pattern.finditer(text, long.start, long.end)} | {long.end}
+    ends = {*_ends(text, inner, pattern, long.start, long.end), long.end}
     for start, end in pairwise((long.start, *sorted(ends))):
         border = long.border if end == long.end else inner
         tokens = long.tokens if len(ends) == 1 else count(text[start:end])
