@@ -34,13 +34,18 @@ def wait(api: Api, batch: str, done: Callable[[Any], bool] | None = None) -> Any
 
 
 def test_documents_are_answered(api: Api, stack: Stack, stand_in: StandIn) -> None:
-    t=time.monotonic()
-    batch = hand_in(api, [{"text": f"{RUN} one {n}. Two. Three."} for n in range(40)], operation="summarize")
+    t = time.monotonic()
+    batch = hand_in(
+        api, [{"text": f"{RUN} one {n}. Two. Three."} for n in range(40)], operation="summarize"
+    )
     view = wait(api, batch)
-    print(time.monotonic()-t, view, api.get(f"batches/{batch}/results?limit=2").text)
-    t=time.monotonic()
-    long = " ".join(f"Sentence {n} of {RUN} says something, 日本語の文です。 한국어 문장이다. جملة عربية؟ 👨‍👩‍👧‍👦" for n in range(4000))
+    print(time.monotonic() - t, view, api.get(f"batches/{batch}/results?limit=2").text)
+    t = time.monotonic()
+    long = " ".join(
+        f"Sentence {n} of {RUN} says something, 日本語の文です。 한국어 문장이다. جملة عربية؟ 👨‍👩‍👧‍👦"
+        for n in range(4000)
+    )
     batch = hand_in(api, [{"text": long}], operation="summarize", model="deepseek-v3.2")
     view = wait(api, batch)
-    print(time.monotonic()-t, view, api.get(f"batches/{batch}/results?limit=2").text)
+    print(time.monotonic() - t, view, api.get(f"batches/{batch}/results?limit=2").text)
     assert 0

@@ -333,7 +333,7 @@ class Batches:
             **_documents(record),
             created_at=record["created_at"],
             **count,
-            decisions={str(decision): int(record.get(decision, 0)) for decision in Decision},
+            decisions={} if "work" in record else _decisions(record),
             pending=pending,
             cancelled=cancelled,
             cost_usd=paid,
@@ -406,6 +406,10 @@ class Batches:
 def work_of(record: Mapping[str, Any]) -> Work | None:
     """What is done with the documents of a batch's record; None for a batch of verdicts."""
     return Work.model_validate_json(record["work"]) if "work" in record else None
+
+
+def _decisions(record: Mapping[str, Any]) -> dict[str, int]:
+    return {str(decision): int(record.get(decision, 0)) for decision in Decision}
 
 
 def _documents(record: Mapping[str, Any]) -> dict[str, Any]:
