@@ -299,7 +299,7 @@ def long_documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> 
     """Who works through long documents, piece by piece."""
     from quorum.long_documents import LongDocuments  # noqa: PLC0415 - when needed
 
-    return LongDocuments(answers, batches(settings), contents(settings))
+    return LongDocuments(answers, batches(settings), contents(settings), budget(settings))
 
 
 def document_answers(settings: "DocumentSettings", asking: "Asking") -> "DocumentAnswers":

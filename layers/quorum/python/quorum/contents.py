@@ -11,6 +11,7 @@ The tenant is part of every key. Everything may be written again under the same 
 """
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 LINK_SECONDS = 3_600
 """How long the address of a long answer holds."""
+_CHUNK_BYTES = 256 * 1024
 _GONE = {"NoSuchKey", "404", "NotFound"}
 
 
@@ -84,7 +86,7 @@ class Contents:
         except ClientError as error:
             raise missing from error
 
-    def lines(self, key: str, chunk_bytes: int = 256 * 1024) -> Any:
+    def lines(self, key: str) -> Iterator[bytes]:
         """The lines of an object that are not blank, as they arrive; raises as `get`."""
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
@@ -92,7 +94,7 @@ class Contents:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
                 raise NotFound("no such upload", code="upload_not_found") from error
             raise StoreUnavailable("the upload could not be read") from error
-        return (line for line in body.iter_lines(chunk_size=chunk_bytes) if line.strip())
+        return (line for line in body.iter_lines(chunk_size=_CHUNK_BYTES) if line.strip())
 
     def link(self, key: str) -> str:
         """An address under which anybody may read the object for `LINK_SECONDS`."""

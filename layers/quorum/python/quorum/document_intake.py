@@ -6,9 +6,8 @@ message that comes twice is settled once.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -38,7 +37,9 @@ UPLOADED_LIMIT = 100_000
 LINE_BYTES = 16 * 1024 * 1024
 """Bytes of one line of an upload: a document of 10 MiB in base64 has 14."""
 _TOGETHER = 100
-"""Documents handed on at a time."""
+"""Documents of an upload that are handed on at a time,"""
+_BYTES_TOGETHER = 32 * 1024 * 1024
+"""… unless they have more bytes."""
 _DESKS = 16
 
 
@@ -129,8 +130,7 @@ class DocumentIntake:
         """
         count = rejections = 0
         try:
-            lines = enumerate(self._bucket.lines(upload))
-            while some := list(islice(lines, _TOGETHER)):
+            for some in _groups(enumerate(self._bucket.lines(upload))):
                 if some[-1][0] >= UPLOADED_LIMIT:
                     raise Undeliverable(f"an upload has at most {UPLOADED_LIMIT} documents")
                 taken, rejected = self._sorted(tenant, batch, some)
@@ -194,6 +194,20 @@ class DocumentIntake:
         key = document_key(tenant, place)
         self._bucket.put(key, document.body() or b"")
         return key
+
+
+def _groups(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Numbered lines, so many at a time as are handed on together."""
+    group: list[tuple[int, bytes]] = []
+    size = 0
+    for index, line in lines:
+        group.append((index, line))
+        size += len(line)
+        if len(group) == _TOGETHER or size >= _BYTES_TOGETHER:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def work_for(request: DocumentsRequest, default_model: str) -> Work:

@@ -48,6 +48,7 @@ from quorum.requests import QueuedDocument
 from quorum.splitting import Piece
 
 if TYPE_CHECKING:
+    from quorum.budget import Budget
     from quorum.deadline import Deadline
 
 STEP_SECONDS = 270.0
@@ -131,10 +132,13 @@ class _Answers(NamedTuple):
 class LongDocuments:
     """Works through one long document, step by step."""
 
-    def __init__(self, answers: DocumentAnswers, batches: Batches, bucket: Contents) -> None:
+    def __init__(
+        self, answers: DocumentAnswers, batches: Batches, bucket: Contents, budget: "Budget"
+    ) -> None:
         self._answers = answers
         self._batches = batches
         self._bucket = bucket
+        self._budget = budget
         self._desks = ThreadPoolExecutor(_DESKS)
 
     # ---- the steps ---------------------------------------------------------------------------
@@ -183,6 +187,7 @@ class LongDocuments:
             except Failed as failed:
                 kept["failure"] = failed.failure.model_dump()
         self._bucket.put_json(key, kept | {"taken": TAKEN.dump_python(task.taken, mode="json")})
+        self._budget.watch(item.tenant, {item.place.batch})
 
     def merge(self, step: Merge, deadline: "Deadline") -> dict[str, Any]:
         """The answers to the pieces as one: settled, or cut into pieces themselves.

@@ -33,9 +33,9 @@ def refused(schema: Mapping[str, Any]) -> str | None:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - only an extraction needs it
     from jsonschema.exceptions import SchemaError  # noqa: PLC0415 - as above
 
-    if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > SCHEMA_BYTES:
-        return f"has more than {SCHEMA_BYTES} bytes"
     try:
+        if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > SCHEMA_BYTES:
+            return f"has more than {SCHEMA_BYTES} bytes"
         Draft202012Validator.check_schema(schema)
         _grown(schema)
     except SchemaError as error:
