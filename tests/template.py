@@ -57,7 +57,13 @@ def physical(value: Any) -> str:
         case {"Ref": name}:
             return str(name)
         case {"Fn::Sub": text}:
-            return str(text).replace("${AWS::StackName}", "quorum")
+            return (
+                str(text)
+                .replace("${AWS::StackName}", "quorum")
+                .replace("${AWS::Partition}", "aws")
+                .replace("${AWS::Region}", REGION)
+                .replace("${AWS::AccountId}", ACCOUNT)
+            )
         case str() | int() | float():
             return str(value)
     raise ValueError(f"tests cannot resolve {value!r}")

@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bench.gateway import documents
 from bench.gateway.scenario import Fault, ModelScenario, Scenario, TooFast
 from bench.gateway.votes import RecordedVotes, answer, prose
 
@@ -203,6 +204,10 @@ class StandIn:
         """The vote asked for, if one is."""
         return answer(model, messages, self.scenario.seed, self._recorded)
 
+    def about_document(self, messages: list[dict[str, str]]) -> str | None:
+        """The answer about a document, if that is asked for."""
+        return documents.answer(messages)
+
     # ---- routes ----
 
     async def _models(self, request: Request) -> Response:
@@ -275,6 +280,8 @@ class _Answer:
         self._given = given
         messages = body["messages"]
         text = _REPLIES.get(fault) or behaviour.reply or stand_in.vote(model.name, messages)
+        if text is None:
+            text = stand_in.about_document(messages)
         if fault is Fault.FILTERED:
             text = ""
         limit = int(body.get("max_tokens") or stand_in.scenario.output_tokens)

@@ -20,7 +20,7 @@ from quorum.http import answer, answers, resolve, resolver
 from quorum.idempotency import once
 from quorum.models import Verdict
 from quorum.policy import POLICY_VERSION
-from quorum.requests import BatchRequest, ReviewRequest, VerdictRequest
+from quorum.requests import BatchRequest, DocumentsRequest, ReviewRequest, VerdictRequest
 from quorum.reviews import PAGE_LIMIT as REVIEWS_LIMIT
 from quorum.reviews import Page, Status
 from quorum.settings import ApiSettings
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from quorum.asking import Asking
     from quorum.bulk import Bulk
+    from quorum.contents import Contents
+    from quorum.document_intake import DocumentIntake
     from quorum.panels import Effective, Panels
     from quorum.reviews import Reviews
     from quorum.verdicts import Verdicts
@@ -92,6 +94,18 @@ def bulk() -> "Bulk":
     return books.bulk(settings(), settings().bulk_machine)
 
 
+@cache
+def contents() -> "Contents":
+    """The bucket's side of documents, opened once per environment."""
+    return books.contents(settings())
+
+
+@cache
+def document_intake() -> "DocumentIntake":
+    """How documents come in, opened once per environment."""
+    return books.document_intake(settings())
+
+
 @app.post("/verdicts", summary="Judge a content", responses=answers(Verdict))
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
@@ -149,6 +163,23 @@ def post_batch(request: BatchRequest, idempotency_key: IdempotencyKey = None) ->
     return answer(taken, HTTPStatus.ACCEPTED)
 
 
+@app.post("/documents", summary="Hand in a batch of documents")
+def post_documents(
+    request: DocumentsRequest, idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
+    """202 with the batch's id, and which documents were rejected and why."""
+    batch = None if idempotency_key is None else batch_id_of(tenant(), idempotency_key)
+
+    def take() -> dict[str, Any]:
+        books.budget(settings()).check(tenant())
+        return document_intake().take(tenant(), request, batch)
+
+    table = settings().verdicts_table
+    context = app.lambda_context
+    taken = once(table, tenant(), idempotency_key, request, take, context=context)
+    return answer(taken, HTTPStatus.ACCEPTED)
+
+
 @app.post("/batches/uploads", summary="Get a place to upload a large batch to")
 def post_upload() -> Response[Any]:
     """A presigned URL to PUT JSONL to, and the key to name in `POST /batches`."""
@@ -169,7 +200,11 @@ def get_results(
     gaps: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
 ) -> Response[Any]:
     """A page from index `start`, up to the first item not settled yet; with `gaps`, beyond it."""
-    return answer(batches().results(tenant(), batch_id, start=start, limit=limit, gaps=gaps))
+    page = batches().results(tenant(), batch_id, start=start, limit=limit, gaps=gaps)
+    for document in (item["document"] for item in page["items"] if "document" in item):
+        key = document.pop("answer_key")
+        document["answer_url"] = None if key is None else contents().link(key)
+    return answer(page)
 
 
 @app.delete("/batches/<batch_id>", summary="Cancel a batch")
@@ -184,6 +219,11 @@ def delete_batch(batch_id: str) -> Response[Any]:
 def post_redrive(batch_id: str) -> Response[Any]:
     """How many were; `complete` is false when there may be more, for another such request."""
     record = batches().record(tenant(), batch_id)
+    if "work" in record:
+        sent, complete = document_intake().redrive(
+            tenant(), batch_id, record, seconds=REDRIVE_SECONDS
+        )
+        return answer({"sent": sent, "complete": complete}, HTTPStatus.ACCEPTED)
     if record["source"] == "upload":
         bulk().redrive(tenant(), batch_id, record)
         return answer({"complete": True}, HTTPStatus.ACCEPTED)

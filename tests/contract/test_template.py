@@ -15,8 +15,15 @@ from quorum.case import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.claims import CLAIM_SECONDS
 from quorum.costs import INTENT_SECONDS
 from quorum.http import BODY_LIMIT
+from quorum.long_documents import STEP_SECONDS, AskPiece, Receive
 from quorum.models import Frozen
-from quorum.requests import BatchRequest, QueuedItem, VerdictRequest
+from quorum.requests import (
+    BatchRequest,
+    DocumentsRequest,
+    QueuedDocument,
+    QueuedItem,
+    VerdictRequest,
+)
 from quorum.workflow import CLIENT_SECONDS
 
 from local import openapi
@@ -161,13 +168,19 @@ def test_a_message_stays_invisible_for_six_times_its_functions_timeout() -> None
     queue = template.resources("AWS::SQS::Queue")["ItemsQueue"]
     assert queue["VisibilityTimeout"] >= 6 * template.functions()["BatchFunction"]["Timeout"]
     assert template.functions()["BatchFunction"]["Timeout"] > CLIENT_SECONDS
+    documents = template.resources("AWS::SQS::Queue")["DocumentsQueue"]
+    assert documents["VisibilityTimeout"] >= 6 * template.functions()["DocumentFunction"]["Timeout"]
 
 
 def test_the_worker_knows_which_delivery_is_a_messages_last() -> None:
-    queue = template.resources("AWS::SQS::Queue")["ItemsQueue"]
-    for function in ("BatchFunction", "ApiFunction"):
-        told = template.functions()[function]["Environment"]["MAX_RECEIVES"]
-        assert int(told) == queue["RedrivePolicy"]["maxReceiveCount"]
+    queues = template.resources("AWS::SQS::Queue")
+    for name, functions in (
+        ("ItemsQueue", ("BatchFunction", "ApiFunction")),
+        ("DocumentsQueue", ("DocumentFunction", "DocumentStepFunction", "ApiFunction")),
+    ):
+        for function in functions:
+            told = template.functions()[function]["Environment"]["MAX_RECEIVES"]
+            assert int(told) == queues[name]["RedrivePolicy"]["maxReceiveCount"]
 
 
 def test_a_claim_outlives_the_vote_it_is_for_and_a_worker_the_wait_for_it() -> None:
@@ -210,6 +223,57 @@ def test_the_bulk_machine_retries_only_what_heals() -> None:
         assert all(hasattr(errors, name) for name in named)
 
 
+def document_machine() -> dict[str, Any]:
+    machine: dict[str, Any] = json.loads((ROOT / "statemachines/document.asl.json").read_text())
+    return machine
+
+
+def test_the_document_machine_retries_only_what_heals_and_buries_the_rest() -> None:
+    states = document_machine()["States"]
+    asks = states["Pieces"]["ItemProcessor"]["States"]["Ask"]
+    heals = {"StoreUnavailable", "Postponed"}
+    for state, named in (
+        (states["Split"], {"StoreUnavailable"}),
+        (asks, heals),
+        (states["Merge"], heals),
+        (states["Receive"], {"StoreUnavailable"}),
+        (states["Bury"], {"StoreUnavailable"}),
+        (states["Abandon"], {"StoreUnavailable"}),
+    ):
+        first, *budget = state["Retry"]
+        assert set(first["ErrorEquals"]) == named | LAMBDA_ERRORS
+        assert first["JitterStrategy"] == "FULL"
+        assert first["MaxDelaySeconds"] > 0
+        # a budget is whole again at midnight: what waits for it waits a day at most
+        assert [retrier["ErrorEquals"] for retrier in budget] in ([], [["BudgetSpent"]])
+        assert all(one["IntervalSeconds"] * one["MaxAttempts"] >= 86_400 for one in budget)
+        assert all(hasattr(errors, name) for name in (*named, "BudgetSpent"))
+    for name, caught in (
+        ("Split", "Bury"),
+        ("Pieces", "Bury"),
+        ("Merge", "Bury"),
+        ("Receive", "Abandon"),
+    ):
+        (catcher,) = states[name]["Catch"]
+        assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], caught)
+
+
+def test_a_step_of_the_document_machine_speaks_before_the_machine_stops_waiting() -> None:
+    states = document_machine()["States"]
+    timeout = template.functions()["DocumentStepFunction"]["Timeout"]
+    asking = [states["Pieces"]["ItemProcessor"]["States"]["Ask"], states["Merge"]]
+    assert all(state["TimeoutSeconds"] > STEP_SECONDS for state in asking)
+    assert timeout < states["Receive"]["TimeoutSeconds"]
+
+
+def test_a_state_of_the_document_machine_carries_keys_and_numbers() -> None:
+    text = (ROOT / "statemachines/document.asl.json").read_text()
+    carried = set(re.findall(r"\"(\w+)\.\$\"", text))
+    assert carried == {
+        *("tenant", "place", "batch", "upload", "level", "piece", "pieces", "numbers", "error")
+    }
+
+
 def test_the_limit_api_gateway_names_is_the_apis_own() -> None:
     responses = template.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"]
     body = responses["REQUEST_TOO_LARGE"]["ResponseTemplates"]["application/json"]
@@ -218,7 +282,7 @@ def test_the_limit_api_gateway_names_is_the_apis_own() -> None:
 
 def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:
     text = (ROOT / "template.yaml").read_text()
-    assert text.count('Resource: "*"') == 2  # one machine, one log delivery each
+    assert text.count('Resource: "*"') == 3  # one machine, one log delivery each
     assert "these actions know no resources" in text
     for name, block in template.functions().items():
         for policy in block.get("Policies", []):
@@ -232,8 +296,8 @@ def test_logs_are_kept_for_a_time_and_executions_never_log_content() -> None:
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
     for name, block in template.functions().items():
         assert block["LoggingConfig"]["LogGroup"]["Ref"] in groups, name
-    machine = template.resources("AWS::Serverless::StateMachine")["VoteMachine"]
-    assert machine["Logging"]["IncludeExecutionData"] is False
+    for machine in template.resources("AWS::Serverless::StateMachine").values():
+        assert machine["Logging"]["IncludeExecutionData"] is False
 
 
 MODELS: dict[str, type[Frozen]] = {
@@ -242,6 +306,8 @@ MODELS: dict[str, type[Frozen]] = {
     "aggregate.json": AggregateRequest,
     "queued_item.json": QueuedItem,
     "bulk_prepare.json": Prepare,
+    "document_step.json": AskPiece,
+    "document_receive.json": Receive,
 }
 
 
@@ -255,6 +321,10 @@ def test_the_bodies_of_events_are_what_their_routes_expect() -> None:
     VerdictRequest.model_validate_json(post["body"])
     posted = json.loads((ROOT / "events/post_batch.json").read_text())
     BatchRequest.model_validate_json(posted["body"])
+    documents = json.loads((ROOT / "events/post_documents.json").read_text())
+    DocumentsRequest.model_validate_json(documents["body"])
+    for record in json.loads((ROOT / "events/document.json").read_text())["Records"]:
+        QueuedDocument.model_validate_json(record["body"])
     for record in json.loads((ROOT / "events/batch.json").read_text())["Records"]:
         QueuedItem.model_validate_json(record["body"])
 

@@ -1,9 +1,9 @@
 """Batches: stored, counted and read by their tenant only.
 
-A batch is one record of the Verdicts table with its counters. Its items are the verdicts, under
-ids derived from tenant, batch and index, and listed in input order by the index `batches`. An item
-is settled once: by a verdict, or by being rejected. One that was given up is `dead` until it is
-sent round again.
+A batch is one record of the Verdicts table with its counters. Its items are verdicts or documents,
+under ids derived from tenant, batch and index, and listed in input order by the index `batches`. An
+item is settled once: by a verdict or a document's result, or by being rejected. One that was given
+up is `dead` until it is sent round again.
 """
 
 import json
@@ -22,6 +22,7 @@ from quorum.cache import DAY
 from quorum.case import Place
 from quorum.errors import NotFound, StoreUnavailable
 from quorum.models import Decision, Frozen
+from quorum.operations import Operation, Work
 from quorum.progress import INDEX_DIGITS, batch_key, batch_partition, place_fields
 from quorum.verdicts import verdict_key
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 PAGE_LIMIT = 500
 """Results of one page: with their votes about 1.5 MB, of the 6 MB a Lambda may answer."""
+PAGE_BYTES = 3 * 1024 * 1024
+"""… and their bytes, where answers are long: the page is quoted in JSON once more."""
 _TOGETHER = 90
 _BATCH_ID = re.compile(r"[0-9a-f]{32}")
 _Source = Literal["items", "upload"]
@@ -50,6 +53,14 @@ def batch_id_of(tenant: str, key: str) -> str:
     return sha256(f"batch#{tenant}#{key}".encode()).hexdigest()[:32]
 
 
+class Amounts(Frozen):
+    """Tokens and dollars of a batch's documents that are settled."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+
+
 class Aside(NamedTuple):
     """An item that gets no verdict (`rejected`), or none yet (`dead`), and why."""
 
@@ -63,12 +74,18 @@ class BatchView(Frozen):
     `state`: receiving → running → complete; or paused (a budget is spent; `paused_until`),
     incomplete (what is left waits for a redrive), cancelled. `hit_rate` is the share of votes that
     came from the cache. Rates and estimates are None until enough items are settled to say.
+
+    A batch of documents has an `operation` and a `model` in place of a panel, counts those whose
+    answer could not be had as `failed`, and says of those settled what was expected of them
+    (`estimate`, made before each was asked about) and what became of it (`actual`).
     """
 
     id: str
     state: Literal["receiving", "running", "paused", "complete", "incomplete", "cancelled"]
     source: _Source
-    panel: str
+    panel: str | None = None
+    operation: Operation | None = None
+    model: str | None = None
     created_at: str
     items: int
     settled: int
@@ -80,6 +97,10 @@ class BatchView(Frozen):
     calls: int
     cost_usd: Decimal
     cached_votes: int
+    cached_answers: int = 0
+    failed: int = 0
+    estimate: Amounts | None = None
+    actual: Amounts | None = None
     hit_rate: float | None
     saved_tokens: int
     saved_usd: Decimal
@@ -119,21 +140,25 @@ class Batches:
         batch: str,
         *,
         source: _Source,
-        panel: str,
         items: int,
+        panel: str | None = None,
+        work: Work | None = None,
         alert_usd: Decimal | None = None,
         upload: str | None = None,
     ) -> None:
-        """A new batch that is still being received; one that is there already stays as it is."""
+        """A new batch that is still being received; one that is there already stays as it is.
+
+        It has a panel that judges its items, or work to be done with its documents.
+        """
         record: dict[str, Any] = {
             "id": batch_key(tenant, batch),
             "source": source,
-            "panel": panel,
             "items": items,
             "created_at": self._now().isoformat(),
             "expires_at": int(self._clock()) + self._days * DAY,
         }
-        optional = {"alert_usd": alert_usd, "upload": upload}
+        written = None if work is None else work.model_dump_json(by_alias=True)
+        optional = {"alert_usd": alert_usd, "upload": upload, "panel": panel, "work": written}
         record |= {name: value for name, value in optional.items() if value is not None}
         try:
             self._client.put_item(
@@ -200,6 +225,47 @@ class Batches:
         counted = progress.counts(self._table, tenant, batch, {kind: len(items)}, now=self._now())
         return self._write([*puts, counted])
 
+    def settle(
+        self,
+        tenant: str,
+        place: Place,
+        document: str,
+        amounts: Mapping[str, int | Decimal],
+        others: Sequence[dict[str, Any]] = (),
+    ) -> bool:
+        """Keep the result of a document and count it, with `others`, at once and once only.
+
+        `document` is JSON; `others` are further entries of the transaction. Whether it was settled
+        now: one that was settled or rejected before stays as it was, one that was dead is no more.
+        Raises `StoreUnavailable`.
+        """
+        key = verdict_key(tenant, item_id_of(tenant, place))
+        item = {
+            "id": key,
+            "document": document,
+            "expires_at": int(self._clock()) + self._days * DAY,
+            **place_fields(tenant, place),
+        }
+        for dead in (False, True):
+            held = "attribute_exists(dead)" if dead else "attribute_not_exists(id)"
+            put = {"TableName": self._table, "Item": item, "ConditionExpression": held}
+            counted = {"settled": 1, "dead": -int(dead), **amounts}
+            counts = progress.counts(self._table, tenant, place.batch, counted, now=self._now())
+            if self._write([{"Put": put}, counts, *others]):
+                return True
+        return False
+
+    def settled(self, wanted: Iterable[tuple[str, Place]]) -> set[tuple[str, Place]]:
+        """Those of the items of tenant and place that nothing is left to do about."""
+        keys = {
+            verdict_key(tenant, item_id_of(tenant, place)): (tenant, place)
+            for tenant, place in wanted
+        }
+        found = dynamo.read(
+            self._client, self._table, [{"id": key} for key in sorted(keys)], consistent=True
+        )
+        return {keys[item["id"]] for item in found if "dead" not in item}
+
     def revive(self, tenant: str, place: Place) -> None:
         """A dead item waits for its verdict again; one that is not dead stays as it is."""
         self._write(
@@ -247,26 +313,31 @@ class Batches:
         paid = self.paid(tenant, batch)
         count = {
             name: int(record.get(name, 0))
-            for name in ("items", "settled", "rejected", "dead", "calls", "cached_votes")
+            for name in (
+                *("items", "settled", "rejected", "dead", "failed"),
+                *("calls", "cached_votes", "cached_answers"),
+            )
         }
         left = max(0, count["items"] - count["settled"] - count["rejected"] - count["dead"])
         cancelled = left if "cancelled_at" in record else 0
         rate = _rate(record, count["settled"])
         pending = left - cancelled
-        votes = count["calls"] + count["cached_votes"]
+        cached = count["cached_votes"] + count["cached_answers"]
+        asked = count["calls"] + cached
         each = paid / count["settled"] if count["settled"] else None
         return BatchView(
             id=batch,
             state=_state(record, pending, count["dead"], self._now()),
             source=record["source"],
-            panel=record["panel"],
+            panel=record.get("panel"),
+            **_documents(record),
             created_at=record["created_at"],
             **count,
-            decisions={str(decision): int(record.get(decision, 0)) for decision in Decision},
+            decisions={} if "work" in record else _decisions(record),
             pending=pending,
             cancelled=cancelled,
             cost_usd=paid,
-            hit_rate=count["cached_votes"] / votes if votes else None,
+            hit_rate=cached / asked if asked else None,
             saved_tokens=int(record.get("saved_tokens", 0)),
             saved_usd=Decimal(record.get("saved_usd", 0)),
             items_per_second=rate,
@@ -314,9 +385,16 @@ class Batches:
         keys = [{"id": key} for key in indexes.values()]
         entries = {item["id"]: item for item in dynamo.read(self._client, self._table, keys)}
         # The index follows the table a moment later: an item just revived is listed, not there.
-        shown = [
-            _shown(index, entries[key]) for index, key in sorted(indexes.items()) if key in entries
-        ]
+        shown: list[dict[str, Any]] = []
+        size = 0
+        for index, key in sorted(indexes.items()):
+            entry = entries.get(key, {})
+            size += len(json.dumps(entry.get("document", "")))  # every character as it travels
+            if shown and size > PAGE_BYTES:
+                indexes = {known: name for known, name in indexes.items() if known < index}
+                break
+            if entry:
+                shown.append(_shown(index, entry))
         following = max(indexes, default=start - 1) + 1
         ended = following >= int(record["items"]) and "received" in record
         return {"items": shown, "next": None if ended else following}
@@ -325,11 +403,36 @@ class Batches:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
+def work_of(record: Mapping[str, Any]) -> Work | None:
+    """What is done with the documents of a batch's record; None for a batch of verdicts."""
+    return Work.model_validate_json(record["work"]) if "work" in record else None
+
+
+def _decisions(record: Mapping[str, Any]) -> dict[str, int]:
+    return {str(decision): int(record.get(decision, 0)) for decision in Decision}
+
+
+def _documents(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the view of a batch of documents says beside."""
+    work = work_of(record)
+    if work is None:
+        return {}
+    view: dict[str, Any] = {"operation": work.operation, "model": work.model}
+    if record.get("settled"):
+        view |= {
+            shown: Amounts(
+                **{name: record.get(f"{kind}_{name}", 0) for name in Amounts.model_fields}
+            )
+            for shown, kind in (("estimate", "estimated"), ("actual", "actual"))
+        }
+    return view
+
+
 def _state(record: Mapping[str, Any], pending: int, dead: int, now: datetime) -> Any:
     if "cancelled_at" in record:
         return "cancelled"
     if "received" not in record:
-        return "receiving"
+        return "incomplete" if record.get("ended") else "receiving"
     if pending and record.get("paused_until", "") > now.isoformat():
         return "paused"
     if pending and not record.get("ended"):
@@ -349,9 +452,10 @@ def _rate(record: Mapping[str, Any], settled: int) -> float | None:
 
 
 def _shown(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One result: the verdict, or why there is none."""
-    if "verdict" in entry:
-        return {"index": index, "verdict": json.loads(entry["verdict"])}
+    """One result: the verdict or the document's, or why there is none."""
+    for kind in ("verdict", "document"):
+        if kind in entry:
+            return {"index": index, kind: json.loads(entry[kind])}
     kind = "rejected" if "rejected" in entry else "dead"
     return {"index": index, kind: _plain(entry[kind])}
 

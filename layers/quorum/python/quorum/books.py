@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from quorum.answers import Answers
     from quorum.asking import Asking
     from quorum.bulk import Bulk
+    from quorum.contents import Contents
     from quorum.costs import Costs
+    from quorum.document_answers import DocumentAnswers
+    from quorum.document_intake import DocumentIntake
+    from quorum.documents import Documents
     from quorum.gateway import Gateway
     from quorum.intake import Intake
     from quorum.item_queue import ItemQueue
     from quorum.judging import Judging
+    from quorum.long_documents import LongDocuments
     from quorum.settings import (
         AnswerSettings,
         ApiSettings,
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
         BatchSettings,
         BooksSettings,
         BulkSettings,
+        DocumentSettings,
         PanelsSettings,
         QueueSettings,
         WorkflowSettings,
@@ -233,14 +239,89 @@ def item_queue(settings: "QueueSettings") -> "ItemQueue":
     )
 
 
+def document_queue(settings: "DocumentSettings") -> "ItemQueue":
+    """The queue of documents and its dead letters."""
+    from quorum.item_queue import ItemQueue  # noqa: PLC0415 - when needed
+
+    return ItemQueue(
+        sqs(),
+        settings.documents_queue,
+        settings.dead_letters,
+        batches(settings),
+        max_receives=settings.max_receives,
+    )
+
+
+def contents(settings: "DocumentSettings") -> "Contents":
+    """The bucket of uploads, as documents use it."""
+    from quorum.contents import Contents  # noqa: PLC0415 - when needed
+
+    return Contents(s3(), settings.uploads_bucket)
+
+
+def document_intake(settings: "DocumentSettings") -> "DocumentIntake":
+    """How documents come in."""
+    from quorum.document_intake import DocumentIntake  # noqa: PLC0415 - when needed
+
+    return DocumentIntake(
+        batches(settings),
+        document_queue(settings),
+        contents(settings),
+        machines(settings.aws_endpoint_url),
+        machine_arn=settings.document_machine,
+        default_model=settings.default_model,
+    )
+
+
+def documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> "Documents":
+    """Who works through documents."""
+    from quorum.documents import Documents, ReadText  # noqa: PLC0415 - when needed
+
+    def reader(data: bytes, media_type: str | None, name: str | None) -> ReadText:
+        from quorum import parsing  # noqa: PLC0415 - where there is a file to read
+
+        parsed = parsing.text_of(data, media_type, name)
+        return ReadText(parsed.text, parsed.media_type)
+
+    return Documents(
+        answers,
+        batches(settings),
+        contents(settings),
+        budget(settings),
+        machines(settings.aws_endpoint_url),
+        settings.document_machine,
+        at_once=settings.documents_at_once,
+        reader=reader,
+    )
+
+
+def long_documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> "LongDocuments":
+    """Who works through long documents, piece by piece."""
+    from quorum.long_documents import LongDocuments  # noqa: PLC0415 - when needed
+
+    return LongDocuments(answers, batches(settings), contents(settings), budget(settings))
+
+
+def document_answers(settings: "DocumentSettings", asking: "Asking") -> "DocumentAnswers":
+    """Who asks about documents and settles them."""
+    from quorum.document_answers import DocumentAnswers  # noqa: PLC0415 - when needed
+    from quorum.learning import Learned  # noqa: PLC0415 - when needed
+
+    return DocumentAnswers(
+        asking,
+        batches(settings),
+        contents(settings),
+        Learned(dynamodb(), settings.usage_table),
+        usage_table=settings.usage_table,
+    )
+
+
 def bulk(settings: "BulkSettings | ApiSettings", machine_arn: str = "") -> "Bulk":
     """The bucket of uploads, and the machine over it."""
     from quorum.bulk import Bulk  # noqa: PLC0415 - when needed
 
-    # The signature AWS asks for everywhere; the default is an older one for some regions.
-    s3 = boto3.client("s3", config=Config(signature_version="s3v4"))
     return Bulk(
-        s3,
+        s3(),
         settings.uploads_bucket,
         machines(settings.aws_endpoint_url),
         machine_arn,

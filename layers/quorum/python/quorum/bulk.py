@@ -21,7 +21,8 @@ from pydantic import Field, TypeAdapter
 
 from quorum.batches import Aside, Batches, item_id_of
 from quorum.case import Place
-from quorum.errors import BudgetSpent, NotFound, Postponed, StoreUnavailable, Undeliverable
+from quorum.contents import Contents
+from quorum.errors import BudgetSpent, Postponed, StoreUnavailable, Undeliverable
 from quorum.judging import Item, Judging, Outcomes
 from quorum.models import CONTENT_LIMIT, Frozen, Identifier
 from quorum.panel import Panel
@@ -107,6 +108,7 @@ class Bulk:
         self._machine = machine
         self._machine_arn = machine_arn
         self._batches = batches
+        self._contents = Contents(s3, bucket)
 
     # ---- begun by the API --------------------------------------------------------------------
 
@@ -120,13 +122,7 @@ class Bulk:
 
     def require_upload(self, tenant: str, upload: str) -> None:
         """Raises `NotFound` unless `tenant` has put that upload there."""
-        missing = NotFound("no such upload", code="upload_not_found", field="upload")
-        if not upload.startswith(f"uploads/{tenant}/"):
-            raise missing
-        try:
-            self._s3.head_object(Bucket=self._bucket, Key=upload)
-        except ClientError as error:
-            raise missing from error
+        self._contents.require_upload(tenant, upload)
 
     def start(self, tenant: str, batch: str, upload: str, seated: str, run: str = "") -> None:
         """Run the bulk machine; a run that was started already is the same one."""
@@ -168,7 +164,7 @@ class Bulk:
         Memory does not grow with the upload. Raises `NotFound`, `StoreUnavailable`.
         """
         counted = _Counted()
-        lines = self._lines(step.upload)
+        lines = self._contents.lines(step.upload)
         stream = _Stream(self._paged(step, lines, counted, panel_called))
         pages = _pages_key(step.tenant, step.batch)
         self._s3.upload_fileobj(stream, self._bucket, pages)  # type: ignore[arg-type] # reads only
@@ -180,10 +176,6 @@ class Bulk:
             results=f"s3://{self._bucket}/{_results_prefix(step.tenant, step.batch)}",
         )
         return {"items": counted.lines, "rejected": counted.rejected}
-
-    def _lines(self, upload: str) -> Iterator[bytes]:
-        body = self._s3.get_object(Bucket=self._bucket, Key=upload)["Body"]
-        yield from (line for line in body.iter_lines(chunk_size=64 * 1024) if line.strip())
 
     def _paged(
         self,

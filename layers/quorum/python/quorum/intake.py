@@ -1,6 +1,6 @@
 """How batches come in: validated item by item, recorded, rejected or sent on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -10,6 +10,7 @@ from quorum.bulk import Bulk
 from quorum.case import Place
 from quorum.errors import InvalidRequest, TooLarge
 from quorum.item_queue import ItemQueue
+from quorum.models import Frozen
 from quorum.panel import Panel
 from quorum.requests import BatchRequest, QueuedItem, Rejection, read_item
 
@@ -68,15 +69,7 @@ class Intake:
         self, tenant: str, batch: str, request: BatchRequest, seated: str
     ) -> dict[str, Any]:
         given = request.items or []
-        if not given:
-            raise InvalidRequest("there are no items", code="invalid_items", field="items")
-        if len(given) > ITEMS_LIMIT:
-            raise TooLarge(
-                f"a request holds at most {ITEMS_LIMIT} items; upload more",
-                code="too_many_items",
-                field="items",
-                limit=ITEMS_LIMIT,
-            )
+        require_some(given, "items")
         taken: list[QueuedItem] = []
         rejected: dict[int, Rejection] = {}
         for index, item in enumerate(given):
@@ -94,23 +87,49 @@ class Intake:
             items=len(given),
             alert_usd=request.alert_usd,
         )
-        self._batches.set_aside(
-            tenant,
-            "rejected",
-            [
-                Aside(Place(batch=batch, index=index), why.model_dump(exclude_none=True))
-                for index, why in rejected.items()
-            ],
+        return hand_in(self._batches, self._queue, tenant, batch, taken, rejected)
+
+
+def require_some(given: Sequence[Any], field: str) -> None:
+    """Raises `InvalidRequest` or `TooLarge` for a request of none or too many."""
+    if not given:
+        raise InvalidRequest(f"there are no {field}", code=f"invalid_{field}", field=field)
+    if len(given) > ITEMS_LIMIT:
+        raise TooLarge(
+            f"a request holds at most {ITEMS_LIMIT} {field}; upload more",
+            code=f"too_many_{field}",
+            field=field,
+            limit=ITEMS_LIMIT,
         )
-        self._queue.send(taken)
-        self._batches.note(tenant, batch, received=True)
-        return {
-            "id": batch,
-            "state": "running",
-            "source": "items",
-            "items": len(given),
-            "rejected": [
-                {"index": index} | why.model_dump(exclude_none=True)
-                for index, why in rejected.items()
-            ],
-        }
+
+
+def reject(
+    batches: Batches, tenant: str, batch: str, rejected: Mapping[int, Rejection]
+) -> list[dict[str, Any]]:
+    """Set aside what is rejected, by index, and say so to the caller."""
+    told = {index: why.model_dump(exclude_none=True) for index, why in rejected.items()}
+    asides = [Aside(Place(batch=batch, index=index), why) for index, why in told.items()]
+    batches.set_aside(tenant, "rejected", asides)
+    return [{"index": index} | why for index, why in told.items()]
+
+
+def hand_in(
+    batches: Batches,
+    queue: ItemQueue,
+    tenant: str,
+    batch: str,
+    taken: Sequence[Frozen],
+    rejected: Mapping[int, Rejection],
+) -> dict[str, Any]:
+    """Reject what is rejected, put the rest on the queue, and say so: the answer to the POST."""
+    told = reject(batches, tenant, batch, rejected)
+    queue.send(taken)
+    batches.note(tenant, batch, received=True)
+    items = len(taken) + len(rejected)
+    return {
+        "id": batch,
+        "state": "running",
+        "source": "items",
+        "items": items,
+        "rejected": told,
+    }

@@ -1,4 +1,4 @@
-"""The queue of items: what is sent to it, and what becomes of the messages a worker is handed.
+"""The queues of items and of documents: what is sent there, and what becomes of their messages.
 
 A message is done when its item is settled. Poison, and what failed on its last delivery, goes to
 the dead letters with its reason in the attribute `reason`. An item whose voters were throttled or
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +23,8 @@ from quorum.batches import Aside, Batches, item_id_of, verdict_id_of
 from quorum.case import Place
 from quorum.errors import BudgetSpent, Postponed, StoreUnavailable, Undeliverable
 from quorum.judging import Item, Judging
-from quorum.requests import QueuedItem, rejection
+from quorum.models import Frozen
+from quorum.requests import QueuedDocument, QueuedItem, rejection
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -46,6 +47,12 @@ class QueuedRecord(SqsRecordModel):
     body: Json[QueuedItem]
 
 
+class QueuedDocumentRecord(SqsRecordModel):
+    """An SQS record whose body is a document."""
+
+    body: Json[QueuedDocument]
+
+
 class _Message(NamedTuple):
     """A message as delivered; `origin` is the id under which it first came."""
 
@@ -54,6 +61,18 @@ class _Message(NamedTuple):
     body: str
     origin: str
     deliveries: int
+
+
+_Queued = QueuedItem | QueuedDocument
+_ItemT = TypeVar("_ItemT", QueuedItem, QueuedDocument)
+
+
+class Delivered(NamedTuple, Generic[_ItemT]):
+    """What a message holds; `message_id` is this message's, `origin` that under which it came."""
+
+    item: _ItemT
+    message_id: str
+    origin: str
 
 
 class Again(Exception):
@@ -95,7 +114,7 @@ class ItemQueue:
 
     # ---- sent --------------------------------------------------------------------------------
 
-    def send(self, items: Iterable[QueuedItem]) -> None:
+    def send(self, items: Iterable[Frozen]) -> None:
         """Put `items` on the queue. Raises `StoreUnavailable` if any could not be."""
         bodies = (item.model_dump_json(exclude_defaults=True, exclude_none=True) for item in items)
         for group in _groups(bodies):
@@ -118,26 +137,48 @@ class ItemQueue:
 
     def judge(self, records: Sequence[Mapping[str, Any]], judging: Judging) -> Outcomes:
         """Judge the messages of one invocation at once; whatever is not done stays, or is dead."""
-        items: dict[str, tuple[_Message, QueuedItem]] = {}
+
+        def judged(delivered: Sequence[Delivered[QueuedItem]]) -> list[Exception | None]:
+            to_judge = [
+                Item(_verdict_id(one.item, one.origin), one.item.tenant, one.item, one.item.place)
+                for one in delivered
+            ]
+            outcomes = judging.judge(to_judge)
+            return [outcomes[item.verdict_id] for item in to_judge]
+
+        return self._deliver(records, QueuedRecord, judged)
+
+    def work(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        do: Callable[[Sequence[Delivered[QueuedDocument]]], Sequence[Exception | None]],
+    ) -> Outcomes:
+        """As `judge`, for documents: `do` says of each why it is not settled, or None."""
+        return self._deliver(records, QueuedDocumentRecord, do)
+
+    def _deliver(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        record_model: type[SqsRecordModel],
+        do: Callable[[Sequence[Delivered[Any]]], Sequence[Exception | None]],
+    ) -> Outcomes:
+        delivered: dict[str, tuple[_Message, Delivered[Any]]] = {}
         again: dict[str, str] = {}
         for record in records:
             message = _message(record)
             try:
-                items[message.id] = (message, QueuedRecord.model_validate(record).body)
+                item: Any = record_model.model_validate(record).body
             except ValidationError as error:
                 self._bury(message, rejection(error, skip=1).message, _claimed(message.body))
-        to_judge = {
-            message.id: Item(_verdict_id(item, message), item.tenant, item, item.place)
-            for message, item in items.values()
-        }
-        outcomes = judging.judge(list(to_judge.values()))
-        for name, (message, item) in items.items():
-            failure = outcomes[to_judge[name].verdict_id]
-            if failure is not None and not self._handled(message, item, failure):
-                again[name] = type(failure).__name__
+            else:
+                delivered[message.id] = message, Delivered(item, message.id, message.origin)
+        failures = do([one for _, one in delivered.values()])
+        for (message, one), failure in zip(delivered.values(), failures, strict=True):
+            if failure is not None and not self._handled(message, one.item, failure):
+                again[message.id] = type(failure).__name__
         return Outcomes(again)
 
-    def _handled(self, message: _Message, item: QueuedItem, failure: Exception) -> bool:
+    def _handled(self, message: _Message, item: _Queued, failure: Exception) -> bool:
         """Whether the message is done with, though its item is not settled."""
         if isinstance(failure, Undeliverable):
             self._bury(message, failure.reason, item)
@@ -163,7 +204,7 @@ class ItemQueue:
         )
         return False
 
-    def _send_later(self, message: _Message, item: QueuedItem, resets_at: str) -> None:
+    def _send_later(self, message: _Message, item: _Queued, resets_at: str) -> None:
         """The same message anew, as late as SQS allows or the budget is whole again."""
         seconds = datetime.fromisoformat(resets_at).timestamp() - self._clock()
         self._sqs.send_message(
@@ -175,7 +216,7 @@ class ItemQueue:
         if item.place is not None:
             self._batches.note(item.tenant, item.place.batch, paused_until=resets_at)
 
-    def _bury(self, message: _Message, reason: str, item: "QueuedItem | _Claimed") -> None:
+    def _bury(self, message: _Message, reason: str, item: "_Queued | _Claimed") -> None:
         """Put the message among the dead letters, with its reason, and count it in its batch."""
         reason = reason[:REASON_LIMIT]
         if item.tenant is not None and item.place is not None:
@@ -188,7 +229,8 @@ class ItemQueue:
                         {
                             "reason": reason,
                             "at": datetime.fromtimestamp(self._clock(), UTC).isoformat(),
-                        },
+                        }
+                        | ({} if item.id is None else {"id": item.id}),
                     )
                 ],
             )
@@ -200,6 +242,12 @@ class ItemQueue:
                 for name, value in (("reason", reason), ("origin", message.origin))
             },
         )
+
+    def give_up(self, document: QueuedDocument, reason: str) -> None:
+        """Put a document among the dead letters that no message of the queue stands for now."""
+        origin = item_id_of(document.tenant, document.place)
+        body = document.model_dump_json(exclude_defaults=True, exclude_none=True)
+        self._bury(_Message("", "", body, origin, 0), reason, document)
 
     # ---- dead letters ------------------------------------------------------------------------
 
@@ -256,6 +304,7 @@ class _Claimed(NamedTuple):
 
     tenant: str | None = None
     place: Place | None = None
+    id: str | None = None
 
 
 def _claimed(body: str) -> _Claimed:
@@ -267,10 +316,10 @@ def _claimed(body: str) -> _Claimed:
         return _Claimed()
 
 
-def _verdict_id(item: QueuedItem, message: _Message) -> str:
+def _verdict_id(item: QueuedItem, origin: str) -> str:
     if item.place is not None:
         return item_id_of(item.tenant, item.place)
-    return verdict_id_of(item.tenant, message.origin)
+    return verdict_id_of(item.tenant, origin)
 
 
 def _message(record: Mapping[str, Any]) -> _Message:

@@ -42,6 +42,11 @@ def answers_key(day: date, tenant: str) -> str:
     return f"answers#{day.isoformat()}#{tenant}"
 
 
+def operation_key(tenant: str, operation: str, model: str) -> str:
+    """The Usage table's key of what an operation on documents has taken so far, for estimates."""
+    return f"operation#{tenant}#{operation}#{model}"
+
+
 def today() -> date:
     """The ledger's day: UTC."""
     return datetime.now(UTC).date()
@@ -108,6 +113,12 @@ def paid_in_batch(table: str, tenant: str, batch: str, spent: Spending) -> dict[
 def answered(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> dict[str, Any]:
     """The transaction item that counts an answer, kept or not (`quorum.answers`)."""
     return _add(table, answers_key(day, tenant), amounts, day_entry(day))
+
+
+def worked(table: str, tenant: str, operation: str, model: str, tokens: Tokens) -> dict[str, Any]:
+    """The transaction item that counts a document and the tokens its answer took."""
+    amounts = {"documents": 1, "input_tokens": tokens.input, "output_tokens": tokens.output}
+    return _add(table, operation_key(tenant, operation, model), amounts)
 
 
 def possibly_paid(

@@ -128,11 +128,22 @@ class BulkSettings(WorkflowSettings):
     items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
-class ApiSettings(QueueSettings, AnswerSettings):
+class DocumentSettings(AnswerSettings):
+    """What documents need: their queue, their bucket and their machine."""
+
+    documents_queue: str
+    dead_letters: str
+    max_receives: int = Field(ge=1, description="deliveries of a message, as the queue has it")
+    uploads_bucket: str
+    document_machine: str
+    default_model: str = Field(default="gpt-4.1-nano", description="answers where none is named")
+    documents_at_once: int = Field(default=5, ge=1, description="documents asked about at once")
+    aws_endpoint_url: str = ""
+
+
+class ApiSettings(QueueSettings, DocumentSettings):
     """What the HTTP routes need."""
 
-    uploads_bucket: str
     bulk_machine: str
     krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
-    default_model: str = Field(default="gpt-4.1-nano", description="answers where none is named")
     krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")

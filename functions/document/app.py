@@ -1,0 +1,108 @@
+"""Documents: from the queue, and as the steps of the document machine."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from quorum import books
+from quorum.deadline import Deadline
+from quorum.long_documents import (
+    STEP,
+    STEP_SECONDS,
+    Abandon,
+    AskPiece,
+    Bury,
+    Merge,
+    Receive,
+    Split,
+    reason_of,
+)
+from quorum.settings import DocumentSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.asking import Asking
+    from quorum.document_answers import DocumentAnswers
+    from quorum.document_intake import DocumentIntake
+    from quorum.documents import Documents
+    from quorum.item_queue import ItemQueue
+    from quorum.long_documents import LongDocuments
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@cache
+def settings() -> DocumentSettings:
+    """These functions' settings, read once per environment."""
+    return DocumentSettings.from_environment()
+
+
+@cache
+def asking() -> "Asking":
+    """Models asked for answers, opened once per environment: its connections stay open."""
+    return books.asking(settings())
+
+
+@cache
+def answers() -> "DocumentAnswers":
+    """Who asks about documents and settles them, opened once per environment."""
+    return books.document_answers(settings(), asking())
+
+
+@cache
+def documents() -> "Documents":
+    """Who works through documents, opened once per environment."""
+    return books.documents(settings(), answers())
+
+
+@cache
+def long_documents() -> "LongDocuments":
+    """Who works through long ones piece by piece, opened once per environment."""
+    return books.long_documents(settings(), answers())
+
+
+@cache
+def waiting() -> "ItemQueue":
+    """The queue of documents, opened once per environment."""
+    return books.document_queue(settings())
+
+
+@cache
+def intake() -> "DocumentIntake":
+    """How documents come in, opened once per environment."""
+    return books.document_intake(settings())
+
+
+def queue(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Works through the messages of one invocation at once; reports which ones stay."""
+    deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
+    outcomes = waiting().work(event["Records"], lambda some: documents().work(some, deadline))
+    return dict(
+        process_partial_response(
+            event=event, record_handler=outcomes.of, processor=processor, context=context
+        )
+    )
+
+
+def step(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any] | None:
+    """What one step of the machine came to."""
+    deadline = Deadline.of_lambda(context.get_remaining_time_in_millis(), STEP_SECONDS)
+    match STEP.validate_python(event):
+        case Split() as split:
+            return long_documents().split(split)
+        case AskPiece() as piece:
+            long_documents().ask(piece, deadline)
+        case Merge() as merge:
+            return long_documents().merge(merge, deadline)
+        case Bury() as lost:
+            document = long_documents().document_of(lost.tenant, lost.place)
+            waiting().give_up(document, reason_of(lost.error))
+        case Receive() as upload:
+            intake().receive(upload.tenant, upload.batch, upload.upload)
+        case Abandon() as lost:
+            intake().abandon(lost.tenant, lost.batch, reason_of(lost.error))
+    return None

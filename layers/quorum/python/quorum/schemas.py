@@ -1,0 +1,203 @@
+"""JSON schemas that callers bring: bounded, and what an answer lacks of one. Pure.
+
+A schema is not trusted: it may point nowhere outside itself nor back to itself, may not grow
+without end when its references are followed, and its patterns are matched for a limited time.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+SCHEMA_BYTES = 16 * 1024
+"""Bytes of a schema as JSON."""
+SCHEMA_PARTS = 2_000
+"""Objects and lists in a schema once its references are followed."""
+PROBLEMS_LIMIT = 10
+"""Problems of one answer that are reported."""
+_PATTERN_SECONDS = 0.1
+_REFUSED = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "patternProperties")
+"""Keywords that lead elsewhere, or match names by patterns of the caller's."""
+_STRICT = frozenset(
+    {"type", "properties", "required", "additionalProperties", "items", "enum", "description"}
+    | {"title", "$schema"}
+)
+"""Keywords every provider's strict mode takes."""
+
+
+def refused(schema: Mapping[str, Any]) -> str | None:
+    """Why `schema` is not taken; None if it is."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only an extraction needs it
+    from jsonschema.exceptions import SchemaError  # noqa: PLC0415 - as above
+
+    try:
+        if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > SCHEMA_BYTES:
+            return f"has more than {SCHEMA_BYTES} bytes"
+        Draft202012Validator.check_schema(schema)
+        _grown(schema)
+    except SchemaError as error:
+        path = ".".join(str(part) for part in error.absolute_path)
+        return f"is no JSON schema (at {path or 'its top'})"
+    except _Refused as error:
+        return str(error)
+    except RecursionError:
+        return "is nested too deeply"
+    if not _describes_object(schema):
+        return 'must describe an object ("type": "object", with properties)'
+    return None
+
+
+def problems(schema: Mapping[str, Any], value: Any) -> list[str]:
+    """What of `value` does not satisfy `schema`: where, and which rule. Never quotes the value."""
+    return [
+        f"{'.'.join(str(part) for part in error.absolute_path) or 'the answer'}:"
+        f" does not satisfy {error.validator}"
+        + (f" {json.dumps(error.validator_value)}" if _short(error.validator_value) else "")
+        for error in islice(_validator(schema).iter_errors(value), PROBLEMS_LIMIT)
+    ]
+
+
+def strict(schema: Mapping[str, Any]) -> bool:
+    """Whether a provider's strict mode takes `schema` as it is: all named, nothing else allowed."""
+    if not set(schema) <= _STRICT:
+        return False
+    properties = schema.get("properties")
+    if properties is not None and (
+        schema.get("additionalProperties") is not False
+        or set(schema.get("required", ())) != set(properties)
+    ):
+        return False
+    parts = [*(properties or {}).values()]
+    if "items" in schema:
+        parts.append(schema["items"])
+    if schema.get("type") == "object" and properties is None:
+        return False
+    return all(isinstance(part, Mapping) and strict(part) for part in parts)
+
+
+def _describes_object(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") == "object" and bool(schema.get("properties"))
+
+
+def _short(rule: Any) -> bool:
+    return len(json.dumps(rule)) <= 100  # noqa: PLR2004 a line of text
+
+
+class _Refused(Exception):
+    """What of a schema is not taken."""
+
+
+def _grown(schema: Mapping[str, Any]) -> None:
+    """Raises `_Refused` for a schema that leads elsewhere, to itself, or to too much."""
+    known: dict[str, int] = {}
+
+    def parts(value: Any, within: tuple[str, ...]) -> int:
+        if isinstance(value, list):
+            counted = [parts(part, within) for part in value]
+        elif isinstance(value, Mapping):
+            if found := [name for name in _REFUSED if name in value]:
+                raise _Refused(f"must not use {found[0]}")
+            counted = [
+                referred(part, within) if name == "$ref" else parts(part, within)
+                for name, part in value.items()
+            ]
+        else:
+            return 0
+        if sum(counted) >= SCHEMA_PARTS:
+            raise _Refused(f"has more than {SCHEMA_PARTS} parts")
+        return 1 + sum(counted)
+
+    def referred(target: Any, within: tuple[str, ...]) -> int:
+        if not isinstance(target, str) or not target.startswith("#/"):
+            raise _Refused("must not refer to anything but its own parts (#/…)")
+        if target in within:
+            raise _Refused("must not refer to itself")
+        if target not in known:
+            known[target] = parts(_part(schema, target), (*within, target))
+        return known[target]
+
+    parts(schema, ())
+
+
+def _part(schema: Mapping[str, Any], pointer: str) -> Any:
+    found: Any = schema
+    for name in pointer.removeprefix("#/").split("/"):
+        plain = name.replace("~1", "/").replace("~0", "~")
+        try:
+            found = found[int(plain)] if isinstance(found, list) else found[plain]
+        except (LookupError, TypeError, ValueError) as error:
+            raise _Refused("refers to a part it does not have") from error
+    return found
+
+
+def _validator(schema: Mapping[str, Any]) -> "Validator":
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only an extraction needs it
+    from jsonschema.validators import extend  # noqa: PLC0415 - as above
+    from referencing import Registry  # noqa: PLC0415 - as above
+
+    patient: Callable[..., Any] = extend(  # type: ignore[no-untyped-call] # its stubs say less
+        Draft202012Validator, {"pattern": _pattern}
+    )
+    validator: Validator = patient(schema, registry=Registry())
+    return validator
+
+
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Exception]:
+    """As jsonschema's, but a pattern that takes too long does not match."""
+    import regex  # noqa: PLC0415 - as above
+    from jsonschema.exceptions import ValidationError  # noqa: PLC0415 - as above
+
+    if not isinstance(instance, str):
+        return
+    try:
+        matched = regex.search(pattern, instance, timeout=_PATTERN_SECONDS)
+    except (TimeoutError, regex.error):
+        matched = None
+    if matched is None:
+        yield ValidationError("does not match")
+
+
+# ---- several answers to one schema -----------------------------------------------------------
+
+
+def united(answers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+    """One object of the objects found in consecutive pieces, and the paths where they disagree.
+
+    A value wins over null and over nothing, the earlier over the later; lists are united in order,
+    each element once; objects are united part by part.
+    """
+    merged: dict[str, Any] = {}
+    conflicts: dict[str, None] = {}
+    for answer in answers:
+        _unite(merged, answer, "", conflicts)
+    return merged, list(conflicts)
+
+
+def _unite(
+    merged: dict[str, Any], answer: Mapping[str, Any], path: str, conflicts: dict[str, None]
+) -> None:
+    for name, value in answer.items():
+        here = f"{path}.{name}" if path else name
+        known = merged.get(name)
+        if _says_nothing(known):
+            if not _says_nothing(value) or name not in merged:
+                merged[name] = _copy(value)
+        elif _says_nothing(value):
+            continue
+        elif isinstance(known, dict) and isinstance(value, Mapping):
+            _unite(known, value, here, conflicts)
+        elif isinstance(known, list) and isinstance(value, list):
+            known += [element for element in value if element not in known]
+        elif known != value:
+            conflicts[here] = None
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or value in ("", [], {})
+
+
+def _copy(value: Any) -> Any:
+    return json.loads(json.dumps(value))
