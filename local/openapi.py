@@ -6,6 +6,7 @@ from pathlib import Path
 from quorum.http import PROBLEM_SCHEMA
 
 from functions.api.app import app
+from functions.estimate.app import app as estimate
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 
@@ -20,13 +21,19 @@ _REFUSALS = {
 
 def document() -> str:
     """The OpenAPI document of the HTTP API."""
-    described = json.loads(
-        app.get_openapi_json_schema(
-            title="Quorum",
-            version="1",
-            description="Content moderation decided by a vote of models.",
+    described, *others = (
+        json.loads(
+            each.get_openapi_json_schema(
+                title="Quorum",
+                version="1",
+                description="Content moderation decided by a vote of models.",
+            )
         )
+        for each in (app, estimate)
     )
+    for other in others:
+        described["paths"] |= other["paths"]
+        described["components"]["schemas"] |= other["components"]["schemas"]
     keyed = {"type": "apiKey", "in": "header", "name": "x-api-key"}
     described.setdefault("components", {})["securitySchemes"] = {"key": keyed}
     described["components"].setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA

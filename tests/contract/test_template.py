@@ -20,6 +20,7 @@ from quorum.models import Frozen
 from quorum.requests import (
     BatchRequest,
     DocumentsRequest,
+    EstimateRequest,
     QueuedDocument,
     QueuedItem,
     VerdictRequest,
@@ -319,6 +320,8 @@ def test_an_event_is_what_its_function_expects(name: str) -> None:
 def test_the_bodies_of_events_are_what_their_routes_expect() -> None:
     post = json.loads((ROOT / "events/post_verdict.json").read_text())
     VerdictRequest.model_validate_json(post["body"])
+    estimated = json.loads((ROOT / "events/post_estimate.json").read_text())
+    EstimateRequest.model_validate_json(estimated["body"])
     posted = json.loads((ROOT / "events/post_batch.json").read_text())
     BatchRequest.model_validate_json(posted["body"])
     documents = json.loads((ROOT / "events/post_documents.json").read_text())

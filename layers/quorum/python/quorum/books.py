@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from quorum.document_answers import DocumentAnswers
     from quorum.document_intake import DocumentIntake
     from quorum.documents import Documents
+    from quorum.estimates import Estimates
     from quorum.gateway import Gateway
     from quorum.intake import Intake
     from quorum.item_queue import ItemQueue
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         BooksSettings,
         BulkSettings,
         DocumentSettings,
+        EstimateSettings,
         PanelsSettings,
         QueueSettings,
         WorkflowSettings,
@@ -300,6 +302,22 @@ def long_documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> 
     from quorum.long_documents import LongDocuments  # noqa: PLC0415 - when needed
 
     return LongDocuments(answers, batches(settings), contents(settings), budget(settings))
+
+
+def estimates(settings: "EstimateSettings") -> "Estimates":
+    """Who estimates what documents will take."""
+    from quorum.contents import Contents  # noqa: PLC0415 - when needed
+    from quorum.estimates import Estimates  # noqa: PLC0415 - when needed
+    from quorum.learning import Learned  # noqa: PLC0415 - when needed
+
+    return Estimates(
+        Contents(s3(), settings.uploads_bucket),
+        Learned(dynamodb(), settings.usage_table),
+        limiter(settings),
+        default_model=settings.default_model,
+        krw_per_usd=settings.krw_per_usd,
+        krw_as_of=settings.krw_as_of,
+    )
 
 
 def document_answers(settings: "DocumentSettings", asking: "Asking") -> "DocumentAnswers":

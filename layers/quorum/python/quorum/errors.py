@@ -22,7 +22,6 @@
     ├── ModelUnknown                    lists the known ones
     ├── DocumentUnreadable              no text can be had from a file; says why
     ├── StreamCut                       a stream that ended before it was complete
-    ├── DocumentUnreadable              a file no text can be read out of; says why
     ├── Postponed                       the item goes back to the queue: voters throttled or down
     ├── Undeliverable                   a message that can never be judged; says why
     ├── StoreUnavailable                503: nothing could be stored, or no panel be read
@@ -233,15 +232,6 @@ class StreamCut(QuorumError):
         self.cost_usd = cost_usd
         self.cost_estimated = cost_estimated
         self.served_by = served_by
-
-
-class DocumentUnreadable(QuorumError):
-    """A file no text can be read out of; neither `message` nor `code` quote it."""
-
-    def __init__(self, message: str, *, code: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
 
 
 class Postponed(QuorumError):

@@ -60,6 +60,19 @@ class RateLimit(Frozen):
     requests_per_minute: int = Field(default=500, ge=1)
     tokens_per_minute: int = Field(default=100_000, ge=1)
 
+    def seconds(self, *, requests: int = 0, tokens: int = 0) -> float:
+        """How long it takes until so much is admitted: a burst at once, the rest as it flows."""
+        return max(
+            0.0,
+            *(
+                60 * (amount / limit - _BURST) / _SUSTAINED
+                for amount, limit in (
+                    (requests, self.requests_per_minute),
+                    (tokens, self.tokens_per_minute),
+                )
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reservation:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from quorum import contents, operations, schemas, splitting, tokenizer
+from quorum import contents, operations, schemas, splitting
 from quorum.batches import Batches, work_of
 from quorum.case import Place
 from quorum.contents import Contents
@@ -151,11 +151,9 @@ class LongDocuments:
         item, work = self._document(step)
         if work is None:
             return _pieces(0, 0)
-        most, overlap = operations.piece_tokens(work)
+        most, _ = operations.piece_tokens(work)
         text = self._bucket.get(item.key).decode(errors="replace")
-        cut = splitting.pieces(
-            text, most_tokens=most, overlap_tokens=overlap, count=_tokens_as_sent
-        )
+        cut = operations.pieces(work, text)
         if len(cut) > PIECES_LIMIT:
             why = f"has more than {PIECES_LIMIT} pieces of {most} tokens"
             self._answers.reject(item, DocumentUnreadable(why, code="document_too_long"))
@@ -267,18 +265,15 @@ class LongDocuments:
         self, task: Task, level: int, answers: Sequence[str | None]
     ) -> dict[str, Any] | None:
         """The answers in pieces themselves, where together they are too long; else None."""
-        most, overlap = operations.piece_tokens(task.work)
+        most, _ = operations.piece_tokens(task.work)
         text = "\n\n".join(answer for answer in answers if answer)
-        if _tokens_as_sent(text) <= most:
+        if operations.tokens_as_sent(text) <= most:
             return None
         if level + 1 == LEVELS_LIMIT:
             raise Undeliverable("the answers to its pieces do not become shorter")
         below = contents.answer_key(task.item.tenant, task.item.place, level, _INDEX)
         self._bucket.put_json(below, TAKEN.dump_python(task.taken, mode="json"))
-        cut = splitting.pieces(
-            text, most_tokens=most, overlap_tokens=overlap, count=_tokens_as_sent
-        )
-        return self._put(task.item, level + 1, cut)
+        return self._put(task.item, level + 1, operations.pieces(task.work, text))
 
     # ---- the bucket --------------------------------------------------------------------------
 
@@ -366,8 +361,3 @@ def reason_of(error: dict[str, Any]) -> str:
 
 def _pieces(level: int, count: int) -> dict[str, Any]:
     return {"level": level, "pieces": count, "numbers": list(range(count))}
-
-
-def _tokens_as_sent(text: str) -> int:
-    """The tokens of a text where it is written as JSON."""
-    return tokenizer.count_text(json.dumps(text, ensure_ascii=False)[1:-1])

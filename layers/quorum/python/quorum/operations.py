@@ -14,10 +14,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from quorum import schemas, tokenizer
+from quorum import schemas, splitting, tokenizer
 from quorum.models import Frozen
 from quorum.questions import ChatMessage, Question
 from quorum.registry import Model, model
+from quorum.splitting import Piece
 
 PROMPT_LIMIT = 8_000
 """Characters of a prompt of the caller's own."""
@@ -269,6 +270,17 @@ def piece_tokens(work: Work) -> tuple[int, int]:
     said = tokenizer.count(message.model_dump() for message in empty.messages)
     room = (known.context_window - empty.max_output_tokens) / known.token_factor - said
     return max(OVERLAP_TOKENS * 2, min(PIECE_TOKENS, int(room * _ROOM_SHARE))), OVERLAP_TOKENS
+
+
+def pieces(work: Work, text: str) -> list[Piece]:
+    """A long text in the pieces it is asked about in."""
+    most, overlap = piece_tokens(work)
+    return splitting.pieces(text, most_tokens=most, overlap_tokens=overlap, count=tokens_as_sent)
+
+
+def tokens_as_sent(text: str) -> int:
+    """The tokens of a text where it is written as JSON."""
+    return tokenizer.count_text(json.dumps(text, ensure_ascii=False)[1:-1])
 
 
 def prompt_tokens(asked: Question) -> int:

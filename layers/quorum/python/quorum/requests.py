@@ -207,6 +207,12 @@ class DocumentsRequest(OperationRequest):
         return self
 
 
+class EstimateRequest(DocumentsRequest):
+    """The body of `POST /documents/estimate`: that of `POST /documents`; `compare` all models."""
+
+    compare: bool = False
+
+
 def _base64(content: str) -> str:
     try:
         base64.b64decode(content, validate=True)

@@ -13,6 +13,9 @@ from pydantic import Field, Json
 from quorum.limiter import RateLimit
 from quorum.models import Dollars, Frozen
 
+DEFAULT_MODEL = "gpt-4.1-nano"
+"""What answers where neither the request nor the deployment names a model."""
+
 
 def loader_environment() -> dict[str, str]:
     """What a child process needs to start this Python, and nothing of what Lambda keeps secret."""
@@ -136,14 +139,26 @@ class DocumentSettings(AnswerSettings):
     max_receives: int = Field(ge=1, description="deliveries of a message, as the queue has it")
     uploads_bucket: str
     document_machine: str
-    default_model: str = Field(default="gpt-4.1-nano", description="answers where none is named")
+    default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
     documents_at_once: int = Field(default=5, ge=1, description="documents asked about at once")
     aws_endpoint_url: str = ""
 
 
-class ApiSettings(QueueSettings, DocumentSettings):
+class WonSettings(_FromEnvironment):
+    """What a dollar is in won."""
+
+    krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
+    krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")
+
+
+class EstimateSettings(BooksSettings, WonSettings):
+    """What estimates need."""
+
+    uploads_bucket: str
+    default_model: str = Field(default=DEFAULT_MODEL, description="estimated where none is named")
+
+
+class ApiSettings(QueueSettings, DocumentSettings, WonSettings):
     """What the HTTP routes need."""
 
     bulk_machine: str
-    krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
-    krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")
