@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from os import pathsep
+from threading import BoundedSemaphore
+from typing import Any
 
 from pydantic import Field
 
@@ -19,6 +21,8 @@ from quorum.models import Frozen
 from quorum.settings import loader_environment
 
 MEBIBYTE = 1024 * 1024
+_READERS = BoundedSemaphore(2)
+"""Children at once: a Lambda has a processor or two, and memory for so many at their limit."""
 _START_SECONDS = 10.0
 """A child may wait for a processor and import its parsers; its own time is CPU time."""
 
@@ -33,7 +37,7 @@ class Limits(Frozen):
     pages: int = Field(default=2_000, ge=1)
     characters: int = Field(default=5_000_000, ge=1)
     seconds: float = Field(default=20.0, gt=0)
-    memory: int = Field(default=768 * MEBIBYTE, ge=128 * MEBIBYTE)
+    memory: int = Field(default=512 * MEBIBYTE, ge=128 * MEBIBYTE)
 
 
 class Parsed(Frozen):
@@ -84,6 +88,20 @@ def _as_it_stands(data: bytes, media_type: str | None, name: str | None) -> Pars
 
 def _by_a_child(data: bytes, media_type: str | None, name: str | None, limits: Limits) -> Parsed:
     header = {"media_type": media_type, "name": name, "limits": limits.model_dump()}
+    with _READERS:
+        status, said = _told(header, data, limits)
+    if status in {-signal.SIGXCPU, -signal.SIGKILL}:
+        raise _too_slow(limits)
+    if status != 0:
+        raise DocumentUnreadable("the file ends its reader", code="too_complex")
+    answer = json.loads(said)
+    if "code" in answer:
+        raise DocumentUnreadable(answer.pop("message"), **answer)
+    return Parsed.model_validate(answer)
+
+
+def _told(header: dict[str, Any], data: bytes, limits: Limits) -> tuple[int, bytes]:
+    """How the child ended, and what it said."""
     child = subprocess.Popen(  # noqa: S603 our own module
         [sys.executable, "-P", "-m", parsers.__name__],
         stdin=subprocess.PIPE,
@@ -100,14 +118,7 @@ def _by_a_child(data: bytes, media_type: str | None, name: str | None, limits: L
         except subprocess.TimeoutExpired:
             child.kill()
             raise _too_slow(limits) from None
-    if child.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
-        raise _too_slow(limits)
-    if child.returncode != 0:
-        raise DocumentUnreadable("the file ends its reader", code="too_complex")
-    answer = json.loads(said)
-    if "code" in answer:
-        raise DocumentUnreadable(answer.pop("message"), **answer)
-    return Parsed.model_validate(answer)
+    return child.returncode, said
 
 
 def _too_slow(limits: Limits) -> DocumentUnreadable:
