@@ -16,7 +16,7 @@ from tests.e2e.conftest import Api
 
 RUN = uuid4().hex[:8]
 """A stack that is kept between runs has the answers to an earlier run's texts."""
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 100
 SETTLED = ("complete", "incomplete")
 SCHEMA = {
     "type": "object",
