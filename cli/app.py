@@ -7,6 +7,8 @@ from cli import (
     calibrate,
     costs,
     doctor,
+    documents,
+    estimate,
     evaluate,
     labels,
     moderate,
@@ -23,6 +25,8 @@ app = typer.Typer(
 app.command()(moderate.moderate)
 app.command()(batch.batch)
 app.command()(costs.costs)
+app.command()(documents.documents)
+app.command("estimate")(estimate.estimate_command)
 app.command()(record.record)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)

@@ -5,8 +5,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -47,7 +48,7 @@ def batch(
         resume = submit(service, file, panel)
         notes.print(f"batch {resume}")
     try:
-        view = follow(service, resume)
+        (view,) = follow(service, [resume])
     except KeyboardInterrupt:
         notes.print(f"\nit goes on without you; come back with [bold]--resume {resume}[/]")
         raise typer.Exit(130) from None
@@ -117,8 +118,8 @@ def _lines(lines: Iterable[str], kind: str) -> Iterator[dict[str, Any]]:
             yield {"content": text}
 
 
-def follow(service: Service, batch_id: str) -> dict[str, Any]:
-    """Show how far the batch is until nothing more happens; the last that is known of it."""
+def follow(service: Service, batches: Sequence[str]) -> list[dict[str, Any]]:
+    """Show how far batches are until nothing more happens; the last that is known of each."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -126,30 +127,36 @@ def follow(service: Service, batch_id: str) -> dict[str, Any]:
         TextColumn("{task.fields[rate]}"),
     )
     with Progress(*columns, console=notes, transient=True) as progress:
-        judging = progress.add_task("judging", total=None, rate="")
+        shown = progress.add_task("", total=None, rate="")
         while True:
-            view: dict[str, Any] = service.get(f"batches/{batch_id}")
-            done = view["settled"] + view["rejected"] + view["dead"] + view["cancelled"]
+            views = [service.get(f"batches/{batch_id}") for batch_id in batches]
+            running = [view for view in views if view["state"] not in ENDED]
             progress.update(
-                judging,
-                total=view["items"] or None,
-                completed=done,
-                description=str(view["state"]),
-                rate=_rate(view),
+                shown,
+                total=sum(view["items"] for view in views) or None,
+                completed=sum(_done(view) for view in views),
+                description=str((running or views)[0]["state"]),
+                rate=_rate(views),
             )
-            if view["state"] in ENDED:
-                return view
+            if not running:
+                return views
             time.sleep(POLL_SECONDS)
 
 
-def _rate(view: dict[str, Any]) -> str:
-    rate, left = view["items_per_second"], view["remaining_seconds"]
-    shown = f"${view['cost_usd']}"
+def _done(view: dict[str, Any]) -> int:
+    return int(view["settled"] + view["rejected"] + view["dead"] + view["cancelled"])
+
+
+def _rate(views: Sequence[dict[str, Any]]) -> str:
+    rate = sum(view["items_per_second"] or 0 for view in views)
+    left = max(view["remaining_seconds"] or 0 for view in views)
+    until = min((view["paused_until"] for view in views if view["paused_until"]), default=None)
+    shown = f"${sum((Decimal(view['cost_usd']) for view in views), Decimal(0)).normalize():f}"
     if rate:
         shown += f" · {rate:.1f} items/s"
     if left:
         shown += f" · {left:,.0f} s left"
-    return shown if view["paused_until"] is None else f"{shown} · until {view['paused_until']}"
+    return shown if until is None else f"{shown} · until {until}"
 
 
 @contextmanager
@@ -167,7 +174,19 @@ def write(service: Service, batch_id: str, target: IO[str], *, as_csv: bool, gap
     table = csv.writer(target) if as_csv else None
     if table is not None:
         table.writerow(("index", "id", "decision", "score", "confidence", "reason", "cost_usd"))
-    written, start, patience = 0, 0, LISTING_TRIES
+    written = 0
+    for result in results(service, batch_id, gaps=gaps):
+        if table is None:
+            target.write(json.dumps(result, ensure_ascii=False) + "\n")
+        else:
+            table.writerow(_row(result))
+        written += 1
+    return written
+
+
+def results(service: Service, batch_id: str, *, gaps: bool) -> Iterator[dict[str, Any]]:
+    """Every result there is in input order; with `gaps`, also beyond what is not settled."""
+    start, patience = 0, LISTING_TRIES
     while True:
         page = service.get(
             f"batches/{batch_id}/results",
@@ -175,18 +194,13 @@ def write(service: Service, batch_id: str, target: IO[str], *, as_csv: bool, gap
             limit=str(PAGE_ITEMS),
             gaps=str(gaps).lower(),
         )
-        for result in page["items"]:
-            if table is None:
-                target.write(json.dumps(result, ensure_ascii=False) + "\n")
-            else:
-                table.writerow(_row(result))
-            written += 1
+        yield from page["items"]
         if page["next"] is None or (gaps and not page["items"]):
-            return written
+            return
         # The index follows a moment later: what is settled may not be listed yet.
         patience = LISTING_TRIES if page["items"] else patience - 1
         if not patience:
-            return written
+            return
         if not page["items"]:
             time.sleep(POLL_SECONDS)
         start = page["next"]

@@ -61,6 +61,10 @@ class Service:
         # No key goes along: the URL is its own permission, and leads elsewhere.
         httpx.put(url, content=chunks, headers=headers, timeout=UPLOAD_SECONDS).raise_for_status()
 
+    def fetch(self, url: str) -> Any:
+        """The JSON at a presigned URL; raises `httpx.HTTPStatusError`."""
+        return httpx.get(url, timeout=UPLOAD_SECONDS).raise_for_status().json()
+
 
 def _body(answer: httpx.Response) -> Any:
     if answer.is_client_error:

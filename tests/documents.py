@@ -108,7 +108,7 @@ def pdf_of(objects: Sequence[bytes]) -> bytes:
 
 
 def pdf_bomb() -> bytes:
-    """A PDF of under a megabyte whose only page is two hundred megabytes long."""
+    """A PDF of under a megabyte whose only page is eighty megabytes long."""
     return pdf_of(
         [
             b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -117,6 +117,6 @@ def pdf_bomb() -> bytes:
                 b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R"
                 b" /Resources << /Font << >> >> >>"
             ),
-            stream(b"(x) Tj " * 30_000_000, times=2),
+            stream(b"(x) Tj " * 12_000_000, times=2),
         ]
     )

@@ -55,7 +55,9 @@ class ModelEstimate(Frozen):
     token_factor: float
     token_error: float
     cost_usd: Dollars
-    cost_krw: Dollars
+    cost_krw: Decimal
+    requests_per_minute: int
+    tokens_per_minute: int
     seconds: int
     bound_by: Literal["requests_per_minute", "tokens_per_minute", "answer"]
 
@@ -240,6 +242,8 @@ def _summed(model: registry.Model, expected: Sequence[_Expected], terms: Terms) 
         token_error=model.token_error,
         cost_usd=cost_usd,
         cost_krw=round(cost_usd * terms.krw_per_usd, 2),
+        requests_per_minute=limit.requests_per_minute,
+        tokens_per_minute=limit.tokens_per_minute,
         seconds=math.ceil(took[bound_by]),
         bound_by=bound_by,
     )

@@ -1,0 +1,254 @@
+"""`quorum documents`: one operation on many files, and one result file for each."""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import typer
+from quorum.estimating import Estimate
+from quorum.models import Tokens
+from quorum.operations import Operation
+from quorum.settings import DEFAULT_MODEL
+from rich.markup import escape
+from rich.table import Table
+
+from cli import estimate, work
+from cli.batch import INLINE_BYTES, INLINE_ITEMS, follow, results
+from cli.loading import TASK, console, notes, progress_bar
+from cli.moderate import Where
+from cli.service import Service, connect
+
+UPLOADED_BYTES = 256 * 1024
+"""A file of so many bytes is uploaded by itself; smaller ones travel together."""
+SUMMARY = "documents.json"
+_OBJECTS = frozenset((Operation.CLASSIFY, Operation.EXTRACT))
+"""The operations whose answers are data, not text."""
+
+
+def documents(
+    files: Annotated[list[Path] | None, work.FILES] = None,
+    operation: work.Asked = Operation.SUMMARIZE,
+    model: work.ModelName = DEFAULT_MODEL,
+    *,
+    out: Annotated[Path, typer.Option(help="the folder results go to", file_okay=False)],
+    sentences: work.Sentences = None,
+    categories: work.Categories = None,
+    target_language: work.TargetLanguage = None,
+    schema: work.Schema = None,
+    prompt: work.Prompt = None,
+    where: Where = "local",
+    resume: Annotated[
+        list[str] | None, typer.Option(help="a batch to go on with; repeat for several")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it may cost that")] = False,
+) -> None:
+    """Estimate, hand in, wait, and write OUT/<file>.md or .json; Ctrl-C leaves it running."""
+    service = connect(where)
+    expected: Estimate | None = None
+    unread: list[work.File] = []
+    batches = list(resume or [])
+    try:
+        if not batches:
+            options = work.Options(sentences, categories, target_language, schema, prompt)
+            asked = work.request(operation, model, options)
+            read = work.read(files or [])
+            unread = [file for file in read if file.unreadable is not None]
+            terms = estimate.learned(service, asked)
+            expected = estimate.of(read, asked, terms)
+            estimate.show(expected, read, notes)
+            if not expected.documents:
+                raise typer.BadParameter("there is no document to hand in")
+            if not yes:
+                typer.confirm("hand them in?", abort=True, err=True)
+            for batch_id in hand_in(service, asked, [file for file in read if file not in unread]):
+                batches.append(batch_id)
+                notes.print(f"batch {batch_id}")
+        views = follow(service, batches)
+        if any(view.get("operation") is None for view in views):
+            raise typer.BadParameter("that is a batch of verdicts; see `quorum batch --resume`")
+    except KeyboardInterrupt:
+        going = " ".join(f"--resume {batch_id}" for batch_id in batches)
+        notes.print(f"\nit goes on without you; come back with [bold]{going} --out {out}[/]")
+        raise typer.Exit(130) from None
+    entries = list(written(service, batches, views, out)) + [left_out(file) for file in unread]
+    summary = summed(views, entries, expected)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    tell(summary, out)
+    if any(entry["state"] != "done" for entry in entries):
+        raise typer.Exit(1)
+
+
+# ---- handing in ------------------------------------------------------------------------------
+
+
+def hand_in(service: Service, asked: dict[str, Any], files: Sequence[work.File]) -> Iterator[str]:
+    """The ids of new batches, as each is taken; large files are uploaded by themselves."""
+    with progress_bar("handing in", len(files)) as bar:
+        group: list[dict[str, Any]] = []
+        size = 0
+        for file in files:
+            one = _document(service, file)
+            length = len(one.get("content", ""))
+            if group and (len(group) == INLINE_ITEMS or size + length > INLINE_BYTES):
+                yield _taken(service, asked, group)
+                group, size = [], 0
+            group.append(one)
+            size += length
+            bar.advance(TASK)
+        if group:
+            yield _taken(service, asked, group)
+
+
+def _document(service: Service, file: work.File) -> dict[str, Any]:
+    size = file.path.stat().st_size
+    if size <= UPLOADED_BYTES:
+        content = base64.b64encode(file.path.read_bytes()).decode()
+        return {"name": file.name, "content": content}
+    upload = service.post("batches/uploads", {})
+    with file.path.open("rb") as opened:
+        service.put(upload["url"], opened, size)
+    return {"name": file.name, "upload": upload["upload"]}
+
+
+def _taken(service: Service, asked: dict[str, Any], group: list[dict[str, Any]]) -> str:
+    return str(service.post("documents", asked | {"documents": group})["id"])
+
+
+# ---- results ---------------------------------------------------------------------------------
+
+
+def written(
+    service: Service, batches: Sequence[str], views: Sequence[dict[str, Any]], out: Path
+) -> Iterator[dict[str, Any]]:
+    """Write each answer into a file of its own; what became of each document."""
+    for batch_id, view in zip(batches, views, strict=True):
+        objects = Operation(view["operation"]) in _OBJECTS
+        found = {
+            result["index"]: result
+            for result in results(service, batch_id, gaps=view["state"] != "complete")
+        }
+        for index in range(view["items"]):
+            entry = {"batch": batch_id, "index": index} | _entry(found.get(index, {}))
+            document = found.get(index, {}).get("document")
+            if document is not None and entry["state"] == "done":
+                name = _safe(document.get("name")) or f"{batch_id}-{index}"
+                file = out / f"{name}{'.json' if objects else '.md'}"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(_said(_answer(service, document), as_json=objects), "utf-8")
+                entry["file"] = file.relative_to(out).as_posix()
+            yield entry
+
+
+def _entry(result: dict[str, Any]) -> dict[str, Any]:
+    """What the summary says of a result; the answer itself has a file."""
+    if "document" in result:
+        document = result["document"]
+        shown = {
+            name: value
+            for name, value in document.items()
+            if name not in ("answer", "answer_url", "operation", "model") and value is not None
+        }
+        return {"state": "done" if document.get("failure") is None else "failed"} | shown
+    for state in ("rejected", "dead"):
+        if state in result:
+            return {"state": state, "reason": result[state]}
+    return {"state": "missing"}
+
+
+def left_out(file: work.File) -> dict[str, Any]:
+    """What the summary says of a file that was not handed in."""
+    why = file.unreadable
+    reason = {} if why is None else {"code": why.code, "message": why.message}
+    return {"state": "rejected", "name": file.name, "reason": reason}
+
+
+def _safe(name: str | None) -> str | None:
+    """The name as a path below the folder of results, or None if it leads out of it."""
+    path = PurePosixPath(name or "")
+    return None if not path.name or path.is_absolute() or ".." in path.parts else str(path)
+
+
+def _answer(service: Service, document: dict[str, Any]) -> Any:
+    """The answer; a long one lies elsewhere, at an address that needs no key."""
+    if document.get("answer_url") is None:
+        return document["answer"]
+    return service.fetch(document["answer_url"])
+
+
+def _said(answer: Any, *, as_json: bool) -> str:
+    said = json.dumps(answer, indent=2, ensure_ascii=False) if as_json else str(answer)
+    return said.rstrip("\n") + "\n"
+
+
+# ---- the end ---------------------------------------------------------------------------------
+
+
+def summed(
+    views: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]], expected: Estimate | None
+) -> dict[str, Any]:
+    """What `documents.json` says: the work, what it was expected to take and took, each document.
+
+    The estimate is that made before, or the service's own where a batch was gone on with.
+    """
+    before = _amounts(views, "estimate")
+    if expected is not None:
+        before = {
+            "input_tokens": expected.input_tokens,
+            "output_tokens": expected.output_tokens,
+            "cost_usd": str(expected.cost_usd),
+        }
+    return {
+        "operation": views[0]["operation"],
+        "model": views[0]["model"],
+        "batches": [view["id"] for view in views],
+        "estimate": before,
+        "actual": _amounts(views, "actual"),
+        "saved_usd": str(sum((Decimal(view["saved_usd"]) for view in views), Decimal(0))),
+        "documents": list(entries),
+    }
+
+
+def _amounts(views: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Tokens and dollars of all batches together."""
+    said = [view[name] for view in views if view.get(name)]
+    tokens = Tokens(
+        input=sum(one["input_tokens"] for one in said),
+        output=sum(one["output_tokens"] for one in said),
+    )
+    cost_usd = sum((Decimal(one["cost_usd"]) for one in said), Decimal(0))
+    return {
+        "input_tokens": tokens.input,
+        "output_tokens": tokens.output,
+        "cost_usd": str(cost_usd),
+    }
+
+
+def tell(summary: dict[str, Any], out: Path) -> None:
+    """The estimate against what it took, what became of the documents, and where results are."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for heading in ("estimated", "actual", "off by"):
+        table.add_column(heading, justify="right")
+    for name, heading in (("input_tokens", "tokens in"), ("output_tokens", "out")):
+        before, actual = summary["estimate"][name], summary["actual"][name]
+        table.add_row(heading, f"{before:,}", f"{actual:,}", _off(before, actual))
+    before, actual = (Decimal(summary[kind]["cost_usd"]) for kind in ("estimate", "actual"))
+    shown = estimate.dollars(before), estimate.dollars(actual)
+    table.add_row("cost", *shown, _off(before, actual))
+    console.print(table)
+    counts = {
+        state: sum(entry["state"] == state for entry in summary["documents"])
+        for state in ("done", "failed", "rejected", "dead", "missing")
+    }
+    said = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    saved = Decimal(summary["saved_usd"])
+    more = f"; {estimate.dollars(saved)} saved by answers kept" if saved else ""
+    console.print(f"{said}{more}; results in {escape(str(out))}", soft_wrap=True)
+
+
+def _off(before: Decimal | int, actual: Decimal | int) -> str:
+    return f"{(before - actual) / actual:+.1%}" if actual else ""
