@@ -383,6 +383,8 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
             "BULK_MACHINE": stack.resources["BulkMachine"],
             "ITEMS_QUEUE": stack.resources["ItemsQueue"],
+            "DOCUMENTS_QUEUE": stack.resources["DocumentsQueue"],
+            "DOCUMENT_MACHINE": stack.resources["DocumentMachine"],
             "DEAD_LETTERS": stack.resources["DeadLetters"],
             "UPLOADS_BUCKET": stack.resources["UploadsBucket"],
             "ALERTS_TOPIC": stack.resources["AlertsTopic"],

@@ -1,4 +1,4 @@
-"""Documents on moto: handed in, worked through, the long ones piece by piece; a stand-in answers."""
+"""Documents on moto: handed in, worked through, the long ones by the machine's steps."""
 
 import base64
 import json
@@ -382,7 +382,9 @@ def test_a_message_delivered_again_is_neither_asked_about_nor_counted_again(
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_worker_that_dies_while_settling_paid_once_and_the_next_settles_it_at_that_price(
-    house: House, stand_in: StandIn, after: bool
+    house: House,
+    stand_in: StandIn,
+    after: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     batch = house.hand_in("one")
     records = house.messages()
