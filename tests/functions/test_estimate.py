@@ -59,7 +59,7 @@ def test_files_are_read_and_counted_and_the_unreadable_ones_named(send: Send) ->
             "documents": [
                 {"id": "text", "text": text},
                 {"id": "pdf", "content": encoded(pdf([SENTENCE * 3, SENTENCE]))},
-                {"content": encoded(docx([SENTENCE] * 9)), "media_type": "text/plain"},
+                {"content": encoded(docx([SENTENCE] * 9)), "media_type": "text/plain", "name": "a"},
                 {"content": encoded(pdf_bomb())},
                 {"text": ""},
             ],
@@ -67,7 +67,7 @@ def test_files_are_read_and_counted_and_the_unreadable_ones_named(send: Send) ->
     )
     assert status == 200, found
     assert [one["index"] for one in found["documents"]] == [0, 1, 2]
-    assert [one["name"] for one in found["documents"]] == ["text", "pdf", None]
+    assert [one["name"] for one in found["documents"]] == ["text", "pdf", "a"]
     assert found["documents"][1]["pages"] == 2
     assert [(one["index"], one["code"]) for one in found["rejected"]] == [
         (3, "too_complex"),

@@ -72,6 +72,18 @@ def test_a_file_is_what_its_bytes_say(media_type: str | None) -> None:
     assert text_of(b"<!DOCTYPE html><p>Web</p>", media_type).media_type == "text/html"
 
 
+def test_comments_before_the_text_take_no_time_in_proportion_to_their_ways() -> None:
+    page = b"<!-- c -->" * 400 + b"text"
+    assert text_of(page).media_type == "text/plain"
+    assert text_of(page[:-4] + b"<html><p>web").text == "web"
+
+
+def test_a_strange_charset_gives_text_or_a_name_for_it() -> None:
+    half = rb"\ud800 h\xe9" + b"\xff"
+    assert text_of(half, "text/plain; charset=unicode_escape").text.isprintable()
+    assert text_of(b"caf\xe9 au lait, s'il vous pla\xeet", "text/plain; charset=undefined").text
+
+
 def test_html_is_read_as_lines_a_reader_sees() -> None:
     page = f"""<html><head><title>no</title><style>no</style></head><body><script>no()</script>
       <h1>Head   line</h1>one <b>two</b>three<p>para<br>line<!-- no --></p>

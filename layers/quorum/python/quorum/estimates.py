@@ -62,8 +62,10 @@ class Estimates:
             for index, found in enumerate(desks.map(read, self._given(tenant, request))):
                 if isinstance(found, Rejection):
                     rejected.append({"index": index} | found.model_dump(exclude_none=True))
-                else:
-                    documents.append(Document(found[1].text, index, found[0].id, found[1].pages))
+                    continue
+                document, parsed = found
+                name = document.id or document.name
+                documents.append(Document(parsed.text, index, name, parsed.pages))
         terms = Terms(
             share_of=partial(self._learned.share, tenant, work.operation),
             limits=self._limiter.limits,

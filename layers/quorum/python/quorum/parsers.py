@@ -31,13 +31,12 @@ _LEGACY = [
 """Encodings without a mark that are looked for: those texts are still found in."""
 _HEAD = 4096
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_SPACE_AND_COMMENTS = r"(?:\s|<!--.*?-->|<\?xml[^>]*>)*"
+# Nothing is tried twice: comments without end must not take for ever here, outside of any bound.
+_SPACE_AND_COMMENTS = r"(?>\s++|<!--(?>.*?-->)|<\?xml[^>]*+>)*+"
 _HTML_START = re.compile(
     rf"{_SPACE_AND_COMMENTS}<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
 )
-_OTHER_START = re.compile(
-    rf"\s*(?:<\?xml|<!doctype|<!entity|\{{\\rtf){_SPACE_AND_COMMENTS}", re.IGNORECASE | re.DOTALL
-)
+_OTHER_START = re.compile(r"\s*+(?:<\?xml|<!doctype|<!entity|\{\\rtf)", re.IGNORECASE)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 _DOCX_XML_BYTES = 32 * 1024 * 1024
@@ -84,7 +83,7 @@ def read(
     if b"%PDF-" in data[:1024]:
         return _pdf(data, pages, characters)
     if data.startswith(b"PK\x03\x04"):
-        return _docx(data, characters)
+        return _docx(data)
     text = in_unicode(data) or _in_legacy(data, media_type)
     kind = kind_of(text, media_type, name)
     return Text(_html(text) if kind == HTML else text, None, kind)
@@ -98,7 +97,7 @@ def in_unicode(data: bytes) -> str | None:
                 return data.decode(encoding)
             except UnicodeDecodeError:
                 return None
-    if _BINARY.search(data):
+    if b"\x00" in data:
         return None
     try:
         return data.decode()
@@ -125,6 +124,11 @@ def kind_of(text: str, media_type: str | None, name: str | None) -> str:
     return TEXT
 
 
+def _whole(text: str) -> str:
+    """Without halves of characters, which some encodings let through."""
+    return text.encode(errors="replace").decode()
+
+
 def _unsupported(message: str) -> DocumentUnreadable:
     return DocumentUnreadable(message, code="unsupported_type")
 
@@ -139,8 +143,8 @@ def _in_legacy(data: bytes, media_type: str | None) -> str:
     named = _CHARSET.search(media_type or "") or (_CHARSET.search(head) if "<" in head else None)
     if named:
         try:
-            return data.decode(named[1])
-        except (LookupError, UnicodeDecodeError):
+            return _whole(data.decode(named[1]))
+        except (LookupError, UnicodeError):
             pass  # it is not what it says
     from charset_normalizer import from_bytes  # noqa: PLC0415 - as all here: only what is needed
 
@@ -173,7 +177,7 @@ def _pdf(data: bytes, pages: int, characters: int) -> Text:
     return Text("\n\n".join(text for text in texts if text), count, PDF)
 
 
-def _docx(data: bytes, characters: int) -> Text:
+def _docx(data: bytes) -> Text:
     from zipfile import ZipFile  # noqa: PLC0415 - when needed
 
     with ZipFile(BytesIO(data)) as archive:
@@ -194,8 +198,7 @@ def _docx(data: bytes, characters: int) -> Text:
     converted = mammoth.convert_to_html(
         BytesIO(data), convert_image=lambda _image: [], external_file_access=False
     )
-    html = str(converted.value)
-    return Text(_html(html) if len(html) <= 8 * characters else html, None, DOCX)
+    return Text(_html(str(converted.value)), None, DOCX)
 
 
 def _html(text: str) -> str:
