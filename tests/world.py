@@ -39,11 +39,15 @@ _FAST = RateLimit(requests_per_minute=10_000_000, tokens_per_minute=2_000_000_00
 
 
 class Gateway:
-    """What the paper voters say, and an exact count of what was billed."""
+    """What the paper voters say, and an exact count of what was billed.
+
+    `down` are voters; `deadly` are texts at which the Lambda that asks about them dies.
+    """
 
     def __init__(self) -> None:
         self.says: dict[str, Decision] = {}
         self.down: set[str] = set()
+        self.deadly: set[str] = set()
         self.calls: Counter[tuple[str, str]] = Counter()
         self.seconds = 0.0
 
@@ -178,6 +182,8 @@ class World:
                 Abstention(voter=voter, reason=AbstentionReason.THROTTLED, retry_after_seconds=7)
             )
         reserved = self.limiter.reserve(voter, 460, tenant=case.tenant, cost_usd=PRICE)
+        if case.content.text in self.gateway.deadly:
+            raise Death
         time.sleep(self.gateway.seconds)
         self.gateway.calls[voter, case.content.text] += 1
         decision = self.gateway.says.get(case.content.text, Decision.SAFE)

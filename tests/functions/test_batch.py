@@ -11,7 +11,7 @@ from quorum.budget import Thresholds
 from quorum.models import Decision
 
 from functions.batch import app as batch
-from tests.world import BATCH, PRICE, TENANT, Gateway, World, decided, stored
+from tests.world import BATCH, PRICE, TENANT, Death, Gateway, World, decided, stored
 
 Deliver = Callable[..., list[str]]
 
@@ -50,11 +50,13 @@ def deliver(
     monkeypatch.setattr(batch, "queue", lambda: queue)
     monkeypatch.setattr(batch, "judging", lambda: world.judging)
 
-    def send(*bodies: Any, deliveries: int = 1, origin: str | None = None) -> list[str]:
+    def send(*bodies: Any, deliveries: int | None = None, origin: str | None = None) -> list[str]:
         for body in bodies:
             text = body if isinstance(body, str) else json.dumps(body)
             sqs.send_message(QueueUrl=urls["items"], MessageBody=text)
-        received = sqs.receive_message(QueueUrl=urls["items"], MaxNumberOfMessages=10)
+        received = sqs.receive_message(
+            QueueUrl=urls["items"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+        )
         attributes = {"origin": {"stringValue": origin, "dataType": "String"}} if origin else {}
         records = [
             {
@@ -62,7 +64,9 @@ def deliver(
                 "receiptHandle": message["ReceiptHandle"],
                 "body": message["Body"],
                 "attributes": {
-                    "ApproximateReceiveCount": str(deliveries),
+                    "ApproximateReceiveCount": str(
+                        deliveries or message["Attributes"]["ApproximateReceiveCount"]
+                    ),
                     "SentTimestamp": "1700000000000",
                     "SenderId": "123456789012",
                     "ApproximateFirstReceiveTimestamp": "1700000000000",
@@ -180,6 +184,44 @@ def test_a_throttled_item_stays_and_says_why_until_its_last_delivery_then_it_is_
     assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
     (reason,) = letters().values()
     assert "throttled" in reason
+
+
+def test_a_message_that_outlives_its_workers_is_buried_with_that_reason_and_counted(
+    deliver: Deliver,
+    letters: Callable[[], dict[str, str]],
+    world: World,
+    gateway: Gateway,
+    sqs: Any,
+    urls: dict[str, str],
+) -> None:
+    world.new_batch(1)
+    sqs.set_queue_attributes(QueueUrl=urls["items"], Attributes={"VisibilityTimeout": "0"})
+    gateway.deadly = {"one"}
+    with pytest.raises(Death):
+        deliver(item("one", 0))
+    for _ in range(2):
+        with pytest.raises(Death):
+            deliver()
+    assert deliver() == []  # and nobody died: it was not tried again
+    assert list(letters().values()) == ["its worker ended without a word on delivery 3"]
+    view = world.batches.view(TENANT, BATCH)
+    assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
+    gateway.deadly = set()
+    queue = world.queue(sqs, urls["items"], urls["dead"])
+    assert queue.redrive(TENANT, BATCH, seconds=5) == (1, True)
+    deliver()
+    assert world.batches.view(TENANT, BATCH).settled == 1
+
+
+def test_a_message_that_outlives_its_workers_is_done_if_one_of_them_had_settled_its_item(
+    deliver: Deliver, letters: Callable[[], dict[str, str]], world: World
+) -> None:
+    world.new_batch(2)
+    deliver(item("one", 0))
+    assert deliver(item("one", 0), item("two", 1), deliveries=4) == []
+    assert [json.loads(body)["content"] for body in letters()] == ["two"]
+    view = world.batches.view(TENANT, BATCH)
+    assert (view.settled, view.dead) == (1, 1)
 
 
 def test_dead_letters_of_a_batch_are_sent_round_again_and_others_stay(
