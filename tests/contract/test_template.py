@@ -25,6 +25,8 @@ from tests.template import ROOT
 
 EXPRESS_SECONDS = 300
 """An Express execution ends after this."""
+STATE_BYTES = 262_144
+"""What the input of a state may have."""
 API_SECONDS = 29
 """A REST API request ends after this (API Gateway's integration timeout)."""
 
@@ -191,10 +193,10 @@ def test_a_child_of_the_bulk_machine_ends_within_an_express_executions_time() ->
     pages = bulk_machine()["States"]["Pages"]
     judge = pages["ItemProcessor"]["States"]["Judge"]
     at_once = template.template()["Parameters"]["ItemsAtOnce"]["Default"]
-    rounds = pages["ItemBatcher"]["MaxItemsPerBatch"] * PAGE_ITEMS / at_once
+    rounds = PAGE_ITEMS / at_once
     assert rounds * CLIENT_SECONDS <= judge["TimeoutSeconds"] < EXPRESS_SECONDS
     assert pages["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] == "EXPRESS"
-    assert PAGE_BYTES < pages["ItemBatcher"]["MaxInputBytesPerBatch"] == 262_144
+    assert PAGE_BYTES + 32 * 1024 <= STATE_BYTES  # its items, and what is around them
 
 
 def test_the_bulk_machine_retries_only_what_heals() -> None:
@@ -204,11 +206,23 @@ def test_the_bulk_machine_retries_only_what_heals() -> None:
         (states["Prepare"], {"StoreUnavailable"}),
         (judge, {"StoreUnavailable", "Postponed"}),
         (states["Finish"], {"StoreUnavailable"}),
+        (states["Give up"], {"StoreUnavailable"}),
     ):
         (retrier,) = state["Retry"]
         assert set(retrier["ErrorEquals"]) == named | LAMBDA_ERRORS
         assert retrier["JitterStrategy"] == "FULL"
         assert all(hasattr(errors, name) for name in named)
+
+
+def test_a_bulk_run_that_fails_says_so_before_it_ends() -> None:
+    states = bulk_machine()["States"]
+    for name in ("Prepare", "Pages"):
+        (catcher,) = states[name]["Catch"]
+        assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], "Give up")
+    assert states["Finish"]["Next"] == states["Give up"]["Next"] == "What now?"
+    waits, failed = states["What now?"]["Choices"]
+    assert states[waits["Next"]]["Next"] == "Prepare"
+    assert states[failed["Next"]]["Type"] == "Fail"
 
 
 def test_the_limit_api_gateway_names_is_the_apis_own() -> None:

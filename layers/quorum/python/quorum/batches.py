@@ -328,11 +328,12 @@ class Batches:
 def _state(record: Mapping[str, Any], pending: int, dead: int, now: datetime) -> Any:
     if "cancelled_at" in record:
         return "cancelled"
-    if "received" not in record:
-        return "receiving"
     if pending and record.get("paused_until", "") > now.isoformat():
         return "paused"
-    if pending and not record.get("ended"):
+    ended = "ended" in record and record["ended"] == record["run"]
+    if "received" not in record:
+        return "incomplete" if ended else "receiving"
+    if pending and not ended:
         return "running"
     return "incomplete" if dead or pending else "complete"
 
