@@ -171,6 +171,7 @@ class World:
     ) -> None:
         dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
         self.gateway = gateway
+        self._clock = clock
         self.limiter = Limiter(
             dynamodb,
             BOOKS.usage_table,
@@ -203,7 +204,7 @@ class World:
         )
 
     def queue(self, sqs: Any, queue: str, dead_letters: str) -> ItemQueue:
-        return ItemQueue(sqs, queue, dead_letters, self.batches, max_receives=3)
+        return ItemQueue(sqs, queue, dead_letters, self.batches, max_receives=3, clock=self._clock)
 
     def new_batch(self, items: int, batch: str = BATCH, **facts: Any) -> None:
         self.batches.create(TENANT, batch, source="items", panel="default", items=items, **facts)

@@ -3,13 +3,16 @@
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from time import time
 from typing import Any
 
 import boto3
 import pytest
 from quorum import books, http
+from quorum.budget import Thresholds
 from quorum.bulk import PAGE_ITEMS, TOO_MANY_PAGES
-from quorum.errors import Postponed
+from quorum.cache import DAY
+from quorum.errors import BudgetSpent, Postponed
 from quorum.intake import ITEMS_LIMIT
 
 from functions.api import app as api
@@ -417,3 +420,38 @@ def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(
     _, view = ask("get_batch", batch=batch)
     assert view["state"] == "incomplete"
     assert "throttled" in view["last_problem"]
+
+
+def test_a_bulk_run_waits_for_a_spent_budget_and_goes_on_with_the_pages_that_are_left(
+    ask: Ask,
+    steps: Steps,
+    uploaded: Callable[..., str],
+    aws: Any,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [time()]
+    budget = Thresholds(budget_tenant_usd=PRICE)
+    poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
+    monkeypatch.setattr(bulk, "judging", lambda: poor.judging)
+    batch = uploaded(*["one"] * PAGE_ITEMS, "two")
+    upload = books.batches(api.settings()).record("acme", batch)["upload"]
+    given = {"tenant": "acme", "batch": batch}
+    prepare = {"step": "prepare", "panel": "default", "upload": upload} | given
+    steps(prepare)
+    first, second = pages_at(f"pages/acme/{batch}.jsonl")
+    steps(first)  # spends it
+    with pytest.raises(BudgetSpent):
+        steps(second)
+    # whether the map tolerates that page or not
+    for failed_with in (None, TOO_MANY_PAGES):
+        finished = steps({"step": "finish", "run": 1, "failed_with": failed_with} | given)
+        _, view = ask("get_batch", batch=batch)
+        assert (view["state"], view["settled"], view["pending"]) == ("paused", PAGE_ITEMS, 1)
+        assert finished["resume_at"] == view["paused_until"] is not None
+    now[0] += DAY
+    prepared = steps(prepare)
+    assert pages_at(prepared["key"]) == [second]
+    steps(second)
+    assert steps({"step": "finish", "run": 1} | given)["resume_at"] is None
+    assert ask("get_batch", batch=batch)[1]["state"] == "complete"

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+from quorum import ledger
 from quorum.batches import verdict_id_of
 from quorum.budget import Thresholds
 from quorum.models import Decision
@@ -55,7 +57,10 @@ def deliver(
             text = body if isinstance(body, str) else json.dumps(body)
             sqs.send_message(QueueUrl=urls["items"], MessageBody=text)
         received = sqs.receive_message(
-            QueueUrl=urls["items"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+            QueueUrl=urls["items"],
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["All"],
+            WaitTimeSeconds=2,
         )
         attributes = {"origin": {"stringValue": origin, "dataType": "String"}} if origin else {}
         records = [
@@ -284,6 +289,32 @@ def test_a_spent_budget_pauses_a_batch_and_waiting_costs_no_deliveries(
     assert view.paused_until is not None
     counts = sqs.get_queue_attributes(QueueUrl=urls["items"], AttributeNames=["All"])["Attributes"]
     assert counts["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_what_waits_for_a_budget_is_judged_when_it_is_whole_again(
+    aws: Any,
+    sqs: Any,
+    urls: dict[str, str],
+    gateway: Gateway,
+    deliver: Deliver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reset = datetime.combine(ledger.today() + timedelta(1), datetime.min.time(), UTC).timestamp()
+    now = [reset - 1]
+    budget = Thresholds(budget_tenant_usd=PRICE)
+    poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
+    queue = poor.queue(sqs, urls["items"], urls["dead"])
+    monkeypatch.setattr(batch, "judging", lambda: poor.judging)
+    monkeypatch.setattr(batch, "queue", lambda: queue)
+    poor.new_batch(2)
+    assert deliver(item("one", 0)) == []
+    assert deliver(item("two", 1)) == []
+    view = poor.batches.view(TENANT, BATCH)
+    assert (view.state, view.settled, view.pending) == ("paused", 1, 1)
+    now[0] = reset + 1
+    assert deliver() == []
+    view = poor.batches.view(TENANT, BATCH)
+    assert (view.state, view.settled, view.dead) == ("complete", 2, 0)
 
 
 def test_unsafe_is_counted_as_unsafe(deliver: Deliver, world: World, gateway: Gateway) -> None:
