@@ -406,6 +406,20 @@ def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_anot
     assert ask("get_batch", batch=batch)[1]["state"] == "complete"
 
 
+def test_a_batch_whose_run_was_noted_and_never_begun_is_cancelled_and_redriven_all_the_same(
+    ask: Ask, uploaded: Callable[..., str]
+) -> None:
+    batch = uploaded("one")
+    execution = api.settings().bulk_machine.replace(":stateMachine:", ":execution:")
+    stored_batches = books.batches(api.settings())
+    stored_batches.note("acme", batch, run=2, execution=f"{execution}:{batch}-2")
+    assert ask("post_redrive", batch=batch)[0] == 202
+    machine = boto3.client("stepfunctions")
+    assert machine.describe_execution(executionArn=f"{execution}:{batch}-2")["status"] == "RUNNING"
+    stored_batches.note("acme", batch, run=3, execution=f"{execution}:{batch}-3")
+    assert ask("delete_batch", batch=batch)[1]["state"] == "cancelled"
+
+
 def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(
     ask: Ask, steps: Steps, uploaded: Callable[..., str], gateway: Gateway
 ) -> None:
