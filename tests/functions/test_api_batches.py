@@ -466,6 +466,7 @@ def test_a_bulk_run_waits_for_a_spent_budget_and_goes_on_with_the_pages_that_are
     now[0] += DAY
     prepared = steps(prepare)
     assert pages_at(prepared["key"]) == [second]
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"
     steps(second)
     assert steps({"step": "finish", "run": 1} | given)["resume_at"] is None
     assert ask("get_batch", batch=batch)[1]["state"] == "complete"

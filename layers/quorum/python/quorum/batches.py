@@ -272,10 +272,8 @@ class Batches:
             items_per_second=rate,
             remaining_seconds=pending / rate if rate else None,
             remaining_cost_usd=None if each is None else round(each * pending, 12),
-            **{
-                name: record.get(name)
-                for name in ("alert_usd", "paused_until", "last_problem", "results")
-            },
+            paused_until=record.get("paused_until") or None,
+            **{name: record.get(name) for name in ("alert_usd", "last_problem", "results")},
             alerted="alerted_at" in record,
         )
 

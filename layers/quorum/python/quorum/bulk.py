@@ -195,6 +195,8 @@ class Bulk:
         but for the names of the results. Raises `NotFound`, `StoreUnavailable`, and what S3 raises.
         """
         record = self._batches.record(step.tenant, step.batch)
+        if "paused_until" in record:
+            self._batches.note(step.tenant, step.batch, paused_until="")  # for `finish` to see anew
         if "received" in record:
             return self._prepare_left(step)
         counted = _Counted()
@@ -324,7 +326,8 @@ class Bulk:
         A run whose batch waits for a budget has not ended: it goes on at `resume_at`.
         """
         view = self._batches.view(step.tenant, step.batch)
-        waits = view.state == "paused"
+        # Though the budget may be whole again by now: what it stopped is not done.
+        waits = view.pending > 0 and view.paused_until is not None
         if not waits:
             self._batches.note(step.tenant, step.batch, ended=step.run, **_problem(step, view))
         return {
