@@ -22,7 +22,7 @@ from bench.gateway import Fault, ModelScenario, Scenario, StandIn, running
 from functions.api import app as api
 from functions.document import app as document
 from tests.functions.conftest import reopen
-from tests.world import Death, Mortal, booked, usage
+from tests.world import Death, Life, Mortal, booked, usage
 
 TENANT = "acme"
 MODEL = "gpt-4.1-nano"
@@ -388,7 +388,7 @@ def test_a_worker_that_dies_while_settling_paid_once_and_the_next_settles_it_at_
 ) -> None:
     batch = house.hand_in("one")
     records = house.messages()
-    mortal: Any = Mortal(house.aws, 1, after=after)
+    mortal: Any = Mortal(house.aws, Life(1, after=after))
     settings = document.settings()
     batches = Batches(mortal, "VerdictsTable", "UsageTable", days=9)
     learned = Learned(house.aws, "UsageTable")
@@ -436,6 +436,16 @@ def test_a_throttled_document_stays_until_its_last_delivery_then_it_is_dead_and_
     assert (status, sent) == (202, {"sent": 2, "complete": True})
     assert [one["document"]["failure"] for one in house.done(batch)] == [None, None]
     assert house.view(batch)["state"] == "complete"
+
+
+def test_a_document_that_outlives_its_workers_is_dead_with_that_reason(
+    house: House, stand_in: StandIn
+) -> None:
+    batch = house.hand_in("one")
+    house.deliver(house.messages(), deliveries=6)
+    (dead,) = house.results(batch)
+    assert dead["dead"]["reason"].startswith("its worker ended")
+    assert stand_in.count.requests == 0
 
 
 @pytest.mark.parametrize("poison", ["not json", "{}", '{"tenant": "acme", "colour": "red"}'])

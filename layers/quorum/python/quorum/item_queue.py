@@ -3,7 +3,8 @@
 A message is done when its item is settled. Poison, and what failed on its last delivery, goes to
 the dead letters with its reason in the attribute `reason`. An item whose voters were throttled or
 down stays on the queue until they may be asked again; one that waits for a budget is sent anew, so
-that waiting costs none of its deliveries.
+that waiting costs none of its deliveries. One that comes once more than it may has outlived its
+workers, and is not tried again.
 """
 
 import json
@@ -93,7 +94,7 @@ class Outcomes:
 
 
 class ItemQueue:
-    """The queue and its dead letters; `max_receives` is how often a message is delivered."""
+    """The queue and its dead letters; `max_receives` is how often a message is tried."""
 
     def __init__(
         self,
@@ -138,15 +139,23 @@ class ItemQueue:
     def judge(self, records: Sequence[Mapping[str, Any]], judging: Judging) -> Outcomes:
         """Judge the messages of one invocation at once; whatever is not done stays, or is dead."""
 
-        def judged(delivered: Sequence[Delivered[QueuedItem]]) -> list[Exception | None]:
-            to_judge = [
+        def items(delivered: Sequence[Delivered[QueuedItem]]) -> list[Item]:
+            return [
                 Item(_verdict_id(one.item, one.origin), one.item.tenant, one.item, one.item.place)
                 for one in delivered
             ]
-            outcomes = judging.judge(to_judge)
-            return [outcomes[item.verdict_id] for item in to_judge]
 
-        return self._deliver(records, QueuedRecord, judged)
+        def judged(delivered: Sequence[Delivered[QueuedItem]]) -> list[Exception | None]:
+            outcomes = judging.judge(items(delivered))
+            return [outcomes[item.verdict_id] for item in items(delivered)]
+
+        def given_up(
+            delivered: Sequence[Delivered[QueuedItem]], reason: str
+        ) -> list[Exception | None]:
+            outcomes = judging.given_up(items(delivered), reason)
+            return [outcomes[item.verdict_id] for item in items(delivered)]
+
+        return self._deliver(records, QueuedRecord, judged, given_up)
 
     def work(
         self,
@@ -154,13 +163,22 @@ class ItemQueue:
         do: Callable[[Sequence[Delivered[QueuedDocument]]], Sequence[Exception | None]],
     ) -> Outcomes:
         """As `judge`, for documents: `do` says of each why it is not settled, or None."""
-        return self._deliver(records, QueuedDocumentRecord, do)
+
+        def given_up(
+            delivered: Sequence[Delivered[QueuedDocument]], reason: str
+        ) -> list[Exception | None]:
+            places = [(one.item.tenant, one.item.place) for one in delivered]
+            settled = self._batches.settled(places)
+            return [None if place in settled else Undeliverable(reason) for place in places]
+
+        return self._deliver(records, QueuedDocumentRecord, do, given_up)
 
     def _deliver(
         self,
         records: Sequence[Mapping[str, Any]],
         record_model: type[SqsRecordModel],
         do: Callable[[Sequence[Delivered[Any]]], Sequence[Exception | None]],
+        given_up: Callable[[Sequence[Delivered[Any]], str], Sequence[Exception | None]],
     ) -> Outcomes:
         delivered: dict[str, tuple[_Message, Delivered[Any]]] = {}
         again: dict[str, str] = {}
@@ -172,10 +190,23 @@ class ItemQueue:
                 self._bury(message, rejection(error, skip=1).message, _claimed(message.body))
             else:
                 delivered[message.id] = message, Delivered(item, message.id, message.origin)
-        failures = do([one for _, one in delivered.values()])
-        for (message, one), failure in zip(delivered.values(), failures, strict=True):
+        # A worker that lives buries a message on its last delivery itself.
+        outlived = [
+            message.id
+            for message, _ in delivered.values()
+            if message.deliveries > self._max_receives
+        ]
+        tried = [name for name in delivered if name not in outlived]
+        failures = dict(zip(tried, do([delivered[name][1] for name in tried]), strict=True))
+        lost = given_up(
+            [delivered[name][1] for name in outlived],
+            f"its worker ended without a word on delivery {self._max_receives}",
+        )
+        failures |= dict(zip(outlived, lost, strict=True))
+        for name, (message, one) in delivered.items():
+            failure = failures[name]
             if failure is not None and not self._handled(message, one.item, failure):
-                again[message.id] = type(failure).__name__
+                again[name] = type(failure).__name__
         return Outcomes(again)
 
     def _handled(self, message: _Message, item: _Queued, failure: Exception) -> bool:
