@@ -197,6 +197,7 @@ def test_documents_of_a_gateway_that_is_down_are_dead_and_sent_round_again(
     assert (view["state"], view["dead"]) == ("incomplete", 1)
     (dead,) = results(api, batch)
     assert dead["dead"]["id"] == "long"
+    assert dead["dead"]["reason"] == "model throttled"
     stand_in.scenario = good
     assert api.post(f"batches/{batch}/redrive", {}).json()["sent"] == 1
     assert wait(api, batch)["state"] == "complete"

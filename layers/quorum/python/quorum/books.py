@@ -166,7 +166,8 @@ def sns() -> "SNSClient":
 @cache
 def s3() -> "S3Client":
     """S3, with the signature AWS asks for everywhere; its default is older in some regions."""
-    return boto3.client("s3", config=Config(signature_version="s3v4"))
+    # As many connections as documents are put at once.
+    return boto3.client("s3", config=Config(signature_version="s3v4", max_pool_connections=16))
 
 
 def batches(settings: "BooksSettings") -> Batches:
