@@ -46,6 +46,8 @@ def documents(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it may cost that")] = False,
 ) -> None:
     """Estimate, hand in, wait, and write OUT/<file>.md or .json; Ctrl-C leaves it running."""
+    if not files and not resume:
+        raise typer.BadParameter("name files, or a batch to --resume")
     service = connect(where)
     expected: Estimate | None = None
     unread: list[work.File] = []

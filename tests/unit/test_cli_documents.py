@@ -286,6 +286,11 @@ def test_a_poisoned_file_is_left_out_and_the_others_go_in(
     assert (last["name"], last["reason"]["code"]) == ("bomb.pdf", "too_complex")
 
 
+def test_no_files_and_no_batch_is_a_usage_error(told: Told, tmp_path: Path) -> None:
+    assert run("documents", "--out", str(tmp_path / "out")).exit_code == 2
+    assert told.posted == []
+
+
 def test_a_batch_of_verdicts_is_not_taken_for_documents(told: Told, tmp_path: Path) -> None:
     told.items["verdicts"] = []
     told.operation = None  # type: ignore[assignment] # as a batch of verdicts has it
