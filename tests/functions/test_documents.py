@@ -220,7 +220,7 @@ def house(
     loop.run(document.asking().close())
 
 
-def long_text(words: int = 9_000) -> str:
+def long_text(words: int = 6_000) -> str:
     """A text of about so many words that no window of `SMALL` holds."""
     return " ".join(f"{MANY}Sentence {number} ends." for number in range(words // 14))
 
@@ -538,22 +538,19 @@ def test_an_uploaded_document_that_is_too_large_is_refused_before_it_is_read(
 
 def test_an_uploaded_list_of_documents_is_put_on_the_queue_by_the_machine(house: House) -> None:
     key = f"uploads/{TENANT}/list.jsonl"
-    lines = [json.dumps({"text": f"Line {n}.", "id": f"line-{n}"}) for n in range(110)]
-    lines[7:9] = ["not json", "{}"]
+    lines = [json.dumps({"text": f"Line {n}.", "id": f"line-{n}"}) for n in range(104)]
+    lines[7:99] = ["not json"] * 92  # which take no time
     house.s3.put_object(Bucket="UploadsBucket", Key=key, Body="\n".join(lines).encode())
     status, taken = house.request("post_documents", {"operation": "summarize", "upload": key})
     assert (status, taken["state"]) == (202, "receiving")
     house.run_machine()
     view = house.view(taken["id"])
-    assert (view["state"], view["items"], view["settled"], view["rejected"]) == (
-        *("complete", 110, 108, 2),
-    )
+    assert (view["state"], view["items"], view["settled"]) == ("complete", 104, 12)
+    assert view["rejected"] == 92
     found = house.results(taken["id"])
     assert [one["index"] for one in found] == list(range(100))
-    assert [found[index]["rejected"]["code"] for index in (7, 8)] == [
-        "invalid_json",
-        "invalid_item",
-    ]
+    assert [one["document"]["id"] for one in found[:7]] == [f"line-{n}" for n in range(7)]
+    assert found[7]["rejected"]["code"] == "invalid_json"
 
 
 def test_an_upload_that_could_not_be_read_to_its_end_is_read_again_by_a_redrive(
@@ -607,7 +604,7 @@ def test_a_page_of_long_answers_ends_before_it_is_too_large_for_its_answer(
 def test_a_translation_of_a_long_text_is_joined_from_its_pieces_without_loss(
     house: House, stand_in: StandIn
 ) -> None:
-    text = long_text()
+    text = long_text(3_000)
     batch = house.hand_in(text, operation="translate", target_language="Korean")
     (found,) = house.done(batch)
     # the stand-in's translation is the text itself; joining puts a blank after a full-width stop
@@ -631,7 +628,7 @@ def test_a_translation_of_a_long_text_is_joined_from_its_pieces_without_loss(
 def test_a_document_longer_than_the_window_is_asked_about_in_pieces_and_put_together(
     house: House, stand_in: StandIn, operation: str, options: Any, merges: int
 ) -> None:
-    text = long_text() + "\nname: Kim\nparties: A\n" + long_text(4_000) + "\nparties: B\nname: Lee"
+    text = long_text() + "\nname: Kim\nparties: A\n" + long_text(3_000) + "\nparties: B\nname: Lee"
     batch = house.hand_in(text, operation=operation, model=SMALL, **options)
     (found,) = house.done(batch)
     result = found["document"]
@@ -653,7 +650,7 @@ def test_summaries_that_are_too_long_together_are_summarized_in_pieces_themselve
     stand_in.scenario = Scenario(
         models={SMALL: ModelScenario(reply="All of it matters, says this sentence. " * 200)}
     )
-    batch = house.hand_in(long_text(20_000), model=SMALL)
+    batch = house.hand_in(long_text(10_000), model=SMALL)
     house.deliver(house.messages())
     (given,) = house.runs()
     cut = house.step("split", given)
@@ -675,7 +672,7 @@ def test_summaries_that_are_too_long_together_are_summarized_in_pieces_themselve
 def test_the_machine_starts_once_however_often_the_message_comes_and_repeats_nothing(
     house: House, stand_in: StandIn
 ) -> None:
-    batch = house.hand_in(long_text(), operation="translate")
+    batch = house.hand_in(long_text(3_000), operation="translate")
     records = house.messages()
     house.deliver(records)
     house.deliver(records)
@@ -694,7 +691,7 @@ def test_a_piece_the_model_refuses_fails_the_document_and_says_which(
     house: House, stand_in: StandIn
 ) -> None:
     stand_in.scenario = Scenario(script=(Fault.NONE, Fault.FILTERED))
-    batch = house.hand_in(long_text(), operation="translate")
+    batch = house.hand_in(long_text(3_000), operation="translate")
     (found,) = house.done(batch)
     assert found["document"]["failure"]["code"] == "model_refused"
     assert found["document"]["failure"]["message"].startswith("piece 2 of ")
@@ -705,7 +702,7 @@ def test_what_the_machine_gives_up_is_a_dead_letter_and_runs_anew_when_sent_roun
     house: House, stand_in: StandIn
 ) -> None:
     stand_in.scenario = Scenario(rates={Fault.THROTTLED: 1.0}, retry_after="30")
-    batch = house.hand_in({"text": long_text(), "id": "long"}, operation="translate")
+    batch = house.hand_in({"text": long_text(3_000), "id": "long"}, operation="translate")
     house.deliver(house.messages())
     (given,) = house.runs()
     cut = house.step("split", given)

@@ -58,6 +58,9 @@ PIECES_LIMIT = 1_000
 LEVELS_LIMIT = 4
 """How often the answers to pieces are cut into pieces themselves."""
 _DESKS = 8
+_SPEAK_FOR_THEMSELVES = ("Undeliverable", "Postponed", "Runtime.HandlerError")
+"""Errors whose message quotes nothing. The last is what the local stack calls every one; in AWS no
+exception of Python's is called so."""
 _INDEX = -1
 """In place of a piece's number: what there is to know of all of them."""
 
@@ -356,7 +359,7 @@ def reason_of(error: dict[str, Any]) -> str:
         message = str(cause.get("errorMessage") or "")
     except (ValueError, AttributeError):
         pass
-    return message if message and kind in ("Undeliverable", "Postponed") else kind
+    return message if message and kind in _SPEAK_FOR_THEMSELVES else kind
 
 
 def _pieces(level: int, count: int) -> dict[str, Any]:
