@@ -168,7 +168,9 @@ def post_documents(
     request: DocumentsRequest, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
     """202 with the batch's id, and which documents were rejected and why."""
-    batch = None if idempotency_key is None else batch_id_of(tenant(), idempotency_key)
+    # Its own ids: the same key may have named a batch of contents long ago.
+    key = None if idempotency_key is None else f"documents#{idempotency_key}"
+    batch = None if key is None else batch_id_of(tenant(), key)
 
     def take() -> dict[str, Any]:
         books.budget(settings()).check(tenant())
