@@ -39,7 +39,7 @@ def _body() -> dict[str, Any]:
         "model": MODEL.gateway_name,
         "messages": voter.messages(CONTENT),
         "max_tokens": voter.MAX_OUTPUT_TOKENS,
-        "temperature": voter.TEMPERATURE,
+        "temperature": 0.0,
         "response_format": {"type": "json_schema", "json_schema": schema},
         "logprobs": True,
     }
@@ -66,7 +66,6 @@ def _contestants(base_url: str) -> tuple[dict[str, Ask], Callable[[], Awaitable[
             MODEL,
             voter.messages(CONTENT),
             max_output_tokens=voter.MAX_OUTPUT_TOKENS,
-            temperature=voter.TEMPERATURE,
             schema=REPLY_SCHEMA,
             log_probabilities=True,
             deadline=Deadline.after(30),

@@ -3,13 +3,17 @@
 from datetime import UTC, date, datetime
 from functools import cache
 from http import HTTPStatus
+from time import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
-from quorum import books, ledger, panel, registry
+from quorum import books, completions, ledger, loop, panel, registry
+from quorum.answers import Statistics
 from quorum.batches import PAGE_LIMIT, Batches, batch_id_of
+from quorum.completions import ChatCompletionRequest
 from quorum.costs import By
+from quorum.deadline import Deadline
 from quorum.errors import NotAllowed
 from quorum.examination import examined
 from quorum.http import answer, answers, resolve, resolver
@@ -23,6 +27,7 @@ from quorum.settings import ApiSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.asking import Asking
     from quorum.bulk import Bulk
     from quorum.panels import Effective, Panels
     from quorum.reviews import Reviews
@@ -34,6 +39,8 @@ app = resolver()
 REDRIVE_SECONDS = 15.0
 """How long one request looks through the dead letters."""
 
+From = Annotated[date | None, Query(alias="from")]
+To = Annotated[date | None, Query(alias="to")]
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
 
 
@@ -71,6 +78,12 @@ def panels() -> "Panels":
 def batches() -> Batches:
     """The batches, opened once per environment."""
     return books.batches(settings())
+
+
+@cache
+def asking() -> "Asking":
+    """Who asks models for answers, opened once per environment."""
+    return books.asking(settings())
 
 
 @cache
@@ -179,17 +192,40 @@ def post_redrive(batch_id: str) -> Response[Any]:
     return answer({"sent": sent, "complete": complete}, HTTPStatus.ACCEPTED)
 
 
+@app.post("/chat/completions", summary="Ask a model, as the OpenAI API does")
+def post_chat_completion(request: ChatCompletionRequest) -> Response[Any]:
+    """The answer, whole or as server-sent events; the path and the form are those of OpenAI's API.
+
+    Events come when the answer is complete, for API Gateway hands bodies on whole; tokens as they
+    are made come by the WebSocket.
+    """
+    question = request.to_question(settings().default_model)
+    deadline = Deadline.of_lambda(app.lambda_context.get_remaining_time_in_millis())
+    asked = asking().answer(tenant(), question, deadline=deadline, use_cache=request.use_cache)
+    answered = loop.run(asked)
+    name, created = f"chatcmpl-{app.current_event.request_context.request_id}", int(time())
+    if not request.stream:
+        return answer(completions.completion(answered, name=name, created=created))
+    options = request.stream_options
+    with_usage = options is not None and options.include_usage
+    events = completions.events(answered, name=name, created=created, with_usage=with_usage)
+    return Response(HTTPStatus.OK.value, "text/event-stream", "".join(events))
+
+
+@app.get("/stats", summary="See what kept answers saved", responses=answers(Statistics))
+def get_stats(start: From = None, end: To = None) -> Response[Any]:
+    """Hits, misses and savings of the caller's tenant, as counted; this month, left out."""
+    return answer(books.answers(settings()).statistics(tenant(), *days(start, end)))
+
+
 @app.get("/costs", summary="See what was spent on what")
 def get_costs(
-    start: Annotated[date | None, Query(alias="from")] = None,
-    end: Annotated[date | None, Query(alias="to")] = None,
-    by: Annotated[By, Query()] = "model",
+    start: From = None, end: To = None, by: Annotated[By, Query()] = "model"
 ) -> Response[Any]:
     """Booked and possibly paid, of the caller's tenant; of all tenants for an operator."""
     role = app.current_event.request_context.authorizer["role"]
     whose = None if role == "operator" else tenant()
-    last = end or ledger.today()
-    return answer(books.costs(settings()).report(whose, start or last.replace(day=1), last, by))
+    return answer(books.costs(settings()).report(whose, *days(start, end), by))
 
 
 @app.get("/panels", summary="List the tenant's panels")
@@ -236,6 +272,17 @@ def described(effective: "Effective") -> dict[str, Any]:
     """A panel as it is shown: its document, its version and where it comes from."""
     seated = effective.panel
     return seated.document() | {"version": seated.version, "source": effective.source}
+
+
+def days(start: date | None, end: date | None) -> tuple[date, date]:
+    """The days a report is on: to today, and from its month's first, where the query names none.
+
+    Raises `InvalidRequest` for days that make no report.
+    """
+    last = end or ledger.today()
+    first = start or last.replace(day=1)
+    ledger.require_days(first, last)
+    return first, last
 
 
 def tenant() -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
+    from quorum.answers import Answers
+    from quorum.asking import Asking
     from quorum.bulk import Bulk
     from quorum.costs import Costs
     from quorum.gateway import Gateway
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from quorum.item_queue import ItemQueue
     from quorum.judging import Judging
     from quorum.settings import (
+        AnswerSettings,
         ApiSettings,
         AskSettings,
         BatchSettings,
@@ -165,7 +168,7 @@ def batches(settings: "BooksSettings") -> Batches:
     )
 
 
-def budget(settings: "WorkflowSettings") -> Budget:
+def budget(settings: "WorkflowSettings | AnswerSettings") -> Budget:
     """The budget, and where its alerts go."""
     fields = Thresholds.model_fields
     thresholds = Thresholds.model_validate({name: getattr(settings, name) for name in fields})
@@ -188,6 +191,32 @@ def judging(settings: "BatchSettings | BulkSettings") -> "Judging":
         default_panel=settings.default_panel,
         at_once=settings.items_at_once,
         panel_of=panels(settings).get,
+    )
+
+
+def answers(settings: "AnswerSettings") -> "Answers":
+    """The kept answers."""
+    from quorum.answers import Answers  # noqa: PLC0415 - when needed
+
+    return Answers(
+        dynamodb(),
+        settings.answers_table,
+        settings.usage_table,
+        limiter(settings),
+        seconds=settings.answer_seconds,
+    )
+
+
+def asking(settings: "AnswerSettings") -> "Asking":
+    """Models asked for answers, within the budget and by the books."""
+    from quorum.asking import Asking  # noqa: PLC0415 - when needed
+    from quorum.claims import Claims  # noqa: PLC0415 - when needed
+
+    return Asking(
+        cache(lambda: gateway(settings)),
+        answers(settings),
+        Claims(dynamodb(), settings.answers_table, key="answer_key"),
+        budget(settings),
     )
 
 

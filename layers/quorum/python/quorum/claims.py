@@ -1,4 +1,4 @@
-"""Claims: of several workers with the same content, one asks the voters and the others wait."""
+"""Claims: of several workers with the same question one asks, and the others wait."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,33 +13,36 @@ CLAIM_SECONDS = 30.0
 
 
 class Claims:
-    """Claims in the Votes table, one per content."""
+    """Claims in the table of what is asked for, whose key is called `key`: one per content."""
 
     def __init__(
         self,
         dynamodb: "DynamoDBServiceResource",
         table: str,
         *,
+        key: str = "vote_key",
         clock: Callable[[], float] = time,
     ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
         self._table = table
+        self._key = key
         self._clock = clock
 
-    def take(self, content: str, owner: str) -> bool:
-        """Whether `owner` may ask; `content` is a digest. Holds for `CLAIM_SECONDS`."""
+    def take(self, content: str, owner: str, seconds: float = CLAIM_SECONDS) -> bool:
+        """Whether `owner` may ask; `content` is a digest. Holds for `seconds`."""
         now = self._clock()
-        until = round((now + CLAIM_SECONDS) * 1000)
+        until = round((now + seconds) * 1000)
         try:
             self._client.put_item(
                 TableName=self._table,
                 Item={
-                    "vote_key": f"claim#{content}",
+                    self._key: f"claim#{content}",
                     "owner": owner,
                     "held_until_ms": until,
                     "expires_at": until // 1000 + 60,
                 },
-                ConditionExpression="attribute_not_exists(vote_key) OR held_until_ms < :now",
+                ConditionExpression="attribute_not_exists(#key) OR held_until_ms < :now",
+                ExpressionAttributeNames={"#key": self._key},
                 ExpressionAttributeValues={":now": round(now * 1000)},
             )
         except self._client.exceptions.ConditionalCheckFailedException:
@@ -51,7 +54,7 @@ class Claims:
         with suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.delete_item(
                 TableName=self._table,
-                Key={"vote_key": f"claim#{content}"},
+                Key={self._key: f"claim#{content}"},
                 ConditionExpression="#owner = :owner",
                 ExpressionAttributeNames={"#owner": "owner"},
                 ExpressionAttributeValues={":owner": owner},

@@ -20,8 +20,8 @@ Whatever an attempt may have cost is kept, in the answer or in the error that en
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -47,6 +47,7 @@ from quorum.errors import (
     VoteUnavailable,
 )
 from quorum.models import Frozen, Tokens
+from quorum.questions import Sampling
 from quorum.registry import Model
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ TIMEOUT_MARGIN = 1.5
 """A call may take half as long again as the model's speed says (published method)."""
 NETWORK_SECONDS = 2.0
 """What the timeout allows for the network (published method)."""
+MOST_LIKELY = Sampling(temperature=0.0)
+"""The same question gets the same answer, as far as a model can."""
 _SPEED_SMOOTHING = 0.2
 _SPEED_RANGE = 4
 """A measured speed never strays further than this factor from the registry's."""
@@ -191,19 +194,24 @@ class Gateway:
         *,
         max_output_tokens: int,
         deadline: "Deadline",
-        temperature: float = 0.0,
+        sampling: Sampling = MOST_LIKELY,
         schema: Mapping[str, object] | None = None,
+        json_object: bool = False,
         log_probabilities: bool = False,
         expected_output_tokens: int | None = None,
         tenant: str = "-",
     ) -> Completion:
         """The model's whole answer to `messages`, before `deadline`.
 
-        With `schema` the answer is asked for as JSON, as strictly as the model supports. Raises
-        the `VoteUnavailable` of what happened, carrying what was paid all the same.
+        With `schema` or `json_object` the answer is asked for as JSON, as strictly as the model
+        supports. Raises the `VoteUnavailable` of what happened, with what was paid all the same.
         """
         options = wire.options(
-            model, temperature=temperature, schema=schema, log_probabilities=log_probabilities
+            model,
+            sampling=sampling,
+            schema=schema,
+            json_object=json_object,
+            log_probabilities=log_probabilities,
         )
         call = prepared(
             model,
@@ -216,24 +224,28 @@ class Gateway:
         async with self._reserved(call, tenant):
             return await self._attempts(call, self._answer)
 
-    async def stream(
+    async def stream(  # noqa: PLR0913 - as complete
         self,
         model: Model,
         messages: Sequence[Message],
         *,
         max_output_tokens: int,
         deadline: "Deadline",
-        temperature: float = 0.0,
+        sampling: Sampling = MOST_LIKELY,
+        schema: Mapping[str, object] | None = None,
+        json_object: bool = False,
         expected_output_tokens: int | None = None,
         tenant: str = "-",
-    ) -> AsyncIterator[Delta | Completion]:
+        stopped: Callable[[Completion], None] | None = None,
+    ) -> AsyncGenerator[Delta | Completion]:
         """The answer piece by piece, and last of all the `Completion` that sums it up.
 
         Retried only until the gateway begins to answer. Raises as `complete`, and `StreamCut`
         when an answer that had begun did not end: with what arrived and what it cost. A caller
-        that stops listening learns no cost: the intent of its reservation says what it may be.
+        that stops listening (by `aclose` or being cancelled) ends the call, and `stopped` is told
+        what had come by then; its cost is counted here, for the gateway will not say.
         """
-        options = wire.options(model, temperature=temperature, schema=None, log_probabilities=False)
+        options = wire.options(model, sampling=sampling, schema=schema, json_object=json_object)
         options |= {"stream": True, "stream_options": {"include_usage": True}}
         call = prepared(
             model,
@@ -246,8 +258,9 @@ class Gateway:
         async with self._reserved(call, tenant):
             base, response = await self._attempts(call, self._open)
             try:
-                async for piece in self._pieces(call, base, response):
-                    yield piece
+                async with aclosing(self._pieces(call, base, response, stopped)) as pieces:
+                    async for piece in pieces:
+                        yield piece
             finally:
                 await response.aclose()
 
@@ -292,6 +305,11 @@ class Gateway:
             if call.tokens.total:
                 error.reservation = call.reservation
             else:
+                await self._release(call)
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            # Nobody listens any more. What was sent may be billed: then the intent says so.
+            if not call.sent and not call.tokens.total:
                 await self._release(call)
             raise
 
@@ -489,14 +507,24 @@ class Gateway:
         return call.completion(base.url, answer)
 
     async def _pieces(
-        self, call: Call, base: BaseUrl, response: httpx.Response
-    ) -> AsyncIterator[Delta | Completion]:
+        self,
+        call: Call,
+        base: BaseUrl,
+        response: httpx.Response,
+        stopped: Callable[[Completion], None] | None,
+    ) -> AsyncGenerator[Delta | Completion]:
         stream = wire.Stream()
         begun = time.monotonic()
         try:
-            async for chunk in _chunks(response, call.deadline):
-                for piece in stream.feed(chunk):
-                    yield Delta(piece)
+            async with aclosing(_chunks(response, call.deadline)) as chunks:
+                async for chunk in chunks:
+                    for piece in stream.feed(chunk):
+                        yield Delta(piece)
+        except (GeneratorExit, asyncio.CancelledError):
+            call.pay_for(stream.answer.text, stream.answer.usage)
+            if stopped is not None:
+                stopped(call.completion(base.url, stream.answer, stream.first_token_at))
+            raise
         except (httpx.TransportError, TimeoutError) as error:
             stream.problem = type(error).__name__
         answer = stream.answer
@@ -559,7 +587,7 @@ def _failure(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome is not None else None
 
 
-async def _chunks(response: httpx.Response, deadline: "Deadline") -> AsyncIterator[bytes]:
+async def _chunks(response: httpx.Response, deadline: "Deadline") -> AsyncGenerator[bytes]:
     """The body as it arrives; raises `TimeoutError` at the deadline."""
     body = response.aiter_bytes()
     while True:

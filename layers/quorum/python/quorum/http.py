@@ -1,6 +1,7 @@
 """What HTTP callers see: the resolver, and one table from errors to answers."""
 
 import json
+import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,15 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from quorum.errors import (
+    ModelRefused,
+    ModelThrottled,
+    ModelTimedOut,
     ModelUnknown,
     PanelInvalid,
+    PromptTooLong,
     RequestRejected,
     StoreUnavailable,
+    VoteUnavailable,
     WorkflowFailed,
 )
 from quorum.models import Frozen
@@ -30,6 +36,14 @@ BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of a request's body. API Gateway takes 10 MB and a Lambda 6 MB, in which the body is quoted
 in JSON once more; larger batches are uploaded."""
 
+
+_UNANSWERED: "Mapping[type[VoteUnavailable], tuple[HTTPStatus, str, str | None]]" = {
+    ModelThrottled: (HTTPStatus.TOO_MANY_REQUESTS, "throttled", None),
+    ModelTimedOut: (HTTPStatus.GATEWAY_TIMEOUT, "timed_out", None),
+    ModelRefused: (HTTPStatus.BAD_REQUEST, "refused", "messages"),
+    PromptTooLong: (HTTPStatus.BAD_REQUEST, "prompt_too_long", "messages"),
+}
+"""What callers are told where a model gave no answer."""
 
 PROBLEM_SCHEMA: dict[str, object] = {
     "type": "object",
@@ -81,6 +95,7 @@ def resolver() -> APIGatewayRestResolver:
     app.exception_handler(RequestRejected)(_rejected)
     app.exception_handler([PanelInvalid, ModelUnknown])(_unknown)
     app.exception_handler([StoreUnavailable, WorkflowFailed])(_unavailable)
+    app.exception_handler(VoteUnavailable)(_unanswered)
     app.exception_handler(Exception)(_failed)
     app.not_found(_no_route)
     return app
@@ -158,6 +173,18 @@ def _unavailable(error: StoreUnavailable | WorkflowFailed) -> Response[Any]:
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "nothing could be stored; try again"
     )
+
+
+def _unanswered(error: VoteUnavailable) -> Response[Any]:
+    """A model that gave no answer; what was paid for it all the same is booked."""
+    status, code, field = next(
+        (said for kind, said in _UNANSWERED.items() if isinstance(error, kind)),
+        (HTTPStatus.BAD_GATEWAY, "model_unavailable", None),
+    )
+    refused = problem(status, code, error.message, field)
+    if isinstance(error, ModelThrottled):
+        refused.headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
+    return refused
 
 
 def _failed(error: Exception) -> Response[Any]:

@@ -5,11 +5,15 @@ count, so a vote is booked once or not at all.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
+from quorum.errors import InvalidRequest
 from quorum.models import Abstention, CastVote, Decision, Tokens, Verdict
+
+LONGEST_DAYS = 366
+"""Of one report."""
 
 _COUNTED = (
     "calls",
@@ -33,6 +37,11 @@ def decisions_key(day: date, tenant: str) -> str:
     return f"decisions#{day.isoformat()}#{tenant}"
 
 
+def answers_key(day: date, tenant: str) -> str:
+    """The Usage table's key of how kept answers served `tenant` on `day` (UTC)."""
+    return f"answers#{day.isoformat()}#{tenant}"
+
+
 def today() -> date:
     """The ledger's day: UTC."""
     return datetime.now(UTC).date()
@@ -41,6 +50,17 @@ def today() -> date:
 def day_entry(day: date) -> str:
     """What the entries of `day` have in the index `entries`."""
     return f"day#{day.isoformat()}"
+
+
+def require_days(start: date, end: date) -> None:
+    """Raises `InvalidRequest` unless a report may be on the days from `start` to `end`."""
+    if not timedelta(0) <= end - start < timedelta(LONGEST_DAYS):
+        raise InvalidRequest(
+            f"to: must not be before from, nor {LONGEST_DAYS} days after it",
+            code="invalid_to",
+            field="to",
+            limit=LONGEST_DAYS,
+        )
 
 
 def batch_usage_key(tenant: str, batch: str) -> str:
@@ -83,6 +103,11 @@ def paid(table: str, tenant: str, model: str, spent: Spending, *, day: date) -> 
 def paid_in_batch(table: str, tenant: str, batch: str, spent: Spending) -> dict[str, Any]:
     """The transaction item that books the same call to the batch it was made for."""
     return _add(table, batch_usage_key(tenant, batch), _amounts(spent))
+
+
+def answered(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> dict[str, Any]:
+    """The transaction item that counts an answer, kept or not (`quorum.answers`)."""
+    return _add(table, answers_key(day, tenant), amounts, day_entry(day))
 
 
 def possibly_paid(

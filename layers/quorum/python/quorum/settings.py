@@ -85,6 +85,14 @@ class ThresholdSettings(_FromEnvironment):
     budget_day_usd: Dollars | None = Field(default=None, description="stop everybody's day at it")
 
 
+class AnswerSettings(AskSettings, ThresholdSettings):
+    """What asks models for answers: chat and documents."""
+
+    answers_table: str
+    answer_seconds: int = Field(default=3600, ge=1, description="seconds an answer is kept")
+    alerts_topic: str
+
+
 class WorkflowSettings(BooksSettings, PanelsSettings, ThresholdSettings):
     """What starts a vote: the API and the queue."""
 
@@ -115,10 +123,11 @@ class BulkSettings(WorkflowSettings):
     items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
-class ApiSettings(QueueSettings, AskSettings):
+class ApiSettings(QueueSettings, AnswerSettings):
     """What the HTTP routes need."""
 
     uploads_bucket: str
     bulk_machine: str
     krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
+    default_model: str = Field(default="gpt-4.1-nano", description="answers where none is named")
     krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")

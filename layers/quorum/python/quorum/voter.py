@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 MAX_OUTPUT_TOKENS = 200
 EXPECTED_OUTPUT_TOKENS = 60
 """What a vote takes of them: 35 to 60 in practice."""
-TEMPERATURE = 0.0
 
 ABSTENTION_REASONS: Mapping[type[VoteUnavailable], AbstentionReason] = MappingProxyType(
     {
@@ -71,7 +70,6 @@ async def ask(
         messages(content),
         max_output_tokens=MAX_OUTPUT_TOKENS,
         expected_output_tokens=EXPECTED_OUTPUT_TOKENS,
-        temperature=TEMPERATURE,
         schema=REPLY_SCHEMA,
         log_probabilities=True,
         deadline=deadline,

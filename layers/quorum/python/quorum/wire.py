@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from quorum.events import EventReader
 from quorum.models import Tokens
+from quorum.questions import Sampling
 from quorum.registry import Model, ReplyFormat
 from quorum.reply import TokenLogProbability
 
@@ -24,16 +25,18 @@ _USAGE = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 def options(
     model: Model,
     *,
-    temperature: float,
-    schema: Mapping[str, object] | None,
-    log_probabilities: bool,
+    sampling: Sampling,
+    schema: Mapping[str, object] | None = None,
+    json_object: bool = False,
+    log_probabilities: bool = False,
 ) -> dict[str, object]:
     """What this model is asked for beyond its messages, in the words it understands."""
-    asked: dict[str, object] = {"temperature": temperature}
+    drawn = sampling.model_dump(include=set(Sampling.model_fields), exclude_none=True)
+    asked: dict[str, object] = {name: value for name, value in drawn.items() if value != ()}
     if schema is not None and model.reply_format is ReplyFormat.JSON_SCHEMA:
         named = {"name": "reply", "strict": True, "schema": schema}
         asked["response_format"] = {"type": "json_schema", "json_schema": named}
-    elif schema is not None and model.reply_format is ReplyFormat.JSON_OBJECT:
+    elif (schema is not None or json_object) and model.reply_format is not ReplyFormat.INSTRUCTIONS:
         asked["response_format"] = {"type": "json_object"}
     if log_probabilities and model.gives_log_probabilities:
         asked["logprobs"] = True
