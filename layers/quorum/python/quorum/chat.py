@@ -15,34 +15,32 @@ Each names its `request_id`; whatever was paid is in it (`usage`, `cost_usd`).
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from quorum.errors import (
-    GatewayRejected,
     InvalidRequest,
     ModelRefused,
     ModelThrottled,
     ModelTimedOut,
-    ModelUnavailable,
     ModelUnknown,
     NotFound,
     PanelInvalid,
     PromptTooLong,
-    QuorumError,
     RequestRejected,
     StoreUnavailable,
     StreamCut,
     TooLarge,
+    VoteUnavailable,
     WorkflowFailed,
 )
 from quorum.models import CONTENT_LIMIT, Frozen, Identifier, Tokens
-from quorum.questions import ChatMessage, Question
+from quorum.questions import Answered, ChatMessage, Question
 from quorum.requests import rejection
 
 if TYPE_CHECKING:
-    from quorum.answers import Answered
+    from collections.abc import Mapping
 
 MESSAGE_BYTES = 128 * 1024
 """What a WebSocket message of API Gateway may hold."""
@@ -83,9 +81,9 @@ class ChatRequest(Frozen):
 
     action: Literal["chat"]
     prompt: Annotated[str, StringConstraints(min_length=1)] | None = None
-    messages: Annotated[
-        tuple[ChatMessage, ...], Field(min_length=1, max_length=MESSAGES_LIMIT)
-    ] | None = None
+    messages: (
+        Annotated[tuple[ChatMessage, ...], Field(min_length=1, max_length=MESSAGES_LIMIT)] | None
+    ) = None
     system: Annotated[str, StringConstraints(min_length=1)] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
@@ -94,18 +92,6 @@ class ChatRequest(Frozen):
     conversation: ConversationId | None = None
     use_cache: bool | None = None
     moderate: Moderate = Moderate()
-
-    @model_validator(mode="after")
-    def _either(self) -> Self:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("give either prompt or messages")
-        if self.messages is not None and self.conversation is not None:
-            raise ValueError("a conversation is gone on with by prompt; messages stand alone")
-        if self.messages is not None and self.messages[-1].role != "user":
-            raise ValueError("the last of messages must be the user's")
-        if self.moderate.prompt and len(self.judged_prompt()) > CONTENT_LIMIT:
-            raise ValueError(f"a prompt to be moderated has at most {CONTENT_LIMIT} characters")
-        return self
 
     def judged_prompt(self) -> str:
         """What the user says, for the voters: all of it where the client sends the history."""
@@ -168,7 +154,7 @@ def read(body: str | None) -> ChatRequest | CancelRequest:
             limit=MESSAGE_BYTES,
         )
     try:
-        return _REQUEST.validate_json(written)
+        request = _REQUEST.validate_json(written)
     except ValidationError as error:
         # The action is the first step of the path to what is wrong, unless it is itself.
         if error.errors(include_input=False)[0]["type"].startswith("union_tag"):
@@ -176,7 +162,30 @@ def read(body: str | None) -> ChatRequest | CancelRequest:
         found = rejection(error, skip=1)
     except RecursionError:
         raise InvalidRequest("the message is nested too deeply", code="invalid_json") from None
+    else:
+        if isinstance(request, ChatRequest):
+            _require_sense(request)
+        return request
     raise InvalidRequest(found.message, code=found.code, field=found.field, limit=found.limit)
+
+
+def _require_sense(request: ChatRequest) -> None:
+    """What no field says by itself; raises `InvalidRequest`."""
+    wrong: tuple[str, str, int | None] | None = None
+    if (request.prompt is None) == (request.messages is None):
+        wrong = ("prompt", "give either prompt or messages", None)
+    elif request.messages is not None and request.conversation is not None:
+        wrong = ("conversation", "goes on by prompt; messages stand alone", None)
+    elif request.messages is not None and request.messages[-1].role != "user":
+        wrong = ("messages", "the last must be the user's", None)
+    elif request.moderate.prompt and len(request.judged_prompt()) > CONTENT_LIMIT:
+        said = f"to be moderated it has at most {CONTENT_LIMIT} characters"
+        wrong = ("prompt", said, CONTENT_LIMIT)
+    if wrong is not None:
+        field, message, limit = wrong
+        raise InvalidRequest(
+            f"{field}: {message}", code=f"invalid_{field}", field=field, limit=limit
+        )
 
 
 def no_such_action() -> InvalidRequest:
@@ -226,7 +235,7 @@ def paid(tokens: Tokens, cost_usd: Decimal, *, estimated: bool) -> Message:
     }
 
 
-def complete(asked: Asked, answered: "Answered", pieces: int, **facts: Any) -> Message:
+def complete(asked: Asked, answered: Answered, pieces: int, **facts: Any) -> Message:
     """The end of an answer that came in `pieces`; too long a one is not repeated.
 
     Then `full_response` is null and `full_response_omitted` true: its tokens were all sent.
@@ -253,59 +262,65 @@ def complete(asked: Asked, answered: "Answered", pieces: int, **facts: Any) -> M
     return message
 
 
-def stopped(kind: str, asked: Asked, answered: "Answered | None", **facts: Any) -> Message:
-    """An answer that ended early: `cancelled` or `withdrawn`; what was paid until then."""
+def stopped(kind: str, asked: Asked, answered: Answered | None, **facts: Any) -> Message:
+    """An answer that ended early: `cancelled` or `withdrawn`; what was paid until then.
+
+    Before the model began to answer nothing is known to be paid, and the gateway may bill it yet.
+    """
     if answered is None:
-        cost = paid(Tokens(), Decimal(0), estimated=False)
+        cost = paid(Tokens(), Decimal(0), estimated=True)
     else:
         cost = paid(answered.tokens, answered.cost_usd, estimated=answered.cost_estimated)
     names = {"request_id": asked.request_id, "conversation": asked.conversation}
     return {"type": kind, **names, **cost, **facts}
 
 
-_CODES: dict[type[QuorumError], tuple[str, str]] = {
-    ModelThrottled: ("model_throttled", "the model is asked too often; try again later"),
-    ModelUnavailable: ("model_unavailable", "the model cannot be reached"),
-    ModelTimedOut: ("model_timed_out", "the model did not answer in time"),
-    ModelRefused: ("model_refused", "the model or its safety filter would not answer"),
-    PromptTooLong: ("prompt_too_long", "does not fit the model's context window"),
-    GatewayRejected: ("gateway_rejected", "the gateway refused the call"),
-    StreamCut: ("stream_cut", "the answer ended before it was complete"),
-    StoreUnavailable: ("unavailable", "nothing could be stored; try again"),
-    WorkflowFailed: ("unavailable", "nothing could be judged; try again"),
+_UNANSWERED: "Mapping[type[VoteUnavailable], tuple[str, str | None]]" = {
+    ModelThrottled: ("throttled", None),
+    ModelTimedOut: ("timed_out", None),
+    ModelRefused: ("refused", "prompt"),
+    PromptTooLong: ("prompt_too_long", "prompt"),
 }
+"""Code and field where a model gave no answer, as over HTTP (`quorum.http`)."""
 
 
 def error(request_id: str | None, failure: Exception, **facts: Any) -> Message:
-    """What went wrong, in the form of every error here; never content."""
-    code, message = "failed", "the request could not be served"
-    field: str | None = None
-    limit: Any = None
-    if isinstance(failure, RequestRejected):
-        code, message = failure.code, failure.message
-        field, limit = failure.field, failure.limit
-    elif isinstance(failure, ModelUnknown):
-        code, message, field = "invalid_model", str(failure), "model"
-    elif isinstance(failure, PanelInvalid):
-        code, message, field = "invalid_panel", str(failure), "moderate.panel"
-    elif isinstance(failure, PromptTooLong):
-        code, message, field = "prompt_too_long", failure.message, "prompt"
-    else:
-        code, message = _CODES.get(type(failure), (code, message))  # type: ignore[arg-type] # any
-    told: Message = {"type": "error", "request_id": request_id, "code": code, "message": message}
-    told |= {} if field is None else {"field": field}
-    told |= {} if limit is None else {"limit": limit}
+    """What went wrong, in the form of every error here; what was paid all the same is in it."""
+    told: Message = {"type": "error", "request_id": request_id, **_said(failure)}
     if isinstance(failure, ModelThrottled):
         told["retry_after_seconds"] = failure.retry_after_seconds
-    tokens = getattr(failure, "tokens", None)
-    if isinstance(tokens, Tokens) and tokens.total:
-        cost: Decimal = failure.cost_usd  # type: ignore[attr-defined] # whoever has one has both
-        told |= paid(tokens, cost, estimated=bool(getattr(failure, "cost_estimated", True)))
+    if isinstance(failure, VoteUnavailable | StreamCut) and failure.tokens is not None:
+        told |= paid(failure.tokens, failure.cost_usd, estimated=failure.cost_estimated)
     return told | facts
+
+
+def _said(failure: Exception) -> Message:
+    """Code, message, and field and limit where there are any; never content."""
+    code, message = "failed", "the request could not be served"  # its own may quote content
+    field: str | None = None
+    limit: int | str | None = None
+    match failure:
+        case RequestRejected():
+            code, message = failure.code, failure.message
+            field, limit = failure.field, failure.limit
+        case ModelUnknown():
+            code, message, field = "invalid_model", str(failure), "model"
+        case PanelInvalid():
+            code, message, field = "invalid_panel", str(failure), "moderate.panel"
+        case VoteUnavailable():
+            message = failure.message
+            code, field = next(
+                (said for kind, said in _UNANSWERED.items() if isinstance(failure, kind)),
+                ("model_unavailable", None),
+            )
+        case StreamCut():
+            code, message = "stream_cut", str(failure)
+        case StoreUnavailable() | WorkflowFailed():
+            code, message = "unavailable", "nothing could be stored; try again"
+    said = {"code": code, "message": message, "field": field, "limit": limit}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def conversation_not_found() -> NotFound:
     """Another tenant's conversation, and one whose time is over, are not there either."""
-    return NotFound(
-        "no such conversation", code="conversation_not_found", field="conversation"
-    )
+    return NotFound("no such conversation", code="conversation_not_found", field="conversation")

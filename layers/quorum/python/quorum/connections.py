@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from quorum import telemetry
 from quorum.chat import written
-from quorum.errors import ConnectionGone, StoreUnavailable
+from quorum.errors import ConnectionGone
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -20,7 +21,7 @@ class Connections:
         self._client = client
 
     def post(self, connection: str, message: "Message") -> None:
-        """Send `message`; raises `ConnectionGone`, and `StoreUnavailable` if it cannot be sent.
+        """Send `message`; raises `ConnectionGone` if there is nobody, or nobody can be reached.
 
         What is throttled (`LimitExceededException`) or lost on the way is sent again by the client
         itself, so a message may come twice.
@@ -30,4 +31,5 @@ class Connections:
         except self._client.exceptions.GoneException as error:
             raise ConnectionGone("the client has gone") from error
         except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the client could not be reached") from error
+            telemetry.chat_unreachable(connection, type(error).__name__)
+            raise ConnectionGone("the client cannot be reached") from error

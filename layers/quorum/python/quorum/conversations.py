@@ -48,6 +48,15 @@ class Turn(Frozen):
     prompt: str
     answer: str
 
+    @classmethod
+    def said(cls, prompt: str, answer: str) -> "Turn":
+        """A turn as it can be stored: half a surrogate pair becomes a question mark."""
+        return cls(prompt=_whole(prompt), answer=_whole(answer))
+
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.prompt.encode()) + len(self.answer.encode())
+
     def messages(self) -> tuple[ChatMessage, ChatMessage]:
         """As a model is told of it."""
         return (
@@ -135,9 +144,7 @@ class Conversations:
 
     def cancel(self, connection: str, request_id: str) -> None:
         """The answer is not wanted any more; raises `NotFound` for a request that never was."""
-        if not self._changed(
-            connection, request_id, "SET cancelled = :yes", "", {":yes": True}
-        ):
+        if not self._changed(connection, request_id, "SET cancelled = :yes", "", {":yes": True}):
             raise NotFound("no such request", code="request_not_found", field="request_id")
 
     def standing(self, connection: str, request_id: str) -> Standing:
@@ -178,21 +185,6 @@ class Conversations:
         if self._head(tenant, conversation) is None:
             raise conversation_not_found()
 
-    def begin(self, tenant: str, conversation: str, system: str | None) -> None:
-        """Note that there is such a conversation; a `system` prompt replaces the one before."""
-        values: dict[str, Any] = {":zero": 0, ":until": self._until(self._seconds)["expires_at"]}
-        update = "SET turns = if_not_exists(turns, :zero), expires_at = :until"
-        if system is not None:
-            update += ", system_prompt = :system"
-            values[":system"] = system
-        with _stored():
-            self._client.update_item(
-                TableName=self._table,
-                Key=_conversation(tenant, conversation, "head"),
-                UpdateExpression=update,
-                ExpressionAttributeValues=values,
-            )
-
     def history(self, tenant: str, conversation: str) -> History:
         """What was said before, as far as it is kept; nothing where nothing is."""
         head = self._head(tenant, conversation) or {}
@@ -219,23 +211,40 @@ class Conversations:
         system = head.get("system_prompt")
         return History(system, tuple(turns), max(int(head.get("turns", 0)), len(turns)))
 
-    def keep(self, tenant: str, conversation: str, request_id: str, turn: Turn) -> bool:
-        """Add a turn, and let the conversation live on; whether it could be kept."""
-        if len(turn.model_dump_json().encode(errors="replace")) > TURN_BYTES:
-            return False
+    def keep(
+        self,
+        tenant: str,
+        conversation: str,
+        request_id: str,
+        turn: Turn | None,
+        *,
+        system: str | None,
+    ) -> bool:
+        """Let the conversation live on, with `turn` if there is one; whether that could be kept.
+
+        `system` is what it goes on with.
+        """
         until = self._until(self._seconds)
-        entry = f"turn#{round(self._clock() * 1000):015d}#{request_id}"
-        item = _conversation(tenant, conversation, entry) | turn.model_dump() | until
-        counted = {
+        kept = turn is not None and turn.size() <= TURN_BYTES
+        values: dict[str, Any] = {":until": until["expires_at"], ":one": int(kept)}
+        update = "SET expires_at = :until"
+        if system is not None:
+            update += ", system_prompt = :system"
+            values[":system"] = system
+        head = {
             "TableName": self._table,
             "Key": _conversation(tenant, conversation, "head"),
-            "UpdateExpression": "SET expires_at = :until ADD turns :one",
-            "ExpressionAttributeValues": {":until": until["expires_at"], ":one": 1},
+            "UpdateExpression": update + " ADD turns :one",
+            "ExpressionAttributeValues": values,
         }
-        put = {"TableName": self._table, "Item": item}
+        items = [{"Update": head}]
+        if turn is not None and kept:
+            entry = f"turn#{round(self._clock() * 1000):015d}#{request_id}"
+            item = _conversation(tenant, conversation, entry) | turn.model_dump() | until
+            items.append({"Put": {"TableName": self._table, "Item": item}})
         with _stored():
-            dynamo.write(self._client, [{"Put": put}, {"Update": counted}])
-        return True
+            dynamo.write(self._client, items)
+        return kept
 
     def _head(self, tenant: str, conversation: str) -> dict[str, Any] | None:
         return self._get(_conversation(tenant, conversation, "head"))
@@ -262,6 +271,10 @@ def _request(connection: str, request_id: str) -> dict[str, str]:
 def _conversation(tenant: str, conversation: str, entry: str) -> dict[str, str]:
     # A conversation's id holds no "#": no tenant's key can be another's.
     return {"key": f"conversation#{tenant}#{conversation}", "entry": entry}
+
+
+def _whole(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 @contextmanager

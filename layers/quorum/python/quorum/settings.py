@@ -131,3 +131,24 @@ class ApiSettings(QueueSettings, AnswerSettings):
     krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
     default_model: str = Field(default="gpt-4.1-nano", description="answers where none is named")
     krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")
+
+
+class ChatSettings(_FromEnvironment):
+    """Where the chat's connections and conversations are."""
+
+    conversations_table: str
+    connections_url: str
+    conversation_seconds: int = Field(default=86_400, ge=60, description="kept after the last turn")
+
+
+class ReceptionSettings(ChatSettings):
+    """What takes the messages of a chat."""
+
+    converse_function: str
+    default_model: str = Field(default="gpt-4.1-nano", description="answers where none is named")
+
+
+class ConverseSettings(ChatSettings, WorkflowSettings, AnswerSettings):
+    """What streams the answers of a chat."""
+
+    history_tokens: int = Field(default=32_000, ge=0, description="of a conversation, sent along")

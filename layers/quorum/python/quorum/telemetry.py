@@ -123,6 +123,42 @@ def _panels_counted(metric: str) -> None:
     metrics.flush_metrics()
 
 
+def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, seconds: float) -> None:
+    """How one answer of a chat ended, what it took and what it cost; never what was said."""
+    outcome = str(last["type"])
+    usage = last.get("usage") or {}
+    logger.info(
+        "chat",
+        extra={
+            "correlation_id": request_id,
+            "outcome": outcome,
+            "code": last.get("code"),
+            "reason": last.get("reason"),
+            "model": model,
+            "tokens": usage.get("total_tokens"),
+            "cost_usd": last.get("cost_usd"),
+            "first_token_ms": last.get("first_token_ms"),
+            "seconds": round(seconds, 3),
+        },
+    )
+    metrics = EphemeralMetrics(namespace=_NAMESPACE, service="chat")
+    metrics.add_dimension("model", model)
+    metrics.add_metric(f"Chats{outcome.capitalize()}", MetricUnit.Count, 1)
+    if last.get("first_token_ms") is not None:
+        metrics.add_metric("FirstToken", MetricUnit.Milliseconds, last["first_token_ms"])
+    metrics.flush_metrics()
+
+
+def chat_failed(request_id: str, error: str) -> None:
+    """Something that ended an answer; only its kind, for its message may quote content."""
+    logger.error("chat failed", extra={"correlation_id": request_id, "error": error})
+
+
+def chat_unreachable(connection: str, error: str) -> None:
+    """A client that is connected, or was, and cannot be sent to."""
+    logger.error("client not reached", extra={"connection": connection, "error": error})
+
+
 def plain_json(facts: dict[str, Any]) -> str:
     """`facts` as JSON, money and dates as exact strings."""
     return json.dumps(facts, default=str, ensure_ascii=False)
