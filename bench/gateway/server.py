@@ -320,15 +320,22 @@ class _Answer:
         pause = 1 / self._behaviour.tokens_per_second
         begun, sent = time.monotonic(), 0
         await _start(send, "text/event-stream", None)
+        gone = asyncio.create_task(_gone(receive))
         try:
             for piece in pieces:
+                if gone.done():
+                    return None
                 if self._stand_in.scenario.keep_alive_comments:
                     await _chunk(send, b": keep-alive\n\n")
                 await _chunk(send, self._event({"delta": {"content": piece}}))
                 sent += 1
                 ahead = begun + sent * pause - time.monotonic()
-                await asyncio.sleep(max(0.0, ahead))
+                if ahead > 0:
+                    await asyncio.wait({gone}, timeout=ahead)
+                else:
+                    await asyncio.sleep(0)
         finally:
+            gone.cancel()
             billed = self._output * sent // max(1, len(self._pieces))
             self._bill(billed)
         if self._fault is Fault.CUT:
@@ -404,6 +411,12 @@ async def _start(send: Send, media_type: str, length: int | None) -> None:
 
 async def _chunk(send: Send, sent: bytes) -> None:
     await send({"type": "http.response.body", "body": sent, "more_body": True})
+
+
+async def _gone(receive: Receive) -> None:
+    """Returns when whoever asked has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _resetting(_scope: Scope, receive: Receive, _send: Send) -> None:

@@ -167,6 +167,10 @@ class Asking:
                     if stopped is not None:
                         stopped(so_far)
 
+    async def close(self) -> None:
+        """Close the connections to the gateway; the next question opens new ones."""
+        await self._gateway().close()
+
     # ---- kept answers ------------------------------------------------------------------------
 
     @asynccontextmanager

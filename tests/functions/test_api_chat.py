@@ -1,0 +1,168 @@
+"""POST /chat/completions and GET /stats on moto, in front of a stand-in for the gateway."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from quorum import loop
+
+from bench.gateway import Fault, Scenario, StandIn, running
+from functions.api import app as api
+from tests.functions.conftest import Ask
+
+HELLO = {"messages": [{"role": "user", "content": "Say hello."}], "temperature": 0}
+
+
+@pytest.fixture
+def stand_in(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """The gateway the API function asks."""
+    boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk")
+    with running(Scenario()) as one:
+        monkeypatch.setenv("GATEWAY_BASE_URL", one.base_url)
+        yield one
+        loop.run(api.asking().close())
+
+
+@pytest.fixture
+def complete(ask: Ask) -> Callable[..., tuple[int, Any]]:
+    """Ask for a chat completion; returns status and body."""
+
+    def asked(body: Any = None, **changes: Any) -> tuple[int, Any]:
+        return ask((body or HELLO) | changes, name="post_chat_completion.json")
+
+    return asked
+
+
+Complete = Callable[..., tuple[int, Any]]
+
+
+def test_an_answer_comes_in_openais_form_and_says_what_it_cost(
+    complete: Complete, stand_in: StandIn
+) -> None:
+    status, answer = complete(model="gpt-4.1")
+    assert status == 200
+    assert answer["object"] == "chat.completion"
+    assert answer["model"] == "gpt-4.1"
+    (choice,) = answer["choices"]
+    assert choice["message"]["role"] == "assistant"
+    assert choice["message"]["content"]
+    assert choice["finish_reason"] == "stop"
+    usage = answer["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert answer["cost_usd"] == str(stand_in.count.cost_usd)
+    assert answer["cached"] is False
+
+
+def test_what_was_asked_reaches_the_model_as_it_was_asked(
+    complete: Complete, stand_in: StandIn
+) -> None:
+    schema = {"type": "object", "properties": {"hello": {"type": "string"}}}
+    complete(
+        messages=[
+            {"role": "developer", "content": "Be brief."},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "Say "}, {"type": "text", "text": "hello."}],
+            },
+        ],
+        temperature=0.5,
+        top_p=0.9,
+        stop="END",
+        seed=7,
+        max_completion_tokens=12,
+        response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+    )
+    (body,) = stand_in.bodies
+    assert body["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Say hello."},
+    ]
+    assert body["model"] == "gpt-4.1-nano", "the default model"
+    assert (body["temperature"], body["top_p"], body["stop"]) == (0.5, 0.9, ["END"])
+    assert (body["seed"], body["max_tokens"]) == (7, 12)
+    assert body["response_format"]["json_schema"]["schema"] == schema
+
+
+def test_the_same_question_is_answered_from_the_cache_unless_that_is_not_wanted(
+    complete: Complete, ask: Ask, stand_in: StandIn
+) -> None:
+    _, first = complete()
+    _, again = complete()
+    _, fresh = complete(use_cache=False)
+    assert (again["cached"], fresh["cached"]) == (True, False)
+    assert again["cost_usd"] == "0"
+    assert again["choices"] == first["choices"]
+    assert stand_in.count.requests == 2
+    _, counted = ask(name="get_stats.json", queryStringParameters=None)
+    assert (counted["hits"], counted["misses"], counted["not_cacheable"]) == (1, 1, 1)
+    assert counted["saved_usd"] == first["cost_usd"]
+    assert counted["saved_tokens"] == first["usage"]["total_tokens"]
+    _, other = ask(name="get_stats.json", queryStringParameters=None, tenant="other")
+    assert (other["hits"], other["hit_rate"]) == (0, None)
+
+
+def test_a_stream_is_the_same_answer_as_server_sent_events(
+    complete: Complete, ask: Ask, stand_in: StandIn, event: Any, context: Any
+) -> None:
+    _, whole = complete()
+    request = event("post_chat_completion.json")
+    asked = HELLO | {"stream": True, "stream_options": {"include_usage": True}}
+    request["body"] = json.dumps(asked)
+    request["requestContext"]["authorizer"]["tenant"] = "acme"
+    answer = api.handler(request, context)
+    assert answer["multiValueHeaders"]["Content-Type"] == ["text/event-stream"]
+    events = [line.removeprefix("data: ") for line in answer["body"].split("\n\n") if line]
+    assert events.pop() == "[DONE]"
+    chunks = [json.loads(written) for written in events]
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    text = "".join(
+        choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"]
+    )
+    assert text == whole["choices"][0]["message"]["content"]
+    assert chunks[-1]["usage"] == whole["usage"]
+    assert chunks[-1]["cached"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        ({"temperature": 3}, "temperature"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"n": 2}, "n"),
+        ({"tools": []}, "tools"),
+        ({"model": "gpt-9"}, "model"),
+        ({"model": "rules"}, "model"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+    ],
+)
+def test_a_request_that_cannot_be_served_is_a_400_that_names_the_field(
+    complete: Complete, change: dict[str, Any], field: str
+) -> None:
+    status, answer = complete(**change)
+    assert status == 400
+    assert answer["error"]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [(Fault.THROTTLED, 429, "throttled"), (Fault.UNAVAILABLE, 502, "model_unavailable")],
+)
+def test_a_model_that_does_not_answer_is_said_to_the_caller(
+    complete: Complete, stand_in: StandIn, fault: Fault, status: int, code: str
+) -> None:
+    stand_in.scenario = Scenario(rates={fault: 1.0}, retry_after="30")
+    answered, body = complete()
+    assert (answered, body["error"]["code"]) == (status, code)
+
+
+def test_the_conversation_is_in_no_log(
+    complete: Complete, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete(messages=[{"role": "user", "content": "a very particular question"}])
+    complete(messages=[{"role": "particular", "content": "a very particular question"}])
+    written = capsys.readouterr()
+    assert "particular" not in written.out + written.err

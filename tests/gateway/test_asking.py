@@ -1,0 +1,370 @@
+"""Models asked for answers: kept ones found, and what was paid booked, however it ended."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from quorum import ledger, loop
+from quorum.answers import Answers
+from quorum.asking import Asking
+from quorum.batches import Batches
+from quorum.budget import Budget, Thresholds
+from quorum.claims import Claims
+from quorum.costs import Costs
+from quorum.deadline import Deadline
+from quorum.errors import (
+    BudgetSpent,
+    InvalidRequest,
+    ModelTimedOut,
+    ModelUnavailable,
+    StreamCut,
+)
+from quorum.gateway import Delta, Gateway
+from quorum.limiter import Limiter
+from quorum.questions import Answered, ChatMessage, Question
+
+from bench.gateway import Fault, ModelScenario, StandIn
+from tests.functions.conftest import make_tables
+from tests.world import Serial
+
+MODEL = "gpt-4.1-nano"
+
+
+def question(text: str = "Tell me something.", **changes: Any) -> Question:
+    return Question(
+        **{
+            "model": MODEL,
+            "messages": (ChatMessage(role="user", content=text),),
+            "max_output_tokens": 32,
+            "temperature": 0.0,
+        }
+        | changes
+    )
+
+
+class Desk:
+    """An `Asking` over the template's tables, and what is in them."""
+
+    def __init__(self, dynamodb: Any, gateway: Callable[..., Gateway]) -> None:
+        self._dynamodb = Serial(dynamodb)
+        self._gateway = gateway
+        self.now = 1_800_000_000.0
+
+    def asking(
+        self, *there: StandIn, thresholds: Thresholds | None = None, **options: Any
+    ) -> Asking:
+        tables: Any = self._dynamodb
+        limiter = Limiter(tables, "UsageTable")
+        client = self._gateway(*there, limiter=limiter, **options)
+        batches = Batches(tables, "VerdictsTable", "UsageTable", days=1)
+        unset: Any = None
+        return Asking(
+            lambda: client,
+            self.answers(),
+            Claims(tables, "AnswersTable", key="answer_key"),
+            Budget(tables, "UsageTable", batches, thresholds or Thresholds(), (unset, "")),
+        )
+
+    def answers(self) -> Answers:
+        tables: Any = self._dynamodb
+        limiter = Limiter(tables, "UsageTable")
+        return Answers(
+            tables, "AnswersTable", "UsageTable", limiter, seconds=60, clock=lambda: self.now
+        )
+
+    def items(self, kind: str) -> list[dict[str, Any]]:
+        found = self._dynamodb.meta.client.scan(TableName="UsageTable")["Items"]
+        return [item for item in found if item["key"].startswith(f"{kind}#")]
+
+    def booked(self) -> Decimal:
+        return sum((item["cost_usd"] for item in self.items("usage")), Decimal(0))
+
+    def report(self) -> Any:
+        tables: Any = self._dynamodb
+        costs = Costs(tables, "UsageTable", krw_per_usd=Decimal(1), krw_as_of=ledger.today())
+        return costs.report("acme", ledger.today(), ledger.today(), "model")
+
+    def statistics(self, tenant: str = "acme") -> Any:
+        return self.answers().statistics(tenant, ledger.today(), ledger.today())
+
+
+@pytest.fixture
+def desk(account: Any, gateway: Callable[..., Gateway]) -> Desk:
+    make_tables(account)
+    return Desk(account, gateway)
+
+
+def answer(asking: Asking, asked: Question, tenant: str = "acme", **options: Any) -> Answered:
+    options = {"deadline": Deadline.after(20)} | options
+    return loop.run(asking.answer(tenant, asked, **options))
+
+
+def listen(
+    asking: Asking, asked: Question, most: int | None = None, **options: Any
+) -> list[Delta | Answered]:
+    """The pieces of a streamed answer; no more than `most` are listened to."""
+
+    async def listened() -> list[Delta | Answered]:
+        heard: list[Delta | Answered] = []
+        pieces: AsyncGenerator[Delta | Answered] = asking.stream(
+            "acme", asked, deadline=Deadline.after(20), **options
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                heard.append(piece)
+                if len(heard) == most:
+                    break
+        return heard
+
+    return loop.run(listened())
+
+
+def billed_output(there: StandIn) -> int:
+    """The tokens of the one answer it bills, once it does: a moment after its listener has gone."""
+    patience = time.monotonic() + 10
+    while not there.count.billed:
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+    (billed,) = there.count.billed.values()
+    return billed.output
+
+
+def test_an_answer_is_booked_as_the_gateway_bills_it(stand_in: Any, desk: Desk) -> None:
+    there = stand_in()
+    answered = answer(desk.asking(there), question(), batch="b1")
+    assert answered.cost_usd == desk.booked() == there.count.cost_usd > 0
+    assert desk.items("intent") == []
+    (of_batch,) = desk.items("batch")
+    assert of_batch["cost_usd"] == answered.cost_usd
+
+
+def test_the_same_question_is_answered_again_for_nothing(stand_in: Any, desk: Desk) -> None:
+    there = stand_in()
+    asking = desk.asking(there)
+    first, again = answer(asking, question()), answer(asking, question())
+    assert (again.text, again.cached) == (first.text, True)
+    assert again.cost_usd == 0
+    assert again.saved_usd == first.cost_usd
+    assert there.count.requests == 1
+    assert desk.booked() == there.count.cost_usd
+    counted = desk.statistics()
+    assert (counted.hits, counted.misses, counted.hit_rate) == (1, 1, 0.5)
+    assert (counted.saved_tokens, counted.saved_usd) == (first.tokens.total, first.cost_usd)
+    assert desk.report().totals.saved_usd == first.cost_usd
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"messages": (ChatMessage(role="user", content="Tell me something!"),)},
+        {"messages": (ChatMessage(role="system", content="Tell me something."),)},
+        {"model": "gpt-4.1-mini"},
+        {"max_output_tokens": 31},
+        {"seed": 7},
+        {"top_p": 0.5},
+        {"stop": ("END",)},
+        {"reply_json": True},
+        {"reply_schema": {"type": "object"}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_question_is_asked_anew(stand_in: Any, desk: Desk, change: dict[str, Any]) -> None:
+    there = stand_in()
+    asking = desk.asking(there)
+    answer(asking, question())
+    assert not answer(asking, question(**change)).cached
+    assert there.count.requests == 2
+
+
+def test_an_alias_is_the_same_model(stand_in: Any, desk: Desk) -> None:
+    asking = desk.asking(stand_in())
+    answer(asking, question())
+    assert answer(asking, question(model="gpt-4.1-nano-2025-04-14")).cached
+
+
+def test_another_tenants_answer_is_never_found(stand_in: Any, desk: Desk) -> None:
+    asking = desk.asking(stand_in())
+    answer(asking, question())
+    assert not answer(asking, question(), tenant="other").cached
+    assert desk.statistics("other").hits == 0
+
+
+def test_a_drawn_answer_is_kept_only_where_that_is_asked_for(stand_in: Any, desk: Desk) -> None:
+    asking = desk.asking(stand_in())
+    drawn = question(temperature=1.0)
+    assert [answer(asking, drawn).cached for _ in range(2)] == [False, False]
+    assert [answer(asking, drawn, use_cache=True).cached for _ in range(2)] == [False, True]
+    assert not answer(asking, drawn, use_cache=False).cached
+    counted = desk.statistics()
+    assert (counted.not_cacheable, counted.misses, counted.hits) == (3, 1, 1)
+
+
+def test_a_kept_answers_time_comes_to_an_end(stand_in: Any, desk: Desk) -> None:
+    asking = desk.asking(stand_in())
+    answer(asking, question())
+    desk.now += 61
+    assert not answer(asking, question()).cached
+
+
+def test_an_answer_bought_for_a_piece_of_work_is_found_by_it_as_it_was_bought(
+    stand_in: Any, desk: Desk
+) -> None:
+    there = stand_in()
+    asking = desk.asking(there)
+    first = answer(asking, question(), use_cache=True, bought_for="item-1")
+    assert answer(asking, question(), use_cache=True, bought_for="item-1") == first
+    assert answer(asking, question(), use_cache=True, bought_for="item-2").cached
+    assert desk.booked() == there.count.cost_usd == first.cost_usd
+    assert desk.statistics().hits == 1
+
+
+def test_the_same_question_asked_by_many_at_once_is_asked_once(stand_in: Any, desk: Desk) -> None:
+    there = stand_in(every_model=ModelScenario(latency_ms=300))
+    asking, other = desk.asking(there), desk.asking(there)
+
+    async def at_once() -> list[Answered]:
+        return await asyncio.gather(
+            *(
+                one.answer("acme", question(), deadline=Deadline.after(20))
+                for one in (asking, other, asking, other)
+            )
+        )
+
+    answers = loop.run(at_once())
+    assert there.count.requests == 1
+    assert sorted(one.cached for one in answers) == [False, True, True, True]
+    assert len({one.text for one in answers}) == 1
+
+
+def test_when_the_one_who_asks_fails_the_next_in_line_asks(stand_in: Any, desk: Desk) -> None:
+    there = stand_in(Fault.UNAVAILABLE, every_model=ModelScenario(latency_ms=200))
+    asking = desk.asking(there, max_attempts=1)
+
+    async def at_once() -> list[Any]:
+        return await asyncio.gather(
+            *(asking.answer("acme", question(), deadline=Deadline.after(20)) for _ in range(2)),
+            return_exceptions=True,
+        )
+
+    failed, answered = sorted(loop.run(at_once()), key=lambda one: isinstance(one, Answered))
+    assert isinstance(failed, ModelUnavailable)
+    assert not answered.cached
+    assert desk.booked() == there.count.cost_usd
+
+
+def test_who_waits_for_anothers_answer_waits_no_longer_than_his_time(
+    stand_in: Any, desk: Desk
+) -> None:
+    there = stand_in(every_model=ModelScenario(latency_ms=1500))
+    asking = desk.asking(there)
+
+    async def at_once() -> tuple[Answered | BaseException, ...]:
+        return await asyncio.gather(
+            asking.answer("acme", question(), deadline=Deadline.after(20)),
+            asking.answer("acme", question(), deadline=Deadline.after(0.5)),
+            return_exceptions=True,
+        )
+
+    answered, late = loop.run(at_once())
+    assert isinstance(answered, Answered)
+    assert isinstance(late, ModelTimedOut)
+    assert there.count.requests == 1
+
+
+def test_a_spent_budget_asks_nobody(stand_in: Any, desk: Desk) -> None:
+    there = stand_in()
+    asking = desk.asking(there, thresholds=Thresholds(budget_tenant_usd=Decimal("0.000001")))
+    answer(asking, question())
+    with pytest.raises(BudgetSpent):
+        answer(asking, question("Another."))
+    assert there.count.requests == 1
+
+
+def test_an_embedded_voter_answers_nothing(stand_in: Any, desk: Desk) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        answer(desk.asking(stand_in()), question(model="rules"))
+    assert caught.value.field == "model"
+
+
+def test_a_streamed_answer_is_its_pieces_and_is_kept_whole(stand_in: Any, desk: Desk) -> None:
+    there = stand_in()
+    asking = desk.asking(there)
+    *pieces, whole = listen(asking, question())
+    assert isinstance(whole, Answered)
+    assert len(pieces) == 32
+    assert "".join(piece.text for piece in pieces) == whole.text
+    again, kept = listen(asking, question())
+    assert isinstance(kept, Answered)
+    assert again == Delta(whole.text)
+    assert kept.cached
+    assert answer(asking, question()).cached
+    assert desk.booked() == there.count.cost_usd
+
+
+def test_who_stops_listening_ends_the_call_and_pays_for_what_had_come(
+    stand_in: Any, desk: Desk
+) -> None:
+    there = stand_in(every_model=ModelScenario(tokens_per_second=50))
+    asking = desk.asking(there)
+    told: list[Answered] = []
+    heard = listen(asking, question(), most=4, stopped=told.append)
+    (so_far,) = told
+    assert so_far.text == "".join(piece.text for piece in heard)
+    assert 4 <= billed_output(there) < 32, "the model was stopped"
+    assert so_far.cost_estimated
+    assert desk.booked() == so_far.cost_usd
+    assert 0 < so_far.cost_usd <= there.count.cost_usd
+    assert desk.items("intent") == []
+    assert not answer(asking, question()).cached, "half an answer is not kept"
+
+
+def test_a_listener_who_is_cancelled_while_nothing_comes_pays_for_what_had_come(
+    stand_in: Any, desk: Desk
+) -> None:
+    there = stand_in(every_model=ModelScenario(tokens_per_second=0.5))
+    asking = desk.asking(there)
+    told: list[Answered] = []
+
+    async def cancelled() -> None:
+        begun = asyncio.Event()
+
+        async def listening() -> None:
+            pieces = asking.stream(
+                "acme", question(), deadline=Deadline.after(60), stopped=told.append
+            )
+            async with aclosing(pieces):
+                async for _ in pieces:
+                    begun.set()
+
+        task = asyncio.create_task(listening())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    loop.run(cancelled())
+    assert len(told) == 1
+    assert desk.booked() == told[0].cost_usd > 0
+    assert desk.items("intent") == []
+
+
+def test_a_stream_that_is_cut_is_booked_for_what_arrived(stand_in: Any, desk: Desk) -> None:
+    there = stand_in(Fault.CUT)
+    with pytest.raises(StreamCut) as caught:
+        listen(desk.asking(there), question())
+    assert desk.booked() == caught.value.cost_usd > 0
+    assert desk.booked() <= there.count.cost_usd
+    assert desk.items("intent") == []
+
+
+def test_an_answer_that_cannot_be_read_is_paid_for_all_the_same(stand_in: Any, desk: Desk) -> None:
+    there = stand_in(Fault.CUT, Fault.CUT)
+    with pytest.raises(ModelUnavailable):
+        answer(desk.asking(there, max_attempts=2), question())
+    assert desk.booked() >= there.count.cost_usd > 0
+    assert desk.report().totals.estimated_cost_usd == desk.booked()
+    assert desk.items("intent") == []
