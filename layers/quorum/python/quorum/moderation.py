@@ -101,15 +101,19 @@ class AnswerChecks:
         self._closed = True
         self._changed.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to judge as yet."""
+        return self._end() == self._checked
+
     async def run(self) -> None:
         """Judge until the answer is whole and judged; raises `Objection`."""
         while not (self._closed and self._checked == len(self._text)):
-            end = self._end()
-            if end == self._checked:
+            if self.idle:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
-            start = max(0, self._checked - CONTEXT_CHARACTERS)
+            start, end = max(0, self._checked - CONTEXT_CHARACTERS), self._end()
             await self._moderation.require_safe(self._text[start:end])
             self._checked = end
 
