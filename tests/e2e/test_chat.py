@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from decimal import Decimal
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from quorum import books, chat
+from quorum import books, chat, loop, registry
 from quorum.deadline import Deadline
 from quorum.keys import Caller
 from quorum.reception import Reception
@@ -41,14 +42,15 @@ class Client:
     """A client of the chat, connected while the block lasts."""
 
     def __init__(self, url: str, key: str, **options: Any) -> None:
-        self._connected = connect(url, additional_headers={"x-api-key": key}, **options)
+        self._opening = connect(url, additional_headers={"x-api-key": key}, **options)
         self._messages: list[Message] = []
 
     def __enter__(self) -> Self:
+        self._connected = self._opening.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._connected.close()
+    def __exit__(self, *how: object) -> None:
+        self._opening.__exit__(*how)
 
     def say(self, prompt: str, request_id: str, **changes: Any) -> None:
         asked = {"action": "chat", "prompt": prompt, "model": MODEL, "request_id": request_id}
@@ -282,10 +284,13 @@ def test_a_kept_answer_costs_nothing(client: Client) -> None:
 def test_an_unsafe_answer_is_withdrawn_while_it_streams(
     client: Client, stand_in: StandIn, recorded: Recorded
 ) -> None:
-    bad = says(
-        recorded, "Chat made this up to be bad.", gpt_4_1="unsafe", gemini_2_5_flash="unsafe"
-    )
-    behave(stand_in, reply=f"{bad} " + "and so on " * 500, tokens_per_second=30)
+    # New every time: a text judged before would be judged from kept votes, for nothing.
+    bad = f"Chat made up {token_hex(4)}."
+    says(recorded, bad, gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
+    answering = ModelScenario(reply=f"{bad} " + "and so on " * 500, tokens_per_second=30)
+    voting = {model.gateway_name: ModelScenario() for model in registry.MODELS}
+    changes = {"models": voting | {MODEL: answering}}
+    stand_in.scenario = stand_in.scenario.model_copy(update=changes)
     before = billed(stand_in)[1]
     client.say("Say something bad.", "one", max_tokens=4_000, moderate={"answer": True})
     client.first_token("one")
@@ -295,6 +300,15 @@ def test_an_unsafe_answer_is_withdrawn_while_it_streams(
     assert Decimal(last["moderation"]["cost_usd"]) > 0
     until(lambda: billed(stand_in)[1] != before)
     assert billed(stand_in)[1] - before < 1_000  # of 1,500
+
+
+def test_an_answer_that_cannot_be_judged_is_withdrawn_too(
+    client: Client, stand_in: StandIn
+) -> None:
+    behave(stand_in, reply="Every model says this, the voters too.")
+    client.say("Say something.", "one", moderate={"answer": True})
+    last = client.last("one")
+    assert (last["type"], last["reason"]) == ("withdrawn", "unchecked")
 
 
 def test_an_unsafe_prompt_is_not_asked(
@@ -318,14 +332,6 @@ def test_what_cannot_be_answered_is_said_with_field_and_limit(client: Client) ->
     assert (hot["code"], hot["field"], hot["limit"]) == ("invalid_temperature", "temperature", 2)
     client.send({"action": "sing", "request_id": "three"})
     assert client.last("three")["code"] == "invalid_action"
-
-
-def test_who_has_no_key_or_an_unknown_one_does_not_connect(stack: Stack, warm: None) -> None:
-    with pytest.raises(InvalidStatus) as refused:
-        Client(stack.chat, "qk_nobodys")
-    assert refused.value.response.status_code == 403
-    with pytest.raises(InvalidStatus):
-        connect(stack.chat)
 
 
 def test_a_key_may_come_in_the_address(stack: Stack, key: str, warm: None) -> None:
@@ -415,13 +421,14 @@ async def conversations_at_once(
 def test_a_hundred_conversations_at_once_each_get_their_own_text_whole(
     stack: Stack, warm: None, stand_in: StandIn, opened: ConverseSettings
 ) -> None:
-    behave(stand_in, tokens=64, tokens_per_second=16)
+    behave(stand_in, tokens=40, tokens_per_second=20)
+    hundred = token_hex(4)  # on a stack that is kept there may be others
     keys = {
         tenant: stack.new_key(Caller(tenant=tenant))
-        for tenant in (f"hundred-{number}" for number in range(HUNDRED))
+        for tenant in (f"{hundred}-{number}" for number in range(HUNDRED))
     }
     before = billed(stand_in)[0]
-    ends = asyncio.run(conversations_at_once(stack, opened, keys))
+    ends = loop.run(conversations_at_once(stack, opened, keys))
     assert {end["type"] for _, end in ends.values()} == {"complete"}
     assert all(end["full_response"] == text for text, end in ends.values())
     texts = {text for text, _ in ends.values()}
@@ -432,3 +439,11 @@ def test_a_hundred_conversations_at_once_each_get_their_own_text_whole(
     booked = {row["name"]: Decimal(row["cost_usd"]) for row in operator["rows"]}
     assert sum(booked[tenant] for tenant in keys) == paid
     assert GATEWAY_KEY not in json.dumps(operator)
+
+
+def test_who_has_no_key_or_an_unknown_one_does_not_connect(stack: Stack, warm: None) -> None:
+    with pytest.raises(InvalidStatus) as refused, Client(stack.chat, "qk_nobodys"):
+        pass
+    assert refused.value.response.status_code == 403
+    with pytest.raises(InvalidStatus), connect(stack.chat):
+        pass

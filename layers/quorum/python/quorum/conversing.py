@@ -180,7 +180,7 @@ class Conversing:
                 late.tokens, late.cost_usd = progress.booked.tokens, progress.booked.cost_usd
             return chat.error(asked.request_id, late, **progress.facts())
         except Exception as failure:  # noqa: BLE001 - whatever it was, the client is told
-            telemetry.chat_failed(asked.request_id, type(failure).__name__)
+            telemetry.chat_failed(asked.request_id, failure)
             return chat.error(asked.request_id, failure, **progress.facts())
 
     async def _keep(self, progress: _Progress, answer: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from quorum.errors import QuorumError
 from quorum.models import Abstention, CastVote, Review, Verdict
 from quorum.tally import agreements
 
@@ -149,9 +150,11 @@ def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, second
     metrics.flush_metrics()
 
 
-def chat_failed(request_id: str, error: str) -> None:
-    """Something that ended an answer; only its kind, for its message may quote content."""
-    logger.error("chat failed", extra={"correlation_id": request_id, "error": error})
+def chat_failed(request_id: str, failure: Exception) -> None:
+    """Something that ended an answer. Our own errors say why; any other may quote content."""
+    why = str(failure) if isinstance(failure, QuorumError) else None
+    extra = {"correlation_id": request_id, "error": type(failure).__name__, "why": why}
+    logger.error("chat failed", extra=extra)
 
 
 def chat_unreachable(connection: str, error: str) -> None:
