@@ -5,6 +5,7 @@ import typer
 from cli import (
     batch,
     calibrate,
+    chat,
     costs,
     doctor,
     evaluate,
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(moderate.moderate)
 app.command()(batch.batch)
+app.command()(chat.chat)
 app.command()(costs.costs)
 app.command()(record.record)
 app.command()(evaluate.evaluate)

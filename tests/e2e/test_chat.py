@@ -7,10 +7,13 @@ process – over the deployed API, tables and connections.
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from decimal import Decimal
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +31,7 @@ from websockets.sync.client import connect
 from bench.gateway import Fault, ModelScenario, StandIn
 from local.stack import Stack
 from tests.e2e.conftest import GATEWAY_KEY, Api, Recorded, says
+from tests.template import ROOT
 
 if TYPE_CHECKING:
     from quorum.chat import Asked
@@ -352,6 +356,56 @@ def test_several_functions_answer_at_once(
         texts = [one.text("one") for one in clients]
     assert [end["full_response"] for end in ends] == texts
     assert len(set(texts)) == 4
+
+
+# ---- the command line ---------------------------------------------------------------------------
+
+
+@contextmanager
+def quorum_chat(stack: Stack, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli.app", "chat", "--model", MODEL, *arguments],
+        cwd=ROOT,
+        env={"QUORUM_LOCAL": str(stack.folder), "PATH": "", "COLUMNS": "120"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        yield running
+
+
+def test_a_question_on_the_command_line_is_answered_with_its_cost(
+    stack: Stack, warm: None, stand_in: StandIn
+) -> None:
+    behave(stand_in, reply="Because of Rayleigh scattering.")
+    with quorum_chat(stack, "Why is the sky blue?") as asked:
+        shown, wrong = asked.communicate(timeout=PATIENCE_SECONDS)
+    assert asked.returncode == 0, wrong
+    answer, cost = shown.strip().splitlines()
+    assert answer == "Because of Rayleigh scattering."
+    assert cost.startswith(f"{MODEL} · ")
+    assert "$0.0000" in cost
+
+
+def test_an_interrupt_stops_the_answer_and_not_the_session(
+    stack: Stack, warm: None, stand_in: StandIn
+) -> None:
+    behave(stand_in, tokens=2_000, tokens_per_second=20)
+    with quorum_chat(stack, "--max-tokens", "2000") as session:
+        assert session.stdin is not None
+        assert session.stdout is not None
+        session.stdin.write("Tell me everything.\n")
+        session.stdin.flush()
+        begun = ""
+        while len(begun.removeprefix("you").split()) < 3:  # words of the answer
+            begun += session.stdout.read(1)
+        session.send_signal(signal.SIGINT)
+        behave(stand_in, reply="Enough.")
+        shown, wrong = session.communicate("And now?\n", timeout=PATIENCE_SECONDS)
+    assert session.returncode == 0, wrong
+    assert "cancelled · " in shown
+    assert "Enough." in shown
 
 
 # ---- a hundred at once --------------------------------------------------------------------------
