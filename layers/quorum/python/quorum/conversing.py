@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from quorum.panel import Panel
     from quorum.questions import Question
 
-WATCH_SECONDS = 0.3
+WATCH_SECONDS = 0.25
 """How often it is looked whether the client is there and wants the answer."""
 FINISHING_SECONDS = 5.0
 """What is kept of the time to book, to keep the turn and to say goodbye."""
