@@ -7,6 +7,7 @@ process – over the deployed API, tables and connections.
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -357,6 +358,16 @@ def test_several_functions_answer_at_once(
         texts = [one.text("one") for one in clients]
     assert [end["full_response"] for end in ends] == texts
     assert len(set(texts)) == 4
+
+
+def test_the_example_of_the_readme_runs(
+    stack: Stack, key: str, warm: None, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    behave(stand_in, reply="Because of Rayleigh scattering.")
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (example,) = (block for block in shown if "websockets" in block)
+    exec(compile(example, "README.md", "exec"), {"CHAT": stack.chat, "KEY": key})  # noqa: S102 - our own
+    assert capsys.readouterr().out.startswith("Because of Rayleigh scattering.{'prompt_tokens'")
 
 
 # ---- the command line ---------------------------------------------------------------------------
