@@ -383,7 +383,7 @@ def test_an_answer_that_never_ends_ends_before_its_function_does(say: Say, model
     model.endless = True
     last = say(seconds=1.2)
     assert (last["type"], last["code"]) == ("error", "timed_out")
-    assert last["cost_usd"] == "0.00003"
+    assert (last["cost_usd"], last["cost_estimated"]) == ("0.00003", True)
 
 
 # ---- moderation ---------------------------------------------------------------------------------
@@ -411,13 +411,17 @@ def test_an_unsafe_answer_is_withdrawn_and_the_model_stopped(
 
 def test_the_last_words_are_judged_before_an_answer_is_complete(say: Say, model: Model) -> None:
     model.pieces = ("All is well. ", "But nonsense")
-    assert say(moderate={"answer": True})["type"] == "withdrawn"
+    last = say(moderate={"answer": True})
+    assert (last["type"], last["cost_usd"]) == ("withdrawn", "0.00002")
+    assert not last["cost_estimated"]
 
 
 def test_what_came_of_a_cut_stream_is_judged_too(say: Say, model: Model) -> None:
     model.pieces = ("But nonsense",)
-    model.failure = StreamCut("cut", received="", tokens=Tokens(), cost_usd=Decimal(0))
-    assert say(moderate={"answer": True})["type"] == "withdrawn"
+    paid = Tokens(input=10, output=1)
+    model.failure = StreamCut("cut", received="", tokens=paid, cost_usd=Decimal("0.00001"))
+    last = say(moderate={"answer": True})
+    assert (last["type"], last["cost_usd"]) == ("withdrawn", "0.00001")
 
 
 def test_a_good_answer_says_what_its_checks_cost(say: Say) -> None:

@@ -42,6 +42,8 @@ from quorum.requests import rejection
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from quorum.ledger import Spending
+
 MESSAGE_BYTES = 128 * 1024
 """What a WebSocket message of API Gateway may hold."""
 FRAME_BYTES = 32 * 1024
@@ -262,15 +264,15 @@ def complete(asked: Asked, answered: Answered, pieces: int, **facts: Any) -> Mes
     return message
 
 
-def stopped(kind: str, asked: Asked, answered: Answered | None, **facts: Any) -> Message:
+def stopped(kind: str, asked: Asked, spent: "Spending | None", **facts: Any) -> Message:
     """An answer that ended early: `cancelled` or `withdrawn`; what was paid until then.
 
     Before the model began to answer nothing is known to be paid, and the gateway may bill it yet.
     """
-    if answered is None:
+    if spent is None:
         cost = paid(Tokens(), Decimal(0), estimated=True)
     else:
-        cost = paid(answered.tokens, answered.cost_usd, estimated=answered.cost_estimated)
+        cost = paid(spent.tokens, spent.cost_usd, estimated=spent.cost_estimated)
     names = {"request_id": asked.request_id, "conversation": asked.conversation}
     return {"type": kind, **names, **cost, **facts}
 

@@ -24,6 +24,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from quorum import chat, registry, telemetry, tokenizer
+from quorum.answers import Paid
 from quorum.conversations import History, Turn
 from quorum.deadline import Deadline
 from quorum.errors import (
@@ -35,6 +36,7 @@ from quorum.errors import (
     StreamCut,
     VoteUnavailable,
 )
+from quorum.models import Tokens
 from quorum.moderation import AnswerChecks, Moderation, Objection
 from quorum.questions import Answered, ChatMessage
 from quorum.relay import INTERVAL_SECONDS, PILE_CHARACTERS, Relay
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from quorum.chat import Asked, Message
     from quorum.connections import Connections
     from quorum.conversations import Conversations
+    from quorum.ledger import Spending
     from quorum.models import Content, Verdict
     from quorum.panel import Panel
     from quorum.questions import Question
@@ -78,13 +81,20 @@ class Pace(NamedTuple):
 USUAL_PACE = Pace()
 
 
+class _Whole(NamedTuple):
+    """An answer that came to its end, in so many messages."""
+
+    answered: Answered
+    messages: int
+
+
 class _Cancelled(QuorumError):
     """The client does not want the answer any more."""
 
 
 @dataclass
 class _Progress:
-    """What has come of one answer so far; `booked` is what was of a call that was stopped."""
+    """What has come of one answer so far; `paid` is what was booked of its call."""
 
     asked: "Asked"
     deadline: Deadline
@@ -93,11 +103,11 @@ class _Progress:
     system: str | None = None
     dropped_turns: int = 0
     received: list[str] = field(default_factory=list)
-    booked: Answered | None = None
+    paid: "Spending | None" = None
 
-    def stopped(self, booked: Answered) -> None:
+    def stopped(self, so_far: Answered) -> None:
         """For `Asking.stream`."""
-        self.booked = booked
+        self.paid = so_far
 
     def asking_ends(self) -> Deadline:
         """When the model must be done, for the last sentence to be judged and all be said."""
@@ -152,7 +162,7 @@ class Conversing:
             last = await self._last_message(progress)
             await self._post(asked, last)
         except ConnectionGone:
-            last = chat.stopped("gone", asked, progress.booked)
+            last = chat.stopped("gone", asked, progress.paid)
         telemetry.chat_ended(asked.request_id, asked.model, last, seconds=monotonic() - began)
 
     # ---- the end of an answer ----------------------------------------------------------------
@@ -169,15 +179,16 @@ class Conversing:
             # The client has seen so much; what was not judged to the end is not kept.
             seen = "" if progress.checks else "".join(progress.received)
             kept = await self._keep(progress, seen)
-            return chat.stopped("cancelled", asked, progress.booked, kept=kept, **progress.facts())
+            return chat.stopped("cancelled", asked, progress.paid, kept=kept, **progress.facts())
         except Objection as objection:
             await self._keep(progress, "")
             told = _told(objection) | progress.facts()
-            return chat.stopped("withdrawn", asked, progress.booked, **told)
+            return chat.stopped("withdrawn", asked, progress.paid, **told)
         except TimeoutError:
             late = ModelTimedOut("the answer took too long")
-            if progress.booked is not None:
-                late.tokens, late.cost_usd = progress.booked.tokens, progress.booked.cost_usd
+            if (paid := progress.paid) is not None:
+                late.tokens, late.cost_usd = paid.tokens, paid.cost_usd
+                late.cost_estimated = paid.cost_estimated
             return chat.error(asked.request_id, late, **progress.facts())
         except Exception as failure:  # noqa: BLE001 - whatever it was, the client is told
             telemetry.chat_failed(asked.request_id, failure)
@@ -207,10 +218,18 @@ class Conversing:
         """The last message of an answer nobody stopped."""
         async with _together() as group:
             watching = group.create_task(self._watch(progress.asked))
-            refused = await self._refused(progress)
-            last = refused or await self._streamed(progress, group)
+            ended = await self._refused(progress) or await self._streamed(progress, group)
             watching.cancel()
-        return last
+        if not isinstance(ended, _Whole):
+            return ended
+        return chat.complete(
+            progress.asked,
+            ended.answered,
+            ended.messages,
+            dropped_turns=progress.dropped_turns,
+            kept=await self._keep(progress, ended.answered.text),
+            **progress.facts(),
+        )
 
     async def _refused(self, progress: _Progress) -> "Message | None":
         """Why the prompt is not asked, if the voters say so; and who judges the answer."""
@@ -241,8 +260,8 @@ class Conversing:
             progress.checks = AnswerChecks(moderation)
         return None
 
-    async def _streamed(self, progress: _Progress, group: asyncio.TaskGroup) -> "Message":
-        """The answer, sent as it comes; and what ends it."""
+    async def _streamed(self, progress: _Progress, group: asyncio.TaskGroup) -> _Whole:
+        """The answer, sent as it comes, and judged to its end."""
         asked, pace = progress.asked, self._pace
         question = await self._question(progress)
 
@@ -257,6 +276,7 @@ class Conversing:
             ended = await self._read(progress, question, relay)
         except (VoteUnavailable, StreamCut) as failure:
             ended = failure  # what had come by then is sent, and judged, all the same
+        progress.paid = _paid(ended)
         await relay.close()
         await sending
         if progress.checks is not None and judging is not None:
@@ -264,15 +284,7 @@ class Conversing:
             await judging
         if not isinstance(ended, Answered):
             raise ended
-        kept = await self._keep(progress, ended.text)
-        return chat.complete(
-            asked,
-            ended,
-            relay.sent,
-            dropped_turns=progress.dropped_turns,
-            kept=kept,
-            **progress.facts(),
-        )
+        return _Whole(ended, relay.sent)
 
     async def _read(self, progress: _Progress, question: "Question", relay: Relay) -> Answered:
         """The answer, each piece of it put on the pile as it came."""
@@ -345,6 +357,13 @@ def _tokens(model: registry.Model, messages: Sequence[ChatMessage]) -> int:
     """Rather too many than too few (`tokenizer.estimate`)."""
     estimate = tokenizer.estimate([message.model_dump() for message in messages])
     return math.ceil(estimate * model.token_factor)
+
+
+def _paid(ended: Answered | VoteUnavailable | StreamCut) -> "Spending | None":
+    """What a call cost, however it ended."""
+    if isinstance(ended, Answered):
+        return ended
+    return Paid(ended.tokens or Tokens(), ended.cost_usd, ended.cost_estimated)
 
 
 def _told(objection: Objection) -> "Message":
