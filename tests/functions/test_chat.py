@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from quorum import panel, registry
+from quorum import books, panel, registry
 from quorum.case import conclude_without_votes
 from quorum.chat import Asked, ChatRequest
 from quorum.connections import Connections
@@ -33,7 +33,9 @@ from quorum.panel import Panel
 from quorum.questions import Answered, Question
 from quorum.reception import Reception, starting
 from quorum.relay import PILE_CHARACTERS
+from quorum.settings import ChatSettings
 
+from bench.gateway import serving
 from functions.authorize import app as authorize
 from functions.chat import app
 from tests import make
@@ -653,6 +655,23 @@ def test_who_cannot_be_reached_is_gone(caplog: pytest.LogCaptureFixture) -> None
     (logged,) = caplog.records  # a client that left is nothing to report
     assert vars(logged)["error"] == "ForbiddenException"
     assert "secret" not in str(vars(logged))
+
+
+def test_a_throttled_post_is_sent_again(aws_credentials: None) -> None:
+    statuses = [429, 200]
+    received: list[bytes] = []
+
+    async def api(_scope: Any, receive: Any, send: Any) -> None:
+        received.append((await receive())["body"])
+        headers = [(b"x-amzn-errortype", b"LimitExceededException"), (b"content-length", b"2")]
+        start = {"type": "http.response.start", "status": statuses.pop(0), "headers": headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    with serving(api) as url:
+        settings = ChatSettings(conversations_table="ConversationsTable", connections_url=url)
+        books.connections(settings).post(CONNECTION, {"type": "token"})
+    assert received == [b'{"type":"token"}'] * 2
 
 
 # ---- the handlers -------------------------------------------------------------------------------
