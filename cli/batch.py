@@ -45,8 +45,8 @@ def batch(
     service = connect(where)
     if resume is None:
         resume = submit(service, file, panel)
-        notes.print(f"batch {resume}")
     try:
+        notes.print(f"batch {resume}")
         view = follow(service, resume)
     except KeyboardInterrupt:
         notes.print(f"\nit goes on without you; come back with [bold]--resume {resume}[/]")

@@ -134,6 +134,7 @@ class Home:
         self.record = folder / "stack.json"
         self.log = folder / "ministack.log"
         self.data = folder / "data"
+        self.scratch = folder / "scratch"
         self.build = folder / "build"
         self.sam_local = folder / "sam-local.json"
 
@@ -256,12 +257,18 @@ def start(home: Home, settings: dict[str, str]) -> Stack:
         return running
     last = home.last()
     home.data.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(home.scratch, ignore_errors=True)
+    home.scratch.mkdir()
     # Containers of `sam local invoke` on Linux reach the stack on the address of Docker's bridge.
     host = settings.get("BIND_HOST", LOOPBACK)
     port = _free_port(host, last.port if last else FIRST_PORT)
+    if last and port != last.port:
+        _move_queues(home, last.port, port)
     environment = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
     } | {
+        # Each Lambda's process unpacks its layers into a folder, 209 MB, and leaves it there.
+        "TMPDIR": str(home.scratch),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": host,
         "AUTH": "true",  # each Lambda may do only what its role in the template says
@@ -291,6 +298,15 @@ def start(home: Home, settings: dict[str, str]) -> Stack:
         time.sleep(0.2)
     process.returncode = 0  # it outlives this process, and nobody waits for it
     return stack
+
+
+def _move_queues(home: Home, old: int, new: int) -> None:
+    """MiniStack keeps a queue under its URL, port and all: on another port nobody is handed any."""
+    for name in ("sqs", "lambda", "cloudformation"):
+        file = home.data / f"{name}.json"
+        if file.exists():
+            kept = file.read_text()
+            file.write_text(kept.replace(f"//localhost:{old}/", f"//localhost:{new}/"))
 
 
 def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
@@ -443,6 +459,7 @@ def lower_stack(folder: Path) -> bool:
         time.sleep(0.1)
     if _alive(stack.pid):
         os.killpg(stack.pid, signal.SIGKILL)
+    shutil.rmtree(Home(folder).scratch, ignore_errors=True)
     return True
 
 

@@ -39,11 +39,15 @@ _FAST = RateLimit(requests_per_minute=10_000_000, tokens_per_minute=2_000_000_00
 
 
 class Gateway:
-    """What the paper voters say, and an exact count of what was billed."""
+    """What the paper voters say, and an exact count of what was billed.
+
+    `down` are voters; `deadly` are texts at which the Lambda that asks about them dies.
+    """
 
     def __init__(self) -> None:
         self.says: dict[str, Decision] = {}
         self.down: set[str] = set()
+        self.deadly: set[str] = set()
         self.calls: Counter[tuple[str, str]] = Counter()
         self.seconds = 0.0
 
@@ -82,18 +86,24 @@ class Serial:
         return do()
 
 
-class Mortal(Serial):
-    """DynamoDB whose Lambda dies with its `writes`-th write, before or after it took effect."""
+class Life:
+    """A Lambda's, that ends with its `writes`-th write, before or after it took effect."""
 
-    _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
+    _WRITES = frozenset(
+        [
+            *("put_item", "update_item", "delete_item", "transact_write_items"),
+            *("send_message", "send_message_batch", "delete_message", "change_message_visibility"),
+            *("put_object", "upload_fileobj", "start_execution", "stop_execution"),
+        ]
+    )
 
-    def __init__(self, dynamodb: Any, writes: int, *, after: bool) -> None:
-        super().__init__(dynamodb)
+    def __init__(self, writes: int, *, after: bool) -> None:
         self._left = writes
         self._after = after
         self.dead = False
 
-    def called(self, name: str, do: Callable[[], Any]) -> Any:
+    def call(self, name: str, do: Callable[[], Any]) -> Any:
+        """What becomes of a call."""
         if self.dead:
             raise Death
         if name in self._WRITES:
@@ -104,6 +114,39 @@ class Mortal(Serial):
                     do()
                 raise Death
         return do()
+
+
+class Mortal(Serial):
+    """DynamoDB as a Lambda of that life has it."""
+
+    def __init__(self, dynamodb: Any, life: Life) -> None:
+        super().__init__(dynamodb)
+        self._life = life
+
+    def called(self, name: str, do: Callable[[], Any]) -> Any:
+        return self._life.call(name, do)
+
+
+class MortalClient:
+    """Any other client as a Lambda of that life has it; `received` is what it was handed."""
+
+    def __init__(self, client: Any, life: Life) -> None:
+        self._client = client
+        self._life = life
+        self.received: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._client, name)
+        if not callable(real) or name == "exceptions":
+            return real
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            answer = self._life.call(name, lambda: real(*arguments, **named))
+            if name == "receive_message":
+                self.received += [one["ReceiptHandle"] for one in answer.get("Messages", [])]
+            return answer
+
+        return call
 
 
 def packaged(_tenant: str, name: str) -> Panel:
@@ -128,6 +171,7 @@ class World:
     ) -> None:
         dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
         self.gateway = gateway
+        self._clock = clock
         self.limiter = Limiter(
             dynamodb,
             BOOKS.usage_table,
@@ -160,7 +204,7 @@ class World:
         )
 
     def queue(self, sqs: Any, queue: str, dead_letters: str) -> ItemQueue:
-        return ItemQueue(sqs, queue, dead_letters, self.batches, max_receives=3)
+        return ItemQueue(sqs, queue, dead_letters, self.batches, max_receives=3, clock=self._clock)
 
     def new_batch(self, items: int, batch: str = BATCH, **facts: Any) -> None:
         self.batches.create(TENANT, batch, source="items", panel="default", items=items, **facts)
@@ -178,6 +222,8 @@ class World:
                 Abstention(voter=voter, reason=AbstentionReason.THROTTLED, retry_after_seconds=7)
             )
         reserved = self.limiter.reserve(voter, 460, tenant=case.tenant, cost_usd=PRICE)
+        if case.content.text in self.gateway.deadly:
+            raise Death
         time.sleep(self.gateway.seconds)
         self.gateway.calls[voter, case.content.text] += 1
         decision = self.gateway.says.get(case.content.text, Decision.SAFE)

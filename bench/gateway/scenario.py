@@ -58,6 +58,7 @@ class Scenario(Frozen):
     `script` is consumed first, one fault for each request; then faults are drawn at their
     `rates`. `keys` maps accepted API keys to tenants; empty accepts any, and calls the tenant by
     its key. `models` are all that are known, by gateway name; empty knows the registry's.
+    `reasoning_tokens` come before every answer, unseen and billed as output.
     `retry_after` is the header of a scripted or drawn 429, as it is sent ("2" or an HTTP date).
     """
 
@@ -71,6 +72,7 @@ class Scenario(Frozen):
     retry_after: str | None = "0"
     slow_seconds: float = 5.0
     output_tokens: int = 64
+    reasoning_tokens: int = 0
     caches_prompts: bool = False
     keep_alive_comments: bool = False
 

@@ -358,15 +358,17 @@ class _Answer:
         return {"id": f"chatcmpl-{number}", "object": kind, "created": number, "model": name}
 
     def _usage(self, output: int) -> dict[str, Any]:
+        thought = self._stand_in.scenario.reasoning_tokens
         return {
             "prompt_tokens": self._given,
-            "completion_tokens": output,
-            "total_tokens": self._given + output,
+            "completion_tokens": thought + output,
+            "total_tokens": self._given + thought + output,
             "prompt_tokens_details": {"cached_tokens": self._cached},
-            "completion_tokens_details": {"reasoning_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": thought},
         }
 
     def _bill(self, output: int) -> None:
+        output += self._stand_in.scenario.reasoning_tokens
         usage = {"input": self._given, "cached": self._cached, "output": output}
         self._stand_in.count.bill(self._model.name, self._tenant, usage)
 

@@ -4,7 +4,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from quorum import books
-from quorum.bulk import Bulk, Finish, JudgePages, Prepare, step_of
+from quorum.bulk import Bulk, Finish, JudgePage, Prepare, step_of
 from quorum.settings import BulkSettings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     match step_of(event):
         case Prepare() as step:
             return bulk().prepare(step, partial(panels().get, step.tenant))
-        case JudgePages() as step:
+        case JudgePage() as step:
             return bulk().judge(step, judging(), verdicts())
         case Finish() as step:
             return bulk().finish(step)

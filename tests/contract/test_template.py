@@ -27,6 +27,8 @@ from tests.template import ROOT
 
 EXPRESS_SECONDS = 300
 """An Express execution ends after this."""
+STATE_BYTES = 262_144
+"""What the input of a state may have."""
 API_SECONDS = 29
 """A REST API request ends after this (API Gateway's integration timeout)."""
 
@@ -165,11 +167,12 @@ def test_a_message_stays_invisible_for_six_times_its_functions_timeout() -> None
     assert template.functions()["BatchFunction"]["Timeout"] > CLIENT_SECONDS
 
 
-def test_the_worker_knows_which_delivery_is_a_messages_last() -> None:
+def test_the_worker_buries_a_message_with_its_reason_before_the_queue_does_without() -> None:
     queue = template.resources("AWS::SQS::Queue")["ItemsQueue"]
     for function in ("BatchFunction", "ApiFunction"):
-        told = template.functions()[function]["Environment"]["MAX_RECEIVES"]
-        assert int(told) == queue["RedrivePolicy"]["maxReceiveCount"]
+        tries = int(template.functions()[function]["Environment"]["MAX_RECEIVES"])
+        # the one after the last try is for burying, and may itself be died in
+        assert queue["RedrivePolicy"]["maxReceiveCount"] > tries + 1
 
 
 def test_a_claim_outlives_the_vote_it_is_for_and_a_worker_the_wait_for_it() -> None:
@@ -192,10 +195,10 @@ def test_a_child_of_the_bulk_machine_ends_within_an_express_executions_time() ->
     pages = bulk_machine()["States"]["Pages"]
     judge = pages["ItemProcessor"]["States"]["Judge"]
     at_once = template.template()["Parameters"]["ItemsAtOnce"]["Default"]
-    rounds = pages["ItemBatcher"]["MaxItemsPerBatch"] * PAGE_ITEMS / at_once
+    rounds = PAGE_ITEMS / at_once
     assert rounds * CLIENT_SECONDS <= judge["TimeoutSeconds"] < EXPRESS_SECONDS
     assert pages["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] == "EXPRESS"
-    assert PAGE_BYTES < pages["ItemBatcher"]["MaxInputBytesPerBatch"] == 262_144
+    assert PAGE_BYTES + 32 * 1024 <= STATE_BYTES  # its items, and what is around them
 
 
 def test_the_bulk_machine_retries_only_what_heals() -> None:
@@ -205,11 +208,23 @@ def test_the_bulk_machine_retries_only_what_heals() -> None:
         (states["Prepare"], {"StoreUnavailable"}),
         (judge, {"StoreUnavailable", "Postponed"}),
         (states["Finish"], {"StoreUnavailable"}),
+        (states["Give up"], {"StoreUnavailable"}),
     ):
         (retrier,) = state["Retry"]
         assert set(retrier["ErrorEquals"]) == named | LAMBDA_ERRORS
         assert retrier["JitterStrategy"] == "FULL"
         assert all(hasattr(errors, name) for name in named)
+
+
+def test_a_bulk_run_that_fails_says_so_before_it_ends() -> None:
+    states = bulk_machine()["States"]
+    for name in ("Prepare", "Pages"):
+        (catcher,) = states[name]["Catch"]
+        assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], "Give up")
+    assert states["Finish"]["Next"] == states["Give up"]["Next"] == "What now?"
+    waits, failed = states["What now?"]["Choices"]
+    assert states[waits["Next"]]["Next"] == "Prepare"
+    assert states[failed["Next"]]["Type"] == "Fail"
 
 
 def test_the_limit_api_gateway_names_is_the_apis_own() -> None:

@@ -67,6 +67,9 @@ def overrides(gateway: StandIn) -> dict[str, str]:
         # The stand-in has no limit: nothing here waits for one.
         "RequestsPerMinute": "1000000",
         "TokensPerMinute": "1000000000",
+        # Days of dollars that no test spends but the one about them.
+        "AlertTenantUsd": "20",
+        "BudgetTenantUsd": "40",
     }
 
 

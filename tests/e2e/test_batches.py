@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,11 @@ def dead_letters(stack: Stack, wanted: int) -> dict[str, str]:
 
 def booked(stack: Stack) -> Decimal:
     return sum((Decimal(item.get("cost_usd", 0)) for item in usage(stack)), Decimal(0))
+
+
+def paid_by(stack: Stack, tenant: str) -> Decimal:
+    mine = (item for item in usage(stack) if item["key"].endswith(f"#{tenant}"))
+    return sum((Decimal(item.get("cost_usd", 0)) for item in mine), Decimal(0))
 
 
 def usage(stack: Stack) -> list[dict[str, Any]]:
@@ -235,37 +241,141 @@ def test_a_cancelled_batch_begins_nothing_more_and_a_repeated_post_is_the_same_b
     assert view["cancelled"] > 0
 
 
-def test_2000_lines_from_s3_are_judged_in_bulk_and_their_results_go_back_in_order(
-    api: Api, stack: Stack, recorded: Recorded
+def visited(stack: Stack, batch: str, run: int) -> tuple[str, int]:
+    """How a bulk run ended, and how many pages it visited."""
+    machine = stack.client("stepfunctions")
+    execution = stack.outputs["BulkMachineArn"].replace(":stateMachine:", ":execution:")
+    execution += f":{batch}-{run}"
+    (pages,) = machine.list_map_runs(executionArn=execution)["mapRuns"]
+    counts = machine.describe_map_run(mapRunArn=pages["mapRunArn"])["itemCounts"]
+    patience = time.monotonic() + 10
+    while (status := machine.describe_execution(executionArn=execution)["status"]) == "RUNNING":
+        assert time.monotonic() < patience
+        time.sleep(0.2)
+    return status, counts["total"]
+
+
+def test_2000_lines_from_s3_of_which_a_quarter_fails_at_first_are_judged_in_bulk_in_order(
+    stack: Stack, stand_in: StandIn, recorded: Recorded
 ) -> None:
-    lines = [
-        json.dumps({"content": says(recorded, f"{RUN}: line {number % 8}"), "id": f"line-{number}"})
-        for number in range(2_000)
-    ]
+    tenant = f"bulk-{RUN}"
+    api = Api(stack, stack.new_key(Caller(tenant=tenant)))
+    known = [says(recorded, f"{RUN}: known {number}") for number in range(3)]
+    spent = sum((Decimal(api.judge(text)["cost_usd"]) for text in known), Decimal(0))
+    late = says(recorded, f"{RUN}: late")
+    texts = [known[number % 3] for number in range(1_501)] + [late] * 499
+    lines = [json.dumps({"content": text, "id": f"line-{n}"}) for n, text in enumerate(texts)]
     lines[7], lines[1_998] = "not JSON", json.dumps({"content": ""})
     upload = api.post("batches/uploads", {}).json()
     put = httpx.put(upload["url"], content="\n".join(lines).encode(), timeout=30)
     assert put.is_success, put.text
+
+    good = stand_in.scenario
+    stand_in.scenario = good.model_copy(update={"rates": {Fault.THROTTLED: 1.0}})
     batch = api.post("batches", {"upload": upload["upload"]}).json()["id"]
     view = wait(api, batch, lambda view: view["state"] in SETTLED)
-    if view["state"] == "incomplete":  # a busy machine: some voter was late, and a page given up
-        assert api.post(f"batches/{batch}/redrive", {}).status_code == 202
-        view = wait(api, batch, lambda view: view["state"] in SETTLED)
-    assert (view["items"], view["settled"], view["rejected"]) == (2_000, 1_998, 2)
-    assert view["hit_rate"] > 0.98
+    assert (view["state"], view["settled"], view["pending"]) == ("incomplete", 1_500, 498)
+    assert "throttled" in view["last_problem"]
+    assert visited(stack, batch, 1) == ("FAILED", 20)
+
+    stand_in.scenario, throttled = good, len(stand_in.bodies)
+    assert api.post(f"batches/{batch}/redrive", {}).status_code == 202
+    view = wait(api, batch, lambda view: view["state"] in SETTLED)
+    assert (view["state"], view["items"], view["settled"]) == ("complete", 2_000, 1_998)
+    assert (view["rejected"], view["dead"]) == (2, 0)
+    assert visited(stack, batch, 2) == ("SUCCEEDED", 5)  # settled pages are not visited again
+    # nothing was paid twice: each voter was asked once about the one new content, and it is booked
+    asked = [body["model"] for body in stand_in.bodies[throttled:] if late in str(body)]
+    assert len(asked) == len(set(asked)) == view["calls"]
+    assert paid_by(stack, tenant) == spent + Decimal(view["cost_usd"])
+
     found = results(api, batch)
     assert [one["index"] for one in found] == list(range(2_000))
     s3, bucket = stack.client("s3"), stack.outputs["UploadsBucket"]
-    patience = time.monotonic() + 30
-    indexes: list[int] = []
-    while len(indexes) < 1_998 and time.monotonic() < patience:
-        listed = s3.list_objects_v2(Bucket=bucket, Prefix=view["results"].split("/", 3)[3])
-        indexes = [
-            json.loads(line)["index"]
-            for entry in listed["Contents"]
-            for line in s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].iter_lines()
-        ]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=view["results"].split("/", 3)[3])
+    indexes = [
+        json.loads(line)["index"]
+        for entry in listed["Contents"]
+        for line in s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].iter_lines()
+    ]
     assert indexes == [index for index in range(2_000) if index not in (7, 1_998)]
+
+
+@contextmanager
+def no_worker(stack: Stack) -> Iterator[None]:
+    """Messages wait on the queue: nobody is handed any."""
+    functions = stack.client("lambda")
+    (source,) = functions.list_event_source_mappings(FunctionName=stack.resources["BatchFunction"])[
+        "EventSourceMappings"
+    ]
+    functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
+    try:
+        yield
+    finally:
+        functions.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
+
+
+@contextmanager
+def alerts(stack: Stack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What is published to the alerts' topic from now on."""
+    sqs, sns = stack.client("sqs"), stack.client("sns")
+    topic = stack.outputs["AlertsTopic"]
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    url = sqs.create_queue(QueueName=f"alerts-{RUN}", Attributes={"Policy": policy})["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    subscribed = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue["QueueArn"])
+
+    def published() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while letters := sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"):
+            found += [json.loads(json.loads(letter["Body"])["Message"]) for letter in letters]
+        return found
+
+    try:
+        yield published
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscribed["SubscriptionArn"])
+        sqs.delete_queue(QueueUrl=url)
+
+
+def test_a_spent_budget_is_alerted_once_refuses_what_is_new_and_pauses_what_is_queued(
+    stack: Stack, stand_in: StandIn, recorded: Recorded
+) -> None:
+    tenant = f"spender-{RUN}"
+    spender = Api(stack, stack.new_key(Caller(tenant=tenant)))
+    with alerts(stack) as published:
+        with no_worker(stack):
+            texts = [says(recorded, f"{RUN}: queued {number}") for number in range(2)]
+            batch = post(spender, [{"content": text} for text in texts])["id"]
+            good = stand_in.scenario
+            stand_in.scenario = good.model_copy(update={"reasoning_tokens": 50_000_000})
+            spent = Decimal(spender.judge(says(recorded, f"{RUN}: dear"))["cost_usd"])
+            stand_in.scenario = good
+            assert spent > 40
+            resets_at = f"{ledger.today() + timedelta(1)}T00:00:00+00:00"
+            for path, body in (
+                ("verdicts", {"content": "one more"}),
+                ("batches", {"items": [{"content": "one more"}]}),
+            ):
+                refused = spender.post(path, body)
+                assert refused.status_code == 402
+                problem = refused.json()["error"]
+                assert (problem["code"], problem["limit"]) == ("budget_spent", resets_at)
+                assert resets_at in problem["message"]
+        view = wait(spender, batch, lambda view: view["state"] != "running")
+        assert (view["state"], view["paused_until"]) == ("paused", resets_at)
+        assert (view["pending"], view["settled"], view["dead"]) == (2, 0, 0)
+        (alert,) = published()
+    assert (alert["alert"], alert["tenant"], alert["limit_usd"]) == ("tenant", tenant, "20")
+    assert Decimal(alert["spent_usd"]) == spent
+    spender.delete(f"batches/{batch}")  # else its messages come again as long as the stack is kept
 
 
 @pytest.mark.parametrize("path", ["batches/{id}", "batches/{id}/results"])

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,15 @@ def test_the_state_survives_down_and_up_and_a_busy_port_is_chosen_around(
         second = raise_stack(stack.folder, overrides)
         assert second.port != stack.port
         assert second.key == stack.key
-        assert Api(second, second.key).get(f"verdicts/{verdict['id']}").json() == verdict
+        moved = Api(second, second.key)
+        assert moved.get(f"verdicts/{verdict['id']}").json() == verdict
+        # what is put on the queue now is judged, though a queue's name has the port in it
+        items = [{"content": "Thanks for the recipe."}]
+        batch = moved.post("batches", {"items": items, "panel": "embedded"}).json()["id"]
+        patience = time.monotonic() + 60
+        while moved.get(f"batches/{batch}").json()["state"] != "complete":
+            assert time.monotonic() < patience
+            time.sleep(0.5)
         again = raise_stack(stack.folder, overrides)
         assert (again.pid, again.port, again.api) == (second.pid, second.port, second.api)
 

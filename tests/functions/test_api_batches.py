@@ -3,12 +3,16 @@
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from time import time
 from typing import Any
 
 import boto3
 import pytest
 from quorum import books, http
-from quorum.bulk import PAGE_ITEMS
+from quorum.budget import Thresholds
+from quorum.bulk import PAGE_ITEMS, TOO_MANY_PAGES
+from quorum.cache import DAY
+from quorum.errors import BudgetSpent, Postponed
 from quorum.intake import ITEMS_LIMIT
 
 from functions.api import app as api
@@ -272,56 +276,197 @@ def test_a_cost_query_that_cannot_be_answered_names_the_field(
 # ---- in bulk ---------------------------------------------------------------------------------
 
 
+Steps = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
 @pytest.fixture
 def steps(
-    aws: Any, ask: Ask, within: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    aws: Any,
+    ask: Ask,
+    within: Callable[[str], None],
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Steps:
     """Run a step of the bulk machine."""
     within("BulkFunction")
-    world = World(aws, Gateway())
+    world = World(aws, gateway)
     for opened in (bulk.settings, bulk.bulk, bulk.verdicts, bulk.judging, books.machines, books.s3):
         opened.cache_clear()
     monkeypatch.setattr(bulk, "judging", lambda: world.judging)
     return lambda step: bulk.handler(step, None)  # type: ignore[arg-type] # reads no context
 
 
+def pages_at(key: str) -> list[dict[str, Any]]:
+    body = boto3.client("s3").get_object(Bucket="UploadsBucket", Key=key)["Body"]
+    return [json.loads(line) for line in body.iter_lines()]
+
+
+@pytest.fixture
+def uploaded(ask: Ask) -> Callable[..., str]:
+    """Hand in an upload of some contents as a batch; its id."""
+
+    def put(*contents: str) -> str:
+        upload = ask("post_upload")[1]["upload"]
+        body = "\n".join(json.dumps({"content": content}) for content in contents)
+        boto3.client("s3").put_object(Bucket="UploadsBucket", Key=upload, Body=body.encode())
+        return str(ask("post_batch", {"upload": upload})[1]["id"])
+
+    return put
+
+
 def test_an_upload_becomes_pages_verdicts_and_results_in_order(
-    ask: Ask, steps: Callable[[dict[str, Any]], dict[str, Any]], aws: Any
+    ask: Ask, steps: Steps, aws: Any
 ) -> None:
     s3 = boto3.client("s3")
     status, upload = ask("post_upload")
     assert (status, upload["method"]) == (201, "PUT")
-    lines = [json.dumps({"content": f"text {n % 3}", "id": f"line-{n}"}) for n in range(120)]
-    lines[1], lines[119] = "not JSON", json.dumps({"content": "x", "panel": "nobody"})
+    lines = [json.dumps({"content": f"text {n % 3}", "id": f"line-{n}"}) for n in range(220)]
+    lines[1], lines[219] = "not JSON", json.dumps({"content": "x", "panel": "nobody"})
     s3.put_object(Bucket="UploadsBucket", Key=upload["upload"], Body="\n".join(lines).encode())
     status, taken = ask("post_batch", {"upload": upload["upload"]})
     assert (status, taken["state"]) == (202, "receiving")
     batch = taken["id"]
     prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
-    for _ in range(2):  # a step may be repeated
-        assert steps(prepare | {"upload": upload["upload"]}) == {"items": 120, "rejected": 2}
-    pages = s3.get_object(Bucket="UploadsBucket", Key=f"pages/acme/{batch}.jsonl")["Body"]
-    paged = [json.loads(line) for line in pages.iter_lines()]
+    prepared = steps(prepare | {"upload": upload["upload"]})
+    assert prepared == {"key": f"pages/acme/{batch}.jsonl", "pages": 3}
+    paged = pages_at(prepared["key"])
     assert [len(page["items"]) for page in paged] == [PAGE_ITEMS, PAGE_ITEMS, 18]
-    assert steps({"Items": paged[:2]}) == {"judged": 100}
-    assert steps(paged[2]) == {"judged": 18}  # where nothing batches them
-    assert steps(paged[2]) == {"judged": 18}
-    finished = steps({"step": "finish", "tenant": "acme", "batch": batch})
-    assert finished == {"settled": 118, "rejected": 2, "unsettled": 0}
+    # again, as it would after an answer that got lost: all pages are left
+    prepared = steps(prepare | {"upload": upload["upload"]})
+    assert prepared == {"key": f"pages/acme/{batch}.left.jsonl", "pages": 3}
+    assert pages_at(prepared["key"]) == paged
+    assert steps(paged[1]) == {"judged": 100}
+    for _ in range(2):  # a step may be repeated
+        assert steps(paged[2]) == {"judged": 18}
+    prepared = steps(prepare | {"upload": upload["upload"]})
+    assert (prepared["pages"], pages_at(prepared["key"])) == (1, [paged[0]])
+    assert steps(paged[0]) == {"judged": 100}
+    assert steps(prepare | {"upload": upload["upload"]})["pages"] == 0
+    finished = steps({"step": "finish", "tenant": "acme", "batch": batch, "run": 1})
+    assert finished == {
+        "settled": 218,
+        "rejected": 2,
+        "unsettled": 0,
+        "failed_with": None,
+        "resume_at": None,
+    }
     _, view = ask("get_batch", batch=batch)
-    assert (view["state"], view["settled"], view["rejected"]) == ("complete", 118, 2)
+    assert (view["state"], view["settled"], view["rejected"]) == ("complete", 218, 2)
     assert view["calls"] == 6
-    assert len(stored(aws)) == 120
+    assert len(stored(aws)) == 220
     _, page = ask("get_results", batch=batch, query={"limit": "500"})
-    assert [one["index"] for one in page["items"]] == list(range(120))
+    assert [one["index"] for one in page["items"]] == list(range(220))
     keys = s3.list_objects_v2(Bucket="UploadsBucket", Prefix=f"results/acme/{batch}/")["Contents"]
     written = [
         json.loads(line)
         for key in keys
         for line in s3.get_object(Bucket="UploadsBucket", Key=key["Key"])["Body"].iter_lines()
     ]
-    assert [one["index"] for one in written] == [n for n in range(120) if n not in (1, 119)]
+    assert [one["index"] for one in written] == [n for n in range(220) if n not in (1, 219)]
     # a panel that was taken away meanwhile: nothing can be done about it, so it fails no page
-    gone = paged[2] | {"items": [{"index": 120, "item": {"content": "x", "panel": "gone"}}]}
+    gone = paged[2] | {"items": [{"index": 220, "item": {"content": "x", "panel": "gone"}}]}
     assert steps(gone) == {"judged": 1}
     assert ask("get_batch", batch=batch)[1]["rejected"] == 3
+
+
+@pytest.mark.parametrize("received", [False, True])
+def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_another_run(
+    ask: Ask, steps: Steps, uploaded: Callable[..., str], *, received: bool
+) -> None:
+    batch = uploaded("one", "two")
+    prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
+    upload = books.batches(api.settings()).record("acme", batch)["upload"]
+    if received:
+        steps(prepare | {"upload": upload})
+        assert ask("get_batch", batch=batch)[1]["state"] == "running"
+    finish = {"step": "finish", "tenant": "acme", "batch": batch, "run": 1}
+    error = TOO_MANY_PAGES if received else "Lambda.Unknown"
+    for _ in range(2):  # a step may be repeated
+        assert steps(finish | {"failed_with": error})["failed_with"] == error
+    _, view = ask("get_batch", batch=batch)
+    assert (view["state"], view["last_problem"]) == ("incomplete", error)
+    machine = boto3.client("stepfunctions")
+    (run,) = machine.list_executions(stateMachineArn=api.settings().bulk_machine)["executions"]
+    machine.stop_execution(executionArn=run["executionArn"])
+    for _ in range(2):  # the second run goes on when the second request comes
+        assert ask("post_redrive", batch=batch)[0] == 202
+    _, view = ask("get_batch", batch=batch)
+    assert view["state"] == ("running" if received else "receiving")
+    runs = machine.list_executions(stateMachineArn=api.settings().bulk_machine)["executions"]
+    assert {run["name"] for run in runs} == {f"{batch}-1", f"{batch}-2"}
+    steps(prepare | {"upload": upload})
+    (page,) = pages_at(f"pages/acme/{batch}.jsonl")
+    steps(page)
+    steps(finish | {"run": 2})
+    assert ask("get_batch", batch=batch)[1]["state"] == "complete"
+
+
+def test_a_batch_whose_run_was_noted_and_never_begun_is_cancelled_and_redriven_all_the_same(
+    ask: Ask, uploaded: Callable[..., str]
+) -> None:
+    batch = uploaded("one")
+    execution = api.settings().bulk_machine.replace(":stateMachine:", ":execution:")
+    stored_batches = books.batches(api.settings())
+    stored_batches.note("acme", batch, run=2, execution=f"{execution}:{batch}-2")
+    assert ask("post_redrive", batch=batch)[0] == 202
+    machine = boto3.client("stepfunctions")
+    assert machine.describe_execution(executionArn=f"{execution}:{batch}-2")["status"] == "RUNNING"
+    stored_batches.note("acme", batch, run=3, execution=f"{execution}:{batch}-3")
+    assert ask("delete_batch", batch=batch)[1]["state"] == "cancelled"
+
+
+def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(
+    ask: Ask, steps: Steps, uploaded: Callable[..., str], gateway: Gateway
+) -> None:
+    batch = uploaded("one")
+    upload = books.batches(api.settings()).record("acme", batch)["upload"]
+    given = {"tenant": "acme", "batch": batch}
+    steps({"step": "prepare", "panel": "default", "upload": upload} | given)
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+    with pytest.raises(Postponed):
+        steps(pages_at(f"pages/acme/{batch}.jsonl")[0])
+    steps({"step": "finish", "run": 1, "failed_with": TOO_MANY_PAGES} | given)
+    _, view = ask("get_batch", batch=batch)
+    assert view["state"] == "incomplete"
+    assert "throttled" in view["last_problem"]
+
+
+def test_a_bulk_run_waits_for_a_spent_budget_and_goes_on_with_the_pages_that_are_left(
+    ask: Ask,
+    steps: Steps,
+    uploaded: Callable[..., str],
+    aws: Any,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [time()]
+    budget = Thresholds(budget_tenant_usd=PRICE)
+    poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
+    monkeypatch.setattr(bulk, "judging", lambda: poor.judging)
+    batch = uploaded(*["one"] * PAGE_ITEMS, "two")
+    upload = books.batches(api.settings()).record("acme", batch)["upload"]
+    given = {"tenant": "acme", "batch": batch}
+    prepare = {"step": "prepare", "panel": "default", "upload": upload} | given
+    steps(prepare)
+    first, second = pages_at(f"pages/acme/{batch}.jsonl")
+    steps(first)  # spends it
+    with pytest.raises(BudgetSpent):
+        steps(second)
+    # whether the map tolerates that page or not
+    for failed_with in (None, TOO_MANY_PAGES):
+        finished = steps({"step": "finish", "run": 1, "failed_with": failed_with} | given)
+        _, view = ask("get_batch", batch=batch)
+        assert (view["state"], view["settled"], view["pending"]) == ("paused", PAGE_ITEMS, 1)
+        assert finished["resume_at"] == view["paused_until"] is not None
+    now[0] += DAY
+    prepared = steps(prepare)
+    assert pages_at(prepared["key"]) == [second]
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"
+    steps(second)
+    assert steps({"step": "finish", "run": 1} | given)["resume_at"] is None
+    assert ask("get_batch", batch=batch)[1]["state"] == "complete"

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+from quorum import ledger
 from quorum.batches import verdict_id_of
 from quorum.budget import Thresholds
 from quorum.models import Decision
 
 from functions.batch import app as batch
-from tests.world import BATCH, PRICE, TENANT, Gateway, World, decided, stored
+from tests.world import BATCH, PRICE, TENANT, Death, Gateway, World, decided, stored
 
 Deliver = Callable[..., list[str]]
 
@@ -50,11 +52,16 @@ def deliver(
     monkeypatch.setattr(batch, "queue", lambda: queue)
     monkeypatch.setattr(batch, "judging", lambda: world.judging)
 
-    def send(*bodies: Any, deliveries: int = 1, origin: str | None = None) -> list[str]:
+    def send(*bodies: Any, deliveries: int | None = None, origin: str | None = None) -> list[str]:
         for body in bodies:
             text = body if isinstance(body, str) else json.dumps(body)
             sqs.send_message(QueueUrl=urls["items"], MessageBody=text)
-        received = sqs.receive_message(QueueUrl=urls["items"], MaxNumberOfMessages=10)
+        received = sqs.receive_message(
+            QueueUrl=urls["items"],
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["All"],
+            WaitTimeSeconds=2,
+        )
         attributes = {"origin": {"stringValue": origin, "dataType": "String"}} if origin else {}
         records = [
             {
@@ -62,7 +69,9 @@ def deliver(
                 "receiptHandle": message["ReceiptHandle"],
                 "body": message["Body"],
                 "attributes": {
-                    "ApproximateReceiveCount": str(deliveries),
+                    "ApproximateReceiveCount": str(
+                        deliveries or message["Attributes"]["ApproximateReceiveCount"]
+                    ),
                     "SentTimestamp": "1700000000000",
                     "SenderId": "123456789012",
                     "ApproximateFirstReceiveTimestamp": "1700000000000",
@@ -182,6 +191,44 @@ def test_a_throttled_item_stays_and_says_why_until_its_last_delivery_then_it_is_
     assert "throttled" in reason
 
 
+def test_a_message_that_outlives_its_workers_is_buried_with_that_reason_and_counted(
+    deliver: Deliver,
+    letters: Callable[[], dict[str, str]],
+    world: World,
+    gateway: Gateway,
+    sqs: Any,
+    urls: dict[str, str],
+) -> None:
+    world.new_batch(1)
+    sqs.set_queue_attributes(QueueUrl=urls["items"], Attributes={"VisibilityTimeout": "0"})
+    gateway.deadly = {"one"}
+    with pytest.raises(Death):
+        deliver(item("one", 0))
+    for _ in range(2):
+        with pytest.raises(Death):
+            deliver()
+    assert deliver() == []  # and nobody died: it was not tried again
+    assert list(letters().values()) == ["its worker ended without a word on delivery 3"]
+    view = world.batches.view(TENANT, BATCH)
+    assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
+    gateway.deadly = set()
+    queue = world.queue(sqs, urls["items"], urls["dead"])
+    assert queue.redrive(TENANT, BATCH, seconds=5) == (1, True)
+    deliver()
+    assert world.batches.view(TENANT, BATCH).settled == 1
+
+
+def test_a_message_that_outlives_its_workers_is_done_if_one_of_them_had_settled_its_item(
+    deliver: Deliver, letters: Callable[[], dict[str, str]], world: World
+) -> None:
+    world.new_batch(2)
+    deliver(item("one", 0))
+    assert deliver(item("one", 0), item("two", 1), deliveries=4) == []
+    assert [json.loads(body)["content"] for body in letters()] == ["two"]
+    view = world.batches.view(TENANT, BATCH)
+    assert (view.settled, view.dead) == (1, 1)
+
+
 def test_dead_letters_of_a_batch_are_sent_round_again_and_others_stay(
     deliver: Deliver,
     letters: Callable[[], dict[str, str]],
@@ -242,6 +289,32 @@ def test_a_spent_budget_pauses_a_batch_and_waiting_costs_no_deliveries(
     assert view.paused_until is not None
     counts = sqs.get_queue_attributes(QueueUrl=urls["items"], AttributeNames=["All"])["Attributes"]
     assert counts["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_what_waits_for_a_budget_is_judged_when_it_is_whole_again(
+    aws: Any,
+    sqs: Any,
+    urls: dict[str, str],
+    gateway: Gateway,
+    deliver: Deliver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reset = datetime.combine(ledger.today() + timedelta(1), datetime.min.time(), UTC).timestamp()
+    now = [reset - 1]
+    budget = Thresholds(budget_tenant_usd=PRICE)
+    poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
+    queue = poor.queue(sqs, urls["items"], urls["dead"])
+    monkeypatch.setattr(batch, "judging", lambda: poor.judging)
+    monkeypatch.setattr(batch, "queue", lambda: queue)
+    poor.new_batch(2)
+    assert deliver(item("one", 0)) == []
+    assert deliver(item("two", 1)) == []
+    view = poor.batches.view(TENANT, BATCH)
+    assert (view.state, view.settled, view.pending) == ("paused", 1, 1)
+    now[0] = reset + 1
+    assert deliver() == []
+    view = poor.batches.view(TENANT, BATCH)
+    assert (view.state, view.settled, view.dead) == ("complete", 2, 0)
 
 
 def test_unsafe_is_counted_as_unsafe(deliver: Deliver, world: World, gateway: Gateway) -> None:

@@ -21,6 +21,7 @@ from tests.world import (
     TENANT,
     Death,
     Gateway,
+    Life,
     Mortal,
     World,
     batch_booked,
@@ -219,12 +220,13 @@ def state(aws: Any) -> Any:
 
 def dies(aws: Any, gateway: Gateway, writes: int, *, after: bool) -> bool:
     """Whether a worker that dies with that write was alive until then."""
-    mortal: Any = Mortal(aws, writes, after=after)
+    life = Life(writes, after=after)
+    mortal: Any = Mortal(aws, life)
     try:
         World(mortal, gateway).judge(items(*TEXTS))
     except Death:
         return True
-    return bool(mortal.dead)
+    return life.dead
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -272,10 +272,8 @@ class Batches:
             items_per_second=rate,
             remaining_seconds=pending / rate if rate else None,
             remaining_cost_usd=None if each is None else round(each * pending, 12),
-            **{
-                name: record.get(name)
-                for name in ("alert_usd", "paused_until", "last_problem", "results")
-            },
+            paused_until=record.get("paused_until") or None,
+            **{name: record.get(name) for name in ("alert_usd", "last_problem", "results")},
             alerted="alerted_at" in record,
         )
 
@@ -328,11 +326,12 @@ class Batches:
 def _state(record: Mapping[str, Any], pending: int, dead: int, now: datetime) -> Any:
     if "cancelled_at" in record:
         return "cancelled"
-    if "received" not in record:
-        return "receiving"
     if pending and record.get("paused_until", "") > now.isoformat():
         return "paused"
-    if pending and not record.get("ended"):
+    ended = "ended" in record and record["ended"] == record["run"]
+    if "received" not in record:
+        return "incomplete" if ended else "receiving"
+    if pending and not ended:
         return "running"
     return "incomplete" if dead or pending else "complete"
 

@@ -4,22 +4,25 @@
 
     uploads/<tenant>/<upload>.jsonl     what the tenant put there: one item a line
     pages/<tenant>/<batch>.jsonl        the same, validated: one page of items a line
+    pages/<tenant>/<batch>.left.jsonl   those of the pages that have no results, for another run
     results/<tenant>/<batch>/<index>.jsonl   the results of a page, named by its first index
 
 Every step may be repeated: pages and results are written whole under the same names, and items
-that are settled are skipped.
+that are settled are skipped. A run whose batch waits for a budget goes on when that is whole again;
+one that fails is ended, and a redrive is another run, over the pages that are left.
 """
 
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field, TypeAdapter
 
-from quorum.batches import Aside, Batches, item_id_of
+from quorum.batches import Aside, Batches, BatchView, item_id_of
 from quorum.case import Place
 from quorum.errors import BudgetSpent, NotFound, Postponed, StoreUnavailable, Undeliverable
 from quorum.judging import Item, Judging, Outcomes
@@ -33,15 +36,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
-PAGE_ITEMS = 50
-"""Items of a page: two pages of five rounds of ten at once, each at most 27 s, end within 280 s."""
-PAGE_BYTES = 96 * 1024
+PAGE_ITEMS = 100
+"""Items of a page: ten rounds of ten at once, each at most 27 s, end within 280 s."""
+PAGE_BYTES = 192 * 1024
 """… and its bytes, unless one item alone has more: a state carries 256 KiB."""
 UPLOAD_SECONDS = 3_600
 """How long an upload's URL holds."""
 LINE_BYTES = 8 * CONTENT_LIMIT
 """A line longer than this holds no valid item, whatever is in it."""
-_PART_BYTES = 8 * 1024 * 1024
+TOO_MANY_PAGES = "States.ExceedToleratedFailureThreshold"
+"""The error's name when more pages failed than the map tolerates."""
 
 
 class PagedItem(Frozen):
@@ -60,7 +64,7 @@ class Page(Frozen):
 
 
 class Prepare(Frozen):
-    """The first step of the bulk machine: from an upload to pages."""
+    """The first step of the bulk machine: from an upload to the pages that are to be judged."""
 
     step: Literal["prepare"]
     tenant: Identifier
@@ -69,31 +73,34 @@ class Prepare(Frozen):
     panel: str
 
 
-class JudgePages(Frozen):
-    """Its middle step: the items of some pages, as the map hands them on."""
+class JudgePage(Frozen):
+    """Its middle step: the items of a page, as the map hands them on."""
 
     step: Literal["judge"]
-    pages: tuple[Page, ...]
+    page: Page
 
 
 class Finish(Frozen):
-    """Its last step: what was not settled is left for a redrive."""
+    """Its last step: what was not settled is left for a redrive.
+
+    `failed_with` is the name of the error that ended the run.
+    """
 
     step: Literal["finish"]
     tenant: Identifier
     batch: str
+    run: int
+    failed_with: str | None = None
 
 
-STEP: TypeAdapter[Prepare | JudgePages | Finish] = TypeAdapter(
-    Annotated[Prepare | JudgePages | Finish, Field(discriminator="step")]
+STEP: TypeAdapter[Prepare | JudgePage | Finish] = TypeAdapter(
+    Annotated[Prepare | JudgePage | Finish, Field(discriminator="step")]
 )
 
 
-def step_of(event: dict[str, Any]) -> Prepare | JudgePages | Finish:
-    """The step an event asks for. The map hands on a batch of pages, or one where none batches."""
-    if "step" in event:
-        return STEP.validate_python(event)
-    return JudgePages(step="judge", pages=event.get("Items", [event]))
+def step_of(event: dict[str, Any]) -> Prepare | JudgePage | Finish:
+    """The step an event asks for. What the map hands on is a page as it stands in its file."""
+    return STEP.validate_python(event if "step" in event else {"step": "judge", "page": event})
 
 
 class Bulk:
@@ -128,50 +135,73 @@ class Bulk:
         except ClientError as error:
             raise missing from error
 
-    def start(self, tenant: str, batch: str, upload: str, seated: str, run: str = "") -> None:
-        """Run the bulk machine; a run that was started already is the same one."""
-        given = {"tenant": tenant, "batch": batch, "upload": upload, "panel": seated}
-        given |= {"bucket": self._bucket, "pages": _pages_key(tenant, batch)}
+    def start(self, tenant: str, batch: str, upload: str, seated: str, run: int = 1) -> None:
+        """Begin the batch's run of that number; one that was begun already is the same one."""
+        given = {
+            "tenant": tenant,
+            "batch": batch,
+            "upload": upload,
+            "panel": seated,
+            "bucket": self._bucket,
+            "run": run,
+        }
+        # Noted first: a run nobody knows of could be neither stopped nor redriven.
+        self._batches.note(tenant, batch, run=run, execution=self._execution(batch, run))
         try:
-            started = self._machine.start_execution(
-                stateMachineArn=self._machine_arn, name=batch + run, input=json.dumps(given)
+            self._machine.start_execution(
+                stateMachineArn=self._machine_arn, name=_name(batch, run), input=json.dumps(given)
             )
         except self._machine.exceptions.ExecutionAlreadyExists:
             return
         except (ClientError, BotoCoreError) as error:
             raise StoreUnavailable("the bulk run could not be started") from error
-        self._batches.note(tenant, batch, execution=started["executionArn"])
 
     def stop(self, record: dict[str, Any]) -> None:
         """Stop the run of a batch's record, if it has one that still runs."""
         if "execution" in record:
-            self._machine.stop_execution(executionArn=record["execution"], cause="cancelled")
+            with suppress(self._machine.exceptions.ExecutionDoesNotExist):
+                self._machine.stop_execution(executionArn=record["execution"], cause="cancelled")
 
     def redrive(self, tenant: str, batch: str, record: dict[str, Any]) -> None:
-        """Run again what failed; what is settled is skipped, what was paid for is cached.
+        """Another run over the pages that are left, unless one is going on.
 
-        A failed run goes on where it failed. One that ended well, or cannot be redriven any more,
-        is run anew.
+        Raises `StoreUnavailable`.
         """
-        self._batches.note(tenant, batch, ended=False)
+        run = int(record.get("run", 1))
+        while self._has_ended(batch, run):
+            run += 1
+        self.start(tenant, batch, record["upload"], record["panel"], run)
+
+    def _has_ended(self, batch: str, run: int) -> bool:
+        """Whether that run was begun and has ended."""
         try:
-            self._machine.redrive_execution(executionArn=record["execution"])
-        except ClientError:
-            run = f"-{uuid4().hex[:8]}"
-            self.start(tenant, batch, record["upload"], record["panel"], run)
+            found = self._machine.describe_execution(executionArn=self._execution(batch, run))
+        except self._machine.exceptions.ExecutionDoesNotExist:
+            return False
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("nobody knows whether the bulk run still runs") from error
+        return found["status"] != "RUNNING"
+
+    def _execution(self, batch: str, run: int) -> str:
+        machine = self._machine_arn.replace(":stateMachine:", ":execution:")
+        return f"{machine}:{_name(batch, run)}"
 
     # ---- the steps ---------------------------------------------------------------------------
 
     def prepare(self, step: Prepare, panel_called: Callable[[str], Panel]) -> dict[str, Any]:
         """Validate the upload line by line, set bad lines aside, write the rest as pages.
 
-        Memory does not grow with the upload. Raises `NotFound`, `StoreUnavailable`.
+        Once that is done: write the pages that have no results yet. Memory grows with neither,
+        but for the names of the results. Raises `NotFound`, `StoreUnavailable`, and what S3 raises.
         """
+        record = self._batches.record(step.tenant, step.batch)
+        if "paused_until" in record:
+            self._batches.note(step.tenant, step.batch, paused_until="")  # for `finish` to see anew
+        if "received" in record:
+            return self._prepare_left(step)
         counted = _Counted()
-        lines = self._lines(step.upload)
-        stream = _Stream(self._paged(step, lines, counted, panel_called))
-        pages = _pages_key(step.tenant, step.batch)
-        self._s3.upload_fileobj(stream, self._bucket, pages)  # type: ignore[arg-type] # reads only
+        lines = self._paged(step, self._lines(step.upload), counted, panel_called)
+        written = self._write_pages(_pages_key(step.tenant, step.batch), lines)
         self._batches.note(
             step.tenant,
             step.batch,
@@ -179,10 +209,31 @@ class Bulk:
             received=True,
             results=f"s3://{self._bucket}/{_results_prefix(step.tenant, step.batch)}",
         )
-        return {"items": counted.lines, "rejected": counted.rejected}
+        return written
 
-    def _lines(self, upload: str) -> Iterator[bytes]:
-        body = self._s3.get_object(Bucket=self._bucket, Key=upload)["Body"]
+    def _prepare_left(self, step: Prepare) -> dict[str, Any]:
+        """As pages, those nobody has finished: a page is done when its results are there."""
+        prefix = _results_prefix(step.tenant, step.batch)
+        listed = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        done = {found["Key"] for listing in listed for found in listing.get("Contents", [])}
+        left = (
+            line + b"\n"
+            for line in self._lines(_pages_key(step.tenant, step.batch))
+            # Validated when it was written: parsing alone is a fraction of the time.
+            if _results_key(prefix, json.loads(line)["items"][0]["index"]) not in done
+        )
+        return self._write_pages(_left_key(step.tenant, step.batch), left)
+
+    def _write_pages(self, key: str, lines: Iterable[bytes]) -> dict[str, Any]:
+        """Where the pages are, and how many: a map over none would fail."""
+        stream = _Stream(lines)
+        self._s3.upload_fileobj(stream, self._bucket, key)  # type: ignore[arg-type] # reads only
+        return {"key": key, "pages": stream.count}
+
+    def _lines(self, key: str) -> Iterator[bytes]:
+        body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
         yield from (line for line in body.iter_lines(chunk_size=64 * 1024) if line.strip())
 
     def _paged(
@@ -199,30 +250,31 @@ class Bulk:
             counted.lines += 1
             read = _read_line(line, step.panel, panel_called)
             if isinstance(read, Rejection):
-                counted.rejected += 1
                 why = read.model_dump(exclude_none=True)
                 bad.append(Aside(Place(batch=step.batch, index=index), why))
                 if len(bad) == PAGE_ITEMS:
                     self._batches.set_aside(step.tenant, "rejected", bad)
                     bad = []
                 continue
-            if page and (len(page) == PAGE_ITEMS or size + len(line) > PAGE_BYTES):
+            paged = PagedItem(index=index, item=read)
+            length = len(paged.model_dump_json(exclude_defaults=True).encode())
+            if page and (len(page) == PAGE_ITEMS or size + length > PAGE_BYTES):
                 yield _page_line(step, page)
                 page, size = [], 0
-            page.append(PagedItem(index=index, item=read))
-            size += len(line)
+            page.append(paged)
+            size += length
         if page:
             yield _page_line(step, page)
         self._batches.set_aside(step.tenant, "rejected", bad)
 
-    def judge(self, step: JudgePages, judging: Judging, verdicts: Verdicts) -> dict[str, Any]:
-        """Judge the items of the pages at once, and put their results into the bucket.
+    def judge(self, step: JudgePage, judging: Judging, verdicts: Verdicts) -> dict[str, Any]:
+        """Judge the items of a page at once, and put their results into the bucket.
 
         Raises `Postponed` or what else was wrong if any is not settled; the others are.
         """
+        page = step.page
         items = [
             Item(_id_of(page, paged), page.tenant, paged.item, _place_of(page, paged))
-            for page in step.pages
             for paged in page.items
         ]
         outcomes = judging.judge(items)
@@ -237,11 +289,9 @@ class Bulk:
                 (one for one in failures if not isinstance(one, Postponed | BudgetSpent)),
                 failures[0],
             )
-            page = step.pages[0]
             self._batches.note(page.tenant, page.batch, **_told(worst))
             raise worst
-        for page in step.pages:
-            self._write_results(page, verdicts)
+        self._write_results(page, verdicts)
         return {"judged": len(items)}
 
     def _reject(self, items: Sequence[Item], outcomes: Outcomes) -> None:
@@ -262,26 +312,37 @@ class Bulk:
             for paged in page.items
             if (name := _id_of(page, paged)) in found  # not if the batch was cancelled
         ]
-        first = page.items[0].index
+        prefix = _results_prefix(page.tenant, page.batch)
         self._s3.put_object(
             Bucket=self._bucket,
-            Key=f"{_results_prefix(page.tenant, page.batch)}{first:0{INDEX_DIGITS}d}.jsonl",
+            Key=_results_key(prefix, page.items[0].index),
             Body="".join(f"{line}\n" for line in lines).encode(),
             ContentType="application/jsonl",
         )
 
     def finish(self, step: Finish) -> dict[str, Any]:
-        """Say how the run ended; what it left unsettled is for a redrive."""
-        self._batches.note(step.tenant, step.batch, ended=True)
+        """Say how the run ended: what it left unsettled is for a redrive.
+
+        A run whose batch waits for a budget has not ended: it goes on at `resume_at`.
+        """
         view = self._batches.view(step.tenant, step.batch)
-        return {"settled": view.settled, "rejected": view.rejected, "unsettled": view.pending}
+        # Though the budget may be whole again by now: what it stopped is not done.
+        waits = view.pending > 0 and view.paused_until is not None
+        if not waits:
+            self._batches.note(step.tenant, step.batch, ended=step.run, **_problem(step, view))
+        return {
+            "settled": view.settled,
+            "rejected": view.rejected,
+            "unsettled": view.pending,
+            "failed_with": step.failed_with,
+            "resume_at": view.paused_until if waits else None,
+        }
 
 
 class _Counted:
     """What `prepare` met."""
 
     lines = 0
-    rejected = 0
 
 
 class _Stream(io.RawIOBase):
@@ -290,6 +351,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._rest = b""
+        self.count = 0
 
     def readable(self) -> bool:
         return True
@@ -298,6 +360,7 @@ class _Stream(io.RawIOBase):
         while not self._rest:
             try:
                 self._rest = next(self._chunks)
+                self.count += 1
             except StopIteration:
                 return 0
         taken = self._rest[: len(buffer)]
@@ -327,6 +390,18 @@ def _told(failure: Exception) -> dict[str, str]:
     return {"last_problem": reason}
 
 
+def _problem(step: Finish, view: BatchView) -> dict[str, str]:
+    """What the batch says of a run that failed, unless its pages said what was wrong with them."""
+    if step.failed_with is None or (step.failed_with == TOO_MANY_PAGES and view.last_problem):
+        return {}
+    return {"last_problem": step.failed_with}
+
+
+def _name(batch: str, run: int) -> str:
+    """An execution's name: the same run has the same name, and so begins once."""
+    return f"{batch}-{run}"
+
+
 def _place_of(page: Page, paged: PagedItem) -> Place:
     return Place(batch=page.batch, index=paged.index)
 
@@ -339,5 +414,13 @@ def _pages_key(tenant: str, batch: str) -> str:
     return f"pages/{tenant}/{batch}.jsonl"
 
 
+def _left_key(tenant: str, batch: str) -> str:
+    return f"pages/{tenant}/{batch}.left.jsonl"
+
+
 def _results_prefix(tenant: str, batch: str) -> str:
     return f"results/{tenant}/{batch}/"
+
+
+def _results_key(prefix: str, first: int) -> str:
+    return f"{prefix}{first:0{INDEX_DIGITS}d}.jsonl"

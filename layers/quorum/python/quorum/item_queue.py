@@ -3,7 +3,8 @@
 A message is done when its item is settled. Poison, and what failed on its last delivery, goes to
 the dead letters with its reason in the attribute `reason`. An item whose voters were throttled or
 down stays on the queue until they may be asked again; one that waits for a budget is sent anew, so
-that waiting costs none of its deliveries.
+that waiting costs none of its deliveries. One that comes once more than it may has outlived its
+workers, and is not tried again.
 """
 
 import json
@@ -74,7 +75,7 @@ class Outcomes:
 
 
 class ItemQueue:
-    """The queue and its dead letters; `max_receives` is how often a message is delivered."""
+    """The queue and its dead letters; `max_receives` is how often a message is tried."""
 
     def __init__(
         self,
@@ -130,7 +131,15 @@ class ItemQueue:
             message.id: Item(_verdict_id(item, message), item.tenant, item, item.place)
             for message, item in items.values()
         }
-        outcomes = judging.judge(list(to_judge.values()))
+        # A worker that lives buries a message on its last delivery itself.
+        outlived = {
+            name for name, (message, _) in items.items() if message.deliveries > self._max_receives
+        }
+        outcomes = judging.judge([one for name, one in to_judge.items() if name not in outlived])
+        outcomes |= judging.given_up(
+            [to_judge[name] for name in outlived],
+            f"its worker ended without a word on delivery {self._max_receives}",
+        )
         for name, (message, item) in items.items():
             failure = outcomes[to_judge[name].verdict_id]
             if failure is not None and not self._handled(message, item, failure):

@@ -93,6 +93,15 @@ class Judging:
             )
         return outcomes
 
+    def given_up(self, items: Sequence[Item], reason: str) -> Outcomes:
+        """What becomes of items that are not to be tried again: those not settled are dead."""
+        entries = self._verdicts.entries([(one.tenant, one.verdict_id) for one in items])
+        settled = {name for name, entry in entries.items() if "dead" not in entry}
+        return {
+            one.verdict_id: None if one.verdict_id in settled else Undeliverable(reason)
+            for one in items
+        }
+
     def _open(self, items: Sequence[Item], outcomes: Outcomes) -> list[Case]:
         """The cases that are still to be judged; the others' outcomes are said."""
         wanted = {item.verdict_id: item for item in items}  # the same item twice is one

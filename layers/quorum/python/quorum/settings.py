@@ -107,7 +107,9 @@ class QueueSettings(WorkflowSettings):
 
     items_queue: str
     dead_letters: str
-    max_receives: int = Field(ge=1, description="deliveries of a message, as the queue has it")
+    max_receives: int = Field(
+        ge=1, description="how often a message is tried; the queue delivers it more often"
+    )
 
 
 class BatchSettings(QueueSettings):
