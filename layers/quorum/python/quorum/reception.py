@@ -54,8 +54,6 @@ class Reception:
                 self._conversations.cancel(connection, request.request_id)
             else:
                 self._start(self._asked(connection, request))
-        except ConnectionGone:
-            return
         except QuorumError as failure:
             self._refuse(connection, chat.error(chat.named(body), failure))
 

@@ -35,12 +35,10 @@ class Relay:
         *,
         interval_seconds: float = INTERVAL_SECONDS,
         limit: int = PILE_CHARACTERS,
-        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._post = post
         self._interval_seconds = interval_seconds
         self._limit = limit
-        self._clock = clock
         self._pile = ""
         self._closed = False
         self._changed = asyncio.Condition()
@@ -62,10 +60,10 @@ class Relay:
     async def run(self) -> None:
         """Send everything until the pile is closed and empty; raises what `post` raises."""
         while text := await self._take():
-            began = self._clock()
+            began = monotonic()
             await self._post(self.sent, text)
             self.sent += 1
-            await self._pause(began + self._interval_seconds - self._clock())
+            await self._pause(began + self._interval_seconds - monotonic())
 
     async def _take(self) -> str:
         """The next message's text; empty when there will be none."""
