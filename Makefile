@@ -7,7 +7,7 @@ RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test up down logs lint setup lock bench bench-gateway bench-batch evaluate openapi deploy
+.PHONY: help demo test up down logs lint setup lock bench bench-gateway bench-batch bench-chat evaluate openapi deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,10 +72,13 @@ openapi: setup ## describe the HTTP API in docs/openapi.json
 deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production
 	sam build && sam deploy --config-env $(or $(PROFILE),default)
 
-bench: bench-gateway bench-batch ## every benchmark
+bench: bench-gateway bench-batch bench-chat ## every benchmark
 
 bench-gateway: setup ## the client's own time per call, next to the openai SDK's and bare httpx
 	@$(RUN) bench.gateway_client
 
 bench-batch: setup ## items a second next to the rate limit's, and the command line's memory
 	@$(RUN) bench.batch
+
+bench-chat: setup ## what the chat adds to the first token, tokens a second, how long a cancel takes
+	@$(RUN) bench.chat

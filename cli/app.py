@@ -5,6 +5,7 @@ import typer
 from cli import (
     batch,
     calibrate,
+    chat,
     costs,
     doctor,
     documents,
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(moderate.moderate)
 app.command()(batch.batch)
+app.command()(chat.chat)
 app.command()(costs.costs)
 app.command()(documents.documents)
 app.command("estimate")(estimate.estimate_command)

@@ -74,6 +74,16 @@ class Stack(BaseModel):
         """The REST API's base URL."""
         return f"{self.endpoint}/_aws/execute-api/{self.outputs['ApiId']}/{self.stage}"
 
+    @property
+    def chat(self) -> str:
+        """The WebSocket API's URL."""
+        return self.connections.replace("http", "ws", 1)
+
+    @property
+    def connections(self) -> str:
+        """Where messages to the WebSocket API's clients are posted."""
+        return f"{self.endpoint}/_aws/execute-api/{self.outputs['ChatApiId']}/{self.stage}"
+
     def environment(self) -> dict[str, str]:
         """What an AWS client needs to talk to this stack instead of AWS."""
         return {
@@ -398,6 +408,8 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
             "GATEWAY_SECRET": f"{STACK}/gateway",
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
             "BULK_MACHINE": stack.resources["BulkMachine"],
+            "CONNECTIONS_URL": stack.connections.replace(stack.endpoint, inside),
+            "CONVERSE_FUNCTION": stack.resources["ConverseFunction"],
             "ITEMS_QUEUE": stack.resources["ItemsQueue"],
             "DOCUMENTS_QUEUE": stack.resources["DocumentsQueue"],
             "DOCUMENT_MACHINE": stack.resources["DocumentMachine"],
@@ -483,6 +495,7 @@ def up(folder: Folder = FOLDER) -> None:
     stack = raise_stack(folder, overrides, gateway_key=gateway_key, settings=bound)
     console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
     console.print(f"  API    {stack.api}")
+    console.print(f"  chat   {stack.chat}")
     console.print(f"  queue  {stack.outputs['QueueUrl']}")
     console.print(f"  key    {stack.key}")
 

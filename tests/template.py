@@ -1,6 +1,7 @@
 """The template as the only source of truth: what tests need to know of it, read from it."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,23 @@ def physical(value: Any) -> str:
         case {"Ref": name}:
             return str(name)
         case {"Fn::Sub": text}:
-            return (
-                str(text)
-                .replace("${AWS::StackName}", "quorum")
-                .replace("${AWS::Partition}", "aws")
-                .replace("${AWS::Region}", REGION)
-                .replace("${AWS::AccountId}", ACCOUNT)
-            )
+            return _substituted(str(text))
+        case {"Fn::If": [_, _outside, in_aws]}:
+            return physical(in_aws)
         case str() | int() | float():
             return str(value)
     raise ValueError(f"tests cannot resolve {value!r}")
+
+
+def _substituted(text: str) -> str:
+    known = {"AWS::StackName": "quorum", "AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com"}
+    parameters = template()["Parameters"]
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        return known.get(name) or str(parameters.get(name, {}).get("Default", name))
+
+    return re.sub(r"\$\{([\w:.]+)\}", value, text)
 
 
 def environment(function: str) -> dict[str, str]:

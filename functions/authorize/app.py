@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.data_classes import event_source
 from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event import (
     APIGatewayAuthorizerRequestEvent,
     APIGatewayAuthorizerResponse,
+    APIGatewayAuthorizerResponseWebSocket,
 )
 from quorum import books
 from quorum.keys import Keys
@@ -30,7 +31,10 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
         raise Exception("Unauthorized")  # noqa: TRY002 API Gateway wants exactly this
     caller = keys().caller(key)
     arn = event.parsed_arn
-    policy = APIGatewayAuthorizerResponse(
+    # A route of the chat's WebSocket has no method.
+    chat = "connectionId" in event["requestContext"]
+    response = APIGatewayAuthorizerResponseWebSocket if chat else APIGatewayAuthorizerResponse
+    policy = response(
         principal_id=caller.tenant if caller else "nobody",
         region=arn.region,
         aws_account_id=arn.aws_account_id,

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from embedded import characters, meaning, rules
-from quorum import errors, panel, registry
+from quorum import chat, errors, panel, registry
 from quorum.bulk import PAGE_BYTES, PAGE_ITEMS, Prepare
 from quorum.case import VOTING_SECONDS, AggregateRequest, VoteRequest
+from quorum.chat import ACTIONS, Asked
 from quorum.claims import CLAIM_SECONDS
+from quorum.conversing import FINISHING_SECONDS
 from quorum.costs import INTENT_SECONDS
 from quorum.http import BODY_LIMIT
 from quorum.long_documents import STEP_SECONDS, AskPiece, Receive
@@ -324,6 +326,7 @@ MODELS: dict[str, type[Frozen]] = {
     "bulk_prepare.json": Prepare,
     "document_step.json": AskPiece,
     "document_receive.json": Receive,
+    "converse.json": Asked,
 }
 
 
@@ -368,6 +371,39 @@ def test_every_route_has_an_event() -> None:
         if "httpMethod" in event and event.get("type") != "REQUEST"
     }
     assert routes == shown
+
+
+def chat_events() -> list[dict[str, Any]]:
+    events = map(json.loads, (file.read_text() for file in (ROOT / "events").iterdir()))
+    return [event for event in events if "connectionId" in event.get("requestContext", {})]
+
+
+def test_every_route_of_the_chat_has_an_event_and_every_action_a_route() -> None:
+    routes = {
+        route["RouteKey"] for route in template.resources("AWS::ApiGatewayV2::Route").values()
+    }
+    assert routes == {"$connect", "$disconnect", "$default", *ACTIONS}
+    shown = [event for event in chat_events() if event.get("type") != "REQUEST"]
+    assert {event["requestContext"]["routeKey"] for event in shown} == routes
+    for event in shown:
+        if event["requestContext"]["routeKey"] in ACTIONS:
+            chat.read(event["body"])
+
+
+def test_only_who_has_a_key_may_connect_to_the_chat() -> None:
+    connect = template.resources("AWS::ApiGatewayV2::Route")["ConnectRoute"]
+    assert connect["AuthorizationType"] == "CUSTOM"
+    assert connect["AuthorizerId"] == {"Ref": "ChatAuthorizer"}
+
+
+def test_a_chat_is_taken_before_its_route_ends_and_answered_once() -> None:
+    functions = template.functions()
+    assert functions["RouteFunction"]["Timeout"] < API_SECONDS
+    converse = functions["ConverseFunction"]
+    assert converse["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+    assert converse["Timeout"] > CLIENT_SECONDS + FINISHING_SECONDS
+    longest = int(template.template()["Parameters"]["ConversationSeconds"]["Default"])
+    assert longest >= converse["Timeout"]
 
 
 def test_the_published_description_of_the_api_is_what_the_routes_say() -> None:

@@ -357,6 +357,33 @@ def test_a_conflict_with_another_transaction_is_tried_again(
     assert conflicts == []
 
 
+class Contended(Bucket):
+    """A bucket that somebody else writes first, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803 - boto3's name
+        self.times -= 1
+        if self.times >= 0:
+            raise Cancelled(self.item)
+        super().transact_write_items(TransactItems)
+
+    def get_item(self, **_: Any) -> dict[str, Any]:
+        return {"Item": self.item}
+
+
+def test_who_has_time_waits_for_a_turn_among_many_who_begin_at_once() -> None:
+    def limiter(times: int) -> Limiter:
+        bucket: Any = Contended(times)
+        return Limiter(bucket, "Usage", {MODEL: RateLimit()}, sleep=lambda _: None)
+
+    assert limiter(100).reserve(MODEL, 1, patience_seconds=60).wait_seconds == 0
+    with pytest.raises(StoreUnavailable):
+        limiter(100).reserve(MODEL, 1)
+
+
 def test_a_lost_connection_to_the_table_is_named(usage: "DynamoDBServiceResource") -> None:
     def lost(**_: Any) -> Any:
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")

@@ -18,6 +18,7 @@ from quorum.workflow import CLIENT_SECONDS, Workflow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from quorum.answers import Answers
     from quorum.asking import Asking
     from quorum.bulk import Bulk
+    from quorum.connections import Connections
     from quorum.contents import Contents
+    from quorum.conversations import Conversations
+    from quorum.conversing import Conversing
     from quorum.costs import Costs
     from quorum.document_answers import DocumentAnswers
     from quorum.document_intake import DocumentIntake
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from quorum.item_queue import ItemQueue
     from quorum.judging import Judging
     from quorum.long_documents import LongDocuments
+    from quorum.reception import Reception
     from quorum.settings import (
         AnswerSettings,
         ApiSettings,
@@ -44,13 +49,19 @@ if TYPE_CHECKING:
         BatchSettings,
         BooksSettings,
         BulkSettings,
+        ChatSettings,
+        ConverseSettings,
         DocumentSettings,
         EstimateSettings,
         PanelsSettings,
         QueueSettings,
+        ReceptionSettings,
         WorkflowSettings,
     )
 
+POST_SECONDS = 5
+"""How long a message to a chat's client is waited for, each time it is tried."""
+POST_ATTEMPTS = 5
 PARAMETER_SECONDS = 1
 """How long SSM is waited for, each of two times: the aggregate step has 6 s for all it does."""
 SECRET_SECONDS = 300
@@ -370,4 +381,64 @@ def costs(settings: "ApiSettings") -> "Costs":
         settings.usage_table,
         krw_per_usd=settings.krw_per_usd,
         krw_as_of=settings.krw_as_of,
+    )
+
+
+def connections(settings: "ChatSettings") -> "Connections":
+    """The clients' ends of the chat's connections."""
+    from quorum.connections import Connections  # noqa: PLC0415 - when needed
+
+    config = Config(
+        connect_timeout=POST_SECONDS,
+        read_timeout=POST_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": POST_ATTEMPTS},
+    )
+    url = settings.connections_url
+    return Connections(boto3.client("apigatewaymanagementapi", endpoint_url=url, config=config))
+
+
+def conversations(settings: "ChatSettings") -> "Conversations":
+    """The chat's connections, requests and histories."""
+    from quorum.conversations import Conversations  # noqa: PLC0415 - when needed
+
+    return Conversations(
+        dynamodb(), settings.conversations_table, seconds=settings.conversation_seconds
+    )
+
+
+@cache
+def functions() -> "LambdaClient":
+    """Lambda. What is started twice is answered once (`Conversations.claim`)."""
+    return boto3.client("lambda", config=Config(retries={"mode": "standard"}))
+
+
+def reception(settings: "ReceptionSettings") -> "Reception":
+    """Who takes the messages of a chat."""
+    from quorum.reception import Reception, starting  # noqa: PLC0415 - when needed
+
+    return Reception(
+        conversations(settings),
+        connections(settings),
+        starting(functions(), settings.converse_function),
+        default_model=settings.default_model,
+    )
+
+
+def conversing(settings: "ConverseSettings") -> "Conversing":
+    """Who streams the answers of a chat; its voters are opened when something is moderated."""
+    from quorum.conversing import Conversing, Judges  # noqa: PLC0415 - when needed
+
+    machine = cache(lambda: workflow(settings))
+    known = cache(lambda: panels(settings))
+    judges = Judges(
+        verdict=lambda tenant, content, panel: machine().moderate(tenant, content, panel),
+        panel_of=lambda tenant, name: known().get(tenant, name or settings.default_panel),
+        require_budget=budget(settings).check,
+    )
+    return Conversing(
+        asking(settings),
+        conversations(settings),
+        connections(settings),
+        judges,
+        history_tokens=settings.history_tokens,
     )

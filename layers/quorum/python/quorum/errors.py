@@ -24,6 +24,7 @@
     ├── StreamCut                       a stream that ended before it was complete
     ├── Postponed                       the item goes back to the queue: voters throttled or down
     ├── Undeliverable                   a message that can never be judged; says why
+    ├── ConnectionGone                  the client of a chat has closed its connection
     ├── StoreUnavailable                503: nothing could be stored, or no panel be read
     └── WorkflowFailed                  503: the state machine ended without a verdict
 """
@@ -249,6 +250,10 @@ class Undeliverable(QuorumError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class ConnectionGone(QuorumError):
+    """The client of a chat has closed its connection: there is nobody to answer."""
 
 
 class StoreUnavailable(QuorumError):

@@ -20,6 +20,7 @@ transaction deletes it when the vote is booked; what is left belongs to a Lambda
 closed as possibly paid (`quorum.costs`).
 """
 
+import itertools
 import random
 import time
 import uuid
@@ -45,6 +46,7 @@ _MINUTE = 60_000_000
 _SUSTAINED = 0.96
 _BURST = 0.04
 _TRIES = 40
+"""At least; who has more patience tries until it is used up."""
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.2
 
@@ -144,7 +146,8 @@ class Limiter:
         """
         requests, by_token = self._buckets(model)
         state = self._seen.get(model, _State())
-        for attempt in range(_TRIES):
+        waited_seconds = 0.0
+        for attempt in itertools.count():
             now = round(self.clock() * 1_000_000)
             starts_at = max(
                 now,
@@ -169,8 +172,12 @@ class Limiter:
             if found is booked:
                 self._seen[model] = booked
                 return reserved
-            state = found
-            self._pause(attempt)
+            # Many who begin at once take turns; who has time waits for his.
+            if attempt + 1 >= _TRIES and waited_seconds >= patience_seconds:
+                break
+            waited_seconds += self._pause(attempt)
+            # As it is now, not as it was before the pause: others have written since.
+            state = found if attempt == 0 else self._read(model)
         raise StoreUnavailable(f"the limit of {model} is too contended to be written")
 
     def settlement(self, reservation: Reservation, tokens: Tokens) -> list[dict[str, Any]]:
@@ -301,9 +308,12 @@ class Limiter:
             "entry": intent_shelf(int(reserved.id[0], 16)),
         }
 
-    def _pause(self, attempt: int) -> None:
-        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
-        self.sleep(random.uniform(0, longest))  # noqa: S311 - jitter, not a secret
+    def _pause(self, attempt: int) -> float:
+        """Seconds that were waited: more after every attempt, up to a limit."""
+        doubled = _FIRST_PAUSE_SECONDS * 2 ** min(attempt, _TRIES)
+        seconds = random.uniform(0, min(_LONGEST_PAUSE_SECONDS, doubled))  # noqa: S311 - jitter, not a secret
+        self.sleep(seconds)
+        return seconds
 
 
 def _state(item: Mapping[str, Any]) -> _State:

@@ -164,3 +164,24 @@ class ApiSettings(QueueSettings, DocumentSettings, WonSettings):
     """What the HTTP routes need."""
 
     bulk_machine: str
+
+
+class ChatSettings(_FromEnvironment):
+    """Where the chat's connections and conversations are."""
+
+    conversations_table: str
+    connections_url: str
+    conversation_seconds: int = Field(default=86_400, ge=60, description="kept after the last turn")
+
+
+class ReceptionSettings(ChatSettings):
+    """What takes the messages of a chat."""
+
+    converse_function: str
+    default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
+
+
+class ConverseSettings(ChatSettings, WorkflowSettings, AnswerSettings):
+    """What streams the answers of a chat."""
+
+    history_tokens: int = Field(default=32_000, ge=0, description="of a conversation, sent along")

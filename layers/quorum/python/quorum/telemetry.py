@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from quorum.errors import QuorumError
 from quorum.models import Abstention, CastVote, Review, Verdict
 from quorum.tally import agreements
 
@@ -121,6 +122,44 @@ def _panels_counted(metric: str) -> None:
     metrics = EphemeralMetrics(namespace=_NAMESPACE, service="panels")
     metrics.add_metric(metric, MetricUnit.Count, 1)
     metrics.flush_metrics()
+
+
+def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, seconds: float) -> None:
+    """How one answer of a chat ended, what it took and what it cost; never what was said."""
+    outcome = str(last["type"])
+    usage = last.get("usage") or {}
+    logger.info(
+        "chat",
+        extra={
+            "correlation_id": request_id,
+            "outcome": outcome,
+            "code": last.get("code"),
+            "reason": last.get("reason"),
+            "model": model,
+            "tokens": usage.get("total_tokens"),
+            "cost_usd": last.get("cost_usd"),
+            "first_token_ms": last.get("first_token_ms"),
+            "seconds": round(seconds, 3),
+        },
+    )
+    metrics = EphemeralMetrics(namespace=_NAMESPACE, service="chat")
+    metrics.add_dimension("model", model)
+    metrics.add_metric(f"Chats{outcome.capitalize()}", MetricUnit.Count, 1)
+    if last.get("first_token_ms") is not None:
+        metrics.add_metric("FirstToken", MetricUnit.Milliseconds, last["first_token_ms"])
+    metrics.flush_metrics()
+
+
+def chat_failed(request_id: str, failure: Exception) -> None:
+    """Something that ended an answer. Our own errors say why; any other may quote content."""
+    why = str(failure) if isinstance(failure, QuorumError) else None
+    extra = {"correlation_id": request_id, "error": type(failure).__name__, "why": why}
+    logger.error("chat failed", extra=extra)
+
+
+def chat_unreachable(connection: str, error: str) -> None:
+    """A client that is connected, or was, and cannot be sent to."""
+    logger.error("client not reached", extra={"connection": connection, "error": error})
 
 
 def plain_json(facts: dict[str, Any]) -> str:

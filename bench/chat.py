@@ -1,0 +1,202 @@
+"""What the chat adds to a stream, next to the same stream read from the stand-in directly.
+
+``python -m bench.chat`` deploys a local stack of its own (a minute), and asks the same questions in
+turns: over the WebSocket – API Gateway, route, streaming function, posts, as the local stack plays
+them – and directly with httpx. The stand-in runs in a process of its own. Printed are the time to
+the first token, tokens a second of a long answer read as fast as it comes, and how long a cancel
+takes. The local stack is one Python process on this machine: read the ratios, not the milliseconds.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+from quorum.keys import Caller
+from rich.console import Console
+from rich.table import Table
+from websockets.sync.client import connect
+
+from local.stack import ROOT, Stack, lower_stack, raise_stack
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
+KEY = "sk-stand-in"
+QUICK, SLOW = "gpt-4.1-nano", "gpt-4.1-mini"
+LATENCY_MS = 200
+"""The stand-in's own time to its first token."""
+SHORT, LONG = 32, 4_000
+CANCEL_SECONDS = 1.0
+"""What is promised."""
+WARMING = 3
+SCENARIO = {
+    "keys": {KEY: "quorum"},
+    "models": {
+        QUICK: {"latency_ms": LATENCY_MS, "tokens_per_second": 1_000_000},
+        SLOW: {"tokens_per_second": 20},
+    },
+    "output_tokens": LONG,
+}
+
+
+class Streamed(NamedTuple):
+    """Seconds to the first token and to the end."""
+
+    first: float
+    whole: float
+
+
+Stream = Callable[[str, int], Streamed]
+
+
+@contextmanager
+def stand_in() -> Iterator[str]:
+    """The base URL of a stand-in in a process of its own."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as scenario:
+        json.dump(SCENARIO, scenario)
+        scenario.flush()
+        command = [sys.executable, "-m", "bench.gateway", "--port", "0", "--scenario"]
+        with subprocess.Popen(  # noqa: S603 - our own module
+            [*command, scenario.name], stdout=subprocess.PIPE, text=True
+        ) as running:
+            try:
+                yield running.stdout.readline().strip() if running.stdout else ""
+            finally:
+                running.terminate()
+
+
+@contextmanager
+def deployed(base_url: str) -> Iterator[Stack]:
+    """A local stack of the benchmark's own, which asks the stand-in without any limit."""
+    folder = ROOT / ".local" / "bench"
+    overrides = {
+        "GatewayBaseUrl": base_url,
+        "DefaultPanel": "embedded",
+        "RequestsPerMinute": "1000000",
+        "TokensPerMinute": "1000000000",
+    }
+    try:
+        yield raise_stack(folder, overrides, gateway_key=KEY)
+    finally:
+        lower_stack(folder)
+
+
+def directly(http: httpx.Client, base_url: str) -> Stream:
+    """Streams read from the stand-in itself."""
+
+    def stream(prompt: str, tokens: int) -> Streamed:
+        body = {
+            "model": QUICK,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": tokens,
+            "stream": True,
+        }
+        began, first = time.perf_counter(), 0.0
+        url, headers = f"{base_url}/chat/completions", {"authorization": f"Bearer {KEY}"}
+        with http.stream("POST", url, json=body, headers=headers) as answer:
+            for line in answer.iter_lines():
+                if not first and '"content"' in line:
+                    first = time.perf_counter() - began
+        return Streamed(first, time.perf_counter() - began)
+
+    return stream
+
+
+def by_chat(connection: "ClientConnection") -> Stream:
+    """The same over the chat."""
+
+    def stream(prompt: str, tokens: int) -> Streamed:
+        began, first = time.perf_counter(), 0.0
+        send(connection, prompt=prompt, model=QUICK, max_tokens=tokens)
+        while (message := json.loads(connection.recv(timeout=60)))["type"] == "token":
+            first = first or time.perf_counter() - began
+        if message["type"] != "complete":
+            raise SystemExit(f"the chat answered {message}")
+        return Streamed(first, time.perf_counter() - began)
+
+    return stream
+
+
+def cancelled(connection: "ClientConnection", number: int) -> float:
+    """Seconds from a cancel, in the middle of an answer, to its confirmation."""
+    name = f"cancelled-{number}"
+    send(connection, prompt="Tell me all.", model=SLOW, max_tokens=LONG, request_id=name)
+    connection.recv(timeout=60)
+    began = time.perf_counter()
+    connection.send(json.dumps({"action": "cancel", "request_id": name}))
+    while (message := json.loads(connection.recv(timeout=60)))["type"] == "token":
+        pass
+    if message["type"] != "cancelled":
+        raise SystemExit(f"the chat answered {message}")
+    return time.perf_counter() - began
+
+
+def send(connection: "ClientConnection", **asked: Any) -> None:
+    """Ask; nothing is kept from one run to the next."""
+    connection.send(json.dumps({"action": "chat", "use_cache": False, **asked}))
+
+
+def in_turns(ways: dict[str, Stream], number: int, tokens: int) -> dict[str, list[Streamed]]:
+    """`number` streams by each way, interleaved, so that all meet the same machine."""
+    taken: dict[str, list[Streamed]] = {way: [] for way in ways}
+    for turn in range(number + WARMING):
+        for way, stream in ways.items():
+            measured = stream(f"Question {turn}?", tokens)
+            if turn >= WARMING:
+                taken[way].append(measured)
+    return taken
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """Of at least two values."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def main() -> None:
+    """Deploy, measure, print; exits 1 when a cancel took longer than is promised."""
+    parser = argparse.ArgumentParser(prog="bench.chat", description=__doc__)
+    parser.add_argument("--chats", type=int, default=100, help="short answers, each way")
+    parser.add_argument("--long", type=int, default=8, help="long answers, each way")
+    parser.add_argument("--cancels", type=int, default=20)
+    given = parser.parse_args()
+    with stand_in() as base_url, deployed(base_url) as stack, httpx.Client(timeout=60) as http:
+        key = stack.new_key(Caller(tenant="bench"))
+        with connect(stack.chat, additional_headers={"x-api-key": key}) as connection:
+            ways = {"directly": directly(http, base_url), "by chat": by_chat(connection)}
+            short = in_turns(ways, given.chats, SHORT)
+            long = in_turns(ways, given.long, LONG)
+            cancels = [cancelled(connection, number) for number in range(given.cancels)]
+    first = {way: [one.first * 1000 for one in taken] for way, taken in short.items()}
+    # From the first token on: how fast tokens come once they do.
+    speed = {way: [LONG / (one.whole - one.first) for one in all_] for way, all_ in long.items()}
+    own = statistics.median(first["directly"])
+    table = Table(
+        f"stand-in: first token after {LATENCY_MS} ms", *ways, "added / of", title_justify="left"
+    )
+    for percent in (50, 99):
+        ms = {way: percentile(values, percent) for way, values in first.items()}
+        added = f"{ms['by chat'] - ms['directly']:+.0f} ms"
+        row = [f"{ms[way]:.0f} ms" for way in ways]
+        table.add_row(f"time to first token, p{percent}", *row, added)
+    medians = {way: statistics.median(values) for way, values in speed.items()}
+    share = f"{medians['by chat'] / medians['directly']:.0%}"
+    row = [f"{medians[way]:,.0f}" for way in ways]
+    table.add_row(f"tokens a second of {LONG:,}", *row, share)
+    table.add_row("cancel, p50", "", f"{statistics.median(cancels) * 1000:.0f} ms", "")
+    table.add_row("cancel, longest", "", f"{max(cancels) * 1000:.0f} ms", "")
+    Console().print(table)
+    ratio = statistics.median(first["by chat"]) / own
+    print(f"the first token by chat comes after {ratio:.2f} times the stand-in's own time")
+    sys.exit(0 if max(cancels) <= CANCEL_SECONDS else 1)
+
+
+if __name__ == "__main__":
+    main()

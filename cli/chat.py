@@ -1,0 +1,170 @@
+"""`quorum chat`: talk to a model, its answer streamed to the terminal."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from cli.service import local_stack
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
+Message = dict[str, Any]
+
+ANSWER_SECONDS = 330.0
+"""A little more than an answer may take: the streaming function ends after 300 s."""
+ENDS = frozenset({"complete", "cancelled", "withdrawn", "error"})
+
+
+class Conversation:
+    """One conversation over an open connection; `settings` go with every prompt."""
+
+    def __init__(self, connection: "ClientConnection", settings: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self._settings = {name: value for name, value in settings.items() if value is not None}
+        self._conversation: str | None = None
+        self._request_id = ""
+
+    def ask(self, prompt: str) -> Iterator[Message]:
+        """What comes of `prompt`, up to the message that ends it. A token comes once.
+
+        Raises `TimeoutError` when nothing comes, and websockets' `ConnectionClosed`.
+        """
+        self._request_id = uuid4().hex
+        asked: Message = {"action": "chat", "prompt": prompt, "request_id": self._request_id}
+        if self._conversation is not None:
+            asked["conversation"] = self._conversation
+        self._connection.send(json.dumps(asked | self._settings))
+        yield from self._heard()
+
+    def cancel(self) -> Iterator[Message]:
+        """Have the answer under way stopped; what still comes of it."""
+        cancel = {"action": "cancel", "request_id": self._request_id}
+        self._connection.send(json.dumps(cancel))
+        yield from self._heard()
+
+    def _heard(self) -> Iterator[Message]:
+        heard = -1
+        while True:
+            message: Message = json.loads(self._connection.recv(timeout=ANSWER_SECONDS))
+            if message["request_id"] != self._request_id:
+                continue  # the end of an answer that was given up
+            if message["type"] == "token":
+                if message["index"] <= heard:
+                    continue
+                heard = message["index"]
+            yield message
+            if message["type"] in ENDS:
+                self._conversation = message.get("conversation") or self._conversation
+                return
+
+
+def chat(
+    prompt: Annotated[str | None, typer.Argument(help="ask this and end; none: a session")] = None,
+    where: Annotated[
+        str, typer.Option(help="`local`, or the ChatUrl of a deployment (wss://…)")
+    ] = "local",
+    system: Annotated[str | None, typer.Option(help="how the model is to answer")] = None,
+    model: Annotated[str | None, typer.Option(help="who answers; see `GET /models`")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0)] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="of an answer")] = None,
+    *,
+    panel: Annotated[str | None, typer.Option(help="the panel that moderates")] = None,
+    moderate: Annotated[
+        bool, typer.Option("--moderate", help="have prompt and answer judged")
+    ] = False,
+) -> None:
+    """Ask a model. Ctrl-C stops an answer, and at the prompt ends the session."""
+    wanted = {"prompt": True, "answer": True} | ({"panel": panel} if panel else {})
+    settings = {
+        "system": system,
+        "model": model,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "moderate": wanted if moderate else None,
+    }
+    console = Console(highlight=False)
+    url, key = address(where)
+    try:
+        with connect(url, additional_headers={"x-api-key": key}) as connection:
+            conversation = Conversation(connection, settings)
+            if prompt is not None:
+                raise typer.Exit(0 if answered(console, conversation, prompt) else 1)
+            session(console, conversation)
+    except InvalidStatus as refused:
+        said = refused.response.status_code
+        raise typer.BadParameter(f"the service answers {said}: is the key good?") from refused
+    except (OSError, ConnectionClosed) as lost:
+        raise typer.BadParameter(f"the connection to {url} is lost") from lost
+
+
+def session(console: Console, conversation: Conversation) -> None:
+    """Prompt after prompt, until the end of the input or Ctrl-C."""
+    while True:
+        try:
+            prompt = console.input("[bold]you[/] ")
+        except (EOFError, KeyboardInterrupt):
+            console.print()
+            return
+        if prompt.strip():
+            answered(console, conversation, prompt)
+
+
+def answered(console: Console, conversation: Conversation, prompt: str) -> bool:
+    """Show the answer as it comes, and what it cost; whether it is complete."""
+    try:
+        last = show(console, conversation.ask(prompt))
+    except KeyboardInterrupt:
+        last = show(console, conversation.cancel())
+    console.print()
+    console.print(ending(last), style="dim", markup=False)
+    return bool(last["type"] == "complete")
+
+
+def show(console: Console, messages: Iterator[Message]) -> Message:
+    """Print the tokens; gives the message that ends them."""
+    for message in messages:
+        if message["type"] != "token":
+            return message
+        console.print(message["content"], end="", markup=False, soft_wrap=True)
+    raise TypeError("an answer has an end")
+
+
+def ending(last: Message) -> str:
+    """One line: how the answer ended, and what it cost."""
+    parts = {
+        "complete": [str(last.get("model"))],
+        "cancelled": ["cancelled"],
+        "withdrawn": [f"withdrawn: {last.get('reason')}", *last.get("categories", ())],
+        "error": [f"{last.get('code')}: {last.get('message')}"],
+    }[last["type"]]
+    if "usage" in last:
+        about = "about " if last["cost_estimated"] else ""
+        parts += [f"{last['usage']['total_tokens']:,} tokens", f"{about}${last['cost_usd']}"]
+    if last.get("cached"):
+        parts.append(f"kept, saved ${last['saved_usd']}")
+    if last.get("moderation"):
+        parts.append(f"judged for ${last['moderation']['cost_usd']}")
+    if last.get("dropped_turns"):
+        parts.append(f"without the {last['dropped_turns']} oldest turns")
+    return " · ".join(parts)
+
+
+def address(where: str) -> tuple[str, str]:
+    """The WebSocket URL and the key; raises `typer.BadParameter`."""
+    if where == "local":
+        stack = local_stack()
+        return stack.chat, stack.key
+    key = os.environ.get("QUORUM_API_KEY")
+    if not key:
+        raise typer.BadParameter("put the deployment's key into QUORUM_API_KEY")
+    if not where.startswith(("ws://", "wss://")):
+        raise typer.BadParameter("a chat is at the ChatUrl of the deployment, wss://…")
+    return where, key

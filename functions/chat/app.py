@@ -1,0 +1,50 @@
+"""Chat over a WebSocket: `route` takes what comes in, `converse` streams an answer."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.data_classes import APIGatewayWebSocketEvent, event_source
+from quorum import books, loop
+from quorum.chat import Asked
+from quorum.deadline import Deadline
+from quorum.keys import Caller
+from quorum.settings import ConverseSettings, ReceptionSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.conversing import Conversing
+    from quorum.reception import Reception
+
+
+@cache
+def reception() -> "Reception":
+    """Who takes messages, opened once per environment."""
+    return books.reception(ReceptionSettings.from_environment())
+
+
+@cache
+def conversing() -> "Conversing":
+    """Who answers them, opened once per environment."""
+    return books.conversing(ConverseSettings.from_environment())
+
+
+@event_source(data_class=APIGatewayWebSocketEvent)
+def route(event: APIGatewayWebSocketEvent, _context: "LambdaContext") -> dict[str, Any]:
+    """One event of the WebSocket API: somebody came, went, or said something."""
+    connection = event.request_context.connection_id
+    match event.request_context.route_key:
+        case "$connect":
+            known = event.request_context["authorizer"]
+            caller = Caller(tenant=known["tenant"], role=known["role"])
+            reception().connect(connection, caller)
+        case "$disconnect":
+            reception().disconnect(connection)
+        case _:
+            reception().receive(connection, event.decoded_body)
+    return {"statusCode": 200}
+
+
+def converse(event: dict[str, Any], context: "LambdaContext") -> None:
+    """Stream the answer to one request (`quorum.chat.Asked`)."""
+    deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
+    loop.run(conversing().converse(Asked.model_validate(event), deadline))
