@@ -16,7 +16,7 @@ demo: up ## judge a dozen texts on the local stack and show the verdicts
 	@$(RUN) local.demo
 
 test: lint ## lint, types and every test, the deployed local stack included
-	pytest --numprocesses 2 --ignore tests/e2e
+	pytest --numprocesses 3 --dist worksteal --ignore tests/e2e
 	pytest tests/e2e
 
 up: setup ## build, start and deploy the local stack; print a key and the URLs

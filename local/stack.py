@@ -56,6 +56,7 @@ class Stack(BaseModel):
     port: int
     pid: int
     started: float
+    built: str = ""
     deployed: str = ""
     outputs: dict[str, str] = {}
     resources: dict[str, str] = {}
@@ -324,12 +325,14 @@ def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
         "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
     }
     sam = str(ROOT / ".venv/bin/sam")
-    with console.status("sam build…"):
-        _run(
-            [sam, "build", "--build-dir", str(home.build), "--parameter-overrides", *pairs],
-            environment,
-            log,
-        )
+    built = fingerprint(wanted["PythonRuntime"], wanted["Architecture"])
+    if built != stack.built or not home.build.exists():
+        with console.status("sam build…"):
+            _run(
+                [sam, "build", "--build-dir", str(home.build), "--parameter-overrides", *pairs],
+                environment,
+                log,
+            )
     _settle_parameters(home.build / "template.yaml", wanted)
     bucket = f"{STACK}-local"
     stack.client("s3").create_bucket(Bucket=bucket)
@@ -352,7 +355,9 @@ def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
         found["LogicalResourceId"]: found["PhysicalResourceId"]
         for found in listed["StackResources"]
     }
-    stack = stack.model_copy(update={"deployed": state, "outputs": outputs, "resources": resources})
+    stack = stack.model_copy(
+        update={"built": built, "deployed": state, "outputs": outputs, "resources": resources}
+    )
     home.write(stack)
     return stack
 

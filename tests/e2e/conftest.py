@@ -78,6 +78,7 @@ def stack(overrides: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     """The whole template, deployed; its gateway voters ask the stand-in."""
     kept = os.environ.get("QUORUM_E2E_FOLDER")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("stack")
+    folder.mkdir(parents=True, exist_ok=True)
     staged = folder / "staged.json"
     staged.write_text(json.dumps(STAGED))
     raised = raise_stack(

@@ -145,7 +145,7 @@ def test_500_items_delivered_twice_with_workers_killed_are_each_settled_once(
         *({"content": text, "id": f"post-{n}"} for n, text in enumerate(texts)),
         *bad,
     ]
-    with visibility(stack, 40):
+    with visibility(stack, 25):
         taken = post(api, given)
         batch = taken["id"]
         assert [one["index"] for one in taken["rejected"]] == [*range(5), *range(495, 500)]
