@@ -17,11 +17,12 @@ from typing import Any
 
 import httpx
 import openai
-from quorum import registry, voter
-from quorum.deadline import Deadline
-from quorum.gateway import Gateway, GatewaySettings, parse_base_urls
-from quorum.normalise import normalise
-from quorum.policy import REPLY_SCHEMA
+from quorum import registry
+from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.deadline import Deadline
+from quorum.vote import voter
+from quorum.vote.normalise import normalise
+from quorum.vote.policy import REPLY_SCHEMA
 from rich.console import Console
 from rich.table import Table
 
@@ -75,7 +76,11 @@ def _contestants(base_url: str) -> tuple[dict[str, Ask], Callable[[], Awaitable[
     async def close() -> None:
         await asyncio.gather(gateway.close(), bare.aclose(), sdk.close())
 
-    return {"bare httpx": by_httpx, "quorum.gateway": by_gateway, "openai SDK": by_sdk}, close
+    return {
+        "bare httpx": by_httpx,
+        "quorum.gateway": by_gateway,
+        "openai SDK": by_sdk,
+    }, close
 
 
 async def measure(base_url: str, calls: int) -> dict[str, list[float]]:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from quorum.case import AggregateRequest, Case, deliberate
 from quorum.models import VOTE, Abstention, CastVote
-from quorum.verdicts import Verdicts
+from quorum.vote.case import AggregateRequest, Case, deliberate
+from quorum.vote.verdicts import Verdicts
 
 Ask = Callable[[Case, str], CastVote | Abstention]
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median, quantiles
 
-from quorum import tokenizer
+from quorum.gateway import tokenizer
 
 WIRE_TOKENS = 2
 LEAST_REPLIES = 50

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from quorum.panel import Estimate, Panel
+from quorum.vote.panel import Estimate, Panel
 
 from cli import evaluation, loading
 from cli.evaluation import Answers, Figures, Resampling

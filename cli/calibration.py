@@ -18,8 +18,17 @@ from itertools import chain, combinations
 from multiprocessing import get_context
 
 import numpy as np
-from quorum.panel import Calibrated, Evidence, LanguageTerms, Pair, Panel, Stage, Stop, Thresholds
-from quorum.tally import confidence_logit
+from quorum.vote.panel import (
+    Calibrated,
+    Evidence,
+    LanguageTerms,
+    Pair,
+    Panel,
+    Stage,
+    Stop,
+    Thresholds,
+)
+from quorum.vote.tally import confidence_logit
 from scipy.stats import beta
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 from quorum import loop, registry
-from quorum.doctor import BaseUrlReport, examine
-from quorum.gateway import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.doctor import BaseUrlReport, examine
 from rich.console import Console
 from rich.table import Table
 

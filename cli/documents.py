@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
-from quorum.estimating import Estimate
+from quorum.document.estimating import Estimate
+from quorum.document.operations import Operation
 from quorum.models import Tokens
-from quorum.operations import Operation
 from quorum.settings import DEFAULT_MODEL
 from rich.markup import escape
 from rich.table import Table

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from quorum.panel import Estimate
+from quorum.vote.panel import Estimate
 from rich.table import Table
 
 from cli import evaluation, loading

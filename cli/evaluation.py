@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from quorum.models import Abstention, CastVote, Decision
-from quorum.panel import Estimate, Panel
-from quorum.tally import tally
+from quorum.vote.panel import Estimate, Panel
+from quorum.vote.tally import tally
 
 from cli.recorded import CODES, NONE, REVIEW, SAFE, UNSAFE, Codes, Floats, Indices, Recorded
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from quorum import registry
 from quorum.models import CastVote
-from quorum.reviews import Reviewed
+from quorum.vote.reviews import Reviewed
 from rich.console import Console
 
 from cli.service import Service, connect

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import typer
 from pydantic import ValidationError
-from quorum import panel
 from quorum.errors import PanelInvalid
-from quorum.panel import Panel
+from quorum.vote import panel
+from quorum.vote.panel import Panel
 from rich.console import Console
 from rich.progress import (
     BarColumn,

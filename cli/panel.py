@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from botocore.exceptions import ClientError
 from quorum import registry
-from quorum.panels import parameter_name, shadow_parameter_name
+from quorum.vote.panels import parameter_name, shadow_parameter_name
 from rich.table import Table
 
 from cli import evaluation, loading

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from quorum import gateway as gateways
-from quorum import loop, registry, voter
-from quorum.deadline import Deadline
+from quorum import loop, registry
 from quorum.errors import PanelInvalid, VoteUnavailable
-from quorum.language import detect
+from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.deadline import Deadline
 from quorum.models import CONTENT_LIMIT, Abstention, CastVote, Content
-from quorum.normalise import normalise
-from quorum.panel import PACKAGED, Panel, load, packaged
-from quorum.tally import tally
+from quorum.vote import voter
+from quorum.vote.language import detect
+from quorum.vote.normalise import normalise
+from quorum.vote.panel import PACKAGED, Panel, load, packaged
+from quorum.vote.tally import tally
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -144,15 +145,15 @@ def _embedded_voter(model: registry.Model) -> Ask:
     return asks[model.name]
 
 
-def _gateway() -> gateways.Gateway:
+def _gateway() -> Gateway:
     key = os.environ.get("GATEWAY_API_KEY")
     if not key:
         raise typer.BadParameter("this panel asks a gateway: put its key into GATEWAY_API_KEY")
     urls = os.environ.get("GATEWAY_BASE_URL", GATEWAY)
-    return gateways.Gateway(gateways.GatewaySettings(base_urls=gateways.parse_base_urls(urls, key)))
+    return Gateway(GatewaySettings(base_urls=parse_base_urls(urls, key)))
 
 
-def _gateway_voter(model: registry.Model, gateway: gateways.Gateway) -> Ask:
+def _gateway_voter(model: registry.Model, gateway: Gateway) -> Ask:
     def ask(content: Content) -> CastVote | Abstention:
         deadline = Deadline.after(VOTE_SECONDS)
         try:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from quorum import reply
 from quorum.errors import ModelRefused, ReplyUnreadable
+from quorum.vote import reply
 from rich.console import Console
 from rich.table import Table
 

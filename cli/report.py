@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from quorum.panel import Panel, Stop
+from quorum.vote.panel import Panel, Stop
 
 from cli import evaluation
 from cli.evaluation import Answers, Evaluation, Figures

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from quorum.models import Abstention, CastVote, Decision, Verdict
-from quorum.panel import Estimate
+from quorum.vote.panel import Estimate
 from rich.markup import escape
 from rich.table import Table
 

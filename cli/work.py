@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from quorum import registry
+from quorum.document.estimating import Document
+from quorum.document.operations import Operation, Work
+from quorum.document.parsing import text_of
 from quorum.errors import DocumentUnreadable, ModelUnknown
-from quorum.estimating import Document
-from quorum.operations import Operation, Work
-from quorum.parsing import text_of
 from quorum.requests import OperationRequest, rejection
 from quorum.settings import DEFAULT_MODEL
 

@@ -4,7 +4,7 @@ import json
 import time
 from typing import NamedTuple
 
-from quorum.batches import verdict_id_of
+from quorum.batch.batches import verdict_id_of
 from quorum.models import Verdict
 from rich.console import Console
 from rich.progress import Progress

@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-from quorum import panel
-from quorum.case import Case
 from quorum.models import Abstention, AbstentionReason, CastVote, Content, Decision, Tokens
+from quorum.vote import panel
+from quorum.vote.case import Case
 
 NOW = 1_700_000_000.0
 """Epoch seconds at which these cases start."""

@@ -10,22 +10,23 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from quorum import ledger, panel
-from quorum.batches import Batches, item_id_of
-from quorum.budget import Budget, Thresholds
-from quorum.case import Case, Place
-from quorum.claims import Claims
-from quorum.item_queue import ItemQueue
-from quorum.judging import Item, Judging, Outcomes
-from quorum.limiter import PICODOLLARS, Limiter, RateLimit
+from quorum.batch.batches import Batches, item_id_of
+from quorum.batch.claims import Claims
+from quorum.batch.item_queue import ItemQueue
+from quorum.batch.judging import Item, Judging, Outcomes
+from quorum.gateway.limiter import PICODOLLARS, Limiter, RateLimit
 from quorum.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
-from quorum.panel import Panel
+from quorum.money import ledger
+from quorum.money.budget import Budget, Thresholds
 from quorum.requests import VerdictRequest
 from quorum.settings import BooksSettings
-from quorum.verdicts import Verdicts
-from quorum.voter import Ballot
-from quorum.voting import Ballots, vote
-from quorum.workflow import Workflow
+from quorum.vote import panel
+from quorum.vote.case import Case, Place
+from quorum.vote.panel import Panel
+from quorum.vote.verdicts import Verdicts
+from quorum.vote.voter import Ballot
+from quorum.vote.voting import Ballots, vote
+from quorum.vote.workflow import Workflow
 
 from bench.machine import Ask, InProcessMachine
 

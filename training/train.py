@@ -25,7 +25,7 @@ from embedded import characters, meaning, rules, weights
 from embedded.calibration import Platt
 from embedded.reading import windows
 from numpy.typing import NDArray
-from quorum.normalise import normalise
+from quorum.vote.normalise import normalise
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table

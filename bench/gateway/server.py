@@ -17,8 +17,9 @@ from functools import lru_cache
 from typing import Any
 
 import uvicorn
-from quorum import registry, tokenizer
+from quorum import registry
 from quorum.errors import ModelUnknown
+from quorum.gateway import tokenizer
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response

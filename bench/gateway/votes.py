@@ -10,8 +10,8 @@ from typing import Any
 
 from quorum import registry
 from quorum.errors import ModelUnknown
-from quorum.normalise import normalise
-from quorum.policy import INSTRUCTIONS
+from quorum.vote.normalise import normalise
+from quorum.vote.policy import INSTRUCTIONS
 
 _UNSAFE_SHARE = 0.3
 _REVIEW_SHARE = 0.05

@@ -5,14 +5,14 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from quorum import books, telemetry
-from quorum.case import AggregateRequest, Deliberation, deliberate
 from quorum.settings import AggregateSettings
-from quorum.shadow import shadowed
+from quorum.vote.case import AggregateRequest, Deliberation, deliberate
+from quorum.vote.shadow import shadowed
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.panels import Panels
-    from quorum.verdicts import Verdicts
+    from quorum.vote.panels import Panels
+    from quorum.vote.verdicts import Verdicts
 
 
 @cache
@@ -34,7 +34,7 @@ def panels() -> "Panels":
 
 
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Where the case stands (`quorum.case.Deliberation`)."""
+    """Where the case stands (`quorum.vote.case.Deliberation`)."""
     request = AggregateRequest.model_validate(event)
     standing = deliberate(request.case, request.complete(), round_number=request.round, now=time())
     return record(request, standing).model_dump(mode="json")

@@ -8,33 +8,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
-from quorum import books, completions, ledger, loop, panel, registry
-from quorum.answers import Statistics
-from quorum.batches import PAGE_LIMIT, Batches, batch_id_of
-from quorum.completions import ChatCompletionRequest
-from quorum.costs import By
-from quorum.deadline import Deadline
+from quorum import books, loop, registry
+from quorum.answer import completions
+from quorum.answer.answers import Statistics
+from quorum.answer.completions import ChatCompletionRequest
+from quorum.batch.batches import PAGE_LIMIT, Batches, batch_id_of
 from quorum.errors import NotAllowed
-from quorum.examination import examined
+from quorum.gateway.deadline import Deadline
+from quorum.gateway.examination import examined
 from quorum.http import answer, answers, resolve, resolver
 from quorum.idempotency import once
 from quorum.models import Verdict
-from quorum.policy import POLICY_VERSION
+from quorum.money import ledger
+from quorum.money.costs import By
 from quorum.requests import BatchRequest, DocumentsRequest, ReviewRequest, VerdictRequest
-from quorum.reviews import PAGE_LIMIT as REVIEWS_LIMIT
-from quorum.reviews import Page, Status
 from quorum.settings import ApiSettings
+from quorum.vote import panel
+from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.reviews import PAGE_LIMIT as REVIEWS_LIMIT
+from quorum.vote.reviews import Page, Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.asking import Asking
-    from quorum.bulk import Bulk
-    from quorum.contents import Contents
-    from quorum.document_intake import DocumentIntake
-    from quorum.panels import Effective, Panels
-    from quorum.reviews import Reviews
-    from quorum.verdicts import Verdicts
-    from quorum.workflow import Workflow
+    from quorum.answer.asking import Asking
+    from quorum.batch.bulk import Bulk
+    from quorum.batch.contents import Contents
+    from quorum.document.intake import DocumentIntake
+    from quorum.vote.panels import Effective, Panels
+    from quorum.vote.reviews import Reviews
+    from quorum.vote.verdicts import Verdicts
+    from quorum.vote.workflow import Workflow
 
 app = resolver()
 

@@ -13,8 +13,8 @@ from quorum.settings import BatchSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.item_queue import ItemQueue
-    from quorum.judging import Judging
+    from quorum.batch.item_queue import ItemQueue
+    from quorum.batch.judging import Judging
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

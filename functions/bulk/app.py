@@ -4,14 +4,14 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from quorum import books
-from quorum.bulk import Bulk, Finish, JudgePage, Prepare, step_of
+from quorum.batch.bulk import Bulk, Finish, JudgePage, Prepare, step_of
 from quorum.settings import BulkSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.judging import Judging
-    from quorum.panels import Panels
-    from quorum.verdicts import Verdicts
+    from quorum.batch.judging import Judging
+    from quorum.vote.panels import Panels
+    from quorum.vote.verdicts import Verdicts
 
 
 @cache

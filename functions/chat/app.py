@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayWebSocketEvent, event_source
 from quorum import books, loop
-from quorum.chat import Asked
-from quorum.deadline import Deadline
+from quorum.chat.chat import Asked
+from quorum.gateway.deadline import Deadline
 from quorum.keys import Caller
 from quorum.settings import ConverseSettings, ReceptionSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.conversing import Conversing
-    from quorum.reception import Reception
+    from quorum.chat.conversing import Conversing
+    from quorum.chat.reception import Reception
 
 
 @cache
@@ -45,6 +45,6 @@ def route(event: APIGatewayWebSocketEvent, _context: "LambdaContext") -> dict[st
 
 
 def converse(event: dict[str, Any], context: "LambdaContext") -> None:
-    """Stream the answer to one request (`quorum.chat.Asked`)."""
+    """Stream the answer to one request (`quorum.chat.chat.Asked`)."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
     loop.run(conversing().converse(Asked.model_validate(event), deadline))

@@ -9,8 +9,7 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 from quorum import books
-from quorum.deadline import Deadline
-from quorum.long_documents import (
+from quorum.document.long_documents import (
     STEP,
     STEP_SECONDS,
     Abandon,
@@ -21,16 +20,17 @@ from quorum.long_documents import (
     Split,
     reason_of,
 )
+from quorum.gateway.deadline import Deadline
 from quorum.settings import DocumentSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.asking import Asking
-    from quorum.document_answers import DocumentAnswers
-    from quorum.document_intake import DocumentIntake
-    from quorum.documents import Documents
-    from quorum.item_queue import ItemQueue
-    from quorum.long_documents import LongDocuments
+    from quorum.answer.asking import Asking
+    from quorum.batch.item_queue import ItemQueue
+    from quorum.document.answering import DocumentAnswers
+    from quorum.document.documents import Documents
+    from quorum.document.intake import DocumentIntake
+    from quorum.document.long_documents import LongDocuments
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

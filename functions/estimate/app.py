@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import Response
 from quorum import books
-from quorum.deadline import Deadline
+from quorum.gateway.deadline import Deadline
 from quorum.http import answer, resolve, resolver
 from quorum.requests import EstimateRequest
 from quorum.settings import EstimateSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.estimates import Estimates
+    from quorum.document.estimates import Estimates
 
 app = resolver()
 

@@ -3,13 +3,14 @@
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from quorum import books, registry, voting
-from quorum.case import VoteRequest
+from quorum import books, registry
 from quorum.settings import VoteSettings
+from quorum.vote import voting
+from quorum.vote.case import VoteRequest
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.gateway import Gateway
+    from quorum.gateway.client import Gateway
 
 
 @cache

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from embedded import characters as characters_model
 from embedded import meaning as meaning_model
 from embedded import rules as rules_model
-from quorum import books, voting
-from quorum.case import VoteRequest
+from quorum import books
 from quorum.settings import BooksSettings
+from quorum.vote import voting
+from quorum.vote.case import VoteRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 from embedded import characters, meaning, rules
-from quorum import chat, errors, panel, registry
-from quorum.bulk import PAGE_BYTES, PAGE_ITEMS, Prepare
-from quorum.case import VOTING_SECONDS, AggregateRequest, VoteRequest
-from quorum.chat import ACTIONS, Asked
-from quorum.claims import CLAIM_SECONDS
-from quorum.conversing import FINISHING_SECONDS
-from quorum.costs import INTENT_SECONDS
+from quorum import errors, registry
+from quorum.batch.bulk import PAGE_BYTES, PAGE_ITEMS, Prepare
+from quorum.batch.claims import CLAIM_SECONDS
+from quorum.chat import chat
+from quorum.chat.chat import ACTIONS, Asked
+from quorum.chat.conversing import FINISHING_SECONDS
+from quorum.document.long_documents import STEP_SECONDS, AskPiece, Receive
 from quorum.http import BODY_LIMIT
-from quorum.long_documents import STEP_SECONDS, AskPiece, Receive
 from quorum.models import Frozen
+from quorum.money.costs import INTENT_SECONDS
 from quorum.requests import (
     BatchRequest,
     DocumentsRequest,
@@ -27,7 +27,9 @@ from quorum.requests import (
     QueuedItem,
     VerdictRequest,
 )
-from quorum.workflow import CLIENT_SECONDS
+from quorum.vote import panel
+from quorum.vote.case import VOTING_SECONDS, AggregateRequest, VoteRequest
+from quorum.vote.workflow import CLIENT_SECONDS
 
 from local import openapi
 from tests import template

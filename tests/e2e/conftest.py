@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from quorum import registry
-from quorum.case import Case
+from quorum.vote.case import Case
 
 from bench.gateway import RecordedVotes, Scenario, StandIn, running
 from local.stack import Stack, lower_stack, raise_stack

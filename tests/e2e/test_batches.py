@@ -15,11 +15,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from quorum import ledger
-from quorum.batches import item_id_of
-from quorum.case import Place
-from quorum.costs import INTENT_SECONDS, Costs
+from quorum.batch.batches import item_id_of
 from quorum.keys import Caller
+from quorum.money import ledger
+from quorum.money.costs import INTENT_SECONDS, Costs
+from quorum.vote.case import Place
 
 from bench.gateway import Fault, StandIn
 from local.stack import TENANT, Stack

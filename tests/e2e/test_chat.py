@@ -20,10 +20,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from quorum import books, chat, loop, registry
-from quorum.deadline import Deadline
+from quorum import books, loop, registry
+from quorum.chat import chat
+from quorum.chat.reception import Reception
+from quorum.gateway.deadline import Deadline
 from quorum.keys import Caller
-from quorum.reception import Reception
 from quorum.settings import ConverseSettings
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import InvalidStatus
@@ -35,8 +36,8 @@ from tests.e2e.conftest import Api, Recorded, says
 from tests.template import ROOT
 
 if TYPE_CHECKING:
-    from quorum.chat import Asked
-    from quorum.gateway import Gateway
+    from quorum.chat.chat import Asked
+    from quorum.gateway.client import Gateway
 
 MODEL = "gpt-4.1-nano"
 PATIENCE_SECONDS = 60

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from quorum import ledger
+from quorum.money import ledger
 
 from bench.gateway import Fault, StandIn
 from local.stack import Stack

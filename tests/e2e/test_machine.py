@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum import panel, registry
+from quorum import registry
+from quorum.vote import panel
 
 from tests import make
 from tests.e2e.conftest import Recorded, by_voter, says

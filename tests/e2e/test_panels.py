@@ -5,8 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from quorum import panel, registry
+from quorum import registry
 from quorum.keys import Caller
+from quorum.vote import panel
 
 from cli import labels
 from cli.service import Service

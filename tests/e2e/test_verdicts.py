@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from quorum import panel
-from quorum.batches import verdict_id_of
+from quorum.batch.batches import verdict_id_of
 from quorum.keys import Caller
+from quorum.vote import panel
 
 from bench.gateway import StandIn
 from local.stack import TENANT, Home, Stack

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities import parameters
-from quorum.cache import VoteCache
-from quorum.case import Case
+from quorum.vote.cache import VoteCache
+from quorum.vote.case import Case
 
 from functions.api import app as api
 from tests import make, template

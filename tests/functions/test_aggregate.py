@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum import panel
-from quorum.case import AggregateRequest, Case
 from quorum.models import Abstention, CastVote
+from quorum.vote import panel
+from quorum.vote.case import AggregateRequest, Case
 
 from functions.aggregate import app as aggregate
 from tests import make

@@ -6,8 +6,8 @@ from typing import Any
 import boto3
 import pytest
 from aws_lambda_powertools.utilities import parameters
-from quorum import panel
-from quorum.case import Case
+from quorum.vote import panel
+from quorum.vote.case import Case
 
 from bench.gateway import Scenario, running
 from tests import make

@@ -9,11 +9,11 @@ from typing import Any
 import boto3
 import pytest
 from quorum import books, http
-from quorum.budget import Thresholds
-from quorum.bulk import PAGE_ITEMS, TOO_MANY_PAGES
-from quorum.cache import DAY
+from quorum.batch.bulk import PAGE_ITEMS, TOO_MANY_PAGES
+from quorum.batch.intake import ITEMS_LIMIT
 from quorum.errors import BudgetSpent, Postponed
-from quorum.intake import ITEMS_LIMIT
+from quorum.money.budget import Thresholds
+from quorum.vote.cache import DAY
 
 from functions.api import app as api
 from functions.bulk import app as bulk

@@ -7,10 +7,10 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import ledger
-from quorum.batches import verdict_id_of
-from quorum.budget import Thresholds
+from quorum.batch.batches import verdict_id_of
 from quorum.models import Decision
+from quorum.money import ledger
+from quorum.money.budget import Thresholds
 
 from functions.batch import app as batch
 from tests.world import BATCH, PRICE, TENANT, Death, Gateway, World, decided, stored

@@ -9,13 +9,14 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from quorum import books, panel, registry
-from quorum.case import conclude_without_votes
-from quorum.chat import Asked, ChatRequest
-from quorum.connections import Connections
-from quorum.conversations import TURNS_LOOKED_AT, Conversations, Turn
-from quorum.conversing import Conversing, Judges, Pace, fitting
-from quorum.deadline import Deadline
+from quorum import books, registry
+from quorum.answer.questions import Answered, Question
+from quorum.chat.chat import Asked, ChatRequest
+from quorum.chat.connections import Connections
+from quorum.chat.conversations import TURNS_LOOKED_AT, Conversations, Turn
+from quorum.chat.conversing import Conversing, Judges, Pace, fitting
+from quorum.chat.reception import Reception, starting
+from quorum.chat.relay import PILE_CHARACTERS
 from quorum.errors import (
     BudgetSpent,
     Conflict,
@@ -26,14 +27,14 @@ from quorum.errors import (
     StoreUnavailable,
     StreamCut,
 )
-from quorum.gateway import Delta
+from quorum.gateway.client import Delta
+from quorum.gateway.deadline import Deadline
 from quorum.keys import Caller, Keys
 from quorum.models import Content, Decision, Tokens, Verdict
-from quorum.panel import Panel
-from quorum.questions import Answered, Question
-from quorum.reception import Reception, starting
-from quorum.relay import PILE_CHARACTERS
 from quorum.settings import ChatSettings
+from quorum.vote import panel
+from quorum.vote.case import conclude_without_votes
+from quorum.vote.panel import Panel
 
 from bench.gateway import serving
 from functions.authorize import app as authorize

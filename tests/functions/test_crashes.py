@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from quorum.batches import Aside
-from quorum.bulk import Bulk, Finish, JudgePage, Prepare
-from quorum.case import Place
-from quorum.claims import CLAIM_SECONDS
-from quorum.intake import Intake
+from quorum.batch.batches import Aside
+from quorum.batch.bulk import Bulk, Finish, JudgePage, Prepare
+from quorum.batch.claims import CLAIM_SECONDS
+from quorum.batch.intake import Intake
 from quorum.requests import BatchRequest, QueuedItem
+from quorum.vote.case import Place
 
 from tests.conftest import empty_account
 from tests.functions.conftest import make_tables

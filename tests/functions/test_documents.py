@@ -10,20 +10,22 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import books, contents, ledger, loop
-from quorum.answers import Answers
-from quorum.asking import Asking
-from quorum.batches import Batches
-from quorum.budget import Budget, Thresholds
-from quorum.case import Place
-from quorum.claims import Claims
-from quorum.deadline import Deadline
-from quorum.document_answers import DocumentAnswers
-from quorum.documents import DOCUMENT_BYTES, Documents
+from quorum import books, loop
+from quorum.answer.answers import Answers
+from quorum.answer.asking import Asking
+from quorum.batch import contents
+from quorum.batch.batches import Batches
+from quorum.batch.claims import Claims
+from quorum.document.answering import DocumentAnswers
+from quorum.document.documents import DOCUMENT_BYTES, Documents
+from quorum.document.learning import Learned
+from quorum.document.long_documents import reason_of
 from quorum.errors import Postponed, Undeliverable
-from quorum.learning import Learned
-from quorum.limiter import Limiter
-from quorum.long_documents import reason_of
+from quorum.gateway.deadline import Deadline
+from quorum.gateway.limiter import Limiter
+from quorum.money import ledger
+from quorum.money.budget import Budget, Thresholds
+from quorum.vote.case import Place
 
 from bench.gateway import Fault, ModelScenario, Scenario, StandIn, running
 from functions.api import app as api

@@ -8,9 +8,10 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import ledger, registry
+from quorum import registry
+from quorum.document.operations import Operation, Work
 from quorum.models import Tokens
-from quorum.operations import Operation, Work
+from quorum.money import ledger
 
 from functions.estimate import app as estimate
 from tests import template

@@ -9,11 +9,11 @@ from time import time
 from typing import Any
 
 import pytest
-from quorum.budget import Thresholds
-from quorum.claims import CLAIM_SECONDS
-from quorum.costs import INTENT_SECONDS, Costs
+from quorum.batch.claims import CLAIM_SECONDS
 from quorum.errors import BudgetSpent, Postponed, Undeliverable
 from quorum.models import Decision
+from quorum.money.budget import Thresholds
+from quorum.money.costs import INTENT_SECONDS, Costs
 
 from tests.world import (
     BATCH,

@@ -6,8 +6,9 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import panel, registry
-from quorum.case import AggregateRequest, Case
+from quorum import registry
+from quorum.vote import panel
+from quorum.vote.case import AggregateRequest, Case
 
 from functions.aggregate import app as aggregate
 from functions.batch import app as batch

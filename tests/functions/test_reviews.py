@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from quorum import books
-from quorum.case import Case
 from quorum.errors import Conflict
 from quorum.models import Review
+from quorum.vote.case import Case
 
 from functions.api import app as api
 from tests import make

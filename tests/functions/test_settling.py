@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quorum.batches import Aside, item_id_of
-from quorum.case import Place, deliberate
+from quorum.batch.batches import Aside, item_id_of
 from quorum.models import Decision, Verdict
-from quorum.verdicts import Decided
+from quorum.vote.case import Place, deliberate
+from quorum.vote.verdicts import Decided
 
 from tests import make
 from tests.conftest import empty_account

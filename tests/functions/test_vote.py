@@ -7,8 +7,9 @@ from typing import Any
 import boto3
 import pytest
 from aws_lambda_powertools.utilities import parameters
-from quorum import ledger, loop, registry
-from quorum.case import Case
+from quorum import loop, registry
+from quorum.money import ledger
+from quorum.vote.case import Case
 
 from bench.gateway import Fault, RecordedVotes, Scenario, StandIn, running
 from functions.vote import app as vote

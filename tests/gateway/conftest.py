@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 from quorum import loop
-from quorum.gateway import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
 
 from bench.gateway import Fault, Scenario, StandIn, running, serving
 

@@ -8,14 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from quorum import ledger, loop
-from quorum.answers import Answers
-from quorum.asking import Asking
-from quorum.batches import Batches
-from quorum.budget import Budget, Thresholds
-from quorum.claims import Claims
-from quorum.costs import Costs
-from quorum.deadline import Deadline
+from quorum import loop
+from quorum.answer.answers import Answers
+from quorum.answer.asking import Asking
+from quorum.answer.questions import Answered, ChatMessage, Question
+from quorum.batch.batches import Batches
+from quorum.batch.claims import Claims
 from quorum.errors import (
     BudgetSpent,
     InvalidRequest,
@@ -23,9 +21,12 @@ from quorum.errors import (
     ModelUnavailable,
     StreamCut,
 )
-from quorum.gateway import Delta, Gateway
-from quorum.limiter import Limiter
-from quorum.questions import Answered, ChatMessage, Question
+from quorum.gateway.client import Delta, Gateway
+from quorum.gateway.deadline import Deadline
+from quorum.gateway.limiter import Limiter
+from quorum.money import ledger
+from quorum.money.budget import Budget, Thresholds
+from quorum.money.costs import Costs
 
 from bench.gateway import Fault, ModelScenario, StandIn
 from tests.functions.conftest import make_tables

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from quorum import loop, registry
-from quorum.doctor import KeyState, Report, examine
-from quorum.gateway import Gateway
+from quorum.gateway.client import Gateway
+from quorum.gateway.doctor import KeyState, Report, examine
 from typer.testing import CliRunner
 
 from bench.gateway import Fault, ModelScenario, StandIn

@@ -9,15 +9,17 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from quorum import ledger, loop, registry, voting
-from quorum.deadline import Deadline
+from quorum import loop, registry
 from quorum.errors import VoteUnavailable
-from quorum.gateway import Gateway
-from quorum.limiter import Limiter, RateLimit
+from quorum.gateway.client import Gateway
+from quorum.gateway.deadline import Deadline
+from quorum.gateway.limiter import Limiter, RateLimit
 from quorum.models import Abstention, AbstentionReason, CastVote
-from quorum.normalise import normalise
+from quorum.money import ledger
 from quorum.settings import BooksSettings
-from quorum.voter import abstention_of, ask
+from quorum.vote import voting
+from quorum.vote.normalise import normalise
+from quorum.vote.voter import abstention_of, ask
 
 from bench.gateway import Fault, Scenario, StandIn, running
 from tests import make

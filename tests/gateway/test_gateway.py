@@ -9,8 +9,6 @@ from typing import Any, ClassVar
 
 import pytest
 from quorum import loop, registry
-from quorum.call import Completion
-from quorum.deadline import Deadline
 from quorum.errors import (
     GatewayRejected,
     ModelThrottled,
@@ -19,9 +17,11 @@ from quorum.errors import (
     PromptTooLong,
     VoteUnavailable,
 )
-from quorum.gateway import Gateway, parse_base_urls
-from quorum.policy import REPLY_SCHEMA
+from quorum.gateway.call import Completion
+from quorum.gateway.client import Gateway, parse_base_urls
+from quorum.gateway.deadline import Deadline
 from quorum.registry import Model
+from quorum.vote.policy import REPLY_SCHEMA
 
 from bench.gateway import Fault, ModelScenario, StandIn
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from quorum import loop, registry
-from quorum.deadline import Deadline
 from quorum.errors import (
     GatewayRejected,
     ModelThrottled,
@@ -14,10 +13,11 @@ from quorum.errors import (
     StoreUnavailable,
     VoteUnavailable,
 )
-from quorum.gateway import Gateway
-from quorum.limiter import Reservation
-from quorum.normalise import normalise
-from quorum.voter import EXPECTED_OUTPUT_TOKENS, Ballot, ask
+from quorum.gateway.client import Gateway
+from quorum.gateway.deadline import Deadline
+from quorum.gateway.limiter import Reservation
+from quorum.vote.normalise import normalise
+from quorum.vote.voter import EXPECTED_OUTPUT_TOKENS, Ballot, ask
 
 from bench.gateway import Fault, ModelScenario
 

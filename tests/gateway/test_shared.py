@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from quorum import breaker, loop, registry
-from quorum.deadline import Deadline
+from quorum import loop, registry
 from quorum.errors import ModelThrottled, ModelUnavailable
-from quorum.gateway import Gateway
-from quorum.limiter import Limiter, RateLimit
-from quorum.normalise import normalise
-from quorum.voter import Ballot, ask
+from quorum.gateway import breaker
+from quorum.gateway.client import Gateway
+from quorum.gateway.deadline import Deadline
+from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.vote.normalise import normalise
+from quorum.vote.voter import Ballot, ask
 
 from bench.gateway import Fault
 

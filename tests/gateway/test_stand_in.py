@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from quorum import registry, voter
-from quorum.normalise import normalise
+from quorum import registry
+from quorum.vote import voter
+from quorum.vote.normalise import normalise
 
 from bench.gateway import Fault, ModelScenario, RecordedVotes
 

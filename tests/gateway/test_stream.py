@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from quorum import loop, registry
-from quorum.call import Completion
-from quorum.deadline import Deadline
 from quorum.errors import GatewayRejected, StreamCut
-from quorum.gateway import Delta, Gateway
+from quorum.gateway.call import Completion
+from quorum.gateway.client import Delta, Gateway
+from quorum.gateway.deadline import Deadline
 
 from bench.gateway import Fault, ModelScenario
 

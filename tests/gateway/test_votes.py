@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum import errors, loop, registry, voter
-from quorum.deadline import Deadline
+from quorum import errors, loop, registry
 from quorum.errors import ReplyUnreadable, VoteUnavailable
-from quorum.gateway import Gateway
+from quorum.gateway.client import Gateway
+from quorum.gateway.deadline import Deadline
 from quorum.models import AbstentionReason, CastVote, Decision
-from quorum.normalise import normalise
-from quorum.policy import INSTRUCTIONS
-from quorum.voter import abstention_of, ask
+from quorum.vote import voter
+from quorum.vote.normalise import normalise
+from quorum.vote.policy import INSTRUCTIONS
+from quorum.vote.voter import abstention_of, ask
 
 from bench.gateway import Fault, ModelScenario, RecordedVotes, Scenario, running
 

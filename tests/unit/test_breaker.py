@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from quorum import breaker
-from quorum.breaker import Breaker
+from quorum.gateway import breaker
+from quorum.gateway.breaker import Breaker
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource

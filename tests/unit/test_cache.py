@@ -4,8 +4,8 @@ import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.cache import VoteCache, VoteKey
 from quorum.models import Content
+from quorum.vote.cache import VoteCache, VoteKey
 
 TEXT = st.text(min_size=1, max_size=40).filter(lambda text: bool(text.strip()))
 INVISIBLE = ["\u200b", "\u00ad", "\ufeff", "\u2060"]

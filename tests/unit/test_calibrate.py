@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quorum import panel
+from quorum.vote import panel
 from typer.testing import CliRunner
 
 from cli import calibration, evaluation, recorded

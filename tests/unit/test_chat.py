@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from quorum import chat, registry
-from quorum.chat import Asked, CancelRequest, ChatRequest
+from quorum import registry
+from quorum.answer.questions import Answered, ChatMessage
+from quorum.chat import chat
+from quorum.chat.chat import Asked, CancelRequest, ChatRequest
 from quorum.errors import (
     BudgetSpent,
     GatewayRejected,
@@ -18,7 +20,6 @@ from quorum.errors import (
     TooLarge,
 )
 from quorum.models import CONTENT_LIMIT, Tokens
-from quorum.questions import Answered, ChatMessage
 
 PROMPT: dict[str, Any] = {"action": "chat", "prompt": "Hello?", "request_id": "one"}
 

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import httpx
 import pytest
-from quorum.estimating import Estimate
+from quorum.document.estimating import Estimate
 from typer.testing import CliRunner
 
 from cli import documents, estimate, loading

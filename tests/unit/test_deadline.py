@@ -1,7 +1,7 @@
 """One deadline for everything done for a vote."""
 
 import pytest
-from quorum.deadline import Deadline
+from quorum.gateway.deadline import Deadline
 
 
 def test_a_lambda_keeps_half_a_second_to_say_what_happened() -> None:

@@ -4,11 +4,13 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from quorum import operations, registry, tokenizer
-from quorum.estimating import Document, Terms, estimate
-from quorum.limiter import RateLimit
+from quorum import registry
+from quorum.document import operations
+from quorum.document.estimating import Document, Terms, estimate
+from quorum.document.operations import Operation, Part, Work
+from quorum.gateway import tokenizer
+from quorum.gateway.limiter import RateLimit
 from quorum.models import Tokens
-from quorum.operations import Operation, Part, Work
 
 LIMIT = RateLimit(requests_per_minute=60, tokens_per_minute=600_000)
 SMALL = "deepseek-coder"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quorum import panel
+from quorum.vote import panel
 from sklearn.metrics import average_precision_score, f1_score
 from typer.testing import CliRunner
 

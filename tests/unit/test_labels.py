@@ -8,10 +8,10 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from quorum import panel
-from quorum.case import deliberate
 from quorum.models import Decision
-from quorum.panels import Panels
+from quorum.vote import panel
+from quorum.vote.case import deliberate
+from quorum.vote.panels import Panels
 from typer.testing import CliRunner
 
 from cli import labels, recorded

@@ -1,7 +1,7 @@
 """Which language a text is in."""
 
 import pytest
-from quorum.language import detect
+from quorum.vote.language import detect
 
 
 @pytest.mark.parametrize(

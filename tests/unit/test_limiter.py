@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from quorum.errors import ModelThrottled, StoreUnavailable
-from quorum.limiter import PICODOLLARS, Limiter, RateLimit
+from quorum.gateway.limiter import PICODOLLARS, Limiter, RateLimit
 from quorum.models import Tokens
 
 if TYPE_CHECKING:

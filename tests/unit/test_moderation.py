@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from quorum import moderation, panel
-from quorum.case import conclude_without_votes
+from quorum.chat import moderation
+from quorum.chat.moderation import AnswerChecks, Moderation, Objection
 from quorum.errors import StoreUnavailable
 from quorum.models import Content, Decision, Verdict
-from quorum.moderation import AnswerChecks, Moderation, Objection
+from quorum.vote import panel
+from quorum.vote.case import conclude_without_votes
 
 from tests import make
 

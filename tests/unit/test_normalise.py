@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.normalise import Normalised, normalise
+from quorum.vote.normalise import Normalised, normalise
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum import operations, tokenizer
-from quorum.operations import AnswerInvalid, Operation, Part, Work
+from quorum.document import operations
+from quorum.document.operations import AnswerInvalid, Operation, Part, Work
+from quorum.gateway import tokenizer
 from quorum.registry import model
 from quorum.requests import DocumentRequest, DocumentsRequest, Rejection, read_document
 

@@ -3,8 +3,8 @@ import json
 from typing import Any
 
 import pytest
-from quorum import panel
 from quorum.errors import PanelInvalid
+from quorum.vote import panel
 
 WEIGHTED: dict[str, Any] = {
     "name": "three",

@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from quorum import panel
 from quorum.errors import PanelInvalid, StoreUnavailable
-from quorum.panels import LOOK_BACK, RETRY_SECONDS, Panels
+from quorum.vote import panel
+from quorum.vote.panels import LOOK_BACK, RETRY_SECONDS, Panels
 
 SECONDS = 60.0
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quorum import chat
-from quorum.relay import MESSAGE_CHARACTERS, Relay
+from quorum.chat import chat
+from quorum.chat.relay import MESSAGE_CHARACTERS, Relay
 
 FOREVER = 3_600.0
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quorum.errors import ModelRefused, ReplyUnreadable
 from quorum.models import REASON_LIMIT, Category, Decision
-from quorum.reply import UNSTATED_CONFIDENCE, TokenLogProbability, read, shorten
+from quorum.vote.reply import UNSTATED_CONFIDENCE, TokenLogProbability, read, shorten
 
 SAFE, UNSAFE, REVIEW = Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum import schemas
+from quorum.document import schemas
 
 
 def described(**properties: Any) -> dict[str, Any]:

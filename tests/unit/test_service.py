@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 import typer
-from quorum.case import conclude_without_votes
+from quorum.vote.case import conclude_without_votes
 
 from cli.service import Service, connect
 from tests import make

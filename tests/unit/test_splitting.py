@@ -6,8 +6,8 @@ import pytest
 import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from quorum import tokenizer
-from quorum.splitting import LEAST_TOKENS, Piece, joined, pieces
+from quorum.document.splitting import LEAST_TOKENS, Piece, joined, pieces
+from quorum.gateway import tokenizer
 
 FAMILY = "👨‍👩‍👧‍👦"
 FLAG = "🇰🇷"

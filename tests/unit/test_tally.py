@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quorum import panel
 from quorum.errors import PanelInvalid
 from quorum.models import Abstention, AbstentionReason, CastVote, Decision
-from quorum.panel import Panel
-from quorum.tally import agreements, tally
+from quorum.vote import panel
+from quorum.vote.panel import Panel
+from quorum.vote.tally import agreements, tally
 
 SAFE, UNSAFE, REVIEW = Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW
 Votes = list[CastVote | Abstention]

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum import tokenizer
+from quorum.gateway import tokenizer
 
 
 def test_the_vocabulary_is_o200k_base_and_needs_no_network() -> None:

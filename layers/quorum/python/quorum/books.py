@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from quorum.batches import Batches
-from quorum.budget import Budget, Thresholds
-from quorum.limiter import Limiter, RateLimit
-from quorum.panels import Panels
-from quorum.reviews import Reviews
-from quorum.verdicts import Verdicts
-from quorum.voting import Ballots
-from quorum.workflow import CLIENT_SECONDS, Workflow
+from quorum.batch.batches import Batches
+from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.money.budget import Budget, Thresholds
+from quorum.vote.panels import Panels
+from quorum.vote.reviews import Reviews
+from quorum.vote.verdicts import Verdicts
+from quorum.vote.voting import Ballots
+from quorum.vote.workflow import CLIENT_SECONDS, Workflow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-    from quorum.answers import Answers
-    from quorum.asking import Asking
-    from quorum.bulk import Bulk
-    from quorum.connections import Connections
-    from quorum.contents import Contents
-    from quorum.conversations import Conversations
-    from quorum.conversing import Conversing
-    from quorum.costs import Costs
-    from quorum.document_answers import DocumentAnswers
-    from quorum.document_intake import DocumentIntake
-    from quorum.documents import Documents
-    from quorum.estimates import Estimates
-    from quorum.gateway import Gateway
-    from quorum.intake import Intake
-    from quorum.item_queue import ItemQueue
-    from quorum.judging import Judging
-    from quorum.long_documents import LongDocuments
-    from quorum.reception import Reception
+    from quorum.answer.answers import Answers
+    from quorum.answer.asking import Asking
+    from quorum.batch.bulk import Bulk
+    from quorum.batch.contents import Contents
+    from quorum.batch.intake import Intake
+    from quorum.batch.item_queue import ItemQueue
+    from quorum.batch.judging import Judging
+    from quorum.chat.connections import Connections
+    from quorum.chat.conversations import Conversations
+    from quorum.chat.conversing import Conversing
+    from quorum.chat.reception import Reception
+    from quorum.document.answering import DocumentAnswers
+    from quorum.document.documents import Documents
+    from quorum.document.estimates import Estimates
+    from quorum.document.intake import DocumentIntake
+    from quorum.document.long_documents import LongDocuments
+    from quorum.gateway.client import Gateway
+    from quorum.money.costs import Costs
     from quorum.settings import (
         AnswerSettings,
         ApiSettings,
@@ -96,8 +96,12 @@ def gateway(settings: "AskSettings") -> "Gateway":
     # Imported here: Lambdas that ask no gateway start without its client.
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415 - when needed
 
-    from quorum import breaker  # noqa: PLC0415 - when needed
-    from quorum.gateway import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415 - when needed
+    from quorum.gateway import breaker  # noqa: PLC0415 - when needed
+    from quorum.gateway.client import (  # noqa: PLC0415 - when needed
+        Gateway,
+        GatewaySettings,
+        parse_base_urls,
+    )
 
     secret = str(parameters.get_secret(settings.gateway_secret, max_age=SECRET_SECONDS))
     keys: str | dict[str, str] = json.loads(secret) if secret.startswith("{") else secret
@@ -199,8 +203,8 @@ def budget(settings: "WorkflowSettings | AnswerSettings") -> Budget:
 def judging(settings: "BatchSettings | BulkSettings") -> "Judging":
     """Many items judged at once."""
     # Imported here, as below: the API judges none, and does without threads.
-    from quorum.claims import Claims  # noqa: PLC0415 - when needed
-    from quorum.judging import Judging  # noqa: PLC0415 - when needed
+    from quorum.batch.claims import Claims  # noqa: PLC0415 - when needed
+    from quorum.batch.judging import Judging  # noqa: PLC0415 - when needed
 
     return Judging(
         workflow(settings),
@@ -216,7 +220,7 @@ def judging(settings: "BatchSettings | BulkSettings") -> "Judging":
 
 def answers(settings: "AnswerSettings") -> "Answers":
     """The kept answers."""
-    from quorum.answers import Answers  # noqa: PLC0415 - when needed
+    from quorum.answer.answers import Answers  # noqa: PLC0415 - when needed
 
     return Answers(
         dynamodb(),
@@ -229,8 +233,8 @@ def answers(settings: "AnswerSettings") -> "Answers":
 
 def asking(settings: "AnswerSettings") -> "Asking":
     """Models asked for answers, within the budget and by the books."""
-    from quorum.asking import Asking  # noqa: PLC0415 - when needed
-    from quorum.claims import Claims  # noqa: PLC0415 - when needed
+    from quorum.answer.asking import Asking  # noqa: PLC0415 - when needed
+    from quorum.batch.claims import Claims  # noqa: PLC0415 - when needed
 
     return Asking(
         cache(lambda: gateway(settings)),
@@ -242,7 +246,7 @@ def asking(settings: "AnswerSettings") -> "Asking":
 
 def item_queue(settings: "QueueSettings") -> "ItemQueue":
     """The queue of items and its dead letters."""
-    from quorum.item_queue import ItemQueue  # noqa: PLC0415 - when needed
+    from quorum.batch.item_queue import ItemQueue  # noqa: PLC0415 - when needed
 
     return ItemQueue(
         sqs(),
@@ -255,7 +259,7 @@ def item_queue(settings: "QueueSettings") -> "ItemQueue":
 
 def document_queue(settings: "DocumentSettings") -> "ItemQueue":
     """The queue of documents and its dead letters."""
-    from quorum.item_queue import ItemQueue  # noqa: PLC0415 - when needed
+    from quorum.batch.item_queue import ItemQueue  # noqa: PLC0415 - when needed
 
     return ItemQueue(
         sqs(),
@@ -268,14 +272,14 @@ def document_queue(settings: "DocumentSettings") -> "ItemQueue":
 
 def contents(settings: "DocumentSettings") -> "Contents":
     """The bucket of uploads, as documents use it."""
-    from quorum.contents import Contents  # noqa: PLC0415 - when needed
+    from quorum.batch.contents import Contents  # noqa: PLC0415 - when needed
 
     return Contents(s3(), settings.uploads_bucket)
 
 
 def document_intake(settings: "DocumentSettings") -> "DocumentIntake":
     """How documents come in."""
-    from quorum.document_intake import DocumentIntake  # noqa: PLC0415 - when needed
+    from quorum.document.intake import DocumentIntake  # noqa: PLC0415 - when needed
 
     return DocumentIntake(
         batches(settings),
@@ -289,10 +293,10 @@ def document_intake(settings: "DocumentSettings") -> "DocumentIntake":
 
 def documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> "Documents":
     """Who works through documents."""
-    from quorum.documents import Documents, ReadText  # noqa: PLC0415 - when needed
+    from quorum.document.documents import Documents, ReadText  # noqa: PLC0415 - when needed
 
     def reader(data: bytes, media_type: str | None, name: str | None) -> ReadText:
-        from quorum import parsing  # noqa: PLC0415 - where there is a file to read
+        from quorum.document import parsing  # noqa: PLC0415 - where there is a file to read
 
         parsed = parsing.text_of(data, media_type, name)
         return ReadText(parsed.text, parsed.media_type)
@@ -311,16 +315,16 @@ def documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> "Docu
 
 def long_documents(settings: "DocumentSettings", answers: "DocumentAnswers") -> "LongDocuments":
     """Who works through long documents, piece by piece."""
-    from quorum.long_documents import LongDocuments  # noqa: PLC0415 - when needed
+    from quorum.document.long_documents import LongDocuments  # noqa: PLC0415 - when needed
 
     return LongDocuments(answers, batches(settings), contents(settings), budget(settings))
 
 
 def estimates(settings: "EstimateSettings") -> "Estimates":
     """Who estimates what documents will take."""
-    from quorum.contents import Contents  # noqa: PLC0415 - when needed
-    from quorum.estimates import Estimates  # noqa: PLC0415 - when needed
-    from quorum.learning import Learned  # noqa: PLC0415 - when needed
+    from quorum.batch.contents import Contents  # noqa: PLC0415 - when needed
+    from quorum.document.estimates import Estimates  # noqa: PLC0415 - when needed
+    from quorum.document.learning import Learned  # noqa: PLC0415 - when needed
 
     return Estimates(
         Contents(s3(), settings.uploads_bucket),
@@ -334,8 +338,8 @@ def estimates(settings: "EstimateSettings") -> "Estimates":
 
 def document_answers(settings: "DocumentSettings", asking: "Asking") -> "DocumentAnswers":
     """Who asks about documents and settles them."""
-    from quorum.document_answers import DocumentAnswers  # noqa: PLC0415 - when needed
-    from quorum.learning import Learned  # noqa: PLC0415 - when needed
+    from quorum.document.answering import DocumentAnswers  # noqa: PLC0415 - when needed
+    from quorum.document.learning import Learned  # noqa: PLC0415 - when needed
 
     return DocumentAnswers(
         asking,
@@ -348,7 +352,7 @@ def document_answers(settings: "DocumentSettings", asking: "Asking") -> "Documen
 
 def bulk(settings: "BulkSettings | ApiSettings", machine_arn: str = "") -> "Bulk":
     """The bucket of uploads, and the machine over it."""
-    from quorum.bulk import Bulk  # noqa: PLC0415 - when needed
+    from quorum.batch.bulk import Bulk  # noqa: PLC0415 - when needed
 
     return Bulk(
         s3(),
@@ -361,7 +365,7 @@ def bulk(settings: "BulkSettings | ApiSettings", machine_arn: str = "") -> "Bulk
 
 def intake(settings: "ApiSettings") -> "Intake":
     """How batches come in."""
-    from quorum.intake import Intake  # noqa: PLC0415 - when needed
+    from quorum.batch.intake import Intake  # noqa: PLC0415 - when needed
 
     return Intake(
         batches(settings),
@@ -374,7 +378,7 @@ def intake(settings: "ApiSettings") -> "Intake":
 
 def costs(settings: "ApiSettings") -> "Costs":
     """The ledger, read for people."""
-    from quorum.costs import Costs  # noqa: PLC0415 - when needed
+    from quorum.money.costs import Costs  # noqa: PLC0415 - when needed
 
     return Costs(
         dynamodb(),
@@ -386,7 +390,7 @@ def costs(settings: "ApiSettings") -> "Costs":
 
 def connections(settings: "ChatSettings") -> "Connections":
     """The clients' ends of the chat's connections."""
-    from quorum.connections import Connections  # noqa: PLC0415 - when needed
+    from quorum.chat.connections import Connections  # noqa: PLC0415 - when needed
 
     config = Config(
         connect_timeout=POST_SECONDS,
@@ -399,7 +403,7 @@ def connections(settings: "ChatSettings") -> "Connections":
 
 def conversations(settings: "ChatSettings") -> "Conversations":
     """The chat's connections, requests and histories."""
-    from quorum.conversations import Conversations  # noqa: PLC0415 - when needed
+    from quorum.chat.conversations import Conversations  # noqa: PLC0415 - when needed
 
     return Conversations(
         dynamodb(), settings.conversations_table, seconds=settings.conversation_seconds
@@ -414,7 +418,7 @@ def functions() -> "LambdaClient":
 
 def reception(settings: "ReceptionSettings") -> "Reception":
     """Who takes the messages of a chat."""
-    from quorum.reception import Reception, starting  # noqa: PLC0415 - when needed
+    from quorum.chat.reception import Reception, starting  # noqa: PLC0415 - when needed
 
     return Reception(
         conversations(settings),
@@ -426,7 +430,7 @@ def reception(settings: "ReceptionSettings") -> "Reception":
 
 def conversing(settings: "ConverseSettings") -> "Conversing":
     """Who streams the answers of a chat; its voters are opened when something is moderated."""
-    from quorum.conversing import Conversing, Judges  # noqa: PLC0415 - when needed
+    from quorum.chat.conversing import Conversing, Judges  # noqa: PLC0415 - when needed
 
     machine = cache(lambda: workflow(settings))
     known = cache(lambda: panels(settings))

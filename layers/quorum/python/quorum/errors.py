@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from quorum.limiter import Reservation
+    from quorum.gateway.limiter import Reservation
     from quorum.models import Tokens
 
 

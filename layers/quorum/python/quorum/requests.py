@@ -15,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from quorum.case import Place
+from quorum.document.operations import PROMPT_LIMIT, Category, Language, Operation, Work
+from quorum.document.schemas import refused
 from quorum.errors import PanelInvalid
 from quorum.models import (
     CONTENT_LIMIT,
@@ -28,10 +29,9 @@ from quorum.models import (
     Identifier,
     Review,
 )
-from quorum.normalise import normalise
-from quorum.operations import PROMPT_LIMIT, Category, Language, Operation, Work
-from quorum.panel import Panel
-from quorum.schemas import refused
+from quorum.vote.case import Place
+from quorum.vote.normalise import normalise
+from quorum.vote.panel import Panel
 
 METADATA_VALUE_LIMIT = 256
 """Characters of one metadata value."""

@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import Field, Json
 
-from quorum.limiter import RateLimit
+from quorum.gateway.limiter import RateLimit
 from quorum.models import Dollars, Frozen
 
 DEFAULT_MODEL = "gpt-4.1-nano"

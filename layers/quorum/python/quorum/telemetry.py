@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from quorum.errors import QuorumError
 from quorum.models import Abstention, CastVote, Review, Verdict
-from quorum.tally import agreements
+from quorum.vote.tally import agreements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

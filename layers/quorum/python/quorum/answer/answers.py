@@ -1,0 +1,193 @@
+"""Answers kept for the next one who asks the same: what they cost, and what they saved.
+
+An answer is kept under everything it depends on, for its tenant alone, until its time is over.
+Hits and misses are counted where they happen, in the ledger's day: savings are what the kept answer
+had cost, never an estimate.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from time import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum import dynamo, registry
+from quorum.answer.questions import Answered
+from quorum.errors import StoreUnavailable
+from quorum.models import Dollars, Frozen, Tokens
+from quorum.money import ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+    from quorum.answer.questions import Question
+    from quorum.gateway.limiter import Limiter, Reservation
+
+KEEP_BYTES = 300 * 1024
+"""A longer answer is not kept: an item holds 400 KiB."""
+
+
+class Paid(NamedTuple):
+    """What a call cost that gave no answer."""
+
+    tokens: Tokens
+    cost_usd: Decimal
+    cost_estimated: bool
+
+
+class Bill(NamedTuple):
+    """Who pays for which model; `batch` and `bought_for` say what for."""
+
+    tenant: str
+    model: str
+    batch: str | None = None
+    bought_for: str | None = None
+
+
+class Statistics(Frozen):
+    """The answer cache from `start` to `end`, both included, UTC; as counted, not estimated.
+
+    `hits` and `misses` are of questions whose answer may be kept; the others are `not_cacheable`.
+    """
+
+    start: date
+    end: date
+    hits: int
+    misses: int
+    not_cacheable: int
+    hit_rate: float | None
+    saved_tokens: int
+    saved_usd: Dollars
+
+
+def key_of(tenant: str, question: "Question") -> str:
+    """What makes two questions the same: tenant, model, messages, sampling and form of reply."""
+    asked = question.model_dump(mode="json") | {"model": registry.model(question.model).name}
+    written = json.dumps([tenant, asked], sort_keys=True, ensure_ascii=False)
+    return sha256(written.encode(errors="replace")).hexdigest()
+
+
+class Answers:
+    """The Answers table, and the counters of its use in the Usage table."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        usage_table: str,
+        limiter: "Limiter",
+        *,
+        seconds: int,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._table = table
+        self._usage_table = usage_table
+        self._limiter = limiter
+        self._seconds = seconds
+        self._clock = clock
+
+    def find(self, key: str, bought_for: str | None = None) -> Answered | None:
+        """The kept answer: free, and marked so; raises `StoreUnavailable`.
+
+        One bought for this very purpose is no saving: it comes back as it was bought, so that work
+        done again after a crash costs what it cost.
+        """
+        try:
+            found = self._client.get_item(
+                TableName=self._table, Key={"answer_key": key}, ConsistentRead=True
+            ).get("Item")
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("the answers could not be read") from error
+        # DynamoDB deletes what has expired when it gets round to it.
+        if found is None or int(found["expires_at"]) <= self._clock():
+            return None
+        answer = Answered.model_validate_json(found["answer"])
+        if bought_for is not None and found.get("bought_for") == bought_for:
+            return answer
+        free = {"cached": True, "cost_usd": Decimal(0), "saved_usd": answer.cost_usd}
+        return answer.model_copy(update=free | {"latency_ms": 0, "first_token_ms": None})
+
+    def book(
+        self,
+        bill: Bill,
+        answer: Answered,
+        reservation: "Reservation | None",
+        *,
+        key: str | None,
+        keep: bool,
+    ) -> None:
+        """Book what an answer cost, end its reservation, and keep it under `key`: all at once.
+
+        Without a `key` it was not to be kept; `keep` is False for one that did not come to its
+        end. Raises `StoreUnavailable`; then the intent stays, and says what may be owed.
+        """
+        counter = {"not_cacheable" if key is None else "misses": 1}
+        items = [
+            ledger.answered(self._usage_table, bill.tenant, counter, day=ledger.today()),
+            *self._paid(bill, answer, reservation),
+        ]
+        if keep and key is not None:
+            items += self._kept(key, answer, bill.bought_for)
+        self._write(items)
+
+    def book_failure(self, bill: Bill, paid: Paid, reservation: "Reservation | None") -> None:
+        """Book what a call cost all the same; raises as `book`."""
+        self._write(self._paid(bill, paid, reservation))
+
+    def _kept(self, key: str, answer: Answered, bought_for: str | None) -> list[dict[str, Any]]:
+        written = answer.model_dump_json()
+        if len(written.encode(errors="replace")) > KEEP_BYTES:
+            return []
+        item: dict[str, Any] = {
+            "answer_key": key,
+            "answer": written,
+            "expires_at": int(self._clock()) + self._seconds,
+        }
+        if bought_for is not None:
+            item["bought_for"] = bought_for
+        return [{"Put": {"TableName": self._table, "Item": item}}]
+
+    def _paid(
+        self, bill: Bill, paid: Answered | Paid, reservation: "Reservation | None"
+    ) -> list[dict[str, Any]]:
+        table, today = self._usage_table, ledger.today()
+        items = [ledger.paid(table, bill.tenant, bill.model, paid, day=today)]
+        if bill.batch is not None:
+            items.append(ledger.paid_in_batch(table, bill.tenant, bill.batch, paid))
+        if reservation is not None:
+            items += self._limiter.settlement(reservation, paid.tokens)
+        return items
+
+    def _write(self, items: list[dict[str, Any]]) -> None:
+        try:
+            dynamo.write(self._client, items)
+        except (ClientError, BotoCoreError) as error:
+            if "ConditionalCheckFailed" not in dynamo.codes(error):
+                raise StoreUnavailable("the answer could not be booked") from error
+            # The intent is gone: an earlier try was booked although its answer was lost.
+
+    def hit(self, tenant: str, answer: Answered) -> None:
+        """Count that a kept answer served, and what it saved; raises `StoreUnavailable`."""
+        saved = {"hits": 1, "saved_tokens": answer.tokens.total, "saved_usd": answer.saved_usd}
+        self._write([ledger.answered(self._usage_table, tenant, saved, day=ledger.today())])
+
+    def statistics(self, tenant: str, start: date, end: date) -> Statistics:
+        """How the cache served `tenant` from `start` to `end`."""
+        days = [start + timedelta(number) for number in range((end - start).days + 1)]
+        keys = [{"key": ledger.answers_key(day, tenant)} for day in days]
+        found = dynamo.read(self._client, self._usage_table, keys)
+        counters = ("hits", "misses", "not_cacheable", "saved_tokens")
+        total = {name: sum(int(item.get(name, 0)) for item in found) for name in counters}
+        asked = total["hits"] + total["misses"]
+        return Statistics(
+            start=start,
+            end=end,
+            **total,
+            hit_rate=total["hits"] / asked if asked else None,
+            saved_usd=sum((Decimal(item.get("saved_usd", 0)) for item in found), Decimal(0)),
+        )

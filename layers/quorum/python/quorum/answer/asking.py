@@ -1,0 +1,257 @@
+"""Asks models for a tenant: within its budget, from kept answers, every paid token in the ledger.
+
+::
+
+    answer / stream
+      └─ the budget                                            BudgetSpent
+      └─ the kept answer, if the question may have one         counted as a hit
+      └─ one of those who ask the same at once asks, the others wait for its answer
+      └─ the gateway                                           VoteUnavailable, StreamCut
+      └─ booked: the cost, the end of the reservation and the kept answer are one transaction
+
+Chat and documents go through here. What was paid is booked whatever becomes of the answer.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from quorum import registry
+from quorum.answer.answers import Answers, Bill, Paid, key_of
+from quorum.answer.questions import Answered
+from quorum.errors import (
+    InvalidRequest,
+    ModelTimedOut,
+    StreamCut,
+    VoteUnavailable,
+)
+from quorum.gateway.call import Completion
+from quorum.gateway.client import Delta
+
+if TYPE_CHECKING:
+    from quorum.answer.questions import Question
+    from quorum.batch.claims import Claims
+    from quorum.gateway.client import Gateway
+    from quorum.gateway.deadline import Deadline
+    from quorum.money.budget import Budget
+    from quorum.registry import Model
+
+WAIT_SECONDS = 0.1
+"""How often it is looked whether the answer is there that another is asking for."""
+
+
+LONGEST_CLAIM_SECONDS = 60.0
+"""Who dies while asking keeps the others waiting no longer; an answer that takes longer may be
+asked for twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Inquiry:
+    """One question: who pays, until when, and the key of its answer if it may be kept."""
+
+    bill: Bill
+    question: "Question"
+    model: "Model"
+    deadline: "Deadline"
+    key: str | None
+    expected_output_tokens: int | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """For the gateway."""
+        return {
+            "max_output_tokens": self.question.max_output_tokens,
+            "deadline": self.deadline,
+            "sampling": self.question,
+            "schema": self.question.reply_schema,
+            "json_object": self.question.reply_json,
+            "expected_output_tokens": self.expected_output_tokens,
+            "tenant": self.bill.tenant,
+        }
+
+    def messages(self) -> list[dict[str, str]]:
+        """As they travel."""
+        return [message.model_dump() for message in self.question.messages]
+
+
+class Asking:
+    """Asks `gateway`, which is opened when nothing kept answers; belongs to one event loop."""
+
+    def __init__(
+        self,
+        gateway: "Callable[[], Gateway]",
+        answers: Answers,
+        claims: "Claims",
+        budget: "Budget",
+    ) -> None:
+        self._gateway = gateway
+        self._answers = answers
+        self._claims = claims
+        self._budget = budget
+
+    async def answer(
+        self,
+        tenant: str,
+        question: "Question",
+        *,
+        deadline: "Deadline",
+        use_cache: bool | None = None,
+        batch: str | None = None,
+        bought_for: str | None = None,
+        expected_output_tokens: int | None = None,
+    ) -> Answered:
+        """The whole answer, before `deadline`.
+
+        `use_cache`: None keeps and finds answers drawn at temperature 0, True any, False none.
+        `batch` is booked with it; `bought_for` names the work an answer is for, which finds it
+        again as it was bought. Raises `ModelUnknown`, `BudgetSpent`, `StoreUnavailable` and the
+        `VoteUnavailable` of what happened.
+        """
+        model = _model(question)
+        bill = Bill(tenant, model.name, batch, bought_for)
+        key = _key(tenant, question, use_cache=use_cache)
+        inquiry = _Inquiry(bill, question, model, deadline, key, expected_output_tokens)
+        async with self._turn(inquiry) as kept:
+            if kept is not None:
+                return kept
+            try:
+                completion = await self._gateway().complete(
+                    inquiry.model, inquiry.messages(), **inquiry.asked()
+                )
+            except VoteUnavailable as error:
+                await self._book_failure(inquiry, error)
+                raise
+            return await self._book(inquiry, completion)
+
+    async def stream(
+        self,
+        tenant: str,
+        question: "Question",
+        *,
+        deadline: "Deadline",
+        use_cache: bool | None = None,
+        stopped: Callable[[Answered], None] | None = None,
+    ) -> AsyncGenerator[Delta | Answered]:
+        """The answer piece by piece, and last of all the whole of it.
+
+        As `answer`; also raises `StreamCut`. Who stops listening (by `aclose`, as `aclosing` does,
+        or by being cancelled) ends the call: what had come by then is booked, and told `stopped`.
+        """
+        model = _model(question)
+        key = _key(tenant, question, use_cache=use_cache)
+        inquiry = _Inquiry(Bill(tenant, model.name), question, model, deadline, key)
+        left: list[Completion] = []
+        async with self._turn(inquiry) as kept:
+            if kept is not None:
+                yield Delta(kept.text)
+                yield kept
+                return
+            pieces = self._gateway().stream(
+                inquiry.model, inquiry.messages(), **inquiry.asked(), stopped=left.append
+            )
+            try:
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        if isinstance(piece, Delta):
+                            yield piece
+                        else:
+                            yield await self._book(inquiry, piece)
+            except (VoteUnavailable, StreamCut) as error:
+                await self._book_failure(inquiry, error)
+                raise
+            finally:
+                for completion in left:
+                    so_far = await asyncio.shield(self._book(inquiry, completion, whole=False))
+                    if stopped is not None:
+                        stopped(so_far)
+
+    async def close(self) -> None:
+        """Close the connections to the gateway; the next question opens new ones."""
+        await self._gateway().close()
+
+    # ---- kept answers ------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _turn(self, inquiry: _Inquiry) -> AsyncIterator[Answered | None]:
+        """The kept answer; or None, and nobody else asks the same while the block lasts."""
+        await asyncio.to_thread(self._budget.check, inquiry.bill.tenant)
+        if inquiry.key is None:
+            yield None
+            return
+        owner = uuid4().hex
+        while True:
+            kept = await asyncio.to_thread(self._find, inquiry)
+            if kept is not None:
+                yield kept
+                return
+            seconds = inquiry.deadline.remaining()
+            if not seconds:
+                raise ModelTimedOut("another is asking the same, and has no answer yet")
+            held = min(seconds, LONGEST_CLAIM_SECONDS)
+            if await asyncio.to_thread(self._claims.take, inquiry.key, owner, held):
+                break
+            await asyncio.sleep(min(WAIT_SECONDS, seconds))
+        try:
+            # The other may have left its answer between the look and the claim.
+            yield await asyncio.to_thread(self._find, inquiry)
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._claims.release, inquiry.key, owner))
+
+    def _find(self, inquiry: _Inquiry) -> Answered | None:
+        found = self._answers.find(str(inquiry.key), inquiry.bill.bought_for)
+        if found is not None and found.cached:
+            self._answers.hit(inquiry.bill.tenant, found)
+        return found
+
+    # ---- the books ---------------------------------------------------------------------------
+
+    async def _book(
+        self, inquiry: _Inquiry, completion: Completion, *, whole: bool = True
+    ) -> Answered:
+        """Book a completion; a `whole` one is kept if it may be."""
+        answered = Answered(
+            text=completion.text,
+            finish_reason=completion.finish_reason,
+            refusal=completion.refusal,
+            model=completion.model,
+            tokens=completion.tokens,
+            cost_usd=completion.cost_usd,
+            cost_estimated=completion.cost_estimated,
+            latency_ms=completion.latency_ms,
+            first_token_ms=completion.first_token_ms,
+        )
+        await asyncio.to_thread(
+            self._answers.book,
+            inquiry.bill,
+            answered,
+            completion.reservation,
+            key=inquiry.key,
+            keep=whole,
+        )
+        return answered
+
+    async def _book_failure(self, inquiry: _Inquiry, error: VoteUnavailable | StreamCut) -> None:
+        """Book what a call cost that failed; nothing for one that cost nothing."""
+        if error.tokens is None or not error.tokens.total:
+            return
+        paid = Paid(error.tokens, error.cost_usd, error.cost_estimated)
+        await asyncio.to_thread(self._answers.book_failure, inquiry.bill, paid, error.reservation)
+
+
+def _model(question: "Question") -> "Model":
+    found = registry.model(question.model)
+    if found.kind != "gateway":
+        raise InvalidRequest(
+            f"model: {found.name} has only a vote, it answers nothing",
+            code="invalid_model",
+            field="model",
+        )
+    return found
+
+
+def _key(tenant: str, question: "Question", *, use_cache: bool | None) -> str | None:
+    """The key of the kept answer; None where none is wanted."""
+    wanted = question.temperature == 0 if use_cache is None else use_cache
+    return key_of(tenant, question) if wanted else None

@@ -1,0 +1,187 @@
+"""The OpenAI API's chat completions: what is asked in its words, and the answer in its form. Pure.
+
+Format: the OpenAI API reference, "Chat", "Create chat completion" and "The chat completion chunk
+object". Beyond it stand `use_cache` in the request, and `cached` and `cost_usd` in the answer.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from quorum.answer.questions import Answered, ChatMessage, Question
+from quorum.models import Frozen
+
+MESSAGES_LIMIT = 2_000
+"""Messages of one conversation."""
+OUTPUT_LIMIT = 32_768
+"""Tokens an answer may be asked to have at most; the model's window may hold fewer."""
+OUTPUT_TOKENS = 1_024
+"""… and has where the request does not say: a request ends after 29 s."""
+STOPS_LIMIT = 4
+SCHEMA_BYTES = 64 * 1024
+_ROLES: dict[str, Literal["system", "user", "assistant"]] = {
+    "developer": "system",
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
+
+
+class TextPart(Frozen):
+    """A part of a message: text, the only kind there is here."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(Frozen):
+    """A turn as the OpenAI API writes it."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+    name: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+    def to_message(self) -> ChatMessage:
+        """The turn, its parts as one text."""
+        parts = self.content
+        text = parts if isinstance(parts, str) else "".join(part.text for part in parts)
+        return ChatMessage(role=_ROLES[self.role], content=text)
+
+
+def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > SCHEMA_BYTES:
+        raise ValueError(f"must be at most {SCHEMA_BYTES} bytes")
+    return schema
+
+
+class NamedSchema(Frozen):
+    """A JSON schema an answer is to be of."""
+
+    name: Annotated[str, StringConstraints(max_length=64)] = "reply"
+    description: str | None = None
+    strict: bool | None = None
+    schema_: Annotated[dict[str, Any], AfterValidator(_bounded)] = Field(alias="schema")
+
+
+class ResponseFormat(Frozen):
+    """What form an answer is to have."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+    @model_validator(mode="after")
+    def _schema_given(self) -> "ResponseFormat":
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema belongs to the type json_schema")
+        return self
+
+
+class StreamOptions(Frozen):
+    """What a stream tells beside the answer."""
+
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
+Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class ChatCompletionRequest(Frozen):
+    """The body of `POST /chat/completions`; one answer at a time (`n` is 1), in text.
+
+    `use_cache`: left out, an answer at temperature 0 is kept and found; true, any; false, none.
+    """
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_LIMIT)]
+    model: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    seed: int | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=STOPS_LIMIT)] | None = None
+    max_tokens: int | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
+    n: Literal[1] = 1
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    user: Annotated[str, StringConstraints(max_length=256)] | None = None
+    use_cache: bool | None = None
+
+    def to_question(self, default_model: str) -> Question:
+        """What is asked of the model named, or of `default_model`."""
+        form = self.response_format
+        named = None if form is None else form.json_schema
+        stop = self.stop or ()
+        return Question(
+            model=self.model or default_model,
+            messages=tuple(message.to_message() for message in self.messages),
+            max_output_tokens=self.max_completion_tokens or self.max_tokens or OUTPUT_TOKENS,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            seed=self.seed,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            reply_schema=None if named is None else named.schema_,
+            reply_json=form is not None and form.type == "json_object",
+        )
+
+
+def completion(answer: Answered, *, name: str, created: int) -> dict[str, Any]:
+    """The answer as a chat completion called `name`, made at `created` (epoch seconds)."""
+    message = {"role": "assistant", "content": answer.text, "refusal": answer.refusal}
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": answer.finish_reason or "stop",
+        "logprobs": None,
+    }
+    envelope = _envelope("chat.completion", answer, name, created)
+    return envelope | {"choices": [choice], "usage": usage(answer)} | _beyond(answer)
+
+
+def events(answer: Answered, *, name: str, created: int, with_usage: bool) -> Iterator[str]:
+    """The answer as the server-sent events of a stream of chunks."""
+    envelope = _envelope("chat.completion.chunk", answer, name, created)
+    deltas: list[tuple[dict[str, Any], str | None]] = [
+        ({"role": "assistant", "content": ""}, None),
+        ({"content": answer.text}, None),
+        ({}, answer.finish_reason or "stop"),
+    ]
+    if answer.refusal is not None:
+        deltas.insert(2, ({"refusal": answer.refusal}, None))
+    unsaid = {"usage": None} if with_usage else {}
+    for delta, finish_reason in deltas:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+        yield _event(envelope | {"choices": [choice]} | unsaid)
+    if with_usage:
+        yield _event(envelope | {"choices": [], "usage": usage(answer)} | _beyond(answer))
+    yield "data: [DONE]\n\n"
+
+
+def usage(answer: Answered) -> dict[str, Any]:
+    """Tokens in the words of the OpenAI API."""
+    tokens = answer.tokens
+    return {
+        "prompt_tokens": tokens.input,
+        "completion_tokens": tokens.output,
+        "total_tokens": tokens.total,
+        "prompt_tokens_details": {"cached_tokens": tokens.cached_input},
+        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
+    }
+
+
+def _beyond(answer: Answered) -> dict[str, Any]:
+    return {"cached": answer.cached, "cost_usd": str(answer.cost_usd)}
+
+
+def _envelope(kind: str, answer: Answered, name: str, created: int) -> dict[str, Any]:
+    return {"id": name, "object": kind, "created": created, "model": answer.model}
+
+
+def _event(chunk: dict[str, Any]) -> str:
+    return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"

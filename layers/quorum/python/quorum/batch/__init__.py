@@ -1,0 +1,1 @@
+"""Many items: taken in, queued, judged, counted."""

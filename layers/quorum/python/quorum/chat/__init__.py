@@ -1,0 +1,1 @@
+"""Answers over a WebSocket, as they are made."""

@@ -1,0 +1,328 @@
+"""What is said over a chat's WebSocket: what a client asks, what it is answered. Pure.
+
+A client sends `chat` and `cancel` (the field `action`); what it is sent says its kind in `type`:
+
+* `token`      a piece of the answer, `content`; its `index` counts from 0, and one that comes twice
+               is the same piece (a post whose answer was lost is repeated)
+* `complete`   the end of an answer: all of it, what it took and what it cost
+* `withdrawn`  the answer is taken back: it was judged unsafe, or could not be judged
+* `cancelled`  the answer ends here because the client said so
+* `error`      there is no answer, or no more of it: `code`, `message`, where it helps `field`
+               and `limit`
+
+Each names its `request_id`; whatever was paid is in it (`usage`, `cost_usd`).
+"""
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from quorum.answer.questions import Answered, ChatMessage, Question
+from quorum.errors import (
+    InvalidRequest,
+    ModelRefused,
+    ModelThrottled,
+    ModelTimedOut,
+    ModelUnknown,
+    NotFound,
+    PanelInvalid,
+    PromptTooLong,
+    RequestRejected,
+    StoreUnavailable,
+    StreamCut,
+    TooLarge,
+    VoteUnavailable,
+    WorkflowFailed,
+)
+from quorum.models import CONTENT_LIMIT, Frozen, Identifier, Tokens
+from quorum.requests import rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quorum.money.ledger import Spending
+
+MESSAGE_BYTES = 128 * 1024
+"""What a WebSocket message of API Gateway may hold."""
+FRAME_BYTES = 32 * 1024
+"""What one frame of it may hold; every message but `complete` fits in one."""
+OUTPUT_LIMIT = 16_384
+"""Tokens of an answer: more would outlive the function at the speed of most models."""
+OUTPUT_TOKENS = 1_024
+"""… where the request does not say."""
+MESSAGES_LIMIT = 1_000
+ACTIONS = ("chat", "cancel")
+
+ConversationId = Annotated[
+    # "#" parts the keys of the table
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.:@/-]+$")
+]
+
+
+class Moderate(Frozen):
+    """What is put to the vote: the prompt before it is asked, the answer as it streams.
+
+    An unsafe prompt is not asked, an unsafe answer withdrawn; so is what could not be judged. What
+    `needs_review` goes on, and waits for a person; with `strict` it counts as unsafe.
+    """
+
+    prompt: bool = False
+    answer: bool = False
+    strict: bool = False
+    panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+
+
+class ChatRequest(Frozen):
+    """`{"action": "chat"}`: a `prompt` in a conversation that is kept, or `messages` by themselves.
+
+    A `request_id` names one answer of a connection and is made up where there is none. `use_cache`:
+    None keeps and finds answers drawn at temperature 0, true any, false none.
+    """
+
+    action: Literal["chat"]
+    prompt: Annotated[str, StringConstraints(min_length=1)] | None = None
+    messages: (
+        Annotated[tuple[ChatMessage, ...], Field(min_length=1, max_length=MESSAGES_LIMIT)] | None
+    ) = None
+    system: Annotated[str, StringConstraints(min_length=1)] | None = None
+    model: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1, le=OUTPUT_LIMIT)] = OUTPUT_TOKENS
+    request_id: Identifier | None = None
+    conversation: ConversationId | None = None
+    use_cache: bool | None = None
+    moderate: Moderate = Moderate()
+
+    def judged_prompt(self) -> str:
+        """What the user says, for the voters: all of it where the client sends the history."""
+        if self.prompt is not None:
+            return self.prompt
+        said = (message.content for message in self.messages or () if message.role == "user")
+        return "\n\n".join(said)
+
+
+class CancelRequest(Frozen):
+    """`{"action": "cancel"}`: the answer to `request_id` is not wanted any more."""
+
+    action: Literal["cancel"]
+    request_id: Identifier
+
+
+class Asked(Frozen):
+    """A chat request on its way to the function that streams the answer.
+
+    `conversation` is None for messages that stand alone; a `fresh` one has no history yet.
+    """
+
+    connection: str
+    tenant: Identifier
+    request_id: Identifier
+    request: ChatRequest
+    model: str
+    conversation: ConversationId | None = None
+    fresh: bool = False
+
+    def question(self, history: tuple[ChatMessage, ...], system: str | None) -> Question:
+        """What the model is asked: what was said before, and what is said now."""
+        request = self.request
+        first = () if system is None else (ChatMessage(role="system", content=system),)
+        if request.messages is not None:
+            said = request.messages
+        else:
+            said = (*history, ChatMessage(role="user", content=request.prompt or ""))
+        return Question(
+            model=self.model,
+            messages=first + said,
+            max_output_tokens=request.max_tokens,
+            temperature=request.temperature,
+        )
+
+
+_REQUEST: TypeAdapter[ChatRequest | CancelRequest] = TypeAdapter(
+    Annotated[ChatRequest | CancelRequest, Field(discriminator="action")]
+)
+
+
+def read(body: str | None) -> ChatRequest | CancelRequest:
+    """What a client sent; raises `InvalidRequest` or `TooLarge`, naming field and limit."""
+    written = (body or "").encode(errors="replace")
+    if len(written) > MESSAGE_BYTES:
+        raise TooLarge(
+            f"a message has at most {MESSAGE_BYTES} bytes",
+            code="message_too_large",
+            field="message",
+            limit=MESSAGE_BYTES,
+        )
+    try:
+        request = _REQUEST.validate_json(written)
+    except ValidationError as error:
+        # The action is the first step of the path to what is wrong, unless it is itself.
+        if error.errors(include_input=False)[0]["type"].startswith("union_tag"):
+            raise no_such_action() from None
+        found = rejection(error, skip=1)
+    except RecursionError:
+        raise InvalidRequest("the message is nested too deeply", code="invalid_json") from None
+    else:
+        if isinstance(request, ChatRequest):
+            _require_sense(request)
+        return request
+    raise InvalidRequest(found.message, code=found.code, field=found.field, limit=found.limit)
+
+
+def _require_sense(request: ChatRequest) -> None:
+    """What no field says by itself; raises `InvalidRequest`."""
+    wrong: tuple[str, str, int | None] | None = None
+    if (request.prompt is None) == (request.messages is None):
+        wrong = ("prompt", "give either prompt or messages", None)
+    elif request.messages is not None and request.conversation is not None:
+        wrong = ("conversation", "goes on by prompt; messages stand alone", None)
+    elif request.messages is not None and request.messages[-1].role != "user":
+        wrong = ("messages", "the last must be the user's", None)
+    elif request.moderate.prompt and len(request.judged_prompt()) > CONTENT_LIMIT:
+        said = f"to be moderated it has at most {CONTENT_LIMIT} characters"
+        wrong = ("prompt", said, CONTENT_LIMIT)
+    if wrong is not None:
+        field, message, limit = wrong
+        raise InvalidRequest(
+            f"{field}: {message}", code=f"invalid_{field}", field=field, limit=limit
+        )
+
+
+def no_such_action() -> InvalidRequest:
+    """For what is neither a `chat` nor a `cancel`."""
+    return InvalidRequest(
+        f"action must be one of {', '.join(ACTIONS)}", code="invalid_action", field="action"
+    )
+
+
+def named(body: str | None) -> str | None:
+    """The request id in a message that cannot be read otherwise, so that its error names it."""
+    try:
+        return str(_Named.model_validate_json(body or "").request_id)
+    except ValidationError:
+        return None
+
+
+class _Named(Frozen, extra="ignore"):
+    request_id: Identifier
+
+
+# ---- what is answered ---------------------------------------------------------------------------
+
+Message = dict[str, Any]
+
+
+def written(message: Message) -> bytes:
+    """A message as it is sent; half a surrogate pair becomes a question mark."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def token(request_id: str, index: int, content: str) -> Message:
+    """A piece of the answer."""
+    return {"type": "token", "request_id": request_id, "index": index, "content": content}
+
+
+def paid(tokens: Tokens, cost_usd: Decimal, *, estimated: bool) -> Message:
+    """What was paid, in the words of the OpenAI API; money as an exact string."""
+    return {
+        "usage": {
+            "prompt_tokens": tokens.input,
+            "completion_tokens": tokens.output,
+            "total_tokens": tokens.total,
+        },
+        "cost_usd": f"{cost_usd.normalize():f}",
+        "cost_estimated": estimated,
+    }
+
+
+def complete(asked: Asked, answered: Answered, pieces: int, **facts: Any) -> Message:
+    """The end of an answer that came in `pieces`; too long a one is not repeated.
+
+    Then `full_response` is null and `full_response_omitted` true: its tokens were all sent.
+    """
+    message = {
+        "type": "complete",
+        "request_id": asked.request_id,
+        "conversation": asked.conversation,
+        "full_response": answered.text,
+        "full_response_omitted": False,
+        "tokens_sent": pieces,
+        **paid(answered.tokens, answered.cost_usd, estimated=answered.cost_estimated),
+        "saved_usd": f"{answered.saved_usd.normalize():f}",
+        "finish_reason": answered.finish_reason,
+        "refusal": answered.refusal,
+        "cached": answered.cached,
+        "model": answered.model,
+        "first_token_ms": answered.first_token_ms,
+        "latency_ms": answered.latency_ms,
+        **facts,
+    }
+    if len(written(message)) > MESSAGE_BYTES:
+        message |= {"full_response": None, "full_response_omitted": True}
+    return message
+
+
+def stopped(kind: str, asked: Asked, spent: "Spending | None", **facts: Any) -> Message:
+    """An answer that ended early: `cancelled` or `withdrawn`; what was paid until then.
+
+    Before the model began to answer nothing is known to be paid, and the gateway may bill it yet.
+    """
+    if spent is None:
+        cost = paid(Tokens(), Decimal(0), estimated=True)
+    else:
+        cost = paid(spent.tokens, spent.cost_usd, estimated=spent.cost_estimated)
+    names = {"request_id": asked.request_id, "conversation": asked.conversation}
+    return {"type": kind, **names, **cost, **facts}
+
+
+_UNANSWERED: "Mapping[type[VoteUnavailable], tuple[str, str | None]]" = {
+    ModelThrottled: ("throttled", None),
+    ModelTimedOut: ("timed_out", None),
+    ModelRefused: ("refused", "prompt"),
+    PromptTooLong: ("prompt_too_long", "prompt"),
+}
+"""Code and field where a model gave no answer, as over HTTP (`quorum.http`)."""
+
+
+def error(request_id: str | None, failure: Exception, **facts: Any) -> Message:
+    """What went wrong, in the form of every error here; what was paid all the same is in it."""
+    told: Message = {"type": "error", "request_id": request_id, **_said(failure)}
+    if isinstance(failure, ModelThrottled):
+        told["retry_after_seconds"] = failure.retry_after_seconds
+    if isinstance(failure, VoteUnavailable | StreamCut) and failure.tokens is not None:
+        told |= paid(failure.tokens, failure.cost_usd, estimated=failure.cost_estimated)
+    return told | facts
+
+
+def _said(failure: Exception) -> Message:
+    """Code, message, and field and limit where there are any; never content."""
+    code, message = "failed", "the request could not be served"  # its own may quote content
+    field: str | None = None
+    limit: int | str | None = None
+    match failure:
+        case RequestRejected():
+            code, message = failure.code, failure.message
+            field, limit = failure.field, failure.limit
+        case ModelUnknown():
+            code, message, field = "invalid_model", str(failure), "model"
+        case PanelInvalid():
+            code, message, field = "invalid_panel", str(failure), "moderate.panel"
+        case VoteUnavailable():
+            message = failure.message
+            code, field = next(
+                (said for kind, said in _UNANSWERED.items() if isinstance(failure, kind)),
+                ("model_unavailable", None),
+            )
+        case StreamCut():
+            code, message = "stream_cut", str(failure)
+        case StoreUnavailable() | WorkflowFailed():
+            code, message = "unavailable", "nothing could be stored; try again"
+    said = {"code": code, "message": message, "field": field, "limit": limit}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def conversation_not_found() -> NotFound:
+    """Another tenant's conversation, and one whose time is over, are not there either."""
+    return NotFound("no such conversation", code="conversation_not_found", field="conversation")

@@ -1,0 +1,285 @@
+"""The Conversations table: who is connected, what is being answered, what was said before.
+
+::
+
+    connection#<id>             connection         tenant and role, as long as it is open
+                                request#<id>       one answer: claimed once; cancelled?
+    conversation#<tenant>#<id>  head               system prompt, how many turns there were
+                                turn#<when>        one question and its answer
+
+Everything has a time to live. What was said is content: it is encrypted, and never logged.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum import dynamo
+from quorum.answer.questions import ChatMessage
+from quorum.chat.chat import conversation_not_found
+from quorum.errors import Conflict, NotFound, StoreUnavailable
+from quorum.keys import Caller
+from quorum.models import Frozen
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+CONNECTION_SECONDS = 3 * 3600
+"""A connection ends after two hours (API Gateway's quota); its record outlives it a little."""
+TURN_BYTES = 350 * 1024
+"""A longer turn is not kept: an item holds 400 KiB."""
+TURNS_LOOKED_AT = 100
+"""No more of the latest turns are ever sent along."""
+
+
+class Standing(NamedTuple):
+    """How an answer stands with its client."""
+
+    connected: bool
+    cancelled: bool
+
+
+class Turn(Frozen):
+    """What was asked and what was answered."""
+
+    prompt: str
+    answer: str
+
+    @classmethod
+    def said(cls, prompt: str, answer: str) -> "Turn":
+        """A turn as it can be stored: half a surrogate pair becomes a question mark."""
+        return cls(prompt=_whole(prompt), answer=_whole(answer))
+
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.prompt.encode()) + len(self.answer.encode())
+
+    def messages(self) -> tuple[ChatMessage, ChatMessage]:
+        """As a model is told of it."""
+        return (
+            ChatMessage(role="user", content=self.prompt),
+            ChatMessage(role="assistant", content=self.answer),
+        )
+
+
+class History(NamedTuple):
+    """What a conversation was so far: `turns` the latest ones, the oldest first.
+
+    `total` counts all there ever were: those not in `turns` are over their time or too many.
+    """
+
+    system: str | None
+    turns: tuple[Turn, ...]
+    total: int
+
+
+class Conversations:
+    """The table; raises `StoreUnavailable`. `seconds` is how long a conversation is kept."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        *,
+        seconds: int,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._table = table
+        self._seconds = seconds
+        self._clock = clock
+
+    # ---- connections -------------------------------------------------------------------------
+
+    def connect(self, connection: str, caller: Caller) -> None:
+        """Somebody has connected."""
+        item = _connection(connection) | caller.model_dump() | self._until(CONNECTION_SECONDS)
+        with _stored():
+            self._client.put_item(TableName=self._table, Item=item)
+
+    def disconnect(self, connection: str) -> None:
+        """The connection is closed: nothing is to be said on it any more."""
+        with _stored():
+            self._client.delete_item(TableName=self._table, Key=_connection(connection))
+
+    def caller(self, connection: str) -> Caller:
+        """Who is connected; raises `NotFound`."""
+        item = self._get(_connection(connection))
+        if item is None:
+            raise NotFound("this connection is closed", code="connection_closed")
+        return Caller.model_validate({"tenant": item["tenant"], "role": item["role"]})
+
+    # ---- answers -----------------------------------------------------------------------------
+
+    def open(self, connection: str, request_id: str) -> None:
+        """A request is about to be answered; raises `Conflict` if its id was used before."""
+        item = _request(connection, request_id) | self._until(CONNECTION_SECONDS)
+        with _stored():
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(#key)",
+                    ExpressionAttributeNames={"#key": "key"},
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                raise Conflict(
+                    "this request_id was used before on this connection",
+                    code="request_id_used",
+                    field="request_id",
+                ) from None
+
+    def claim(self, connection: str, request_id: str) -> bool:
+        """Whether the request is ours to answer: it is for the first who asks, once."""
+        return self._changed(
+            connection,
+            request_id,
+            "SET claimed_at = :now",
+            " AND attribute_not_exists(claimed_at)",
+            {":now": int(self._clock())},
+        )
+
+    def cancel(self, connection: str, request_id: str) -> None:
+        """The answer is not wanted any more; raises `NotFound` for a request that never was."""
+        if not self._changed(connection, request_id, "SET cancelled = :yes", "", {":yes": True}):
+            raise NotFound("no such request", code="request_not_found", field="request_id")
+
+    def standing(self, connection: str, request_id: str) -> Standing:
+        """Whether the client is still there and still wants the answer: one cheap read."""
+        keys = [_connection(connection), _request(connection, request_id)]
+        with _stored():
+            found = dynamo.read(self._client, self._table, keys, consistent=True)
+        by_entry = {str(item["entry"]): item for item in found}
+        request = by_entry.get(keys[1]["entry"], {})
+        return Standing("connection" in by_entry, bool(request.get("cancelled")))
+
+    def _changed(
+        self,
+        connection: str,
+        request_id: str,
+        update: str,
+        condition: str,
+        values: dict[str, Any],
+    ) -> bool:
+        with _stored():
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_request(connection, request_id),
+                    UpdateExpression=update,
+                    ConditionExpression="attribute_exists(#key)" + condition,
+                    ExpressionAttributeNames={"#key": "key"},
+                    ExpressionAttributeValues=values,
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    # ---- history -----------------------------------------------------------------------------
+
+    def require(self, tenant: str, conversation: str) -> None:
+        """Raises `NotFound` unless `tenant` has such a conversation."""
+        if self._head(tenant, conversation) is None:
+            raise conversation_not_found()
+
+    def history(self, tenant: str, conversation: str) -> History:
+        """What was said before, as far as it is kept; nothing where nothing is."""
+        head = self._head(tenant, conversation) or {}
+        with _stored():
+            found = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="#key = :key AND begins_with(entry, :turn)",
+                ExpressionAttributeNames={"#key": "key"},
+                ExpressionAttributeValues={
+                    ":key": _conversation(tenant, conversation, "head")["key"],
+                    ":turn": "turn#",
+                },
+                ScanIndexForward=False,
+                ConsistentRead=True,
+                Limit=TURNS_LOOKED_AT,
+            )["Items"]
+        now = self._clock()
+        turns = [
+            Turn(prompt=item["prompt"], answer=item["answer"])
+            for item in reversed(found)
+            # DynamoDB deletes what has expired when it gets round to it.
+            if int(item["expires_at"]) > now
+        ]
+        system = head.get("system_prompt")
+        return History(system, tuple(turns), max(int(head.get("turns", 0)), len(turns)))
+
+    def keep(
+        self,
+        tenant: str,
+        conversation: str,
+        request_id: str,
+        turn: Turn | None,
+        *,
+        system: str | None,
+    ) -> bool:
+        """Let the conversation live on, with `turn` if there is one; whether that could be kept.
+
+        `system` is what it goes on with.
+        """
+        until = self._until(self._seconds)
+        kept = turn is not None and turn.size() <= TURN_BYTES
+        values: dict[str, Any] = {":until": until["expires_at"], ":one": int(kept)}
+        update = "SET expires_at = :until"
+        if system is not None:
+            update += ", system_prompt = :system"
+            values[":system"] = system
+        head = {
+            "TableName": self._table,
+            "Key": _conversation(tenant, conversation, "head"),
+            "UpdateExpression": update + " ADD turns :one",
+            "ExpressionAttributeValues": values,
+        }
+        items = [{"Update": head}]
+        if turn is not None and kept:
+            entry = f"turn#{round(self._clock() * 1000):015d}#{request_id}"
+            item = _conversation(tenant, conversation, entry) | turn.model_dump() | until
+            items.append({"Put": {"TableName": self._table, "Item": item}})
+        with _stored():
+            dynamo.write(self._client, items)
+        return kept
+
+    def _head(self, tenant: str, conversation: str) -> dict[str, Any] | None:
+        return self._get(_conversation(tenant, conversation, "head"))
+
+    def _get(self, key: dict[str, str]) -> dict[str, Any] | None:
+        with _stored():
+            found: dict[str, Any] | None = self._client.get_item(
+                TableName=self._table, Key=key, ConsistentRead=True
+            ).get("Item")
+        return None if found is None or int(found["expires_at"]) <= self._clock() else found
+
+    def _until(self, seconds: int) -> dict[str, int]:
+        return {"expires_at": int(self._clock()) + seconds}
+
+
+def _connection(connection: str) -> dict[str, str]:
+    return {"key": f"connection#{connection}", "entry": "connection"}
+
+
+def _request(connection: str, request_id: str) -> dict[str, str]:
+    return {"key": f"connection#{connection}", "entry": f"request#{request_id}"}
+
+
+def _conversation(tenant: str, conversation: str, entry: str) -> dict[str, str]:
+    # A conversation's id holds no "#": no tenant's key can be another's.
+    return {"key": f"conversation#{tenant}#{conversation}", "entry": entry}
+
+
+def _whole(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
+@contextmanager
+def _stored() -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise StoreUnavailable("the conversations could not be read or written") from error

@@ -1,0 +1,388 @@
+"""One answer, from the question to the client: asked, streamed, watched, judged, kept.
+
+::
+
+    claim the request                      an event that comes twice is answered once
+      └─ judge the prompt                  error prompt_unsafe
+      └─ what was said before, as far as it fits
+      └─ at once, until one of them ends it:
+           read the answer → pile → post   complete; the pile is bounded
+           look whether anybody listens    cancelled, or nothing: the client has gone
+           judge the answer by sentence    withdrawn
+      └─ the turn is kept
+
+Whatever ends it, the call upstream ends with it, and what was paid by then is booked
+(`quorum.answer.asking`).
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from quorum import registry, telemetry
+from quorum.answer.answers import Paid
+from quorum.answer.questions import Answered, ChatMessage
+from quorum.chat import chat
+from quorum.chat.conversations import History, Turn
+from quorum.chat.moderation import AnswerChecks, Moderation, Objection
+from quorum.chat.relay import INTERVAL_SECONDS, PILE_CHARACTERS, Relay
+from quorum.errors import (
+    ConnectionGone,
+    InvalidRequest,
+    ModelTimedOut,
+    QuorumError,
+    StoreUnavailable,
+    StreamCut,
+    VoteUnavailable,
+)
+from quorum.gateway import tokenizer
+from quorum.gateway.deadline import Deadline
+from quorum.models import Tokens
+from quorum.vote.workflow import CLIENT_SECONDS
+
+if TYPE_CHECKING:
+    from quorum.answer.asking import Asking
+    from quorum.answer.questions import Question
+    from quorum.chat.chat import Asked, Message
+    from quorum.chat.connections import Connections
+    from quorum.chat.conversations import Conversations
+    from quorum.models import Content, Verdict
+    from quorum.money.ledger import Spending
+    from quorum.vote.panel import Panel
+
+WATCH_SECONDS = 0.25
+"""How often it is looked whether the client is there and wants the answer."""
+FINISHING_SECONDS = 5.0
+"""What is kept of the time to book, to keep the turn and to say goodbye."""
+
+
+class Judges(NamedTuple):
+    """The vote machine, for chat; all of it blocks.
+
+    `panel_of` gives the panel a tenant names, or the default one, and raises `PanelInvalid`;
+    `require_budget` raises `BudgetSpent`.
+    """
+
+    verdict: "Callable[[str, Content, Panel], Verdict]"
+    panel_of: "Callable[[str, str | None], Panel]"
+    require_budget: Callable[[str], None]
+
+
+class Pace(NamedTuple):
+    """How an answer is sent: seconds between messages and between looks, and how much may wait."""
+
+    interval_seconds: float = INTERVAL_SECONDS
+    watch_seconds: float = WATCH_SECONDS
+    pile_characters: int = PILE_CHARACTERS
+
+
+USUAL_PACE = Pace()
+
+
+class _Whole(NamedTuple):
+    """An answer that came to its end, in so many messages."""
+
+    answered: Answered
+    messages: int
+
+
+class _Cancelled(QuorumError):
+    """The client does not want the answer any more."""
+
+
+@dataclass
+class _Progress:
+    """What has come of one answer so far; `paid` is what was booked of its call."""
+
+    asked: "Asked"
+    deadline: Deadline
+    moderation: Moderation | None = None
+    checks: AnswerChecks | None = None
+    system: str | None = None
+    dropped_turns: int = 0
+    received: list[str] = field(default_factory=list)
+    paid: "Spending | None" = None
+
+    def stopped(self, so_far: Answered) -> None:
+        """For `Asking.stream`."""
+        self.paid = so_far
+
+    def asking_ends(self) -> Deadline:
+        """When the model must be done, for the last sentence to be judged and all be said."""
+        judging = 0.0 if self.checks is None else CLIENT_SECONDS
+        return Deadline(self.deadline.expires_at - FINISHING_SECONDS - judging)
+
+    def facts(self) -> "Message":
+        """What every last message says of the moderation, if there was any."""
+        if self.moderation is None:
+            return {}
+        done = self.moderation
+        return {
+            "moderation": {
+                "checks": done.checks,
+                "needs_review": done.for_review,
+                "cost_usd": f"{done.cost_usd.normalize():f}",
+            }
+        }
+
+
+class Conversing:
+    """Answers chat requests; belongs to one event loop.
+
+    `history_tokens` is what is sent along of a conversation at most.
+    """
+
+    def __init__(
+        self,
+        asking: "Asking",
+        conversations: "Conversations",
+        connections: "Connections",
+        judges: Judges,
+        *,
+        history_tokens: int,
+        pace: Pace = USUAL_PACE,
+    ) -> None:
+        self._asking = asking
+        self._conversations = conversations
+        self._connections = connections
+        self._judges = judges
+        self._history_tokens = history_tokens
+        self._pace = pace
+
+    async def converse(self, asked: "Asked", deadline: Deadline) -> None:
+        """Answer `asked` on its connection before `deadline`, unless that was begun before."""
+        names = (asked.connection, asked.request_id)
+        if not await asyncio.to_thread(self._conversations.claim, *names):
+            return
+        began = monotonic()
+        progress = _Progress(asked, deadline)
+        try:
+            last = await self._last_message(progress)
+            await self._post(asked, last)
+        except ConnectionGone:
+            last = chat.stopped("gone", asked, progress.paid)
+        telemetry.chat_ended(asked.request_id, asked.model, last, seconds=monotonic() - began)
+
+    # ---- the end of an answer ----------------------------------------------------------------
+
+    async def _last_message(self, progress: _Progress) -> "Message":
+        """What ends the answer; raises `ConnectionGone` where there is nobody to tell."""
+        asked = progress.asked
+        try:
+            async with asyncio.timeout(max(0.0, progress.deadline.remaining() - 1)):
+                return await self._answered(progress)
+        except ConnectionGone:
+            raise
+        except _Cancelled:
+            # The client has seen so much; what was not judged to the end is not kept.
+            seen = "" if progress.checks else "".join(progress.received)
+            kept = await self._keep(progress, seen)
+            return chat.stopped("cancelled", asked, progress.paid, kept=kept, **progress.facts())
+        except Objection as objection:
+            await self._keep(progress, "")
+            told = _told(objection) | progress.facts()
+            return chat.stopped("withdrawn", asked, progress.paid, **told)
+        except TimeoutError:
+            late = ModelTimedOut("the answer took too long")
+            if (paid := progress.paid) is not None:
+                late.tokens, late.cost_usd = paid.tokens, paid.cost_usd
+                late.cost_estimated = paid.cost_estimated
+            return chat.error(asked.request_id, late, **progress.facts())
+        except Exception as failure:  # noqa: BLE001 - whatever it was, the client is told
+            telemetry.chat_failed(asked.request_id, failure)
+            return chat.error(asked.request_id, failure, **progress.facts())
+
+    async def _keep(self, progress: _Progress, answer: str) -> bool:
+        """Let the conversation go on with this turn; whether it will. Nothing said is no turn."""
+        asked = progress.asked
+        if asked.conversation is None:
+            return False
+        turn = Turn.said(asked.request.prompt or "", answer) if answer else None
+        try:
+            return await asyncio.to_thread(
+                self._conversations.keep,
+                asked.tenant,
+                asked.conversation,
+                asked.request_id,
+                turn,
+                system=progress.system,
+            )
+        except StoreUnavailable:  # the answer is there all the same
+            return False
+
+    # ---- the answer --------------------------------------------------------------------------
+
+    async def _answered(self, progress: _Progress) -> "Message":
+        """The last message of an answer nobody stopped."""
+        async with _together() as group:
+            watching = group.create_task(self._watch(progress.asked))
+            ended = await self._refused(progress) or await self._streamed(progress, group)
+            watching.cancel()
+        if not isinstance(ended, _Whole):
+            return ended
+        return chat.complete(
+            progress.asked,
+            ended.answered,
+            ended.messages,
+            dropped_turns=progress.dropped_turns,
+            kept=await self._keep(progress, ended.answered.text),
+            **progress.facts(),
+        )
+
+    async def _refused(self, progress: _Progress) -> "Message | None":
+        """Why the prompt is not asked, if the voters say so; and who judges the answer."""
+        asked, wanted = progress.asked, progress.asked.request.moderate
+        if not (wanted.prompt or wanted.answer):
+            return None
+        await asyncio.to_thread(self._judges.require_budget, asked.tenant)
+        panel = await asyncio.to_thread(self._judges.panel_of, asked.tenant, wanted.panel)
+        progress.moderation = moderation = Moderation(
+            lambda content: self._judges.verdict(asked.tenant, content, panel),
+            panel,
+            strict=wanted.strict,
+        )
+        if wanted.prompt:
+            try:
+                await moderation.require_safe(asked.request.judged_prompt())
+            except Objection as objection:
+                refusal = InvalidRequest(
+                    "the prompt could not be judged"
+                    if objection.why == "unchecked"
+                    else "the prompt was judged, and is not asked",
+                    code=f"prompt_{objection.why}",
+                    field="prompt",
+                )
+                told = _told(objection) | progress.facts()
+                return chat.error(asked.request_id, refusal, **told)
+        if wanted.answer:
+            progress.checks = AnswerChecks(moderation)
+        return None
+
+    async def _streamed(self, progress: _Progress, group: asyncio.TaskGroup) -> _Whole:
+        """The answer, sent as it comes, and judged to its end."""
+        asked, pace = progress.asked, self._pace
+        question = await self._question(progress)
+
+        async def post(index: int, text: str) -> None:
+            await self._post(asked, chat.token(asked.request_id, index, text))
+
+        relay = Relay(post, interval_seconds=pace.interval_seconds, limit=pace.pile_characters)
+        sending = group.create_task(relay.run())
+        judging = None if progress.checks is None else group.create_task(progress.checks.run())
+        ended: Answered | VoteUnavailable | StreamCut
+        try:
+            ended = await self._read(progress, question, relay)
+        except (VoteUnavailable, StreamCut) as failure:
+            ended = failure  # what had come by then is sent, and judged, all the same
+        progress.paid = _paid(ended)
+        await relay.close()
+        await sending
+        if progress.checks is not None and judging is not None:
+            progress.checks.close()
+            await judging
+        if not isinstance(ended, Answered):
+            raise ended
+        return _Whole(ended, relay.sent)
+
+    async def _read(self, progress: _Progress, question: "Question", relay: Relay) -> Answered:
+        """The answer, each piece of it put on the pile as it came."""
+        asked = progress.asked
+        stream = self._asking.stream(
+            asked.tenant,
+            question,
+            deadline=progress.asking_ends(),
+            use_cache=asked.request.use_cache,
+            stopped=progress.stopped,
+        )
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Answered):
+                    return piece
+                progress.received.append(piece.text)
+                if progress.checks is not None:
+                    progress.checks.add(piece.text)
+                await relay.add(piece.text)
+        raise ModelTimedOut("the answer has no end")
+
+    async def _watch(self, asked: "Asked") -> None:
+        """Raises `_Cancelled` or `ConnectionGone` soon after that is so."""
+        names = (asked.connection, asked.request_id)
+        while True:
+            await asyncio.sleep(self._pace.watch_seconds)
+            try:
+                standing = await asyncio.to_thread(self._conversations.standing, *names)
+            except StoreUnavailable:
+                continue  # the next look may tell
+            if not standing.connected:
+                raise ConnectionGone("the client has gone")
+            if standing.cancelled:
+                raise _Cancelled
+
+    async def _post(self, asked: "Asked", message: "Message") -> None:
+        await asyncio.to_thread(self._connections.post, asked.connection, message)
+
+    # ---- what was said before ----------------------------------------------------------------
+
+    async def _question(self, progress: _Progress) -> "Question":
+        """What the model is asked: with as much of what was said before as fits."""
+        asked, history = progress.asked, History(None, (), 0)
+        if asked.conversation is not None and not asked.fresh:
+            history = await asyncio.to_thread(
+                self._conversations.history, asked.tenant, asked.conversation
+            )
+        progress.system = asked.request.system or history.system
+        alone = asked.question((), progress.system)
+        model = registry.model(asked.model)
+        room = model.context_window - asked.request.max_tokens - _tokens(model, alone.messages)
+        turns = fitting(history.turns, model, min(room, self._history_tokens))
+        progress.dropped_turns = history.total - len(turns)
+        said = tuple(message for turn in turns for message in turn.messages())
+        return asked.question(said, progress.system)
+
+
+def fitting(turns: Sequence[Turn], model: registry.Model, room: int) -> list[Turn]:
+    """The latest of `turns` that fit `room` tokens of `model` together; the oldest are dropped."""
+    kept: list[Turn] = []
+    for turn in reversed(turns):
+        room -= _tokens(model, turn.messages())
+        if room < 0:
+            break
+        kept.append(turn)
+    return kept[::-1]
+
+
+def _tokens(model: registry.Model, messages: Sequence[ChatMessage]) -> int:
+    """Rather too many than too few (`tokenizer.estimate`)."""
+    estimate = tokenizer.estimate([message.model_dump() for message in messages])
+    return math.ceil(estimate * model.token_factor)
+
+
+def _paid(ended: Answered | VoteUnavailable | StreamCut) -> "Spending | None":
+    """What a call cost, however it ended."""
+    if isinstance(ended, Answered):
+        return ended
+    return Paid(ended.tokens or Tokens(), ended.cost_usd, ended.cost_estimated)
+
+
+def _told(objection: Objection) -> "Message":
+    """What the client learns of an objection: enough to look the verdict up."""
+    verdict = objection.verdict
+    return {
+        "reason": objection.why,
+        "verdict": None if verdict is None else verdict.id,
+        "categories": objection.categories,
+    }
+
+
+@asynccontextmanager
+async def _together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group that ends with its first failure, as itself rather than in a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -1,0 +1,128 @@
+"""A chat put to the vote: the prompt before it is asked, the answer while it streams.
+
+The answer is judged by sentence: what came since the last check, with a little of what stood before
+it, one check at a time. Tokens do not wait for it: an answer judged unsafe is taken back. A check
+that could not be had says no as well, and says so: nothing goes unjudged that was to be judged.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from quorum.errors import QuorumError
+from quorum.models import CastVote, Category, Content, Decision, Verdict
+from quorum.vote.normalise import normalise
+from quorum.vote.panel import Panel
+
+CONTEXT_CHARACTERS = 300
+"""What is judged again of what stood before: a sentence alone may mean anything."""
+CHECK_CHARACTERS = 4_000
+"""At most so much at once that was not judged yet."""
+LONGEST_UNCHECKED = 600
+"""Without the end of a sentence in sight, so much is judged all the same."""
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡।؟۔\n]+")
+
+Judge = Callable[[Content], Verdict]
+Why = Literal["unsafe", "needs_review", "unchecked"]
+
+
+class Objection(QuorumError):
+    """Why something may not be said: judged so, or `unchecked`."""
+
+    def __init__(self, why: Why, verdict: Verdict | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.verdict = verdict
+
+    @property
+    def categories(self) -> list[Category]:
+        """What it is unsafe for, the gravest first."""
+        if self.verdict is None:
+            return []
+        scores = self.verdict.categories
+        return sorted(scores, key=lambda category: -scores[category])
+
+
+@dataclass
+class Moderation:
+    """The voters' say in one answer, and what they cost so far.
+
+    `judge` blocks; it runs in a thread. `panel` is who judges.
+    """
+
+    judge: Judge
+    panel: Panel
+    strict: bool = False
+    checks: int = 0
+    for_review: int = 0
+    cost_usd: Decimal = field(default_factory=Decimal)
+
+    async def require_safe(self, text: str) -> None:
+        """Raises `Objection` unless `text` may be said."""
+        if not normalise(text).text:
+            return  # nothing but white space: there is nothing to judge
+        self.checks += 1
+        try:
+            verdict = await asyncio.to_thread(self.judge, Content(text=text))
+        except Exception as failure:  # whatever it was, nothing was judged
+            raise Objection("unchecked") from failure
+        self.cost_usd += verdict.cost_usd
+        if verdict.decision is Decision.UNSAFE:
+            raise Objection("unsafe", verdict)
+        if verdict.decision is Decision.NEEDS_REVIEW:
+            heard = sum(isinstance(vote, CastVote) for vote in verdict.votes)
+            if heard < self.panel.quorum:
+                raise Objection("unchecked", verdict)
+            if self.strict:
+                raise Objection("needs_review", verdict)
+            self.for_review += 1
+
+
+class AnswerChecks:
+    """Judges an answer sentence by sentence, as it comes; for one event loop."""
+
+    def __init__(self, moderation: Moderation) -> None:
+        self._moderation = moderation
+        self._text = ""
+        self._checked = 0
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    def add(self, piece: str) -> None:
+        """The answer goes on."""
+        self._text += piece
+        self._changed.set()
+
+    def close(self) -> None:
+        """The answer is whole."""
+        self._closed = True
+        self._changed.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to judge as yet."""
+        return self._end() == self._checked
+
+    async def run(self) -> None:
+        """Judge until the answer is whole and judged; raises `Objection`."""
+        while not (self._closed and self._checked == len(self._text)):
+            if self.idle:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            start, end = max(0, self._checked - CONTEXT_CHARACTERS), self._end()
+            await self._moderation.require_safe(self._text[start:end])
+            self._checked = end
+
+    def _end(self) -> int:
+        """Up to where there is something to judge."""
+        latest = min(len(self._text), self._checked + CHECK_CHARACTERS)
+        if self._closed:
+            return latest
+        ends = [found.end() for found in _SENTENCE_END.finditer(self._text, self._checked, latest)]
+        if ends:
+            return ends[-1]
+        return latest if latest - self._checked >= LONGEST_UNCHECKED else self._checked

@@ -1,0 +1,106 @@
+"""What comes in over the chat's WebSocket: taken or refused at once; the answer is another's work.
+
+An integration of API Gateway ends after 29 s, so answers are streamed by a function of their own
+(`quorum.chat.conversing`), started by an event.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum import registry
+from quorum.chat import chat
+from quorum.chat.chat import Asked, CancelRequest, ChatRequest
+from quorum.errors import ConnectionGone, InvalidRequest, QuorumError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+    from quorum.chat.connections import Connections
+    from quorum.chat.conversations import Conversations
+    from quorum.keys import Caller
+
+
+class Reception:
+    """Answers a connection's messages; `start` has a request answered, and does not wait for it."""
+
+    def __init__(
+        self,
+        conversations: "Conversations",
+        connections: "Connections",
+        start: Callable[[Asked], None],
+        *,
+        default_model: str,
+    ) -> None:
+        self._conversations = conversations
+        self._connections = connections
+        self._start = start
+        self._default_model = default_model
+
+    def connect(self, connection: str, caller: "Caller") -> None:
+        """Somebody has connected, whom the authorizer knows."""
+        self._conversations.connect(connection, caller)
+
+    def disconnect(self, connection: str) -> None:
+        """Whatever is being answered on the connection will find nobody there."""
+        self._conversations.disconnect(connection)
+
+    def receive(self, connection: str, body: str | None) -> None:
+        """Take a message; what is wrong with it is said on the connection."""
+        try:
+            request = chat.read(body)
+            if isinstance(request, CancelRequest):
+                self._conversations.cancel(connection, request.request_id)
+            else:
+                self._start(self._asked(connection, request))
+        except QuorumError as failure:
+            self._refuse(connection, chat.error(chat.named(body), failure))
+
+    def _asked(self, connection: str, request: ChatRequest) -> Asked:
+        """The request, once it is known that it can be answered."""
+        model = registry.model(request.model or self._default_model)
+        if model.kind != "gateway":
+            raise InvalidRequest(
+                f"model: {model.name} has only a vote, it answers nothing",
+                code="invalid_model",
+                field="model",
+            )
+        tenant = self._conversations.caller(connection).tenant
+        fresh = request.messages is None and request.conversation is None
+        if request.conversation is not None:
+            self._conversations.require(tenant, request.conversation)
+        asked = Asked(
+            connection=connection,
+            tenant=tenant,
+            request_id=request.request_id or uuid4().hex,
+            request=request,
+            model=model.name,
+            conversation=uuid4().hex if fresh else request.conversation,
+            fresh=fresh,
+        )
+        self._conversations.open(connection, asked.request_id)
+        return asked
+
+    def _refuse(self, connection: str, message: chat.Message) -> None:
+        try:
+            self._connections.post(connection, message)
+        except ConnectionGone:
+            return
+
+
+def starting(functions: "LambdaClient", name: str) -> Callable[[Asked], None]:
+    """Has the function called `name` answer what it is given; raises `StoreUnavailable`."""
+
+    def start(asked: Asked) -> None:
+        try:
+            functions.invoke(
+                FunctionName=name,
+                InvocationType="Event",
+                Payload=asked.model_dump_json().encode(),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("the answer could not be begun") from error
+
+    return start

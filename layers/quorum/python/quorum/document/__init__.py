@@ -1,0 +1,1 @@
+"""Documents: read, cut, asked about, put together, estimated."""

@@ -1,0 +1,320 @@
+"""A document's answer: asked for within what is expected of it, mended once, settled once.
+
+What the model would not answer, or not as asked, is a failure: settled too, with what it cost.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, TypeAdapter
+
+from quorum import loop, telemetry
+from quorum.batch import contents
+from quorum.batch.batches import Aside, Batches, item_id_of
+from quorum.batch.contents import Contents
+from quorum.document import operations
+from quorum.document.learning import Learned
+from quorum.document.operations import AnswerInvalid, Operation, Work
+from quorum.errors import (
+    BudgetSpent,
+    DocumentUnreadable,
+    GatewayRejected,
+    ModelRefused,
+    ModelThrottled,
+    ModelUnknown,
+    Postponed,
+    PromptTooLong,
+    RequestRejected,
+    Undeliverable,
+    VoteUnavailable,
+)
+from quorum.models import Dollars, Frozen, Identifier, Tokens
+from quorum.money import ledger
+from quorum.registry import model
+from quorum.requests import QueuedDocument
+
+if TYPE_CHECKING:
+    from quorum.answer.asking import Asking
+    from quorum.answer.questions import Answered, Question
+    from quorum.gateway.deadline import Deadline
+
+TABLE_BYTES = 100 * 1024
+"""A longer answer goes to the bucket: an item of the table holds 400 KiB."""
+RETRY_SECONDS = 10.0
+"""When a model that is down is asked again."""
+_MENDABLE = (Operation.CLASSIFY, Operation.EXTRACT)
+
+
+class Failure(Frozen):
+    """Why a document has no answer although its model was asked; quotes nothing."""
+
+    code: str
+    message: str
+
+
+class Conclusion(Frozen):
+    """What was made of a document.
+
+    `answer` is a text, a category or the object extracted; None where there is a `failure`.
+    `pieces` is how many the document was cut into, 1 for most. `conflicts` are the paths on which
+    the pieces of a document disagree, `votes` the tokens that spoke for each category.
+    """
+
+    answer: Any = None
+    failure: Failure | None = None
+    pieces: int = 1
+    conflicts: tuple[str, ...] = ()
+    votes: dict[str, int] = Field(default_factory=dict)
+
+
+class DocumentResult(Conclusion):
+    """What became of a document, and what it took.
+
+    An answer that is too long for the table lies at `answer_key`. `cached` when all of it came from
+    kept answers. `estimate_usd` is what was expected before it was asked about.
+    """
+
+    id: Identifier | None = None
+    operation: Operation
+    model: str
+    answer_key: str | None = None
+    calls: int = 0
+    tokens: Tokens = Tokens()
+    cost_usd: Dollars = Decimal(0)
+    cost_estimated: bool = False
+    cached: bool = False
+    saved_usd: Dollars = Decimal(0)
+    estimate_usd: Dollars = Decimal(0)
+    media_type: str | None = None
+    name: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    created_at: datetime
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the calls for a document, or for a piece of one, were expected to take, and took."""
+
+    calls: int = 0
+    cached: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    cost_usd: Decimal = Decimal(0)
+    cost_estimated: bool = False
+    saved_usd: Decimal = Decimal(0)
+    saved_tokens: int = 0
+    estimated: Tokens = field(default_factory=Tokens)
+    estimated_usd: Decimal = Decimal(0)
+
+    def add(self, answered: "Answered") -> None:
+        """An answer, bought or kept."""
+        self.calls += not answered.cached
+        self.cached += answered.cached
+        self.saved_tokens += answered.tokens.total if answered.cached else 0
+        self.saved_usd += answered.saved_usd
+        self._pay(answered.tokens, answered.cost_usd, estimated=answered.cost_estimated)
+
+    def add_refused(self, refused: ModelRefused) -> None:
+        """A call that was paid for although there is no answer."""
+        self.calls += 1
+        self._pay(refused.tokens or Tokens(), refused.cost_usd, estimated=refused.cost_estimated)
+
+    def _pay(self, tokens: Tokens, cost_usd: Decimal, *, estimated: bool) -> None:
+        self.tokens = _sum(self.tokens, tokens)
+        self.cost_usd += cost_usd
+        self.cost_estimated = self.cost_estimated or estimated
+
+    def join(self, other: "Taken") -> None:
+        """Add what another piece came to."""
+        for name in ("calls", "cached", "cost_usd", "saved_usd", "saved_tokens", "estimated_usd"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.tokens = _sum(self.tokens, other.tokens)
+        self.estimated = _sum(self.estimated, other.estimated)
+        self.cost_estimated = self.cost_estimated or other.cost_estimated
+
+
+TAKEN = TypeAdapter(Taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One document, what is done with it until when, and what that has taken so far."""
+
+    item: QueuedDocument
+    work: Work
+    deadline: "Deadline"
+    taken: Taken = field(default_factory=Taken)
+
+    @property
+    def name(self) -> str:
+        """The item's id: what its answers are bought for."""
+        return item_id_of(self.item.tenant, self.item.place)
+
+
+class Failed(Exception):
+    """The model was asked, and there is no answer."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(code=code, message=message)
+
+
+class DocumentAnswers:
+    """Asks about documents and settles them."""
+
+    def __init__(
+        self,
+        asking: "Asking",
+        batches: Batches,
+        bucket: Contents,
+        learned: Learned,
+        *,
+        usage_table: str,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._asking = asking
+        self._batches = batches
+        self._bucket = bucket
+        self._learned = learned
+        self._usage_table = usage_table
+        self._clock = clock
+
+    def answer(self, task: Task, asked: "Question", name: str, *, part: bool = False) -> Any:
+        """What the model answers, mended once if it is not as asked.
+
+        `name` says what the answer is bought for: work done again finds it at its price. Raises
+        `Failed`, and what `Asking.answer` raises but `ModelRefused`.
+        """
+        text = self.ask(task, asked, name)
+        try:
+            return operations.read(task.work, text, part=part)
+        except AnswerInvalid as invalid:
+            if task.work.operation not in _MENDABLE:
+                raise Failed(invalid.code, invalid.reason) from invalid
+            again = operations.mending(asked, text, invalid)
+        text = self.ask(task, again, f"{name}/mended")
+        try:
+            return operations.read(task.work, text, part=part)
+        except AnswerInvalid as invalid:
+            raise Failed(invalid.code, f"{invalid.reason}, also when asked again") from invalid
+
+    def ask(self, task: Task, asked: "Question", name: str) -> str:
+        """The model's answer as it is; raises as `answer`."""
+        item, work, taken = task.item, task.work, task.taken
+        given = operations.prompt_tokens(asked)
+        learned = self._learned.output_tokens(item.tenant, work.operation, work.model, given)
+        expected = max(1, min(asked.max_output_tokens, learned))
+        estimated = Tokens(input=given, output=expected)
+        taken.estimated = _sum(taken.estimated, estimated)
+        taken.estimated_usd += model(work.model).price.cost(estimated)
+        try:
+            answered = loop.run(
+                self._asking.answer(
+                    item.tenant,
+                    asked,
+                    deadline=task.deadline,
+                    use_cache=True,
+                    batch=item.place.batch,
+                    bought_for=name,
+                    expected_output_tokens=expected,
+                )
+            )
+        except ModelRefused as refused:
+            taken.add_refused(refused)
+            raise Failed("model_refused", refused.message) from refused
+        taken.add(answered)
+        if answered.refusal is not None or answered.finish_reason == "content_filter":
+            raise Failed("model_refused", "the model or its safety filter would not answer")
+        if answered.finish_reason == "length":
+            raise Failed("answer_cut", f"the answer is over {asked.max_output_tokens} tokens")
+        return answered.text
+
+    def settle(self, task: Task, concluded: Conclusion) -> None:
+        """The result, the batch's counters and what the ledger learns, at once and once only.
+
+        Raises `StoreUnavailable`.
+        """
+        item, work, taken = task.item, task.work, task.taken
+        result = DocumentResult(
+            **dict(concluded),
+            id=item.id,
+            operation=work.operation,
+            model=work.model,
+            calls=taken.calls,
+            tokens=taken.tokens,
+            cost_usd=taken.cost_usd,
+            cost_estimated=taken.cost_estimated,
+            cached=bool(taken.cached) and not taken.calls,
+            saved_usd=taken.saved_usd,
+            estimate_usd=taken.estimated_usd,
+            media_type=item.media_type,
+            name=item.name,
+            metadata=item.metadata,
+            created_at=datetime.fromtimestamp(self._clock(), UTC),
+        )
+        written = json.dumps(concluded.answer, ensure_ascii=False).encode(errors="replace")
+        if len(written) > TABLE_BYTES:
+            key = contents.result_key(item.tenant, item.place)
+            self._bucket.put(key, written)
+            result = result.model_copy(update={"answer": None, "answer_key": key})
+        failed = concluded.failure is not None
+        learned = ledger.worked(
+            self._usage_table, item.tenant, work.operation, work.model, taken.tokens
+        )
+        self._batches.settle(
+            item.tenant,
+            item.place,
+            result.model_dump_json(),
+            {
+                "failed": int(failed),
+                "calls": taken.calls,
+                "cached_answers": taken.cached,
+                "saved_tokens": taken.saved_tokens,
+                "saved_usd": taken.saved_usd,
+                "actual_input_tokens": taken.tokens.input,
+                "actual_output_tokens": taken.tokens.output,
+                "actual_cost_usd": taken.cost_usd,
+                "estimated_input_tokens": taken.estimated.input,
+                "estimated_output_tokens": taken.estimated.output,
+                "estimated_cost_usd": taken.estimated_usd,
+            },
+            [] if failed else [learned],
+        )
+        why = concluded.failure and concluded.failure.code
+        facts = {"operation": str(work.operation), "pieces": concluded.pieces, "failure": why}
+        telemetry.logger.info("document settled", extra=facts)
+
+    def reject(self, item: QueuedDocument, why: DocumentUnreadable) -> None:
+        """What cannot be read never will be: it is the caller's to mend, not an operator's."""
+        told = {"code": why.code, "message": str(why)} | ({"id": item.id} if item.id else {})
+        self._batches.set_aside(item.tenant, "rejected", [Aside(item.place, told)])
+
+
+def healing(error: Exception) -> Exception:
+    """What the queue and the machine know what to do about, in place of what a model says."""
+    match error:
+        case BudgetSpent():
+            return error
+        case ModelThrottled():
+            return Postponed("model throttled", retry_after_seconds=error.retry_after_seconds)
+        case GatewayRejected() | PromptTooLong() | RequestRejected():
+            return Undeliverable(f"{type(error).__name__}: {error.message}")
+        case ModelUnknown():
+            return Undeliverable(f"unknown model {error.name}")
+        case VoteUnavailable():
+            return Postponed(type(error).__name__, retry_after_seconds=RETRY_SECONDS)
+        case _:
+            return error
+
+
+def _sum(one: Tokens, other: Tokens) -> Tokens:
+    return Tokens(
+        input=one.input + other.input,
+        cached_input=one.cached_input + other.cached_input,
+        output=one.output + other.output,
+        reasoning=one.reasoning + other.reasoning,
+    )

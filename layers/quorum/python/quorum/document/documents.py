@@ -1,0 +1,173 @@
+"""Bulk documents, from the queue: each is its own call, or its own run of the document machine.
+
+::
+
+    message ─► read out of its file ─► fits its model: asked ─► settled
+                                    └► too long: the machine (quorum.document.long_documents)
+
+What nobody can read is rejected; what the model would not answer, or not as asked, is settled as
+failed; what may be had later goes back to the queue; the rest is for the dead letters.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum.batch import contents
+from quorum.batch.batches import Batches, item_id_of, work_of
+from quorum.batch.contents import Contents
+from quorum.document import operations
+from quorum.document.answering import Conclusion, DocumentAnswers, Failed, Task, healing
+from quorum.errors import (
+    DocumentUnreadable,
+    NotFound,
+    StoreUnavailable,
+    TooLarge,
+    Undeliverable,
+)
+from quorum.requests import QueuedDocument
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from quorum.batch.item_queue import Delivered
+    from quorum.gateway.deadline import Deadline
+    from quorum.money.budget import Budget
+
+
+DOCUMENT_BYTES = 10 * 1024 * 1024
+"""Bytes of one document as it was handed in; what is read out of it has limits of its own."""
+
+
+class ReadText(NamedTuple):
+    """What was read out of a document, and what it was."""
+
+    text: str
+    media_type: str | None
+
+
+Reader = Callable[[bytes, str | None, str | None], ReadText]
+"""Reads the text out of a file, by its bytes, media type and name; raises `DocumentUnreadable`."""
+
+
+class Documents:
+    """Works through documents with what the Lambda opened; `at_once` of them at a time."""
+
+    def __init__(
+        self,
+        answers: DocumentAnswers,
+        batches: Batches,
+        bucket: Contents,
+        budget: "Budget",
+        machine: "SFNClient",
+        machine_arn: str,
+        *,
+        at_once: int,
+        reader: Reader,
+    ) -> None:
+        self._answers = answers
+        self._batches = batches
+        self._bucket = bucket
+        self._budget = budget
+        self._machine = machine
+        self._machine_arn = machine_arn
+        self._reader = reader
+        self._desks = ThreadPoolExecutor(at_once)
+
+    def work(
+        self, delivered: Sequence["Delivered[QueuedDocument]"], deadline: "Deadline"
+    ) -> list[Exception | None]:
+        """Why each document is not settled; None where nothing is left to do about it here.
+
+        `Undeliverable` never can be; `Postponed` and `BudgetSpent` say when to come again;
+        anything else failed.
+        """
+        # The same document twice in one invocation is one.
+        wanted = {(one.item.tenant, one.item.place): one for one in delivered}
+        records = self._batches.records({(tenant, place.batch) for tenant, place in wanted})
+        works = {key: (work_of(record), record) for key, record in records.items()}
+        settled = self._batches.settled(wanted)
+
+        def do(one: "Delivered[QueuedDocument]") -> Exception | None:
+            item = one.item
+            if (item.tenant, item.place) in settled:
+                return None
+            work, record = works.get((item.tenant, item.place.batch), (None, {}))
+            if work is None:
+                return Undeliverable("there is no such batch")
+            if "cancelled_at" in record:
+                return None
+            return self._outcome(one, Task(item, work, deadline))
+
+        outcomes = dict(zip(wanted, self._desks.map(do, wanted.values()), strict=True))
+        for tenant, batch in records:
+            self._budget.watch(tenant, {batch})
+        return [outcomes[one.item.tenant, one.item.place] for one in delivered]
+
+    def _outcome(self, one: "Delivered[QueuedDocument]", task: Task) -> Exception | None:
+        try:
+            self._do(one, task)
+        except DocumentUnreadable as unreadable:
+            self._answers.reject(one.item, unreadable)
+        except Exception as error:  # noqa: BLE001 - reported to the queue, message by message
+            return healing(error)
+        return None
+
+    def _do(self, one: "Delivered[QueuedDocument]", task: Task) -> None:
+        read = self._read(task.item)
+        item = task.item.model_copy(update={"media_type": read.media_type})
+        task = Task(item, task.work, task.deadline, task.taken)
+        if operations.is_long(task.work, read.text):
+            self._start(item, read, one.message_id)
+            return
+        try:
+            asked = operations.question(task.work, read.text)
+            concluded = Conclusion(answer=self._answers.answer(task, asked, task.name))
+        except Failed as failed:
+            concluded = Conclusion(failure=failed.failure)
+        self._answers.settle(task, concluded)
+
+    def _read(self, item: QueuedDocument) -> ReadText:
+        try:
+            body = self._bucket.get(item.key, most_bytes=DOCUMENT_BYTES)
+        except TooLarge as error:
+            raise DocumentUnreadable(error.message, code=error.code) from error
+        except NotFound as error:
+            raise DocumentUnreadable("its content is gone", code=error.code) from error
+        if item.is_text:
+            return ReadText(body.decode(errors="replace"), item.media_type or "text/plain")
+        return self._reader(body, item.media_type, item.name)
+
+    def _start(self, item: QueuedDocument, read: ReadText, message_id: str) -> None:
+        """Hand a long document to the machine; one that is there already is left to it.
+
+        An execution's name is the item's. Where that one has ended and the item is not settled,
+        it was given up and sent round again: the next is named by the message as well.
+        """
+        if not item.is_text:
+            text_key = f"{contents.document_key(item.tenant, item.place)}.txt"
+            self._bucket.put(text_key, read.text.encode(errors="replace"))
+            item = item.model_copy(update={"key": text_key, "is_text": True})
+        written = item.model_dump(mode="json", exclude_defaults=True)
+        self._bucket.put_json(contents.message_key(item.tenant, item.place), written)
+        given = json.dumps({"tenant": item.tenant, "place": item.place.model_dump()})
+        name = item_id_of(item.tenant, item.place)
+        for attempt in (name, f"{name}-{message_id}"):
+            try:
+                self._machine.start_execution(
+                    stateMachineArn=self._machine_arn, name=attempt, input=given
+                )
+            except self._machine.exceptions.ExecutionAlreadyExists:
+                if self._runs(attempt):
+                    return
+            except (ClientError, BotoCoreError) as error:
+                raise StoreUnavailable("the document machine could not be started") from error
+            else:
+                return
+
+    def _runs(self, name: str) -> bool:
+        arn = f"{self._machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        return self._machine.describe_execution(executionArn=arn)["status"] == "RUNNING"

@@ -1,0 +1,122 @@
+"""Estimates for a tenant: its documents read, its own experience with the operation applied."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from quorum.batch.contents import Contents
+from quorum.batch.intake import ITEMS_LIMIT, require_some
+from quorum.document import estimating, parsing
+from quorum.document.documents import DOCUMENT_BYTES
+from quorum.document.estimating import Document, Terms
+from quorum.document.intake import work_for
+from quorum.document.learning import Learned
+from quorum.errors import DocumentUnreadable, NotFound, TooLarge
+from quorum.requests import DocumentRequest, EstimateRequest, Rejection, read_document
+
+if TYPE_CHECKING:
+    from quorum.gateway.deadline import Deadline
+    from quorum.gateway.limiter import Limiter
+
+_DESKS = 2
+"""Files read at once: each has a process of its own, and its memory."""
+_LIMITS = parsing.Limits(bytes=DOCUMENT_BYTES)
+_COUNTING_SECONDS = 3.0
+"""What is left for counting when reading has to stop."""
+
+
+class Estimates:
+    """Estimates with what the Lambda opened; won at so many for a dollar, as of a day."""
+
+    def __init__(
+        self,
+        bucket: Contents,
+        learned: Learned,
+        limiter: "Limiter",
+        *,
+        default_model: str,
+        krw_per_usd: Decimal,
+        krw_as_of: date,
+    ) -> None:
+        self._bucket = bucket
+        self._learned = learned
+        self._limiter = limiter
+        self._default_model = default_model
+        self._krw_per_usd = krw_per_usd
+        self._krw_as_of = krw_as_of
+
+    def take(self, tenant: str, request: EstimateRequest, deadline: "Deadline") -> dict[str, Any]:
+        """The answer to `POST /documents/estimate`; documents that cannot be read are named.
+
+        Raises `ModelUnknown`, `InvalidRequest`, `NotFound`, `StoreUnavailable`, and `TooLarge` for
+        more than can be read before the deadline.
+        """
+        work = work_for(request, self._default_model)
+        documents: list[Document] = []
+        rejected: list[dict[str, Any]] = []
+        read = partial(self._read, tenant, deadline)
+        with ThreadPoolExecutor(_DESKS) as desks:
+            for index, found in enumerate(desks.map(read, self._given(tenant, request))):
+                if isinstance(found, Rejection):
+                    rejected.append({"index": index} | found.model_dump(exclude_none=True))
+                    continue
+                document, parsed = found
+                name = document.id or document.name
+                documents.append(Document(parsed.text, index, name, parsed.pages))
+        terms = Terms(
+            share_of=partial(self._learned.share, tenant, work.operation),
+            limits=self._limiter.limits,
+            default_limit=self._limiter.default,
+            krw_per_usd=self._krw_per_usd,
+            krw_as_of=self._krw_as_of,
+        )
+        estimate = estimating.estimate(work, documents, terms, compare=request.compare)
+        return estimate.model_dump(mode="json") | {"rejected": rejected}
+
+    def _given(self, tenant: str, request: EstimateRequest) -> Iterator[Any]:
+        if request.upload is None:
+            given = request.documents or []
+            require_some(given, "documents")
+            yield from given
+            return
+        self._bucket.require_upload(tenant, request.upload)
+        for number, line in enumerate(self._bucket.lines(request.upload), 1):
+            if number > ITEMS_LIMIT:
+                raise TooLarge(
+                    f"an estimate is of at most {ITEMS_LIMIT} documents",
+                    code="too_many_items",
+                    field="upload",
+                    limit=ITEMS_LIMIT,
+                )
+            yield line
+
+    def _read(
+        self, tenant: str, deadline: "Deadline", given: Any
+    ) -> tuple[DocumentRequest, parsing.Parsed] | Rejection:
+        document = read_document(given)
+        if isinstance(document, Rejection):
+            return document
+        if document.text is not None:
+            return document, parsing.Parsed(text=document.text, media_type="text/plain")
+        seconds = deadline.remaining() - _COUNTING_SECONDS
+        if seconds <= 0:
+            raise TooLarge(
+                "reading these files takes longer than a request may; send fewer at once",
+                code="too_much_to_read",
+                field="documents",
+            )
+        try:
+            limits = _LIMITS.model_copy(update={"seconds": min(_LIMITS.seconds, seconds)})
+            body = self._body(tenant, document)
+            return document, parsing.text_of(body, document.media_type, document.name, limits)
+        except (DocumentUnreadable, NotFound, TooLarge) as error:
+            return Rejection(code=error.code, message=error.message, limit=error.limit)
+
+    def _body(self, tenant: str, document: DocumentRequest) -> bytes:
+        if document.upload is None:
+            return document.body() or b""
+        self._bucket.require_upload(tenant, document.upload)
+        return self._bucket.get(document.upload, most_bytes=DOCUMENT_BYTES)

@@ -1,0 +1,223 @@
+"""How documents come in: validated one by one, their contents put into the bucket, sent on.
+
+A request's documents are put on the queue by the API; an upload's by the document machine, which
+has the time for it. Every step may be repeated: contents are written under the same names, and a
+message that comes twice is settled once.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum import registry
+from quorum.batch.batches import Batches
+from quorum.batch.contents import Contents, document_key
+from quorum.batch.intake import hand_in, reject, require_some
+from quorum.batch.item_queue import ItemQueue
+from quorum.document.operations import Work
+from quorum.errors import InvalidRequest, NotFound, StoreUnavailable, Undeliverable
+from quorum.requests import (
+    DocumentRequest,
+    DocumentsRequest,
+    QueuedDocument,
+    Rejection,
+    read_document,
+)
+from quorum.vote.case import Place
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+UPLOADED_LIMIT = 100_000
+"""Documents of one upload: they are put on the queue within a function's 900 s."""
+LINE_BYTES = 16 * 1024 * 1024
+"""Bytes of one line of an upload: a document of 10 MiB in base64 has 14."""
+_TOGETHER = 100
+"""Documents of an upload that are handed on at a time,"""
+_BYTES_TOGETHER = 32 * 1024 * 1024
+"""… unless they have more bytes."""
+_DESKS = 16
+
+
+class DocumentIntake:
+    """Takes documents in; `machine` reads uploads."""
+
+    def __init__(
+        self,
+        batches: Batches,
+        queue: ItemQueue,
+        bucket: Contents,
+        machine: "SFNClient",
+        *,
+        machine_arn: str,
+        default_model: str,
+    ) -> None:
+        self._batches = batches
+        self._queue = queue
+        self._bucket = bucket
+        self._machine = machine
+        self._machine_arn = machine_arn
+        self._default_model = default_model
+
+    def take(
+        self, tenant: str, request: DocumentsRequest, batch: str | None = None
+    ) -> dict[str, Any]:
+        """The answer to `POST /documents`; `batch` is given where the request may come again.
+
+        Raises `ModelUnknown`, `InvalidRequest`, `TooLarge`, `NotFound` and `StoreUnavailable`.
+        """
+        work = work_for(request, self._default_model)
+        batch = batch or uuid4().hex
+        if request.upload is not None:
+            return self._upload(tenant, batch, request, work)
+        given = request.documents or []
+        require_some(given, "documents")
+        facts: dict[str, Any] = {"source": "items", "work": work, "alert_usd": request.alert_usd}
+        self._batches.create(tenant, batch, items=len(given), **facts)
+        taken, rejected = self._sorted(tenant, batch, enumerate(given))
+        return hand_in(self._batches, self._queue, tenant, batch, taken, rejected)
+
+    def _upload(
+        self, tenant: str, batch: str, request: DocumentsRequest, work: Work
+    ) -> dict[str, Any]:
+        upload = str(request.upload)
+        self._bucket.require_upload(tenant, upload)
+        self._batches.create(
+            tenant,
+            batch,
+            source="upload",
+            work=work,
+            items=0,
+            alert_usd=request.alert_usd,
+            upload=upload,
+        )
+        self._start(tenant, batch, upload)
+        return {"id": batch, "state": "receiving", "source": "upload", "rejected": []}
+
+    def _start(self, tenant: str, batch: str, upload: str, run: str = "") -> None:
+        given = {"tenant": tenant, "batch": batch, "upload": upload}
+        try:
+            self._machine.start_execution(
+                stateMachineArn=self._machine_arn, name=batch + run, input=json.dumps(given)
+            )
+        except self._machine.exceptions.ExecutionAlreadyExists:
+            return
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("the document machine could not be started") from error
+
+    def redrive(
+        self, tenant: str, batch: str, record: dict[str, Any], *, seconds: float
+    ) -> tuple[int, bool]:
+        """Send the dead letters round again; an upload that was not read to its end is, again.
+
+        As `ItemQueue.redrive`.
+        """
+        if record["source"] == "upload" and "received" not in record:
+            self._batches.note(tenant, batch, ended=False)
+            self._start(tenant, batch, record["upload"], f"-{uuid4().hex[:8]}")
+        return self._queue.redrive(tenant, batch, seconds=seconds)
+
+    # ---- an upload, by the machine -----------------------------------------------------------
+
+    def receive(self, tenant: str, batch: str, upload: str) -> dict[str, Any]:
+        """Put the documents of an upload on the queue, and reject bad lines.
+
+        Memory does not grow with the upload. Raises `Undeliverable` and `StoreUnavailable`.
+        """
+        count = rejections = 0
+        try:
+            for some in _groups(enumerate(self._bucket.lines(upload))):
+                if some[-1][0] >= UPLOADED_LIMIT:
+                    raise Undeliverable(f"an upload has at most {UPLOADED_LIMIT} documents")
+                taken, rejected = self._sorted(tenant, batch, some)
+                reject(self._batches, tenant, batch, rejected)
+                self._queue.send(taken)
+                count += len(some)
+                rejections += len(rejected)
+        except NotFound as error:
+            raise Undeliverable(error.message) from error
+        self._batches.note(tenant, batch, items=count, received=True)
+        return {"items": count, "rejected": rejections}
+
+    def abandon(self, tenant: str, batch: str, reason: str) -> None:
+        """The upload could not be read to its end: the batch waits for a redrive."""
+        self._batches.note(tenant, batch, ended=True, last_problem=reason)
+
+    # ---- one by one --------------------------------------------------------------------------
+
+    def _sorted(
+        self, tenant: str, batch: str, given: Iterable[tuple[int, Any]]
+    ) -> tuple[list[QueuedDocument], dict[int, Rejection]]:
+        """The documents taken, their contents in the bucket, and those rejected, by index."""
+
+        def take(numbered: tuple[int, Any]) -> tuple[int, QueuedDocument | Rejection]:
+            index, one = numbered
+            return index, self._taken(tenant, Place(batch=batch, index=index), one)
+
+        taken: list[QueuedDocument] = []
+        rejected: dict[int, Rejection] = {}
+        with ThreadPoolExecutor(_DESKS) as desks:
+            for index, read in desks.map(take, given):
+                if isinstance(read, Rejection):
+                    rejected[index] = read
+                else:
+                    taken.append(read)
+        return taken, rejected
+
+    def _taken(self, tenant: str, place: Place, given: Any) -> QueuedDocument | Rejection:
+        if isinstance(given, bytes) and len(given) > LINE_BYTES:
+            return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
+        document = read_document(given)
+        if isinstance(document, Rejection):
+            return document
+        try:
+            key = self._placed(tenant, place, document)
+        except NotFound as error:
+            return Rejection(code=error.code, message=error.message, field=error.field)
+        return QueuedDocument(
+            tenant=tenant,
+            place=place,
+            key=key,
+            is_text=document.text is not None,
+            **document.model_dump(include={"id", "media_type", "name", "metadata"}),
+        )
+
+    def _placed(self, tenant: str, place: Place, document: DocumentRequest) -> str:
+        """Where the document's content is: where it was uploaded, or where it is put now."""
+        if document.upload is not None:
+            self._bucket.require_upload(tenant, document.upload)
+            return document.upload
+        key = document_key(tenant, place)
+        self._bucket.put(key, document.body() or b"")
+        return key
+
+
+def _groups(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Numbered lines, so many at a time as are handed on together."""
+    group: list[tuple[int, bytes]] = []
+    size = 0
+    for index, line in lines:
+        group.append((index, line))
+        size += len(line)
+        if len(group) == _TOGETHER or size >= _BYTES_TOGETHER:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def work_for(request: DocumentsRequest, default_model: str) -> Work:
+    """The work of a request, its model by its own name; raises `ModelUnknown`, `InvalidRequest`."""
+    work = request.to_work(default_model)
+    known = registry.model(work.model)
+    if known.kind != "gateway":
+        raise InvalidRequest(
+            f"model: {known.name} has only a vote, it answers nothing",
+            code="invalid_model",
+            field="model",
+        )
+    return work.model_copy(update={"model": known.name})

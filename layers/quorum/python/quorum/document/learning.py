@@ -1,0 +1,51 @@
+"""What the ledger has learned of operations: how long answers are for what was given."""
+
+from collections.abc import Callable
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum.document.operations import SHARE_UNTIL_LEARNED
+from quorum.money import ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+BELIEVED_SECONDS = 60.0
+"""How long what was read is believed."""
+
+
+class Learned:
+    """The operation counters of the Usage table."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        usage_table: str,
+        *,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._table = usage_table
+        self._clock = clock
+        self._shares: dict[str, tuple[float, float]] = {}
+
+    def output_tokens(self, tenant: str, operation: str, model: str, given: int) -> int:
+        """Output tokens to expect for `given` tokens of input."""
+        return round(given * self.share(tenant, operation, model))
+
+    def share(self, tenant: str, operation: str, model: str) -> float:
+        """Output tokens for each of input, as counted; a guess until there is a count."""
+        key = ledger.operation_key(tenant, operation, model)
+        share, read_at = self._shares.get(key, (SHARE_UNTIL_LEARNED, 0.0))
+        if self._clock() - read_at < BELIEVED_SECONDS:
+            return share
+        try:
+            found = self._client.get_item(TableName=self._table, Key={"key": key}).get("Item", {})
+        except (ClientError, BotoCoreError):
+            found = {}  # an estimate is not worth failing for
+        given, written = (int(found.get(f"{name}_tokens", 0)) for name in ("input", "output"))
+        share = written / given if given else SHARE_UNTIL_LEARNED
+        self._shares[key] = share, self._clock()
+        return share

@@ -1,0 +1,367 @@
+"""Long documents: the steps of the document machine.
+
+::
+
+    split ─► ask each piece ─► merge ─► settled
+                  ▲              └ the answers are too long themselves: pieces of them
+                  └──────────────┘
+                                 └ failed for good: bury, among the dead letters
+
+Summaries and answers to a prompt are put together by asking once more; categories by the pieces'
+votes; what was extracted by uniting it; translations by joining them. A state carries keys and
+numbers, never content. Every step may be repeated: what a piece was answered lies in the bucket.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, TypeAdapter
+
+from quorum.batch import contents
+from quorum.batch.batches import Batches, work_of
+from quorum.batch.contents import Contents
+from quorum.document import operations, schemas, splitting
+from quorum.document.answering import (
+    TAKEN,
+    Conclusion,
+    DocumentAnswers,
+    Failed,
+    Failure,
+    Taken,
+    Task,
+    healing,
+)
+from quorum.document.operations import AnswerInvalid, Operation, Part, Work
+from quorum.document.splitting import Piece
+from quorum.errors import (
+    BudgetSpent,
+    DocumentUnreadable,
+    NotFound,
+    Postponed,
+    QuorumError,
+    Undeliverable,
+)
+from quorum.models import Frozen, Identifier
+from quorum.requests import QueuedDocument
+from quorum.vote.case import Place
+
+if TYPE_CHECKING:
+    from quorum.gateway.deadline import Deadline
+    from quorum.money.budget import Budget
+
+STEP_SECONDS = 270.0
+"""What a step has for asking: the machine waits 290 s for it."""
+PIECES_LIMIT = 1_000
+"""Pieces of one document: the machine's history holds 25,000 events, a piece takes up to 20."""
+LEVELS_LIMIT = 4
+"""How often the answers to pieces are cut into pieces themselves."""
+_DESKS = 8
+_SPEAK_FOR_THEMSELVES = ("Undeliverable", "Postponed", "Runtime.HandlerError")
+"""Errors whose message quotes nothing. The last is what the local stack calls every one; in AWS no
+exception of Python's is called so."""
+_INDEX = -1
+"""In place of a piece's number: what there is to know of all of them."""
+
+
+class Split(Frozen):
+    """The machine's first step: a long document in pieces."""
+
+    step: Literal["split"]
+    tenant: Identifier
+    place: Place
+
+
+class AskPiece(Frozen):
+    """Its second: one of `pieces`, from 0, asked about."""
+
+    step: Literal["ask"]
+    tenant: Identifier
+    place: Place
+    level: int
+    piece: int
+    pieces: int
+
+
+class Merge(Frozen):
+    """Its third: the answers put together."""
+
+    step: Literal["merge"]
+    tenant: Identifier
+    place: Place
+    level: int
+    pieces: int
+
+
+class Bury(Frozen):
+    """What it does where one of them failed for good; `error` as its Catch says it."""
+
+    step: Literal["bury"]
+    tenant: Identifier
+    place: Place
+    error: dict[str, Any]
+
+
+class Receive(Frozen):
+    """What it does with an upload: its documents are put on the queue."""
+
+    step: Literal["receive"]
+    tenant: Identifier
+    batch: str
+    upload: str
+
+
+class Abandon(Frozen):
+    """What it does where that failed for good."""
+
+    step: Literal["abandon"]
+    tenant: Identifier
+    batch: str
+    error: dict[str, Any]
+
+
+Step = Split | AskPiece | Merge | Bury | Receive | Abandon
+STEP: TypeAdapter[Step] = TypeAdapter(Annotated[Step, Field(discriminator="step")])
+
+
+class _Answers(NamedTuple):
+    """The answers to the pieces of one level, in order; None to a blank one."""
+
+    answers: list[Any]
+    failures: list[tuple[int, Failure]]
+
+
+class LongDocuments:
+    """Works through one long document, step by step."""
+
+    def __init__(
+        self, answers: DocumentAnswers, batches: Batches, bucket: Contents, budget: "Budget"
+    ) -> None:
+        self._answers = answers
+        self._batches = batches
+        self._bucket = bucket
+        self._budget = budget
+        self._desks = ThreadPoolExecutor(_DESKS)
+
+    # ---- the steps ---------------------------------------------------------------------------
+
+    def split(self, step: Split) -> dict[str, Any]:
+        """The document in pieces: how many, and their numbers for the map.
+
+        Raises `Undeliverable` and `StoreUnavailable`; one of too many pieces is rejected.
+        """
+        item, work = self._document(step)
+        if work is None:
+            return _pieces(0, 0)
+        most, _ = operations.piece_tokens(work)
+        text = self._bucket.get(item.key).decode(errors="replace")
+        cut = operations.pieces(work, text)
+        if len(cut) > PIECES_LIMIT:
+            why = f"has more than {PIECES_LIMIT} pieces of {most} tokens"
+            self._answers.reject(item, DocumentUnreadable(why, code="document_too_long"))
+            return _pieces(0, 0)
+        return self._put(item, 0, cut)
+
+    def ask(self, step: AskPiece, deadline: "Deadline") -> None:
+        """One piece asked about; its answer lies in the bucket, and is not asked for twice.
+
+        Raises `Postponed` and `BudgetSpent` for what may be had later, `Undeliverable` else.
+        """
+        item, work = self._document(step)
+        place = item.tenant, item.place, step.level
+        key = contents.answer_key(*place, step.piece)
+        if work is None or self._bucket.find_json(key) is not None:
+            return
+        piece = self._piece(item, step.level, step.piece)
+        task = Task(item, work, deadline)
+        kept: dict[str, Any] = {}
+        if piece.text.strip():
+            asked = operations.question(
+                work, piece.text, Part(number=step.piece + 1, of=step.pieces)
+            )
+            name = f"{task.name}/{step.level}/{step.piece}"
+            try:
+                kept["answer"] = self._healed(
+                    item, lambda: self._answers.answer(task, asked, name, part=True)
+                )
+            except Failed as failed:
+                kept["failure"] = failed.failure.model_dump()
+        self._bucket.put_json(key, kept | {"taken": TAKEN.dump_python(task.taken, mode="json")})
+        self._budget.watch(item.tenant, {item.place.batch})
+
+    def merge(self, step: Merge, deadline: "Deadline") -> dict[str, Any]:
+        """The answers to the pieces as one: settled, or cut into pieces themselves.
+
+        Raises as `ask`.
+        """
+        item, work = self._document(step)
+        if work is None or not step.pieces:
+            return _pieces(0, 0)
+        task = Task(item, work, deadline, self._taken_below(item, step.level))
+        found = self._found(item, step, task.taken)
+        pieces = step.pieces if step.level == 0 else self._index(item, 0)["pieces"]
+        if found.failures:
+            number, failure = found.failures[0]
+            why = f"piece {number + 1} of {step.pieces}: {failure.message}"
+            failure = Failure(code=failure.code, message=why)
+            self._answers.settle(task, Conclusion(failure=failure, pieces=pieces))
+            return _pieces(0, 0)
+        if work.operation in (Operation.SUMMARIZE, Operation.CUSTOM):
+            more = self._pieces_of_answers(task, step.level, found.answers)
+            if more is not None:
+                return more
+        try:
+            concluded = self._healed(item, lambda: self._merged(task, step, found.answers))
+        except Failed as failed:
+            concluded = Conclusion(failure=failed.failure)
+        self._answers.settle(task, concluded.model_copy(update={"pieces": pieces}))
+        return _pieces(0, 0)
+
+    def document_of(self, tenant: str, place: Place) -> QueuedDocument:
+        """The message of a long document."""
+        found = self._bucket.get_json(contents.message_key(tenant, place))
+        return QueuedDocument.model_validate(found)
+
+    # ---- merging -----------------------------------------------------------------------------
+
+    def _merged(self, task: Task, step: Merge, answers: list[Any]) -> Conclusion:
+        match task.work.operation:
+            case Operation.CLASSIFY:
+                return self._voted(task, step, answers)
+            case Operation.TRANSLATE:
+                cut = list(
+                    self._desks.map(
+                        lambda number: self._piece(task.item, step.level, number),
+                        range(step.pieces),
+                    )
+                )
+                return Conclusion(answer=splitting.joined([one or "" for one in answers], cut))
+            case Operation.EXTRACT:
+                return self._united(task, [one for one in answers if one is not None])
+            case _:
+                asked = operations.joining(task.work, [one for one in answers if one])
+                return Conclusion(answer=self._answers.answer(task, asked, f"{task.name}/merge"))
+
+    def _voted(self, task: Task, step: Merge, answers: Sequence[str | None]) -> Conclusion:
+        """The category most of the document is in, by tokens; the first said where it is even."""
+        votes: Counter[str] = Counter()
+        tokens = self._index(task.item, step.level)["tokens"]
+        for category, weight in zip(answers, tokens, strict=True):
+            if category is not None:
+                votes[category] += weight
+        return Conclusion(answer=votes.most_common(1)[0][0], votes=dict(votes))
+
+    def _united(self, task: Task, answers: Sequence[dict[str, Any]]) -> Conclusion:
+        united, conflicts = schemas.united(answers)
+        wrong = schemas.problems(task.work.reply_schema or {}, united)
+        if wrong:
+            asked = operations.mending_united(task.work, united, wrong)
+            text = self._answers.ask(task, asked, f"{task.name}/merge")
+            try:
+                united = operations.read(task.work, text)
+            except AnswerInvalid as invalid:
+                raise Failed(invalid.code, f"{invalid.reason}, also when mended") from invalid
+        return Conclusion(answer=united, conflicts=tuple(conflicts))
+
+    def _pieces_of_answers(
+        self, task: Task, level: int, answers: Sequence[str | None]
+    ) -> dict[str, Any] | None:
+        """The answers in pieces themselves, where together they are too long; else None."""
+        most, _ = operations.piece_tokens(task.work)
+        text = "\n\n".join(answer for answer in answers if answer)
+        if operations.tokens_as_sent(text) <= most:
+            return None
+        if level + 1 == LEVELS_LIMIT:
+            raise Undeliverable("the answers to its pieces do not become shorter")
+        below = contents.answer_key(task.item.tenant, task.item.place, level, _INDEX)
+        self._bucket.put_json(below, TAKEN.dump_python(task.taken, mode="json"))
+        return self._put(task.item, level + 1, operations.pieces(task.work, text))
+
+    # ---- the bucket --------------------------------------------------------------------------
+
+    def _document(self, step: Split | AskPiece | Merge) -> tuple[QueuedDocument, Work | None]:
+        """The document of a step, and what is done with it: None if nothing is any more."""
+        try:
+            record = self._batches.record(step.tenant, step.place.batch)
+            item = self.document_of(step.tenant, step.place)
+        except NotFound as error:
+            raise Undeliverable(error.message) from error
+        over = "cancelled_at" in record or self._batches.settled([(step.tenant, step.place)])
+        return item, None if over else work_of(record)
+
+    def _put(self, item: QueuedDocument, level: int, cut: Sequence[Piece]) -> dict[str, Any]:
+        place = item.tenant, item.place, level
+
+        def put(piece: Piece) -> None:
+            self._bucket.put_json(contents.piece_key(*place, piece.index), piece.model_dump())
+
+        list(self._desks.map(put, cut))
+        index = {"pieces": len(cut), "tokens": [piece.tokens for piece in cut]}
+        self._bucket.put_json(contents.piece_key(*place, _INDEX), index)
+        return _pieces(level, len(cut))
+
+    def _index(self, item: QueuedDocument, level: int) -> dict[str, Any]:
+        found = self._bucket.get_json(contents.piece_key(item.tenant, item.place, level, _INDEX))
+        return dict(found)
+
+    def _piece(self, item: QueuedDocument, level: int, number: int) -> Piece:
+        found = self._bucket.get_json(contents.piece_key(item.tenant, item.place, level, number))
+        return Piece.model_validate(found)
+
+    def _found(self, item: QueuedDocument, step: Merge, taken: Taken) -> _Answers:
+        """The answers of a level; what they took is added to `taken`."""
+        keys = [
+            contents.answer_key(item.tenant, item.place, step.level, number)
+            for number in range(step.pieces)
+        ]
+        found = list(self._desks.map(self._bucket.get_json, keys))
+        for one in found:
+            taken.join(TAKEN.validate_python(one["taken"]))
+        return _Answers(
+            [one.get("answer") for one in found],
+            [
+                (number, Failure.model_validate(one["failure"]))
+                for number, one in enumerate(found)
+                if "failure" in one
+            ],
+        )
+
+    def _taken_below(self, item: QueuedDocument, level: int) -> Taken:
+        """What the levels before this one have come to."""
+        if level == 0:
+            return Taken()
+        key = contents.answer_key(item.tenant, item.place, level - 1, _INDEX)
+        return TAKEN.validate_python(self._bucket.get_json(key))
+
+    def _healed(self, item: QueuedDocument, do: Callable[[], Any]) -> Any:
+        """`do()`; what it raises is `Failed`, or what the machine knows what to do about."""
+        try:
+            return do()
+        except Failed:
+            raise
+        except BudgetSpent as spent:
+            self._batches.note(item.tenant, item.place.batch, paused_until=str(spent.limit))
+            raise
+        except QuorumError as error:
+            healed = healing(error)
+            if isinstance(healed, Postponed):
+                self._batches.note(item.tenant, item.place.batch, last_problem=healed.reason)
+            raise healed from error
+
+
+def reason_of(error: dict[str, Any]) -> str:
+    """Why a step failed, as the machine's Catch says it; a strange message may quote content."""
+    kind, message = str(error.get("Error") or "unknown"), ""
+    try:
+        cause = json.loads(error.get("Cause", ""))
+        kind = str(cause.get("errorType") or kind)
+        message = str(cause.get("errorMessage") or "")
+    except (ValueError, AttributeError):
+        pass
+    return message if message and kind in _SPEAK_FOR_THEMSELVES else kind
+
+
+def _pieces(level: int, count: int) -> dict[str, Any]:
+    return {"level": level, "pieces": count, "numbers": list(range(count))}

@@ -1,0 +1,176 @@
+"""One call to a model: what is asked, what came of it so far, and what it has cost."""
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from quorum.errors import PromptTooLong
+from quorum.gateway import tokenizer, wire
+from quorum.models import Tokens
+from quorum.registry import Model
+from quorum.vote.reply import TokenLogProbability
+
+if TYPE_CHECKING:
+    from quorum.gateway.deadline import Deadline
+    from quorum.gateway.limiter import Reservation
+
+Message = Mapping[str, str]
+"""`role` and `content`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A complete answer, with everything it took.
+
+    `tokens` and `cost_usd` are those of all attempts together; `cost_estimated` when any part of
+    them was not reported by the gateway. `latency_ms` is from the call to the whole answer,
+    waiting and retries included. `model` is what the gateway says it was. `reservation` is what
+    the ledger settles with it.
+    """
+
+    text: str
+    finish_reason: str | None
+    refusal: str | None
+    logprobs: tuple[TokenLogProbability, ...]
+    tokens: Tokens
+    cost_usd: Decimal
+    cost_estimated: bool
+    model: str
+    served_by: str
+    latency_ms: int
+    first_token_ms: int | None
+    attempts: int
+    reservation: "Reservation | None" = None
+
+
+@dataclass(slots=True)
+class Call:
+    """What one call is, and has come to so far.
+
+    `prompt_tokens` is an estimate. `sent` is whether the last attempt has left for the gateway.
+    """
+
+    model: Model
+    body: bytes
+    messages: Sequence[Message]
+    prompt_tokens: int
+    max_output_tokens: int
+    expected_output_tokens: int
+    deadline: "Deadline"
+    reservation: "Reservation | None" = None
+    started: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+    sent: bool = False
+    failed_at: list[str] = field(default_factory=list)
+    tokens: Tokens = field(default_factory=Tokens)
+    cost_usd: Decimal = Decimal(0)
+    cost_estimated: bool = False
+
+    async def trace(self, event: str, _: object) -> None:
+        """For httpx's `trace`: notes when the request leaves; until then it costs nothing."""
+        if event.endswith(".send_request_headers.started"):
+            self.sent = True
+
+    def pay(self, tokens: Tokens, *, estimated: bool) -> None:
+        """Add what an attempt cost."""
+        self.tokens = Tokens(
+            input=self.tokens.input + tokens.input,
+            cached_input=self.tokens.cached_input + tokens.cached_input,
+            output=self.tokens.output + tokens.output,
+            reasoning=self.tokens.reasoning + tokens.reasoning,
+        )
+        self.cost_usd += self.model.price.cost(tokens)
+        self.cost_estimated = self.cost_estimated or estimated
+
+    def pay_for(self, text: str, usage: Tokens | None) -> Tokens:
+        """Add what an answer cost: as reported, else counted. Gives its own tokens."""
+        tokens = usage or Tokens(
+            input=_count(self.model, tokenizer.count(self.messages)),
+            output=_count(self.model, tokenizer.count_text(text)),
+        )
+        self.pay(tokens, estimated=usage is None)
+        return tokens
+
+    def pay_for_part(self, body: bytes, *, answered: bool) -> None:
+        """Add what an answer cost that cannot be read: as it says itself, or at most.
+
+        Nothing if the model never `answered`: a proxy's page is free.
+        """
+        usage = wire.usage_in_part(body)
+        if usage is not None:
+            self.pay(usage, estimated=False)
+        elif answered:
+            self.pay_at_most()
+
+    def pay_at_most(self) -> None:
+        """Add the most an attempt can have cost: nobody will say, and a budget must hold."""
+        prompt = _count(self.model, tokenizer.count(self.messages))
+        self.pay(Tokens(input=prompt, output=self.max_output_tokens), estimated=True)
+
+    def completion(
+        self, served_by: str, answer: wire.Answer, first_token_at: float | None = None
+    ) -> Completion:
+        """The answer, with all that the call came to."""
+        first = None if first_token_at is None else round((first_token_at - self.started) * 1000)
+        return Completion(
+            text=answer.text,
+            finish_reason=answer.finish_reason,
+            refusal=answer.refusal,
+            logprobs=answer.logprobs,
+            tokens=self.tokens,
+            cost_usd=self.cost_usd,
+            cost_estimated=self.cost_estimated,
+            model=answer.model or self.model.gateway_name,
+            served_by=served_by,
+            latency_ms=round((time.monotonic() - self.started) * 1000),
+            first_token_ms=first,
+            attempts=self.attempts,
+            reservation=self.reservation,
+        )
+
+
+def prepared(
+    model: Model,
+    messages: Sequence[Message],
+    options: Mapping[str, object],
+    *,
+    max_output_tokens: int,
+    expected_output_tokens: int | None,
+    deadline: "Deadline",
+) -> Call:
+    """The call, once it is known to fit; raises `PromptTooLong` when it does not.
+
+    Tokens are counted exactly only where the bound on any vocabulary does not settle it.
+    """
+    room = model.context_window - max_output_tokens
+    if tokenizer.at_most(messages) > room:
+        exact = _count(model, tokenizer.count(messages))
+        if exact > room:
+            raise PromptTooLong(
+                f"{exact} tokens and {max_output_tokens} for the answer do not fit the"
+                f" {model.context_window} of {model.name}"
+            )
+    body = {
+        "model": model.gateway_name,
+        "messages": list(messages),
+        "max_tokens": max_output_tokens,
+        **options,
+    }
+    return Call(
+        model=model,
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"),
+        messages=messages,
+        prompt_tokens=_count(model, tokenizer.estimate(messages)),
+        max_output_tokens=max_output_tokens,
+        expected_output_tokens=expected_output_tokens or max_output_tokens,
+        deadline=deadline,
+    )
+
+
+def _count(model: Model, tokens: int) -> int:
+    """`tokens` of our vocabulary in the model's own."""
+    return math.ceil(tokens * model.token_factor)

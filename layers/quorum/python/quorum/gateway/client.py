@@ -1,0 +1,598 @@
+"""The one HTTP client: every vote, chat and document reaches a model through here.
+
+An OpenAI-compatible gateway is asked at one of several base URLs, in order. What is retried, and
+by whom, is decision 0004: this client retries what a gateway says, within the caller's one
+deadline; the state machine retries what happens around the Lambda, never what a gateway says.
+
+::
+
+    complete / stream
+      └─ refuse a prompt that does not fit                         PromptTooLong
+      └─ reserve requests and tokens in the shared limit           ModelThrottled
+      └─ attempts, until answered or out of time:
+           the next base URL whose circuit is closed               ModelUnavailable
+           200 → read          429 → wait as told          408, 409 → wait a little
+           5xx, connection, timeout → next base URL                ModelTimedOut, …
+           400, 401, 403, 404, 422 → no further attempt            GatewayRejected
+
+Whatever an attempt may have cost is kept, in the answer or in the error that ends the call.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import httpx
+from pydantic import Field, SecretStr
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    wait_random_exponential,
+)
+
+from quorum.answer.questions import Sampling
+from quorum.errors import (
+    GatewayRejected,
+    ModelRefused,
+    ModelThrottled,
+    ModelTimedOut,
+    ModelUnavailable,
+    PromptTooLong,
+    StoreUnavailable,
+    StreamCut,
+    VoteUnavailable,
+)
+from quorum.gateway import wire
+from quorum.gateway.call import Call, Completion, Message, prepared
+from quorum.models import Frozen, Tokens
+from quorum.registry import Model
+
+if TYPE_CHECKING:
+    from quorum.gateway.breaker import Breaker
+    from quorum.gateway.deadline import Deadline
+    from quorum.gateway.limiter import Limiter, Reservation
+
+TIMEOUT_MARGIN = 1.5
+"""A call may take half as long again as the model's speed says (published method)."""
+NETWORK_SECONDS = 2.0
+"""What the timeout allows for the network (published method)."""
+MOST_LIKELY = Sampling(temperature=0.0)
+"""The same question gets the same answer, as far as a model can."""
+_SPEED_SMOOTHING = 0.2
+_SPEED_RANGE = 4
+"""A measured speed never strays further than this factor from the registry's."""
+_WORTH_REPEATING = frozenset({408, 409})
+_OK = 200
+_THROTTLED = 429
+_SERVER_ERRORS = 500
+_T = TypeVar("_T")
+_ResultT_co = TypeVar("_ResultT_co", covariant=True)
+
+
+class BaseUrl(Frozen):
+    """One way to a gateway, with the key it takes.
+
+    `key_source` says where the key came from, for people: its value is shown nowhere.
+    """
+
+    url: str
+    key: SecretStr = SecretStr("")
+    key_source: str = "GATEWAY_API_KEY"
+
+
+class GatewaySettings(Frozen):
+    """Where the gateways are and how patient to be; seconds throughout.
+
+    `base_urls` in order of preference, at least one.
+    """
+
+    base_urls: tuple[BaseUrl, ...] = Field(min_length=1)
+    connect_seconds: float = Field(default=5.0, gt=0)
+    keep_alive_seconds: float = Field(default=30.0, gt=0)
+    max_connections: int = Field(default=100, ge=1)
+    max_keep_alive_connections: int = Field(default=20, ge=1)
+    max_attempts: int = Field(default=5, ge=1)
+    backoff_seconds: float = Field(default=0.25, ge=0)
+    backoff_cap_seconds: float = Field(default=8.0, ge=0)
+
+
+def parse_base_urls(
+    urls: str, keys: str | Mapping[str, str], *, key_source: str = "GATEWAY_API_KEY"
+) -> tuple[BaseUrl, ...]:
+    """The ordered base URLs in `GATEWAY_BASE_URL`, each with its key.
+
+    `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
+    order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
+    does not name. `key_source` is where they came from, for people. Raises `ValueError` for a URL
+    that is not http(s) or is named twice, and for a URL without a key.
+    """
+    written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
+    if not written:
+        raise ValueError("no base URL given")
+    for url in written:
+        parsed = httpx.URL(url)
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
+            raise ValueError(f"not an http(s) base URL: {url!r}")
+    if len(set(written)) < len(written):
+        raise ValueError("a base URL is named twice")
+    if isinstance(keys, str):
+        listed = [key.strip() for key in keys.split(",")]
+        if len(listed) not in {1, len(written)}:
+            raise ValueError(f"{len(listed)} keys in {key_source} for {len(written)} base URLs")
+        keys = dict(zip(written, listed if len(listed) > 1 else listed * len(written), strict=True))
+    return tuple(_with_key(url, keys, key_source) for url in written)
+
+
+def _with_key(url: str, keys: Mapping[str, str], key_source: str) -> BaseUrl:
+    name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
+    if name is None:
+        raise ValueError(f"no key for {url} in {key_source}")
+    return BaseUrl(url=url, key=SecretStr(keys[name]), key_source=key_source)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a streamed answer."""
+
+    text: str
+
+
+class _Again(Exception):
+    """This attempt failed in a way another may not; `wait_seconds` is what the gateway asked for.
+
+    `elsewhere` says the next base URL should be tried.
+    """
+
+    def __init__(
+        self, error: VoteUnavailable, *, elsewhere: bool, wait_seconds: float | None = None
+    ) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.elsewhere = elsewhere
+        self.wait_seconds = wait_seconds
+
+
+class _Attempt(Protocol[_ResultT_co]):
+    """One try at one base URL, within `seconds`."""
+
+    async def __call__(self, call: Call, base: BaseUrl, seconds: float, /) -> _ResultT_co: ...
+
+
+class Gateway:
+    """The client. One per Lambda environment: it keeps its connections between calls.
+
+    It belongs to the event loop it is first used in; synchronous code calls it with `run`, whose
+    loop lives as long as the environment, so that a warm invocation finds its connections open.
+    `breaker` and `limiter` are what the Lambdas share; without them it has neither.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        breaker: "Breaker | None" = None,
+        limiter: "Limiter | None" = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.settings = settings
+        self._breaker = breaker
+        self._limiter = limiter
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+        self._speeds: dict[str, float] = {}
+        self._backoff = wait_random_exponential(
+            multiplier=settings.backoff_seconds, max=settings.backoff_cap_seconds
+        )
+
+    async def complete(  # noqa: PLR0913 - each is the caller's choice, by name
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        *,
+        max_output_tokens: int,
+        deadline: "Deadline",
+        sampling: Sampling = MOST_LIKELY,
+        schema: Mapping[str, object] | None = None,
+        json_object: bool = False,
+        log_probabilities: bool = False,
+        expected_output_tokens: int | None = None,
+        tenant: str = "-",
+    ) -> Completion:
+        """The model's whole answer to `messages`, before `deadline`.
+
+        With `schema` or `json_object` the answer is asked for as JSON, as strictly as the model
+        supports. Raises the `VoteUnavailable` of what happened, with what was paid all the same.
+        """
+        options = wire.options(
+            model,
+            sampling=sampling,
+            schema=schema,
+            json_object=json_object,
+            log_probabilities=log_probabilities,
+        )
+        call = prepared(
+            model,
+            messages,
+            options,
+            max_output_tokens=max_output_tokens,
+            expected_output_tokens=expected_output_tokens,
+            deadline=deadline,
+        )
+        async with self._reserved(call, tenant):
+            return await self._attempts(call, self._answer)
+
+    async def stream(  # noqa: PLR0913 - as complete
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        *,
+        max_output_tokens: int,
+        deadline: "Deadline",
+        sampling: Sampling = MOST_LIKELY,
+        schema: Mapping[str, object] | None = None,
+        json_object: bool = False,
+        expected_output_tokens: int | None = None,
+        tenant: str = "-",
+        stopped: Callable[[Completion], None] | None = None,
+    ) -> AsyncGenerator[Delta | Completion]:
+        """The answer piece by piece, and last of all the `Completion` that sums it up.
+
+        Retried only until the gateway begins to answer. Raises as `complete`, and `StreamCut`
+        when an answer that had begun did not end: with what arrived and what it cost. A caller
+        that stops listening (by `aclose` or being cancelled) ends the call, and `stopped` is told
+        what had come by then; its cost is counted here, for the gateway will not say.
+        """
+        options = wire.options(model, sampling=sampling, schema=schema, json_object=json_object)
+        options |= {"stream": True, "stream_options": {"include_usage": True}}
+        call = prepared(
+            model,
+            messages,
+            options,
+            max_output_tokens=max_output_tokens,
+            expected_output_tokens=expected_output_tokens,
+            deadline=deadline,
+        )
+        async with self._reserved(call, tenant):
+            base, response = await self._attempts(call, self._open)
+            try:
+                async with aclosing(self._pieces(call, base, response, stopped)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            finally:
+                await response.aclose()
+
+    async def models(self, base: BaseUrl, *, deadline: "Deadline") -> tuple[str, ...]:
+        """The names of the models at `base`; asked once. Raises as `complete`."""
+        try:
+            response = await self._http().get(
+                f"{base.url}/models", headers=_headers(base), timeout=deadline.remaining()
+            )
+        except httpx.TimeoutException as error:
+            raise ModelTimedOut("no answer from /models", served_by=base.url) from error
+        except httpx.TransportError as error:
+            raise ModelUnavailable(type(error).__name__, served_by=base.url) from error
+        if response.status_code != _OK:
+            problem = _problem(response.status_code, response.content, base, None)
+            raise problem.error if isinstance(problem, _Again) else problem
+        try:
+            return tuple(str(entry["id"]) for entry in response.json()["data"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelUnavailable("/models is no list of models", served_by=base.url) from error
+
+    async def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    # ---- one call ----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _reserved(self, call: Call, tenant: str) -> AsyncIterator[None]:
+        """A place in the shared limit; what the call cost goes with any error that ends it."""
+        if self._limiter is not None:
+            call.reservation = await self._reserve(self._limiter, call, tenant)
+            await asyncio.sleep(call.reservation.wait_seconds)
+        try:
+            yield
+        except (VoteUnavailable, StreamCut) as error:
+            error.tokens = call.tokens
+            error.cost_usd = call.cost_usd
+            error.cost_estimated = call.cost_estimated
+            if call.tokens.total:
+                error.reservation = call.reservation
+            else:
+                await self._release(call)
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            # Nobody listens any more. What was sent may be billed: then the intent says so.
+            if not call.sent and not call.tokens.total:
+                await self._release(call)
+            raise
+
+    async def _reserve(self, limiter: "Limiter", call: Call, tenant: str) -> "Reservation":
+        estimated = Tokens(input=call.prompt_tokens, output=call.expected_output_tokens)
+        patience_seconds = call.deadline.remaining() - self._expected_seconds(call)
+        return await asyncio.to_thread(
+            limiter.reserve,
+            call.model.name,
+            estimated.total,
+            tenant=tenant,
+            # What may be owed if nobody comes back to say: the most one answer costs.
+            cost_usd=call.model.price.cost(
+                Tokens(input=call.prompt_tokens, output=call.max_output_tokens)
+            ),
+            patience_seconds=max(0.0, patience_seconds),
+        )
+
+    async def _release(self, call: Call) -> None:
+        """Give the place back. If that fails, what ended the call matters more: it will expire."""
+        if self._limiter is not None and call.reservation is not None:
+            with suppress(StoreUnavailable):
+                await asyncio.to_thread(self._limiter.release, call.reservation)
+
+    # ---- attempts ----------------------------------------------------------------------------
+
+    async def _attempts(self, call: Call, attempt: "_Attempt[_T]") -> _T:
+        """`attempt` at one base URL after the other, until it succeeds or may not be repeated."""
+        retrying = AsyncRetrying(
+            retry=lambda state: isinstance(_failure(state), _Again),
+            wait=self._wait,
+            stop=lambda state: self._may_not_wait(call, state),
+            reraise=True,
+        )
+        try:
+            return await retrying(self._attempt, call, attempt)
+        except _Again as failed:
+            raise failed.error from failed.__cause__
+
+    async def _attempt(self, call: Call, attempt: "_Attempt[_T]") -> _T:
+        seconds = self._timeout(call)
+        if not seconds:
+            raise ModelTimedOut("no time was left to ask")
+        base = await self._base_url(call)
+        call.attempts += 1
+        call.sent = False
+        try:
+            result = await self._within(call, base, attempt, seconds)
+        except _Again as failed:
+            if failed.elsewhere and base.url not in call.failed_at:
+                call.failed_at.append(base.url)
+            # A timeout says nothing of the gateway when the caller left it next to no time.
+            if seconds >= NETWORK_SECONDS or not isinstance(failed.error, ModelTimedOut):
+                await self._report(call, base, well=not failed.elsewhere)
+            raise
+        except VoteUnavailable:  # it answers, if not with what was asked for
+            await self._report(call, base, well=True)
+            raise
+        await self._report(call, base, well=True)
+        return result
+
+    async def _within(
+        self, call: Call, base: BaseUrl, attempt: "_Attempt[_T]", seconds: float
+    ) -> _T:
+        try:
+            async with asyncio.timeout(seconds):
+                return await attempt(call, base, seconds)
+        except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            unreachable = ModelUnavailable("could not connect in time", served_by=base.url)
+            raise _Again(unreachable, elsewhere=True) from error
+        except (TimeoutError, httpx.TimeoutException) as error:
+            if call.sent:
+                call.pay_at_most()
+            late = ModelTimedOut(f"no answer within {seconds:.1f} s", served_by=base.url)
+            raise _Again(late, elsewhere=True) from error
+        except httpx.TransportError as error:
+            lost = ModelUnavailable(f"connection lost: {type(error).__name__}", served_by=base.url)
+            raise _Again(lost, elsewhere=True) from error
+
+    def _may_not_wait(self, call: Call, state: RetryCallState) -> bool:
+        """Whether the attempts, or the time, are used up."""
+        return (
+            state.attempt_number >= self.settings.max_attempts
+            or state.upcoming_sleep >= call.deadline.remaining()
+        )
+
+    async def _base_url(self, call: Call) -> BaseUrl:
+        """The first base URL that has not failed this call; when all have, the first again.
+
+        Asks about no more circuits than it must: one that may be probed waits for that call.
+        """
+        every = self.settings.base_urls
+        if len(call.failed_at) >= len(every):
+            call.failed_at.clear()
+        for base in sorted(every, key=lambda base: base.url in call.failed_at):
+            if await self._allows(call, base):
+                return base
+        raise ModelUnavailable("every base URL failed lately and is left to recover")
+
+    async def _allows(self, call: Call, base: BaseUrl) -> bool:
+        return self._breaker is None or await self._breaker.allows(base.url, call.model.name)
+
+    async def _report(self, call: Call, base: BaseUrl, *, well: bool) -> None:
+        if self._breaker is not None:
+            await self._breaker.report(base.url, call.model.name, well=well)
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Nothing before a base URL not tried yet; what the gateway asked for; else full jitter."""
+        failed, call = _failure(state), state.args[0]
+        if isinstance(failed, _Again) and isinstance(call, Call):
+            if failed.elsewhere and len(call.failed_at) < len(self.settings.base_urls):
+                return 0.0
+            if failed.wait_seconds is not None:
+                return failed.wait_seconds
+        return self._backoff(state)
+
+    def _timeout(self, call: Call) -> float:
+        """Seconds for one attempt: (prompt + expected output) / speed × 1.5 + 2, as far as left.
+
+        While there is another base URL to try, half of what is left is kept for it.
+        """
+        allowed = self._expected_seconds(call) * TIMEOUT_MARGIN + NETWORK_SECONDS
+        untried = len(self.settings.base_urls) - len(call.failed_at)
+        return min(allowed, call.deadline.remaining() / (2 if untried > 1 else 1))
+
+    def _expected_seconds(self, call: Call) -> float:
+        speed = self._speeds.get(call.model.name, call.model.tokens_per_second)
+        return (call.prompt_tokens + call.expected_output_tokens) / speed
+
+    def _measure(self, model: Model, tokens: Tokens, seconds: float) -> None:
+        """Remember the speed seen: all tokens of a call over its time, as the timeout uses it."""
+        if seconds <= 0 or not tokens.total:
+            return
+        known = self._speeds.get(model.name, float(model.tokens_per_second))
+        speed = known + _SPEED_SMOOTHING * (tokens.total / seconds - known)
+        lowest = model.tokens_per_second / _SPEED_RANGE
+        self._speeds[model.name] = min(max(speed, lowest), model.tokens_per_second * _SPEED_RANGE)
+
+    # ---- one attempt -------------------------------------------------------------------------
+
+    def _http(self) -> httpx.AsyncClient:
+        if self._client is None:
+            limits = httpx.Limits(
+                max_connections=self.settings.max_connections,
+                max_keepalive_connections=self.settings.max_keep_alive_connections,
+                keepalive_expiry=self.settings.keep_alive_seconds,
+            )
+            self._client = httpx.AsyncClient(
+                limits=limits, transport=self._transport, trust_env=False, follow_redirects=False
+            )
+        return self._client
+
+    async def _open(
+        self, call: Call, base: BaseUrl, seconds: float
+    ) -> tuple[BaseUrl, httpx.Response]:
+        """The response, its status read and good; its body still to come."""
+        client = self._http()
+        request = client.build_request(
+            "POST",
+            f"{base.url}/chat/completions",
+            content=call.body,
+            headers=_headers(base),
+            extensions={"trace": call.trace},
+            timeout=httpx.Timeout(seconds, connect=min(self.settings.connect_seconds, seconds)),
+        )
+        response = await client.send(request, stream=True)
+        if response.status_code != _OK:
+            try:
+                body = await response.aread()
+            finally:
+                await response.aclose()
+            raise _problem(response.status_code, body, base, response.headers.get("retry-after"))
+        return base, response
+
+    async def _answer(self, call: Call, base: BaseUrl, seconds: float) -> Completion:
+        begun = time.monotonic()
+        _, response = await self._open(call, base, seconds)
+        received = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                received += chunk
+        except httpx.TransportError as error:
+            call.pay_for_part(bytes(received), answered=True)
+            cut = ModelUnavailable(f"answer cut: {type(error).__name__}", served_by=base.url)
+            raise _Again(cut, elsewhere=True) from error
+        finally:
+            await response.aclose()
+        answer = wire.answer(bytes(received))
+        if answer is None:
+            call.pay_for_part(bytes(received), answered=b'"choices"' in received)
+            other = ModelUnavailable("the answer is not what was asked for", served_by=base.url)
+            raise _Again(other, elsewhere=True)
+        tokens = call.pay_for(answer.text, answer.usage)
+        self._measure(call.model, tokens, time.monotonic() - begun)
+        return call.completion(base.url, answer)
+
+    async def _pieces(
+        self,
+        call: Call,
+        base: BaseUrl,
+        response: httpx.Response,
+        stopped: Callable[[Completion], None] | None,
+    ) -> AsyncGenerator[Delta | Completion]:
+        stream = wire.Stream()
+        begun = time.monotonic()
+        try:
+            async with aclosing(_chunks(response, call.deadline)) as chunks:
+                async for chunk in chunks:
+                    for piece in stream.feed(chunk):
+                        yield Delta(piece)
+        except (GeneratorExit, asyncio.CancelledError):
+            call.pay_for(stream.answer.text, stream.answer.usage)
+            if stopped is not None:
+                stopped(call.completion(base.url, stream.answer, stream.first_token_at))
+            raise
+        except (httpx.TransportError, TimeoutError) as error:
+            stream.problem = type(error).__name__
+        answer = stream.answer
+        tokens = call.pay_for(answer.text, answer.usage)
+        if not stream.done:
+            raise StreamCut(
+                f"the stream ended before it was complete: {stream.problem or 'closed'}",
+                received=answer.text,
+                tokens=tokens,
+                cost_usd=call.cost_usd,
+                served_by=base.url,
+            )
+        self._measure(call.model, tokens, time.monotonic() - begun)
+        yield call.completion(base.url, answer, stream.first_token_at)
+
+
+# ---- what comes back ----------------------------------------------------------------------------
+
+
+def _headers(base: BaseUrl) -> dict[str, str]:
+    headers = {"content-type": "application/json", "accept": "application/json"}
+    if key := base.key.get_secret_value():
+        headers["authorization"] = f"Bearer {key}"
+    return headers
+
+
+def _problem(
+    status: int, body: bytes, base: BaseUrl, retry_after: str | None
+) -> "_Again | VoteUnavailable":
+    """What a status other than 200 means. The body's message is not shown: it may quote content."""
+    code = wire.error_code(body)
+    said = f"{status} {code}".strip()
+    if status == _THROTTLED:
+        seconds = wire.retry_after_seconds(retry_after)
+        throttled = ModelThrottled(
+            f"the gateway answered {said}",
+            retry_after_seconds=1.0 if seconds is None else seconds,
+            served_by=base.url,
+        )
+        return _Again(throttled, elsewhere=False, wait_seconds=seconds)
+    if status >= _SERVER_ERRORS or status in _WORTH_REPEATING:
+        failed = ModelUnavailable(f"the gateway answered {said}", served_by=base.url)
+        return _Again(
+            failed,
+            elsewhere=status >= _SERVER_ERRORS,
+            wait_seconds=wire.retry_after_seconds(retry_after),
+        )
+    if code in {"context_length_exceeded", "string_above_max_length"}:
+        return PromptTooLong(f"the gateway answered {said}", served_by=base.url)
+    if code in {"content_filter", "content_policy_violation"}:
+        return ModelRefused(f"the gateway answered {said}", served_by=base.url)
+    return GatewayRejected(
+        f"the gateway answered {said} (key from {base.key_source})",
+        status=status,
+        served_by=base.url,
+    )
+
+
+def _failure(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None
+
+
+async def _chunks(response: httpx.Response, deadline: "Deadline") -> AsyncGenerator[bytes]:
+    """The body as it arrives; raises `TimeoutError` at the deadline."""
+    body = response.aiter_bytes()
+    while True:
+        async with asyncio.timeout(deadline.remaining()):
+            chunk = await anext(body, None)
+        if chunk is None:
+            return
+        yield chunk

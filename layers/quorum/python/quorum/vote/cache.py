@@ -1,0 +1,136 @@
+"""Votes by content, policy and model: what was judged once is not judged again."""
+
+from decimal import Decimal
+from hashlib import sha256
+from time import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from quorum import dynamo, registry
+from quorum.models import VOTE, Abstention, CastVote, Content, Frozen
+from quorum.vote.normalise import normalise
+from quorum.vote.policy import POLICY_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+DAY = 86_400
+"""Seconds."""
+
+
+class VoteKey(Frozen):
+    """What makes two votes the same vote. `tenant` is empty where votes are shared."""
+
+    tenant: str
+    voter: str
+    revision: str
+    policy_version: str
+    text: str
+    sampling: str
+
+    def digest(self) -> str:
+        """The Votes table's key: sha256 over every part, lengths included."""
+        parts = self.model_dump().values()
+        return sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
+
+
+class Wanted(NamedTuple):
+    """Whose cached votes on what are wanted; `verdict_id` is the verdict they are wanted for."""
+
+    tenant: str
+    voters: tuple[str, ...]
+    content: Content
+    verdict_id: str | None
+
+
+class VoteCache:
+    """The Votes table: a vote key holds one vote until its time is over.
+
+    Abstentions are kept only where the voter would abstain again: else the vote may be had next
+    time.
+    """
+
+    def __init__(
+        self, dynamodb: "DynamoDBServiceResource", table: str, *, shared: bool, days: int
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._shared = shared
+        self._days = days
+
+    def key(self, tenant: str, voter: str, content: Content) -> str:
+        """The digest under which `voter`'s vote on `content` is kept for `tenant`."""
+        model = registry.model(voter)
+        return VoteKey(
+            tenant="" if self._shared else tenant,
+            voter=voter,
+            revision=model.revision,
+            policy_version=POLICY_VERSION,
+            text=normalise(content.text).text,
+            # An embedded voter is told the language and nothing else.
+            sampling=f"language={content.language}"
+            if model.kind == "embedded"
+            else "temperature=0",
+        ).digest()
+
+    def find(
+        self,
+        tenant: str,
+        voters: "Iterable[str]",
+        content: Content,
+        verdict_id: str | None = None,
+    ) -> list[CastVote | Abstention]:
+        """The cached votes of `voters` on `content`: free, and marked so.
+
+        A vote bought for this very verdict is no saving: it comes back as it was bought, so that a
+        case judged again after a crash costs what it cost.
+        """
+        (found,) = self.find_all([Wanted(tenant, tuple(voters), content, verdict_id)])
+        return found
+
+    def find_all(self, wanted: "Sequence[Wanted]") -> list[list[CastVote | Abstention]]:
+        """`find` for many contents, in their order."""
+        keys = [
+            [self.key(one.tenant, voter, one.content) for voter in one.voters] for one in wanted
+        ]
+        stored = self._stored({key for of_one in keys for key in of_one})
+        return [
+            [_as_found(stored[key], one.verdict_id) for key in of_one if key in stored]
+            for one, of_one in zip(wanted, keys, strict=True)
+        ]
+
+    def _stored(self, keys: "Iterable[str]") -> dict[str, dict[str, Any]]:
+        wanted = [{"vote_key": key} for key in sorted(keys)]
+        return {
+            str(item["vote_key"]): item
+            for item in dynamo.read(self._dynamodb.meta.client, self._table, wanted)
+            # DynamoDB deletes what has expired when it gets round to it.
+            if int(str(item["expires_at"])) > time()
+        }
+
+    def put(
+        self, key: str, vote: CastVote | Abstention, bought_for: str | None = None
+    ) -> dict[str, Any]:
+        """The transaction item that keeps `vote` under `key`; `bought_for` is a verdict's id."""
+        item = {
+            "vote_key": key,
+            "vote": vote.model_dump_json(),
+            "expires_at": int(time()) + self._days * DAY,
+        }
+        if bought_for is not None:
+            item["bought_for"] = bought_for
+        return {"Put": {"TableName": self._table, "Item": item}}
+
+
+def _as_found(item: "Mapping[str, Any]", verdict_id: str | None) -> CastVote | Abstention:
+    vote = VOTE.validate_json(str(item["vote"]))
+    own = verdict_id is not None and item.get("bought_for") == verdict_id
+    return vote if own else _reused(vote)
+
+
+def _reused(vote: CastVote | Abstention) -> CastVote | Abstention:
+    free = {"cached": True, "cost_usd": Decimal(0), "latency_ms": 0}
+    if isinstance(vote, CastVote):
+        free["saved_usd"] = vote.cost_usd
+    return vote.model_copy(update=free)

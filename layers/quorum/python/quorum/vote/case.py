@@ -1,0 +1,216 @@
+"""A case: one content before one panel, from the first vote to the verdict. Pure.
+
+A case travels through the state machine; every Lambda gets it whole.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
+
+from quorum.models import (
+    Abstention,
+    AbstentionReason,
+    CastVote,
+    Category,
+    Content,
+    Frozen,
+    Identifier,
+    Outcome,
+    Verdict,
+    Vote,
+)
+from quorum.vote.panel import Panel
+from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.tally import tally
+
+VOTING_SECONDS = 22.0
+"""From the start of a case, the time in which votes must be in; under the machine's 25 s."""
+ROUND_SECONDS = 1.0
+"""Less time than this before the deadline is not worth another round."""
+
+
+HEALING = frozenset(
+    {
+        AbstentionReason.THROTTLED,
+        AbstentionReason.UNAVAILABLE,
+        AbstentionReason.TIMED_OUT,
+        AbstentionReason.FAILED,
+    }
+)
+"""Why a vote could not be had that may be had later."""
+POSTPONED_SECONDS = 10.0
+"""When a case is tried again whose abstentions do not say when."""
+
+
+class Place(Frozen):
+    """Where an item stands: its batch, and its index there, from 0."""
+
+    batch: str
+    index: int = Field(ge=0)
+
+
+class Case(Frozen):
+    """What is judged, for whom, by which panel, until when (`deadline` in epoch seconds).
+
+    A `patient` case is postponed rather than left to a person when voters were throttled or down.
+    """
+
+    verdict_id: str
+    tenant: Identifier
+    content: Content
+    panel: Panel
+    started_at: float
+    deadline: float
+    place: Place | None = None
+    patient: bool = False
+
+
+class VoteRequest(Frozen):
+    """What a voter's Lambda is called with."""
+
+    case: Case
+
+
+class AggregateRequest(Frozen):
+    """What the aggregate Lambda is called with, after each round."""
+
+    case: Case
+    votes: tuple[Vote, ...]
+    seated: tuple[str, ...]
+    round: int
+
+    def complete(self) -> tuple[CastVote | Abstention, ...]:
+        """The votes, with an abstention for everyone seated who was not heard of.
+
+        So nobody is asked twice, whatever became of their branch.
+        """
+        heard = {vote.voter for vote in self.votes}
+        return self.votes + tuple(
+            Abstention(voter=voter, reason=AbstentionReason.FAILED, detail="nothing came back")
+            for voter in self.seated
+            if voter not in heard
+        )
+
+
+class Postponement(Frozen):
+    """A case to be judged later, in how many seconds, and why."""
+
+    seconds: float = Field(ge=0)
+    reason: str
+
+
+class Deliberation(Frozen):
+    """Where a case stands after a round: settled with a verdict, postponed, or who is asked next.
+
+    A postponed case is `settled` too: nobody is asked any more, this time.
+    """
+
+    settled: bool
+    seated: tuple[str, ...] = ()
+    round: int
+    verdict: Verdict | None = None
+    postponed: Postponement | None = None
+
+
+def deliberate(
+    case: Case,
+    votes: Sequence[Vote],
+    *,
+    round_number: int,
+    now: float,
+    answered_from: Literal["panel", "cache"] = "panel",
+) -> Deliberation:
+    """Tally `votes` after `round_number` rounds, at `now` (epoch seconds)."""
+    outcome = tally(
+        case.panel,
+        votes,
+        case.content.language,
+        final=now > case.deadline - ROUND_SECONDS,
+    )
+    if not outcome.settled:
+        return Deliberation(settled=False, seated=outcome.next_voters, round=round_number + 1)
+    postponed = _postponed(case, votes) if case.patient else None
+    if postponed is not None:
+        return Deliberation(settled=True, round=round_number, postponed=postponed)
+    verdict = _verdict(case, votes, outcome, round_number, now, answered_from)
+    return Deliberation(settled=True, round=round_number, verdict=verdict)
+
+
+def _postponed(case: Case, votes: Sequence[Vote]) -> Postponement | None:
+    """Whether the panel has no quorum now and may have one later."""
+    abstained = {
+        vote.voter: vote
+        for vote in votes
+        if isinstance(vote, Abstention) and vote.voter in case.panel.voters
+    }
+    cast = {vote.voter for vote in votes if isinstance(vote, CastVote)} & set(case.panel.voters)
+    healing = [vote for vote in abstained.values() if vote.reason in HEALING]
+    lost = len(abstained) - len(healing)
+    if len(cast) >= case.panel.quorum or len(case.panel.voters) - lost < case.panel.quorum:
+        return None
+    asked = [vote.retry_after_seconds for vote in healing if vote.retry_after_seconds is not None]
+    why = ", ".join(f"{vote.voter} {vote.reason}" for vote in healing)
+    return Postponement(
+        seconds=max(asked, default=POSTPONED_SECONDS),
+        reason=f"no quorum: {why or 'no time was left to ask'}",
+    )
+
+
+def conclude_without_votes(case: Case, detail: str, *, now: float) -> Verdict:
+    """The verdict when the machine itself failed: every voter abstains, so a person decides."""
+    votes = [
+        Abstention(voter=voter, reason=AbstentionReason.FAILED, detail=detail)
+        for voter in case.panel.voters
+    ]
+    outcome = tally(case.panel, votes, case.content.language, final=True)
+    return _verdict(case, votes, outcome, 0, now, "panel")
+
+
+def _verdict(  # every fact of a verdict comes from its caller
+    case: Case,
+    votes: Sequence[Vote],
+    outcome: Outcome,
+    rounds: int,
+    now: float,
+    answered_from: Literal["panel", "cache"],
+) -> Verdict:
+    cast = [vote for vote in votes if isinstance(vote, CastVote)]
+    return Verdict(
+        id=case.verdict_id,
+        content_id=case.content.id,
+        decision=outcome.decision,
+        score=outcome.score,
+        confidence=outcome.confidence,
+        reason=outcome.reason,
+        categories=_highest_scores(cast),
+        votes=tuple(sorted(votes, key=lambda vote: _seat(case.panel, vote.voter))),
+        rounds=rounds,
+        calls=sum(not vote.cached for vote in votes),
+        cost_usd=sum((vote.cost_usd for vote in votes), Decimal(0)),
+        saved_usd=sum((vote.saved_usd for vote in cast), Decimal(0)),
+        latency_ms=max(0, round((now - case.started_at) * 1000)),
+        answered_from=answered_from,
+        panel=case.panel.name,
+        panel_version=case.panel.version,
+        policy_version=POLICY_VERSION,
+        language=case.content.language,
+        metadata=dict(case.content.metadata),
+        created_at=datetime.fromtimestamp(now, UTC),
+    )
+
+
+def _seat(panel: Panel, voter: str) -> int:
+    """Where `voter` sits in the order of asking."""
+    return panel.voters.index(voter) if voter in panel.voters else len(panel.voters)
+
+
+def _highest_scores(votes: Sequence[CastVote]) -> dict[Category, float]:
+    """For each category the highest score any voter gave it."""
+    highest: dict[Category, float] = {}
+    for vote in votes:
+        for category, score in vote.scores.items():
+            highest[category] = max(score, highest.get(category, 0.0))
+    return highest

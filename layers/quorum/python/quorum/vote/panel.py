@@ -1,0 +1,309 @@
+"""Who sits: voters, rounds, rule, thresholds. A panel is data, and a bad one is refused by field.
+
+Pure. A panel is a small JSON document; `quorum calibrate` writes one from labelled votes, and the
+packaged ones lie beside this module in `panels/`. `quorum.vote.tally` says what the rules mean.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from functools import cache, cached_property
+from hashlib import sha256
+from importlib.resources import files
+from itertools import combinations
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from quorum import registry
+from quorum.errors import PanelInvalid
+from quorum.models import Frozen
+
+PACKAGED = ("default", "economy", "embedded")
+"""Names of the panels that come with the package."""
+
+VoterName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Language = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,16}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+LogOdds = Annotated[float, Field(ge=-50.0, le=50.0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class Stop(StrEnum):
+    """When asking ends.
+
+    `all`: everyone is asked at once. `settled`: round by round, until nothing outstanding can
+    change the verdict. `risk`: round by round, until the calibrated error is small enough.
+    """
+
+    ALL = "all"
+    SETTLED = "settled"
+    RISK = "risk"
+
+
+class Thresholds(Frozen):
+    """How much says unsafe, and how much says safe; between them a person decides.
+
+    Shares of the answering weight under the weighted rule. Under the calibrated rule
+    probabilities: of unsafe, and of safe (one minus the score).
+    """
+
+    unsafe: Share
+    safe: Share
+
+
+class Weighted(Frozen):
+    """The published rule: a vote counts its voter's weight × its confidence."""
+
+    kind: Literal["weighted"] = "weighted"
+    weights: dict[VoterName, Weight]
+
+
+class Majority(Frozen):
+    """One voter, one vote: more than half of those who answered."""
+
+    kind: Literal["majority"] = "majority"
+
+
+class Evidence(Frozen):
+    """What one voter's vote adds to the log-odds of unsafe.
+
+    `slope` × the logit of the vote's confidence is added towards the vote's side, for voters whose
+    confidences mean something. An abstention adds nothing.
+    """
+
+    unsafe: Annotated[LogOdds, Field(ge=0.0)] = 0.0
+    safe: Annotated[LogOdds, Field(le=0.0)] = 0.0
+    needs_review: LogOdds = 0.0
+    slope: Annotated[LogOdds, Field(ge=0.0)] = 0.0
+
+    @model_validator(mode="after")
+    def _asking_for_review_lies_between(self) -> Self:
+        if not self.safe <= self.needs_review <= self.unsafe:
+            _refuse("needs_review", "must lie between the evidence of safe and of unsafe")
+        return self
+
+
+class Pair(Frozen):
+    """What two voters' agreement adds to the log-odds: their errors are not independent.
+
+    The signs make every calibrated panel monotone: no vote for unsafe can lower its score.
+    """
+
+    voters: tuple[VoterName, VoterName]
+    unsafe: Annotated[LogOdds, Field(ge=0.0)] = 0.0
+    safe: Annotated[LogOdds, Field(le=0.0)] = 0.0
+
+
+class LanguageTerms(Frozen):
+    """A language's own numbers, in place of the pooled ones."""
+
+    bias: LogOdds
+    evidence: dict[VoterName, Evidence] = Field(default_factory=dict)
+
+
+class Stage(Frozen):
+    """The log-odds of unsafe once voters up to one round have been heard.
+
+    `bias` and `evidence` are pooled over languages; `languages` holds those with labels enough for
+    numbers of their own. `evidence` names every voter of the rounds so far.
+    """
+
+    bias: LogOdds
+    evidence: dict[VoterName, Evidence]
+    pairs: tuple[Pair, ...] = ()
+    languages: dict[Language, LanguageTerms] = Field(default_factory=dict)
+
+
+class Calibrated(Frozen):
+    """Log-odds of unsafe learned from labels: one stage for each round.
+
+    Correlated voters are worth less together than one by one, so what a voter's vote says depends
+    on who else was heard: every round has numbers of its own.
+    """
+
+    kind: Literal["calibrated"] = "calibrated"
+    stages: tuple[Stage, ...]
+
+
+Rule = Annotated[Weighted | Majority | Calibrated, Field(discriminator="kind")]
+
+
+class Estimate(Frozen):
+    """A figure with the interval it is expected in."""
+
+    value: Finite
+    low: Finite
+    high: Finite
+
+
+class Panel(Frozen):
+    """Which voters sit, in which rounds, and what their votes amount to.
+
+    `quorum` is the number of voters that must have answered (an abstention is no answer), else the
+    verdict is `needs_review`. `risk` belongs to the stop rule of that name: for every round but the
+    last, the calibrated probability of error at which asking ends; without it, asking ends as soon
+    as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
+    panel does not say safe: a person decides. `expected` is what calibration measured on rows it
+    had not seen.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+    description: str = ""
+    rounds: Annotated[
+        tuple[Annotated[tuple[VoterName, ...], Field(min_length=1)], ...], Field(min_length=1)
+    ]
+    stop: Stop
+    risk: tuple[Share, ...] | None = None
+    quorum: Annotated[int, Field(ge=1)]
+    thresholds: Thresholds | None = None
+    rule: Rule
+    escalates: tuple[VoterName, ...] = ()
+    expected: dict[str, Estimate] | None = None
+
+    @cached_property
+    def voters(self) -> tuple[str, ...]:
+        """Everyone who sits, in the order of asking."""
+        return tuple(voter for seated in self.rounds for voter in seated)
+
+    @cached_property
+    def version(self) -> str:
+        """Twelve hexadecimal digits of the hash of the panel's canonical JSON."""
+        canonical = json.dumps(self.document(), sort_keys=True, separators=(",", ":"))
+        return sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def midpoint(self) -> float:
+        """The score in the middle of what a person would decide: where a decision is forced."""
+        if self.thresholds is None:
+            return 0.5
+        return (self.thresholds.unsafe + 1 - self.thresholds.safe) / 2
+
+    def document(self) -> dict[str, Any]:
+        """The panel as JSON types, without what was left out; `load` reads it back."""
+        return self.model_dump(mode="json", exclude_defaults=True) | {
+            "rule": self.rule.model_dump(mode="json", exclude_defaults=True)
+            | {"kind": self.rule.kind}
+        }
+
+    @model_validator(mode="after")
+    def _seats_and_rule_fit(self) -> Self:
+        voters = [voter for seated in self.rounds for voter in seated]
+        _rounds_fit(self, voters)
+        for voter in self.escalates:
+            if voter not in voters:
+                _refuse("escalates", f"{voter} is not in these rounds")
+        match self.rule:
+            case Majority():
+                if self.thresholds is not None:
+                    _refuse("thresholds", "a majority is more than half; it takes no thresholds")
+            case Weighted():
+                if self.thresholds is None:
+                    _refuse("thresholds", "the weighted rule needs them")
+                _same_voters(self.rule.weights, voters, "rule.weights")
+            case Calibrated():
+                _thresholds_leave_a_band(self.thresholds)
+                _stages_fit(self.rule.stages, self.rounds)
+        return self
+
+
+def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = None) -> Panel:
+    """The panel in `document` (JSON text or parsed); raises `PanelInvalid` naming the field.
+
+    `voters` are the names that may sit; without it, those the registry gives a seat.
+    """
+    try:
+        panel = (
+            Panel.model_validate_json(document)
+            if isinstance(document, str)
+            else Panel.model_validate_json(json.dumps(document))
+        )
+    except ValidationError as refusal:
+        first = refusal.errors()[0]
+        path = [str(part) for part in first["loc"]]
+        # Pydantic names the rule's kind in the path; the document does not have that level.
+        if len(path) > 1 and path[0] == "rule":
+            del path[1]
+        field = first.get("ctx", {}).get("field")
+        path += [field] if isinstance(field, str) else []
+        raise PanelInvalid(first["msg"], field=".".join(path) or "panel") from None
+    except (TypeError, ValueError) as refusal:
+        raise PanelInvalid(f"is not JSON: {refusal}", field="panel") from None
+    known = {model.name for model in registry.voters()} if voters is None else voters
+    for number, seated in enumerate(panel.rounds):
+        for seat, voter in enumerate(seated):
+            if voter not in known:
+                raise PanelInvalid(
+                    f"{voter} is no voter here; known: {', '.join(sorted(known))}",
+                    field=f"rounds.{number}.{seat}",
+                )
+    return panel
+
+
+@cache
+def packaged(name: str) -> Panel:
+    """The panel of that name that comes with the package; raises `PanelInvalid`."""
+    if name not in PACKAGED:
+        raise PanelInvalid(
+            f"no packaged panel {name!r}; there are {', '.join(PACKAGED)}", field="name"
+        )
+    return load((files("quorum.vote") / "panels" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _refuse(field: str, message: str) -> NoReturn:
+    raise PydanticCustomError("panel_invalid", "{message}", {"field": field, "message": message})
+
+
+def _same_voters(named: Collection[str], seated: Collection[str], field: str) -> None:
+    for voter in seated:
+        if voter not in named:
+            _refuse(f"{field}.{voter}", "is missing")
+    for voter in named:
+        if voter not in seated:
+            _refuse(f"{field}.{voter}", "is not in these rounds")
+
+
+def _rounds_fit(panel: Panel, voters: list[str]) -> None:
+    for voter in voters:
+        if voters.count(voter) > 1:
+            _refuse("rounds", f"{voter} sits twice")
+    if panel.quorum > len(voters):
+        _refuse("quorum", f"is {panel.quorum}, but only {len(voters)} voters sit")
+    if panel.stop is Stop.RISK and not isinstance(panel.rule, Calibrated):
+        _refuse("stop", "risk needs the calibrated rule: other scores are no probabilities")
+    if panel.stop is not Stop.RISK and panel.risk is not None:
+        _refuse("risk", "goes with the stop rule risk only")
+    if panel.risk is not None and len(panel.risk) != len(panel.rounds) - 1:
+        _refuse("risk", f"needs one bound for each of the {len(panel.rounds) - 1} first rounds")
+
+
+def _thresholds_leave_a_band(thresholds: Thresholds | None) -> None:
+    if thresholds is None:
+        _refuse("thresholds", "the calibrated rule needs them")
+    for name, threshold in (("unsafe", thresholds.unsafe), ("safe", thresholds.safe)):
+        if not 0 < threshold < 1:
+            _refuse(f"thresholds.{name}", "must lie between 0 and 1: no probability reaches them")
+    if thresholds.unsafe + thresholds.safe < 1:
+        _refuse("thresholds", "overlap: unsafe + safe must be at least 1")
+
+
+def _stages_fit(stages: tuple[Stage, ...], rounds: tuple[tuple[str, ...], ...]) -> None:
+    if len(stages) != len(rounds):
+        _refuse("rule.stages", f"needs one stage for each of the {len(rounds)} rounds")
+    heard: list[str] = []
+    for number, (seated, stage) in enumerate(zip(rounds, stages, strict=True)):
+        heard += seated
+        field = f"rule.stages.{number}"
+        _same_voters(stage.evidence, heard, f"{field}.evidence")
+        for language, terms in stage.languages.items():
+            for voter in terms.evidence.keys() - set(heard):
+                _refuse(f"{field}.languages.{language}.evidence.{voter}", "is not in these rounds")
+        known = {frozenset(pair) for pair in combinations(heard, 2)}
+        for position, pair in enumerate(stage.pairs):
+            if frozenset(pair.voters) not in known:
+                _refuse(
+                    f"{field}.pairs.{position}.voters", "are not two voters of these rounds, once"
+                )
+            known.discard(frozenset(pair.voters))

@@ -1,0 +1,209 @@
+"""Panels as a deployment has them: the packaged ones, overridden by SSM parameters.
+
+The panel called `<name>` is, for a tenant, the first of these that is there::
+
+    /<stack>/tenants/<tenant>/panels/<name>     the tenant's own
+    /<stack>/panels/<name>                      the deployment's
+    the packaged one
+
+and `/<stack>/shadow/<name>`, if there is one, tallies beside it and is only recorded.
+
+A parameter holds one panel's JSON; only a shadow may have a name of its own. What is read is kept
+for a minute, and so is that nothing was there. A bad panel is refused and the last good one stays:
+the one this process has, else the youngest good version of the parameter in its history, else the
+next in the order above. When SSM does not answer, what is known stays; where nothing is known,
+nobody guesses which panel was meant.
+
+Powertools' `parameters` is not used here: it does not remember that nothing was there, forgets what
+it had when SSM fails, and does not tell a parameter's version.
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum import telemetry
+from quorum.errors import PanelInvalid, StoreUnavailable
+from quorum.vote import panel
+from quorum.vote.panel import Panel
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+RETRY_SECONDS = 5.0
+"""After SSM failed, it is not asked again for so long."""
+LOOK_BACK = 10
+"""So many versions of a parameter are searched for a good one."""
+KNOWN_PARAMETERS = 2048
+"""So many parameters are remembered at a time."""
+
+Source = Literal["tenant", "deployment", "packaged"]
+
+_PANEL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PARAMETER_NAME = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,15}")
+
+
+class Effective(NamedTuple):
+    """The panel that judges under a name, and where it comes from."""
+
+    panel: Panel
+    source: Source
+
+
+def parameter_name(stack: str, name: str, *, tenant: str | None = None) -> str:
+    """The SSM parameter that overrides the panel called `name`; `stack` begins with a slash."""
+    return f"{stack}/panels/{name}" if tenant is None else f"{stack}/tenants/{tenant}/panels/{name}"
+
+
+def shadow_parameter_name(stack: str, name: str) -> str:
+    """The SSM parameter of the panel that is tallied beside the one called `name`."""
+    return f"{stack}/shadow/{name}"
+
+
+class Panels:
+    """The panels of the deployment whose parameters are under `path`, read again after `seconds`.
+
+    Threads may share it. Raises `StoreUnavailable` where a parameter could never be read.
+    """
+
+    def __init__(
+        self,
+        ssm: "SSMClient",
+        path: str,
+        *,
+        seconds: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._path = path
+        self._parameter = lru_cache(KNOWN_PARAMETERS)(
+            lambda name, called: _Parameter(ssm, name, called, seconds=seconds, clock=clock)
+        )
+
+    def get(self, tenant: str, name: str) -> Panel:
+        """The panel called `name`, as `tenant` has it; raises `PanelInvalid` if there is none."""
+        return self.effective(tenant, name).panel
+
+    def effective(self, tenant: str, name: str) -> Effective:
+        """As `get`, with where it comes from."""
+        own = self._override(parameter_name(self._path, name, tenant=tenant), name)
+        if own is not None:
+            return Effective(own, "tenant")
+        common = self._override(parameter_name(self._path, name), name)
+        if common is not None:
+            return Effective(common, "deployment")
+        if name in panel.PACKAGED:
+            return Effective(panel.packaged(name), "packaged")
+        raise PanelInvalid(
+            f"there is no panel {name!r}; packaged: {', '.join(panel.PACKAGED)}", field="panel"
+        )
+
+    def shadow_of(self, name: str) -> Panel | None:
+        """The panel that is tallied beside the one called `name`; None where there is none."""
+        return self._read(shadow_parameter_name(self._path, name), name, None)
+
+    def _override(self, parameter: str, name: str) -> Panel | None:
+        return self._read(parameter, name, name)
+
+    def _read(self, parameter: str, name: str, called: str | None) -> Panel | None:
+        # What cannot be the name of a parameter overrides nothing (and ":" would pick a version).
+        if not (_PANEL_NAME.fullmatch(name) and _PARAMETER_NAME.fullmatch(parameter)):
+            return None
+        return self._parameter(parameter, called).panel()
+
+
+class _Good(NamedTuple):
+    """A panel and the text it was loaded from."""
+
+    text: str
+    panel: Panel
+
+
+class _Parameter:
+    """One parameter, as last read. Its panel is `called` so; a shadow may be called anything."""
+
+    def __init__(
+        self,
+        ssm: "SSMClient",
+        name: str,
+        called: str | None,
+        *,
+        seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ssm = ssm
+        self._name = name
+        self._called = called
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._due_at = clock()
+        self._ever_read = False
+        self._good: _Good | None = None
+
+    def panel(self) -> Panel | None:
+        """The last good panel in this parameter; None where there is none."""
+        with self._lock:
+            if self._clock() >= self._due_at:
+                self._read()
+            if not self._ever_read:
+                raise StoreUnavailable(f"the parameter {self._name} cannot be read")
+            return None if self._good is None else self._good.panel
+
+    def _read(self) -> None:
+        try:
+            self._good = self._last_good()
+        except (ClientError, BotoCoreError) as error:
+            telemetry.panel_unread(self._name, type(error).__name__)
+            self._due_at = self._clock() + RETRY_SECONDS
+        else:
+            self._ever_read = True
+            self._due_at = self._clock() + self._seconds
+
+    def _last_good(self) -> _Good | None:
+        found = self._version()
+        if found is None:
+            return None
+        text, version = found
+        if self._good is not None and self._good.text == text:
+            return self._good
+        try:
+            return self._load(text)
+        except PanelInvalid as refusal:
+            telemetry.panel_refused(self._name, version, refusal.field, refusal.message)
+            return self._good or self._earlier(version)
+
+    def _earlier(self, version: int) -> _Good | None:
+        """The youngest good one before `version`; SSM keeps a hundred."""
+        for number in range(version - 1, max(version - 1 - LOOK_BACK, 0), -1):
+            found = self._version(number)
+            if found is not None:
+                with suppress(PanelInvalid):
+                    return self._load(found[0])
+        return None
+
+    def _version(self, number: int | None = None) -> tuple[str, int] | None:
+        """Text and version of the parameter, the latest by default; None where there is none."""
+        name = self._name if number is None else f"{self._name}:{number}"
+        try:
+            found = self._ssm.get_parameter(Name=name)["Parameter"]
+        except (
+            self._ssm.exceptions.ParameterNotFound,
+            self._ssm.exceptions.ParameterVersionNotFound,
+        ):
+            return None
+        return found["Value"], found["Version"]
+
+    def _load(self, text: str) -> _Good:
+        """Raises `PanelInvalid`."""
+        loaded = panel.load(text)
+        if self._called is not None and loaded.name != self._called:
+            raise PanelInvalid(
+                f"is {loaded.name!r}, but the parameter is {self._called!r}'s", field="name"
+            )
+        return _Good(text, loaded)

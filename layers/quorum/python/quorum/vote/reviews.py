@@ -1,0 +1,191 @@
+"""Reviews: what people decide on verdicts. Each becomes a label for calibration.
+
+A verdict may be reviewed again: the latest review counts and the earlier ones stay, so a mistake
+can be mended and nothing a person decided is lost. The content, which was kept for the reviewer, is
+kept for `label_days` more, because a label without its text teaches fewer voters; then it expires.
+"""
+
+import base64
+import binascii
+import json
+from time import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum import telemetry
+from quorum.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
+from quorum.models import Frozen, Review, Verdict
+from quorum.vote.cache import DAY
+from quorum.vote.verdicts import content_key, verdict_key, verdict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+PAGE_LIMIT = 10
+"""Entries of a page: as many contents of full length, escaped, as a Lambda may answer with."""
+
+Status = Literal["pending", "reviewed"]
+
+
+class Reviewed(Frozen):
+    """A verdict in the queue of reviewers.
+
+    `content` is None where none was kept (the panel had decided) or its time is over; `reviews` are
+    all of them, the latest last.
+    """
+
+    verdict: Verdict
+    content: str | None
+    reviews: tuple[Review, ...]
+
+
+class Page(Frozen):
+    """Some of the queue, oldest first, and where the next page begins (None: nowhere)."""
+
+    reviews: tuple[Reviewed, ...]
+    next: str | None
+
+
+class Reviews:
+    """The reviewers' side of the Verdicts table."""
+
+    def __init__(self, dynamodb: "DynamoDBServiceResource", table: str, *, label_days: int) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._label_days = label_days
+
+    def add(self, tenant: str, verdict_id: str, review: Review) -> Verdict:
+        """The verdict with `review` as its latest; the same review sent again changes nothing.
+
+        Raises `NotFound`, `Conflict` if somebody reviewed it at the same moment, and
+        `StoreUnavailable`.
+        """
+        table = self._dynamodb.Table(self._table)
+        try:
+            found = table.get_item(
+                Key={"id": verdict_key(tenant, verdict_id)}, ConsistentRead=True
+            ).get("Item")
+            if found is None:
+                raise NotFound("no such verdict", code="verdict_not_found", field="id")
+            verdict = verdict_of(found)
+            if verdict.review is not None and _same(verdict.review, review):
+                return verdict
+            self._append(tenant, verdict_id, review, earlier=len(_reviews(found)))
+            self._keep_content(tenant, verdict_id)
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("the review could not be stored") from error
+        telemetry.verdict_reviewed(verdict, review)
+        return verdict.model_copy(update={"review": review})
+
+    def page(
+        self, tenant: str, status: Status, *, limit: int = PAGE_LIMIT, after: str | None = None
+    ) -> Page:
+        """Up to `limit` verdicts that are pending or reviewed, the oldest first.
+
+        `after` is the `next` of the page before. Raises `InvalidRequest` if it is not, and
+        `StoreUnavailable`.
+        """
+        start = {} if after is None else {"ExclusiveStartKey": _position(tenant, status, after)}
+        try:
+            found = self._dynamodb.Table(self._table).query(
+                IndexName="reviews",
+                KeyConditionExpression="#review = :review",
+                ExpressionAttributeNames={"#review": "review"},
+                ExpressionAttributeValues={":review": f"{status}#{tenant}"},
+                Limit=limit,
+                **start,  # type: ignore[arg-type] # its values are strings, which boto3 takes
+            )
+            verdicts = [verdict_of(item) for item in found["Items"]]
+            contents = self._contents(tenant, [verdict.id for verdict in verdicts])
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("the reviews could not be read") from error
+        entries = tuple(
+            Reviewed(verdict=verdict, content=contents.get(verdict.id), reviews=_reviews(item))
+            for verdict, item in zip(verdicts, found["Items"], strict=True)
+        )
+        last = found.get("LastEvaluatedKey")
+        return Page(reviews=entries, next=None if last is None else _cursor(tenant, last))
+
+    def _append(self, tenant: str, verdict_id: str, review: Review, *, earlier: int) -> None:
+        table = self._dynamodb.Table(self._table)
+        unchanged = "size(reviews) = :earlier" if earlier else "attribute_not_exists(reviews)"
+        values: dict[str, Any] = {
+            ":reviewed": f"reviewed#{tenant}",
+            ":none": [],
+            ":review": [review.model_dump_json()],
+        }
+        try:
+            table.update_item(
+                Key={"id": verdict_key(tenant, verdict_id)},
+                UpdateExpression=(
+                    "SET #review = :reviewed, "
+                    "reviews = list_append(if_not_exists(reviews, :none), :review)"
+                ),
+                ConditionExpression=f"attribute_exists(id) AND {unchanged}",
+                ExpressionAttributeNames={"#review": "review"},
+                ExpressionAttributeValues=values | ({":earlier": earlier} if earlier else {}),
+            )
+        except table.meta.client.exceptions.ConditionalCheckFailedException as error:
+            raise Conflict(
+                "somebody else reviewed this verdict at the same moment; look again",
+                code="reviewed_meanwhile",
+            ) from error
+
+    def _keep_content(self, tenant: str, verdict_id: str) -> None:
+        """Keep the content, if it is still here, as long as its label is worth most with it."""
+        table = self._dynamodb.Table(self._table)
+        try:
+            table.update_item(
+                Key={"id": content_key(tenant, verdict_id)},
+                UpdateExpression="SET expires_at = :later",
+                ConditionExpression="attribute_exists(content)",
+                ExpressionAttributeValues={":later": int(time()) + self._label_days * DAY},
+            )
+        except table.meta.client.exceptions.ConditionalCheckFailedException:
+            return  # the panel had decided, or nobody looked in time: there is none
+
+    def _contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, str]:
+        """Verdict id → content, of those whose time is not over (expiry may lag by two days)."""
+        keys: list[dict[str, Any]] = [{"id": content_key(tenant, found)} for found in verdict_ids]
+        now = time()
+        contents: dict[str, str] = {}
+        while keys:
+            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": keys}})
+            for item in answer["Responses"][self._table]:
+                if int(str(item["expires_at"])) > now:
+                    verdict_id = str(item["id"]).removeprefix(content_key(tenant, ""))
+                    contents[verdict_id] = str(item["content"])
+            unread: dict[str, Any] = dict(answer.get("UnprocessedKeys", {}))
+            keys = unread.get(self._table, {}).get("Keys", [])
+        return contents
+
+
+def _reviews(item: Any) -> tuple[Review, ...]:
+    return tuple(Review.model_validate_json(str(one)) for one in item.get("reviews", ()))
+
+
+def _same(one: Review, other: Review) -> bool:
+    return one.model_copy(update={"reviewed_at": other.reviewed_at}) == other
+
+
+def _cursor(tenant: str, key: Any) -> str:
+    """Where a page ended, without the tenant, which the reader's key says."""
+    position = [str(key["id"]).removeprefix(verdict_key(tenant, "")), str(key["created_at"])]
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+
+def _position(tenant: str, status: Status, cursor: str) -> dict[str, str]:
+    try:
+        verdict_id, created_at = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise InvalidRequest(
+            "next: is not what a page of this list ended with", code="invalid_next", field="next"
+        ) from error
+    return {
+        "id": verdict_key(tenant, str(verdict_id)),
+        "review": f"{status}#{tenant}",
+        "created_at": str(created_at),
+    }

@@ -1,0 +1,418 @@
+"""From votes and panel to an outcome. Pure: the same votes in any order give the same outcome.
+
+Three rules (see `quorum.vote.panel`):
+
+* weighted: the unsafe score is Σ weight × confidence over the votes for unsafe, divided by the
+  weight of everyone who answered; the safe score likewise. Unsafe at its threshold, else safe at
+  its threshold, else `needs_review`. A failed voter is not in the divisor: it lowers neither.
+* majority: the same with every weight and confidence 1, and more than half needed.
+* calibrated: the log-odds of unsafe are the language's bias, plus each vote's evidence, plus what
+  pairs of agreeing votes add; decided by two thresholds on the probability.
+
+Under every rule, a voter the panel lets escalate keeps `safe` from being said unless it says so.
+
+Whether the panel is settled is decided by the extremes the score can still reach. They are exact:
+every rule is monotone in each vote, so the extremes are where all outstanding voters vote one way
+with full confidence. Sums are exact fractions (weighted) or correctly rounded (`fsum`), and
+calibrated thresholds are compared as log-odds, so no order of adding can change a verdict.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from quorum.models import Abstention, CastVote, Decision, Outcome
+from quorum.vote.panel import Calibrated, Evidence, Majority, Panel, Stop, Thresholds, Weighted
+
+CONFIDENCE_CEILING = 0.99
+"""A vote more confident than this counts as this confident: nobody is that sure."""
+
+_HALF = Fraction(1, 2)
+_SEVERITY = {Decision.SAFE: 0, Decision.NEEDS_REVIEW: 1, Decision.UNSAFE: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Ballot:
+    """One vote, as far as it counts."""
+
+    decision: Decision
+    confidence: float
+
+
+_SURELY_UNSAFE = _Ballot(Decision.UNSAFE, 1.0)
+_SURELY_SAFE = _Ballot(Decision.SAFE, 1.0)
+_ASKS_FOR_REVIEW = _Ballot(Decision.NEEDS_REVIEW, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sitting:
+    """A panel over one content: who answered what so far, and who has not been heard of."""
+
+    panel: Panel
+    language: str | None
+    ballots: Mapping[str, _Ballot]
+    outstanding: tuple[str, ...]
+
+    def supposing(self, ballot: _Ballot, rounds: int | None = None) -> "_Sitting":
+        """The same, had everyone outstanding (of the first `rounds`) cast this ballot."""
+        asked = {voter for seated in self.panel.rounds[:rounds] for voter in seated}
+        filled = {voter: ballot for voter in self.outstanding if voter in asked}
+        return replace(self, ballots={**self.ballots, **filled})
+
+    @property
+    def last_round(self) -> int:
+        """The number of the last round of which somebody answered."""
+        return max(
+            number
+            for number, seated in enumerate(self.panel.rounds)
+            if any(voter in self.ballots for voter in seated)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the votes amount to: the decision, both scores, and the comparison that decided."""
+
+    decision: Decision
+    unsafe: float
+    safe: float
+    comparison: str
+
+
+def tally(
+    panel: Panel,
+    votes: Iterable[CastVote | Abstention],
+    language: str | None = None,
+    *,
+    final: bool = False,
+) -> Outcome:
+    """What `votes` (of any rounds, or from the cache) amount to on `panel`, and who is asked next.
+
+    Votes of voters who do not sit are ignored. With `final` (the deadline is spent) nobody is asked
+    any more: the outcome is concluded from what there is.
+    """
+    ballots, heard = _by_voter(panel, votes)
+    outstanding = tuple(voter for voter in panel.voters if voter not in heard)
+    sitting = _Sitting(panel, language, ballots, outstanding)
+    reading = _read(sitting)
+    quorate = len(ballots) >= panel.quorum
+    escalating = _escalating(sitting)
+    decision = _held(reading.decision, escalating) if quorate else Decision.NEEDS_REVIEW
+    why_stopped = _why_stopped(sitting, reading, final=final)
+    next_voters = () if why_stopped is not None else _next_round(panel, heard)
+    if not heard:
+        beginning = "nobody has voted yet"
+    elif quorate and decision is not reading.decision:
+        beginning = f"{_described(sitting, reading)}, but {_listed(escalating)} asks for a person"
+    elif quorate:
+        beginning = _described(sitting, reading)
+    else:
+        beginning = (
+            f"only {len(ballots)} of {len(panel.voters)} answered; the quorum is {panel.quorum}"
+        )
+    ending = why_stopped if why_stopped is not None else f"next to vote: {_listed(next_voters)}"
+    return Outcome(
+        decision=decision,
+        score=reading.unsafe,
+        confidence={
+            Decision.UNSAFE: reading.unsafe,
+            Decision.SAFE: reading.safe,
+            Decision.NEEDS_REVIEW: max(reading.unsafe, reading.safe),
+        }[decision],
+        reason="; ".join(part for part in (beginning, ending) if part),
+        settled=why_stopped is not None,
+        next_voters=next_voters,
+    )
+
+
+def agreements(decision: Decision, votes: Iterable[CastVote | Abstention]) -> dict[str, bool]:
+    """By voter, whether its vote is `decision`: a verdict's, or a reviewer's.
+
+    Empty where the decision is `needs_review`, and without the voters that abstained: there is
+    nothing to agree with.
+    """
+    if decision is Decision.NEEDS_REVIEW:
+        return {}
+    return {vote.voter: vote.decision is decision for vote in votes if isinstance(vote, CastVote)}
+
+
+def confidence_logit(confidence: float) -> float:
+    """The logit of `confidence`, at least 0 and at most that of `CONFIDENCE_CEILING`.
+
+    A voter less than half sure of its own decision counts as half sure: its confidence may weaken
+    its vote, never turn it round.
+    """
+    sure = min(max(confidence, 0.5), CONFIDENCE_CEILING)
+    return math.log(sure / (1 - sure))
+
+
+def _by_voter(
+    panel: Panel, votes: Iterable[CastVote | Abstention]
+) -> tuple[dict[str, _Ballot], set[str]]:
+    """The ballot of each seated voter that answered, and all that were heard of (abstained too).
+
+    A voter counts once. Of two votes (a redelivered round) the graver one counts, whichever came
+    first; a vote beats an abstention.
+    """
+    ballots: dict[str, _Ballot] = {}
+    heard: set[str] = set()
+    seated = set(panel.voters)
+    for vote in votes:
+        if vote.voter not in seated:
+            continue
+        heard.add(vote.voter)
+        if isinstance(vote, CastVote):
+            ballot = _Ballot(vote.decision, vote.confidence)
+            ballots[vote.voter] = max(ballots.get(vote.voter, ballot), ballot, key=_gravity)
+    return ballots, heard
+
+
+def _gravity(ballot: _Ballot) -> tuple[int, float]:
+    return _SEVERITY[ballot.decision], ballot.confidence
+
+
+def _escalating(sitting: _Sitting) -> tuple[str, ...]:
+    """The voters that keep the panel from saying safe."""
+    return tuple(
+        voter
+        for voter in sitting.panel.escalates
+        if voter in sitting.ballots and sitting.ballots[voter].decision is not Decision.SAFE
+    )
+
+
+def _held(decision: Decision, escalating: tuple[str, ...]) -> Decision:
+    return Decision.NEEDS_REVIEW if escalating and decision is Decision.SAFE else decision
+
+
+# --- when asking ends ----------------------------------------------------------------------------
+
+
+def _why_stopped(sitting: _Sitting, reading: _Reading, *, final: bool) -> str | None:
+    """Why nobody more is asked ("" if that needs no words), or None if somebody is."""
+    if not sitting.outstanding:
+        return ""
+    if final:
+        return f"concluded without {_listed(sitting.outstanding)}"
+    if len(sitting.ballots) + len(sitting.outstanding) < sitting.panel.quorum:
+        return "the quorum cannot be met any more"
+    if sitting.panel.stop is Stop.SETTLED and len(_reachable(sitting)) == 1:
+        return f"nothing {_listed(sitting.outstanding)} could say would change it"
+    if sitting.panel.stop is Stop.RISK:
+        return _why_sure_enough(sitting, reading)
+    return None
+
+
+def _why_sure_enough(sitting: _Sitting, reading: _Reading) -> str | None:
+    panel = sitting.panel
+    without = _listed(sitting.outstanding)
+    # What one voter wants looked at, the others look at before a person must.
+    escalated = reading.decision is Decision.SAFE and bool(_escalating(sitting))
+    if len(sitting.ballots) < panel.quorum or escalated:
+        return None
+    if panel.risk is None:
+        in_between = reading.decision is Decision.NEEDS_REVIEW
+        return None if in_between else f"sure enough without {without}"
+    error = min(reading.unsafe, reading.safe)
+    # Somebody is outstanding in the last round too, or its bound is that of the round before.
+    bound = panel.risk[min(sitting.last_round, len(panel.risk) - 1)] if panel.risk else 0.0
+    if error > bound:
+        return None
+    return f"sure enough without {without} (risk {_compared(error, '≤', bound)})"
+
+
+def _next_round(panel: Panel, heard: set[str]) -> tuple[str, ...]:
+    rounds = (panel.voters,) if panel.stop is Stop.ALL else panel.rounds
+    missing = (tuple(voter for voter in seated if voter not in heard) for seated in rounds)
+    return next(voters for voters in missing if voters)
+
+
+def _reachable(sitting: _Sitting) -> set[Decision]:
+    """Every decision some outcome of the outstanding votes, abstentions included, leads to."""
+    panel, answered = sitting.panel, len(sitting.ballots)
+    if isinstance(panel.rule, Calibrated):
+        reachable = _reachable_log_odds(sitting, panel.rule)
+    else:
+        reachable = _reachable_shares(sitting, panel.rule)
+    may_escalate = set(panel.escalates).intersection(sitting.outstanding)
+    if Decision.SAFE in reachable and may_escalate:
+        reachable = reachable | {Decision.NEEDS_REVIEW}
+    reachable = {_held(decision, _escalating(sitting)) for decision in reachable}
+    return reachable if answered >= panel.quorum else reachable | {Decision.NEEDS_REVIEW}
+
+
+def _reachable_shares(sitting: _Sitting, rule: Weighted | Majority) -> set[Decision]:
+    # A ballot adds its weight to the divisor and at most that weight to one score. So a score is
+    # highest when everyone outstanding is sure of it, and lowest when they all say something else.
+    extremes = (_SURELY_UNSAFE, _SURELY_SAFE, _ASKS_FOR_REVIEW)
+    return {
+        _read_shares(sitting.panel.thresholds, *_shares(rule, sitting.supposing(extreme))).decision
+        for extreme in extremes
+    }
+
+
+def _reachable_log_odds(sitting: _Sitting, rule: Calibrated) -> set[Decision]:
+    # Later rounds may all abstain, so each stage may be the last, with its voters all agreeing.
+    extremes = [
+        _log_odds(rule, supposed)
+        for rounds in range(1, len(sitting.panel.rounds) + 1)
+        for extreme in (_SURELY_UNSAFE, _SURELY_SAFE)
+        if (supposed := sitting.supposing(extreme, rounds)).ballots
+    ]
+    lowest, highest = min(extremes), max(extremes)
+    safe_to, unsafe_from = _log_odds_limits(sitting.panel.thresholds)
+    reachable = set()
+    if highest >= unsafe_from:
+        reachable.add(Decision.UNSAFE)
+    if lowest <= safe_to:
+        reachable.add(Decision.SAFE)
+    if lowest < unsafe_from and highest > safe_to:
+        reachable.add(Decision.NEEDS_REVIEW)
+    return reachable
+
+
+# --- what the votes amount to --------------------------------------------------------------------
+
+
+def _read(sitting: _Sitting) -> _Reading:
+    if not sitting.ballots:
+        return _Reading(Decision.NEEDS_REVIEW, 0.5, 0.5, "nobody answered")
+    rule, thresholds = sitting.panel.rule, sitting.panel.thresholds
+    if isinstance(rule, Calibrated):
+        return _read_log_odds(thresholds, _log_odds(rule, sitting))
+    return _read_shares(thresholds, *_shares(rule, sitting))
+
+
+def _shares(rule: Weighted | Majority, sitting: _Sitting) -> tuple[Fraction, Fraction]:
+    """The unsafe and the safe share of the weight that answered, exactly."""
+    weighed = [
+        (ballot.decision, _exact(rule.weights[voter]), _exact(ballot.confidence))
+        if isinstance(rule, Weighted)
+        else (ballot.decision, Fraction(1), Fraction(1))
+        for voter, ballot in sitting.ballots.items()
+    ]
+    whole = sum(weight for _, weight, _ in weighed)
+    unsafe, safe = (
+        sum((weight * sure for said, weight, sure in weighed if said is side), Fraction(0)) / whole
+        for side in (Decision.UNSAFE, Decision.SAFE)
+    )
+    return unsafe, safe
+
+
+def _read_shares(thresholds: Thresholds | None, unsafe: Fraction, safe: Fraction) -> _Reading:
+    if thresholds is None:
+        unsafe_limit = safe_limit = _HALF
+        says_unsafe, says_safe, sign = unsafe > _HALF, safe > _HALF, ">"
+    else:
+        unsafe_limit, safe_limit = _exact(thresholds.unsafe), _exact(thresholds.safe)
+        says_unsafe, says_safe, sign = unsafe >= unsafe_limit, safe >= safe_limit, "≥"
+    if says_unsafe:
+        decision = Decision.UNSAFE
+        comparison = f"score {_compared(unsafe, sign, unsafe_limit)}"
+    elif says_safe:
+        decision = Decision.SAFE
+        comparison = f"safe score {_compared(safe, sign, safe_limit)}"
+    else:
+        decision = Decision.NEEDS_REVIEW
+        comparison = f"score {float(unsafe):.2f}, safe score {float(safe):.2f}"
+    return _Reading(decision, float(unsafe), float(safe), comparison)
+
+
+def _exact(number: float) -> Fraction:
+    """The number as it is written: 0.1 is a tenth, not the binary fraction next to it."""
+    return Fraction(Decimal(repr(number)))
+
+
+def _log_odds(rule: Calibrated, sitting: _Sitting) -> float:
+    return math.fsum(_terms(rule, sitting))
+
+
+def _terms(rule: Calibrated, sitting: _Sitting) -> Iterable[float]:
+    stage = rule.stages[sitting.last_round]
+    own = stage.languages.get(sitting.language) if sitting.language is not None else None
+    yield stage.bias if own is None else own.bias
+    for voter, ballot in sitting.ballots.items():
+        pooled = stage.evidence[voter]
+        yield from _weigh(pooled if own is None else own.evidence.get(voter, pooled), ballot)
+    for pair in stage.pairs:
+        said = [
+            sitting.ballots[voter].decision for voter in pair.voters if voter in sitting.ballots
+        ]
+        if said == [Decision.UNSAFE, Decision.UNSAFE]:
+            yield pair.unsafe
+        elif said == [Decision.SAFE, Decision.SAFE]:
+            yield pair.safe
+
+
+def _weigh(evidence: Evidence, ballot: _Ballot) -> Iterable[float]:
+    match ballot.decision:
+        case Decision.UNSAFE:
+            yield evidence.unsafe
+            yield evidence.slope * confidence_logit(ballot.confidence)
+        case Decision.SAFE:
+            yield evidence.safe
+            yield -evidence.slope * confidence_logit(ballot.confidence)
+        case Decision.NEEDS_REVIEW:
+            yield evidence.needs_review
+
+
+def _log_odds_limits(thresholds: Thresholds | None) -> tuple[float, float]:
+    """The log-odds up to which the verdict is safe, and from which it is unsafe."""
+    if thresholds is None:  # a calibrated panel without thresholds is refused at load
+        return 0.0, 0.0
+    safe_to = math.log((1 - thresholds.safe) / thresholds.safe)
+    return safe_to, math.log(thresholds.unsafe / (1 - thresholds.unsafe))
+
+
+def _read_log_odds(thresholds: Thresholds | None, log_odds: float) -> _Reading:
+    safe_to, unsafe_from = _log_odds_limits(thresholds)
+    unsafe, safe = _probability(log_odds), _probability(-log_odds)
+    if log_odds >= unsafe_from:
+        decision = Decision.UNSAFE
+        comparison = f"score {_compared(unsafe, '≥', _probability(unsafe_from))}"
+    elif log_odds <= safe_to:
+        decision = Decision.SAFE
+        comparison = f"score {_compared(unsafe, '≤', _probability(safe_to))}"
+    else:
+        decision = Decision.NEEDS_REVIEW
+        comparison = (
+            f"score {unsafe:.2f}, between {_probability(safe_to):.2f} "
+            f"and {_probability(unsafe_from):.2f}"
+        )
+    return _Reading(decision, unsafe, safe, comparison)
+
+
+def _probability(log_odds: float) -> float:
+    return (1 + math.tanh(log_odds / 2)) / 2  # the logistic function, without its overflow
+
+
+# --- the reason, for a person --------------------------------------------------------------------
+
+
+def _described(sitting: _Sitting, reading: _Reading) -> str:
+    said = [ballot.decision for ballot in sitting.ballots.values()]
+    if reading.decision is Decision.NEEDS_REVIEW:
+        counts = ", ".join(
+            f"{said.count(option)} {option.replace('_', ' ')}"
+            for option in Decision
+            if option in said
+        )
+        return f"the votes do not decide: {counts} ({reading.comparison})"
+    agreeing = said.count(reading.decision)
+    verb = "says" if agreeing == 1 else "say"
+    return f"{agreeing} of {len(said)} voters {verb} {reading.decision} ({reading.comparison})"
+
+
+def _compared(left: Fraction | float, sign: str, right: Fraction | float) -> str:
+    """Both numbers, with as many digits as it takes to tell them apart."""
+    shown = ("", "")
+    for digits in (2, 4, 6):
+        shown = (f"{float(left):.{digits}f}", f"{float(right):.{digits}f}")
+        if shown[0] != shown[1] or left == right:
+            break
+    return f"{shown[0]} {sign} {shown[1]}"
+
+
+def _listed(voters: tuple[str, ...]) -> str:
+    return voters[0] if len(voters) == 1 else f"{', '.join(voters[:-1])} and {voters[-1]}"

@@ -1,0 +1,208 @@
+"""Verdicts, stored once and read by their tenant only."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
+from time import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import TypeAdapter
+
+from quorum import dynamo
+from quorum.batch import progress
+from quorum.errors import NotFound, StoreUnavailable
+from quorum.models import Content, Decision, Review, Verdict
+from quorum.money import ledger
+from quorum.vote.cache import DAY
+from quorum.vote.case import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+TOGETHER = 25
+"""So many verdicts are settled in one transaction: with their contents and counters under 100
+entries and 4 MB, DynamoDB's limits."""
+
+_ROUNDS = 10
+"""How often settling is tried while others settle the same items, or give them up."""
+_VERDICT = TypeAdapter(Verdict)
+
+
+class Decided(NamedTuple):
+    """A verdict to be stored, and what it is on; `place` where it belongs to a batch."""
+
+    content: Content
+    verdict: Verdict
+    place: Place | None = None
+
+
+def verdict_key(tenant: str, verdict_id: str) -> str:
+    """The key holds the tenant: another tenant's id is simply not there."""
+    return f"verdict#{tenant}#{verdict_id}"
+
+
+def content_key(tenant: str, verdict_id: str) -> str:
+    """Where the content of a verdict that waits for a person is kept."""
+    return f"content#{tenant}#{verdict_id}"
+
+
+def verdict_of(item: "Mapping[str, Any]") -> Verdict:
+    """The verdict in a table item, with its latest review."""
+    verdict = _VERDICT.validate_json(str(item["verdict"]))
+    if not item.get("reviews"):
+        return verdict
+    return verdict.model_copy(
+        update={"review": Review.model_validate_json(str(item["reviews"][-1]))}
+    )
+
+
+class Verdicts:
+    """The Verdicts table, and the counters that change with it."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        usage_table: str,
+        *,
+        verdict_days: int,
+        review_days: int,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
+        self._table = table
+        self._usage_table = usage_table
+        self._verdict_days = verdict_days
+        self._review_days = review_days
+
+    def find(self, tenant: str, verdict_id: str) -> Verdict | None:
+        """The verdict, or None."""
+        return self.find_all([(tenant, verdict_id)]).get(verdict_id)
+
+    def find_all(self, wanted: Sequence[tuple[str, str]]) -> dict[str, Verdict]:
+        """Those of the verdicts of tenant and id that there are, by id; read consistently."""
+        return {
+            verdict_id: verdict_of(item)
+            for verdict_id, item in self.entries(wanted).items()
+            if "verdict" in item
+        }
+
+    def entries(self, wanted: Sequence[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+        """What is stored under tenant and verdict id, by id: verdicts, and items that got none."""
+        ids = {
+            verdict_key(tenant, verdict_id): verdict_id
+            for tenant, verdict_id in wanted
+            if "#" not in verdict_id  # else it could name a key of another tenant
+        }
+        keys = [{"id": key} for key in sorted(ids)]
+        found = dynamo.read(self._client, self._table, keys, consistent=True)
+        return {ids[str(item["id"])]: item for item in found}
+
+    def get(self, tenant: str, verdict_id: str) -> Verdict:
+        """The verdict; raises `NotFound`."""
+        found = self.find(tenant, verdict_id)
+        if found is None:
+            raise NotFound("no such verdict", code="verdict_not_found", field="id")
+        return found
+
+    def record(
+        self, tenant: str, content: Content, verdict: Verdict, place: Place | None = None
+    ) -> Verdict:
+        """Store `verdict` and count it, in one transaction that happens once.
+
+        If the verdict's id is settled already nothing changes, and what is stored is returned.
+        Raises `StoreUnavailable`.
+        """
+        (stored,) = self.record_all(tenant, [Decided(content, verdict, place)])
+        return stored
+
+    def record_all(self, tenant: str, decided: Sequence[Decided]) -> list[Verdict]:
+        """`record` for many verdicts of one tenant, with one write to each counter.
+
+        The verdicts are of different ids. They are settled together, or those that are not settled
+        yet are; each is counted once. Raises `StoreUnavailable`.
+        """
+        stored: list[Verdict] = []
+        for start in range(0, len(decided), TOGETHER):
+            stored += self._record_some(tenant, decided[start : start + TOGETHER])
+        return stored
+
+    def _record_some(self, tenant: str, decided: Sequence[Decided]) -> list[Verdict]:
+        settled: dict[str, Verdict] = {}
+        dead: set[str] = set()
+        for _ in range(_ROUNDS):
+            unsettled = [one for one in decided if one.verdict.id not in settled]
+            if not unsettled:
+                break
+            try:
+                dynamo.write(self._client, self._transaction(tenant, unsettled, dead))
+            except (ClientError, BotoCoreError) as error:
+                held = [code != "ConditionalCheckFailed" for code in dynamo.codes(error)]
+                # The first entries are the verdicts'; of the others only a batch has a condition.
+                if all(held[: len(unsettled)]):
+                    raise StoreUnavailable("a verdict or its batch could not be stored") from error
+                found = self.entries([(tenant, one.verdict.id) for one in unsettled])
+                settled |= {
+                    verdict_id: verdict_of(item)
+                    for verdict_id, item in found.items()
+                    if "verdict" in item
+                }
+                dead = {name for name, item in found.items() if "dead" in item}
+            else:
+                break
+        else:
+            raise StoreUnavailable("the items change faster than they can be settled")
+        return [settled.get(one.verdict.id, one.verdict) for one in decided]
+
+    def _transaction(
+        self, tenant: str, decided: Sequence[Decided], dead: AbstractSet[str]
+    ) -> list[dict[str, Any]]:
+        transaction = [self._put(tenant, one, revive=one.verdict.id in dead) for one in decided]
+        transaction += [
+            self._keep_for_review(tenant, one.content, one.verdict)
+            for one in decided
+            if one.verdict.decision is Decision.NEEDS_REVIEW
+        ]
+        verdicts = [one.verdict for one in decided]
+        transaction += ledger.decided(self._usage_table, tenant, verdicts)
+        for batch in {one.place.batch for one in decided if one.place is not None}:
+            of_batch = [
+                one.verdict for one in decided if one.place is not None and one.place.batch == batch
+            ]
+            revived = sum(verdict.id in dead for verdict in of_batch)
+            transaction.append(
+                progress.settled(
+                    self._table, tenant, batch, of_batch, revived=revived, now=datetime.now(UTC)
+                )
+            )
+        return transaction
+
+    def _put(self, tenant: str, decided: Decided, *, revive: bool) -> dict[str, Any]:
+        verdict = decided.verdict
+        item: dict[str, Any] = {
+            "id": verdict_key(tenant, verdict.id),
+            "verdict": verdict.model_dump_json(),
+            "decision": str(verdict.decision),
+            "created_at": verdict.created_at.isoformat(),
+            "expires_at": int(time()) + self._verdict_days * DAY,
+            **progress.place_fields(tenant, decided.place),
+        }
+        if verdict.decision is Decision.NEEDS_REVIEW:
+            item["review"] = f"pending#{tenant}"
+        # An item that was given up may be settled after all; a settled one never again.
+        condition = "attribute_exists(dead)" if revive else "attribute_not_exists(id)"
+        return {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": condition}}
+
+    def _keep_for_review(self, tenant: str, content: Content, verdict: Verdict) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": {
+                    "id": content_key(tenant, verdict.id),
+                    "content": content.text,
+                    "expires_at": int(time()) + self._review_days * DAY,
+                },
+            }
+        }

@@ -1,0 +1,149 @@
+"""One vote, asked of a model behind the gateway."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from quorum.errors import (
+    GatewayRejected,
+    ModelRefused,
+    ModelThrottled,
+    ModelTimedOut,
+    ModelUnavailable,
+    PromptTooLong,
+    ReplyUnreadable,
+    VoteUnavailable,
+)
+from quorum.models import DETAIL_LIMIT, Abstention, AbstentionReason, CastVote, Tokens
+from quorum.vote import reply
+from quorum.vote.policy import INSTRUCTIONS, REPLY_SCHEMA
+
+if TYPE_CHECKING:
+    from quorum.gateway.client import Gateway
+    from quorum.gateway.deadline import Deadline
+    from quorum.gateway.limiter import Reservation
+    from quorum.registry import Model
+    from quorum.vote.normalise import Normalised
+
+MAX_OUTPUT_TOKENS = 200
+EXPECTED_OUTPUT_TOKENS = 60
+"""What a vote takes of them: 35 to 60 in practice."""
+
+ABSTENTION_REASONS: Mapping[type[VoteUnavailable], AbstentionReason] = MappingProxyType(
+    {
+        ModelThrottled: AbstentionReason.THROTTLED,
+        ModelUnavailable: AbstentionReason.UNAVAILABLE,
+        ModelTimedOut: AbstentionReason.TIMED_OUT,
+        ModelRefused: AbstentionReason.REFUSED,
+        ReplyUnreadable: AbstentionReason.REPLY_UNREADABLE,
+        PromptTooLong: AbstentionReason.PROMPT_TOO_LONG,
+        GatewayRejected: AbstentionReason.GATEWAY_REJECTED,
+    }
+)
+"""What each way of not getting a vote is called in the verdict."""
+
+
+class Ballot(NamedTuple):
+    """A vote, and what the ledger settles with it (nothing where no limit is shared)."""
+
+    vote: CastVote | Abstention
+    reservation: "Reservation | None" = None
+
+
+async def ask(
+    gateway: "Gateway",
+    model: "Model",
+    content: "Normalised",
+    deadline: "Deadline",
+    *,
+    tenant: str = "-",
+) -> Ballot:
+    """`model`'s vote on `content`.
+
+    Raises the `VoteUnavailable` of what happened; it carries what was paid and the reservation.
+    """
+    completion = await gateway.complete(
+        model,
+        messages(content),
+        max_output_tokens=MAX_OUTPUT_TOKENS,
+        expected_output_tokens=EXPECTED_OUTPUT_TOKENS,
+        schema=REPLY_SCHEMA,
+        log_probabilities=True,
+        deadline=deadline,
+        tenant=tenant,
+    )
+    try:
+        read = reply.read(
+            completion.text,
+            finish_reason=completion.finish_reason,
+            refusal=completion.refusal,
+            logprobs=completion.logprobs,
+        )
+    except VoteUnavailable as error:
+        error.tokens = completion.tokens
+        error.cost_usd = completion.cost_usd
+        error.cost_estimated = completion.cost_estimated
+        error.served_by = completion.served_by
+        error.reservation = completion.reservation
+        raise
+    vote = CastVote(
+        voter=model.name,
+        model=completion.model,
+        decision=read.decision,
+        confidence=read.confidence,
+        confidence_stated=read.confidence_stated,
+        confidence_measured=read.confidence_measured,
+        scores=read.scores,
+        reason=read.reason,
+        tokens=completion.tokens,
+        cost_usd=completion.cost_usd,
+        cost_estimated=completion.cost_estimated,
+        latency_ms=completion.latency_ms,
+        served_by=completion.served_by,
+    )
+    return Ballot(vote, completion.reservation)
+
+
+def messages(content: "Normalised") -> list[dict[str, str]]:
+    """The prompt: the constant instructions first, then the content as data.
+
+    The content stands between two lines nobody can guess, as one line of JSON: whatever it holds,
+    it cannot end its own block. What was hidden in it is said after the block, never inside it.
+    """
+    marker = f"-----{secrets.token_hex(16)}-----"
+    block = f"{marker}\n{json.dumps(content.text, ensure_ascii=False)}\n{marker}"
+    return [
+        {"role": "system", "content": INSTRUCTIONS},
+        {"role": "user", "content": f"{block}\nUndone in it: {content.tricks or 'nothing'}."},
+    ]
+
+
+def abstention_of(
+    voter: str, error: VoteUnavailable, latency_ms: int, *, keep_content: bool = False
+) -> Abstention:
+    """The abstention that `error` becomes, with what was paid for it.
+
+    `keep_content` adds the start of an unreadable or refusing reply: content, for debugging only.
+    """
+    reason = next(
+        (name for kind, name in ABSTENTION_REASONS.items() if isinstance(error, kind)),
+        AbstentionReason.FAILED,
+    )
+    excerpt = error.excerpt if isinstance(error, ReplyUnreadable | ModelRefused) else ""
+    detail = excerpt if keep_content and excerpt else error.message
+    return Abstention(
+        voter=voter,
+        reason=reason,
+        detail=reply.shorten(detail, DETAIL_LIMIT),
+        retry_after_seconds=(
+            error.retry_after_seconds if isinstance(error, ModelThrottled) else None
+        ),
+        tokens=error.tokens or Tokens(),
+        cost_usd=error.cost_usd or Decimal(0),
+        cost_estimated=error.cost_estimated,
+        latency_ms=latency_ms,
+        served_by=error.served_by,
+    )
