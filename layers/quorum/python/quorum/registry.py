@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from quorum.errors import ModelUnknown
+from quorum.errors import InvalidRequest, ModelUnknown
 from quorum.models import Frozen, Tokens
 
 MILLION = Decimal(1_000_000)
@@ -208,6 +208,21 @@ def model(name: str) -> Model:
     found = _by_name().get(name)
     if found is None:
         raise ModelUnknown(name, (known.name for known in MODELS))
+    return found
+
+
+def answering(name: str) -> Model:
+    """The model called `name`, which answers questions; an embedded one has only a vote.
+
+    Raises `ModelUnknown`, and `InvalidRequest` for one that does not.
+    """
+    found = model(name)
+    if found.kind != "gateway":
+        raise InvalidRequest(
+            f"model: {found.name} has only a vote, it answers nothing",
+            code="invalid_model",
+            field="model",
+        )
     return found
 
 

@@ -23,7 +23,6 @@ from quorum import registry
 from quorum.answer.answers import Answers, Bill, Paid, key_of
 from quorum.answer.questions import Answered
 from quorum.errors import (
-    InvalidRequest,
     ModelTimedOut,
     StreamCut,
     VoteUnavailable,
@@ -109,7 +108,7 @@ class Asking:
         again as it was bought. Raises `ModelUnknown`, `BudgetSpent`, `StoreUnavailable` and the
         `VoteUnavailable` of what happened.
         """
-        model = _model(question)
+        model = registry.answering(question.model)
         bill = Bill(tenant, model.name, batch, bought_for)
         key = _key(tenant, question, use_cache=use_cache)
         inquiry = _Inquiry(bill, question, model, deadline, key, expected_output_tokens)
@@ -139,7 +138,7 @@ class Asking:
         As `answer`; also raises `StreamCut`. Who stops listening (by `aclose`, as `aclosing` does,
         or by being cancelled) ends the call: what had come by then is booked, and told `stopped`.
         """
-        model = _model(question)
+        model = registry.answering(question.model)
         key = _key(tenant, question, use_cache=use_cache)
         inquiry = _Inquiry(Bill(tenant, model.name), question, model, deadline, key)
         left: list[Completion] = []
@@ -238,17 +237,6 @@ class Asking:
             return
         paid = Paid(error.tokens, error.cost_usd, error.cost_estimated)
         await asyncio.to_thread(self._answers.book_failure, inquiry.bill, paid, error.reservation)
-
-
-def _model(question: "Question") -> "Model":
-    found = registry.model(question.model)
-    if found.kind != "gateway":
-        raise InvalidRequest(
-            f"model: {found.name} has only a vote, it answers nothing",
-            code="invalid_model",
-            field="model",
-        )
-    return found
 
 
 def _key(tenant: str, question: "Question", *, use_cache: bool | None) -> str | None:

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from quorum import registry
 from quorum.chat import chat
 from quorum.chat.chat import Asked, CancelRequest, ChatRequest
-from quorum.errors import ConnectionGone, InvalidRequest, QuorumError, StoreUnavailable
+from quorum.errors import ConnectionGone, QuorumError, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -60,13 +60,7 @@ class Reception:
 
     def _asked(self, connection: str, request: ChatRequest) -> Asked:
         """The request, once it is known that it can be answered."""
-        model = registry.model(request.model or self._default_model)
-        if model.kind != "gateway":
-            raise InvalidRequest(
-                f"model: {model.name} has only a vote, it answers nothing",
-                code="invalid_model",
-                field="model",
-            )
+        model = registry.answering(request.model or self._default_model)
         tenant = self._conversations.caller(connection).tenant
         fresh = request.messages is None and request.conversation is None
         if request.conversation is not None:

@@ -19,7 +19,7 @@ from quorum.batch.contents import Contents, document_key
 from quorum.batch.intake import hand_in, reject, require_some
 from quorum.batch.item_queue import ItemQueue
 from quorum.document.operations import Work
-from quorum.errors import InvalidRequest, NotFound, StoreUnavailable, Undeliverable
+from quorum.errors import NotFound, StoreUnavailable, Undeliverable
 from quorum.requests import (
     DocumentRequest,
     DocumentsRequest,
@@ -213,11 +213,4 @@ def _groups(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, byte
 def work_for(request: DocumentsRequest, default_model: str) -> Work:
     """The work of a request, its model by its own name; raises `ModelUnknown`, `InvalidRequest`."""
     work = request.to_work(default_model)
-    known = registry.model(work.model)
-    if known.kind != "gateway":
-        raise InvalidRequest(
-            f"model: {known.name} has only a vote, it answers nothing",
-            code="invalid_model",
-            field="model",
-        )
-    return work.model_copy(update={"model": known.name})
+    return work.model_copy(update={"model": registry.answering(work.model).name})

@@ -27,14 +27,7 @@ INTENT_SECONDS = 1_200
 By = Literal["model", "tenant", "decision", "day"]
 
 _USAGE = (
-    "calls",
-    "abstentions",
-    "input_tokens",
-    "cached_input_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "cost_usd",
-    "estimated_cost_usd",
+    *ledger.COUNTED,
     "possibly_paid_calls",
     "possibly_paid_usd",
     "open_calls",

@@ -15,7 +15,7 @@ from quorum.models import Abstention, CastVote, Decision, Tokens, Verdict
 LONGEST_DAYS = 366
 """Of one report."""
 
-_COUNTED = (
+COUNTED = (
     "calls",
     "abstentions",
     "input_tokens",
@@ -25,6 +25,7 @@ _COUNTED = (
     "cost_usd",
     "estimated_cost_usd",
 )
+"""What is counted of every call."""
 
 
 def usage_key(day: date, model: str, tenant: str) -> str:
@@ -140,7 +141,7 @@ def _amounts(spent: Spending) -> dict[str, Any]:
         spent.cost_usd,
         spent.cost_usd if spent.cost_estimated else Decimal(0),
     )
-    return dict(zip(_COUNTED, amounts, strict=True))
+    return dict(zip(COUNTED, amounts, strict=True))
 
 
 def decided(table: str, tenant: str, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
