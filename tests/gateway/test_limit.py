@@ -15,7 +15,7 @@ from quorum.errors import (
 )
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
-from quorum.gateway.limiter import Reservation
+from quorum.models import Reservation
 from quorum.vote.normalise import normalise
 from quorum.vote.voter import EXPECTED_OUTPUT_TOKENS, Ballot, ask
 

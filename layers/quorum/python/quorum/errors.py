@@ -35,8 +35,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from quorum.gateway.limiter import Reservation
-    from quorum.models import Tokens
+    from quorum.models import Reservation, Tokens
 
 
 class QuorumError(Exception):

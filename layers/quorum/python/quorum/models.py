@@ -4,6 +4,7 @@ Money is `Decimal` dollars, exact, and travels as a JSON string: a state machine
 turn a JSON number into a binary float.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -91,6 +92,17 @@ class Tokens(Frozen):
     def total(self) -> int:
         """Input and output together."""
         return self.input + self.output
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A place in a model's rate limit: send after `wait_seconds`, then settle or release."""
+
+    id: str
+    model: str
+    tenant: str
+    tokens: int
+    wait_seconds: float
 
 
 class CastVote(Frozen):

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
     from quorum.answer.questions import Question
-    from quorum.gateway.limiter import Limiter, Reservation
+    from quorum.gateway.limiter import Limiter
+    from quorum.models import Reservation
 
 KEEP_BYTES = 300 * 1024
 """A longer answer is not kept: an item holds 400 KiB."""

@@ -16,7 +16,7 @@ from quorum.vote.reply import TokenLogProbability
 
 if TYPE_CHECKING:
     from quorum.gateway.deadline import Deadline
-    from quorum.gateway.limiter import Reservation
+    from quorum.models import Reservation
 
 Message = Mapping[str, str]
 """`role` and `content`."""

@@ -53,7 +53,8 @@ from quorum.registry import Model
 if TYPE_CHECKING:
     from quorum.gateway.breaker import Breaker
     from quorum.gateway.deadline import Deadline
-    from quorum.gateway.limiter import Limiter, Reservation
+    from quorum.gateway.limiter import Limiter
+    from quorum.models import Reservation
 
 TIMEOUT_MARGIN = 1.5
 """A call may take half as long again as the model's speed says (published method)."""

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from quorum.errors import ModelThrottled, StoreUnavailable
-from quorum.models import Frozen, Tokens
+from quorum.models import Frozen, Reservation, Tokens
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -74,17 +74,6 @@ class RateLimit(Frozen):
                 )
             ),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """A place in the limit: send after `wait_seconds`, then settle or release."""
-
-    id: str
-    model: str
-    tenant: str
-    tokens: int
-    wait_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from quorum.vote.policy import INSTRUCTIONS, REPLY_SCHEMA
 if TYPE_CHECKING:
     from quorum.gateway.client import Gateway
     from quorum.gateway.deadline import Deadline
-    from quorum.gateway.limiter import Reservation
+    from quorum.models import Reservation
     from quorum.registry import Model
     from quorum.vote.normalise import Normalised
 
