@@ -507,7 +507,7 @@ async def conversations_at_once(
 def test_a_hundred_conversations_at_once_each_get_their_own_text_whole(
     stack: Stack, warm: None, stand_in: StandIn, opened: ConverseSettings
 ) -> None:
-    behave(stand_in, tokens=40, tokens_per_second=20)
+    behave(stand_in, tokens=20, tokens_per_second=20)
     hundred = token_hex(4)  # on a stack that is kept there may be others
     keys = {
         tenant: stack.new_key(Caller(tenant=tenant))
