@@ -13,7 +13,7 @@ help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: up ## judge a dozen texts on the local stack and show the verdicts
-	@$(RUN) local.demo
+	@$(RUN) cli.demo
 
 test: lint ## lint, types and every test, the deployed local stack included
 	pytest --numprocesses 3 --dist worksteal --ignore tests/e2e

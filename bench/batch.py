@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench.gateway import ModelScenario, Scenario, running
+from fakes.gateway import ModelScenario, Scenario, running
 
 MODEL = "gemini-2.5-flash"
 
@@ -66,7 +66,7 @@ def rate(per_minute: int, seconds: float) -> None:
 
 def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]:
     import boto3  # noqa: PLC0415 - when needed
-    from quorum import registry  # noqa: PLC0415 - when needed
+    from quorum.core import registry  # noqa: PLC0415 - when needed
     from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415 - when needed
     from quorum.gateway.limiter import RateLimit  # noqa: PLC0415 - when needed
     from quorum.vote import panel, voting  # noqa: PLC0415 - when needed
@@ -94,9 +94,9 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
 
     def ask(case: Any, voter: str) -> Any:
         asked = voting.ask_gateway(case, model, gateway, 30_000)
-        return voting.vote(case, voter, world.ballots, asked)
+        return voting.vote(case, voter, world.vote_store, asked)
 
-    world = World(dynamodb, Paper(), at_once=16, ask=ask, seated=lambda _tenant, _name: alone)
+    world = World(dynamodb, Paper(), at_once=16, ask=ask, panel_of=lambda _tenant, _name: alone)
     world.limiter.limits = {
         MODEL: RateLimit(requests_per_minute=per_minute, tokens_per_minute=10**9)
     }

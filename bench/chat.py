@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
-from quorum.keys import Caller
+from quorum.aws.keys import Caller
 from rich.console import Console
 from rich.table import Table
 from websockets.sync.client import connect
 
-from local.stack import ROOT, Stack, lower_stack, raise_stack
+from local.stack import ROOT, Stack, start_stack, stop_stack
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -63,7 +63,7 @@ def stand_in() -> Iterator[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as scenario:
         json.dump(SCENARIO, scenario)
         scenario.flush()
-        command = [sys.executable, "-m", "bench.gateway", "--port", "0", "--scenario"]
+        command = [sys.executable, "-m", "fakes.gateway", "--port", "0", "--scenario"]
         with subprocess.Popen(  # noqa: S603 - our own module
             [*command, scenario.name], stdout=subprocess.PIPE, text=True
         ) as running:
@@ -84,9 +84,9 @@ def deployed(base_url: str) -> Iterator[Stack]:
         "TokensPerMinute": "1000000000",
     }
     try:
-        yield raise_stack(folder, overrides, gateway_key=KEY)
+        yield start_stack(folder, overrides, gateway_key=KEY)
     finally:
-        lower_stack(folder)
+        stop_stack(folder)
 
 
 def directly(http: httpx.Client, base_url: str) -> Stream:

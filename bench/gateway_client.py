@@ -17,11 +17,11 @@ from typing import Any
 
 import httpx
 import openai
-from quorum import registry
+from quorum.core import registry
+from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
 from quorum.gateway.deadline import Deadline
 from quorum.vote import voter
-from quorum.vote.normalise import normalise
 from quorum.vote.policy import REPLY_SCHEMA
 from rich.console import Console
 from rich.table import Table
@@ -102,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.gateway_client", description=__doc__)
     parser.add_argument("--calls", type=int, default=500, help="by each contestant")
     arguments = parser.parse_args()
-    command = [sys.executable, "-m", "bench.gateway", "--port", "0"]
+    command = [sys.executable, "-m", "fakes.gateway", "--port", "0"]
     with subprocess.Popen(  # noqa: S603 - our own module
         command, stdout=subprocess.PIPE, text=True
     ) as stand_in:

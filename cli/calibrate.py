@@ -10,11 +10,11 @@ import numpy as np
 import typer
 from quorum.vote.panel import Estimate, Panel
 
-from cli import evaluation, loading
-from cli.evaluation import Answers, Figures, Resampling
+from analysis import evaluation
+from analysis.evaluation import Answers, Figures, Resampling, percent
+from analysis.recorded import UNSAFE, Indices, Recorded
+from cli import loading
 from cli.loading import Costs
-from cli.recorded import UNSAFE, Indices, Recorded
-from cli.tables import percent
 
 EXPECTED = (
     "accuracy",
@@ -73,7 +73,7 @@ def calibrate(
     What to expect of it is measured on rows that had no part in any of these: the whole design is
     repeated for five folds (or, with --labels-per-language, measured on the rows left over).
     """
-    from cli import calibration  # noqa: PLC0415 - scikit-learn is slow to import
+    from analysis import calibration  # noqa: PLC0415 - scikit-learn is slow to import
 
     rows = loading.read_votes(labelled)
     if embedded:
@@ -200,11 +200,11 @@ def _described(
 
 def _print(panel: Panel, expected: Figures, costs: Costs, measured: str) -> None:
     bounds = (*(panel.risk or ()), None)
-    for number, (seated, bound) in enumerate(zip(panel.rounds, bounds, strict=True), start=1):
-        dollars = sum((costs.dollars[voter] for voter in seated), Decimal(0))
+    for number, (voters, bound) in enumerate(zip(panel.rounds, bounds, strict=True), start=1):
+        dollars = sum((costs.dollars[voter] for voter in voters), Decimal(0))
         ending = "" if bound is None else f"; enough if the risk is at most {bound:.1%}"
         loading.console.print(
-            f"round {number}: {', '.join(seated)} (${1000 * dollars:.3f} per 1,000){ending}"
+            f"round {number}: {', '.join(voters)} (${1000 * dollars:.3f} per 1,000){ending}"
         )
     loading.console.print(f"expected ({measured}):")
     for name, estimate in expected.items():

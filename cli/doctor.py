@@ -3,9 +3,10 @@
 from typing import Annotated
 
 import typer
-from quorum import loop, registry
+from quorum.aws import loop
+from quorum.core import registry
 from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
-from quorum.gateway.doctor import BaseUrlReport, examine
+from quorum.health.doctor import BaseUrlReport, examine
 from rich.console import Console
 from rich.table import Table
 

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
+from quorum.app.settings import DEFAULT_MODEL
+from quorum.core.models import Tokens
 from quorum.document.estimating import Estimate
 from quorum.document.operations import Operation
-from quorum.models import Tokens
-from quorum.settings import DEFAULT_MODEL
 from rich.markup import escape
 from rich.table import Table
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from quorum.app.settings import DEFAULT_MODEL, WonSettings
 from quorum.document.estimating import Estimate, ModelEstimate, Terms, estimate
 from quorum.document.operations import SHARE_UNTIL_LEARNED
 from quorum.gateway.limiter import RateLimit
-from quorum.settings import DEFAULT_MODEL, WonSettings
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table

@@ -8,8 +8,9 @@ import typer
 from quorum.vote.panel import Estimate
 from rich.table import Table
 
-from cli import evaluation, loading
-from cli.evaluation import Evaluation, Figures, Section
+from analysis import evaluation
+from analysis.evaluation import Evaluation, Figures, Section
+from cli import loading
 
 PERCENT = ("accuracy", "decided_accuracy", "review_rate", "precision", "recall", "f1", "auprc")
 """Figures shown in percent, in the order of the table."""
@@ -43,35 +44,39 @@ def evaluate(
     are measured if it has them.
     """
     rows = loading.read_votes(votes)
-    seated = None
+    judging_panel = None
     if panel is not None:
-        seated, rows = loading.seat(panel, rows)
+        judging_panel, rows = loading.seat(panel, rows)
     costs = loading.read_costs(
         rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
     )
-    if seated is None:
+    if judging_panel is None:
         answers = evaluation.as_recorded(rows)
     else:
         with loading.progress_bar("replaying", len(rows)) as progress:
             answers = evaluation.replay(
-                seated, rows, costs.dollars, progress=lambda: progress.advance(loading.TASK)
+                judging_panel, rows, costs.dollars, progress=lambda: progress.advance(loading.TASK)
             )
     measured = evaluation.evaluate(rows, answers, costs.dollars, costs.reference, seed=seed)
     loading.console.print(_table(measured))
     document = measured.document()
     document |= {
         "panel": None
-        if seated is None
-        else {"name": seated.name, "version": seated.version, "rounds": seated.rounds},
+        if judging_panel is None
+        else {
+            "name": judging_panel.name,
+            "version": judging_panel.version,
+            "rounds": judging_panel.rounds,
+        },
         "rows": len(rows),
         "tokens": {"input": input_tokens, "output": output_tokens},
     }
     if json_out is not None:
         json_out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if report is not None:
-        from cli.report import write  # noqa: PLC0415 - matplotlib is slow to import
+        from analysis.report import write  # noqa: PLC0415 - matplotlib is slow to import
 
-        written = write(report, measured, rows, seated, costs.dollars)
+        written = write(report, measured, rows, judging_panel, costs.dollars)
         loading.console.print(f"report: {written}")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from quorum import registry
-from quorum.models import CastVote
+from quorum.core import registry
+from quorum.core.models import CastVote
 from quorum.vote.reviews import Reviewed
 from rich.console import Console
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 from pydantic import ValidationError
-from quorum.errors import PanelInvalid
+from quorum.core.errors import PanelInvalid
 from quorum.vote import panel
 from quorum.vote.panel import Panel
 from rich.console import Console
@@ -23,8 +23,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cli import embedded_votes, prices, recorded
-from cli.recorded import Recorded, VotesUnreadable
+from analysis import embedded_votes, prices, recorded
+from analysis.recorded import Recorded, VotesUnreadable
 
 console = Console() if sys.stdout.isatty() else Console(width=150)
 TASK = TaskID(0)
@@ -90,8 +90,8 @@ def _document(name_or_path: str) -> str:
 def seat(name_or_path: str, votes: Recorded) -> tuple[Panel, Recorded]:
     """The panel, and the rows with the votes of embedded voters it seats that had no column."""
     missing = embedded_votes.available(votes)
-    seated = read_panel(name_or_path, (*votes.voters, *missing))
-    return seated, with_embedded(votes, seated.voters)
+    panel = read_panel(name_or_path, (*votes.voters, *missing))
+    return panel, with_embedded(votes, panel.voters)
 
 
 def with_embedded(votes: Recorded, wanted: Collection[str] | None = None) -> Recorded:

@@ -11,7 +11,7 @@ from cli.service import connect
 from cli.tables import verdict_table
 
 if TYPE_CHECKING:
-    from quorum.models import Verdict
+    from quorum.core.models import Verdict
 
 Where = Annotated[str, typer.Option(help="`local`, or the base URL of a deployment")]
 

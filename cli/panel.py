@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from botocore.exceptions import ClientError
-from quorum import registry
+from quorum.core import registry
 from quorum.vote.panels import parameter_name, shadow_parameter_name
 from rich.table import Table
 
-from cli import evaluation, loading
-from cli.recorded import DECISIONS, NONE
+from analysis import evaluation
+from analysis.recorded import DECISIONS, NONE
+from cli import loading
 from cli.service import local_stack
 
 if TYPE_CHECKING:
@@ -91,14 +92,14 @@ def put(
     """
     if tenant is not None and shadow is not None:
         raise typer.BadParameter("a shadow is the whole deployment's; leave --tenant out")
-    seated = loading.read_panel(panel, [model.name for model in registry.voters()])
-    text = json.dumps(seated.document(), separators=(",", ":"), ensure_ascii=False)
+    checked = loading.read_panel(panel, [model.name for model in registry.voters()])
+    text = json.dumps(checked.document(), separators=(",", ":"), ensure_ascii=False)
     size = len(text.encode())
     if size > PARAMETER_LIMIT:
         raise typer.BadParameter(f"{size} bytes; a parameter holds {PARAMETER_LIMIT}")
     stack, ssm = _parameters(where)
     name = (
-        parameter_name(f"/{stack}", seated.name, tenant=tenant)
+        parameter_name(f"/{stack}", checked.name, tenant=tenant)
         if shadow is None
         else shadow_parameter_name(f"/{stack}", shadow)
     )
@@ -109,7 +110,7 @@ def put(
         )
     except ClientError as refusal:  # a tenant whose name no parameter can have, say
         raise typer.BadParameter(str(refusal)) from None
-    loading.console.print(f"{name}: {seated.name} {seated.version}, {size} bytes")
+    loading.console.print(f"{name}: {checked.name} {checked.version}, {size} bytes")
 
 
 def _parameters(where: str) -> "tuple[str, SSMClient]":

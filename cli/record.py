@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from quorum import loop, registry
-from quorum.errors import PanelInvalid, VoteUnavailable
+from quorum.aws import loop
+from quorum.core import registry
+from quorum.core.errors import PanelInvalid, VoteUnavailable
+from quorum.core.models import CONTENT_LIMIT, Abstention, CastVote, Content
+from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
 from quorum.gateway.deadline import Deadline
-from quorum.models import CONTENT_LIMIT, Abstention, CastVote, Content
 from quorum.vote import voter
 from quorum.vote.language import detect
-from quorum.vote.normalise import normalise
 from quorum.vote.panel import PACKAGED, Panel, load, packaged
 from quorum.vote.tally import tally
 from rich.console import Console
@@ -41,14 +42,14 @@ def record(
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts asked at once")] = 8,
 ) -> None:
     """Write language, text, gold, every voter's vote and confidence, and the panel's verdict."""
-    seated = _panel(panel)
+    chosen = _panel(panel)
     rows = list(_rows(texts))
-    with _asking(seated) as voters:
-        _write(rows, seated, voters, out, concurrency)
+    with _asking(chosen) as voters:
+        _write(rows, chosen, voters, out, concurrency)
 
 
 def _write(
-    rows: list[dict[str, str]], seated: Panel, voters: dict[str, Ask], out: Path, concurrency: int
+    rows: list[dict[str, str]], chosen: Panel, voters: dict[str, Ask], out: Path, concurrency: int
 ) -> None:
     columns = ["language", "text", "gold"]
     columns += [column for name in voters for column in (name, f"{name}.confidence")]
@@ -70,7 +71,7 @@ def _write(
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         task = progress.add_task("recording", total=len(rows))
-        for written in pool.map(lambda row: _judged(row, seated, voters), rows):
+        for written in pool.map(lambda row: _judged(row, chosen, voters), rows):
             writer.writerow(written)
             progress.advance(task)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from quorum.errors import ModelRefused, ReplyUnreadable
+from quorum.core.errors import ModelRefused, ReplyUnreadable
 from quorum.vote import reply
 from rich.console import Console
 from rich.table import Table

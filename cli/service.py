@@ -6,7 +6,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 import typer
-from quorum.models import Verdict
+from quorum.core.models import Verdict
 
 if TYPE_CHECKING:
     from local.stack import Stack
@@ -95,9 +95,9 @@ def connect(where: str, *, operator: bool = False) -> Service:
 def local_stack() -> "Stack":
     """The stack `make up` started; raises `typer.BadParameter` if none runs."""
     # Only development machines have a local stack, and the module that runs one.
-    from local.stack import FOLDER, Home  # noqa: PLC0415 - when needed
+    from local.stack import FOLDER, StateDirectory  # noqa: PLC0415 - when needed
 
-    stack = Home(Path(os.environ.get("QUORUM_LOCAL", FOLDER))).running()
+    stack = StateDirectory(Path(os.environ.get("QUORUM_LOCAL", FOLDER))).running()
     if stack is None:
         raise typer.BadParameter("no local stack runs here; start one with `make up`")
     return stack

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from quorum.models import Abstention, CastVote, Decision, Verdict
-from quorum.vote.panel import Estimate
+from quorum.core.models import Abstention, CastVote, Decision, Verdict
 from rich.markup import escape
 from rich.table import Table
 
@@ -54,11 +53,3 @@ def verdict_table(judged: Iterable[tuple[str, Verdict]]) -> Table:
             + (" [dim]cached[/]" if verdict.answered_from == "cache" else ""),
         )
     return table
-
-
-def percent(estimate: Estimate | None) -> str:
-    """In percent, with half the width of the interval."""
-    if estimate is None:
-        return "–"
-    half = (estimate.high - estimate.low) / 2
-    return f"{estimate.value:.1%} ±{100 * half:.1f}"

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from quorum import registry
+from quorum.app.settings import DEFAULT_MODEL
+from quorum.core import registry
+from quorum.core.errors import DocumentUnreadable, ModelUnknown
+from quorum.core.rejection import rejection
 from quorum.document.estimating import Document
 from quorum.document.operations import Operation, Work
 from quorum.document.parsing import text_of
-from quorum.errors import DocumentUnreadable, ModelUnknown
-from quorum.requests import OperationRequest, rejection
-from quorum.settings import DEFAULT_MODEL
+from quorum.document.requests import OperationRequest
 
 from cli.loading import TASK, progress_bar
 

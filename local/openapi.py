@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from quorum.http import PROBLEM_SCHEMA
+from quorum.api.http import PROBLEM_SCHEMA
 
 from functions.api.app import app
 from functions.estimate.app import app as estimate

@@ -25,7 +25,7 @@ import httpx
 import typer
 from botocore.config import Config
 from pydantic import BaseModel, ValidationError
-from quorum.keys import Caller, Keys
+from quorum.aws.keys import Caller, Keys
 from rich.console import Console
 from samcli import yamlhelper
 
@@ -127,7 +127,7 @@ class Stack(BaseModel):
         )
 
 
-class Home:
+class StateDirectory:
     """The folder a local stack keeps its files in."""
 
     def __init__(self, folder: Path) -> None:
@@ -251,7 +251,7 @@ def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
         raise SystemExit(f"`{' '.join(command[:2])}` failed; all of its output is in {log}")
 
 
-def start(home: Home, settings: dict[str, str]) -> Stack:
+def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     """MiniStack running, on the port of last time if that is free; `settings` are its own."""
     running = home.running()
     if running:
@@ -301,7 +301,7 @@ def start(home: Home, settings: dict[str, str]) -> Stack:
     return stack
 
 
-def _move_queues(home: Home, old: int, new: int) -> None:
+def _move_queues(home: StateDirectory, old: int, new: int) -> None:
     """MiniStack keeps a queue under its URL, port and all: on another port nobody is handed any."""
     for name in ("sqs", "lambda", "cloudformation"):
         file = home.data / f"{name}.json"
@@ -310,7 +310,7 @@ def _move_queues(home: Home, old: int, new: int) -> None:
             file.write_text(kept.replace(f"//localhost:{old}/", f"//localhost:{new}/"))
 
 
-def deploy(home: Home, stack: Stack, overrides: dict[str, str]) -> Stack:
+def deploy(home: StateDirectory, stack: Stack, overrides: dict[str, str]) -> Stack:
     """The template as it stands now, built and deployed; nothing is done if nothing changed."""
     wanted = parameters(stack, overrides)
     pairs = [f"{name}={value}" for name, value in wanted.items()]
@@ -378,7 +378,7 @@ def _deployed(stack: Stack) -> bool:
         return False
 
 
-def furnish(home: Home, stack: Stack, gateway_key: str | None) -> Stack:
+def provision(home: StateDirectory, stack: Stack, gateway_key: str | None) -> Stack:
     """A key for this machine's tenant, and the gateway's key where there is one."""
     if not stack.key or stack.keys().caller(stack.key) is None:
         stack = stack.model_copy(
@@ -431,7 +431,7 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
     }
 
 
-def raise_stack(
+def start_stack(
     folder: Path,
     overrides: dict[str, str],
     *,
@@ -443,7 +443,7 @@ def raise_stack(
     `overrides` are parameters of the template, `settings` environment variables of MiniStack.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    home = Home(folder)
+    home = StateDirectory(folder)
     with console.status("MiniStack…"):
         stack = start(home, settings or {})
     stack = deploy(home, stack, overrides)
@@ -452,12 +452,12 @@ def raise_stack(
     home.sam_local.write_text(json.dumps(sam_local(stack), indent=2))
     with console.status("warming up the voters…"):
         warm_up(stack)
-    return furnish(home, stack, gateway_key)
+    return provision(home, stack, gateway_key)
 
 
-def lower_stack(folder: Path) -> bool:
+def stop_stack(folder: Path) -> bool:
     """Stop the stack that was started in `folder`; whether there was one."""
-    stack = Home(folder).running()
+    stack = StateDirectory(folder).running()
     if stack is None:
         return False
     os.kill(stack.pid, signal.SIGTERM)
@@ -466,7 +466,7 @@ def lower_stack(folder: Path) -> bool:
         time.sleep(0.1)
     if _alive(stack.pid):
         os.killpg(stack.pid, signal.SIGKILL)
-    shutil.rmtree(Home(folder).scratch, ignore_errors=True)
+    shutil.rmtree(StateDirectory(folder).scratch, ignore_errors=True)
     return True
 
 
@@ -497,7 +497,7 @@ def up(folder: Folder = FOLDER) -> None:
     if environment.get("GATEWAY_BASE_URL"):
         overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
     bound = {name: environment[name] for name in ("BIND_HOST",) if name in environment}
-    stack = raise_stack(folder, overrides, gateway_key=gateway_key, settings=bound)
+    stack = start_stack(folder, overrides, gateway_key=gateway_key, settings=bound)
     console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
     console.print(f"  API    {stack.api}")
     console.print(f"  chat   {stack.chat}")
@@ -508,13 +508,13 @@ def up(folder: Folder = FOLDER) -> None:
 @app.command()
 def down(folder: Folder = FOLDER) -> None:
     """Stop what `up` started; the data stays."""
-    console.print("stopped" if lower_stack(folder) else "nothing of ours is running")
+    console.print("stopped" if stop_stack(folder) else "nothing of ours is running")
 
 
 @app.command()
 def logs(folder: Folder = FOLDER, *, follow: bool = False) -> None:
     """What the Lambdas and MiniStack write."""
-    command = ["tail", "-n", "200", *(["-f"] if follow else []), str(Home(folder).log)]
+    command = ["tail", "-n", "200", *(["-f"] if follow else []), str(StateDirectory(folder).log)]
     os.execvp("tail", command)  # noqa: S606, S607 becomes tail
 
 

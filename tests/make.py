@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-from quorum.models import Abstention, AbstentionReason, CastVote, Content, Decision, Tokens
+from quorum.core.models import Abstention, AbstentionReason, CastVote, Content, Decision, Tokens
 from quorum.vote import panel
-from quorum.vote.case import Case
+from quorum.vote.evaluation import Evaluation
 
 NOW = 1_700_000_000.0
 """Epoch seconds at which these cases start."""
@@ -28,13 +28,13 @@ def abstention(voter: str = "gpt-4.1", reason: str = "timed_out", **changes: Any
     return Abstention.model_validate({"voter": voter, "reason": AbstentionReason(reason)} | changes)
 
 
-def case(text: str = "a text", seated: str = "default", **changes: Any) -> Case:
+def evaluation(text: str = "a text", panel_name: str = "default", **changes: Any) -> Evaluation:
     facts: dict[str, Any] = {
         "verdict_id": "verdict-1",
         "tenant": "acme",
         "content": Content(text=text),
-        "panel": panel.packaged(seated),
+        "panel": panel.packaged(panel_name),
         "started_at": NOW,
         "deadline": NOW + 22,
     }
-    return Case.model_validate(facts | changes)
+    return Evaluation.model_validate(facts | changes)

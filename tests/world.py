@@ -10,25 +10,29 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from quorum.batch.batches import Batches, item_id_of
-from quorum.batch.claims import Claims
-from quorum.batch.item_queue import ItemQueue
-from quorum.batch.judging import Item, Judging, Outcomes
-from quorum.gateway.limiter import PICODOLLARS, Limiter, RateLimit
-from quorum.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
-from quorum.money import ledger
-from quorum.money.budget import Budget, Thresholds
-from quorum.requests import VerdictRequest
-from quorum.settings import BooksSettings
+from quorum.app.settings import BooksSettings
+from quorum.aws.leases import Leases
+from quorum.batch.alerts import BatchBudget
+from quorum.batch.queue import ItemQueue
+from quorum.batch.records import Batches
+from quorum.bulk.judging import Item, Judging, Outcomes
+from quorum.core.identifiers import item_id_of
+from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
+from quorum.core.position import BatchPosition
+from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.ledger import ledger
+from quorum.ledger.budget import Thresholds
+from quorum.ledger.intents import PICODOLLARS
 from quorum.vote import panel
-from quorum.vote.case import Case, Place
+from quorum.vote.evaluation import Evaluation
 from quorum.vote.panel import Panel
+from quorum.vote.requests import VerdictRequest
 from quorum.vote.verdicts import Verdicts
-from quorum.vote.voter import Ballot
-from quorum.vote.voting import Ballots, vote
+from quorum.vote.voter import PaidVote
+from quorum.vote.voting import VoteStore, vote
 from quorum.vote.workflow import Workflow
 
-from bench.machine import Ask, InProcessMachine
+from fakes.machine import Ask, InProcessMachine
 
 BOOKS = BooksSettings(
     votes_table="VotesTable", verdicts_table="VerdictsTable", usage_table="UsageTable"
@@ -168,7 +172,7 @@ class World:
         clock: Callable[[], float] = time.time,
         at_once: int = 1,
         ask: Ask | None = None,
-        seated: Callable[[str, str], Panel] = packaged,
+        panel_of: Callable[[str, str], Panel] = packaged,
     ) -> None:
         dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
         self.gateway = gateway
@@ -178,12 +182,14 @@ class World:
             BOOKS.usage_table,
             dict.fromkeys(("gpt-4.1", "gemini-2.5-flash", "deepseek-v3.2"), _FAST),
         )
-        self.ballots = Ballots(dynamodb, BOOKS, self.limiter)
+        self.vote_store = VoteStore(
+            dynamodb, BOOKS.votes_table, BOOKS.usage_table, limiter=self.limiter
+        )
         self.verdicts = Verdicts(
             dynamodb, BOOKS.verdicts_table, BOOKS.usage_table, verdict_days=9, review_days=9
         )
         self.batches = Batches(dynamodb, BOOKS.verdicts_table, BOOKS.usage_table, days=9)
-        budget = Budget(
+        budget = BatchBudget(
             dynamodb,
             BOOKS.usage_table,
             self.batches,
@@ -192,16 +198,16 @@ class World:
             clock=clock,
         )
         machine: Any = InProcessMachine(ask or self._ask, self.verdicts)
-        workflow = Workflow(machine, "machine", self.ballots.cache, self.verdicts)
+        workflow = Workflow(machine, "machine", self.vote_store.cache, self.verdicts)
         self.judging = Judging(
             workflow,
             self.verdicts,
             self.batches,
-            Claims(dynamodb, BOOKS.votes_table, clock=clock),
+            Leases(dynamodb, BOOKS.votes_table, clock=clock),
             budget,
             default_panel="default",
             at_once=at_once,
-            panel_of=seated,
+            panel_of=panel_of,
         )
 
     def queue(self, sqs: Any, queue: str, dead_letters: str) -> ItemQueue:
@@ -212,22 +218,22 @@ class World:
         self.batches.note(TENANT, batch, received=True)
 
     def judge(self, items: Sequence[Item]) -> Outcomes:
-        return self.judging.judge(items)
+        return self.judging.moderate_all(items)
 
-    def _ask(self, case: Case, voter: str) -> CastVote | Abstention:
-        return vote(case, voter, self.ballots, lambda: self._asked(case, voter))
+    def _ask(self, evaluation: Evaluation, voter: str) -> CastVote | Abstention:
+        return vote(evaluation, voter, self.vote_store, lambda: self._asked(evaluation, voter))
 
-    def _asked(self, case: Case, voter: str) -> Ballot:
+    def _asked(self, evaluation: Evaluation, voter: str) -> PaidVote:
         if voter in self.gateway.down:
-            return Ballot(
+            return PaidVote(
                 Abstention(voter=voter, reason=AbstentionReason.THROTTLED, retry_after_seconds=7)
             )
-        reserved = self.limiter.reserve(voter, 460, tenant=case.tenant, cost_usd=PRICE)
-        if case.content.text in self.gateway.deadly:
+        reserved = self.limiter.reserve(voter, 460, tenant=evaluation.tenant, cost_usd=PRICE)
+        if evaluation.content.text in self.gateway.deadly:
             raise Death
         time.sleep(self.gateway.seconds)
-        self.gateway.calls[voter, case.content.text] += 1
-        decision = self.gateway.says.get(case.content.text, Decision.SAFE)
+        self.gateway.calls[voter, evaluation.content.text] += 1
+        decision = self.gateway.says.get(evaluation.content.text, Decision.SAFE)
         cast = CastVote(
             voter=voter,
             model=voter,
@@ -236,16 +242,16 @@ class World:
             tokens=Tokens(input=400, output=60),
             cost_usd=PRICE,
         )
-        return Ballot(cast, reserved)
+        return PaidVote(cast, reserved)
 
 
 def items(*texts: str, batch: str | None = BATCH, start: int = 0) -> list[Item]:
     """Items of a batch in their order; without a batch, of none."""
     made = []
     for index, text in enumerate(texts, start):
-        place = None if batch is None else Place(batch=batch, index=index)
-        name = f"single-{index}" if place is None else item_id_of(TENANT, place)
-        made.append(Item(name, TENANT, VerdictRequest(content=text, language="en"), place))
+        position = None if batch is None else BatchPosition(batch=batch, index=index)
+        name = f"single-{index}" if position is None else item_id_of(TENANT, position)
+        made.append(Item(name, TENANT, VerdictRequest(content=text, language="en"), position))
     return made
 
 

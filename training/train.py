@@ -25,7 +25,7 @@ from embedded import characters, meaning, rules, weights
 from embedded.calibration import Platt
 from embedded.reading import windows
 from numpy.typing import NDArray
-from quorum.vote.normalise import normalise
+from quorum.core.normalise import normalise
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -127,12 +127,12 @@ def calibrations(
 ) -> dict[str, Platt]:
     """Platt's numbers for each language, from out-of-fold scores of the chosen rows."""
     weight, unsafe = row_weights(rows), truths(rows)
-    places: dict[str, list[int]] = defaultdict(list)
-    for place in range(len(rows)) if chosen is None else chosen.tolist():
-        places[rows[place].language].append(place)
+    positions: dict[str, list[int]] = defaultdict(list)
+    for position in range(len(rows)) if chosen is None else chosen.tolist():
+        positions[rows[position].language].append(position)
     return {
         language: fit_platt(scores[at], unsafe[at], weight[at])
-        for language, at in sorted(places.items())
+        for language, at in sorted(positions.items())
     }
 
 
@@ -142,9 +142,9 @@ def cross_calibrated(rows: Sequence[Row], scores: Floats) -> Votes:
     votes: Votes = [None] * len(rows)
     for fold in range(FOLDS):
         platts = calibrations(rows, scores, np.flatnonzero(folds != fold))
-        for place in np.flatnonzero(folds == fold).tolist():
-            platt = platts.get(rows[place].language)
-            votes[place] = platt and vote_of(platt.probability(float(scores[place])))
+        for position in np.flatnonzero(folds == fold).tolist():
+            platt = platts.get(rows[position].language)
+            votes[position] = platt and vote_of(platt.probability(float(scores[position])))
     return votes
 
 
@@ -508,11 +508,11 @@ def report(title: str, rows: Sequence[Row], votes: dict[str, Votes]) -> None:
     console.print("accuracy of votes cast; AUPRC (rules: how many rows they voted on)")
 
 
-def vote_columns(votes: dict[str, Votes], place: int) -> list[str]:
+def vote_columns(votes: dict[str, Votes], position: int) -> list[str]:
     """The cells of one row: decision and confidence of each voter, empty for an abstention."""
     cells = []
     for cast in votes.values():
-        vote = cast[place]
+        vote = cast[position]
         cells += ["", ""] if vote is None else ["unsafe" if vote[0] else "safe", f"{vote[1]:.4f}"]
     return cells
 
@@ -523,9 +523,9 @@ def write_votes(path: Path, rows: Sequence[Row], votes: dict[str, Votes]) -> Non
         writer = csv.writer(file)
         named = [name for voter in votes for name in (voter, f"{voter}.confidence")]
         writer.writerow(["language", "text", "gold", "source", *named])
-        for place, row in enumerate(rows):
+        for position, row in enumerate(rows):
             gold = "unsafe" if row.unsafe else "safe"
-            cells = vote_columns(votes, place)
+            cells = vote_columns(votes, position)
             writer.writerow([row.language, row.text, gold, row.source, *cells])
 
 
@@ -658,8 +658,8 @@ def vote_on_held_out(  # noqa: PLR0917 -- what was fitted, and the two files
         writer = csv.writer(file)
         named = [name for voter in votes for name in (voter, f"{voter}.confidence")]
         writer.writerow([*records[0], *named])
-        for place, record in enumerate(records):
-            writer.writerow([*record.values(), *vote_columns(votes, place)])
+        for position, record in enumerate(records):
+            writer.writerow([*record.values(), *vote_columns(votes, position)])
 
 
 if __name__ == "__main__":

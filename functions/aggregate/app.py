@@ -4,9 +4,10 @@ from functools import cache
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from quorum import books, telemetry
-from quorum.settings import AggregateSettings
-from quorum.vote.case import AggregateRequest, Deliberation, deliberate
+from quorum.app import container
+from quorum.app.settings import AggregateSettings
+from quorum.vote import telemetry
+from quorum.vote.evaluation import AggregateRequest, RoundResult, conclude_round
 from quorum.vote.shadow import shadowed
 
 if TYPE_CHECKING:
@@ -23,30 +24,32 @@ def settings() -> AggregateSettings:
 
 @cache
 def verdicts() -> "Verdicts":
-    """The verdicts' side of the books, opened once per environment."""
-    return books.verdicts(settings())
+    """The verdicts' side of the container, opened once per environment."""
+    return container.verdicts(settings())
 
 
 @cache
 def panels() -> "Panels":
     """The deployment's panels, opened once per environment: for the shadows."""
-    return books.panels(settings())
+    return container.panels(settings())
 
 
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Where the case stands (`quorum.vote.case.Deliberation`)."""
+    """Where the case stands (`quorum.vote.evaluation.Deliberation`)."""
     request = AggregateRequest.model_validate(event)
-    standing = deliberate(request.case, request.complete(), round_number=request.round, now=time())
+    standing = conclude_round(
+        request.evaluation, request.complete(), round_number=request.round, now=time()
+    )
     return record(request, standing).model_dump(mode="json")
 
 
-def record(request: AggregateRequest, standing: Deliberation) -> Deliberation:
+def record(request: AggregateRequest, standing: RoundResult) -> RoundResult:
     """`standing`, with its verdict as stored."""
     if standing.verdict is None:
         return standing
     judged = shadowed(standing.verdict, panels())
     verdict = verdicts().record(
-        request.case.tenant, request.case.content, judged, request.case.place
+        request.evaluation.tenant, request.evaluation.content, judged, request.evaluation.position
     )
     telemetry.verdict_reached(verdict)
     return standing.model_copy(update={"verdict": verdict})

@@ -8,31 +8,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
-from quorum import books, loop, registry
 from quorum.answer import completions
 from quorum.answer.answers import Statistics
 from quorum.answer.completions import ChatCompletionRequest
-from quorum.batch.batches import PAGE_LIMIT, Batches, batch_id_of
-from quorum.errors import NotAllowed
+from quorum.api.http import answer, answers, resolve, resolver
+from quorum.api.idempotency import once
+from quorum.app import container
+from quorum.app.settings import ApiSettings
+from quorum.aws import loop
+from quorum.batch.records import PAGE_LIMIT, Batches
+from quorum.bulk.requests import BatchRequest
+from quorum.core import registry
+from quorum.core.errors import NotAllowed
+from quorum.core.identifiers import batch_id_of
+from quorum.core.models import Verdict
+from quorum.document.requests import DocumentsRequest
 from quorum.gateway.deadline import Deadline
-from quorum.gateway.examination import examined
-from quorum.http import answer, answers, resolve, resolver
-from quorum.idempotency import once
-from quorum.models import Verdict
-from quorum.money import ledger
-from quorum.money.costs import By
-from quorum.requests import BatchRequest, DocumentsRequest, ReviewRequest, VerdictRequest
-from quorum.settings import ApiSettings
-from quorum.vote import panel
+from quorum.health.examination import examined
+from quorum.ledger import ledger
+from quorum.ledger.costs import By
+from quorum.vote.panel import PACKAGED
 from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.requests import ReviewRequest, VerdictRequest
 from quorum.vote.reviews import PAGE_LIMIT as REVIEWS_LIMIT
 from quorum.vote.reviews import Page, Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from quorum.answer.asking import Asking
-    from quorum.batch.bulk import Bulk
-    from quorum.batch.contents import Contents
+    from quorum.aws.bucket import Bucket
+    from quorum.bulk.machine import Bulk
     from quorum.document.intake import DocumentIntake
     from quorum.vote.panels import Effective, Panels
     from quorum.vote.reviews import Reviews
@@ -58,65 +63,65 @@ def settings() -> ApiSettings:
 @cache
 def workflow() -> "Workflow":
     """The vote machine, opened once per environment."""
-    return books.workflow(settings())
+    return container.workflow(settings())
 
 
 @cache
 def verdicts() -> "Verdicts":
     """The stored verdicts, opened once per environment."""
-    return books.verdicts(settings())
+    return container.verdicts(settings())
 
 
 @cache
 def reviews() -> "Reviews":
     """What people decided, opened once per environment."""
-    return books.reviews(settings())
+    return container.reviews(settings())
 
 
 @cache
 def panels() -> "Panels":
     """The deployment's panels, opened once per environment."""
-    return books.panels(settings())
+    return container.panels(settings())
 
 
 @cache
 def batches() -> Batches:
     """The batches, opened once per environment."""
-    return books.batches(settings())
+    return container.batches(settings())
 
 
 @cache
 def asking() -> "Asking":
     """Who asks models for answers, opened once per environment."""
-    return books.asking(settings())
+    return container.asking(settings())
 
 
 @cache
 def bulk() -> "Bulk":
     """The bucket of uploads, opened once per environment."""
-    return books.bulk(settings(), settings().bulk_machine)
+    return container.bulk(settings(), settings().bulk_machine)
 
 
 @cache
-def contents() -> "Contents":
+def contents() -> "Bucket":
     """The bucket's side of documents, opened once per environment."""
-    return books.contents(settings())
+    return container.contents(settings())
 
 
 @cache
 def document_intake() -> "DocumentIntake":
     """How documents come in, opened once per environment."""
-    return books.document_intake(settings())
+    return container.document_intake(settings())
 
 
 @app.post("/verdicts", summary="Judge a content", responses=answers(Verdict))
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
-    seated = panels().get(tenant(), request.panel or settings().default_panel)
+    panel = panels().get(tenant(), request.panel or settings().default_panel)
 
     def judge() -> dict[str, Any]:
-        books.budget(settings()).check(tenant())
-        verdict = workflow().moderate(tenant(), request.to_content(), seated)
+        container.budget(settings()).check(tenant())
+        verdict = workflow().moderate(tenant(), request.to_content(), panel)
         return verdict.model_dump(mode="json")
 
     table = settings().verdicts_table
@@ -157,8 +162,8 @@ def post_batch(request: BatchRequest, idempotency_key: IdempotencyKey = None) ->
     batch = None if idempotency_key is None else batch_id_of(tenant(), idempotency_key)
 
     def take() -> dict[str, Any]:
-        books.budget(settings()).check(tenant())
-        return books.intake(settings()).take(tenant(), request, batch)
+        container.budget(settings()).check(tenant())
+        return container.intake(settings()).take(tenant(), request, batch)
 
     table = settings().verdicts_table
     context = app.lambda_context
@@ -176,7 +181,7 @@ def post_documents(
     batch = None if key is None else batch_id_of(tenant(), key)
 
     def take() -> dict[str, Any]:
-        books.budget(settings()).check(tenant())
+        container.budget(settings()).check(tenant())
         return document_intake().take(tenant(), request, batch)
 
     table = settings().verdicts_table
@@ -232,7 +237,7 @@ def post_redrive(batch_id: str) -> Response[Any]:
     if record["source"] == "upload":
         bulk().redrive(tenant(), batch_id, record)
         return answer({"complete": True}, HTTPStatus.ACCEPTED)
-    queue = books.item_queue(settings())
+    queue = container.item_queue(settings())
     sent, complete = queue.redrive(tenant(), batch_id, seconds=REDRIVE_SECONDS)
     return answer({"sent": sent, "complete": complete}, HTTPStatus.ACCEPTED)
 
@@ -260,7 +265,7 @@ def post_chat_completion(request: ChatCompletionRequest) -> Response[Any]:
 @app.get("/stats", summary="See what kept answers saved", responses=answers(Statistics))
 def get_stats(start: From = None, end: To = None) -> Response[Any]:
     """Hits, misses and savings of the caller's tenant, as counted; this month, left out."""
-    return answer(books.answers(settings()).statistics(tenant(), *days(start, end)))
+    return answer(container.answers(settings()).statistics(tenant(), *days(start, end)))
 
 
 @app.get("/costs", summary="See what was spent on what")
@@ -270,7 +275,7 @@ def get_costs(
     """Booked and possibly paid, of the caller's tenant; of all tenants for an operator."""
     role = app.current_event.request_context.authorizer["role"]
     whose = None if role == "operator" else tenant()
-    return answer(books.costs(settings()).report(whose, *days(start, end), by))
+    return answer(container.costs(settings()).report(whose, *days(start, end), by))
 
 
 @app.get("/panels", summary="List the tenant's panels")
@@ -282,7 +287,7 @@ def get_panels(
     The packaged names and the default one; with `name` that one, which may be the tenant's own.
     """
     default = settings().default_panel
-    names = dict.fromkeys((*panel.PACKAGED, default)) if name is None else (name,)
+    names = dict.fromkeys((*PACKAGED, default)) if name is None else (name,)
     return answer(
         {
             "default": default,
@@ -308,15 +313,17 @@ def get_health(deep: Annotated[bool, Query()] = False) -> Response[Any]:  # noqa
     if not deep:
         return answer(health)
     require_operator()
-    report = examined(books.gateway(settings()), books.dynamodb(), settings().usage_table, tenant())
+    report = examined(
+        container.gateway(settings()), container.dynamodb(), settings().usage_table, tenant()
+    )
     status = HTTPStatus.OK if report.healthy else HTTPStatus.SERVICE_UNAVAILABLE
     return answer(health | {"gateway": report.model_dump(mode="json")}, status)
 
 
 def described(effective: "Effective") -> dict[str, Any]:
     """A panel as it is shown: its document, its version and where it comes from."""
-    seated = effective.panel
-    return seated.document() | {"version": seated.version, "source": effective.source}
+    panel = effective.panel
+    return panel.document() | {"version": panel.version, "source": effective.source}
 
 
 def days(start: date | None, end: date | None) -> tuple[date, date]:

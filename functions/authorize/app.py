@@ -9,9 +9,9 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
     APIGatewayAuthorizerResponse,
     APIGatewayAuthorizerResponseWebSocket,
 )
-from quorum import books
-from quorum.keys import Keys
-from quorum.settings import AuthorizeSettings
+from quorum.app import container
+from quorum.app.settings import AuthorizeSettings
+from quorum.aws.keys import Keys
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @cache
 def keys() -> Keys:
     """The Keys table, opened once per environment."""
-    return Keys(books.dynamodb().Table(AuthorizeSettings.from_environment().keys_table))
+    return Keys(container.dynamodb().Table(AuthorizeSettings.from_environment().keys_table))
 
 
 @event_source(data_class=APIGatewayAuthorizerRequestEvent)

@@ -8,13 +8,14 @@ from aws_lambda_powertools.utilities.batch import (
     EventType,
     process_partial_response,
 )
-from quorum import books
-from quorum.settings import BatchSettings
+from quorum.app import container
+from quorum.app.settings import BatchSettings
+from quorum.bulk.queue import handle
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.batch.item_queue import ItemQueue
-    from quorum.batch.judging import Judging
+    from quorum.batch.queue import ItemQueue
+    from quorum.bulk.judging import Judging
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -22,18 +23,18 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @cache
 def queue() -> "ItemQueue":
     """The queue of items, opened once per environment."""
-    return books.item_queue(BatchSettings.from_environment())
+    return container.item_queue(BatchSettings.from_environment())
 
 
 @cache
 def judging() -> "Judging":
     """Who judges the items, opened once per environment."""
-    return books.judging(BatchSettings.from_environment())
+    return container.judging(BatchSettings.from_environment())
 
 
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Judges the messages of one invocation at once; reports which ones stay on the queue."""
-    outcomes = queue().judge(event["Records"], judging())
+    outcomes = handle(queue(), event["Records"], judging())
     return dict(
         process_partial_response(
             event=event, record_handler=outcomes.of, processor=processor, context=context

@@ -3,13 +3,13 @@
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from quorum import books
-from quorum.batch.bulk import Bulk, Finish, JudgePage, Prepare, step_of
-from quorum.settings import BulkSettings
+from quorum.app import container
+from quorum.app.settings import BulkSettings
+from quorum.bulk.machine import Bulk, Finish, JudgePage, Prepare, step_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.batch.judging import Judging
+    from quorum.bulk.judging import Judging
     from quorum.vote.panels import Panels
     from quorum.vote.verdicts import Verdicts
 
@@ -23,25 +23,25 @@ def settings() -> BulkSettings:
 @cache
 def bulk() -> Bulk:
     """The bucket, opened once per environment."""
-    return books.bulk(settings())
+    return container.bulk(settings())
 
 
 @cache
 def judging() -> "Judging":
     """Who judges the items, opened once per environment."""
-    return books.judging(settings())
+    return container.judging(settings())
 
 
 @cache
 def verdicts() -> "Verdicts":
     """The stored verdicts, opened once per environment."""
-    return books.verdicts(settings())
+    return container.verdicts(settings())
 
 
 @cache
 def panels() -> "Panels":
     """The deployment's panels, opened once per environment."""
-    return books.panels(settings())
+    return container.panels(settings())
 
 
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
@@ -50,6 +50,6 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
         case Prepare() as step:
             return bulk().prepare(step, partial(panels().get, step.tenant))
         case JudgePage() as step:
-            return bulk().judge(step, judging(), verdicts())
+            return bulk().moderate_page(step, judging(), verdicts())
         case Finish() as step:
             return bulk().finish(step)

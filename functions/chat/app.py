@@ -4,11 +4,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayWebSocketEvent, event_source
-from quorum import books, loop
+from quorum.app import container
+from quorum.app.settings import ConverseSettings, ReceptionSettings
+from quorum.aws import loop
+from quorum.aws.keys import Caller
 from quorum.chat.chat import Asked
 from quorum.gateway.deadline import Deadline
-from quorum.keys import Caller
-from quorum.settings import ConverseSettings, ReceptionSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 @cache
 def reception() -> "Reception":
     """Who takes messages, opened once per environment."""
-    return books.reception(ReceptionSettings.from_environment())
+    return container.reception(ReceptionSettings.from_environment())
 
 
 @cache
 def conversing() -> "Conversing":
     """Who answers them, opened once per environment."""
-    return books.conversing(ConverseSettings.from_environment())
+    return container.conversing(ConverseSettings.from_environment())
 
 
 @event_source(data_class=APIGatewayWebSocketEvent)

@@ -8,25 +8,27 @@ from aws_lambda_powertools.utilities.batch import (
     EventType,
     process_partial_response,
 )
-from quorum import books
+from quorum.app import container
+from quorum.app.settings import DocumentSettings
 from quorum.document.long_documents import (
     STEP,
     STEP_SECONDS,
     Abandon,
     AskPiece,
-    Bury,
+    DeadLetter,
     Merge,
     Receive,
     Split,
     reason_of,
 )
+from quorum.document.queue import give_up, handle
 from quorum.gateway.deadline import Deadline
-from quorum.settings import DocumentSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from quorum.answer.asking import Asking
-    from quorum.batch.item_queue import ItemQueue
+    from quorum.batch.queue import ItemQueue
+    from quorum.batch.records import Batches
     from quorum.document.answering import DocumentAnswers
     from quorum.document.documents import Documents
     from quorum.document.intake import DocumentIntake
@@ -44,43 +46,51 @@ def settings() -> DocumentSettings:
 @cache
 def asking() -> "Asking":
     """Models asked for answers, opened once per environment: its connections stay open."""
-    return books.asking(settings())
+    return container.asking(settings())
 
 
 @cache
 def answers() -> "DocumentAnswers":
     """Who asks about documents and settles them, opened once per environment."""
-    return books.document_answers(settings(), asking())
+    return container.document_answers(settings(), asking())
 
 
 @cache
 def documents() -> "Documents":
     """Who works through documents, opened once per environment."""
-    return books.documents(settings(), answers())
+    return container.documents(settings(), answers())
 
 
 @cache
 def long_documents() -> "LongDocuments":
     """Who works through long ones piece by piece, opened once per environment."""
-    return books.long_documents(settings(), answers())
+    return container.long_documents(settings(), answers())
 
 
 @cache
 def waiting() -> "ItemQueue":
     """The queue of documents, opened once per environment."""
-    return books.document_queue(settings())
+    return container.document_queue(settings())
+
+
+@cache
+def batches() -> "Batches":
+    """The batches, opened once per environment."""
+    return container.batches(settings())
 
 
 @cache
 def intake() -> "DocumentIntake":
     """How documents come in, opened once per environment."""
-    return books.document_intake(settings())
+    return container.document_intake(settings())
 
 
 def queue(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Works through the messages of one invocation at once; reports which ones stay."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
-    outcomes = waiting().work(event["Records"], lambda some: documents().work(some, deadline))
+    outcomes = handle(
+        waiting(), batches(), event["Records"], lambda some: documents().work(some, deadline)
+    )
     return dict(
         process_partial_response(
             event=event, record_handler=outcomes.of, processor=processor, context=context
@@ -98,9 +108,9 @@ def step(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any] | No
             long_documents().ask(piece, deadline)
         case Merge() as merge:
             return long_documents().merge(merge, deadline)
-        case Bury() as lost:
-            document = long_documents().document_of(lost.tenant, lost.place)
-            waiting().give_up(document, reason_of(lost.error))
+        case DeadLetter() as lost:
+            document = long_documents().document_of(lost.tenant, lost.position)
+            give_up(waiting(), document, reason_of(lost.error))
         case Receive() as upload:
             intake().receive(upload.tenant, upload.batch, upload.upload)
         case Abandon() as lost:

@@ -4,11 +4,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import Response
-from quorum import books
+from quorum.api.http import answer, resolve, resolver
+from quorum.app import container
+from quorum.app.settings import EstimateSettings
+from quorum.document.requests import EstimateRequest
 from quorum.gateway.deadline import Deadline
-from quorum.http import answer, resolve, resolver
-from quorum.requests import EstimateRequest
-from quorum.settings import EstimateSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -26,7 +26,7 @@ def settings() -> EstimateSettings:
 @cache
 def estimates() -> "Estimates":
     """Who reads and counts, opened once per environment."""
-    return books.estimates(settings())
+    return container.estimates(settings())
 
 
 @app.post("/documents/estimate", summary="See what a batch of documents would take")

@@ -3,10 +3,11 @@
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from quorum import books, registry
-from quorum.settings import VoteSettings
+from quorum.app import container
+from quorum.app.settings import VoteSettings
+from quorum.core import registry
 from quorum.vote import voting
-from quorum.vote.case import VoteRequest
+from quorum.vote.evaluation import VoteRequest
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,20 +21,20 @@ def settings() -> VoteSettings:
 
 
 @cache
-def ballots() -> voting.Ballots:
-    """The voters' side of the books, opened once per environment."""
-    return books.ballots(settings())
+def vote_store() -> voting.VoteStore:
+    """The voters' side of the container, opened once per environment."""
+    return container.vote_store(settings())
 
 
 @cache
 def gateway() -> "Gateway":
     """The gateway client, opened once per environment: its connections stay open between votes."""
-    return books.gateway(settings())
+    return container.gateway(settings())
 
 
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """This model's vote on the case in `event`."""
-    case = VoteRequest.model_validate(event).case
+    evaluation = VoteRequest.model_validate(event).evaluation
     model = registry.model(settings().voter)
-    ask = voting.ask_gateway(case, model, gateway(), context.get_remaining_time_in_millis())
-    return voting.vote(case, model.name, ballots(), ask).model_dump(mode="json")
+    ask = voting.ask_gateway(evaluation, model, gateway(), context.get_remaining_time_in_millis())
+    return voting.vote(evaluation, model.name, vote_store(), ask).model_dump(mode="json")

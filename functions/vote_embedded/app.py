@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any
 from embedded import characters as characters_model
 from embedded import meaning as meaning_model
 from embedded import rules as rules_model
-from quorum import books
-from quorum.settings import BooksSettings
+from quorum.app import container
+from quorum.app.settings import BooksSettings
 from quorum.vote import voting
-from quorum.vote.case import VoteRequest
+from quorum.vote.evaluation import VoteRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.models import Abstention, CastVote, Content
+    from quorum.core.models import Abstention, CastVote, Content
 
 
 @cache
-def ballots() -> voting.Ballots:
-    """The voters' side of the books, opened once per environment."""
-    return books.ballots(BooksSettings.from_environment())
+def vote_store() -> voting.VoteStore:
+    """The voters' side of the container, opened once per environment."""
+    return container.vote_store(BooksSettings.from_environment())
 
 
 def rules(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
@@ -43,7 +43,7 @@ def answer(
     event: dict[str, Any], voter: str, ask: "Callable[[Content], CastVote | Abstention]"
 ) -> dict[str, Any]:
     """`voter`'s vote on the case in `event`."""
-    case = VoteRequest.model_validate(event).case
-    return voting.vote(case, voter, ballots(), voting.ask_embedded(case, ask)).model_dump(
-        mode="json"
-    )
+    evaluation = VoteRequest.model_validate(event).evaluation
+    return voting.vote(
+        evaluation, voter, vote_store(), voting.ask_embedded(evaluation, ask)
+    ).model_dump(mode="json")

@@ -9,26 +9,21 @@ from typing import Any
 
 import pytest
 from embedded import characters, meaning, rules
-from quorum import errors, registry
-from quorum.batch.bulk import PAGE_BYTES, PAGE_ITEMS, Prepare
-from quorum.batch.claims import CLAIM_SECONDS
+from quorum.api.http import BODY_LIMIT
+from quorum.aws.leases import LEASE_SECONDS
+from quorum.bulk.machine import PAGE_BYTES, PAGE_ITEMS, Prepare
+from quorum.bulk.requests import BatchRequest, QueuedItem
 from quorum.chat import chat
 from quorum.chat.chat import ACTIONS, Asked
 from quorum.chat.conversing import FINISHING_SECONDS
+from quorum.core import errors, registry
+from quorum.core.models import Frozen
 from quorum.document.long_documents import STEP_SECONDS, AskPiece, Receive
-from quorum.http import BODY_LIMIT
-from quorum.models import Frozen
-from quorum.money.costs import INTENT_SECONDS
-from quorum.requests import (
-    BatchRequest,
-    DocumentsRequest,
-    EstimateRequest,
-    QueuedDocument,
-    QueuedItem,
-    VerdictRequest,
-)
+from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
+from quorum.ledger.costs import INTENT_SECONDS
 from quorum.vote import panel
-from quorum.vote.case import VOTING_SECONDS, AggregateRequest, VoteRequest
+from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
+from quorum.vote.requests import VerdictRequest
 from quorum.vote.workflow import CLIENT_SECONDS
 
 from local import openapi
@@ -58,7 +53,7 @@ def logical_id(voter: str) -> str:
 
 VOTERS = [model.name for model in registry.voters()]
 BRANCHES = {
-    next(iter(branch["States"])).removesuffix(" seated?"): branch["States"]
+    next(iter(branch["States"])).removesuffix(" asked?"): branch["States"]
     for branch in template.machine()["States"]["Vote"]["Branches"]
 }
 
@@ -93,10 +88,10 @@ def test_a_voter_has_a_block_in_the_template(voter: str) -> None:
 @pytest.mark.parametrize("voter", VOTERS)
 def test_a_voter_has_a_branch_that_never_fails_the_vote(voter: str) -> None:
     states = BRANCHES[voter]
-    seated, votes = states[f"{voter} seated?"], states[f"{voter} votes"]
-    assert seated["Choices"][0]["Condition"] == f"{{% '{voter}' in $seated %}}"
-    assert seated["Choices"][0]["Next"] == f"{voter} votes"
-    assert seated["Default"] == f"{voter} passes"
+    asked, votes = states[f"{voter} asked?"], states[f"{voter} votes"]
+    assert asked["Choices"][0]["Condition"] == f"{{% '{voter}' in $voters %}}"
+    assert asked["Choices"][0]["Next"] == f"{voter} votes"
+    assert asked["Default"] == f"{voter} passes"
     assert votes["Arguments"]["FunctionName"] == f"${{{logical_id(voter)}}}"
     (catcher,) = votes["Catch"]
     assert catcher["ErrorEquals"] == ["States.ALL"]
@@ -193,8 +188,8 @@ def test_the_worker_buries_a_message_with_its_reason_before_the_queue_does_witho
 
 def test_a_claim_outlives_the_vote_it_is_for_and_a_worker_the_wait_for_it() -> None:
     timeout = template.functions()["BatchFunction"]["Timeout"]
-    assert CLIENT_SECONDS < CLAIM_SECONDS
-    assert timeout > CLAIM_SECONDS + CLIENT_SECONDS
+    assert CLIENT_SECONDS < LEASE_SECONDS
+    assert timeout > LEASE_SECONDS + CLIENT_SECONDS
 
 
 def test_an_intent_is_closed_only_when_no_function_can_still_settle_it() -> None:
@@ -279,7 +274,7 @@ def test_a_state_of_the_document_machine_carries_keys_and_numbers() -> None:
     text = (ROOT / "statemachines/document.asl.json").read_text()
     carried = set(re.findall(r"\"(\w+)\.\$\"", text))
     assert carried == {
-        *("tenant", "place", "batch", "upload", "level", "piece", "pieces", "numbers", "error")
+        *("tenant", "position", "batch", "upload", "level", "piece", "pieces", "numbers", "error")
     }
 
 

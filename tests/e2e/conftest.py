@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from quorum import registry
-from quorum.vote.case import Case
+from quorum.core import registry
+from quorum.vote.evaluation import Evaluation
 
-from bench.gateway import RecordedVotes, Scenario, StandIn, running
-from local.stack import Stack, lower_stack, raise_stack
+from fakes.gateway import RecordedVotes, Scenario, StandIn, running
+from local.stack import Stack, start_stack, stop_stack
 
 GATEWAY_KEY = "sk-stand-in"
 
@@ -81,14 +81,14 @@ def stack(overrides: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     folder.mkdir(parents=True, exist_ok=True)
     staged = folder / "staged.json"
     staged.write_text(json.dumps(STAGED))
-    raised = raise_stack(
+    raised = start_stack(
         folder,
         overrides,
         gateway_key=GATEWAY_KEY,
         settings={"SFN_MOCK_CONFIG": str(staged)},
     )
     yield raised
-    lower_stack(folder)
+    stop_stack(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -152,10 +152,10 @@ def by_voter(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def run_case(stack: Stack) -> Callable[..., dict[str, Any]]:
     """Run the vote machine itself on a case, as the API would."""
 
-    def run(case: Case, staged: str | None = None) -> dict[str, Any]:
+    def run(evaluation: Evaluation, staged: str | None = None) -> dict[str, Any]:
         request = {
-            "case": case.model_dump(mode="json"),
-            "seated": list(case.panel.rounds[0]),
+            "evaluation": evaluation.model_dump(mode="json"),
+            "voters": list(evaluation.panel.rounds[0]),
             "votes": [],
             "round": 1,
         }

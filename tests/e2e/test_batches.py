@@ -15,13 +15,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from quorum.batch.batches import item_id_of
-from quorum.keys import Caller
-from quorum.money import ledger
-from quorum.money.costs import INTENT_SECONDS, Costs
-from quorum.vote.case import Place
+from quorum.aws.keys import Caller
+from quorum.core.identifiers import item_id_of
+from quorum.core.position import BatchPosition
+from quorum.ledger import ledger
+from quorum.ledger.costs import INTENT_SECONDS, Costs
 
-from bench.gateway import Fault, StandIn
+from fakes.gateway import Fault, StandIn
 from local.stack import TENANT, Stack
 from tests.e2e.conftest import Api, Recorded, says
 
@@ -151,7 +151,7 @@ def test_500_items_delivered_twice_with_workers_killed_are_each_settled_once(
         assert [one["index"] for one in taken["rejected"]] == [*range(5), *range(495, 500)]
         sqs, url = stack.client("sqs"), stack.outputs["QueueUrl"]
         again = [
-            {"tenant": TENANT, "place": {"batch": batch, "index": index}} | given[index]
+            {"tenant": TENANT, "position": {"batch": batch, "index": index}} | given[index]
             for index in range(5, 495)
         ]
         bodies = [*map(json.dumps, again), *POISON, *POISON]
@@ -174,7 +174,7 @@ def test_500_items_delivered_twice_with_workers_killed_are_each_settled_once(
     assert [one["index"] for one in found] == list(range(500))
     judged = [one["verdict"] for one in found if "verdict" in one]
     assert [verdict["id"] for verdict in judged] == [
-        item_id_of(TENANT, Place(batch=batch, index=index)) for index in range(5, 495)
+        item_id_of(TENANT, BatchPosition(batch=batch, index=index)) for index in range(5, 495)
     ]
     assert [verdict["content_id"] for verdict in judged] == [f"post-{n}" for n in range(490)]
     assert all(one["rejected"]["code"] for one in found if "rejected" in one)

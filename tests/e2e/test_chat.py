@@ -20,17 +20,19 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from quorum import books, loop, registry
+from quorum.app import container
+from quorum.app.settings import ConverseSettings
+from quorum.aws import loop
+from quorum.aws.keys import Caller
 from quorum.chat import chat
 from quorum.chat.reception import Reception
+from quorum.core import registry
 from quorum.gateway.deadline import Deadline
-from quorum.keys import Caller
-from quorum.settings import ConverseSettings
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from bench.gateway import Fault, ModelScenario, StandIn
+from fakes.gateway import Fault, ModelScenario, StandIn
 from local.stack import Stack
 from tests.e2e.conftest import Api, Recorded, says
 from tests.template import ROOT
@@ -430,15 +432,15 @@ def opened(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConverseSe
     for name, value in stack.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    books.dynamodb.cache_clear()
+    container.dynamodb.cache_clear()
     gateways: list[Gateway] = []
-    open_gateway = books.gateway
+    open_gateway = container.gateway
 
     def remembered(settings: ConverseSettings) -> "Gateway":
         gateways.append(open_gateway(settings))
         return gateways[-1]
 
-    monkeypatch.setattr(books, "gateway", remembered)
+    monkeypatch.setattr(container, "gateway", remembered)
     configured = stack.client("lambda").get_function_configuration(
         FunctionName=stack.resources["ConverseFunction"]
     )
@@ -453,7 +455,7 @@ def opened(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConverseSe
     )
     for gateway in gateways:
         loop.run(gateway.close())
-    books.dynamodb.cache_clear()
+    container.dynamodb.cache_clear()
 
 
 def connections(stack: Stack) -> dict[str, str]:
@@ -482,9 +484,9 @@ async def conversations_at_once(
     """Tenant → what its client heard."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32))
     asked: list[Asked] = []
-    conversing, conversations = books.conversing(settings), books.conversations(settings)
+    conversing, conversations = container.conversing(settings), container.conversations(settings)
     reception = Reception(
-        conversations, books.connections(settings), asked.append, default_model=MODEL
+        conversations, container.connections(settings), asked.append, default_model=MODEL
     )
     async with AsyncExitStack() as open_:
         clients = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import openai
 import pytest
-from quorum.keys import Caller
+from quorum.aws.keys import Caller
 
-from bench.gateway import ModelScenario, StandIn
+from fakes.gateway import ModelScenario, StandIn
 from local.stack import Stack
 from tests.e2e.conftest import Api
 

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from quorum.money import ledger
+from quorum.ledger import ledger
 
-from bench.gateway import Fault, StandIn
+from fakes.gateway import Fault, StandIn
 from local.stack import Stack
 from tests.e2e.conftest import Api
 
@@ -166,12 +166,12 @@ def test_a_300_page_text_is_summarized_piece_by_piece_and_nothing_of_it_is_left_
 def test_an_uploaded_list_is_translated_without_loss_and_a_long_answer_has_an_address(
     api: Api, stand_in: StandIn
 ) -> None:
-    place = api.post("batches/uploads", {}).json()
+    position = api.post("batches/uploads", {}).json()
     long = "".join(page_of(number) for number in range(80))
     lines = [{"text": f"{RUN} line {n}", "id": f"line-{n}"} for n in range(9)]
     body = "\n".join(json.dumps(line) for line in [*lines, {"text": long}]) + "\nnot json\n"
-    assert httpx.put(place["url"], content=body.encode()).is_success
-    answer = api.post("documents", {"upload": place["upload"], "operation": "translate"})
+    assert httpx.put(position["url"], content=body.encode()).is_success
+    answer = api.post("documents", {"upload": position["upload"], "operation": "translate"})
     assert (answer.status_code, answer.json()["state"]) == (202, "receiving")
     batch = answer.json()["id"]
     view = wait(api, batch)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local import stack as stacks
-from local.stack import Home, Stack, lower_stack, raise_stack
+from local.stack import Stack, StateDirectory, start_stack, stop_stack
 from tests.e2e.conftest import Api
 
 
@@ -17,13 +17,13 @@ def test_the_state_survives_down_and_up_and_a_busy_port_is_chosen_around(
     stack: Stack, api: Api, overrides: dict[str, str]
 ) -> None:
     verdict = api.judge("Thanks for the recipe, my kids loved it.", panel="embedded")
-    assert lower_stack(stack.folder)
-    assert Home(stack.folder).running() is None
+    assert stop_stack(stack.folder)
+    assert StateDirectory(stack.folder).running() is None
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         squatter.bind((stack.host, stack.port))
         squatter.listen()
-        second = raise_stack(stack.folder, overrides)
+        second = start_stack(stack.folder, overrides)
         assert second.port != stack.port
         assert second.key == stack.key
         moved = Api(second, second.key)
@@ -35,15 +35,15 @@ def test_the_state_survives_down_and_up_and_a_busy_port_is_chosen_around(
         while moved.get(f"batches/{batch}").json()["state"] != "complete":
             assert time.monotonic() < patience
             time.sleep(0.5)
-        again = raise_stack(stack.folder, overrides)
+        again = start_stack(stack.folder, overrides)
         assert (again.pid, again.port, again.api) == (second.pid, second.port, second.api)
 
 
 def test_down_stops_nothing_it_did_not_start(tmp_path: Path) -> None:
-    assert lower_stack(tmp_path) is False
+    assert stop_stack(tmp_path) is False
     # The pid written down now belongs to somebody else: this test.
-    Home(tmp_path).write(Stack(folder=tmp_path, port=9, pid=os.getpid(), started=0))
-    assert lower_stack(tmp_path) is False
+    StateDirectory(tmp_path).write(Stack(folder=tmp_path, port=9, pid=os.getpid(), started=0))
+    assert stop_stack(tmp_path) is False
 
 
 def test_a_gateway_key_in_dotenv_is_read_and_the_environment_wins(

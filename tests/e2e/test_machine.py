@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum import registry
+from quorum.core import registry
 from quorum.vote import panel
 
 from tests import make
@@ -18,7 +18,7 @@ def test_every_voter_has_a_branch_and_each_is_asked_once(
     run_case: RunCase, recorded: Recorded
 ) -> None:
     everyone = [model.name for model in registry.voters()]
-    seated = panel.load(
+    chosen = panel.load(
         {
             "name": "everyone",
             "rounds": [everyone],
@@ -30,7 +30,9 @@ def test_every_voter_has_a_branch_and_each_is_asked_once(
     text = says(recorded, "What a lovely morning it is today, thank you all.")
     now = time.time()
     verdict = run_case(
-        make.case(text, panel=seated, started_at=now, deadline=now + 22, verdict_id="everyone")
+        make.evaluation(
+            text, panel=chosen, started_at=now, deadline=now + 22, verdict_id="everyone"
+        )
     )
     assert [vote["voter"] for vote in verdict["votes"]] == everyone
     cast = {name for name, vote in by_voter(verdict).items() if vote["kind"] == "vote"}
@@ -73,7 +75,7 @@ def test_the_next_round_is_asked_only_where_it_can_change_the_verdict(
     )
     now = time.time()
     verdict = run_case(
-        make.case(
+        make.evaluation(
             text,
             panel=panel.load(IN_ROUNDS),
             started_at=now,
@@ -90,7 +92,7 @@ def test_a_tie_is_for_a_person_to_decide(run_case: RunCase, recorded: Recorded) 
         IN_ROUNDS | {"rounds": [["gpt-4.1-nano", "gemini-2.5-flash-lite"]], "stop": "all"}
     )
     now = time.time()
-    verdict = run_case(make.case(text, panel=tied, started_at=now, deadline=now + 22))
+    verdict = run_case(make.evaluation(text, panel=tied, started_at=now, deadline=now + 22))
     assert verdict["decision"] == "needs_review"
 
 
@@ -100,7 +102,7 @@ def test_past_its_deadline_a_case_is_concluded_by_what_it_has(
     text = says(recorded, "late", gpt_4_1_nano="unsafe", gpt_4_1="unsafe")
     now = time.time()
     verdict = run_case(
-        make.case(
+        make.evaluation(
             text,
             panel=panel.load(IN_ROUNDS),
             started_at=now - 30,
@@ -128,7 +130,7 @@ def test_a_branch_that_fails_becomes_an_abstention_with_its_reason(
     text = says(recorded, f"staged {error}", gemini_2_5_flash_lite="unsafe", gpt_4_1="unsafe")
     now = time.time()
     verdict = run_case(
-        make.case(
+        make.evaluation(
             text,
             panel=panel.load(IN_ROUNDS),
             started_at=now,

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from quorum import registry
-from quorum.keys import Caller
+from quorum.aws.keys import Caller
+from quorum.core import registry
 from quorum.vote import panel
 
 from cli import labels
@@ -38,7 +38,7 @@ def test_a_tenants_panel_judges_and_when_it_is_spoilt_the_last_good_one_stays(
     assert list(by_voter(verdict)) == ["gpt-4.1-nano"]
     assert verdict["decision"] == "unsafe"
     assert verdict["panel_version"] == panel.load(own).version
-    listed = {seated["name"]: seated["source"] for seated in tenant.get("panels").json()["panels"]}
+    listed = {shown["name"]: shown["source"] for shown in tenant.get("panels").json()["panels"]}
     assert listed == {"default": "tenant", "economy": "packaged", "embedded": "packaged"}
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from quorum.batch.batches import verdict_id_of
-from quorum.keys import Caller
+from quorum.aws.keys import Caller
+from quorum.core.identifiers import verdict_id_of
 from quorum.vote import panel
 
-from bench.gateway import StandIn
-from local.stack import TENANT, Home, Stack
+from fakes.gateway import StandIn
+from local.stack import TENANT, Stack, StateDirectory
 from tests.e2e.conftest import Api, Recorded, by_voter, says
 
 DEFAULT = panel.packaged("default").voters
@@ -167,7 +167,7 @@ def test_poison_ends_in_the_dead_letters_with_its_reason(stack: Stack) -> None:
 def test_the_content_is_in_no_log(api: Api, stack: Stack) -> None:
     api.judge("an unmistakable zanzibar of a text")
     api.judge("an unmistakable zanzibar of a text", panel="embedded")
-    written = Home(stack.folder).log.read_text()
+    written = StateDirectory(stack.folder).log.read_text()
     assert "verdict" in written
     assert "zanzibar" not in written
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities import parameters
 from quorum.vote.cache import VoteCache
-from quorum.vote.case import Case
+from quorum.vote.evaluation import Evaluation
 
 from functions.api import app as api
 from tests import make, template
@@ -123,13 +123,13 @@ def ask(
 
 
 @pytest.fixture
-def cached(aws: Any) -> Callable[[Case, str], None]:
+def cached(aws: Any) -> Callable[[Evaluation, str], None]:
     """Put a vote of every voter on a case's panel into the cache."""
 
-    def put(case: Case, decision: str) -> None:
+    def put(evaluation: Evaluation, decision: str) -> None:
         cache = VoteCache(aws, "VotesTable", shared=False, days=1)
-        for voter in case.panel.voters:
-            key = cache.key(case.tenant, voter, case.content)
+        for voter in evaluation.panel.voters:
+            key = cache.key(evaluation.tenant, voter, evaluation.content)
             vote = make.cast(voter, decision, confidence=1.0)
             aws.meta.client.transact_write_items(TransactItems=[cache.put(key, vote)])
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum.models import Abstention, CastVote
+from quorum.core.models import Abstention, CastVote
 from quorum.vote import panel
-from quorum.vote.case import AggregateRequest, Case
+from quorum.vote.evaluation import AggregateRequest, Evaluation
 
 from functions.aggregate import app as aggregate
 from tests import make
@@ -35,12 +35,12 @@ def tallied(
     monkeypatch.setattr(aggregate, "time", lambda: make.NOW + 2)
 
     def send(
-        case: Case, *votes: CastVote | Abstention, seated: tuple[str, ...] | None = None
+        evaluation: Evaluation, *votes: CastVote | Abstention, voters: tuple[str, ...] | None = None
     ) -> dict[str, Any]:
         request = AggregateRequest(
-            case=case,
+            evaluation=evaluation,
             votes=votes,
-            seated=case.panel.rounds[0] if seated is None else seated,
+            voters=evaluation.panel.rounds[0] if voters is None else voters,
             round=1,
         )
         return aggregate.handler(request.model_dump(mode="json"), context)
@@ -49,7 +49,9 @@ def tallied(
 
 
 def test_a_settled_case_ends_with_a_stored_verdict(tallied: Aggregate, aws: Any) -> None:
-    standing = tallied(make.case(), *(make.cast(voter) for voter in make.case().panel.voters))
+    standing = tallied(
+        make.evaluation(), *(make.cast(voter) for voter in make.evaluation().panel.voters)
+    )
     assert standing["settled"] is True
     assert standing["verdict"]["decision"] == "unsafe"
     assert standing["verdict"]["cost_usd"] == "0.00384"
@@ -60,15 +62,15 @@ def test_a_settled_case_ends_with_a_stored_verdict(tallied: Aggregate, aws: Any)
 def test_an_unsettled_case_says_who_is_asked_next_and_stores_nothing(
     tallied: Aggregate, aws: Any
 ) -> None:
-    standing = tallied(make.case(panel=IN_ROUNDS), make.cast("gpt-4.1-nano"))
+    standing = tallied(make.evaluation(panel=IN_ROUNDS), make.cast("gpt-4.1-nano"))
     assert standing["settled"] is False
-    assert standing["seated"] == ["gpt-4.1"]
+    assert standing["voters"] == ["gpt-4.1"]
     assert standing["round"] == 2
     assert aws.Table("VerdictsTable").scan()["Count"] == 0
 
 
 def test_past_the_deadline_the_case_is_concluded_with_what_there_is(tallied: Aggregate) -> None:
-    late = make.case(panel=IN_ROUNDS, deadline=make.NOW + 2)
+    late = make.evaluation(panel=IN_ROUNDS, deadline=make.NOW + 2)
     standing = tallied(late, make.cast("gpt-4.1-nano"))
     assert standing["settled"] is True
     assert standing["verdict"]["rounds"] == 1
@@ -77,16 +79,18 @@ def test_past_the_deadline_the_case_is_concluded_with_what_there_is(tallied: Agg
 def test_a_seated_voter_of_whom_nothing_came_back_abstains_and_is_not_asked_again(
     tallied: Aggregate,
 ) -> None:
-    standing = tallied(make.case(panel=IN_ROUNDS), seated=("gpt-4.1-nano", "gpt-4.1"))
+    standing = tallied(make.evaluation(panel=IN_ROUNDS), voters=("gpt-4.1-nano", "gpt-4.1"))
     assert standing["settled"] is True
     assert standing["verdict"]["decision"] == "needs_review"
     assert {vote["reason"] for vote in standing["verdict"]["votes"]} == {"failed"}
 
 
 def test_a_case_aggregated_twice_is_recorded_and_counted_once(tallied: Aggregate, aws: Any) -> None:
-    votes = [make.cast(voter, "safe") for voter in make.case().panel.voters]
-    first = tallied(make.case(), *votes)
-    again = tallied(make.case(), *(make.cast(voter) for voter in make.case().panel.voters))
+    votes = [make.cast(voter, "safe") for voter in make.evaluation().panel.voters]
+    first = tallied(make.evaluation(), *votes)
+    again = tallied(
+        make.evaluation(), *(make.cast(voter) for voter in make.evaluation().panel.voters)
+    )
     assert again["verdict"] == first["verdict"]
     (counted,) = aws.Table("UsageTable").scan()["Items"]
     assert counted["safe"] == 1
@@ -95,7 +99,7 @@ def test_a_case_aggregated_twice_is_recorded_and_counted_once(tallied: Aggregate
 
 def test_the_highest_score_any_voter_gave_a_category_is_the_verdicts(tallied: Aggregate) -> None:
     standing = tallied(
-        make.case(),
+        make.evaluation(),
         make.cast("gpt-4.1", scores={"hate": 0.4, "violence": 0.2}),
         make.cast("gemini-2.5-flash", scores={"hate": 0.9}),
         make.abstention("deepseek-v3.2"),

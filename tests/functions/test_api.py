@@ -7,17 +7,17 @@ import boto3
 import pytest
 from aws_lambda_powertools.utilities import parameters
 from quorum.vote import panel
-from quorum.vote.case import Case
+from quorum.vote.evaluation import Evaluation
 
-from bench.gateway import Scenario, running
+from fakes.gateway import Scenario, running
 from tests import make
 from tests.functions.conftest import Ask
 
 
 def test_cached_votes_that_settle_the_verdict_answer_without_the_machine(
-    ask: Ask, cached: Callable[[Case, str], None]
+    ask: Ask, cached: Callable[[Evaluation, str], None]
 ) -> None:
-    cached(make.case("a text"), "unsafe")
+    cached(make.evaluation("a text"), "unsafe")
     status, verdict = ask({"content": "a text", "panel": "default"})
     assert status == 200
     assert verdict["decision"] == "unsafe"
@@ -29,25 +29,25 @@ def test_cached_votes_that_settle_the_verdict_answer_without_the_machine(
 
 
 def test_a_near_identical_content_shares_the_cached_votes(
-    ask: Ask, cached: Callable[[Case, str], None]
+    ask: Ask, cached: Callable[[Evaluation, str], None]
 ) -> None:
-    cached(make.case("a text"), "unsafe")
+    cached(make.evaluation("a text"), "unsafe")
     _, verdict = ask({"content": "\u200ba   te\u00adxt\n", "panel": "default"})
     assert verdict["answered_from"] == "cache"
 
 
 def test_one_tenants_cached_votes_do_not_answer_another_tenant(
-    ask: Ask, cached: Callable[[Case, str], None]
+    ask: Ask, cached: Callable[[Evaluation, str], None]
 ) -> None:
-    cached(make.case("a text"), "unsafe")
+    cached(make.evaluation("a text"), "unsafe")
     _, verdict = ask({"content": "a text", "panel": "default"}, tenant="other")
     assert verdict["answered_from"] == "panel"
 
 
 def test_a_verdict_is_stored_and_read_by_its_tenant_only(
-    ask: Ask, cached: Callable[[Case, str], None]
+    ask: Ask, cached: Callable[[Evaluation, str], None]
 ) -> None:
-    cached(make.case("a text"), "unsafe")
+    cached(make.evaluation("a text"), "unsafe")
     _, verdict = ask({"content": "a text", "panel": "default", "id": "comment-1"})
     address = {
         "path": f"/verdicts/{verdict['id']}",
@@ -76,13 +76,13 @@ def test_when_nothing_can_be_stored_the_answer_is_503(ask: Ask, aws: Any) -> Non
 
 
 def test_a_content_that_waits_for_a_person_is_kept_and_a_decided_one_is_not(
-    ask: Ask, cached: Callable[[Case, str], None], aws: Any
+    ask: Ask, cached: Callable[[Evaluation, str], None], aws: Any
 ) -> None:
     def kept() -> list[str]:
         items = aws.Table("VerdictsTable").scan()["Items"]
         return [item["content"] for item in items if item["id"].startswith("content#")]
 
-    cached(make.case("decided"), "safe")
+    cached(make.evaluation("decided"), "safe")
     ask({"content": "decided", "panel": "default"})
     assert kept() == []
     ask({"content": "undecided", "panel": "default"})
@@ -169,7 +169,7 @@ def test_an_idempotency_key_with_another_body_is_a_409(ask: Ask) -> None:
 def test_the_panels_are_listed_with_their_versions(ask: Ask) -> None:
     status, answer = ask(name="get_panels.json")
     assert status == 200
-    assert {seated["name"]: seated["version"] for seated in answer["panels"]} == {
+    assert {shown["name"]: shown["version"] for shown in answer["panels"]} == {
         name: panel.packaged(name).version for name in panel.PACKAGED
     }
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import books, http
-from quorum.batch.bulk import PAGE_ITEMS, TOO_MANY_PAGES
+from quorum.api import http
+from quorum.app import container
+from quorum.aws.dynamo import DAY
 from quorum.batch.intake import ITEMS_LIMIT
-from quorum.errors import BudgetSpent, Postponed
-from quorum.money.budget import Thresholds
-from quorum.vote.cache import DAY
+from quorum.bulk.machine import PAGE_ITEMS, TOO_MANY_PAGES
+from quorum.core.errors import BudgetSpent, Postponed
+from quorum.ledger.budget import Thresholds
 
 from functions.api import app as api
 from functions.bulk import app as bulk
@@ -26,10 +27,10 @@ OPENED = (
     api.verdicts,
     api.batches,
     api.bulk,
-    books.machines,
-    books.sqs,
-    books.s3,
-    books.sns,
+    container.machines,
+    container.sqs,
+    container.s3,
+    container.sns,
 )
 
 
@@ -99,7 +100,7 @@ def queued(sqs: Any, ask: Ask) -> Callable[[], list[dict[str, Any]]]:
         found: list[dict[str, Any]] = []
         while letters := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             found += [json.loads(letter["Body"]) for letter in letters]
-        return sorted(found, key=lambda item: item["place"]["index"])
+        return sorted(found, key=lambda item: item["position"]["index"])
 
     return read
 
@@ -120,7 +121,9 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
         }
     ]
     sent = queued()
-    assert [item["place"] for item in sent] == [{"batch": taken["id"], "index": n} for n in (0, 1)]
+    assert [item["position"] for item in sent] == [
+        {"batch": taken["id"], "index": n} for n in (0, 1)
+    ]
     assert sent[1]["metadata"] == {"thread": 7}
     assert {item["panel"] for item in sent} == {"default"}
     _, view = ask("get_batch", batch=taken["id"])
@@ -295,7 +298,14 @@ def steps(
     """Run a step of the bulk machine."""
     within("BulkFunction")
     world = World(aws, gateway)
-    for opened in (bulk.settings, bulk.bulk, bulk.verdicts, bulk.judging, books.machines, books.s3):
+    for opened in (
+        bulk.settings,
+        bulk.bulk,
+        bulk.verdicts,
+        bulk.judging,
+        container.machines,
+        container.s3,
+    ):
         opened.cache_clear()
     monkeypatch.setattr(bulk, "judging", lambda: world.judging)
     return lambda step: bulk.handler(step, None)  # type: ignore[arg-type] # reads no context
@@ -380,7 +390,7 @@ def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_anot
 ) -> None:
     batch = uploaded("one", "two")
     prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
-    upload = books.batches(api.settings()).record("acme", batch)["upload"]
+    upload = container.batches(api.settings()).record("acme", batch)["upload"]
     if received:
         steps(prepare | {"upload": upload})
         assert ask("get_batch", batch=batch)[1]["state"] == "running"
@@ -411,7 +421,7 @@ def test_a_batch_whose_run_was_noted_and_never_begun_is_cancelled_and_redriven_a
 ) -> None:
     batch = uploaded("one")
     execution = api.settings().bulk_machine.replace(":stateMachine:", ":execution:")
-    stored_batches = books.batches(api.settings())
+    stored_batches = container.batches(api.settings())
     stored_batches.note("acme", batch, run=2, execution=f"{execution}:{batch}-2")
     assert ask("post_redrive", batch=batch)[0] == 202
     machine = boto3.client("stepfunctions")
@@ -424,7 +434,7 @@ def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(
     ask: Ask, steps: Steps, uploaded: Callable[..., str], gateway: Gateway
 ) -> None:
     batch = uploaded("one")
-    upload = books.batches(api.settings()).record("acme", batch)["upload"]
+    upload = container.batches(api.settings()).record("acme", batch)["upload"]
     given = {"tenant": "acme", "batch": batch}
     steps({"step": "prepare", "panel": "default", "upload": upload} | given)
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
@@ -449,7 +459,7 @@ def test_a_bulk_run_waits_for_a_spent_budget_and_goes_on_with_the_pages_that_are
     poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
     monkeypatch.setattr(bulk, "judging", lambda: poor.judging)
     batch = uploaded(*["one"] * PAGE_ITEMS, "two")
-    upload = books.batches(api.settings()).record("acme", batch)["upload"]
+    upload = container.batches(api.settings()).record("acme", batch)["upload"]
     given = {"tenant": "acme", "batch": batch}
     prepare = {"step": "prepare", "panel": "default", "upload": upload} | given
     steps(prepare)

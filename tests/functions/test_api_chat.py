@@ -6,9 +6,9 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import loop
+from quorum.aws import loop
 
-from bench.gateway import Fault, Scenario, StandIn, running
+from fakes.gateway import Fault, Scenario, StandIn, running
 from functions.api import app as api
 from tests.functions.conftest import Ask
 

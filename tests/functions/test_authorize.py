@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum.keys import Caller, Keys, hash_of
+from quorum.aws.keys import Caller, Keys, hash_of
 
 from functions.authorize import app as authorize
 

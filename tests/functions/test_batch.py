@@ -7,10 +7,10 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum.batch.batches import verdict_id_of
-from quorum.models import Decision
-from quorum.money import ledger
-from quorum.money.budget import Thresholds
+from quorum.core.identifiers import verdict_id_of
+from quorum.core.models import Decision
+from quorum.ledger import ledger
+from quorum.ledger.budget import Thresholds
 
 from functions.batch import app as batch
 from tests.world import BATCH, PRICE, TENANT, Death, Gateway, World, decided, stored
@@ -114,8 +114,8 @@ def letters(sqs: Any, urls: dict[str, str]) -> Callable[[], dict[str, str]]:
 
 
 def item(text: str, index: int | None = None, **fields: Any) -> dict[str, Any]:
-    place = {} if index is None else {"place": {"batch": BATCH, "index": index}}
-    return {"tenant": TENANT, "content": text, "language": "en"} | place | fields
+    position = {} if index is None else {"position": {"batch": BATCH, "index": index}}
+    return {"tenant": TENANT, "content": text, "language": "en"} | position | fields
 
 
 def test_every_message_becomes_a_stored_verdict(deliver: Deliver, aws: Any) -> None:

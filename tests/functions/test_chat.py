@@ -9,15 +9,18 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from quorum import books, registry
 from quorum.answer.questions import Answered, Question
+from quorum.app import container
+from quorum.app.settings import ChatSettings
+from quorum.aws.keys import Caller, Keys
 from quorum.chat.chat import Asked, ChatRequest
 from quorum.chat.connections import Connections
 from quorum.chat.conversations import TURNS_LOOKED_AT, Conversations, Turn
 from quorum.chat.conversing import Conversing, Judges, Pace, fitting
 from quorum.chat.reception import Reception, starting
-from quorum.chat.relay import PILE_CHARACTERS
-from quorum.errors import (
+from quorum.chat.relay import BUFFER_CHARACTERS
+from quorum.core import registry
+from quorum.core.errors import (
     BudgetSpent,
     Conflict,
     ConnectionGone,
@@ -27,16 +30,14 @@ from quorum.errors import (
     StoreUnavailable,
     StreamCut,
 )
+from quorum.core.models import Content, Decision, Tokens, Verdict
 from quorum.gateway.client import Delta
 from quorum.gateway.deadline import Deadline
-from quorum.keys import Caller, Keys
-from quorum.models import Content, Decision, Tokens, Verdict
-from quorum.settings import ChatSettings
 from quorum.vote import panel
-from quorum.vote.case import conclude_without_votes
+from quorum.vote.evaluation import conclude_without_votes
 from quorum.vote.panel import Panel
 
-from bench.gateway import serving
+from fakes.gateway import serving
 from functions.authorize import app as authorize
 from functions.chat import app
 from tests import make
@@ -163,11 +164,11 @@ class Voters:
         self.judged: list[str] = []
         self.spent = False
 
-    def verdict(self, _tenant: str, content: Content, seated: Panel) -> Verdict:
+    def verdict(self, _tenant: str, content: Content, panel: Panel) -> Verdict:
         self.judged.append(content.text)
         decision = Decision.UNSAFE if self.unsafe in content.text else Decision.SAFE
-        votes = tuple(make.cast(voter, decision) for voter in seated.voters)
-        found = conclude_without_votes(make.case(), "made up", now=make.NOW)
+        votes = tuple(make.cast(voter, decision) for voter in panel.voters)
+        found = conclude_without_votes(make.evaluation(), "made up", now=make.NOW)
         return found.model_copy(
             update={"decision": decision, "votes": votes, "cost_usd": Decimal("0.001")}
         )
@@ -191,14 +192,14 @@ def voters() -> Voters:
 def conversing(
     model: Model, conversations: Conversations, client: Client, voters: Voters
 ) -> Callable[..., Conversing]:
-    def build(*, history_tokens: int = 1_000, pile: int = PILE_CHARACTERS) -> Conversing:
+    def build(*, history_tokens: int = 1_000, buffer: int = BUFFER_CHARACTERS) -> Conversing:
         return Conversing(
             model,  # type: ignore[arg-type] # it streams, which is all that is asked of it
             conversations,
             client,  # type: ignore[arg-type] # it takes posts, likewise
             Judges(voters.verdict, voters.panel_of, voters.require_budget),
             history_tokens=history_tokens,
-            pace=Pace(interval_seconds=0.0, watch_seconds=0.0, pile_characters=pile),
+            pace=Pace(interval_seconds=0.0, watch_seconds=0.0, pile_characters=buffer),
         )
 
     return build
@@ -344,7 +345,7 @@ def test_a_slow_client_is_not_read_ahead_of(say: Say, client: Client, model: Mod
             ahead.append(10 * model.taken - len(client.text))
 
     client.seen = look
-    last = say(build={"pile": 50})
+    last = say(build={"buffer": 50})
     assert last["full_response"] == client.text == "x" * 1_000
     assert max(ahead) <= 2 * 50 + 20
 
@@ -671,7 +672,7 @@ def test_a_throttled_post_is_sent_again(aws_credentials: None) -> None:
 
     with serving(api) as url:
         settings = ChatSettings(conversations_table="ConversationsTable", connections_url=url)
-        books.connections(settings).post(CONNECTION, {"type": "token"})
+        container.connections(settings).post(CONNECTION, {"type": "token"})
     assert received == [b'{"type":"token"}'] * 2
 
 

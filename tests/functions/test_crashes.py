@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from quorum.batch.batches import Aside
-from quorum.batch.bulk import Bulk, Finish, JudgePage, Prepare
-from quorum.batch.claims import CLAIM_SECONDS
-from quorum.batch.intake import Intake
-from quorum.requests import BatchRequest, QueuedItem
-from quorum.vote.case import Place
+from quorum.aws.leases import LEASE_SECONDS
+from quorum.batch.records import FailedItem
+from quorum.bulk.intake import Intake
+from quorum.bulk.machine import Bulk, Finish, JudgePage, Prepare
+from quorum.bulk.requests import BatchRequest, QueuedItem
+from quorum.core.position import BatchPosition
 
 from tests.conftest import empty_account
 from tests.functions.conftest import make_tables
@@ -112,7 +112,7 @@ def replays(
                     QueueUrl=cloud.dead_letters, ReceiptHandle=receipt, VisibilityTimeout=0
                 )
         # long enough that the claims of the dead have lapsed
-        act(Lambda(cloud, gateway, Life(FOREVER, after=False), later=CLAIM_SECONDS + 1))
+        act(Lambda(cloud, gateway, Life(FOREVER, after=False), later=LEASE_SECONDS + 1))
         yield f"died at write {writes}", cloud, gateway
 
 
@@ -133,7 +133,7 @@ def queued(cloud: Cloud) -> set[int]:
     while letters := cloud.sqs.receive_message(QueueUrl=cloud.queue, MaxNumberOfMessages=10).get(
         "Messages"
     ):
-        found |= {json.loads(letter["Body"])["place"]["index"] for letter in letters}
+        found |= {json.loads(letter["Body"])["position"]["index"] for letter in letters}
     return found
 
 
@@ -185,21 +185,23 @@ def test_a_batch_whose_intake_dies_is_taken_once_by_the_next_try(
 def test_dead_letters_whose_redrive_dies_are_sent_round_by_the_next_try(
     account: Any, *, after: bool
 ) -> None:
-    place = Place(batch=BATCH, index=0)
+    position = BatchPosition(batch=BATCH, index=0)
 
-    def buried(cloud: Cloud) -> None:
+    def dead_lettered(cloud: Cloud) -> None:
         one = living(cloud)
         one.world.new_batch(1)
-        one.world.batches.set_aside(TENANT, "dead", [Aside(place, {"reason": "throttled"})])
-        body = QueuedItem(content="one", tenant=TENANT, place=place).model_dump_json()
+        one.world.batches.mark_failed(
+            TENANT, "dead", [FailedItem(position, {"reason": "throttled"})]
+        )
+        body = QueuedItem(content="one", tenant=TENANT, position=position).model_dump_json()
         cloud.sqs.send_message(QueueUrl=cloud.dead_letters, MessageBody=body)
 
     def redrive(one: Lambda) -> None:
         one.queue.redrive(TENANT, BATCH, seconds=2)
 
-    wanted = left(undisturbed(account, redrive, buried)[0])
+    wanted = left(undisturbed(account, redrive, dead_lettered)[0])
     assert (wanted[0], wanted[-1]) == ("running", {0})
-    for died, cloud, _ in replays(account, redrive, buried, after=after):
+    for died, cloud, _ in replays(account, redrive, dead_lettered, after=after):
         assert left(cloud) == wanted, died
         letters = cloud.sqs.get_queue_attributes(
             QueueUrl=cloud.dead_letters, AttributeNames=["All"]
@@ -218,7 +220,7 @@ def run(one: Lambda, number: int = 1) -> None:
     body = boto3.client("s3").get_object(Bucket=BUCKET, Key=prepared["key"])["Body"]
     for line in body.iter_lines():
         page = JudgePage.model_validate({"step": "judge", "page": json.loads(line)})
-        one.bulk.judge(page, one.world.judging, one.world.verdicts)
+        one.bulk.moderate_page(page, one.world.judging, one.world.verdicts)
     one.bulk.finish(Finish(step="finish", tenant=TENANT, batch=BATCH, run=number))
 
 

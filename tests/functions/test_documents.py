@@ -10,24 +10,27 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import books, loop
 from quorum.answer.answers import Answers
 from quorum.answer.asking import Asking
-from quorum.batch import contents
-from quorum.batch.batches import Batches
-from quorum.batch.claims import Claims
+from quorum.app import container
+from quorum.aws import loop
+from quorum.aws.leases import Leases
+from quorum.batch.alerts import BatchBudget
+from quorum.batch.records import Batches
+from quorum.core.errors import Postponed, Undeliverable
+from quorum.core.position import BatchPosition
 from quorum.document.answering import DocumentAnswers
 from quorum.document.documents import DOCUMENT_BYTES, Documents
+from quorum.document.keys import result_key
 from quorum.document.learning import Learned
 from quorum.document.long_documents import reason_of
-from quorum.errors import Postponed, Undeliverable
+from quorum.document.queue import handle
 from quorum.gateway.deadline import Deadline
 from quorum.gateway.limiter import Limiter
-from quorum.money import ledger
-from quorum.money.budget import Budget, Thresholds
-from quorum.vote.case import Place
+from quorum.ledger import ledger
+from quorum.ledger.budget import Thresholds
 
-from bench.gateway import Fault, ModelScenario, Scenario, StandIn, running
+from fakes.gateway import Fault, ModelScenario, Scenario, StandIn, running
 from functions.api import app as api
 from functions.document import app as document
 from tests.functions.conftest import reopen
@@ -157,7 +160,7 @@ class House:
                         self.step("ask", at | {"piece": number})
                     cut = self.step("merge", at)
             except Exception as error:  # noqa: BLE001 - as States.ALL
-                self.step("bury", given | {"error": caught(error)})
+                self.step("dead_letter", given | {"error": caught(error)})
 
     def end_runs(self) -> None:
         """Every run has ended: moto's never do by themselves."""
@@ -216,7 +219,7 @@ def house(
     monkeypatch.setenv("DOCUMENTS_AT_ONCE", "1")  # moto is no good for threads
     monkeypatch.setenv("REQUESTS_PER_MINUTE", "1000000")
     monkeypatch.setenv("TOKENS_PER_MINUTE", "1000000000")
-    for app in (api, document, books):
+    for app in (api, document, container):
         reopen(app)
     yield House(aws, context, event, urls)
     loop.run(document.asking().close())
@@ -401,7 +404,12 @@ def test_a_worker_that_dies_at_any_write_is_followed_by_one_that_ends_in_the_sam
     records = house.messages()
     dying, asking = mortal_worker(house.aws, Life(writes, after=after))
     with suppress(Death):
-        document.waiting().work(records, lambda some: dying.work(some, Deadline.after(9)))
+        handle(
+            document.waiting(),
+            document.batches(),
+            records,
+            lambda some: dying.work(some, Deadline.after(9)),
+        )
     loop.run(asking.close())
     lapse_claims(house.aws)
     house.deliver(records)
@@ -423,21 +431,21 @@ def mortal_worker(dynamodb: Any, life: Life) -> tuple[Documents, Asking]:
     limiter = Limiter(mortal, "UsageTable")
     batches = Batches(mortal, "VerdictsTable", "UsageTable", days=9)
     unset: Any = None
-    budget = Budget(mortal, "UsageTable", batches, Thresholds(), (unset, ""))
+    budget = BatchBudget(mortal, "UsageTable", batches, Thresholds(), (unset, ""))
     asking = Asking(
-        cache(lambda: books.gateway(settings)),
+        cache(lambda: container.gateway(settings)),
         Answers(mortal, "AnswersTable", "UsageTable", limiter, seconds=3_600),
-        Claims(mortal, "AnswersTable", key="answer_key"),
+        Leases(mortal, "AnswersTable", key="answer_key"),
         budget,
     )
     answers = DocumentAnswers(
         asking,
         batches,
-        books.contents(settings),
+        container.contents(settings),
         Learned(mortal, "UsageTable"),
         usage_table="UsageTable",
     )
-    return books.documents(settings, answers), asking
+    return container.documents(settings, answers), asking
 
 
 def lapse_claims(dynamodb: Any) -> None:
@@ -584,7 +592,7 @@ def test_an_answer_too_long_for_the_table_is_found_at_its_address(
     (found,) = house.done(batch)
     assert found["document"]["answer"] is None
     assert f"results/{TENANT}/{batch}/" in found["document"]["answer_url"]
-    key = contents.result_key(TENANT, Place(batch=batch, index=0))
+    key = result_key(TENANT, BatchPosition(batch=batch, index=0))
     body = house.s3.get_object(Bucket="UploadsBucket", Key=key)["Body"].read()
     assert json.loads(body) == long
 
@@ -711,7 +719,7 @@ def test_what_the_machine_gives_up_is_a_dead_letter_and_runs_anew_when_sent_roun
     at = given | {name: cut[name] for name in ("level", "pieces")}
     with pytest.raises(Postponed) as postponed:
         house.step("ask", at | {"piece": 0})
-    house.step("bury", given | {"error": caught(postponed.value)})
+    house.step("dead_letter", given | {"error": caught(postponed.value)})
     (dead,) = house.results(batch)
     assert dead["dead"]["reason"] == "model throttled"
     assert house.view(batch)["state"] == "incomplete"

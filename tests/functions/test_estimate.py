@@ -8,10 +8,10 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import registry
+from quorum.core import registry
+from quorum.core.models import Tokens
 from quorum.document.operations import Operation, Work
-from quorum.models import Tokens
-from quorum.money import ledger
+from quorum.ledger import ledger
 
 from functions.estimate import app as estimate
 from tests import template

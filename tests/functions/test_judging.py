@@ -9,11 +9,11 @@ from time import time
 from typing import Any
 
 import pytest
-from quorum.batch.claims import CLAIM_SECONDS
-from quorum.errors import BudgetSpent, Postponed, Undeliverable
-from quorum.models import Decision
-from quorum.money.budget import Thresholds
-from quorum.money.costs import INTENT_SECONDS, Costs
+from quorum.aws.leases import LEASE_SECONDS
+from quorum.core.errors import BudgetSpent, Postponed, Undeliverable
+from quorum.core.models import Decision
+from quorum.ledger.budget import Thresholds
+from quorum.ledger.costs import INTENT_SECONDS, Costs
 
 from tests.world import (
     BATCH,
@@ -251,7 +251,7 @@ def test_dying_at_any_write_and_judging_again_ends_in_the_same_state(
         if not dies(aws, gateway, writes, after=after):
             break
         # long enough that the claims of the dead have lapsed
-        later = World(aws, gateway, clock=lambda: time() + CLAIM_SECONDS + 1)
+        later = World(aws, gateway, clock=lambda: time() + LEASE_SECONDS + 1)
         assert set(later.judge(items(*TEXTS)).values()) == {None}
         assert state(aws) == wanted, f"died at write {writes}"
         assert booked(aws) <= gateway.billed <= booked(aws) + open_intents(aws)

@@ -6,9 +6,9 @@ from typing import Any
 
 import boto3
 import pytest
-from quorum import registry
+from quorum.core import registry
 from quorum.vote import panel
-from quorum.vote.case import AggregateRequest, Case
+from quorum.vote.evaluation import AggregateRequest, Evaluation
 
 from functions.aggregate import app as aggregate
 from functions.batch import app as batch
@@ -23,11 +23,11 @@ def put(parameter: str, document: Any) -> None:
 
 
 def test_a_tenants_own_panel_judges_its_content_and_is_on_the_verdict(
-    ask: Ask, cached: Callable[[Case, str], None]
+    ask: Ask, cached: Callable[[Evaluation, str], None]
 ) -> None:
     put("/quorum/tenants/acme/panels/default", voting("default"))
-    cached(make.case("a text"), "unsafe")
-    cached(make.case("a text", panel=panel.load(voting("default"))), "safe")
+    cached(make.evaluation("a text"), "unsafe")
+    cached(make.evaluation("a text", panel=panel.load(voting("default"))), "safe")
     _, verdict = ask({"content": "a text"})
     assert [vote["voter"] for vote in verdict["votes"]] == ["gpt-4.1-nano"]
     assert verdict["panel_version"] == panel.load(voting("default")).version
@@ -40,12 +40,12 @@ def test_the_queue_judges_by_the_tenants_own_panel(
     within: Callable[[str], None],
     event: Callable[[str], Any],
     context: Any,
-    cached: Callable[[Case, str], None],
+    cached: Callable[[Evaluation, str], None],
 ) -> None:
     within("BatchFunction")
     reopen(batch)
     put("/quorum/tenants/acme/panels/default", voting("default"))
-    cached(make.case("one", panel=panel.load(voting("default"))), "safe")
+    cached(make.evaluation("one", panel=panel.load(voting("default"))), "safe")
     record = event("batch.json")["Records"][0]
     body = json.dumps({"tenant": "acme", "content": "one"})
     answer = batch.handler({"Records": [record | {"body": body}]}, context)
@@ -59,7 +59,7 @@ def test_the_tenants_panels_are_listed_with_where_they_come_from(ask: Ask) -> No
     put("/quorum/tenants/acme/panels/economy", voting("economy"))
     put("/quorum/panels/embedded", voting("embedded"))
     _, answer = ask(name="get_panels.json")
-    assert {seated["name"]: seated["source"] for seated in answer["panels"]} == {
+    assert {shown["name"]: shown["source"] for shown in answer["panels"]} == {
         "default": "packaged",
         "economy": "tenant",
         "embedded": "deployment",
@@ -71,8 +71,8 @@ def test_a_panel_of_an_own_name_is_shown_by_its_name(ask: Ask) -> None:
     named = {"name": "get_panels.json", "queryStringParameters": {"name": "comments"}}
     status, answer = ask(**named)
     assert status == 200
-    (seated,) = answer["panels"]
-    assert seated == panel.load(voting("comments")).document() | {
+    (shown,) = answer["panels"]
+    assert shown == panel.load(voting("comments")).document() | {
         "version": panel.load(voting("comments")).version,
         "source": "tenant",
     }
@@ -106,12 +106,12 @@ def decide(
     monkeypatch.setattr(aggregate, "time", lambda: make.NOW + 2)
 
     def send(**changes: Any) -> dict[str, Any]:
-        case = make.case(**changes)
+        evaluation = make.evaluation(**changes)
         votes = [
             make.cast(voter, "safe" if voter == "gpt-4.1" else "unsafe")
-            for voter in case.panel.voters
+            for voter in evaluation.panel.voters
         ]
-        request = AggregateRequest(case=case, votes=tuple(votes), seated=(), round=2)
+        request = AggregateRequest(evaluation=evaluation, votes=tuple(votes), voters=(), round=2)
         answer = aggregate.handler(request.model_dump(mode="json"), context)
         verdict: dict[str, Any] = answer["verdict"]
         return verdict
@@ -183,9 +183,9 @@ def test_each_voters_agreement_with_the_verdict_is_counted(
 
 
 def test_a_verdict_out_of_cached_votes_does_not_count_their_agreement_again(
-    ask: Ask, cached: Callable[[Case, str], None], capsys: pytest.CaptureFixture[str]
+    ask: Ask, cached: Callable[[Evaluation, str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cached(make.case("a text"), "unsafe")
+    cached(make.evaluation("a text"), "unsafe")
     ask({"content": "a text"})
     assert metric(capsys.readouterr().out, "AgreementWithVerdict") == []
 

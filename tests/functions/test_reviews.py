@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum import books
-from quorum.errors import Conflict
-from quorum.models import Review
-from quorum.vote.case import Case
+from quorum.app import container
+from quorum.core.errors import Conflict
+from quorum.core.models import Review
+from quorum.vote.evaluation import Evaluation
 
 from functions.api import app as api
 from tests import make
@@ -66,9 +66,9 @@ def ids(answer: tuple[int, Any]) -> list[str]:
 
 
 def test_what_waits_for_a_person_is_listed_oldest_first_with_its_content(
-    waiting: Waiting, queue: Queue, ask: Ask, cached: Callable[[Case, str], None]
+    waiting: Waiting, queue: Queue, ask: Ask, cached: Callable[[Evaluation, str], None]
 ) -> None:
-    cached(make.case("decided"), "safe")
+    cached(make.evaluation("decided"), "safe")
     ask({"content": "decided"})
     first, second = waiting("one"), waiting("two")
     answer = queue()
@@ -162,9 +162,9 @@ def test_a_review_takes_the_verdict_out_of_the_queue_and_is_on_it(
 
 
 def test_a_verdict_the_panel_decided_may_be_reviewed_too_without_its_content(
-    ask: Ask, cached: Callable[[Case, str], None], review: SendReview, queue: Queue
+    ask: Ask, cached: Callable[[Evaluation, str], None], review: SendReview, queue: Queue
 ) -> None:
-    cached(make.case("decided"), "safe")
+    cached(make.evaluation("decided"), "safe")
     _, verdict = ask({"content": "decided"})
     assert review(verdict["id"])[0] == 200
     (entry,) = queue("reviewed")[1]["reviews"]
@@ -198,7 +198,7 @@ def test_of_two_reviews_at_the_same_moment_one_is_told_to_look_again(
     waiting: Waiting, review: SendReview, aws: Any
 ) -> None:
     verdict_id = waiting()
-    store = books.reviews(api.settings())
+    store = container.reviews(api.settings())
     add_first = store._append  # noqa: SLF001 the moment between reading and writing
 
     def meanwhile(*given: Any, **named: Any) -> None:
@@ -291,11 +291,11 @@ def test_when_the_store_is_gone_the_answer_is_503(
 
 def test_each_voters_agreement_with_the_reviewer_is_counted(
     ask: Ask,
-    cached: Callable[[Case, str], None],
+    cached: Callable[[Evaluation, str], None],
     review: SendReview,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    cached(make.case("decided"), "unsafe")
+    cached(make.evaluation("decided"), "unsafe")
     _, verdict = ask({"content": "decided"})
     capsys.readouterr()
     review(verdict["id"], "safe")

@@ -8,9 +8,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quorum.batch.batches import Aside, item_id_of
-from quorum.models import Decision, Verdict
-from quorum.vote.case import Place, deliberate
+from quorum.batch.records import FailedItem
+from quorum.core.identifiers import item_id_of
+from quorum.core.models import Decision, Verdict
+from quorum.core.position import BatchPosition
+from quorum.vote.evaluation import conclude_round
 from quorum.vote.verdicts import Decided
 
 from tests import make
@@ -71,21 +73,21 @@ class Schedule:
         return self._order[0] if self._order else None
 
 
-def place(index: int) -> Place:
-    return Place(batch=BATCH, index=index)
+def position(index: int) -> BatchPosition:
+    return BatchPosition(batch=BATCH, index=index)
 
 
 def verdict(index: int, decision: Decision) -> Decided:
-    case = make.case(f"text {index}", verdict_id=item_id_of(TENANT, place(index)))
-    votes = [make.cast(voter, decision) for voter in case.panel.voters]
-    found = deliberate(case, votes, round_number=1, now=make.NOW).verdict
+    evaluation = make.evaluation(f"text {index}", verdict_id=item_id_of(TENANT, position(index)))
+    votes = [make.cast(voter, decision) for voter in evaluation.panel.voters]
+    found = conclude_round(evaluation, votes, round_number=1, now=make.NOW).verdict
     assert isinstance(found, Verdict)
-    return Decided(case.content, found, place(index))
+    return Decided(evaluation.content, found, position(index))
 
 
 def revive(world: World, which: list[int]) -> None:
     for index in which:
-        world.batches.revive(TENANT, place(index))
+        world.batches.revive(TENANT, position(index))
 
 
 ACTIONS: dict[str, Callable[[World, list[int]], Any]] = {
@@ -95,8 +97,8 @@ ACTIONS: dict[str, Callable[[World, list[int]], Any]] = {
     "unsafe": lambda world, which: world.verdicts.record_all(
         TENANT, [verdict(index, Decision.UNSAFE) for index in which]
     ),
-    "dead": lambda world, which: world.batches.set_aside(
-        TENANT, "dead", [Aside(place(index), {"reason": "throttled"}) for index in which]
+    "dead": lambda world, which: world.batches.mark_failed(
+        TENANT, "dead", [FailedItem(position(index), {"reason": "throttled"}) for index in which]
     ),
     "revive": revive,
 }

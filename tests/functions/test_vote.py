@@ -7,11 +7,12 @@ from typing import Any
 import boto3
 import pytest
 from aws_lambda_powertools.utilities import parameters
-from quorum import loop, registry
-from quorum.money import ledger
-from quorum.vote.case import Case
+from quorum.aws import loop
+from quorum.core import registry
+from quorum.ledger import ledger
+from quorum.vote.evaluation import Evaluation
 
-from bench.gateway import Fault, RecordedVotes, Scenario, StandIn, running
+from fakes.gateway import Fault, RecordedVotes, Scenario, StandIn, running
 from functions.vote import app as vote
 from tests import make
 
@@ -39,18 +40,20 @@ def ask(
     monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
     boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk-key")
     parameters.clear_caches()  # type: ignore[no-untyped-call] # Powertools ships it untyped
-    opened = (vote.settings, vote.ballots, vote.gateway)
+    opened = (vote.settings, vote.vote_store, vote.gateway)
     for each in opened:
         each.cache_clear()
-    yield lambda case: vote.handler({"case": case.model_dump(mode="json")}, context)
+    yield lambda evaluation: vote.handler(
+        {"evaluation": evaluation.model_dump(mode="json")}, context
+    )
     loop.run(vote.gateway().close())
     for each in opened:
         each.cache_clear()
 
 
-def living(**changes: Any) -> Case:
+def living(**changes: Any) -> Evaluation:
     """A case whose deadline is in the future of the real clock."""
-    return make.case(TEXT, deadline=4_102_444_800.0, **changes)
+    return make.evaluation(TEXT, deadline=4_102_444_800.0, **changes)
 
 
 def usage(aws: Any) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def test_a_vote_that_cannot_be_had_is_an_abstention_and_what_it_cost_is_booked(
 
 
 def test_a_case_whose_time_is_over_is_not_sent(ask: Ask, stand_in: StandIn) -> None:
-    answer = ask(make.case(TEXT))
+    answer = ask(make.evaluation(TEXT))
     assert (answer["kind"], answer["reason"]) == ("abstention", "timed_out")
     assert stand_in.count.requests == 0
 

@@ -17,12 +17,14 @@ def ask(
     request: pytest.FixtureRequest, aws: Any, within: Callable[[str], None], context: Any
 ) -> Callable[[str], dict[str, Any]]:
     within(f"{request.param.__name__.capitalize()}Function")
-    voters.ballots.cache_clear()
+    voters.vote_store.cache_clear()
 
     def send(text: str) -> dict[str, Any]:
         content = {"text": text, "language": "en"}
-        case = make.case(text, "embedded", content=content, verdict_id=uuid4().hex)
-        answer: dict[str, Any] = request.param({"case": case.model_dump(mode="json")}, context)
+        evaluation = make.evaluation(text, "embedded", content=content, verdict_id=uuid4().hex)
+        answer: dict[str, Any] = request.param(
+            {"evaluation": evaluation.model_dump(mode="json")}, context
+        )
         return answer
 
     return send

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import pytest
-from quorum import loop
+from quorum.aws import loop
 from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
 
-from bench.gateway import Fault, Scenario, StandIn, running, serving
+from fakes.gateway import Fault, Scenario, StandIn, running, serving
 
 KEY = "sk-made-up-and-secret"
 

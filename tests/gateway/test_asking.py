@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from quorum import loop
 from quorum.answer.answers import Answers
 from quorum.answer.asking import Asking
 from quorum.answer.questions import Answered, ChatMessage, Question
-from quorum.batch.batches import Batches
-from quorum.batch.claims import Claims
-from quorum.errors import (
+from quorum.aws import loop
+from quorum.aws.leases import Leases
+from quorum.batch.alerts import BatchBudget
+from quorum.batch.records import Batches
+from quorum.core.errors import (
     BudgetSpent,
     InvalidRequest,
     ModelTimedOut,
@@ -24,11 +25,11 @@ from quorum.errors import (
 from quorum.gateway.client import Delta, Gateway
 from quorum.gateway.deadline import Deadline
 from quorum.gateway.limiter import Limiter
-from quorum.money import ledger
-from quorum.money.budget import Budget, Thresholds
-from quorum.money.costs import Costs
+from quorum.ledger import ledger
+from quorum.ledger.budget import Thresholds
+from quorum.ledger.costs import Costs
 
-from bench.gateway import Fault, ModelScenario, StandIn
+from fakes.gateway import Fault, ModelScenario, StandIn
 from tests.functions.conftest import make_tables
 from tests.world import Serial
 
@@ -66,8 +67,8 @@ class Desk:
         return Asking(
             lambda: client,
             self.answers(),
-            Claims(tables, "AnswersTable", key="answer_key"),
-            Budget(tables, "UsageTable", batches, thresholds or Thresholds(), (unset, "")),
+            Leases(tables, "AnswersTable", key="answer_key"),
+            BatchBudget(tables, "UsageTable", batches, thresholds or Thresholds(), (unset, "")),
         )
 
     def answers(self) -> Answers:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum import loop, registry
+from quorum.aws import loop
+from quorum.core import registry
 from quorum.gateway.client import Gateway
-from quorum.gateway.doctor import KeyState, Report, examine
+from quorum.health.doctor import KeyState, Report, examine
 from typer.testing import CliRunner
 
-from bench.gateway import Fault, ModelScenario, StandIn
 from cli.app import app
+from fakes.gateway import Fault, ModelScenario, StandIn
 
 MODELS = [model for model in registry.MODELS if model.kind == "gateway"]
 GatewayOf = Callable[..., Gateway]

@@ -9,19 +9,20 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from quorum import loop, registry
-from quorum.errors import VoteUnavailable
+from quorum.app.settings import BooksSettings
+from quorum.aws import loop
+from quorum.core import registry
+from quorum.core.errors import VoteUnavailable
+from quorum.core.models import Abstention, AbstentionReason, CastVote
+from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
 from quorum.gateway.limiter import Limiter, RateLimit
-from quorum.models import Abstention, AbstentionReason, CastVote
-from quorum.money import ledger
-from quorum.settings import BooksSettings
+from quorum.ledger import ledger
 from quorum.vote import voting
-from quorum.vote.normalise import normalise
 from quorum.vote.voter import abstention_of, ask
 
-from bench.gateway import Fault, Scenario, StandIn, running
+from fakes.gateway import Fault, Scenario, StandIn, running
 from tests import make
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 VOTES, AT_ONCE, SECONDS = 2_000, 50, 20.0
 GPT = registry.model("gpt-4.1")
 DRILL = Scenario.model_validate_json(
-    resources.files("bench.gateway").joinpath("drill.json").read_bytes()
+    resources.files("fakes.gateway").joinpath("drill.json").read_bytes()
 )
 BOOKED_VOTES = 80
 """Fewer, because moto copies its tables for every transaction."""
@@ -49,21 +50,21 @@ def test_every_vote_ends_as_a_vote_or_a_named_abstention_and_the_money_agrees(
     client = gateway(there)
     late: list[float] = []
 
-    async def one(number: int, places: asyncio.Semaphore) -> CastVote | Abstention:
-        async with places:
+    async def one(number: int, positions: asyncio.Semaphore) -> CastVote | Abstention:
+        async with positions:
             deadline = Deadline.after(SECONDS)
             try:
-                ballot = await ask(client, GPT, normalise(f"text {number}"), deadline)
+                paid_vote = await ask(client, GPT, normalise(f"text {number}"), deadline)
             except VoteUnavailable as error:
                 return abstention_of(GPT.name, error, 0)
             finally:
                 if not deadline.remaining():
                     late.append(Deadline.after(0).expires_at - deadline.expires_at)
-            return ballot.vote
+            return paid_vote.vote
 
     async def drill() -> list[CastVote | Abstention]:
-        places = asyncio.Semaphore(AT_ONCE)
-        return await asyncio.gather(*(one(number, places) for number in range(VOTES)))
+        positions = asyncio.Semaphore(AT_ONCE)
+        return await asyncio.gather(*(one(number, positions) for number in range(VOTES)))
 
     ended = loop.run(drill())
     abstained = Counter(end.reason for end in ended if isinstance(end, Abstention))
@@ -108,12 +109,14 @@ def test_the_ledger_equals_the_gateways_own_count_and_no_reservation_is_left(
     limits = {GPT.name: RateLimit(requests_per_minute=10**6, tokens_per_minute=10**9)}
     limiter = Limiter(usage, "Usage", limits)
     settings = BooksSettings(votes_table="Votes", verdicts_table="Verdicts", usage_table="Usage")
-    ballots = voting.Ballots(usage, settings, limiter)
+    vote_store = voting.VoteStore(
+        usage, settings.votes_table, settings.usage_table, limiter=limiter
+    )
     client = gateway(there, limiter=limiter)
     for number in range(BOOKED_VOTES):
-        case = make.case(f"text {number}", deadline=time.time() + SECONDS)
-        ask_now = voting.ask_gateway(case, GPT, client, int(SECONDS * 1000))
-        ballots.book(case, ask_now())
+        evaluation = make.evaluation(f"text {number}", deadline=time.time() + SECONDS)
+        ask_now = voting.ask_gateway(evaluation, GPT, client, int(SECONDS * 1000))
+        vote_store.book(evaluation, ask_now())
 
     items: dict[str, Any] = {
         str(item["key"]): item for item in usage.Table("Usage").scan()["Items"]

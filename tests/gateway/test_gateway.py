@@ -8,8 +8,9 @@ from email.utils import format_datetime
 from typing import Any, ClassVar
 
 import pytest
-from quorum import loop, registry
-from quorum.errors import (
+from quorum.aws import loop
+from quorum.core import registry
+from quorum.core.errors import (
     GatewayRejected,
     ModelThrottled,
     ModelTimedOut,
@@ -17,13 +18,13 @@ from quorum.errors import (
     PromptTooLong,
     VoteUnavailable,
 )
+from quorum.core.registry import Model
 from quorum.gateway.call import Completion
 from quorum.gateway.client import Gateway, parse_base_urls
 from quorum.gateway.deadline import Deadline
-from quorum.registry import Model
 from quorum.vote.policy import REPLY_SCHEMA
 
-from bench.gateway import Fault, ModelScenario, StandIn
+from fakes.gateway import Fault, ModelScenario, StandIn
 
 QUESTION = [{"role": "user", "content": "Is the sky blue?"}]
 GPT, DEEPSEEK = registry.model("gpt-4.1"), registry.model("deepseek-v3.2")
@@ -141,10 +142,10 @@ def test_a_429_without_retry_after_backs_off(stand_in: Any, gateway: GatewayOf) 
 def test_retrying_never_passes_the_callers_deadline(stand_in: Any, gateway: GatewayOf) -> None:
     there = stand_in(*[Fault.UNAVAILABLE] * 99)
     deadline = Deadline.after(1)
-    patient = gateway(there, max_attempts=99, backoff_seconds=0.1, backoff_cap_seconds=0.2)
+    may_postpone = gateway(there, max_attempts=99, backoff_seconds=0.1, backoff_cap_seconds=0.2)
     # The last attempt is refused, or on a busy machine cut off in the middle.
     with pytest.raises((ModelUnavailable, ModelTimedOut)):
-        loop.run(patient.complete(GPT, QUESTION, max_output_tokens=8, deadline=deadline))
+        loop.run(may_postpone.complete(GPT, QUESTION, max_output_tokens=8, deadline=deadline))
     assert 1 < there.count.requests < 99
     assert Deadline.after(0).expires_at < deadline.expires_at + 2
 

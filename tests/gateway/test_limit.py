@@ -5,21 +5,22 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from quorum import loop, registry
-from quorum.errors import (
+from quorum.aws import loop
+from quorum.core import registry
+from quorum.core.errors import (
     GatewayRejected,
     ModelThrottled,
     ReplyUnreadable,
     StoreUnavailable,
     VoteUnavailable,
 )
+from quorum.core.models import Reservation
+from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
-from quorum.models import Reservation
-from quorum.vote.normalise import normalise
-from quorum.vote.voter import EXPECTED_OUTPUT_TOKENS, Ballot, ask
+from quorum.vote.voter import EXPECTED_OUTPUT_TOKENS, PaidVote, ask
 
-from bench.gateway import Fault, ModelScenario
+from fakes.gateway import Fault, ModelScenario
 
 GPT = registry.model("gpt-4.1")
 GatewayOf = Callable[..., Gateway]
@@ -44,46 +45,46 @@ class Places:
         self.released.append(reservation)
 
 
-def vote(gateway: Gateway, seconds: float = 30) -> Ballot:
+def vote(gateway: Gateway, seconds: float = 30) -> PaidVote:
     return loop.run(ask(gateway, GPT, normalise("hello"), Deadline.after(seconds), tenant="acme"))
 
 
 def test_a_place_is_reserved_before_the_call_and_goes_with_the_vote(
     stand_in: Any, gateway: GatewayOf
 ) -> None:
-    places = Places()
-    ballot = vote(gateway(stand_in(), limiter=places))
-    (asked,) = places.asked
-    assert ballot.reservation == Reservation("1", "gpt-4.1", "acme", asked["tokens"], 0.0)
+    positions = Places()
+    paid_vote = vote(gateway(stand_in(), limiter=positions))
+    (asked,) = positions.asked
+    assert paid_vote.reservation == Reservation("1", "gpt-4.1", "acme", asked["tokens"], 0.0)
     # an estimate on the careful side of what it came to
-    assert ballot.vote.tokens.input < asked["tokens"] - EXPECTED_OUTPUT_TOKENS
-    assert asked["tokens"] < 1.6 * ballot.vote.tokens.total
-    assert ballot.vote.cost_usd < asked["cost_usd"] < Decimal("0.01")
-    assert places.released == []
+    assert paid_vote.vote.tokens.input < asked["tokens"] - EXPECTED_OUTPUT_TOKENS
+    assert asked["tokens"] < 1.6 * paid_vote.vote.tokens.total
+    assert paid_vote.vote.cost_usd < asked["cost_usd"] < Decimal("0.01")
+    assert positions.released == []
 
 
 def test_a_caller_waits_for_its_place_within_its_deadline(
     stand_in: Any, gateway: GatewayOf
 ) -> None:
-    ballot = vote(gateway(stand_in(), limiter=Places(wait_seconds=0.2)))
-    assert ballot.vote.latency_ms >= 200
+    paid_vote = vote(gateway(stand_in(), limiter=Places(wait_seconds=0.2)))
+    assert paid_vote.vote.latency_ms >= 200
 
 
 def test_a_place_that_comes_too_late_is_not_taken(stand_in: Any, gateway: GatewayOf) -> None:
-    there, places = stand_in(), Places(wait_seconds=60)
+    there, positions = stand_in(), Places(wait_seconds=60)
     with pytest.raises(ModelThrottled) as caught:
-        vote(gateway(there, limiter=places), seconds=10)
+        vote(gateway(there, limiter=positions), seconds=10)
     assert caught.value.retry_after_seconds == 60
     assert caught.value.reservation is None
     assert there.count.requests == 0
 
 
 def test_what_was_not_paid_gives_its_place_back(stand_in: Any, gateway: GatewayOf) -> None:
-    places = Places()
+    positions = Places()
     there = stand_in(rates={Fault.UNAVAILABLE: 1.0})
     with pytest.raises(VoteUnavailable) as caught:
-        vote(gateway(there, limiter=places, max_attempts=2))
-    assert [one.id for one in places.released] == ["1"]
+        vote(gateway(there, limiter=positions, max_attempts=2))
+    assert [one.id for one in positions.released] == ["1"]
     assert caught.value.reservation is None
 
 
@@ -103,12 +104,12 @@ def test_a_place_that_cannot_be_given_back_does_not_hide_why_the_call_failed(
 def test_what_was_paid_in_vain_keeps_its_place_to_be_settled(
     stand_in: Any, gateway: GatewayOf, fault: Fault
 ) -> None:
-    places = Places()
+    positions = Places()
     with pytest.raises(VoteUnavailable) as caught:
-        vote(gateway(stand_in(fault), limiter=places, max_attempts=1))
+        vote(gateway(stand_in(fault), limiter=positions, max_attempts=1))
     assert caught.value.reservation is not None
     assert caught.value.reservation.id == "1"
-    assert places.released == []
+    assert positions.released == []
     if fault is Fault.MALFORMED:
         assert isinstance(caught.value, ReplyUnreadable)
 

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from quorum import loop, registry
-from quorum.errors import ModelThrottled, ModelUnavailable
+from quorum.aws import loop
+from quorum.core import registry
+from quorum.core.errors import ModelThrottled, ModelUnavailable
+from quorum.core.normalise import normalise
 from quorum.gateway import breaker
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
 from quorum.gateway.limiter import Limiter, RateLimit
-from quorum.vote.normalise import normalise
-from quorum.vote.voter import Ballot, ask
+from quorum.vote.voter import PaidVote, ask
 
-from bench.gateway import Fault
+from fakes.gateway import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 GPT = registry.model("gpt-4.1")
 
 
-def vote(gateway: Gateway, seconds: float = 20) -> Ballot:
+def vote(gateway: Gateway, seconds: float = 20) -> PaidVote:
     return loop.run(ask(gateway, GPT, normalise("hello"), Deadline.after(seconds), tenant="acme"))
 
 
@@ -35,12 +36,12 @@ def test_a_vote_is_reserved_and_settled_and_leaves_only_its_bucket(
 ) -> None:
     limiter = Limiter(usage, "Usage")
     circuits = breaker.in_table(usage, "Usage")
-    ballot = vote(gateway(stand_in(), limiter=limiter, breaker=circuits))
-    assert ballot.reservation is not None
-    assert _keys(usage, "intent#") == [f"intent#{ballot.reservation.id}"]
+    paid_vote = vote(gateway(stand_in(), limiter=limiter, breaker=circuits))
+    assert paid_vote.reservation is not None
+    assert _keys(usage, "intent#") == [f"intent#{paid_vote.reservation.id}"]
     client: Any = usage.meta.client
     client.transact_write_items(
-        TransactItems=limiter.settlement(ballot.reservation, ballot.vote.tokens)
+        TransactItems=limiter.settlement(paid_vote.reservation, paid_vote.vote.tokens)
     )
     assert _keys(usage, "") == ["bucket#gpt-4.1"]
 

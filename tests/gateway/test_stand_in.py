@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from quorum import registry
+from quorum.core import registry
+from quorum.core.normalise import normalise
 from quorum.vote import voter
-from quorum.vote.normalise import normalise
 
-from bench.gateway import Fault, ModelScenario, RecordedVotes
+from fakes.gateway import Fault, ModelScenario, RecordedVotes
 
 ASKED = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
 
@@ -99,7 +99,7 @@ def test_it_starts_by_one_command_and_answers_votes_as_recorded(tmp_path: Path) 
     votes, scenario = tmp_path / "votes.csv", tmp_path / "scenario.json"
     votes.write_text("text,gold,gpt-4.1-2025-04-14\n Hello  you ,safe,unsafe\n", encoding="utf-8")
     scenario.write_text(json.dumps({"every_model": {"latency_ms": 1}}), encoding="utf-8")
-    command = [sys.executable, "-m", "bench.gateway", "--port", "0"]
+    command = [sys.executable, "-m", "fakes.gateway", "--port", "0"]
     command += ["--scenario", str(scenario), "--votes", str(votes)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum import loop, registry
-from quorum.errors import GatewayRejected, StreamCut
+from quorum.aws import loop
+from quorum.core import registry
+from quorum.core.errors import GatewayRejected, StreamCut
 from quorum.gateway.call import Completion
 from quorum.gateway.client import Delta, Gateway
 from quorum.gateway.deadline import Deadline
 
-from bench.gateway import Fault, ModelScenario
+from fakes.gateway import Fault, ModelScenario
 
 MODEL = registry.model("gpt-4.1-nano")
 QUESTION = [{"role": "user", "content": "Tell me something."}]

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum import errors, loop, registry
-from quorum.errors import ReplyUnreadable, VoteUnavailable
+from quorum.aws import loop
+from quorum.core import errors, registry
+from quorum.core.errors import ReplyUnreadable, VoteUnavailable
+from quorum.core.models import AbstentionReason, CastVote, Decision
+from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
-from quorum.models import AbstentionReason, CastVote, Decision
 from quorum.vote import voter
-from quorum.vote.normalise import normalise
 from quorum.vote.policy import INSTRUCTIONS
 from quorum.vote.voter import abstention_of, ask
 
-from bench.gateway import Fault, ModelScenario, RecordedVotes, Scenario, running
+from fakes.gateway import Fault, ModelScenario, RecordedVotes, Scenario, running
 
 GPT, CLAUDE = registry.model("gpt-4.1"), registry.model("claude-sonnet-4.5")
 GatewayOf = Callable[..., Gateway]

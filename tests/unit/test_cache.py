@@ -4,7 +4,7 @@ import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.models import Content
+from quorum.core.models import Content
 from quorum.vote.cache import VoteCache, VoteKey
 
 TEXT = st.text(min_size=1, max_size=40).filter(lambda text: bool(text.strip()))

@@ -8,11 +8,11 @@ import pytest
 from quorum.vote import panel
 from typer.testing import CliRunner
 
-from cli import calibration, evaluation, recorded
+from analysis import calibration, evaluation, recorded
+from analysis.calibration import Design, Shrinkage, TargetOutOfReach, Targets, Task
+from analysis.evaluation import replay
+from analysis.recorded import NONE, REVIEW, SAFE, UNSAFE, Recorded
 from cli.app import app
-from cli.calibration import Design, Shrinkage, TargetOutOfReach, Targets, Task
-from cli.evaluation import replay
-from cli.recorded import NONE, REVIEW, SAFE, UNSAFE, Recorded
 
 COSTS = {"free": 0.0, "cheap": 1.0, "fair": 2.0, "dear": 20.0}
 

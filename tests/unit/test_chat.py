@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from quorum import registry
 from quorum.answer.questions import Answered, ChatMessage
 from quorum.chat import chat
 from quorum.chat.chat import Asked, CancelRequest, ChatRequest
-from quorum.errors import (
+from quorum.core import registry
+from quorum.core.errors import (
     BudgetSpent,
     GatewayRejected,
     InvalidRequest,
@@ -19,7 +19,7 @@ from quorum.errors import (
     StreamCut,
     TooLarge,
 )
-from quorum.models import CONTENT_LIMIT, Tokens
+from quorum.core.models import CONTENT_LIMIT, Tokens
 
 PROMPT: dict[str, Any] = {"action": "chat", "prompt": "Hello?", "request_id": "one"}
 

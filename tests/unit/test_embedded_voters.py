@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pytest
 from embedded import characters, meaning, reading, rules
-from quorum.models import (
+from quorum.core.models import (
     CONTENT_LIMIT,
     Abstention,
     AbstentionReason,

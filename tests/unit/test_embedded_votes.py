@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli import embedded_votes, recorded
-from cli.recorded import Recorded
+from analysis import embedded_votes, recorded
+from analysis.recorded import Recorded
 
 VOTES = Path(__file__).parent / "golden" / "votes.csv"
 

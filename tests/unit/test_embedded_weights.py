@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from embedded import characters, meaning, weights
 from embedded.calibration import LEAST_DOUBT, Platt, cast
-from quorum.models import Decision
+from quorum.core.models import Decision
 
 
 @pytest.mark.parametrize("voter", [characters, meaning], ids=lambda voter: voter.VOTER)

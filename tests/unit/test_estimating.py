@@ -4,13 +4,13 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from quorum import registry
+from quorum.core import registry
+from quorum.core.models import Tokens
 from quorum.document import operations
 from quorum.document.estimating import Document, Terms, estimate
 from quorum.document.operations import Operation, Part, Work
 from quorum.gateway import tokenizer
 from quorum.gateway.limiter import RateLimit
-from quorum.models import Tokens
 
 LIMIT = RateLimit(requests_per_minute=60, tokens_per_minute=600_000)
 SMALL = "deepseek-coder"

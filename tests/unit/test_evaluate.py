@@ -10,10 +10,10 @@ from quorum.vote import panel
 from sklearn.metrics import average_precision_score, f1_score
 from typer.testing import CliRunner
 
-from cli import evaluation, prices, recorded
+from analysis import evaluation, prices, recorded
+from analysis.evaluation import Resampling
+from analysis.recorded import REVIEW, SAFE, UNSAFE, VotesUnreadable
 from cli.app import app
-from cli.evaluation import Resampling
-from cli.recorded import REVIEW, SAFE, UNSAFE, VotesUnreadable
 
 GOLDEN = Path(__file__).parent / "golden"
 VOTES = GOLDEN / "votes.csv"

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.gateway.events import EventReader
+from quorum.gateway.sse import EventReader
 
 STREAM = (
     "\ufeff: a comment\r\n\r\ndata: one\r\nid: 7\r\n\r\n:keep-alive\n\ndata:two\ndata: lines\n\n"

@@ -8,13 +8,14 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from quorum.models import Decision
+from quorum.core.models import Decision
 from quorum.vote import panel
-from quorum.vote.case import deliberate
+from quorum.vote.evaluation import conclude_round
 from quorum.vote.panels import Panels
 from typer.testing import CliRunner
 
-from cli import labels, recorded
+from analysis import recorded
+from cli import labels
 from cli.app import app
 from cli.service import Service
 from tests import make
@@ -22,8 +23,8 @@ from tests import make
 
 def entry(number: int, content: str | None, golds: list[str], *votes: Any) -> dict[str, Any]:
     """A reviewed verdict, as the API shows it."""
-    case = make.case(verdict_id=f"verdict-{number}", deadline=make.NOW)
-    verdict = deliberate(case, votes, round_number=1, now=make.NOW).verdict
+    evaluation = make.evaluation(verdict_id=f"verdict-{number}", deadline=make.NOW)
+    verdict = conclude_round(evaluation, votes, round_number=1, now=make.NOW).verdict
     assert verdict is not None
     reviews = [
         {"decision": gold, "reviewer": "ada", "reviewed_at": "2026-11-01T12:00:00Z"}

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from quorum.errors import ModelThrottled, StoreUnavailable
-from quorum.gateway.limiter import PICODOLLARS, Limiter, RateLimit
-from quorum.models import Tokens
+from quorum.core.errors import ModelThrottled, StoreUnavailable
+from quorum.core.models import Tokens
+from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.ledger.intents import PICODOLLARS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource

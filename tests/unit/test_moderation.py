@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from quorum.chat import moderation
 from quorum.chat.moderation import AnswerChecks, Moderation, Objection
-from quorum.errors import StoreUnavailable
-from quorum.models import Content, Decision, Verdict
+from quorum.core.errors import StoreUnavailable
+from quorum.core.models import Content, Decision, Verdict
 from quorum.vote import panel
-from quorum.vote.case import conclude_without_votes
+from quorum.vote.evaluation import conclude_without_votes
 
 from tests import make
 
@@ -19,7 +19,7 @@ DEFAULT = panel.packaged("default")
 
 
 def verdict(decision: str = "safe", votes: int = 3) -> Verdict:
-    empty = conclude_without_votes(make.case(), "made up", now=make.NOW)
+    empty = conclude_without_votes(make.evaluation(), "made up", now=make.NOW)
     cast = [make.cast(voter, "safe") for voter in DEFAULT.voters[:votes]]
     return empty.model_copy(
         update={"decision": Decision(decision), "votes": tuple(cast), "cost_usd": Decimal("0.001")}

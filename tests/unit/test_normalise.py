@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.vote.normalise import Normalised, normalise
+from quorum.core.normalise import Normalised, normalise
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,6 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
 
 
 @given(st.text(alphabet="abc d", min_size=1), st.integers(min_value=0))
-def test_a_zero_width_character_anywhere_shares_the_vote(text: str, place: int) -> None:
-    at = place % (len(text) + 1)
+def test_a_zero_width_character_anywhere_shares_the_vote(text: str, position: int) -> None:
+    at = position % (len(text) + 1)
     assert normalise(f"{text[:at]}\u200b{text[at:]}").text == normalise(text).text

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quorum.core.registry import model
+from quorum.core.rejection import Rejection
 from quorum.document import operations
 from quorum.document.operations import AnswerInvalid, Operation, Part, Work
+from quorum.document.requests import DocumentRequest, DocumentsRequest, read_document
 from quorum.gateway import tokenizer
-from quorum.registry import model
-from quorum.requests import DocumentRequest, DocumentsRequest, Rejection, read_document
 
 MODEL = "gpt-4.1-nano"
 SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}

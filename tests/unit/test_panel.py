@@ -3,7 +3,7 @@ import json
 from typing import Any
 
 import pytest
-from quorum.errors import PanelInvalid
+from quorum.core.errors import PanelInvalid
 from quorum.vote import panel
 
 WEIGHTED: dict[str, Any] = {

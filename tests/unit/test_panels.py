@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from quorum.errors import PanelInvalid, StoreUnavailable
+from quorum.core.errors import PanelInvalid, StoreUnavailable
 from quorum.vote import panel
 from quorum.vote.panels import LOOK_BACK, RETRY_SECONDS, Panels
 

@@ -5,8 +5,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from pypdf import PdfReader, PdfWriter
+from quorum.core.errors import DocumentUnreadable
 from quorum.document.parsing import MEBIBYTE, Limits, Parsed, text_of
-from quorum.errors import DocumentUnreadable
 
 from tests.documents import docx, pdf, pdf_bomb, pdf_of
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bench.gateway import RecordedVotes, Scenario, running
 from cli.app import app
+from fakes.gateway import RecordedVotes, Scenario, running
 
 TEXTS = [
     ("en", "Thank you for the lovely evening.", "safe"),

@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from quorum import registry
-from quorum.errors import ModelUnknown
-from quorum.models import Tokens
-from quorum.registry import Price
+from quorum.core import registry
+from quorum.core.errors import ModelUnknown
+from quorum.core.models import Tokens
+from quorum.core.registry import Price
 
 GATEWAY_MODELS = [model for model in registry.MODELS if model.kind == "gateway"]
 

@@ -9,9 +9,10 @@ import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.errors import ModelRefused, ReplyUnreadable
-from quorum.models import REASON_LIMIT, Category, Decision
-from quorum.vote.reply import UNSTATED_CONFIDENCE, TokenLogProbability, read, shorten
+from quorum.core.errors import ModelRefused, ReplyUnreadable
+from quorum.core.models import REASON_LIMIT, Category, Decision
+from quorum.gateway.wire import TokenLogProbability
+from quorum.vote.reply import UNSTATED_CONFIDENCE, read, shorten
 
 SAFE, UNSAFE, REVIEW = Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW
 

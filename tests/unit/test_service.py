@@ -5,12 +5,12 @@ import json
 import httpx
 import pytest
 import typer
-from quorum.vote.case import conclude_without_votes
+from quorum.vote.evaluation import conclude_without_votes
 
 from cli.service import Service, connect
 from tests import make
 
-VERDICT = conclude_without_votes(make.case(), "nobody was asked", now=make.NOW)
+VERDICT = conclude_without_votes(make.evaluation(), "nobody was asked", now=make.NOW)
 
 
 def service(status: int, body: object, seen: list[httpx.Request] | None = None) -> Service:

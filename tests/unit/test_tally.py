@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quorum.errors import PanelInvalid
-from quorum.models import Abstention, AbstentionReason, CastVote, Decision
+from quorum.core.errors import PanelInvalid
+from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision
 from quorum.vote import panel
 from quorum.vote.panel import Panel
 from quorum.vote.tally import agreements, tally
@@ -64,7 +64,7 @@ def evidence(draw: st.DrawFn) -> dict[str, float]:
 
 @st.composite
 def rules(draw: st.DrawFn, asked: list[list[str]]) -> dict[str, Any]:
-    voters = [voter for seated in asked for voter in seated]
+    voters = [voter for voters in asked for voter in voters]
     kind = draw(st.sampled_from(["weighted", "majority", "calibrated"]))
     if kind == "majority":
         return {"kind": kind}
@@ -72,7 +72,7 @@ def rules(draw: st.DrawFn, asked: list[list[str]]) -> dict[str, Any]:
         return {"kind": kind, "weights": {name: 0.1 + draw(numbers) for name in voters}}
     stages = []
     for number in range(len(asked)):
-        heard = [voter for seated in asked[: number + 1] for voter in seated]
+        heard = [voter for voters in asked[: number + 1] for voter in voters]
         stages.append(
             {
                 "bias": draw(numbers) - 1.5,
@@ -110,14 +110,14 @@ def panels(draw: st.DrawFn, stop: str = "settled") -> Panel:
 
 
 @st.composite
-def ballots(draw: st.DrawFn, voter: str) -> CastVote | Abstention:
+def any_vote(draw: st.DrawFn, voter: str) -> CastVote | Abstention:
     decision = draw(st.sampled_from([*Decision, None]))
     return abstention(voter) if decision is None else vote(voter, decision, draw(confidences))
 
 
 @st.composite
 def everyone(draw: st.DrawFn) -> dict[str, CastVote | Abstention]:
-    return {voter: draw(ballots(voter)) for voter in NAMES}
+    return {voter: draw(any_vote(voter)) for voter in NAMES}
 
 
 languages = st.sampled_from([None, "de", "fr"])
@@ -184,7 +184,7 @@ def test_the_order_of_votes_changes_nothing(
     panel_: Panel, said: dict[str, Any], data: st.DataObject, language: str | None
 ) -> None:
     votes = data.draw(st.lists(st.sampled_from(list(said.values()))))
-    votes += [data.draw(ballots("ada")), data.draw(ballots("ada"))]
+    votes += [data.draw(any_vote("ada")), data.draw(any_vote("ada"))]
     shuffled = data.draw(st.permutations(votes))
     first, second = (tally(panel_, order, language) for order in (votes, shuffled))
     assert first == second

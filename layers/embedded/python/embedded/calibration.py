@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from quorum.models import CastVote, Decision
+from quorum.core.models import CastVote, Decision
 
 LEAST_DOUBT = 0.005
 """No probability is nearer to 0 or 1: a voter is never surer than its labels are clean."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from quorum.models import Abstention, CastVote, Content, Decision
+from quorum.core.models import Abstention, CastVote, Content, Decision
 
 from embedded import weights
 from embedded.calibration import Platt, cast
@@ -89,8 +89,8 @@ class Scorer(NamedTuple):
         if len(payload) != size * len(described):
             raise weights.WeightsUnreadable(f"not {len(described)} times {size} bytes")
         languages: dict[str, Spelling] = {}
-        for place, spelled in enumerate(described):
-            integers = array("h", payload[place * size : (place + 1) * size])
+        for position, spelled in enumerate(described):
+            integers = array("h", payload[position * size : (position + 1) * size])
             if sys.byteorder == "big":
                 integers.byteswap()
             languages[spelled["language"]] = Spelling(

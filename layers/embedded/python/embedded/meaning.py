@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from quorum.models import Abstention, CastVote, Content, Decision
+from quorum.core.models import Abstention, CastVote, Content, Decision
 
 from embedded import weights
 from embedded.calibration import Platt, cast

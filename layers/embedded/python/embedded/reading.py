@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from quorum.models import Abstention, AbstentionReason, Content
+from quorum.core.models import Abstention, AbstentionReason, Content
+from quorum.core.normalise import normalise
 from quorum.vote import language
-from quorum.vote.normalise import normalise
 
 WINDOW = 1_000
 """Characters of a window: measured best on long texts, one bad passage is not averaged away."""

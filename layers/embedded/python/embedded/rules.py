@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from quorum.models import (
+from quorum.core.models import (
     Abstention,
     AbstentionReason,
     CastVote,

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from quorum.models import Category
+from quorum.core.models import Category
 
 TOPICS = Path(__file__).with_name("topics.json")
 _NO_SPACES = frozenset(("ja", "ko", "zh"))

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from quorum.errors import QuorumError
+from quorum.core.errors import QuorumError
 
 MAGIC = b"QUORUM\x00\x01"
 _DIGEST = 32

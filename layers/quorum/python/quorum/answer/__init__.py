@@ -1,1 +1,1 @@
-"""Models asked for answers rather than votes: kept, booked, in the form of the OpenAI API."""
+"""Models asked for answers rather than votes: cached, booked, in the form of the OpenAI API."""

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum import dynamo, registry
 from quorum.answer.questions import Answered
-from quorum.errors import StoreUnavailable
-from quorum.models import Dollars, Frozen, Tokens
-from quorum.money import ledger
+from quorum.aws import dynamo
+from quorum.core import registry
+from quorum.core.errors import StoreUnavailable
+from quorum.core.models import Dollars, Frozen, Tokens
+from quorum.ledger import ledger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
     from quorum.answer.questions import Question
+    from quorum.core.models import Reservation
     from quorum.gateway.limiter import Limiter
-    from quorum.models import Reservation
 
 KEEP_BYTES = 300 * 1024
 """A longer answer is not kept: an item holds 400 KiB."""

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from quorum import registry
 from quorum.answer.answers import Answers, Bill, Paid, key_of
 from quorum.answer.questions import Answered
-from quorum.errors import (
+from quorum.core import registry
+from quorum.core.errors import (
     ModelTimedOut,
     StreamCut,
     VoteUnavailable,
@@ -32,11 +32,11 @@ from quorum.gateway.client import Delta
 
 if TYPE_CHECKING:
     from quorum.answer.questions import Question
-    from quorum.batch.claims import Claims
+    from quorum.aws.leases import Leases
+    from quorum.core.registry import Model
     from quorum.gateway.client import Gateway
     from quorum.gateway.deadline import Deadline
-    from quorum.money.budget import Budget
-    from quorum.registry import Model
+    from quorum.ledger.budget import Budget
 
 WAIT_SECONDS = 0.1
 """How often it is looked whether the answer is there that another is asking for."""
@@ -82,7 +82,7 @@ class Asking:
         self,
         gateway: "Callable[[], Gateway]",
         answers: Answers,
-        claims: "Claims",
+        claims: "Leases",
         budget: "Budget",
     ) -> None:
         self._gateway = gateway

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from quorum.answer.questions import Answered, ChatMessage, Question
-from quorum.models import Frozen
+from quorum.core.models import Frozen
 
 MESSAGES_LIMIT = 2_000
 """Messages of one conversation."""

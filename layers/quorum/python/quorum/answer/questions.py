@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from quorum.models import Dollars, Frozen, Tokens
+from quorum.core.models import Dollars, Frozen, Tokens
+from quorum.gateway.sampling import Sampling
 
 
 class ChatMessage(Frozen):
@@ -14,17 +15,6 @@ class ChatMessage(Frozen):
 
     role: Literal["system", "user", "assistant"]
     content: str
-
-
-class Sampling(Frozen):
-    """How an answer is drawn, in the words of the OpenAI API; None leaves it to the model."""
-
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
 
 
 class Question(Sampling):

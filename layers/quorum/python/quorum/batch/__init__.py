@@ -1,1 +1,1 @@
-"""Many items: taken in, queued, judged, counted."""
+"""Batches of any kind: their records, counters, queues and alerts."""

@@ -1,1 +1,1 @@
-"""Answers over a WebSocket, as they are made."""
+"""Chat over a WebSocket, streamed token by token."""

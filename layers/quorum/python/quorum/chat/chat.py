@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from quorum.answer.questions import Answered, ChatMessage, Question
-from quorum.errors import (
+from quorum.core.errors import (
     InvalidRequest,
     ModelRefused,
     ModelThrottled,
@@ -36,13 +36,13 @@ from quorum.errors import (
     VoteUnavailable,
     WorkflowFailed,
 )
-from quorum.models import CONTENT_LIMIT, Frozen, Identifier, Tokens
-from quorum.requests import rejection
+from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier, Tokens
+from quorum.core.rejection import rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quorum.money.ledger import Spending
+    from quorum.ledger.ledger import Spending
 
 MESSAGE_BYTES = 128 * 1024
 """What a WebSocket message of API Gateway may hold."""
@@ -283,7 +283,7 @@ _UNANSWERED: "Mapping[type[VoteUnavailable], tuple[str, str | None]]" = {
     ModelRefused: ("refused", "prompt"),
     PromptTooLong: ("prompt_too_long", "prompt"),
 }
-"""Code and field where a model gave no answer, as over HTTP (`quorum.http`)."""
+"""Code and field where a model gave no answer, as over HTTP (`quorum.api.http`)."""
 
 
 def error(request_id: str | None, failure: Exception, **facts: Any) -> Message:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum import telemetry
+from quorum.chat import telemetry
 from quorum.chat.chat import written
-from quorum.errors import ConnectionGone
+from quorum.core.errors import ConnectionGone
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum import dynamo
 from quorum.answer.questions import ChatMessage
+from quorum.aws import dynamo
+from quorum.aws.keys import Caller
 from quorum.chat.chat import conversation_not_found
-from quorum.errors import Conflict, NotFound, StoreUnavailable
-from quorum.keys import Caller
-from quorum.models import Frozen
+from quorum.core.errors import Conflict, NotFound, StoreUnavailable
+from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource

@@ -23,14 +23,14 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from quorum import registry, telemetry
 from quorum.answer.answers import Paid
 from quorum.answer.questions import Answered, ChatMessage
-from quorum.chat import chat
+from quorum.chat import chat, telemetry
 from quorum.chat.conversations import History, Turn
 from quorum.chat.moderation import AnswerChecks, Moderation, Objection
-from quorum.chat.relay import INTERVAL_SECONDS, PILE_CHARACTERS, Relay
-from quorum.errors import (
+from quorum.chat.relay import BUFFER_CHARACTERS, INTERVAL_SECONDS, Relay
+from quorum.core import registry
+from quorum.core.errors import (
     ConnectionGone,
     InvalidRequest,
     ModelTimedOut,
@@ -39,9 +39,9 @@ from quorum.errors import (
     StreamCut,
     VoteUnavailable,
 )
+from quorum.core.models import Tokens
 from quorum.gateway import tokenizer
 from quorum.gateway.deadline import Deadline
-from quorum.models import Tokens
 from quorum.vote.workflow import CLIENT_SECONDS
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from quorum.chat.chat import Asked, Message
     from quorum.chat.connections import Connections
     from quorum.chat.conversations import Conversations
-    from quorum.models import Content, Verdict
-    from quorum.money.ledger import Spending
+    from quorum.core.models import Content, Verdict
+    from quorum.ledger.ledger import Spending
     from quorum.vote.panel import Panel
 
 WATCH_SECONDS = 0.25
@@ -77,7 +77,7 @@ class Pace(NamedTuple):
 
     interval_seconds: float = INTERVAL_SECONDS
     watch_seconds: float = WATCH_SECONDS
-    pile_characters: int = PILE_CHARACTERS
+    pile_characters: int = BUFFER_CHARACTERS
 
 
 USUAL_PACE = Pace()

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from quorum.errors import QuorumError
-from quorum.models import CastVote, Category, Content, Decision, Verdict
-from quorum.vote.normalise import normalise
+from quorum.core.errors import QuorumError
+from quorum.core.models import CastVote, Category, Content, Decision, Verdict
+from quorum.core.normalise import normalise
 from quorum.vote.panel import Panel
 
 CONTEXT_CHARACTERS = 300

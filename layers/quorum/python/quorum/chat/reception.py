@@ -10,17 +10,17 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum import registry
 from quorum.chat import chat
 from quorum.chat.chat import Asked, CancelRequest, ChatRequest
-from quorum.errors import ConnectionGone, QuorumError, StoreUnavailable
+from quorum.core import registry
+from quorum.core.errors import ConnectionGone, QuorumError, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
+    from quorum.aws.keys import Caller
     from quorum.chat.connections import Connections
     from quorum.chat.conversations import Conversations
-    from quorum.keys import Caller
 
 
 class Reception:

@@ -19,7 +19,7 @@ _BYTES_PER_CHARACTER = 6
 """At most, in JSON: a control character is written as an escape."""
 MESSAGE_CHARACTERS = (FRAME_BYTES - _ENVELOPE_BYTES) // _BYTES_PER_CHARACTER
 """So many always fit in one frame."""
-PILE_CHARACTERS = 4 * MESSAGE_CHARACTERS
+BUFFER_CHARACTERS = 4 * MESSAGE_CHARACTERS
 """What may be read ahead of a client that takes it slowly."""
 
 
@@ -34,12 +34,12 @@ class Relay:
         post: Callable[[int, str], Awaitable[None]],
         *,
         interval_seconds: float = INTERVAL_SECONDS,
-        limit: int = PILE_CHARACTERS,
+        limit: int = BUFFER_CHARACTERS,
     ) -> None:
         self._post = post
         self._interval_seconds = interval_seconds
         self._limit = limit
-        self._pile = ""
+        self._buffer = ""
         self._closed = False
         self._changed = asyncio.Condition()
         self.sent = 0
@@ -47,8 +47,8 @@ class Relay:
     async def add(self, piece: str) -> None:
         """Put `piece` on the pile, as soon as the pile is not full."""
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._pile) < self._limit)
-            self._pile += piece
+            await self._changed.wait_for(lambda: len(self._buffer) < self._limit)
+            self._buffer += piece
             self._changed.notify_all()
 
     async def close(self) -> None:
@@ -68,9 +68,9 @@ class Relay:
     async def _take(self) -> str:
         """The next message's text; empty when there will be none."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._pile or self._closed)
-            text = self._pile[:MESSAGE_CHARACTERS]
-            self._pile = self._pile[MESSAGE_CHARACTERS:]
+            await self._changed.wait_for(lambda: self._buffer or self._closed)
+            text = self._buffer[:MESSAGE_CHARACTERS]
+            self._buffer = self._buffer[MESSAGE_CHARACTERS:]
             self._changed.notify_all()
             return text
 
@@ -81,7 +81,7 @@ class Relay:
         try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(
-                    lambda: self._closed or len(self._pile) >= MESSAGE_CHARACTERS
+                    lambda: self._closed or len(self._buffer) >= MESSAGE_CHARACTERS
                 )
         except TimeoutError:
             return

@@ -1,1 +1,1 @@
-"""Documents: read, cut, asked about, put together, estimated."""
+"""Documents: read, split, answered, merged, estimated."""

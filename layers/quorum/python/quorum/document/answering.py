@@ -13,14 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, TypeAdapter
 
-from quorum import loop, telemetry
-from quorum.batch import contents
-from quorum.batch.batches import Aside, Batches, item_id_of
-from quorum.batch.contents import Contents
-from quorum.document import operations
-from quorum.document.learning import Learned
-from quorum.document.operations import AnswerInvalid, Operation, Work
-from quorum.errors import (
+from quorum.aws import loop, telemetry
+from quorum.aws.bucket import Bucket
+from quorum.batch.records import Batches, FailedItem
+from quorum.core.errors import (
     BudgetSpent,
     DocumentUnreadable,
     GatewayRejected,
@@ -33,10 +29,14 @@ from quorum.errors import (
     Undeliverable,
     VoteUnavailable,
 )
-from quorum.models import Dollars, Frozen, Identifier, Tokens
-from quorum.money import ledger
-from quorum.registry import model
-from quorum.requests import QueuedDocument
+from quorum.core.identifiers import item_id_of
+from quorum.core.models import Dollars, Frozen, Identifier, Tokens
+from quorum.core.registry import model
+from quorum.document import keys, operations
+from quorum.document.learning import Learned
+from quorum.document.operations import AnswerInvalid, Operation, Work
+from quorum.document.requests import QueuedDocument
+from quorum.ledger import ledger
 
 if TYPE_CHECKING:
     from quorum.answer.asking import Asking
@@ -152,7 +152,7 @@ class Task:
     @property
     def name(self) -> str:
         """The item's id: what its answers are bought for."""
-        return item_id_of(self.item.tenant, self.item.place)
+        return item_id_of(self.item.tenant, self.item.position)
 
 
 class Failed(Exception):
@@ -170,7 +170,7 @@ class DocumentAnswers:
         self,
         asking: "Asking",
         batches: Batches,
-        bucket: Contents,
+        bucket: Bucket,
         learned: Learned,
         *,
         usage_table: str,
@@ -218,7 +218,7 @@ class DocumentAnswers:
                     asked,
                     deadline=task.deadline,
                     use_cache=True,
-                    batch=item.place.batch,
+                    batch=item.position.batch,
                     bought_for=name,
                     expected_output_tokens=expected,
                 )
@@ -258,7 +258,7 @@ class DocumentAnswers:
         )
         written = json.dumps(concluded.answer, ensure_ascii=False).encode(errors="replace")
         if len(written) > TABLE_BYTES:
-            key = contents.result_key(item.tenant, item.place)
+            key = keys.result_key(item.tenant, item.position)
             self._bucket.put(key, written)
             result = result.model_copy(update={"answer": None, "answer_key": key})
         failed = concluded.failure is not None
@@ -267,7 +267,7 @@ class DocumentAnswers:
         )
         self._batches.settle(
             item.tenant,
-            item.place,
+            item.position,
             result.model_dump_json(),
             {
                 "failed": int(failed),
@@ -291,10 +291,10 @@ class DocumentAnswers:
     def reject(self, item: QueuedDocument, why: DocumentUnreadable) -> None:
         """What cannot be read never will be: it is the caller's to mend, not an operator's."""
         told = {"code": why.code, "message": str(why)} | ({"id": item.id} if item.id else {})
-        self._batches.set_aside(item.tenant, "rejected", [Aside(item.place, told)])
+        self._batches.mark_failed(item.tenant, "rejected", [FailedItem(item.position, told)])
 
 
-def healing(error: Exception) -> Exception:
+def transient(error: Exception) -> Exception:
     """What the queue and the machine know what to do about, in place of what a model says."""
     match error:
         case BudgetSpent():

@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum.batch import contents
-from quorum.batch.batches import Batches, item_id_of, work_of
-from quorum.batch.contents import Contents
-from quorum.document import operations
-from quorum.document.answering import Conclusion, DocumentAnswers, Failed, Task, healing
-from quorum.errors import (
+from quorum.aws.bucket import Bucket
+from quorum.batch.records import Batches
+from quorum.core.errors import (
     DocumentUnreadable,
     NotFound,
     StoreUnavailable,
     TooLarge,
     Undeliverable,
 )
-from quorum.requests import QueuedDocument
+from quorum.core.identifiers import item_id_of
+from quorum.document import keys, operations
+from quorum.document.answering import Conclusion, DocumentAnswers, Failed, Task, transient
+from quorum.document.requests import QueuedDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-    from quorum.batch.item_queue import Delivered
+    from quorum.batch.alerts import BatchBudget
+    from quorum.batch.queue import Delivered
     from quorum.gateway.deadline import Deadline
-    from quorum.money.budget import Budget
 
 
 DOCUMENT_BYTES = 10 * 1024 * 1024
@@ -60,8 +60,8 @@ class Documents:
         self,
         answers: DocumentAnswers,
         batches: Batches,
-        bucket: Contents,
-        budget: "Budget",
+        bucket: Bucket,
+        budget: "BatchBudget",
         machine: "SFNClient",
         machine_arn: str,
         *,
@@ -75,7 +75,7 @@ class Documents:
         self._machine = machine
         self._machine_arn = machine_arn
         self._reader = reader
-        self._desks = ThreadPoolExecutor(at_once)
+        self._workers = ThreadPoolExecutor(at_once)
 
     def work(
         self, delivered: Sequence["Delivered[QueuedDocument]"], deadline: "Deadline"
@@ -86,26 +86,26 @@ class Documents:
         anything else failed.
         """
         # The same document twice in one invocation is one.
-        wanted = {(one.item.tenant, one.item.place): one for one in delivered}
-        records = self._batches.records({(tenant, place.batch) for tenant, place in wanted})
-        works = {key: (work_of(record), record) for key, record in records.items()}
+        wanted = {(one.item.tenant, one.item.position): one for one in delivered}
+        records = self._batches.records({(tenant, position.batch) for tenant, position in wanted})
+        works = {key: (operations.work_of(record), record) for key, record in records.items()}
         settled = self._batches.settled(wanted)
 
         def do(one: "Delivered[QueuedDocument]") -> Exception | None:
             item = one.item
-            if (item.tenant, item.place) in settled:
+            if (item.tenant, item.position) in settled:
                 return None
-            work, record = works.get((item.tenant, item.place.batch), (None, {}))
+            work, record = works.get((item.tenant, item.position.batch), (None, {}))
             if work is None:
                 return Undeliverable("there is no such batch")
             if "cancelled_at" in record:
                 return None
             return self._outcome(one, Task(item, work, deadline))
 
-        outcomes = dict(zip(wanted, self._desks.map(do, wanted.values()), strict=True))
+        outcomes = dict(zip(wanted, self._workers.map(do, wanted.values()), strict=True))
         for tenant, batch in records:
             self._budget.watch(tenant, {batch})
-        return [outcomes[one.item.tenant, one.item.place] for one in delivered]
+        return [outcomes[one.item.tenant, one.item.position] for one in delivered]
 
     def _outcome(self, one: "Delivered[QueuedDocument]", task: Task) -> Exception | None:
         try:
@@ -113,7 +113,7 @@ class Documents:
         except DocumentUnreadable as unreadable:
             self._answers.reject(one.item, unreadable)
         except Exception as error:  # noqa: BLE001 - reported to the queue, message by message
-            return healing(error)
+            return transient(error)
         return None
 
     def _do(self, one: "Delivered[QueuedDocument]", task: Task) -> None:
@@ -148,13 +148,13 @@ class Documents:
         it was given up and sent round again: the next is named by the message as well.
         """
         if not item.is_text:
-            text_key = f"{contents.document_key(item.tenant, item.place)}.txt"
+            text_key = f"{keys.document_key(item.tenant, item.position)}.txt"
             self._bucket.put(text_key, read.text.encode(errors="replace"))
             item = item.model_copy(update={"key": text_key, "is_text": True})
         written = item.model_dump(mode="json", exclude_defaults=True)
-        self._bucket.put_json(contents.message_key(item.tenant, item.place), written)
-        given = json.dumps({"tenant": item.tenant, "place": item.place.model_dump()})
-        name = item_id_of(item.tenant, item.place)
+        self._bucket.put_json(keys.message_key(item.tenant, item.position), written)
+        given = json.dumps({"tenant": item.tenant, "position": item.position.model_dump()})
+        name = item_id_of(item.tenant, item.position)
         for attempt in (name, f"{name}-{message_id}"):
             try:
                 self._machine.start_execution(

@@ -7,21 +7,22 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quorum.batch.contents import Contents
+from quorum.aws.bucket import Bucket
 from quorum.batch.intake import ITEMS_LIMIT, require_some
+from quorum.core.errors import DocumentUnreadable, NotFound, TooLarge
+from quorum.core.rejection import Rejection
 from quorum.document import estimating, parsing
 from quorum.document.documents import DOCUMENT_BYTES
 from quorum.document.estimating import Document, Terms
 from quorum.document.intake import work_for
 from quorum.document.learning import Learned
-from quorum.errors import DocumentUnreadable, NotFound, TooLarge
-from quorum.requests import DocumentRequest, EstimateRequest, Rejection, read_document
+from quorum.document.requests import DocumentRequest, EstimateRequest, read_document
 
 if TYPE_CHECKING:
     from quorum.gateway.deadline import Deadline
     from quorum.gateway.limiter import Limiter
 
-_DESKS = 2
+_WORKERS = 2
 """Files read at once: each has a process of its own, and its memory."""
 _LIMITS = parsing.Limits(bytes=DOCUMENT_BYTES)
 _COUNTING_SECONDS = 3.0
@@ -33,7 +34,7 @@ class Estimates:
 
     def __init__(
         self,
-        bucket: Contents,
+        bucket: Bucket,
         learned: Learned,
         limiter: "Limiter",
         *,
@@ -58,8 +59,8 @@ class Estimates:
         documents: list[Document] = []
         rejected: list[dict[str, Any]] = []
         read = partial(self._read, tenant, deadline)
-        with ThreadPoolExecutor(_DESKS) as desks:
-            for index, found in enumerate(desks.map(read, self._given(tenant, request))):
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            for index, found in enumerate(workers.map(read, self._given(tenant, request))):
                 if isinstance(found, Rejection):
                     rejected.append({"index": index} | found.model_dump(exclude_none=True))
                     continue

@@ -13,13 +13,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from quorum import registry
 from quorum.answer.questions import Question
+from quorum.core import registry
+from quorum.core.models import Dollars, Frozen, Tokens
 from quorum.document import operations
 from quorum.document.operations import Operation, Part, Work
 from quorum.gateway import tokenizer
 from quorum.gateway.limiter import RateLimit
-from quorum.models import Dollars, Frozen, Tokens
 
 LEVELS_LIMIT = 4
 """How often the answers to pieces are put together, as `quorum.document.long_documents` does."""

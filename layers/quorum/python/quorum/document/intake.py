@@ -13,21 +13,22 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum import registry
-from quorum.batch.batches import Batches
-from quorum.batch.contents import Contents, document_key
+from quorum.aws.bucket import Bucket
 from quorum.batch.intake import hand_in, reject, require_some
-from quorum.batch.item_queue import ItemQueue
+from quorum.batch.queue import ItemQueue
+from quorum.batch.records import Batches
+from quorum.core import registry
+from quorum.core.errors import NotFound, StoreUnavailable, Undeliverable
+from quorum.core.position import BatchPosition
+from quorum.core.rejection import Rejection
+from quorum.document.keys import document_key
 from quorum.document.operations import Work
-from quorum.errors import NotFound, StoreUnavailable, Undeliverable
-from quorum.requests import (
+from quorum.document.requests import (
     DocumentRequest,
     DocumentsRequest,
     QueuedDocument,
-    Rejection,
     read_document,
 )
-from quorum.vote.case import Place
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -40,7 +41,7 @@ _TOGETHER = 100
 """Documents of an upload that are handed on at a time,"""
 _BYTES_TOGETHER = 32 * 1024 * 1024
 """… unless they have more bytes."""
-_DESKS = 16
+_WORKERS = 16
 
 
 class DocumentIntake:
@@ -50,7 +51,7 @@ class DocumentIntake:
         self,
         batches: Batches,
         queue: ItemQueue,
-        bucket: Contents,
+        bucket: Bucket,
         machine: "SFNClient",
         *,
         machine_arn: str,
@@ -76,7 +77,11 @@ class DocumentIntake:
             return self._upload(tenant, batch, request, work)
         given = request.documents or []
         require_some(given, "documents")
-        facts: dict[str, Any] = {"source": "items", "work": work, "alert_usd": request.alert_usd}
+        facts: dict[str, Any] = {
+            "source": "items",
+            "work": work.model_dump_json(by_alias=True),
+            "alert_usd": request.alert_usd,
+        }
         self._batches.create(tenant, batch, items=len(given), **facts)
         taken, rejected = self._sorted(tenant, batch, enumerate(given))
         return hand_in(self._batches, self._queue, tenant, batch, taken, rejected)
@@ -90,7 +95,7 @@ class DocumentIntake:
             tenant,
             batch,
             source="upload",
-            work=work,
+            work=work.model_dump_json(by_alias=True),
             items=0,
             alert_usd=request.alert_usd,
             upload=upload,
@@ -156,42 +161,44 @@ class DocumentIntake:
 
         def take(numbered: tuple[int, Any]) -> tuple[int, QueuedDocument | Rejection]:
             index, one = numbered
-            return index, self._taken(tenant, Place(batch=batch, index=index), one)
+            return index, self._taken(tenant, BatchPosition(batch=batch, index=index), one)
 
         taken: list[QueuedDocument] = []
         rejected: dict[int, Rejection] = {}
-        with ThreadPoolExecutor(_DESKS) as desks:
-            for index, read in desks.map(take, given):
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            for index, read in workers.map(take, given):
                 if isinstance(read, Rejection):
                     rejected[index] = read
                 else:
                     taken.append(read)
         return taken, rejected
 
-    def _taken(self, tenant: str, place: Place, given: Any) -> QueuedDocument | Rejection:
+    def _taken(
+        self, tenant: str, position: BatchPosition, given: Any
+    ) -> QueuedDocument | Rejection:
         if isinstance(given, bytes) and len(given) > LINE_BYTES:
             return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
         document = read_document(given)
         if isinstance(document, Rejection):
             return document
         try:
-            key = self._placed(tenant, place, document)
+            key = self._placed(tenant, position, document)
         except NotFound as error:
             return Rejection(code=error.code, message=error.message, field=error.field)
         return QueuedDocument(
             tenant=tenant,
-            place=place,
+            position=position,
             key=key,
             is_text=document.text is not None,
             **document.model_dump(include={"id", "media_type", "name", "metadata"}),
         )
 
-    def _placed(self, tenant: str, place: Place, document: DocumentRequest) -> str:
+    def _placed(self, tenant: str, position: BatchPosition, document: DocumentRequest) -> str:
         """Where the document's content is: where it was uploaded, or where it is put now."""
         if document.upload is not None:
             self._bucket.require_upload(tenant, document.upload)
             return document.upload
-        key = document_key(tenant, place)
+        key = document_key(tenant, position)
         self._bucket.put(key, document.body() or b"")
         return key
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quorum.document.operations import SHARE_UNTIL_LEARNED
-from quorum.money import ledger
+from quorum.ledger import ledger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource

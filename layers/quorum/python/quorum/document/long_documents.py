@@ -20,10 +20,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from quorum.batch import contents
-from quorum.batch.batches import Batches, work_of
-from quorum.batch.contents import Contents
-from quorum.document import operations, schemas, splitting
+from quorum.aws.bucket import Bucket
+from quorum.batch.records import Batches
+from quorum.core.errors import (
+    BudgetSpent,
+    DocumentUnreadable,
+    NotFound,
+    Postponed,
+    QuorumError,
+    Undeliverable,
+)
+from quorum.core.models import Frozen, Identifier
+from quorum.core.position import BatchPosition
+from quorum.document import keys, operations, schemas, splitting
 from quorum.document.answering import (
     TAKEN,
     Conclusion,
@@ -32,25 +41,15 @@ from quorum.document.answering import (
     Failure,
     Taken,
     Task,
-    healing,
+    transient,
 )
 from quorum.document.operations import AnswerInvalid, Operation, Part, Work
+from quorum.document.requests import QueuedDocument
 from quorum.document.splitting import Piece
-from quorum.errors import (
-    BudgetSpent,
-    DocumentUnreadable,
-    NotFound,
-    Postponed,
-    QuorumError,
-    Undeliverable,
-)
-from quorum.models import Frozen, Identifier
-from quorum.requests import QueuedDocument
-from quorum.vote.case import Place
 
 if TYPE_CHECKING:
+    from quorum.batch.alerts import BatchBudget
     from quorum.gateway.deadline import Deadline
-    from quorum.money.budget import Budget
 
 STEP_SECONDS = 270.0
 """What a step has for asking: the machine waits 290 s for it."""
@@ -58,7 +57,7 @@ PIECES_LIMIT = 1_000
 """Pieces of one document: the machine's history holds 25,000 events, a piece takes up to 20."""
 LEVELS_LIMIT = 4
 """How often the answers to pieces are cut into pieces themselves."""
-_DESKS = 8
+_WORKERS = 8
 _SPEAK_FOR_THEMSELVES = ("Undeliverable", "Postponed", "Runtime.HandlerError")
 """Errors whose message quotes nothing. The last is what the local stack calls every one; in AWS no
 exception of Python's is called so."""
@@ -71,7 +70,7 @@ class Split(Frozen):
 
     step: Literal["split"]
     tenant: Identifier
-    place: Place
+    position: BatchPosition
 
 
 class AskPiece(Frozen):
@@ -79,7 +78,7 @@ class AskPiece(Frozen):
 
     step: Literal["ask"]
     tenant: Identifier
-    place: Place
+    position: BatchPosition
     level: int
     piece: int
     pieces: int
@@ -90,17 +89,17 @@ class Merge(Frozen):
 
     step: Literal["merge"]
     tenant: Identifier
-    place: Place
+    position: BatchPosition
     level: int
     pieces: int
 
 
-class Bury(Frozen):
+class DeadLetter(Frozen):
     """What it does where one of them failed for good; `error` as its Catch says it."""
 
-    step: Literal["bury"]
+    step: Literal["dead_letter"]
     tenant: Identifier
-    place: Place
+    position: BatchPosition
     error: dict[str, Any]
 
 
@@ -122,7 +121,7 @@ class Abandon(Frozen):
     error: dict[str, Any]
 
 
-Step = Split | AskPiece | Merge | Bury | Receive | Abandon
+Step = Split | AskPiece | Merge | DeadLetter | Receive | Abandon
 STEP: TypeAdapter[Step] = TypeAdapter(Annotated[Step, Field(discriminator="step")])
 
 
@@ -137,13 +136,13 @@ class LongDocuments:
     """Works through one long document, step by step."""
 
     def __init__(
-        self, answers: DocumentAnswers, batches: Batches, bucket: Contents, budget: "Budget"
+        self, answers: DocumentAnswers, batches: Batches, bucket: Bucket, budget: "BatchBudget"
     ) -> None:
         self._answers = answers
         self._batches = batches
         self._bucket = bucket
         self._budget = budget
-        self._desks = ThreadPoolExecutor(_DESKS)
+        self._workers = ThreadPoolExecutor(_WORKERS)
 
     # ---- the steps ---------------------------------------------------------------------------
 
@@ -170,8 +169,8 @@ class LongDocuments:
         Raises `Postponed` and `BudgetSpent` for what may be had later, `Undeliverable` else.
         """
         item, work = self._document(step)
-        place = item.tenant, item.place, step.level
-        key = contents.answer_key(*place, step.piece)
+        position = item.tenant, item.position, step.level
+        key = keys.answer_key(*position, step.piece)
         if work is None or self._bucket.find_json(key) is not None:
             return
         piece = self._piece(item, step.level, step.piece)
@@ -189,7 +188,7 @@ class LongDocuments:
             except Failed as failed:
                 kept["failure"] = failed.failure.model_dump()
         self._bucket.put_json(key, kept | {"taken": TAKEN.dump_python(task.taken, mode="json")})
-        self._budget.watch(item.tenant, {item.place.batch})
+        self._budget.watch(item.tenant, {item.position.batch})
 
     def merge(self, step: Merge, deadline: "Deadline") -> dict[str, Any]:
         """The answers to the pieces as one: settled, or cut into pieces themselves.
@@ -219,9 +218,9 @@ class LongDocuments:
         self._answers.settle(task, concluded.model_copy(update={"pieces": pieces}))
         return _pieces(0, 0)
 
-    def document_of(self, tenant: str, place: Place) -> QueuedDocument:
+    def document_of(self, tenant: str, position: BatchPosition) -> QueuedDocument:
         """The message of a long document."""
-        found = self._bucket.get_json(contents.message_key(tenant, place))
+        found = self._bucket.get_json(keys.message_key(tenant, position))
         return QueuedDocument.model_validate(found)
 
     # ---- merging -----------------------------------------------------------------------------
@@ -232,7 +231,7 @@ class LongDocuments:
                 return self._voted(task, step, answers)
             case Operation.TRANSLATE:
                 cut = list(
-                    self._desks.map(
+                    self._workers.map(
                         lambda number: self._piece(task.item, step.level, number),
                         range(step.pieces),
                     )
@@ -275,7 +274,7 @@ class LongDocuments:
             return None
         if level + 1 == LEVELS_LIMIT:
             raise Undeliverable("the answers to its pieces do not become shorter")
-        below = contents.answer_key(task.item.tenant, task.item.place, level, _INDEX)
+        below = keys.answer_key(task.item.tenant, task.item.position, level, _INDEX)
         self._bucket.put_json(below, TAKEN.dump_python(task.taken, mode="json"))
         return self._put(task.item, level + 1, operations.pieces(task.work, text))
 
@@ -284,39 +283,39 @@ class LongDocuments:
     def _document(self, step: Split | AskPiece | Merge) -> tuple[QueuedDocument, Work | None]:
         """The document of a step, and what is done with it: None if nothing is any more."""
         try:
-            record = self._batches.record(step.tenant, step.place.batch)
-            item = self.document_of(step.tenant, step.place)
+            record = self._batches.record(step.tenant, step.position.batch)
+            item = self.document_of(step.tenant, step.position)
         except NotFound as error:
             raise Undeliverable(error.message) from error
-        over = "cancelled_at" in record or self._batches.settled([(step.tenant, step.place)])
-        return item, None if over else work_of(record)
+        over = "cancelled_at" in record or self._batches.settled([(step.tenant, step.position)])
+        return item, None if over else operations.work_of(record)
 
     def _put(self, item: QueuedDocument, level: int, cut: Sequence[Piece]) -> dict[str, Any]:
-        place = item.tenant, item.place, level
+        position = item.tenant, item.position, level
 
         def put(piece: Piece) -> None:
-            self._bucket.put_json(contents.piece_key(*place, piece.index), piece.model_dump())
+            self._bucket.put_json(keys.piece_key(*position, piece.index), piece.model_dump())
 
-        list(self._desks.map(put, cut))
+        list(self._workers.map(put, cut))
         index = {"pieces": len(cut), "tokens": [piece.tokens for piece in cut]}
-        self._bucket.put_json(contents.piece_key(*place, _INDEX), index)
+        self._bucket.put_json(keys.piece_key(*position, _INDEX), index)
         return _pieces(level, len(cut))
 
     def _index(self, item: QueuedDocument, level: int) -> dict[str, Any]:
-        found = self._bucket.get_json(contents.piece_key(item.tenant, item.place, level, _INDEX))
+        found = self._bucket.get_json(keys.piece_key(item.tenant, item.position, level, _INDEX))
         return dict(found)
 
     def _piece(self, item: QueuedDocument, level: int, number: int) -> Piece:
-        found = self._bucket.get_json(contents.piece_key(item.tenant, item.place, level, number))
+        found = self._bucket.get_json(keys.piece_key(item.tenant, item.position, level, number))
         return Piece.model_validate(found)
 
     def _found(self, item: QueuedDocument, step: Merge, taken: Taken) -> _Answers:
         """The answers of a level; what they took is added to `taken`."""
-        keys = [
-            contents.answer_key(item.tenant, item.place, step.level, number)
+        wanted = [
+            keys.answer_key(item.tenant, item.position, step.level, number)
             for number in range(step.pieces)
         ]
-        found = list(self._desks.map(self._bucket.get_json, keys))
+        found = list(self._workers.map(self._bucket.get_json, wanted))
         for one in found:
             taken.join(TAKEN.validate_python(one["taken"]))
         return _Answers(
@@ -332,7 +331,7 @@ class LongDocuments:
         """What the levels before this one have come to."""
         if level == 0:
             return Taken()
-        key = contents.answer_key(item.tenant, item.place, level - 1, _INDEX)
+        key = keys.answer_key(item.tenant, item.position, level - 1, _INDEX)
         return TAKEN.validate_python(self._bucket.get_json(key))
 
     def _healed(self, item: QueuedDocument, do: Callable[[], Any]) -> Any:
@@ -342,12 +341,12 @@ class LongDocuments:
         except Failed:
             raise
         except BudgetSpent as spent:
-            self._batches.note(item.tenant, item.place.batch, paused_until=str(spent.limit))
+            self._batches.note(item.tenant, item.position.batch, paused_until=str(spent.limit))
             raise
         except QuorumError as error:
-            healed = healing(error)
+            healed = transient(error)
             if isinstance(healed, Postponed):
-                self._batches.note(item.tenant, item.place.batch, last_problem=healed.reason)
+                self._batches.note(item.tenant, item.position.batch, last_problem=healed.reason)
             raise healed from error
 
 

@@ -15,11 +15,11 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints
 
 from quorum.answer.questions import ChatMessage, Question
+from quorum.core.models import Frozen
+from quorum.core.registry import Model, model
 from quorum.document import schemas, splitting
 from quorum.document.splitting import Piece
 from quorum.gateway import tokenizer
-from quorum.models import Frozen
-from quorum.registry import Model, model
 
 PROMPT_LIMIT = 8_000
 """Characters of a prompt of the caller's own."""
@@ -350,3 +350,8 @@ def _json(text: str) -> Any:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def work_of(record: Mapping[str, Any]) -> Work | None:
+    """What is done with the documents of a batch's record; None for a batch of verdicts."""
+    return Work.model_validate_json(record["work"]) if "work" in record else None

@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import Field
 
+from quorum.aws.environment import loader_environment
+from quorum.core.errors import DocumentUnreadable
+from quorum.core.models import Frozen
 from quorum.document import parsers
-from quorum.errors import DocumentUnreadable
-from quorum.models import Frozen
-from quorum.settings import loader_environment
 
 MEBIBYTE = 1024 * 1024
 _READERS = BoundedSemaphore(2)

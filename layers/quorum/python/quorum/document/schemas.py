@@ -138,10 +138,10 @@ def _validator(schema: Mapping[str, Any]) -> "Validator":
     from jsonschema.validators import extend  # noqa: PLC0415 - as above
     from referencing import Registry  # noqa: PLC0415 - as above
 
-    patient: Callable[..., Any] = extend(  # type: ignore[no-untyped-call] # its stubs say less
+    may_postpone: Callable[..., Any] = extend(  # type: ignore[no-untyped-call] # its stubs say less
         Draft202012Validator, {"pattern": _pattern}
     )
-    validator: Validator = patient(schema, registry=Registry())
+    validator: Validator = may_postpone(schema, registry=Registry())
     return validator
 
 

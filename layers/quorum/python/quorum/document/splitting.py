@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import regex
 
+from quorum.core.models import Frozen
 from quorum.gateway import tokenizer
-from quorum.models import Frozen
 
 LEAST_TOKENS = 64
 """A piece may hold so many at least: any character a reader knows fits. Only a base with dozens of

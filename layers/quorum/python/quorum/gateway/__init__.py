@@ -1,1 +1,1 @@
-"""The one way to a model: the client, its limits, its circuits, its wire format."""
+"""The client of an OpenAI-compatible gateway: limits, circuit breakers, wire format."""

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from quorum.errors import PromptTooLong
+from quorum.core.errors import PromptTooLong
+from quorum.core.models import Tokens
+from quorum.core.registry import Model
 from quorum.gateway import tokenizer, wire
-from quorum.models import Tokens
-from quorum.registry import Model
-from quorum.vote.reply import TokenLogProbability
+from quorum.gateway.wire import TokenLogProbability
 
 if TYPE_CHECKING:
+    from quorum.core.models import Reservation
     from quorum.gateway.deadline import Deadline
-    from quorum.models import Reservation
 
 Message = Mapping[str, str]
 """`role` and `content`."""

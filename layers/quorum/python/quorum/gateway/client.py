@@ -33,8 +33,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from quorum.answer.questions import Sampling
-from quorum.errors import (
+from quorum.core.errors import (
     GatewayRejected,
     ModelRefused,
     ModelThrottled,
@@ -45,16 +44,17 @@ from quorum.errors import (
     StreamCut,
     VoteUnavailable,
 )
+from quorum.core.models import Frozen, Tokens
+from quorum.core.registry import Model
 from quorum.gateway import wire
 from quorum.gateway.call import Call, Completion, Message, prepared
-from quorum.models import Frozen, Tokens
-from quorum.registry import Model
+from quorum.gateway.sampling import Sampling
 
 if TYPE_CHECKING:
+    from quorum.core.models import Reservation
     from quorum.gateway.breaker import Breaker
     from quorum.gateway.deadline import Deadline
     from quorum.gateway.limiter import Limiter
-    from quorum.models import Reservation
 
 TIMEOUT_MARGIN = 1.5
 """A call may take half as long again as the model's speed says (published method)."""

@@ -17,7 +17,7 @@ minute), and are retried with jitter.
 
 The same transaction writes an intent: what the call may cost, before it is sent. The ledger's
 transaction deletes it when the vote is booked; what is left belongs to a Lambda that died, and is
-closed as possibly paid (`quorum.money.costs`).
+closed as possibly paid (`quorum.ledger.costs`).
 """
 
 import itertools
@@ -31,16 +31,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from quorum.errors import ModelThrottled, StoreUnavailable
-from quorum.models import Frozen, Reservation, Tokens
+from quorum.core.errors import ModelThrottled, StoreUnavailable
+from quorum.core.models import Frozen, Reservation, Tokens
+from quorum.ledger.intents import PICODOLLARS, intent_shard
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
-
-PICODOLLARS = Decimal(10) ** 12
-"""An intent's cost is kept in these: whole for any price of up to six decimals a million tokens."""
-INTENT_SHELVES = 16
-"""Open intents stand on so many shelves of the index `entries`, so that none is written hot."""
 
 _MINUTE = 60_000_000
 _SUSTAINED = 0.96
@@ -49,11 +45,6 @@ _TRIES = 40
 """At least; who has more patience tries until it is used up."""
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.2
-
-
-def intent_shelf(number: int) -> str:
-    """The shelf of that number in the index `entries`, from 0."""
-    return f"intents#{number:x}"
 
 
 class RateLimit(Frozen):
@@ -294,7 +285,7 @@ class Limiter:
             "cost_picodollars": int(cost_usd * PICODOLLARS),
             "created_at": now,
             # No time to live: an intent ends by being settled, or closed as possibly paid.
-            "entry": intent_shelf(int(reserved.id[0], 16)),
+            "entry": intent_shard(int(reserved.id[0], 16)),
         }
 
     def _pause(self, attempt: int) -> float:

@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from quorum.answer.questions import Sampling
-from quorum.gateway.events import EventReader
-from quorum.models import Tokens
-from quorum.registry import Model, ReplyFormat
-from quorum.vote.reply import TokenLogProbability
+from quorum.core.models import Tokens
+from quorum.core.registry import Model, ReplyFormat
+from quorum.gateway.sampling import Sampling
+from quorum.gateway.sse import EventReader
 
 _CODE = re.compile(r"^[\w.:-]{1,64}$")
 _USAGE = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
@@ -68,6 +67,13 @@ def retry_after_seconds(value: str | None) -> float | None:
             at = at.replace(tzinfo=UTC)
         seconds = (at - datetime.now(UTC)).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+class TokenLogProbability(NamedTuple):
+    """One token of the reply: its bytes in the reply's text, and the log of its probability."""
+
+    token: bytes
+    log_probability: float
 
 
 class Answer(NamedTuple):

@@ -1,1 +1,1 @@
-"""From a content to its verdict: who is asked, what they say, what it comes to."""
+"""From one content to its verdict: panels, voters, replies, the tally, reviews."""

@@ -5,18 +5,17 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from quorum import dynamo, registry
-from quorum.models import VOTE, Abstention, CastVote, Content, Frozen
-from quorum.vote.normalise import normalise
+from quorum.aws import dynamo
+from quorum.aws.dynamo import DAY
+from quorum.core import registry
+from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
+from quorum.core.normalise import normalise
 from quorum.vote.policy import POLICY_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
-
-DAY = 86_400
-"""Seconds."""
 
 
 class VoteKey(Frozen):

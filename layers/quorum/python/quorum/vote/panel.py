@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from quorum import registry
-from quorum.errors import PanelInvalid
-from quorum.models import Frozen
+from quorum.core import registry
+from quorum.core.errors import PanelInvalid
+from quorum.core.models import Frozen
 
 PACKAGED = ("default", "economy", "embedded")
 """Names of the panels that come with the package."""
@@ -166,7 +166,7 @@ class Panel(Frozen):
     @cached_property
     def voters(self) -> tuple[str, ...]:
         """Everyone who sits, in the order of asking."""
-        return tuple(voter for seated in self.rounds for voter in seated)
+        return tuple(voter for voters in self.rounds for voter in voters)
 
     @cached_property
     def version(self) -> str:
@@ -190,7 +190,7 @@ class Panel(Frozen):
 
     @model_validator(mode="after")
     def _seats_and_rule_fit(self) -> Self:
-        voters = [voter for seated in self.rounds for voter in seated]
+        voters = [voter for voters in self.rounds for voter in voters]
         _rounds_fit(self, voters)
         for voter in self.escalates:
             if voter not in voters:
@@ -232,8 +232,8 @@ def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = 
     except (TypeError, ValueError) as refusal:
         raise PanelInvalid(f"is not JSON: {refusal}", field="panel") from None
     known = {model.name for model in registry.voters()} if voters is None else voters
-    for number, seated in enumerate(panel.rounds):
-        for seat, voter in enumerate(seated):
+    for number, asked in enumerate(panel.rounds):
+        for seat, voter in enumerate(asked):
             if voter not in known:
                 raise PanelInvalid(
                     f"{voter} is no voter here; known: {', '.join(sorted(known))}",
@@ -256,12 +256,12 @@ def _refuse(field: str, message: str) -> NoReturn:
     raise PydanticCustomError("panel_invalid", "{message}", {"field": field, "message": message})
 
 
-def _same_voters(named: Collection[str], seated: Collection[str], field: str) -> None:
-    for voter in seated:
+def _same_voters(named: Collection[str], voters: Collection[str], field: str) -> None:
+    for voter in voters:
         if voter not in named:
             _refuse(f"{field}.{voter}", "is missing")
     for voter in named:
-        if voter not in seated:
+        if voter not in voters:
             _refuse(f"{field}.{voter}", "is not in these rounds")
 
 
@@ -293,8 +293,8 @@ def _stages_fit(stages: tuple[Stage, ...], rounds: tuple[tuple[str, ...], ...]) 
     if len(stages) != len(rounds):
         _refuse("rule.stages", f"needs one stage for each of the {len(rounds)} rounds")
     heard: list[str] = []
-    for number, (seated, stage) in enumerate(zip(rounds, stages, strict=True)):
-        heard += seated
+    for number, (voters, stage) in enumerate(zip(rounds, stages, strict=True)):
+        heard += voters
         field = f"rule.stages.{number}"
         _same_voters(stage.evidence, heard, f"{field}.evidence")
         for language, terms in stage.languages.items():

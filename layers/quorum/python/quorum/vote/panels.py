@@ -28,9 +28,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum import telemetry
-from quorum.errors import PanelInvalid, StoreUnavailable
-from quorum.vote import panel
+from quorum.core.errors import PanelInvalid, StoreUnavailable
+from quorum.vote import panel, telemetry
 from quorum.vote.panel import Panel
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ and nothing in a content can change them.
 from hashlib import sha256
 from types import MappingProxyType
 
-from quorum.models import REASON_LIMIT, Category
+from quorum.core.models import REASON_LIMIT, Category
 
 PUBLISHED_CATEGORIES = MappingProxyType(
     {

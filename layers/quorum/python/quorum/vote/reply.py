@@ -16,8 +16,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from quorum.errors import ModelRefused, ReplyUnreadable
-from quorum.models import DETAIL_LIMIT, REASON_LIMIT, Category, Decision, Frozen, Probability
+from quorum.core.errors import ModelRefused, ReplyUnreadable
+from quorum.core.models import DETAIL_LIMIT, REASON_LIMIT, Category, Decision, Frozen, Probability
+from quorum.gateway.wire import TokenLogProbability
 
 UNSTATED_CONFIDENCE = 0.5
 """The confidence of a vote that gives none: it claims no more than a coin."""
@@ -84,13 +85,6 @@ class ReadReply(Frozen):
     confidence_measured: Probability | None = None
     scores: dict[Category, Probability]
     reason: str = ""
-
-
-class TokenLogProbability(NamedTuple):
-    """One token of the reply: its bytes in the reply's text, and the log of its probability."""
-
-    token: bytes
-    log_probability: float
 
 
 def read(

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum import telemetry
-from quorum.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
-from quorum.models import Frozen, Review, Verdict
-from quorum.vote.cache import DAY
-from quorum.vote.verdicts import content_key, verdict_key, verdict_of
+from quorum.aws.dynamo import DAY
+from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
+from quorum.core.identifiers import content_key, verdict_key
+from quorum.core.models import Frozen, Review, Verdict
+from quorum.vote import telemetry
+from quorum.vote.verdicts import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ It changes no verdict. It asks nobody either: of its voters only those count tha
 
 from typing import TYPE_CHECKING
 
-from quorum import telemetry
-from quorum.models import Shadow, Verdict
+from quorum.core.models import Shadow, Verdict
+from quorum.vote import telemetry
 from quorum.vote.tally import tally
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from quorum.models import Abstention, CastVote, Decision, Outcome
+from quorum.core.models import Abstention, CastVote, Decision, Outcome
 from quorum.vote.panel import Calibrated, Evidence, Majority, Panel, Stop, Thresholds, Weighted
 
 CONFIDENCE_CEILING = 0.99
@@ -34,40 +34,40 @@ _SEVERITY = {Decision.SAFE: 0, Decision.NEEDS_REVIEW: 1, Decision.UNSAFE: 2}
 
 
 @dataclass(frozen=True, slots=True)
-class _Ballot:
+class _TallyVote:
     """One vote, as far as it counts."""
 
     decision: Decision
     confidence: float
 
 
-_SURELY_UNSAFE = _Ballot(Decision.UNSAFE, 1.0)
-_SURELY_SAFE = _Ballot(Decision.SAFE, 1.0)
-_ASKS_FOR_REVIEW = _Ballot(Decision.NEEDS_REVIEW, 1.0)
+_SURELY_UNSAFE = _TallyVote(Decision.UNSAFE, 1.0)
+_SURELY_SAFE = _TallyVote(Decision.SAFE, 1.0)
+_ASKS_FOR_REVIEW = _TallyVote(Decision.NEEDS_REVIEW, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sitting:
+class _TallyState:
     """A panel over one content: who answered what so far, and who has not been heard of."""
 
     panel: Panel
     language: str | None
-    ballots: Mapping[str, _Ballot]
+    tally_votes: Mapping[str, _TallyVote]
     outstanding: tuple[str, ...]
 
-    def supposing(self, ballot: _Ballot, rounds: int | None = None) -> "_Sitting":
+    def supposing(self, tally_vote: _TallyVote, rounds: int | None = None) -> "_TallyState":
         """The same, had everyone outstanding (of the first `rounds`) cast this ballot."""
-        asked = {voter for seated in self.panel.rounds[:rounds] for voter in seated}
-        filled = {voter: ballot for voter in self.outstanding if voter in asked}
-        return replace(self, ballots={**self.ballots, **filled})
+        asked = {voter for voters in self.panel.rounds[:rounds] for voter in voters}
+        filled = {voter: tally_vote for voter in self.outstanding if voter in asked}
+        return replace(self, tally_votes={**self.tally_votes, **filled})
 
     @property
     def last_round(self) -> int:
         """The number of the last round of which somebody answered."""
         return max(
             number
-            for number, seated in enumerate(self.panel.rounds)
-            if any(voter in self.ballots for voter in seated)
+            for number, voters in enumerate(self.panel.rounds)
+            if any(voter in self.tally_votes for voter in voters)
         )
 
 
@@ -93,24 +93,24 @@ def tally(
     Votes of voters who do not sit are ignored. With `final` (the deadline is spent) nobody is asked
     any more: the outcome is concluded from what there is.
     """
-    ballots, heard = _by_voter(panel, votes)
+    tally_votes, heard = _by_voter(panel, votes)
     outstanding = tuple(voter for voter in panel.voters if voter not in heard)
-    sitting = _Sitting(panel, language, ballots, outstanding)
-    reading = _read(sitting)
-    quorate = len(ballots) >= panel.quorum
-    escalating = _escalating(sitting)
+    state = _TallyState(panel, language, tally_votes, outstanding)
+    reading = _read(state)
+    quorate = len(tally_votes) >= panel.quorum
+    escalating = _escalating(state)
     decision = _held(reading.decision, escalating) if quorate else Decision.NEEDS_REVIEW
-    why_stopped = _why_stopped(sitting, reading, final=final)
+    why_stopped = _why_stopped(state, reading, final=final)
     next_voters = () if why_stopped is not None else _next_round(panel, heard)
     if not heard:
         beginning = "nobody has voted yet"
     elif quorate and decision is not reading.decision:
-        beginning = f"{_described(sitting, reading)}, but {_listed(escalating)} asks for a person"
+        beginning = f"{_described(state, reading)}, but {_listed(escalating)} asks for a person"
     elif quorate:
-        beginning = _described(sitting, reading)
+        beginning = _described(state, reading)
     else:
         beginning = (
-            f"only {len(ballots)} of {len(panel.voters)} answered; the quorum is {panel.quorum}"
+            f"only {len(tally_votes)} of {len(panel.voters)} answered; the quorum is {panel.quorum}"
         )
     ending = why_stopped if why_stopped is not None else f"next to vote: {_listed(next_voters)}"
     return Outcome(
@@ -150,35 +150,37 @@ def confidence_logit(confidence: float) -> float:
 
 def _by_voter(
     panel: Panel, votes: Iterable[CastVote | Abstention]
-) -> tuple[dict[str, _Ballot], set[str]]:
-    """The ballot of each seated voter that answered, and all that were heard of (abstained too).
+) -> tuple[dict[str, _TallyVote], set[str]]:
+    """What each voter of the panel said, and the names of all that answered or abstained.
 
     A voter counts once. Of two votes (a redelivered round) the graver one counts, whichever came
     first; a vote beats an abstention.
     """
-    ballots: dict[str, _Ballot] = {}
+    tally_votes: dict[str, _TallyVote] = {}
     heard: set[str] = set()
-    seated = set(panel.voters)
+    voters = set(panel.voters)
     for vote in votes:
-        if vote.voter not in seated:
+        if vote.voter not in voters:
             continue
         heard.add(vote.voter)
         if isinstance(vote, CastVote):
-            ballot = _Ballot(vote.decision, vote.confidence)
-            ballots[vote.voter] = max(ballots.get(vote.voter, ballot), ballot, key=_gravity)
-    return ballots, heard
+            tally_vote = _TallyVote(vote.decision, vote.confidence)
+            tally_votes[vote.voter] = max(
+                tally_votes.get(vote.voter, tally_vote), tally_vote, key=_gravity
+            )
+    return tally_votes, heard
 
 
-def _gravity(ballot: _Ballot) -> tuple[int, float]:
-    return _SEVERITY[ballot.decision], ballot.confidence
+def _gravity(tally_vote: _TallyVote) -> tuple[int, float]:
+    return _SEVERITY[tally_vote.decision], tally_vote.confidence
 
 
-def _escalating(sitting: _Sitting) -> tuple[str, ...]:
+def _escalating(state: _TallyState) -> tuple[str, ...]:
     """The voters that keep the panel from saying safe."""
     return tuple(
         voter
-        for voter in sitting.panel.escalates
-        if voter in sitting.ballots and sitting.ballots[voter].decision is not Decision.SAFE
+        for voter in state.panel.escalates
+        if voter in state.tally_votes and state.tally_votes[voter].decision is not Decision.SAFE
     )
 
 
@@ -189,34 +191,34 @@ def _held(decision: Decision, escalating: tuple[str, ...]) -> Decision:
 # --- when asking ends ----------------------------------------------------------------------------
 
 
-def _why_stopped(sitting: _Sitting, reading: _Reading, *, final: bool) -> str | None:
+def _why_stopped(state: _TallyState, reading: _Reading, *, final: bool) -> str | None:
     """Why nobody more is asked ("" if that needs no words), or None if somebody is."""
-    if not sitting.outstanding:
+    if not state.outstanding:
         return ""
     if final:
-        return f"concluded without {_listed(sitting.outstanding)}"
-    if len(sitting.ballots) + len(sitting.outstanding) < sitting.panel.quorum:
+        return f"concluded without {_listed(state.outstanding)}"
+    if len(state.tally_votes) + len(state.outstanding) < state.panel.quorum:
         return "the quorum cannot be met any more"
-    if sitting.panel.stop is Stop.SETTLED and len(_reachable(sitting)) == 1:
-        return f"nothing {_listed(sitting.outstanding)} could say would change it"
-    if sitting.panel.stop is Stop.RISK:
-        return _why_sure_enough(sitting, reading)
+    if state.panel.stop is Stop.SETTLED and len(_reachable(state)) == 1:
+        return f"nothing {_listed(state.outstanding)} could say would change it"
+    if state.panel.stop is Stop.RISK:
+        return _why_sure_enough(state, reading)
     return None
 
 
-def _why_sure_enough(sitting: _Sitting, reading: _Reading) -> str | None:
-    panel = sitting.panel
-    without = _listed(sitting.outstanding)
+def _why_sure_enough(state: _TallyState, reading: _Reading) -> str | None:
+    panel = state.panel
+    without = _listed(state.outstanding)
     # What one voter wants looked at, the others look at before a person must.
-    escalated = reading.decision is Decision.SAFE and bool(_escalating(sitting))
-    if len(sitting.ballots) < panel.quorum or escalated:
+    escalated = reading.decision is Decision.SAFE and bool(_escalating(state))
+    if len(state.tally_votes) < panel.quorum or escalated:
         return None
     if panel.risk is None:
         in_between = reading.decision is Decision.NEEDS_REVIEW
         return None if in_between else f"sure enough without {without}"
     error = min(reading.unsafe, reading.safe)
     # Somebody is outstanding in the last round too, or its bound is that of the round before.
-    bound = panel.risk[min(sitting.last_round, len(panel.risk) - 1)] if panel.risk else 0.0
+    bound = panel.risk[min(state.last_round, len(panel.risk) - 1)] if panel.risk else 0.0
     if error > bound:
         return None
     return f"sure enough without {without} (risk {_compared(error, '≤', bound)})"
@@ -224,44 +226,44 @@ def _why_sure_enough(sitting: _Sitting, reading: _Reading) -> str | None:
 
 def _next_round(panel: Panel, heard: set[str]) -> tuple[str, ...]:
     rounds = (panel.voters,) if panel.stop is Stop.ALL else panel.rounds
-    missing = (tuple(voter for voter in seated if voter not in heard) for seated in rounds)
+    missing = (tuple(voter for voter in voters if voter not in heard) for voters in rounds)
     return next(voters for voters in missing if voters)
 
 
-def _reachable(sitting: _Sitting) -> set[Decision]:
+def _reachable(state: _TallyState) -> set[Decision]:
     """Every decision some outcome of the outstanding votes, abstentions included, leads to."""
-    panel, answered = sitting.panel, len(sitting.ballots)
+    panel, answered = state.panel, len(state.tally_votes)
     if isinstance(panel.rule, Calibrated):
-        reachable = _reachable_log_odds(sitting, panel.rule)
+        reachable = _reachable_log_odds(state, panel.rule)
     else:
-        reachable = _reachable_shares(sitting, panel.rule)
-    may_escalate = set(panel.escalates).intersection(sitting.outstanding)
+        reachable = _reachable_shares(state, panel.rule)
+    may_escalate = set(panel.escalates).intersection(state.outstanding)
     if Decision.SAFE in reachable and may_escalate:
         reachable = reachable | {Decision.NEEDS_REVIEW}
-    reachable = {_held(decision, _escalating(sitting)) for decision in reachable}
+    reachable = {_held(decision, _escalating(state)) for decision in reachable}
     return reachable if answered >= panel.quorum else reachable | {Decision.NEEDS_REVIEW}
 
 
-def _reachable_shares(sitting: _Sitting, rule: Weighted | Majority) -> set[Decision]:
+def _reachable_shares(state: _TallyState, rule: Weighted | Majority) -> set[Decision]:
     # A ballot adds its weight to the divisor and at most that weight to one score. So a score is
     # highest when everyone outstanding is sure of it, and lowest when they all say something else.
     extremes = (_SURELY_UNSAFE, _SURELY_SAFE, _ASKS_FOR_REVIEW)
     return {
-        _read_shares(sitting.panel.thresholds, *_shares(rule, sitting.supposing(extreme))).decision
+        _read_shares(state.panel.thresholds, *_shares(rule, state.supposing(extreme))).decision
         for extreme in extremes
     }
 
 
-def _reachable_log_odds(sitting: _Sitting, rule: Calibrated) -> set[Decision]:
+def _reachable_log_odds(state: _TallyState, rule: Calibrated) -> set[Decision]:
     # Later rounds may all abstain, so each stage may be the last, with its voters all agreeing.
     extremes = [
         _log_odds(rule, supposed)
-        for rounds in range(1, len(sitting.panel.rounds) + 1)
+        for rounds in range(1, len(state.panel.rounds) + 1)
         for extreme in (_SURELY_UNSAFE, _SURELY_SAFE)
-        if (supposed := sitting.supposing(extreme, rounds)).ballots
+        if (supposed := state.supposing(extreme, rounds)).tally_votes
     ]
     lowest, highest = min(extremes), max(extremes)
-    safe_to, unsafe_from = _log_odds_limits(sitting.panel.thresholds)
+    safe_to, unsafe_from = _log_odds_limits(state.panel.thresholds)
     reachable = set()
     if highest >= unsafe_from:
         reachable.add(Decision.UNSAFE)
@@ -275,22 +277,22 @@ def _reachable_log_odds(sitting: _Sitting, rule: Calibrated) -> set[Decision]:
 # --- what the votes amount to --------------------------------------------------------------------
 
 
-def _read(sitting: _Sitting) -> _Reading:
-    if not sitting.ballots:
+def _read(state: _TallyState) -> _Reading:
+    if not state.tally_votes:
         return _Reading(Decision.NEEDS_REVIEW, 0.5, 0.5, "nobody answered")
-    rule, thresholds = sitting.panel.rule, sitting.panel.thresholds
+    rule, thresholds = state.panel.rule, state.panel.thresholds
     if isinstance(rule, Calibrated):
-        return _read_log_odds(thresholds, _log_odds(rule, sitting))
-    return _read_shares(thresholds, *_shares(rule, sitting))
+        return _read_log_odds(thresholds, _log_odds(rule, state))
+    return _read_shares(thresholds, *_shares(rule, state))
 
 
-def _shares(rule: Weighted | Majority, sitting: _Sitting) -> tuple[Fraction, Fraction]:
+def _shares(rule: Weighted | Majority, state: _TallyState) -> tuple[Fraction, Fraction]:
     """The unsafe and the safe share of the weight that answered, exactly."""
     weighed = [
-        (ballot.decision, _exact(rule.weights[voter]), _exact(ballot.confidence))
+        (tally_vote.decision, _exact(rule.weights[voter]), _exact(tally_vote.confidence))
         if isinstance(rule, Weighted)
-        else (ballot.decision, Fraction(1), Fraction(1))
-        for voter, ballot in sitting.ballots.items()
+        else (tally_vote.decision, Fraction(1), Fraction(1))
+        for voter, tally_vote in state.tally_votes.items()
     ]
     whole = sum(weight for _, weight, _ in weighed)
     unsafe, safe = (
@@ -324,20 +326,20 @@ def _exact(number: float) -> Fraction:
     return Fraction(Decimal(repr(number)))
 
 
-def _log_odds(rule: Calibrated, sitting: _Sitting) -> float:
-    return math.fsum(_terms(rule, sitting))
+def _log_odds(rule: Calibrated, state: _TallyState) -> float:
+    return math.fsum(_terms(rule, state))
 
 
-def _terms(rule: Calibrated, sitting: _Sitting) -> Iterable[float]:
-    stage = rule.stages[sitting.last_round]
-    own = stage.languages.get(sitting.language) if sitting.language is not None else None
+def _terms(rule: Calibrated, state: _TallyState) -> Iterable[float]:
+    stage = rule.stages[state.last_round]
+    own = stage.languages.get(state.language) if state.language is not None else None
     yield stage.bias if own is None else own.bias
-    for voter, ballot in sitting.ballots.items():
+    for voter, tally_vote in state.tally_votes.items():
         pooled = stage.evidence[voter]
-        yield from _weigh(pooled if own is None else own.evidence.get(voter, pooled), ballot)
+        yield from _weigh(pooled if own is None else own.evidence.get(voter, pooled), tally_vote)
     for pair in stage.pairs:
         said = [
-            sitting.ballots[voter].decision for voter in pair.voters if voter in sitting.ballots
+            state.tally_votes[voter].decision for voter in pair.voters if voter in state.tally_votes
         ]
         if said == [Decision.UNSAFE, Decision.UNSAFE]:
             yield pair.unsafe
@@ -345,14 +347,14 @@ def _terms(rule: Calibrated, sitting: _Sitting) -> Iterable[float]:
             yield pair.safe
 
 
-def _weigh(evidence: Evidence, ballot: _Ballot) -> Iterable[float]:
-    match ballot.decision:
+def _weigh(evidence: Evidence, tally_vote: _TallyVote) -> Iterable[float]:
+    match tally_vote.decision:
         case Decision.UNSAFE:
             yield evidence.unsafe
-            yield evidence.slope * confidence_logit(ballot.confidence)
+            yield evidence.slope * confidence_logit(tally_vote.confidence)
         case Decision.SAFE:
             yield evidence.safe
-            yield -evidence.slope * confidence_logit(ballot.confidence)
+            yield -evidence.slope * confidence_logit(tally_vote.confidence)
         case Decision.NEEDS_REVIEW:
             yield evidence.needs_review
 
@@ -390,8 +392,8 @@ def _probability(log_odds: float) -> float:
 # --- the reason, for a person --------------------------------------------------------------------
 
 
-def _described(sitting: _Sitting, reading: _Reading) -> str:
-    said = [ballot.decision for ballot in sitting.ballots.values()]
+def _described(state: _TallyState, reading: _Reading) -> str:
+    said = [tally_vote.decision for tally_vote in state.tally_votes.values()]
     if reading.decision is Decision.NEEDS_REVIEW:
         counts = ", ".join(
             f"{said.count(option)} {option.replace('_', ' ')}"

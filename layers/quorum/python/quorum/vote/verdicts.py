@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 
-from quorum import dynamo
-from quorum.batch import progress
-from quorum.errors import NotFound, StoreUnavailable
-from quorum.models import Content, Decision, Review, Verdict
-from quorum.money import ledger
-from quorum.vote.cache import DAY
-from quorum.vote.case import Place
+from quorum.aws import dynamo
+from quorum.aws.dynamo import DAY
+from quorum.batch import counters
+from quorum.core.errors import NotFound, StoreUnavailable
+from quorum.core.identifiers import content_key, verdict_key
+from quorum.core.models import Content, Decision, Review, Verdict
+from quorum.core.position import BatchPosition
+from quorum.ledger import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,17 +37,7 @@ class Decided(NamedTuple):
 
     content: Content
     verdict: Verdict
-    place: Place | None = None
-
-
-def verdict_key(tenant: str, verdict_id: str) -> str:
-    """The key holds the tenant: another tenant's id is simply not there."""
-    return f"verdict#{tenant}#{verdict_id}"
-
-
-def content_key(tenant: str, verdict_id: str) -> str:
-    """Where the content of a verdict that waits for a person is kept."""
-    return f"content#{tenant}#{verdict_id}"
+    position: BatchPosition | None = None
 
 
 def verdict_of(item: "Mapping[str, Any]") -> Verdict:
@@ -108,14 +99,14 @@ class Verdicts:
         return found
 
     def record(
-        self, tenant: str, content: Content, verdict: Verdict, place: Place | None = None
+        self, tenant: str, content: Content, verdict: Verdict, position: BatchPosition | None = None
     ) -> Verdict:
         """Store `verdict` and count it, in one transaction that happens once.
 
         If the verdict's id is settled already nothing changes, and what is stored is returned.
         Raises `StoreUnavailable`.
         """
-        (stored,) = self.record_all(tenant, [Decided(content, verdict, place)])
+        (stored,) = self.record_all(tenant, [Decided(content, verdict, position)])
         return stored
 
     def record_all(self, tenant: str, decided: Sequence[Decided]) -> list[Verdict]:
@@ -167,13 +158,15 @@ class Verdicts:
         ]
         verdicts = [one.verdict for one in decided]
         transaction += ledger.decided(self._usage_table, tenant, verdicts)
-        for batch in {one.place.batch for one in decided if one.place is not None}:
+        for batch in {one.position.batch for one in decided if one.position is not None}:
             of_batch = [
-                one.verdict for one in decided if one.place is not None and one.place.batch == batch
+                one.verdict
+                for one in decided
+                if one.position is not None and one.position.batch == batch
             ]
             revived = sum(verdict.id in dead for verdict in of_batch)
             transaction.append(
-                progress.settled(
+                counters.settled(
                     self._table, tenant, batch, of_batch, revived=revived, now=datetime.now(UTC)
                 )
             )
@@ -187,7 +180,7 @@ class Verdicts:
             "decision": str(verdict.decision),
             "created_at": verdict.created_at.isoformat(),
             "expires_at": int(time()) + self._verdict_days * DAY,
-            **progress.place_fields(tenant, decided.place),
+            **counters.position_fields(tenant, decided.position),
         }
         if verdict.decision is Decision.NEEDS_REVIEW:
             item["review"] = f"pending#{tenant}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from quorum.errors import (
+from quorum.core.errors import (
     GatewayRejected,
     ModelRefused,
     ModelThrottled,
@@ -17,16 +17,16 @@ from quorum.errors import (
     ReplyUnreadable,
     VoteUnavailable,
 )
-from quorum.models import DETAIL_LIMIT, Abstention, AbstentionReason, CastVote, Tokens
+from quorum.core.models import DETAIL_LIMIT, Abstention, AbstentionReason, CastVote, Tokens
 from quorum.vote import reply
 from quorum.vote.policy import INSTRUCTIONS, REPLY_SCHEMA
 
 if TYPE_CHECKING:
+    from quorum.core.models import Reservation
+    from quorum.core.normalise import Normalised
+    from quorum.core.registry import Model
     from quorum.gateway.client import Gateway
     from quorum.gateway.deadline import Deadline
-    from quorum.models import Reservation
-    from quorum.registry import Model
-    from quorum.vote.normalise import Normalised
 
 MAX_OUTPUT_TOKENS = 200
 EXPECTED_OUTPUT_TOKENS = 60
@@ -46,7 +46,7 @@ ABSTENTION_REASONS: Mapping[type[VoteUnavailable], AbstentionReason] = MappingPr
 """What each way of not getting a vote is called in the verdict."""
 
 
-class Ballot(NamedTuple):
+class PaidVote(NamedTuple):
     """A vote, and what the ledger settles with it (nothing where no limit is shared)."""
 
     vote: CastVote | Abstention
@@ -60,7 +60,7 @@ async def ask(
     deadline: "Deadline",
     *,
     tenant: str = "-",
-) -> Ballot:
+) -> PaidVote:
     """`model`'s vote on `content`.
 
     Raises the `VoteUnavailable` of what happened; it carries what was paid and the reservation.
@@ -104,7 +104,7 @@ async def ask(
         latency_ms=completion.latency_ms,
         served_by=completion.served_by,
     )
-    return Ballot(vote, completion.reservation)
+    return PaidVote(vote, completion.reservation)
 
 
 def messages(content: "Normalised") -> list[dict[str, str]]:

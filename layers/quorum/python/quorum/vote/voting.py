@@ -9,48 +9,52 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quorum import dynamo, loop, telemetry
-from quorum.errors import StoreUnavailable, VoteUnavailable
+from quorum.aws import dynamo, loop
+from quorum.core.errors import StoreUnavailable, VoteUnavailable
+from quorum.core.models import Abstention, CastVote
+from quorum.core.normalise import normalise
 from quorum.gateway.deadline import Deadline
-from quorum.models import Abstention, CastVote
-from quorum.money import ledger
-from quorum.vote import voter
+from quorum.ledger import ledger
+from quorum.vote import telemetry, voter
 from quorum.vote.cache import VoteCache
-from quorum.vote.normalise import normalise
-from quorum.vote.voter import Ballot
+from quorum.vote.voter import PaidVote
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
+    from quorum.core.registry import Model
     from quorum.gateway.client import Gateway
     from quorum.gateway.limiter import Limiter
-    from quorum.registry import Model
-    from quorum.settings import BooksSettings
-    from quorum.vote.case import Case
+    from quorum.vote.evaluation import Evaluation
 
 
-class Ballots:
-    """The voters' side of the books: the Votes table and the ledger."""
+class VoteStore:
+    """Stores votes and books what they cost, in the Votes table and the ledger.
+
+    Cached votes of one tenant answer another only if `share_votes`; they are kept `vote_days`.
+    """
 
     def __init__(
         self,
         dynamodb: "DynamoDBServiceResource",
-        settings: "BooksSettings",
+        votes_table: str,
+        usage_table: str,
+        *,
+        share_votes: bool = False,
+        vote_days: int = 30,
         limiter: "Limiter | None" = None,
     ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
-        self._usage_table = settings.usage_table
+        self._usage_table = usage_table
         self._limiter = limiter
-        self.cache = VoteCache(
-            dynamodb, settings.votes_table, shared=settings.share_votes, days=settings.vote_days
-        )
+        self.cache = VoteCache(dynamodb, votes_table, shared=share_votes, days=vote_days)
 
-    def book(self, case: "Case", answer: Ballot) -> None:
+    def book(self, evaluation: "Evaluation", answer: PaidVote) -> None:
         """Keep the vote, book its cost and end its reservation, all at once and once only.
 
         Raises `StoreUnavailable`; then the reservation's intent stays, and says what may be owed.
         """
-        transaction = self._transaction(case, answer)
+        transaction = self._transaction(evaluation, answer)
         if not transaction:
             return
         try:
@@ -60,69 +64,79 @@ class Ballots:
                 raise StoreUnavailable("the vote could not be booked") from error
             # The intent is gone: an earlier try was booked although its answer was lost.
 
-    def _transaction(self, case: "Case", answer: Ballot) -> list[dict[str, Any]]:
+    def _transaction(self, evaluation: "Evaluation", answer: PaidVote) -> list[dict[str, Any]]:
         transaction: list[dict[str, Any]] = []
         vote = answer.vote
         if answer.reservation is not None and self._limiter is not None:
             transaction += self._limiter.settlement(answer.reservation, vote.tokens)
             transaction.append(
-                ledger.paid(self._usage_table, case.tenant, vote.voter, vote, day=ledger.today())
+                ledger.paid(
+                    self._usage_table, evaluation.tenant, vote.voter, vote, day=ledger.today()
+                )
             )
-            if case.place is not None:
+            if evaluation.position is not None:
                 transaction.append(
-                    ledger.paid_in_batch(self._usage_table, case.tenant, case.place.batch, vote)
+                    ledger.paid_in_batch(
+                        self._usage_table, evaluation.tenant, evaluation.position.batch, vote
+                    )
                 )
         if isinstance(vote, CastVote) or vote.repeatable:
-            key = self.cache.key(case.tenant, vote.voter, case.content)
-            transaction.append(self.cache.put(key, vote, bought_for=case.verdict_id))
+            key = self.cache.key(evaluation.tenant, vote.voter, evaluation.content)
+            transaction.append(self.cache.put(key, vote, bought_for=evaluation.verdict_id))
         return transaction
 
 
 def vote(
-    case: "Case", name: str, ballots: Ballots, ask: Callable[[], Ballot]
+    evaluation: "Evaluation", name: str, store: VoteStore, ask: Callable[[], PaidVote]
 ) -> CastVote | Abstention:
     """The vote of the voter called `name` on the case: from the cache, or by asking."""
-    for cached in ballots.cache.find(case.tenant, [name], case.content, case.verdict_id):
+    for cached in store.cache.find(
+        evaluation.tenant, [name], evaluation.content, evaluation.verdict_id
+    ):
         return cached
     answer = ask()
-    ballots.book(case, answer)
-    telemetry.vote_answered(case.verdict_id, answer.vote)
+    store.book(evaluation, answer)
+    telemetry.vote_answered(evaluation.verdict_id, answer.vote)
     return answer.vote
 
 
 def ask_embedded(
-    case: "Case", ask: "Callable[[Any], CastVote | Abstention]"
-) -> Callable[[], Ballot]:
+    evaluation: "Evaluation", ask: "Callable[[Any], CastVote | Abstention]"
+) -> Callable[[], PaidVote]:
     """How an embedded voter is asked: in this process, for nothing."""
 
-    def asked() -> Ballot:
+    def asked() -> PaidVote:
         started = perf_counter()
-        answered = ask(case.content)
+        answered = ask(evaluation.content)
         latency_ms = round((perf_counter() - started) * 1000)
-        return Ballot(answered.model_copy(update={"latency_ms": latency_ms}))
+        return PaidVote(answered.model_copy(update={"latency_ms": latency_ms}))
 
     return asked
 
 
 def ask_gateway(
-    case: "Case", model: "Model", gateway: "Gateway", remaining_milliseconds: int
-) -> Callable[[], Ballot]:
+    evaluation: "Evaluation", model: "Model", gateway: "Gateway", remaining_milliseconds: int
+) -> Callable[[], PaidVote]:
     """How a gateway voter is asked: until the Lambda's or the case's time is over.
 
     What a gateway cannot or will not answer becomes an abstention that says why.
     """
 
-    def asked() -> Ballot:
-        deadline = Deadline.of_lambda(remaining_milliseconds, case.deadline - time())
+    def asked() -> PaidVote:
+        deadline = Deadline.of_lambda(remaining_milliseconds, evaluation.deadline - time())
         started = perf_counter()
         try:
             return loop.run(
                 voter.ask(
-                    gateway, model, normalise(case.content.text), deadline, tenant=case.tenant
+                    gateway,
+                    model,
+                    normalise(evaluation.content.text),
+                    deadline,
+                    tenant=evaluation.tenant,
                 )
             )
         except VoteUnavailable as error:
             latency_ms = round((perf_counter() - started) * 1000)
-            return Ballot(voter.abstention_of(model.name, error, latency_ms), error.reservation)
+            return PaidVote(voter.abstention_of(model.name, error, latency_ms), error.reservation)
 
     return asked

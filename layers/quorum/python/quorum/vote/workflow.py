@@ -9,19 +9,20 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter, ValidationError
 
-from quorum import telemetry
-from quorum.errors import Postponed, WorkflowFailed
-from quorum.models import Abstention, CastVote, Content, Frozen, Verdict
+from quorum.aws.telemetry import logger
+from quorum.core.errors import Postponed, WorkflowFailed
+from quorum.core.models import Abstention, CastVote, Content, Frozen, Verdict
+from quorum.core.position import BatchPosition
+from quorum.vote import telemetry
 from quorum.vote.cache import VoteCache, Wanted
-from quorum.vote.case import (
+from quorum.vote.evaluation import (
     POSTPONED_SECONDS,
     VOTING_SECONDS,
-    Case,
-    Deliberation,
-    Place,
+    Evaluation,
     Postponement,
+    RoundResult,
+    conclude_round,
     conclude_without_votes,
-    deliberate,
 )
 from quorum.vote.language import detect
 from quorum.vote.panel import Panel
@@ -79,7 +80,7 @@ class Workflow:
             settled = self._verdicts.find(tenant, verdict_id)
             if settled is not None:
                 return settled
-        return self.judge(self.open(tenant, content, panel, verdict_id or uuid4().hex))
+        return self.run(self.open(tenant, content, panel, verdict_id or uuid4().hex))
 
     def open(
         self,
@@ -87,62 +88,69 @@ class Workflow:
         content: Content,
         panel: Panel,
         verdict_id: str,
-        place: Place | None = None,
+        position: BatchPosition | None = None,
         *,
-        patient: bool = False,
-    ) -> Case:
+        may_postpone: bool = False,
+    ) -> Evaluation:
         """A case that begins now. A language the caller does not name is detected."""
         if content.language is None:
             content = content.model_copy(update={"language": detect(content.text)})
         now = self._clock()
-        return Case(
+        return Evaluation(
             verdict_id=verdict_id,
             tenant=tenant,
             content=content,
             panel=panel,
             started_at=now,
             deadline=now + VOTING_SECONDS,
-            place=place,
-            patient=patient,
+            position=position,
+            may_postpone=may_postpone,
         )
 
-    def from_cache(self, cases: Sequence[Case]) -> list[Verdict | None]:
+    def from_cache(self, evaluations: Sequence[Evaluation]) -> list[Verdict | None]:
         """The verdicts that cached votes settle, in the order of `cases`; nothing is stored."""
-        return [opening.verdict for opening, _ in self._openings(cases)]
+        return [opening.verdict for opening, _ in self._openings(evaluations)]
 
-    def judge(self, case: Case) -> Verdict:
+    def run(self, evaluation: Evaluation) -> Verdict:
         """The verdict on `case`, stored.
 
         When the machine fails the verdict is `needs_review` and says so; a patient case raises
         `Postponed` then, and when too few voters could be asked. Raises `StoreUnavailable`.
         """
-        ((opening, cached),) = self._openings([case])
+        ((opening, cached),) = self._openings([evaluation])
         if opening.verdict is not None:
-            return self._record(case, opening.verdict)
+            return self._record(evaluation, opening.verdict)
         try:
-            return self._run(case, opening, cached)
+            return self._run(evaluation, opening, cached)
         except WorkflowFailed as failure:
-            telemetry.logger.error(
+            logger.error(
                 "vote machine failed",
-                extra={"correlation_id": case.verdict_id, "why": str(failure)},
+                extra={"correlation_id": evaluation.verdict_id, "why": str(failure)},
             )
             # The machine may have recorded the verdict and failed to say so: then that one stands.
-            if case.patient:
+            if evaluation.may_postpone:
                 raise Postponed(str(failure), retry_after_seconds=POSTPONED_SECONDS) from failure
-            return self._record(case, conclude_without_votes(case, str(failure), now=self._clock()))
+            return self._record(
+                evaluation, conclude_without_votes(evaluation, str(failure), now=self._clock())
+            )
 
-    def _openings(self, cases: Sequence[Case]) -> list[tuple[Deliberation, Votes]]:
+    def _openings(self, evaluations: Sequence[Evaluation]) -> list[tuple[RoundResult, Votes]]:
         """Where each case stands by its cached votes, and those votes."""
         found = self._votes.find_all(
             [
-                Wanted(case.tenant, case.panel.voters, case.content, case.verdict_id)
-                for case in cases
+                Wanted(
+                    evaluation.tenant,
+                    evaluation.panel.voters,
+                    evaluation.content,
+                    evaluation.verdict_id,
+                )
+                for evaluation in evaluations
             ]
         )
         return [
             (
-                deliberate(
-                    case,
+                conclude_round(
+                    evaluation,
                     cached,
                     round_number=0,
                     now=self._clock(),
@@ -150,18 +158,20 @@ class Workflow:
                 ),
                 cached,
             )
-            for case, cached in zip(cases, found, strict=True)
+            for evaluation, cached in zip(evaluations, found, strict=True)
         ]
 
-    def _record(self, case: Case, verdict: Verdict) -> Verdict:
-        recorded = self._verdicts.record(case.tenant, case.content, verdict, case.place)
+    def _record(self, evaluation: Evaluation, verdict: Verdict) -> Verdict:
+        recorded = self._verdicts.record(
+            evaluation.tenant, evaluation.content, verdict, evaluation.position
+        )
         telemetry.verdict_reached(recorded)
         return recorded
 
-    def _run(self, case: Case, opening: Deliberation, cached: Votes) -> Verdict:
+    def _run(self, evaluation: Evaluation, opening: RoundResult, cached: Votes) -> Verdict:
         request = {
-            "case": case.model_dump(mode="json"),
-            "seated": opening.seated,
+            "evaluation": evaluation.model_dump(mode="json"),
+            "voters": opening.voters,
             "votes": [vote.model_dump(mode="json") for vote in cached],
             "round": opening.round,
         }

@@ -1,0 +1,1 @@
+"""The statistics behind `quorum evaluate` and `quorum calibrate`."""

@@ -1,0 +1,188 @@
+"""Recorded votes: one row per content, one column per voter, read from CSV.
+
+Columns: `language`, `text`, `gold` (`safe` or `unsafe`), one per voter (`safe`, `unsafe`,
+`needs_review`, or empty for an abstention), optionally `<voter>.confidence` (the probability in
+[0, 1] that the vote is right; 1 where it is missing), and optionally `panel` and `panel.score`:
+what a running panel decided. Other columns are left alone.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision
+
+Codes = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+NONE, SAFE, UNSAFE, REVIEW = range(4)
+"""How decisions are coded in arrays; `NONE` is an abstention, or no decision."""
+DECISIONS = (None, Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW)
+"""The decision of each code."""
+CODES: dict[str, int] = {"": NONE, **{str(DECISIONS[code]): code for code in (1, 2, 3)}}
+
+_NO_VOTER = {"language", "text", "gold", "panel"}
+
+
+class VotesUnreadable(ValueError):
+    """The CSV is not one of recorded votes; the message names column and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelColumn:
+    """What a running panel decided, row by row; a score of NaN is unknown."""
+
+    decisions: Codes
+    scores: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Recorded votes as arrays, n rows by v voters.
+
+    `decisions` are codes; `confidences` are in [0, 1], NaN where none was recorded; `gold` is
+    `NONE` where the label is missing.
+    """
+
+    languages: npt.NDArray[np.str_]
+    texts: tuple[str, ...]
+    gold: Codes
+    voters: tuple[str, ...]
+    decisions: Codes
+    confidences: Floats
+    panel: PanelColumn | None = None
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.gold)
+
+    def column(self, voter: str) -> int:
+        """The number of that voter's column."""
+        return self.voters.index(voter)
+
+    def rows(self, indices: Indices) -> "Recorded":
+        """Those rows only."""
+        return Recorded(
+            languages=self.languages[indices],
+            texts=tuple(self.texts[index] for index in indices),
+            gold=self.gold[indices],
+            voters=self.voters,
+            decisions=self.decisions[indices],
+            confidences=self.confidences[indices],
+            panel=None
+            if self.panel is None
+            else PanelColumn(self.panel.decisions[indices], self.panel.scores[indices]),
+        )
+
+    def with_votes(
+        self, voters: Sequence[str], decisions: Codes, confidences: Floats
+    ) -> "Recorded":
+        """The same rows with more voters' columns to the right."""
+        return Recorded(
+            languages=self.languages,
+            texts=self.texts,
+            gold=self.gold,
+            voters=(*self.voters, *voters),
+            decisions=np.hstack([self.decisions, decisions]),
+            confidences=np.hstack([self.confidences, confidences]),
+            panel=self.panel,
+        )
+
+    def labelled(self) -> "Recorded":
+        """The rows with a gold label."""
+        return self.rows(np.flatnonzero(self.gold != NONE))
+
+    def votes(self, row: int, voters: Sequence[str]) -> Iterator[CastVote | Abstention]:
+        """The votes of `voters` in that row, as production would hand them to the tally."""
+        for voter in voters:
+            column = self.voters.index(voter)
+            decision = DECISIONS[self.decisions[row, column]]
+            if decision is None:
+                yield Abstention(voter=voter, reason=AbstentionReason.FAILED)
+            else:
+                confidence = self.confidences[row, column]
+                yield CastVote(
+                    voter=voter,
+                    model=voter,
+                    decision=decision,
+                    confidence=1.0 if np.isnan(confidence) else float(confidence),
+                )
+
+
+def read(path: Path) -> Recorded:
+    """The recorded votes in the CSV at `path` (UTF-8); raises `VotesUnreadable`."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        header = tuple(reader.fieldnames or ())
+        rows = list(reader)
+    for needed in ("language", "gold"):
+        if needed not in header:
+            raise VotesUnreadable(f"{path.name}: no column {needed!r}")
+    if not rows:
+        raise VotesUnreadable(f"{path.name}: no rows")
+    voters = tuple(name for name in header if _is_voter(name, rows))
+    gold = _codes(rows, "gold", path)
+    if (gold == REVIEW).any():
+        line = int(np.flatnonzero(gold == REVIEW)[0]) + 2
+        raise VotesUnreadable(f"{path.name}, row {line}: gold is safe, unsafe or empty")
+    return Recorded(
+        languages=np.array([row["language"] for row in rows], dtype=np.str_),
+        texts=tuple(row.get("text") or "" for row in rows),
+        gold=gold,
+        voters=voters,
+        decisions=_stacked([_codes(rows, voter, path) for voter in voters], len(rows), np.int8),
+        confidences=_stacked(
+            [_shares(rows, f"{voter}.confidence", path) for voter in voters], len(rows), np.float64
+        ),
+        panel=PanelColumn(_codes(rows, "panel", path), _shares(rows, "panel.score", path))
+        if "panel" in header
+        else None,
+    )
+
+
+def _is_voter(name: str, rows: list[dict[str, str]]) -> bool:
+    """Whether a column holds decisions. One that only sometimes does is refused when read."""
+    if name in _NO_VOTER or name is None:
+        return False
+    said = {row[name] for row in rows}
+    return bool(said & (CODES.keys() - {""}))
+
+
+def _codes(rows: list[dict[str, str]], name: str, path: Path) -> Codes:
+    codes = np.zeros(len(rows), dtype=np.int8)
+    for number, row in enumerate(rows):
+        code = CODES.get((row[name] or "").strip())
+        if code is None:
+            raise VotesUnreadable(
+                f"{path.name}, row {number + 2}, column {name!r}: {row[name]!r} is none of "
+                "safe, unsafe, needs_review or empty"
+            )
+        codes[number] = code
+    return codes
+
+
+def _shares(rows: list[dict[str, str]], name: str, path: Path) -> Floats:
+    shares = np.full(len(rows), np.nan)
+    if name not in rows[0]:
+        return shares
+    for number, row in enumerate(rows):
+        if not (row[name] or "").strip():
+            continue
+        try:
+            shares[number] = float(row[name])
+        except ValueError:
+            shares[number] = -1.0
+        if not 0 <= shares[number] <= 1:
+            raise VotesUnreadable(
+                f"{path.name}, row {number + 2}, column {name!r}: no number between 0 and 1"
+            )
+    return shares
+
+
+def _stacked(columns: list[npt.NDArray[np.generic]], rows: int, kind: type) -> npt.NDArray[Any]:
+    return np.column_stack(columns) if columns else np.zeros((rows, 0), dtype=kind)

@@ -1,0 +1,128 @@
+"""What the stand-in answers: recorded votes where it knows the text, made-up ones elsewhere."""
+
+import csv
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from quorum.core import registry
+from quorum.core.errors import ModelUnknown
+from quorum.core.normalise import normalise
+from quorum.vote.policy import INSTRUCTIONS
+
+_UNSAFE_SHARE = 0.3
+_REVIEW_SHARE = 0.05
+_WORDS = [
+    "the",
+    "a",
+    "text",
+    "model",
+    "answer",
+    "one",
+    "more",
+    "time",
+    "people",
+    "will",
+    "say",
+    "that",
+    "this",
+    "is",
+    "how",
+    "it",
+    "was",
+    "made",
+    "and",
+    "they",
+    "have",
+    "all",
+    "been",
+    "there",
+    "before",
+    "we",
+    "can",
+    "see",
+    "what",
+    "comes",
+    "next",
+    "in",
+    "our",
+    "own",
+    "words",
+]
+
+
+class RecordedVotes:
+    """Votes by normalised text and model, as recorded; the columns may be named by an alias."""
+
+    def __init__(self, votes: Mapping[str, Mapping[str, str]]) -> None:
+        self._votes = votes
+
+    @classmethod
+    def load(cls, path: Path) -> "RecordedVotes":
+        """From a CSV with the columns `text` and one per model, whose cells are decisions."""
+        votes: dict[str, dict[str, str]] = {}
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                named = {_known_as(column): cell for column, cell in row.items() if cell}
+                votes[normalise(row["text"]).text] = named
+        return cls(votes)
+
+    def decision(self, model: str, text: str) -> str | None:
+        """What `model` (by its registry name) said of `text`."""
+        return self._votes.get(text, {}).get(model)
+
+
+def _known_as(column: str) -> str:
+    try:
+        return registry.model(column).name
+    except ModelUnknown:
+        return column
+
+
+def answer(
+    model: str, messages: Sequence[Mapping[str, str]], seed: int, recorded: RecordedVotes | None
+) -> str | None:
+    """The vote asked for, as that model would write it; None when no vote is asked for."""
+    if not messages or messages[0].get("content") != INSTRUCTIONS:
+        return None
+    text = _content(messages[-1]["content"])
+    randomness = random.Random(_seed(seed, model, text))
+    drawn = randomness.random()
+    decision = (recorded and recorded.decision(model, text)) or (
+        "unsafe"
+        if drawn < _UNSAFE_SHARE
+        else "needs_review"
+        if drawn < _UNSAFE_SHARE + _REVIEW_SHARE
+        else "safe"
+    )
+    vote: dict[str, Any] = {
+        "decision": decision,
+        "confidence": round(randomness.uniform(0.6, 0.99), 2),
+        "categories": [{"name": "harassment", "score": 0.8}] if decision == "unsafe" else [],
+        "reason": f"{decision.replace('_', ' ')}, as recorded or drawn",
+    }
+    written = json.dumps(vote, ensure_ascii=False)
+    fenced = registry.model(model).reply_format is registry.ReplyFormat.INSTRUCTIONS
+    return f"```json\n{written}\n```" if fenced else written
+
+
+def prose(messages: Sequence[Mapping[str, str]], seed: int, tokens: int) -> list[str]:
+    """An answer of as many pieces as `tokens`, each one token, the same for the same prompt."""
+    randomness = random.Random(_seed(seed, *(message["content"] for message in messages)))
+    return [f" {randomness.choice(_WORDS)}" for _ in range(tokens)]
+
+
+def _content(message: str) -> str:
+    """The text between the marker lines of a vote's prompt."""
+    lines = message.split("\n")
+    try:
+        return str(json.loads(lines[1]))
+    except (IndexError, ValueError):
+        return message
+
+
+def _seed(seed: int, *parts: str) -> int:
+    return int.from_bytes(hashlib.sha256("\0".join((str(seed), *parts)).encode()).digest()[:8])

@@ -1,0 +1,52 @@
+"""The vote machine in this process: what `statemachines/vote.asl.json` does, without its Lambdas.
+
+For benchmarks and tests that are about what happens around a vote. That the machine itself does
+this is shown on the deployed template (tests/e2e/test_machine.py).
+"""
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from quorum.core.models import VOTE, Abstention, CastVote
+from quorum.vote.evaluation import AggregateRequest, Evaluation, conclude_round
+from quorum.vote.verdicts import Verdicts
+
+Ask = Callable[[Evaluation, str], CastVote | Abstention]
+
+
+class InProcessMachine:
+    """Stands where a Step Functions client does; `ask` gives a voter's vote on a case."""
+
+    def __init__(self, ask: Ask, verdicts: Verdicts) -> None:
+        self._ask = ask
+        self._verdicts = verdicts
+        self._branches = ThreadPoolExecutor(32)
+
+    def start_sync_execution(self, **given: Any) -> dict[str, Any]:
+        """One execution: rounds of votes until the verdict is settled or postponed."""
+        request = json.loads(given["input"])
+        evaluation = Evaluation.model_validate(request["evaluation"])
+        voters, number = tuple(request["voters"]), int(request["round"])
+        votes = [VOTE.validate_python(vote) for vote in request["votes"]]
+        while True:
+            votes += self._branches.map(lambda voter: self._ask(evaluation, voter), voters)
+            heard = AggregateRequest(
+                evaluation=evaluation, votes=tuple(votes), voters=voters, round=number
+            )
+            standing = conclude_round(
+                evaluation, heard.complete(), round_number=number, now=time.time()
+            )
+            if standing.settled:
+                break
+            voters, number = standing.voters, standing.round
+        if standing.verdict is None:
+            output = json.dumps({"postponed": standing.model_dump(mode="json")["postponed"]})
+        else:
+            recorded = self._verdicts.record(
+                evaluation.tenant, evaluation.content, standing.verdict, evaluation.position
+            )
+            output = recorded.model_dump_json()
+        return {"status": "SUCCEEDED", "output": output}

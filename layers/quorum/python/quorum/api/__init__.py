@@ -1,0 +1,1 @@
+"""The HTTP form of requests, answers and errors."""

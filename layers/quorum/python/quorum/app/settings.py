@@ -1,0 +1,182 @@
+"""One frozen settings class per Lambda, read from its environment.
+
+The environment is read only when asked: importing this module needs none.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Self
+
+from pydantic import Field, Json
+
+from quorum.aws.environment import variable
+from quorum.core.models import Dollars, Frozen
+from quorum.gateway.limiter import RateLimit
+
+DEFAULT_MODEL = "gpt-4.1-nano"
+"""What answers where neither the request nor the deployment names a model."""
+
+
+class _FromEnvironment(Frozen):
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Each field from the variable of the same name in capitals.
+
+        Raises pydantic's `ValidationError` naming what is missing or malformed.
+        """
+        named = ((name, variable(name.upper())) for name in cls.model_fields)
+        return cls.model_validate({name: value for name, value in named if value})
+
+
+class AuthorizeSettings(_FromEnvironment):
+    """What the authorizer needs."""
+
+    keys_table: str
+
+
+class BooksSettings(_FromEnvironment):
+    """Where votes, verdicts and money are kept, and for how long."""
+
+    votes_table: str
+    verdicts_table: str
+    usage_table: str
+    share_votes: bool = Field(
+        default=False, description="whether one tenant's cached votes answer another's content"
+    )
+    rate_limits: Json[dict[str, RateLimit]] = Field(
+        default_factory=dict, description="by model, where it is not the default"
+    )
+    vote_days: int = Field(default=30, ge=1, description="days a cached vote is kept")
+    verdict_days: int = Field(default=400, ge=1, description="days a verdict is kept")
+    review_days: int = Field(default=30, ge=1, description="days a content waits for a reviewer")
+    requests_per_minute: int = Field(default=500, ge=1, description="of each model")
+    tokens_per_minute: int = Field(default=100_000, ge=1, description="of each model")
+    label_days: int = Field(default=90, ge=1, description="days a reviewed content is kept")
+
+
+class PanelsSettings(_FromEnvironment):
+    """Where the deployment's panels are, and how long what was read of them is believed."""
+
+    panels_path: str
+    panel_seconds: float = Field(default=60.0, ge=0)
+
+
+class AggregateSettings(BooksSettings, PanelsSettings):
+    """What the aggregate step needs."""
+
+
+class AskSettings(BooksSettings):
+    """What asking a gateway needs."""
+
+    gateway_base_url: str
+    gateway_secret: str
+
+
+class VoteSettings(AskSettings):
+    """What a gateway voter needs."""
+
+    voter: str
+
+
+class ThresholdSettings(_FromEnvironment):
+    """Where spending is reported or stopped, in dollars; what is not set is no threshold."""
+
+    alert_batch_usd: Dollars | None = Field(default=None, description="alert when a batch cost it")
+    alert_tenant_usd: Dollars | None = Field(default=None, description="… a tenant's day")
+    alert_day_usd: Dollars | None = Field(default=None, description="… everybody's day")
+    budget_tenant_usd: Dollars | None = Field(default=None, description="stop a tenant's day at it")
+    budget_day_usd: Dollars | None = Field(default=None, description="stop everybody's day at it")
+
+
+class AnswerSettings(AskSettings, ThresholdSettings):
+    """What asks models for answers: chat and documents."""
+
+    answers_table: str
+    answer_seconds: int = Field(default=3600, ge=1, description="seconds an answer is kept")
+    alerts_topic: str
+
+
+class WorkflowSettings(BooksSettings, PanelsSettings, ThresholdSettings):
+    """What starts a vote: the API and the queue."""
+
+    vote_machine: str
+    default_panel: str
+    alerts_topic: str
+    aws_endpoint_url: str = ""
+
+
+class QueueSettings(WorkflowSettings):
+    """Who puts items on the queue or takes them from it."""
+
+    items_queue: str
+    dead_letters: str
+    max_receives: int = Field(
+        ge=1, description="how often a message is tried; the queue delivers it more often"
+    )
+
+
+class BatchSettings(QueueSettings):
+    """What the queue needs."""
+
+    items_at_once: int = Field(default=10, ge=1, description="items judged at once")
+
+
+class BulkSettings(WorkflowSettings):
+    """What the bulk machine's steps need."""
+
+    uploads_bucket: str
+    items_at_once: int = Field(default=10, ge=1, description="items judged at once")
+
+
+class DocumentSettings(AnswerSettings):
+    """What documents need: their queue, their bucket and their machine."""
+
+    documents_queue: str
+    dead_letters: str
+    max_receives: int = Field(ge=1, description="deliveries of a message, as the queue has it")
+    uploads_bucket: str
+    document_machine: str
+    default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
+    documents_at_once: int = Field(default=5, ge=1, description="documents asked about at once")
+    aws_endpoint_url: str = ""
+
+
+class WonSettings(_FromEnvironment):
+    """What a dollar is in won."""
+
+    krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
+    krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")
+
+
+class EstimateSettings(BooksSettings, WonSettings):
+    """What estimates need."""
+
+    uploads_bucket: str
+    default_model: str = Field(default=DEFAULT_MODEL, description="estimated where none is named")
+
+
+class ApiSettings(QueueSettings, DocumentSettings, WonSettings):
+    """What the HTTP routes need."""
+
+    bulk_machine: str
+
+
+class ChatSettings(_FromEnvironment):
+    """Where the chat's connections and conversations are."""
+
+    conversations_table: str
+    connections_url: str
+    conversation_seconds: int = Field(default=86_400, ge=60, description="kept after the last turn")
+
+
+class ReceptionSettings(ChatSettings):
+    """What takes the messages of a chat."""
+
+    converse_function: str
+    default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
+
+
+class ConverseSettings(ChatSettings, WorkflowSettings, AnswerSettings):
+    """What streams the answers of a chat."""
+
+    history_tokens: int = Field(default=32_000, ge=0, description="of a conversation, sent along")

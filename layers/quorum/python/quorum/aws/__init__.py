@@ -1,0 +1,1 @@
+"""AWS behind plain functions: DynamoDB, S3, leases, API keys, logs and metrics."""

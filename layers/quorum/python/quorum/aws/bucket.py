@@ -1,0 +1,89 @@
+"""One bucket: objects by key, uploads line by line, presigned addresses."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum.core.errors import NotFound, StoreUnavailable, TooLarge
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+LINK_SECONDS = 3_600
+"""How long the address of a long answer holds."""
+_CHUNK_BYTES = 256 * 1024
+_GONE = {"NoSuchKey", "404", "NotFound"}
+
+
+class Bucket:
+    """Objects of one bucket."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def put(self, key: str, body: bytes) -> None:
+        """Raises `StoreUnavailable`."""
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body)
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("a content could not be stored") from error
+
+    def get(self, key: str, *, most_bytes: int | None = None) -> bytes:
+        """Raises `NotFound`, `StoreUnavailable`, and `TooLarge` before more is read."""
+        try:
+            found = self._s3.get_object(Bucket=self._bucket, Key=key)
+            if most_bytes is not None and found["ContentLength"] > most_bytes:
+                found["Body"].close()
+                raise TooLarge(
+                    f"a document has at most {most_bytes} bytes",
+                    code="document_too_large",
+                    limit=most_bytes,
+                )
+            return found["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
+                raise NotFound("no such content", code="content_not_found") from error
+            raise StoreUnavailable("a content could not be read") from error
+
+    def put_json(self, key: str, value: Any) -> None:
+        """As `put`."""
+        self.put(key, json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+
+    def get_json(self, key: str) -> Any:
+        """As `get`."""
+        return json.loads(self.get(key))
+
+    def find_json(self, key: str) -> Any:
+        """As `get_json`; None for what is not there."""
+        try:
+            return self.get_json(key)
+        except NotFound:
+            return None
+
+    def require_upload(self, tenant: str, upload: str) -> None:
+        """Raises `NotFound` unless `tenant` has put that upload there."""
+        missing = NotFound("no such upload", code="upload_not_found", field="upload")
+        if not upload.startswith(f"uploads/{tenant}/"):
+            raise missing
+        try:
+            self._s3.head_object(Bucket=self._bucket, Key=upload)
+        except ClientError as error:
+            raise missing from error
+
+    def lines(self, key: str) -> Iterator[bytes]:
+        """The lines of an object that are not blank, as they arrive; raises as `get`."""
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
+                raise NotFound("no such upload", code="upload_not_found") from error
+            raise StoreUnavailable("the upload could not be read") from error
+        return (line for line in body.iter_lines(chunk_size=_CHUNK_BYTES) if line.strip())
+
+    def link(self, key: str) -> str:
+        """An address under which anybody may read the object for `LINK_SECONDS`."""
+        return self._s3.generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=LINK_SECONDS
+        )

@@ -1,0 +1,61 @@
+"""Claims: of several workers with the same question one asks, and the others wait."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+LEASE_SECONDS = 30.0
+"""A worker that dies holds its claim no longer than this: a little over a whole vote."""
+
+
+class Leases:
+    """Claims in the table of what is asked for, whose key is called `key`: one per content."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        *,
+        key: str = "vote_key",
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._table = table
+        self._key = key
+        self._clock = clock
+
+    def take(self, content: str, owner: str, seconds: float = LEASE_SECONDS) -> bool:
+        """Whether `owner` may ask; `content` is a digest. Holds for `seconds`."""
+        now = self._clock()
+        until = round((now + seconds) * 1000)
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item={
+                    self._key: f"claim#{content}",
+                    "owner": owner,
+                    "held_until_ms": until,
+                    "expires_at": until // 1000 + 60,
+                },
+                ConditionExpression="attribute_not_exists(#key) OR held_until_ms < :now",
+                ExpressionAttributeNames={"#key": self._key},
+                ExpressionAttributeValues={":now": round(now * 1000)},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def release(self, content: str, owner: str) -> None:
+        """End the claim, if it is still the owner's."""
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            self._client.delete_item(
+                TableName=self._table,
+                Key={self._key: f"claim#{content}"},
+                ConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={":owner": owner},
+            )

@@ -1,0 +1,20 @@
+"""The structured log, and metrics in its lines. Never content, never a key."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
+
+logger = Logger(service="quorum")
+_NAMESPACE = "Quorum"
+
+
+def metrics_of(service: str) -> EphemeralMetrics:
+    """A set of metrics with the dimension `service`, to be flushed by its caller."""
+    return EphemeralMetrics(namespace=_NAMESPACE, service=service)
+
+
+def plain_json(facts: dict[str, Any]) -> str:
+    """`facts` as JSON, with money and dates as exact strings."""
+    return json.dumps(facts, default=str, ensure_ascii=False)

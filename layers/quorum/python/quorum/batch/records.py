@@ -1,0 +1,447 @@
+"""Batches: stored, counted and read by their tenant only.
+
+A batch is one record of the Verdicts table with its counters. Its items are verdicts or documents,
+under ids derived from tenant, batch and index, and listed in input order by the index `batches`. An
+item is settled once: by a verdict or a document's result, or by being rejected. One that was given
+up is `dead` until it is sent round again.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from time import time
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum.aws import dynamo
+from quorum.aws.dynamo import DAY
+from quorum.batch import counters
+from quorum.batch.counters import position_fields
+from quorum.core.errors import NotFound, StoreUnavailable
+from quorum.core.identifiers import batch_key, batch_partition, item_id_of, verdict_key
+from quorum.core.models import Decision, Frozen
+from quorum.core.position import INDEX_DIGITS, BatchPosition
+from quorum.ledger import ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+PAGE_LIMIT = 500
+"""Results of one page: with their votes about 1.5 MB, of the 6 MB a Lambda may answer."""
+PAGE_BYTES = 3 * 1024 * 1024
+"""… and their bytes, where answers are long: the page is quoted in JSON once more."""
+_TOGETHER = 90
+_BATCH_ID = re.compile(r"[0-9a-f]{32}")
+_Source = Literal["items", "upload"]
+
+
+class Amounts(Frozen):
+    """Tokens and dollars of a batch's documents that are settled."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+
+
+class FailedItem(NamedTuple):
+    """An item that gets no verdict (`rejected`), or none yet (`dead`), and why."""
+
+    position: BatchPosition
+    reason: Mapping[str, Any]
+
+
+class BatchView(Frozen):
+    """A batch as its tenant sees it. Dollars are what was paid, to the last digit.
+
+    `state`: receiving → running → complete; or paused (a budget is spent; `paused_until`),
+    incomplete (what is left waits for a redrive), cancelled. `hit_rate` is the share of votes that
+    came from the cache. Rates and estimates are None until enough items are settled to say.
+
+    A batch of documents has an `operation` and a `model` in place of a panel, counts those whose
+    answer could not be had as `failed`, and says of those settled what was expected of them
+    (`estimate`, made before each was asked about) and what became of it (`actual`).
+    """
+
+    id: str
+    state: Literal["receiving", "running", "paused", "complete", "incomplete", "cancelled"]
+    source: _Source
+    panel: str | None = None
+    operation: str | None = None
+    model: str | None = None
+    created_at: str
+    items: int
+    settled: int
+    decisions: dict[str, int]
+    rejected: int
+    dead: int
+    pending: int
+    cancelled: int
+    calls: int
+    cost_usd: Decimal
+    cached_votes: int
+    cached_answers: int = 0
+    failed: int = 0
+    estimate: Amounts | None = None
+    actual: Amounts | None = None
+    hit_rate: float | None
+    saved_tokens: int
+    saved_usd: Decimal
+    items_per_second: float | None
+    remaining_seconds: float | None
+    remaining_cost_usd: Decimal | None
+    alert_usd: Decimal | None = None
+    alerted: bool = False
+    paused_until: str | None = None
+    last_problem: str | None = None
+    results: str | None = None
+
+
+class Batches:
+    """The batches of the Verdicts table; `days` is how long they are kept."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        usage_table: str,
+        *,
+        days: int,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._table = table
+        self._usage_table = usage_table
+        self._days = days
+        self._clock = clock
+
+    # ---- written -----------------------------------------------------------------------------
+
+    def create(
+        self,
+        tenant: str,
+        batch: str,
+        *,
+        source: _Source,
+        items: int,
+        panel: str | None = None,
+        work: str | None = None,
+        alert_usd: Decimal | None = None,
+        upload: str | None = None,
+    ) -> None:
+        """A new batch that is still being received; one that is there already stays as it is.
+
+        It has a panel that judges its items, or `work` (JSON) to be done with its documents.
+        """
+        record: dict[str, Any] = {
+            "id": batch_key(tenant, batch),
+            "source": source,
+            "items": items,
+            "created_at": self._now().isoformat(),
+            "expires_at": int(self._clock()) + self._days * DAY,
+        }
+        optional = {"alert_usd": alert_usd, "upload": upload, "panel": panel, "work": work}
+        record |= {name: value for name, value in optional.items() if value is not None}
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=record,
+                ConditionExpression="attribute_not_exists(id)",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("the batch could not be stored") from error
+
+    def note(self, tenant: str, batch: str, **facts: Any) -> None:
+        """Set fields of the batch, such as `received`, `cancelled_at` or `paused_until`."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key={"id": batch_key(tenant, batch)},
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in facts),
+                ConditionExpression="attribute_exists(id)",
+                ExpressionAttributeNames={f"#{name}": name for name in facts},
+                ExpressionAttributeValues={f":{name}": value for name, value in facts.items()},
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("the batch could not be stored") from error
+
+    def cancel(self, tenant: str, batch: str) -> None:
+        """From now on none of its items is begun. Raises `NotFound`."""
+        self.record(tenant, batch)
+        self.note(tenant, batch, cancelled_at=self._now().isoformat())
+
+    def mark_failed(
+        self, tenant: str, kind: Literal["rejected", "dead"], items: Sequence[FailedItem]
+    ) -> None:
+        """Keep items that get no verdict, and count them; those that stand already stay so.
+
+        Each is counted once, however often this is done again. All are of one batch.
+        """
+        for start in range(0, len(items), _TOGETHER):
+            some = items[start : start + _TOGETHER]
+            if not self._mark_failed(tenant, kind, some) and len(some) > 1:
+                for one in some:
+                    self._mark_failed(tenant, kind, [one])
+
+    def _mark_failed(self, tenant: str, kind: str, items: Sequence[FailedItem]) -> bool:
+        """Whether all could be set aside: none was settled, set aside or of an unknown batch."""
+        expires_at = int(self._clock()) + self._days * DAY
+        puts = [
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": {
+                        "id": verdict_key(tenant, item_id_of(tenant, one.position)),
+                        kind: dict(one.reason),
+                        "expires_at": expires_at,
+                        **position_fields(tenant, one.position),
+                    },
+                    "ConditionExpression": "attribute_not_exists(id)",
+                }
+            }
+            for one in items
+        ]
+        batch = items[0].position.batch
+        counted = counters.counts(self._table, tenant, batch, {kind: len(items)}, now=self._now())
+        return self._write([*puts, counted])
+
+    def settle(
+        self,
+        tenant: str,
+        position: BatchPosition,
+        document: str,
+        amounts: Mapping[str, int | Decimal],
+        others: Sequence[dict[str, Any]] = (),
+    ) -> bool:
+        """Keep the result of a document and count it, with `others`, at once and once only.
+
+        `document` is JSON; `others` are further entries of the transaction. Whether it was settled
+        now: one that was settled or rejected before stays as it was, one that was dead is no more.
+        Raises `StoreUnavailable`.
+        """
+        key = verdict_key(tenant, item_id_of(tenant, position))
+        item = {
+            "id": key,
+            "document": document,
+            "expires_at": int(self._clock()) + self._days * DAY,
+            **position_fields(tenant, position),
+        }
+        for dead in (False, True):
+            held = "attribute_exists(dead)" if dead else "attribute_not_exists(id)"
+            put = {"TableName": self._table, "Item": item, "ConditionExpression": held}
+            counted = {"settled": 1, "dead": -int(dead), **amounts}
+            counts = counters.counts(self._table, tenant, position.batch, counted, now=self._now())
+            if self._write([{"Put": put}, counts, *others]):
+                return True
+        return False
+
+    def settled(
+        self, wanted: Iterable[tuple[str, BatchPosition]]
+    ) -> set[tuple[str, BatchPosition]]:
+        """Those of the items of tenant and place that nothing is left to do about."""
+        keys = {
+            verdict_key(tenant, item_id_of(tenant, position)): (tenant, position)
+            for tenant, position in wanted
+        }
+        found = dynamo.read(
+            self._client, self._table, [{"id": key} for key in sorted(keys)], consistent=True
+        )
+        return {keys[item["id"]] for item in found if "dead" not in item}
+
+    def revive(self, tenant: str, position: BatchPosition) -> None:
+        """A dead item waits for its verdict again; one that is not dead stays as it is."""
+        self._write(
+            [
+                {
+                    "Delete": {
+                        "TableName": self._table,
+                        "Key": {"id": verdict_key(tenant, item_id_of(tenant, position))},
+                        "ConditionExpression": "attribute_exists(dead)",
+                    }
+                },
+                counters.counts(self._table, tenant, position.batch, {"dead": -1}, now=self._now()),
+            ]
+        )
+
+    def _write(self, items: list[dict[str, Any]]) -> bool:
+        try:
+            dynamo.write(self._client, items)
+        except (ClientError, BotoCoreError) as error:
+            if "ConditionalCheckFailed" not in dynamo.codes(error):
+                raise StoreUnavailable("the batch could not be stored") from error
+            return False
+        return True
+
+    # ---- read --------------------------------------------------------------------------------
+
+    def records(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+        """The records of those tenants' batches that there are, read consistently."""
+        keys = {batch_key(tenant, batch): (tenant, batch) for tenant, batch in wanted}
+        found = dynamo.read(
+            self._client, self._table, [{"id": key} for key in sorted(keys)], consistent=True
+        )
+        return {keys[item["id"]]: item for item in found}
+
+    def record(self, tenant: str, batch: str) -> dict[str, Any]:
+        """The batch's record; raises `NotFound`."""
+        found = self.records([(tenant, batch)]) if _BATCH_ID.fullmatch(batch) else {}
+        if not found:
+            raise NotFound("no such batch", code="batch_not_found", field="id")
+        return found[tenant, batch]
+
+    def view(self, tenant: str, batch: str) -> BatchView:
+        """How far the batch is and what it cost; raises `NotFound`."""
+        record = self.record(tenant, batch)
+        paid = self.paid(tenant, batch)
+        count = {
+            name: int(record.get(name, 0))
+            for name in (
+                *("items", "settled", "rejected", "dead", "failed"),
+                *("calls", "cached_votes", "cached_answers"),
+            )
+        }
+        left = max(0, count["items"] - count["settled"] - count["rejected"] - count["dead"])
+        cancelled = left if "cancelled_at" in record else 0
+        rate = _rate(record, count["settled"])
+        pending = left - cancelled
+        cached = count["cached_votes"] + count["cached_answers"]
+        asked = count["calls"] + cached
+        each = paid / count["settled"] if count["settled"] else None
+        return BatchView(
+            id=batch,
+            state=_state(record, pending, count["dead"], self._now()),
+            source=record["source"],
+            panel=record.get("panel"),
+            **_documents(record),
+            created_at=record["created_at"],
+            **count,
+            decisions={} if "work" in record else _decisions(record),
+            pending=pending,
+            cancelled=cancelled,
+            cost_usd=paid,
+            hit_rate=cached / asked if asked else None,
+            saved_tokens=int(record.get("saved_tokens", 0)),
+            saved_usd=Decimal(record.get("saved_usd", 0)),
+            items_per_second=rate,
+            remaining_seconds=pending / rate if rate else None,
+            remaining_cost_usd=None if each is None else round(each * pending, 12),
+            paused_until=record.get("paused_until") or None,
+            **{name: record.get(name) for name in ("alert_usd", "last_problem", "results")},
+            alerted="alerted_at" in record,
+        )
+
+    def paid(self, tenant: str, batch: str) -> Decimal:
+        """Dollars booked for the batch so far."""
+        answer = self._client.get_item(
+            TableName=self._usage_table, Key={"key": ledger.batch_usage_key(tenant, batch)}
+        )
+        return Decimal(answer.get("Item", {}).get("cost_usd", 0))
+
+    def results(
+        self, tenant: str, batch: str, *, start: int, limit: int, gaps: bool
+    ) -> dict[str, Any]:
+        """A page of results in input order, from index `start`.
+
+        Without `gaps` it ends before the first item that is not settled yet, so that a reader who
+        goes on at `next` misses none; `next` is None after the last. Raises `NotFound`.
+        """
+        record = self.record(tenant, batch)
+        listed = self._client.query(
+            TableName=self._table,
+            IndexName="batches",
+            KeyConditionExpression="#batch = :batch AND #item >= :start",
+            ExpressionAttributeNames={"#batch": "batch", "#item": "item"},
+            ExpressionAttributeValues={
+                ":batch": batch_partition(tenant, batch),
+                ":start": f"{start:0{INDEX_DIGITS}d}",
+            },
+            Limit=limit,
+        )["Items"]
+        indexes = {int(item["item"]): item["id"] for item in listed}
+        if not gaps:
+            unbroken = range(start, start + limit)
+            ends = next((index for index in unbroken if index not in indexes), start + limit)
+            indexes = {index: key for index, key in indexes.items() if index < ends}
+        keys = [{"id": key} for key in indexes.values()]
+        entries = {item["id"]: item for item in dynamo.read(self._client, self._table, keys)}
+        # The index follows the table a moment later: an item just revived is listed, not there.
+        shown: list[dict[str, Any]] = []
+        size = 0
+        for index, key in sorted(indexes.items()):
+            entry = entries.get(key, {})
+            size += len(json.dumps(entry.get("document", "")))  # every character as it travels
+            if shown and size > PAGE_BYTES:
+                indexes = {known: name for known, name in indexes.items() if known < index}
+                break
+            if entry:
+                shown.append(_shown(index, entry))
+        following = max(indexes, default=start - 1) + 1
+        ended = following >= int(record["items"]) and "received" in record
+        return {"items": shown, "next": None if ended else following}
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _decisions(record: Mapping[str, Any]) -> dict[str, int]:
+    return {str(decision): int(record.get(decision, 0)) for decision in Decision}
+
+
+def _documents(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the view of a batch of documents says beside."""
+    if "work" not in record:
+        return {}
+    work = json.loads(record["work"])
+    view: dict[str, Any] = {"operation": work["operation"], "model": work["model"]}
+    if record.get("settled"):
+        view |= {
+            shown: Amounts(
+                **{name: record.get(f"{kind}_{name}", 0) for name in Amounts.model_fields}
+            )
+            for shown, kind in (("estimate", "estimated"), ("actual", "actual"))
+        }
+    return view
+
+
+def _state(record: Mapping[str, Any], pending: int, dead: int, now: datetime) -> Any:
+    if "cancelled_at" in record:
+        return "cancelled"
+    if pending and record.get("paused_until", "") > now.isoformat():
+        return "paused"
+    ended = "ended" in record and record["ended"] == record.get("run", True)
+    if "received" not in record:
+        return "incomplete" if ended else "receiving"
+    if pending and not ended:
+        return "running"
+    return "incomplete" if dead or pending else "complete"
+
+
+def _rate(record: Mapping[str, Any], settled: int) -> float | None:
+    """Items a second from the batch's beginning to the last item settled."""
+    if not settled or "last_settled_at" not in record:
+        return None
+    begun, last = (
+        datetime.fromisoformat(record[name]) for name in ("created_at", "last_settled_at")
+    )
+    seconds = (last - begun).total_seconds()
+    return settled / seconds if seconds > 0 else None
+
+
+def _shown(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One result: the verdict or the document's, or why there is none."""
+    for kind in ("verdict", "document"):
+        if kind in entry:
+            return {"index": index, kind: json.loads(entry[kind])}
+    kind = "rejected" if "rejected" in entry else "dead"
+    return {"index": index, kind: _plain(entry[kind])}
+
+
+def _plain(reason: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers come from DynamoDB as Decimal."""
+    return {
+        name: int(value) if isinstance(value, Decimal) else value for name, value in reason.items()
+    }

@@ -1,0 +1,1 @@
+"""Many contents to many verdicts: intake, queue, bulk runs over uploads."""

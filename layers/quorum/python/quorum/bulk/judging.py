@@ -1,0 +1,241 @@
+"""Many items judged at once: settled ones skipped, cached ones together, the same content once.
+
+Whatever is asked of the voters goes through the vote machine, one case at a time; what cached votes
+settle is stored in few transactions. Of several workers that meet the same content one asks, and
+the others wait for its votes (`quorum.aws.leases`).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import uuid4
+
+from quorum.aws.leases import LEASE_SECONDS, Leases
+from quorum.batch.alerts import BatchBudget
+from quorum.batch.records import Batches
+from quorum.core.errors import BudgetSpent, PanelInvalid, Postponed, QuorumError, Undeliverable
+from quorum.core.normalise import normalise
+from quorum.core.position import BatchPosition
+from quorum.vote import telemetry
+from quorum.vote.evaluation import Evaluation
+from quorum.vote.panel import Panel
+from quorum.vote.requests import VerdictRequest
+from quorum.vote.verdicts import Decided, Verdicts
+from quorum.vote.workflow import Workflow
+
+WAIT_SECONDS = 0.25
+"""How often a worker looks whether the votes it waits for are there."""
+OTHERS_SECONDS = 5.0
+"""When an item is tried again whose content another worker has been judging all the time."""
+
+
+class Item(NamedTuple):
+    """One item to be judged; its verdict's id is the same however often it comes."""
+
+    verdict_id: str
+    tenant: str
+    request: VerdictRequest
+    position: BatchPosition | None = None
+
+
+Outcomes = dict[str, Exception | None]
+"""By verdict id: None when there is nothing left to do, else why the item is not settled."""
+
+
+class Judging:
+    """Judges items with what the Lambda opened; `at_once` are asked of the machine at a time.
+
+    `panel_of` a tenant and a name.
+    """
+
+    def __init__(  # noqa: PLR0913 - everything a verdict needs, opened once
+        self,
+        workflow: Workflow,
+        verdicts: Verdicts,
+        batches: Batches,
+        claims: Leases,
+        budget: BatchBudget,
+        *,
+        default_panel: str,
+        at_once: int,
+        panel_of: Callable[[str, str], Panel],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._workflow = workflow
+        self._verdicts = verdicts
+        self._batches = batches
+        self._claims = claims
+        self._budget = budget
+        self._default_panel = default_panel
+        self._panel_of = panel_of
+        self._sleep = sleep
+        self._workers = ThreadPoolExecutor(at_once)
+
+    def moderate_all(self, items: Sequence[Item]) -> Outcomes:
+        """What became of each item.
+
+        `Undeliverable` can never be judged; `Postponed` and `BudgetSpent` say when to come again;
+        anything else failed.
+        """
+        outcomes: Outcomes = {}
+        evaluations = self._open(items, outcomes)
+        for tenant in {evaluation.tenant for evaluation in evaluations}:
+            of_tenant = [evaluation for evaluation in evaluations if evaluation.tenant == tenant]
+            try:
+                self._budget.check(tenant)
+            except BudgetSpent as spent:
+                outcomes |= {evaluation.verdict_id: spent for evaluation in of_tenant}
+                continue
+            self._judge(self._from_cache(of_tenant, outcomes), outcomes)
+            self._budget.watch(
+                tenant,
+                {
+                    evaluation.position.batch
+                    for evaluation in of_tenant
+                    if evaluation.position is not None
+                },
+            )
+        return outcomes
+
+    def given_up(self, items: Sequence[Item], reason: str) -> Outcomes:
+        """What becomes of items that are not to be tried again: those not settled are dead."""
+        entries = self._verdicts.entries([(one.tenant, one.verdict_id) for one in items])
+        settled = {name for name, entry in entries.items() if "dead" not in entry}
+        return {
+            one.verdict_id: None if one.verdict_id in settled else Undeliverable(reason)
+            for one in items
+        }
+
+    def _open(self, items: Sequence[Item], outcomes: Outcomes) -> list[Evaluation]:
+        """The cases that are still to be judged; the others' outcomes are said."""
+        wanted = {item.verdict_id: item for item in items}  # the same item twice is one
+        entries = self._verdicts.entries([(one.tenant, one.verdict_id) for one in wanted.values()])
+        batches = self._batches.records(
+            {
+                (one.tenant, one.position.batch)
+                for one in wanted.values()
+                if one.position is not None
+            }
+        )
+        evaluations: list[Evaluation] = []
+        for verdict_id, item in wanted.items():
+            entry = entries.get(verdict_id)
+            if entry is not None and "dead" not in entry:
+                outcomes[verdict_id] = None
+                continue
+            if item.position is not None:
+                batch = batches.get((item.tenant, item.position.batch))
+                if batch is None:
+                    outcomes[verdict_id] = Undeliverable("there is no such batch")
+                    continue
+                if "cancelled_at" in batch:
+                    outcomes[verdict_id] = None
+                    continue
+            try:
+                evaluations.append(self._evaluation(item))
+            except PanelInvalid as invalid:
+                outcomes[verdict_id] = Undeliverable(str(invalid))
+        return evaluations
+
+    def _evaluation(self, item: Item) -> Evaluation:
+        panel = self._panel_of(item.tenant, item.request.panel or self._default_panel)
+        return self._workflow.open(
+            item.tenant,
+            item.request.to_content(),
+            panel,
+            item.verdict_id,
+            item.position,
+            may_postpone=True,
+        )
+
+    def _from_cache(
+        self, evaluations: Sequence[Evaluation], outcomes: Outcomes
+    ) -> list[Evaluation]:
+        """Store what cached votes settle; the cases they do not."""
+        found = list(zip(evaluations, self._workflow.from_cache(evaluations), strict=True))
+        decided = [
+            Decided(evaluation.content, verdict, evaluation.position)
+            for evaluation, verdict in found
+            if verdict is not None
+        ]
+        try:
+            stored = self._verdicts.record_all(evaluations[0].tenant, decided) if decided else []
+        except QuorumError as failure:
+            outcomes |= {one.verdict.id: failure for one in decided}
+        else:
+            outcomes |= {verdict.id: None for verdict in stored}
+            for verdict in stored:
+                telemetry.verdict_reached(verdict)
+        return [evaluation for evaluation, verdict in found if verdict is None]
+
+    def _judge(self, evaluations: Sequence[Evaluation], outcomes: Outcomes) -> None:
+        """Ask the voters about each content once, about several contents at a time."""
+        groups: dict[str, list[Evaluation]] = {}
+        for evaluation in evaluations:
+            groups.setdefault(_content_of(evaluation), []).append(evaluation)
+        judged = self._workers.map(lambda pair: self._judge_same(*pair), groups.items())
+        for outcome in judged:
+            outcomes |= outcome
+
+    def _judge_same(self, content: str, evaluations: list[Evaluation]) -> Outcomes:
+        """Cases of one content: the first is asked about, its votes answer the others."""
+        outcomes: Outcomes = {}
+        owner = uuid4().hex
+        try:
+            evaluations = self._claim(content, owner, evaluations, outcomes)
+            try:
+                while evaluations:
+                    first, *others = evaluations
+                    self._workflow.run(_again(self._workflow, first))
+                    outcomes[first.verdict_id] = None
+                    evaluations = self._from_cache(others, outcomes) if others else []
+            finally:
+                self._claims.release(content, owner)
+        except Exception as failure:  # noqa: BLE001 - reported to the caller, item by item
+            outcomes |= {evaluation.verdict_id: failure for evaluation in evaluations}
+        return outcomes
+
+    def _claim(
+        self, content: str, owner: str, evaluations: list[Evaluation], outcomes: Outcomes
+    ) -> list[Evaluation]:
+        """The cases that are still to be asked about, once nobody else asks about them."""
+        patience = time.monotonic() + LEASE_SECONDS
+        waited = False
+        while not self._claims.take(content, owner):
+            waited = True
+            if time.monotonic() > patience:
+                raise Postponed(
+                    "another worker judges the same", retry_after_seconds=OTHERS_SECONDS
+                )
+            self._sleep(WAIT_SECONDS)
+        if not waited:
+            return evaluations
+        # The other may have settled some of these very items, and has left its votes.
+        there = self._verdicts.find_all(
+            [(evaluation.tenant, evaluation.verdict_id) for evaluation in evaluations]
+        )
+        outcomes |= dict.fromkeys(there)
+        return self._from_cache(
+            [evaluation for evaluation in evaluations if evaluation.verdict_id not in there],
+            outcomes,
+        )
+
+
+def _again(workflow: Workflow, evaluation: Evaluation) -> Evaluation:
+    """The case with its time still before it: it may have waited for its turn."""
+    return workflow.open(
+        evaluation.tenant,
+        evaluation.content,
+        evaluation.panel,
+        evaluation.verdict_id,
+        evaluation.position,
+        may_postpone=evaluation.may_postpone,
+    )
+
+
+def _content_of(evaluation: Evaluation) -> str:
+    """A digest of what voters are shown."""
+    text = normalise(evaluation.content.text).text
+    return sha256(f"{evaluation.tenant}#{text}".encode()).hexdigest()

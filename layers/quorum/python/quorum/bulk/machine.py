@@ -1,0 +1,422 @@
+"""Batches from S3: an upload becomes pages, pages are judged by a distributed map, results go back.
+
+::
+
+    uploads/<tenant>/<upload>.jsonl     what the tenant put there: one item a line
+    pages/<tenant>/<batch>.jsonl        the same, validated: one page of items a line
+    pages/<tenant>/<batch>.left.jsonl   those of the pages that have no results, for another run
+    results/<tenant>/<batch>/<index>.jsonl   the results of a page, named by its first index
+
+Every step may be repeated: pages and results are written whole under the same names, and items
+that are settled are skipped. A run whose batch waits for a budget goes on when that is whole again;
+one that fails is ended, and a redrive is another run, over the pages that are left.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import Field, TypeAdapter
+
+from quorum.aws.bucket import Bucket
+from quorum.batch.records import Batches, BatchView, FailedItem
+from quorum.bulk.judging import Item, Judging, Outcomes
+from quorum.bulk.requests import read_item
+from quorum.core.errors import BudgetSpent, Postponed, StoreUnavailable, Undeliverable
+from quorum.core.identifiers import item_id_of
+from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier
+from quorum.core.position import INDEX_DIGITS, BatchPosition
+from quorum.core.rejection import Rejection
+from quorum.vote.panel import Panel
+from quorum.vote.requests import VerdictRequest
+from quorum.vote.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
+
+PAGE_ITEMS = 100
+"""Items of a page: ten rounds of ten at once, each at most 27 s, end within 280 s."""
+PAGE_BYTES = 192 * 1024
+"""… and its bytes, unless one item alone has more: a state carries 256 KiB."""
+UPLOAD_SECONDS = 3_600
+"""How long an upload's URL holds."""
+LINE_BYTES = 8 * CONTENT_LIMIT
+"""A line longer than this holds no valid item, whatever is in it."""
+TOO_MANY_PAGES = "States.ExceedToleratedFailureThreshold"
+"""The error's name when more pages failed than the map tolerates."""
+
+
+class PagedItem(Frozen):
+    """One valid item of an upload, and its line's number, from 0."""
+
+    index: int
+    item: VerdictRequest
+
+
+class Page(Frozen):
+    """Some items of an upload, judged together."""
+
+    tenant: Identifier
+    batch: str
+    items: tuple[PagedItem, ...]
+
+
+class Prepare(Frozen):
+    """The first step of the bulk machine: from an upload to the pages that are to be judged."""
+
+    step: Literal["prepare"]
+    tenant: Identifier
+    batch: str
+    upload: str
+    panel: str
+
+
+class JudgePage(Frozen):
+    """Its middle step: the items of a page, as the map hands them on."""
+
+    step: Literal["judge"]
+    page: Page
+
+
+class Finish(Frozen):
+    """Its last step: what was not settled is left for a redrive.
+
+    `failed_with` is the name of the error that ended the run.
+    """
+
+    step: Literal["finish"]
+    tenant: Identifier
+    batch: str
+    run: int
+    failed_with: str | None = None
+
+
+STEP: TypeAdapter[Prepare | JudgePage | Finish] = TypeAdapter(
+    Annotated[Prepare | JudgePage | Finish, Field(discriminator="step")]
+)
+
+
+def step_of(event: dict[str, Any]) -> Prepare | JudgePage | Finish:
+    """The step an event asks for. What the map hands on is a page as it stands in its file."""
+    return STEP.validate_python(event if "step" in event else {"step": "judge", "page": event})
+
+
+class Bulk:
+    """The bucket, and the machine over it."""
+
+    def __init__(
+        self, s3: "S3Client", bucket: str, machine: "SFNClient", machine_arn: str, batches: Batches
+    ) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._machine = machine
+        self._machine_arn = machine_arn
+        self._batches = batches
+        self._contents = Bucket(s3, bucket)
+
+    # ---- begun by the API --------------------------------------------------------------------
+
+    def new_upload(self, tenant: str) -> dict[str, Any]:
+        """Where to PUT a JSONL of items, and the key to name in `POST /batches`."""
+        key = f"uploads/{tenant}/{uuid4().hex}.jsonl"
+        url = self._s3.generate_presigned_url(
+            "put_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=UPLOAD_SECONDS
+        )
+        return {"upload": key, "url": url, "method": "PUT", "expires_in_seconds": UPLOAD_SECONDS}
+
+    def require_upload(self, tenant: str, upload: str) -> None:
+        """Raises `NotFound` unless `tenant` has put that upload there."""
+        self._contents.require_upload(tenant, upload)
+
+    def start(self, tenant: str, batch: str, upload: str, panel_name: str, run: int = 1) -> None:
+        """Begin the batch's run of that number; one that was begun already is the same one."""
+        given = {
+            "tenant": tenant,
+            "batch": batch,
+            "upload": upload,
+            "panel": panel_name,
+            "bucket": self._bucket,
+            "run": run,
+        }
+        # Noted first: a run nobody knows of could be neither stopped nor redriven.
+        self._batches.note(tenant, batch, run=run, execution=self._execution(batch, run))
+        try:
+            self._machine.start_execution(
+                stateMachineArn=self._machine_arn, name=_name(batch, run), input=json.dumps(given)
+            )
+        except self._machine.exceptions.ExecutionAlreadyExists:
+            return
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("the bulk run could not be started") from error
+
+    def stop(self, record: dict[str, Any]) -> None:
+        """Stop the run of a batch's record, if it has one that still runs."""
+        if "execution" in record:
+            with suppress(self._machine.exceptions.ExecutionDoesNotExist):
+                self._machine.stop_execution(executionArn=record["execution"], cause="cancelled")
+
+    def redrive(self, tenant: str, batch: str, record: dict[str, Any]) -> None:
+        """Another run over the pages that are left, unless one is going on.
+
+        Raises `StoreUnavailable`.
+        """
+        run = int(record.get("run", 1))
+        while self._has_ended(batch, run):
+            run += 1
+        self.start(tenant, batch, record["upload"], record["panel"], run)
+
+    def _has_ended(self, batch: str, run: int) -> bool:
+        """Whether that run was begun and has ended."""
+        try:
+            found = self._machine.describe_execution(executionArn=self._execution(batch, run))
+        except self._machine.exceptions.ExecutionDoesNotExist:
+            return False
+        except (ClientError, BotoCoreError) as error:
+            raise StoreUnavailable("nobody knows whether the bulk run still runs") from error
+        return found["status"] != "RUNNING"
+
+    def _execution(self, batch: str, run: int) -> str:
+        machine = self._machine_arn.replace(":stateMachine:", ":execution:")
+        return f"{machine}:{_name(batch, run)}"
+
+    # ---- the steps ---------------------------------------------------------------------------
+
+    def prepare(self, step: Prepare, panel_called: Callable[[str], Panel]) -> dict[str, Any]:
+        """Validate the upload line by line, set bad lines aside, write the rest as pages.
+
+        Once that is done: write the pages that have no results yet. Memory grows with neither,
+        but for the names of the results. Raises `NotFound`, `StoreUnavailable`, and what S3 raises.
+        """
+        record = self._batches.record(step.tenant, step.batch)
+        if "paused_until" in record:
+            self._batches.note(step.tenant, step.batch, paused_until="")  # for `finish` to see anew
+        if "received" in record:
+            return self._prepare_left(step)
+        counted = _Counted()
+        lines = self._paged(step, self._contents.lines(step.upload), counted, panel_called)
+        written = self._write_pages(_pages_key(step.tenant, step.batch), lines)
+        self._batches.note(
+            step.tenant,
+            step.batch,
+            items=counted.lines,
+            received=True,
+            results=f"s3://{self._bucket}/{_results_prefix(step.tenant, step.batch)}",
+        )
+        return written
+
+    def _prepare_left(self, step: Prepare) -> dict[str, Any]:
+        """As pages, those nobody has finished: a page is done when its results are there."""
+        prefix = _results_prefix(step.tenant, step.batch)
+        listed = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        done = {found["Key"] for listing in listed for found in listing.get("Contents", [])}
+        left = (
+            line + b"\n"
+            for line in self._contents.lines(_pages_key(step.tenant, step.batch))
+            # Validated when it was written: parsing alone is a fraction of the time.
+            if _results_key(prefix, json.loads(line)["items"][0]["index"]) not in done
+        )
+        return self._write_pages(_left_key(step.tenant, step.batch), left)
+
+    def _write_pages(self, key: str, lines: Iterable[bytes]) -> dict[str, Any]:
+        """Where the pages are, and how many: a map over none would fail."""
+        stream = _Stream(lines)
+        self._s3.upload_fileobj(stream, self._bucket, key)  # type: ignore[arg-type] # reads only
+        return {"key": key, "pages": stream.count}
+
+    def _paged(
+        self,
+        step: Prepare,
+        lines: Iterator[bytes],
+        counted: "_Counted",
+        panel_called: Callable[[str], Panel],
+    ) -> Iterator[bytes]:
+        page: list[PagedItem] = []
+        bad: list[FailedItem] = []
+        size = 0
+        for index, line in enumerate(lines):
+            counted.lines += 1
+            read = _read_line(line, step.panel, panel_called)
+            if isinstance(read, Rejection):
+                why = read.model_dump(exclude_none=True)
+                bad.append(FailedItem(BatchPosition(batch=step.batch, index=index), why))
+                if len(bad) == PAGE_ITEMS:
+                    self._batches.mark_failed(step.tenant, "rejected", bad)
+                    bad = []
+                continue
+            paged = PagedItem(index=index, item=read)
+            length = len(paged.model_dump_json(exclude_defaults=True).encode())
+            if page and (len(page) == PAGE_ITEMS or size + length > PAGE_BYTES):
+                yield _page_line(step, page)
+                page, size = [], 0
+            page.append(paged)
+            size += length
+        if page:
+            yield _page_line(step, page)
+        self._batches.mark_failed(step.tenant, "rejected", bad)
+
+    def moderate_page(
+        self, step: JudgePage, judging: Judging, verdicts: Verdicts
+    ) -> dict[str, Any]:
+        """Judge the items of a page at once, and put their results into the bucket.
+
+        Raises `Postponed` or what else was wrong if any is not settled; the others are.
+        """
+        page = step.page
+        items = [
+            Item(_id_of(page, paged), page.tenant, paged.item, _position_of(page, paged))
+            for paged in page.items
+        ]
+        outcomes = judging.moderate_all(items)
+        self._reject(items, outcomes)
+        failures = [
+            failure
+            for failure in outcomes.values()
+            if failure is not None and not isinstance(failure, Undeliverable)
+        ]
+        if failures:
+            worst = next(
+                (one for one in failures if not isinstance(one, Postponed | BudgetSpent)),
+                failures[0],
+            )
+            self._batches.note(page.tenant, page.batch, **_told(worst))
+            raise worst
+        self._write_results(page, verdicts)
+        return {"judged": len(items)}
+
+    def _reject(self, items: Sequence[Item], outcomes: Outcomes) -> None:
+        """Set aside what can never be judged, as a panel that is gone: it would fail its page."""
+        for item in items:
+            failure = outcomes[item.verdict_id]
+            if isinstance(failure, Undeliverable) and item.position is not None:
+                why = {"code": "undeliverable", "message": failure.reason}
+                self._batches.mark_failed(item.tenant, "rejected", [FailedItem(item.position, why)])
+
+    def _write_results(self, page: Page, verdicts: Verdicts) -> None:
+        found = verdicts.find_all([(page.tenant, _id_of(page, paged)) for paged in page.items])
+        lines = [
+            json.dumps(
+                {"index": paged.index, "verdict": found[name].model_dump(mode="json")},
+                ensure_ascii=False,
+            )
+            for paged in page.items
+            if (name := _id_of(page, paged)) in found  # not if the batch was cancelled
+        ]
+        prefix = _results_prefix(page.tenant, page.batch)
+        self._s3.put_object(
+            Bucket=self._bucket,
+            Key=_results_key(prefix, page.items[0].index),
+            Body="".join(f"{line}\n" for line in lines).encode(),
+            ContentType="application/jsonl",
+        )
+
+    def finish(self, step: Finish) -> dict[str, Any]:
+        """Say how the run ended: what it left unsettled is for a redrive.
+
+        A run whose batch waits for a budget has not ended: it goes on at `resume_at`.
+        """
+        view = self._batches.view(step.tenant, step.batch)
+        # Though the budget may be whole again by now: what it stopped is not done.
+        waits = view.pending > 0 and view.paused_until is not None
+        if not waits:
+            self._batches.note(step.tenant, step.batch, ended=step.run, **_problem(step, view))
+        return {
+            "settled": view.settled,
+            "rejected": view.rejected,
+            "unsettled": view.pending,
+            "failed_with": step.failed_with,
+            "resume_at": view.paused_until if waits else None,
+        }
+
+
+class _Counted:
+    """What `prepare` met."""
+
+    lines = 0
+
+
+class _Stream(io.RawIOBase):
+    """What an iterator yields, as a file to be read once: of any length in little memory."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            try:
+                self._rest = next(self._chunks)
+                self.count += 1
+            except StopIteration:
+                return 0
+        taken = self._rest[: len(buffer)]
+        self._rest = self._rest[len(taken) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+
+def _read_line(
+    line: bytes, panel_name: str, panel_called: Callable[[str], Panel]
+) -> VerdictRequest | Rejection:
+    if len(line) > LINE_BYTES:
+        return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
+    return read_item(line, panel_name, panel_called)
+
+
+def _page_line(step: Prepare, page: Sequence[PagedItem]) -> bytes:
+    whole = Page(tenant=step.tenant, batch=step.batch, items=tuple(page))
+    return whole.model_dump_json(exclude_defaults=True).encode() + b"\n"
+
+
+def _told(failure: Exception) -> dict[str, str]:
+    """What the batch says of a failure."""
+    if isinstance(failure, BudgetSpent):
+        return {"paused_until": str(failure.limit)}
+    reason = failure.reason if isinstance(failure, Postponed) else type(failure).__name__
+    return {"last_problem": reason}
+
+
+def _problem(step: Finish, view: BatchView) -> dict[str, str]:
+    """What the batch says of a run that failed, unless its pages said what was wrong with them."""
+    if step.failed_with is None or (step.failed_with == TOO_MANY_PAGES and view.last_problem):
+        return {}
+    return {"last_problem": step.failed_with}
+
+
+def _name(batch: str, run: int) -> str:
+    """An execution's name: the same run has the same name, and so begins once."""
+    return f"{batch}-{run}"
+
+
+def _position_of(page: Page, paged: PagedItem) -> BatchPosition:
+    return BatchPosition(batch=page.batch, index=paged.index)
+
+
+def _id_of(page: Page, paged: PagedItem) -> str:
+    return item_id_of(page.tenant, _position_of(page, paged))
+
+
+def _pages_key(tenant: str, batch: str) -> str:
+    return f"pages/{tenant}/{batch}.jsonl"
+
+
+def _left_key(tenant: str, batch: str) -> str:
+    return f"pages/{tenant}/{batch}.left.jsonl"
+
+
+def _results_prefix(tenant: str, batch: str) -> str:
+    return f"results/{tenant}/{batch}/"
+
+
+def _results_key(prefix: str, first: int) -> str:
+    return f"{prefix}{first:0{INDEX_DIGITS}d}.jsonl"

@@ -1,0 +1,44 @@
+"""The queue of contents: each message is one content to be moderated."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
+from pydantic import Json
+
+from quorum.batch.queue import Delivered, ItemQueue, Outcomes
+from quorum.bulk.judging import Item, Judging
+from quorum.bulk.requests import QueuedItem
+from quorum.core.identifiers import item_id_of, verdict_id_of
+
+
+class QueuedRecord(SqsRecordModel):
+    """An SQS record whose body is an item."""
+
+    body: Json[QueuedItem]
+
+
+def handle(queue: ItemQueue, records: Sequence[Mapping[str, Any]], judging: Judging) -> Outcomes:
+    """Moderate the messages of one invocation; what is not done stays or is dead-lettered."""
+
+    def items(delivered: Sequence[Delivered[QueuedItem]]) -> list[Item]:
+        return [
+            Item(_verdict_id(one.item, one.origin), one.item.tenant, one.item, one.item.position)
+            for one in delivered
+        ]
+
+    def moderated(delivered: Sequence[Delivered[QueuedItem]]) -> list[Exception | None]:
+        outcomes = judging.moderate_all(items(delivered))
+        return [outcomes[item.verdict_id] for item in items(delivered)]
+
+    def given_up(delivered: Sequence[Delivered[QueuedItem]], reason: str) -> list[Exception | None]:
+        outcomes = judging.given_up(items(delivered), reason)
+        return [outcomes[item.verdict_id] for item in items(delivered)]
+
+    return queue.deliver(records, QueuedRecord, moderated, given_up)
+
+
+def _verdict_id(item: QueuedItem, origin: str) -> str:
+    if item.position is not None:
+        return item_id_of(item.tenant, item.position)
+    return verdict_id_of(item.tenant, origin)

@@ -1,0 +1,66 @@
+"""The bodies of requests and messages about many verdicts. Pure."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import StringConstraints, ValidationError, model_validator
+
+from quorum.core.errors import PanelInvalid
+from quorum.core.models import Dollars, Frozen, Identifier
+from quorum.core.position import BatchPosition
+from quorum.core.rejection import Rejection, rejection
+from quorum.vote.panel import Panel
+from quorum.vote.requests import VerdictRequest
+
+
+class QueuedItem(VerdictRequest):
+    """The body of a message on the queue: a verdict request, whose it is, and of which batch.
+
+    Who may put messages on the queue is decided by IAM, so the tenant they name is believed.
+    """
+
+    tenant: Identifier
+    position: BatchPosition | None = None
+
+
+class BatchRequest(Frozen):
+    """The body of `POST /batches`: items, or the key of an upload that holds them.
+
+    Items are validated one by one later: a bad one does not sink the others. `panel` judges where
+    an item names none. When the batch has cost `alert_usd` an alert is published.
+    """
+
+    items: list[Any] | None = None
+    upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    alert_usd: Dollars | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> "BatchRequest":
+        if (self.items is None) == (self.upload is None):
+            raise ValueError("give either items or upload")
+        return self
+
+
+def read_item(
+    given: Any, panel_name: str, panel_called: Callable[[str], Panel]
+) -> VerdictRequest | Rejection:
+    """An item of a batch, its panel named, or why it is rejected; bytes are read as JSON.
+
+    `seated` is the batch's panel; one the item names itself must be known to `panel_called`.
+    """
+    try:
+        item = (
+            VerdictRequest.model_validate_json(given)
+            if isinstance(given, bytes)
+            else VerdictRequest.model_validate(given)
+        )
+    except ValidationError as error:
+        return rejection(error)
+    if item.panel is None:
+        return item.model_copy(update={"panel": panel_name})
+    try:
+        panel_called(item.panel)
+    except PanelInvalid as invalid:
+        return Rejection(code="invalid_panel", message=str(invalid), field="panel")
+    return item

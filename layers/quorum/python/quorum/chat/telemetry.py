@@ -1,0 +1,52 @@
+"""Logs and metrics of chats. Never what was said.
+
+Each logged field is named one by one; nothing is logged by handing over a request or an event.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from quorum.aws.telemetry import logger, metrics_of
+from quorum.core.errors import QuorumError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, seconds: float) -> None:
+    """How one answer of a chat ended, what it took and what it cost; never what was said."""
+    outcome = str(last["type"])
+    usage = last.get("usage") or {}
+    logger.info(
+        "chat",
+        extra={
+            "correlation_id": request_id,
+            "outcome": outcome,
+            "code": last.get("code"),
+            "reason": last.get("reason"),
+            "model": model,
+            "tokens": usage.get("total_tokens"),
+            "cost_usd": last.get("cost_usd"),
+            "first_token_ms": last.get("first_token_ms"),
+            "seconds": round(seconds, 3),
+        },
+    )
+    metrics = metrics_of("chat")
+    metrics.add_dimension("model", model)
+    metrics.add_metric(f"Chats{outcome.capitalize()}", MetricUnit.Count, 1)
+    if last.get("first_token_ms") is not None:
+        metrics.add_metric("FirstToken", MetricUnit.Milliseconds, last["first_token_ms"])
+    metrics.flush_metrics()
+
+
+def chat_failed(request_id: str, failure: Exception) -> None:
+    """Something that ended an answer. Our own errors say why; any other may quote content."""
+    why = str(failure) if isinstance(failure, QuorumError) else None
+    extra = {"correlation_id": request_id, "error": type(failure).__name__, "why": why}
+    logger.error("chat failed", extra=extra)
+
+
+def chat_unreachable(connection: str, error: str) -> None:
+    """A client that is connected, or was, and cannot be sent to."""
+    logger.error("client not reached", extra={"connection": connection, "error": error})

@@ -1,0 +1,1 @@
+"""Words that every room shares: models, errors, the model registry, text normalisation. Pure."""

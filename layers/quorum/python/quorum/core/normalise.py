@@ -1,0 +1,142 @@
+"""What a reader would see: the content without tricks, and which tricks there were.
+
+Pure. The normalised text is what voters are shown and what a vote is cached by, so near-identical
+contents (white space, zero-width characters, Unicode form) share one vote. Case stays: shouting
+can change a verdict.
+
+What is undone, and counted:
+
+* characters that show nothing (zero-width, fillers, tag characters, soft hyphens, controls);
+* right-to-left overrides, which show a text backwards: it is turned round, as a reader reads it;
+* letters of another alphabet that look like Latin ones, inside a word that is otherwise Latin.
+
+What only looks like a trick stays, uncounted: joiners inside emoji and between letters of scripts
+that need them, and words wholly in another alphabet.
+"""
+
+import re
+import unicodedata
+
+from quorum.core.models import Frozen
+
+_ZWNJ, _ZWJ = "\u200c", "\u200d"
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_VARIATION = re.compile("[\ufe00-\ufe0f]")
+"""They choose between two looks of one character: no trick, but no difference either."""
+_JOINER = re.compile(f"[{_ZWNJ}{_ZWJ}]")
+_OVERRIDDEN = re.compile(
+    "\u202e([^\u202a-\u202e\u2028\u2029\n]*)(?:\u202c|(?=[\u202a-\u202e\n])|$)"
+)
+_SPACE = re.compile(r"\s+")
+_WORD = re.compile(r"[^\W\d_]+")
+_LATIN = re.compile("[A-Za-z]")
+
+_LOOKALIKES = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХԜасеіјорѕухԁԛԝһӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανικρυ",
+    "ABESIJKMHOPCTYXWaceijopsyxdqwhlABEZHIKMNOPTYXoavikpu",
+)
+"""Cyrillic and Greek letters a reader takes for Latin ones (Unicode TR 39, single characters)."""
+_FOREIGN = re.compile(f"[{''.join(map(chr, _LOOKALIKES))}]")
+
+_JOINING_SCRIPTS = (
+    "ARABIC", "SYRIAC", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU",
+    "KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR", "MONGOLIAN", "TIBETAN", "NKO",
+)  # fmt: skip
+
+
+class Normalised(Frozen):
+    """`text` as a reader sees it, and how many characters were not what they seemed.
+
+    `hidden` showed nothing, `reversed` were written backwards, `disguised` came from another
+    alphabet.
+    """
+
+    text: str
+    hidden: int = 0
+    reversed: int = 0
+    disguised: int = 0
+
+    @property
+    def tricks(self) -> str:
+        """What was undone, in words; empty when nothing was."""
+        counted = (
+            (self.hidden, "invisible"),
+            (self.reversed, "written backwards"),
+            (self.disguised, "from another alphabet"),
+        )
+        return ", ".join(f"{count} characters {how}" for count, how in counted if count)
+
+
+def normalise(text: str) -> Normalised:
+    """NFKC, tricks undone, white space folded to single blanks.
+
+    Normalising what is normalised changes nothing.
+    """
+    whole = text.encode(errors="replace").decode()  # half a surrogate pair is no character
+    composed = unicodedata.normalize("NFKC", whole)
+    turned, backwards = _turned_round(composed)
+    shown, hidden = _HIDDEN.subn("", _VARIATION.sub("", turned))
+    joined, joiners = _without_idle_joiners(shown)
+    undisguised, disguised = _undisguised(unicodedata.normalize("NFKC", joined))
+    return Normalised(
+        text=_SPACE.sub(" ", undisguised).strip(),
+        hidden=hidden + joiners,
+        reversed=backwards,
+        disguised=disguised,
+    )
+
+
+def _turned_round(text: str) -> tuple[str, int]:
+    """The text as an override shows it, and how many characters were turned."""
+    turned = 0
+
+    def read_backwards(found: re.Match[str]) -> str:
+        nonlocal turned
+        turned += len(found[1])
+        return found[1][::-1]
+
+    return _OVERRIDDEN.sub(read_backwards, text), turned
+
+
+def _without_idle_joiners(text: str) -> tuple[str, int]:
+    """Joiners go where they join nothing: between letters that are never joined."""
+    removed = 0
+
+    def keep_if_needed(found: re.Match[str]) -> str:
+        nonlocal removed
+        before, after = text[found.start() - 1 : found.start()], text[found.end() : found.end() + 1]
+        if _joins(before) and (_joins(after) or found[0] == _ZWNJ):
+            return found[0]
+        removed += 1
+        return ""
+
+    return _JOINER.sub(keep_if_needed, text), removed
+
+
+def _joins(character: str) -> bool:
+    """Whether it is an emoji, a sign or a mark, or a letter of a script with joined forms."""
+    if not character:
+        return False
+    if unicodedata.category(character) in {"So", "Sk", "Mn", "Mc"}:
+        return True
+    return unicodedata.name(character, "").startswith(_JOINING_SCRIPTS)
+
+
+def _undisguised(text: str) -> tuple[str, int]:
+    """Words of Latin letters and lookalikes in Latin letters only, and how many were changed."""
+    changed = 0
+
+    def in_latin(found: re.Match[str]) -> str:
+        nonlocal changed
+        word = found[0]
+        if not _LATIN.search(word):
+            return word
+        latin = word.translate(_LOOKALIKES)
+        changed += sum(old != new for old, new in zip(word, latin, strict=True))
+        return latin
+
+    return (_WORD.sub(in_latin, text), changed) if _FOREIGN.search(text) else (text, 0)

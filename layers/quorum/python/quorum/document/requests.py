@@ -1,0 +1,173 @@
+"""The bodies of requests and messages about documents. Pure."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from quorum.core.fields import MetadataName, MetadataValue, not_blank
+from quorum.core.models import METADATA_LIMIT, Dollars, Frozen, Identifier
+from quorum.core.position import BatchPosition
+from quorum.core.rejection import Rejection, rejection
+from quorum.document.operations import PROMPT_LIMIT, Category, Language, Operation, Work
+from quorum.document.schemas import refused
+
+_OPTIONS: Mapping[str, Operation] = {
+    "sentences": Operation.SUMMARIZE,
+    "categories": Operation.CLASSIFY,
+    "target_language": Operation.TRANSLATE,
+    "reply_schema": Operation.EXTRACT,
+    "prompt": Operation.CUSTOM,
+}
+"""Which option is of which operation."""
+
+
+def _different(categories: list[str]) -> list[str]:
+    if len({category.casefold() for category in categories}) < len(categories):
+        raise ValueError("each category once")
+    return categories
+
+
+def _taken(schema: dict[str, Any]) -> dict[str, Any]:
+    why = refused(schema)
+    if why is not None:
+        raise ValueError(f"the schema {why}")
+    return schema
+
+
+class OperationRequest(Frozen):
+    """What is to be done with documents: the operation, its options, and who does it."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    operation: Operation
+    model: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    sentences: Annotated[int, Field(ge=1, le=20)] | None = None
+    categories: (
+        Annotated[list[Category], Field(min_length=2, max_length=50), AfterValidator(_different)]
+        | None
+    ) = None
+    target_language: Language | None = None
+    reply_schema: Annotated[dict[str, Any], AfterValidator(_taken)] | None = Field(
+        default=None, alias="schema"
+    )
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=PROMPT_LIMIT)] | None = None
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> "OperationRequest":
+        for name, operation in _OPTIONS.items():
+            given = getattr(self, name) is not None
+            shown = "schema" if name == "reply_schema" else name
+            if given and operation is not self.operation:
+                raise ValueError(f"{shown} is an option of {operation}, not of {self.operation}")
+            if (
+                not given
+                and operation is self.operation
+                and operation in (Operation.EXTRACT, Operation.CUSTOM)
+            ):
+                raise ValueError(f"{operation} needs a {shown}")
+        return self
+
+    def to_work(self, default_model: str) -> Work:
+        """The work, with what the request leaves open; `model` is taken as it is."""
+        given = {name: getattr(self, name) for name in _OPTIONS}
+        return Work(
+            operation=self.operation,
+            model=self.model or default_model,
+            **{name: value for name, value in given.items() if value is not None},
+        )
+
+
+class DocumentsRequest(OperationRequest):
+    """The body of `POST /documents`: the work, and documents or the key of an upload of them.
+
+    Documents are validated one by one later: a bad one does not sink the others.
+    """
+
+    documents: list[Any] | None = None
+    upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    alert_usd: Dollars | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> "DocumentsRequest":
+        if (self.documents is None) == (self.upload is None):
+            raise ValueError("give either documents or upload")
+        return self
+
+
+class EstimateRequest(DocumentsRequest):
+    """The body of `POST /documents/estimate`: that of `POST /documents`; `compare` all models."""
+
+    compare: bool = False
+
+
+def _base64(content: str) -> str:
+    try:
+        base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("must be base64") from None
+    return content
+
+
+class DocumentRequest(Frozen):
+    """One document: its `text`, or its `content` (base64) or its `upload` with what it is."""
+
+    id: Identifier | None = None
+    text: Annotated[str, StringConstraints(min_length=1), AfterValidator(not_blank)] | None = None
+    content: Annotated[str, StringConstraints(min_length=1), AfterValidator(_base64)] | None = None
+    upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    media_type: Annotated[str, StringConstraints(max_length=128)] | None = None
+    name: Annotated[str, StringConstraints(max_length=256)] | None = None
+    metadata: dict[MetadataName, MetadataValue] = Field(
+        default_factory=dict, max_length=METADATA_LIMIT
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "DocumentRequest":
+        if sum(given is not None for given in (self.text, self.content, self.upload)) != 1:
+            raise ValueError("give one of text, content and upload")
+        return self
+
+    def body(self) -> bytes | None:
+        """The document itself; None for one that was uploaded."""
+        if self.text is not None:
+            return self.text.encode(errors="replace")
+        return None if self.content is None else base64.b64decode(self.content)
+
+
+class QueuedDocument(Frozen):
+    """The body of a message on the queue of documents: where its content is, and what of.
+
+    `is_text` where the content is plain text in UTF-8, so that nothing has to be read out of it.
+    What is to be done with it is said by its batch.
+    """
+
+    tenant: Identifier
+    position: BatchPosition
+    key: str
+    is_text: bool = False
+    id: Identifier | None = None
+    media_type: str | None = None
+    name: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+def read_document(given: Any) -> DocumentRequest | Rejection:
+    """A document of a batch, or why it is rejected; bytes are read as JSON."""
+    try:
+        return (
+            DocumentRequest.model_validate_json(given)
+            if isinstance(given, bytes)
+            else DocumentRequest.model_validate(given)
+        )
+    except ValidationError as error:
+        return rejection(error)

@@ -1,0 +1,1 @@
+"""Check-ups of the gateway."""

@@ -1,0 +1,201 @@
+"""Whether every base URL can be reached, its key is valid and its models are there; how fast."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import StrEnum
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from quorum.core.errors import (
+    GatewayRejected,
+    ModelThrottled,
+    ModelTimedOut,
+    ModelUnavailable,
+    StreamCut,
+    VoteUnavailable,
+)
+from quorum.core.models import Frozen, Tokens
+from quorum.gateway.call import Completion
+from quorum.gateway.client import BaseUrl, Delta, Gateway
+from quorum.gateway.deadline import Deadline
+
+if TYPE_CHECKING:
+    from quorum.core.registry import Model
+
+_UNAUTHORISED = 401
+_QUESTION = [{"role": "user", "content": "Count from one to ten, in words."}]
+_ANSWER_TOKENS = 40
+
+
+class KeyState(StrEnum):
+    """What the gateway says of the key."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
+
+
+class BaseUrlReport(Frozen):
+    """One base URL. `advice` says what to do, and is empty when all is well.
+
+    `latency_ms` is that of `/models` over an open connection; `first_token_ms` and
+    `tokens_per_second` are of one short streamed answer of `measured_with`.
+    """
+
+    url: str
+    key: KeyState
+    key_source: str
+    advice: str = ""
+    models_found: tuple[str, ...] = ()
+    models_missing: tuple[str, ...] = ()
+    latency_ms: int | None = None
+    measured_with: str | None = None
+    first_token_ms: int | None = None
+    tokens_per_second: float | None = None
+    tokens: Tokens = Tokens()
+    cost_usd: Decimal = Decimal(0)
+    cost_estimated: bool = False
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every model asked for can be reached here."""
+        return not self.advice
+
+
+class Report(Frozen):
+    """Every base URL, in order of preference."""
+
+    base_urls: tuple[BaseUrlReport, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all is well everywhere."""
+        return all(report.healthy for report in self.base_urls)
+
+
+async def examine(gateway: Gateway, models: "Sequence[Model]", *, seconds: float = 20.0) -> Report:
+    """Look at every base URL of `gateway` for `models`, taking at most `seconds` for each.
+
+    Costs one answer of 40 tokens for each base URL, from the cheapest model that is there. Knows
+    no breaker and no shared limit: it is asked when those are in doubt. Raises nothing.
+    """
+    return Report(
+        base_urls=tuple(
+            [
+                await _examine(gateway, base, models, Deadline.after(seconds))
+                for base in gateway.settings.base_urls
+            ]
+        )
+    )
+
+
+async def _examine(
+    gateway: Gateway, base: BaseUrl, models: "Sequence[Model]", deadline: Deadline
+) -> BaseUrlReport:
+    alone = gateway.settings.model_copy(update={"base_urls": (base,), "max_attempts": 1})
+    client = Gateway(alone)
+    try:
+        await client.models(base, deadline=deadline)
+        begun = monotonic()
+        served = await client.models(base, deadline=deadline)
+        report = BaseUrlReport(
+            url=base.url,
+            key=KeyState.VALID,
+            key_source=base.key_source,
+            latency_ms=round((monotonic() - begun) * 1000),
+            models_found=tuple(model.name for model in models if _serves(served, model)),
+            models_missing=tuple(model.name for model in models if not _serves(served, model)),
+        )
+        return await _measured(client, report, models, deadline)
+    except VoteUnavailable as error:
+        rejected = isinstance(error, GatewayRejected) and error.status == _UNAUTHORISED
+        return BaseUrlReport(
+            url=base.url,
+            key=KeyState.INVALID if rejected else KeyState.UNKNOWN,
+            key_source=base.key_source,
+            advice=_advice(error, base),
+        )
+    finally:
+        await client.close()
+
+
+def _serves(served: Sequence[str], model: "Model") -> bool:
+    return any(name in served for name in (model.gateway_name, *model.aliases))
+
+
+async def _measured(
+    client: Gateway, report: BaseUrlReport, models: "Sequence[Model]", deadline: Deadline
+) -> BaseUrlReport:
+    """The report, with the speed of the cheapest model found."""
+    missing = (
+        f"not served: {', '.join(report.models_missing)}; take them off the panel"
+        if report.models_missing
+        else ""
+    )
+    found = [model for model in models if model.name in report.models_found]
+    if not found:
+        return report.model_copy(update={"advice": missing or "no model to look for"})
+    cheapest = min(found, key=lambda model: model.price.output)
+    begun, first = monotonic(), None
+    answer: Completion | None = None
+    try:
+        async for piece in client.stream(
+            cheapest, _QUESTION, max_output_tokens=_ANSWER_TOKENS, deadline=deadline
+        ):
+            if first is None:
+                first = monotonic()
+            if not isinstance(piece, Delta):
+                answer = piece
+    except (VoteUnavailable, StreamCut) as error:
+        advice = f"{cheapest.name} does not answer: {error}"
+        return report.model_copy(
+            update={
+                "advice": "; ".join(filter(None, (missing, advice))),
+                "measured_with": cheapest.name,
+                **_spent(error),
+            }
+        )
+    answering = monotonic() - (first or begun)
+    tokens = answer.tokens.output if answer else 0
+    return report.model_copy(
+        update={
+            "advice": missing,
+            "measured_with": cheapest.name,
+            "first_token_ms": None if first is None else round((first - begun) * 1000),
+            "tokens_per_second": round(tokens / answering, 1) if answering > 0 else None,
+            **(_spent(answer) if answer else {}),
+        }
+    )
+
+
+def _spent(on: Completion | VoteUnavailable | StreamCut) -> dict[str, object]:
+    """What an answer, or the lack of one, cost."""
+    return {
+        "tokens": on.tokens or Tokens(),
+        "cost_usd": on.cost_usd,
+        "cost_estimated": on.cost_estimated,
+    }
+
+
+def _advice(error: VoteUnavailable, base: BaseUrl) -> str:
+    """What to do about it. Names where the key came from, never the key."""
+    host = base.url.split("://", 1)[-1]
+    match error:
+        case GatewayRejected(status=status) if status in _REJECTED:
+            return _REJECTED[status].format(host=host, url=base.url, source=base.key_source)
+        case ModelThrottled(retry_after_seconds=seconds):
+            return f"429: the key's limit is reached; try again in {seconds:.0f} s."
+        case ModelTimedOut():
+            return "no answer in time: is the gateway up, and is there a way out of this network?"
+        case ModelUnavailable():
+            return f"cannot be reached ({error.message}): check the URL, its DNS and the network."
+        case _:
+            return error.message
+
+
+_REJECTED = {
+    401: "401: {host} does not accept the key from {source}. Is it this gateway's key, whole and"
+    " not revoked? Put the right one there.",
+    403: "403: the key from {source} may not list models: ask its owner.",
+    404: "404: there is no {url}/models: does the base URL lack its /v1?",
+}

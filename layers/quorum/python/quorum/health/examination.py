@@ -1,0 +1,43 @@
+"""The doctor's visit to a deployment's gateway, paid for and booked like any other call."""
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quorum.aws import loop
+from quorum.core import registry
+from quorum.core.errors import StoreUnavailable
+from quorum.health.doctor import Report, examine
+from quorum.ledger import ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+    from quorum.gateway.client import Gateway
+
+EXAMINING_SECONDS = 8.0
+"""For each base URL; three of them fit into one request of the API."""
+
+
+def examined(
+    gateway: "Gateway", dynamodb: "DynamoDBServiceResource", usage_table: str, tenant: str
+) -> Report:
+    """What the doctor finds at every base URL; what it cost is booked to `tenant`.
+
+    Raises `StoreUnavailable` where it could not be booked.
+    """
+    models = [model for model in registry.voters() if model.kind == "gateway"]
+    report = loop.run(examine(gateway, models, seconds=EXAMINING_SECONDS))
+    client: Any = dynamodb.meta.client  # takes Python values, which its type denies
+    day = ledger.today()
+    bookings = [
+        ledger.paid(usage_table, tenant, base.measured_with, base, day=day)
+        for base in report.base_urls
+        if base.measured_with is not None
+    ]
+    try:
+        for booking in bookings:
+            client.transact_write_items(TransactItems=[booking])
+    except (ClientError, BotoCoreError) as error:
+        raise StoreUnavailable("the examination could not be booked") from error
+    return report

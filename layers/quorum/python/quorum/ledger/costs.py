@@ -1,0 +1,233 @@
+"""What was spent on what, by the ledger: booked, and possibly paid.
+
+A call leaves an intent before it is sent, and the transaction that books it ends the intent. An
+intent that is older than any call can be belongs to a Lambda that died in between: whether the
+gateway billed it nobody can say. It is closed as possibly paid, at the most it can have cost, and
+stays in the report as such. Intents that are younger are `open`.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from quorum.aws import dynamo
+from quorum.core.models import Decision, Frozen
+from quorum.ledger import ledger
+from quorum.ledger.intents import INTENT_SHARDS, PICODOLLARS, intent_shard
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+INTENT_SECONDS = 1_200
+"""No call lives longer: a Lambda ends after 900 s."""
+By = Literal["model", "tenant", "decision", "day"]
+
+_USAGE = (
+    *ledger.COUNTED,
+    "possibly_paid_calls",
+    "possibly_paid_usd",
+    "open_calls",
+    "open_usd",
+)
+_DECIDED = ("decisions", "cached_votes", "saved_tokens", "saved_usd")
+_DOLLARS = frozenset(name for name in (*_USAGE, *_DECIDED) if name.endswith("_usd"))
+
+
+class CostRow(Frozen):
+    """One model's, tenant's, decision's or day's part."""
+
+    name: str
+    calls: int = 0
+    abstentions: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    estimated_cost_usd: Decimal = Decimal(0)
+    possibly_paid_calls: int = 0
+    possibly_paid_usd: Decimal = Decimal(0)
+    open_calls: int = 0
+    open_usd: Decimal = Decimal(0)
+    decisions: int = 0
+    cached_votes: int = 0
+    saved_tokens: int = 0
+    saved_usd: Decimal = Decimal(0)
+
+
+class CostReport(Frozen):
+    """Spending from `start` to `end`, both included, UTC.
+
+    `cost_usd` is booked, `possibly_paid_usd` and `open_usd` come on top at the most: what the
+    gateway billed lies between the first and the sum. `requests` are verdicts asked for.
+    """
+
+    timestamp: datetime
+    start: date
+    end: date
+    by: By
+    requests: int
+    decisions: dict[Decision, int]
+    cost_per_decision_usd: Decimal | None
+    cache_hit_rate: float | None
+    cost_krw: Decimal
+    krw_per_usd: Decimal
+    krw_as_of: date
+    totals: CostRow
+    rows: tuple[CostRow, ...]
+
+
+class Costs:
+    """The ledger, read for people. `krw_per_usd` is the rate of the day `krw_as_of`."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        usage_table: str,
+        *,
+        krw_per_usd: Decimal,
+        krw_as_of: date,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
+        self._table = usage_table
+        self._krw_per_usd = krw_per_usd
+        self._krw_as_of = krw_as_of
+        self._clock = clock
+
+    def report(self, tenant: str | None, start: date, end: date, by: By) -> CostReport:
+        """The report on one tenant, or on all for None, from `start` to `end`.
+
+        Closes intents whose time is over first.
+        """
+        entries = list(self._entries(tenant, start, end))
+        totals = _row("total", entries)
+        decisions = {
+            decision: sum(int(entry.get(decision, 0)) for entry in entries) for decision in Decision
+        }
+        requests = sum(decisions.values())
+        votes = sum(int(e["calls"]) for e in entries if e["kind"] == "decisions")
+        votes += totals.cached_votes
+        return CostReport(
+            timestamp=datetime.fromtimestamp(self._clock(), UTC),
+            start=start,
+            end=end,
+            by=by,
+            requests=requests,
+            decisions=decisions,
+            cost_per_decision_usd=round(totals.cost_usd / requests, 12) if requests else None,
+            cache_hit_rate=totals.cached_votes / votes if votes else None,
+            cost_krw=round(totals.cost_usd * self._krw_per_usd, 2),
+            krw_per_usd=self._krw_per_usd,
+            krw_as_of=self._krw_as_of,
+            totals=totals,
+            rows=tuple(_rows(entries, by)),
+        )
+
+    def close_intents(self) -> list[dict[str, Any]]:
+        """Close every intent whose time is over as possibly paid; those still open.
+
+        One transaction each, conditional on the intent: closed or settled, never both, never twice.
+        """
+        now = self._clock()
+        still_open: list[dict[str, Any]] = []
+        for shard in range(INTENT_SHARDS):
+            for intent in ledger.entries(self._client, self._table, intent_shard(shard)):
+                if now - int(intent["created_at"]) < INTENT_SECONDS:
+                    still_open.append(intent)
+                else:
+                    self._close(intent)
+        return still_open
+
+    def _close(self, intent: dict[str, Any]) -> None:
+        end = {
+            "Delete": {
+                "TableName": self._table,
+                "Key": {"key": intent["key"]},
+                "ConditionExpression": "attribute_exists(#key)",
+                "ExpressionAttributeNames": {"#key": "key"},
+            }
+        }
+        booked = ledger.possibly_paid(
+            self._table,
+            intent["tenant"],
+            intent["model"],
+            _cost(intent),
+            day=_day(intent),
+        )
+        try:
+            dynamo.write(self._client, [end, booked])
+        except ClientError as error:
+            if "ConditionalCheckFailed" not in dynamo.codes(error):
+                raise
+
+    def _entries(self, tenant: str | None, start: date, end: date) -> Iterable[dict[str, Any]]:
+        """The ledger's entries of those days, each with its `kind`, `day`, `model` and `tenant`."""
+        still_open = self.close_intents()
+        for number in range((end - start).days + 1):
+            day = start + timedelta(number)
+            for item in ledger.entries(self._client, self._table, ledger.day_entry(day)):
+                kind, _, rest = item["key"].partition("#")
+                day_name, _, rest = rest.partition("#")
+                model, whose = rest.split("#", 1) if kind == "usage" else ("", rest)
+                if tenant in (None, whose):
+                    yield item | {"kind": kind, "day": day_name, "model": model, "tenant": whose}
+        for intent in still_open:
+            if tenant in (None, intent["tenant"]) and start <= _day(intent) <= end:
+                yield {
+                    "kind": "usage",
+                    "day": _day(intent).isoformat(),
+                    "model": intent["model"],
+                    "tenant": intent["tenant"],
+                    "open_calls": 1,
+                    "open_usd": _cost(intent),
+                }
+
+
+def _cost(intent: dict[str, Any]) -> Decimal:
+    return Decimal(intent["cost_picodollars"]) / PICODOLLARS
+
+
+def _day(intent: dict[str, Any]) -> date:
+    return datetime.fromtimestamp(int(intent["created_at"]), UTC).date()
+
+
+def _rows(entries: list[dict[str, Any]], by: By) -> Iterable[CostRow]:
+    if by == "decision":
+        for decision in Decision:
+            yield CostRow(
+                name=decision,
+                decisions=sum(int(entry.get(decision, 0)) for entry in entries),
+                cost_usd=sum(
+                    (Decimal(entry.get(f"{decision}_cost_usd", 0)) for entry in entries), Decimal(0)
+                ),
+            )
+        return
+    # Which model decided nobody can say: decisions have no row by model.
+    listed = [entry for entry in entries if entry[by]]
+    for name in sorted({entry[by] for entry in listed}):
+        yield _row(name, [entry for entry in listed if entry[by] == name])
+
+
+def _row(name: str, entries: list[dict[str, Any]]) -> CostRow:
+    usage = [entry for entry in entries if entry["kind"] == "usage"]
+    decided = [
+        entry | {"decisions": sum(int(entry.get(decision, 0)) for decision in Decision)}
+        for entry in entries
+        if entry["kind"] in {"decisions", "answers"}
+    ]
+    sums = {
+        field: _sum(field, of)
+        for fields, of in ((_USAGE, usage), (_DECIDED, decided))
+        for field in fields
+    }
+    return CostRow.model_validate({"name": name} | sums)
+
+
+def _sum(field: str, entries: Iterable[dict[str, Any]]) -> Decimal | int:
+    total = sum((Decimal(entry.get(field, 0)) for entry in entries), Decimal(0))
+    return total if field in _DOLLARS else int(total)

@@ -1,0 +1,202 @@
+"""Exact money and token counts per day, model and tenant.
+
+An entry is never written alone: it is part of the transaction that makes the vote it pays for
+count, so a vote is booked once or not at all.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+from quorum.core.errors import InvalidRequest
+from quorum.core.models import Abstention, CastVote, Decision, Tokens, Verdict
+
+LONGEST_DAYS = 366
+"""Of one report."""
+
+COUNTED = (
+    "calls",
+    "abstentions",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "cost_usd",
+    "estimated_cost_usd",
+)
+"""What is counted of every call."""
+
+
+def usage_key(day: date, model: str, tenant: str) -> str:
+    """The Usage table's key of what `tenant` spent on `model` on `day` (UTC)."""
+    return f"usage#{day.isoformat()}#{model}#{tenant}"
+
+
+def decisions_key(day: date, tenant: str) -> str:
+    """The Usage table's key of what was decided for `tenant` on `day` (UTC)."""
+    return f"decisions#{day.isoformat()}#{tenant}"
+
+
+def answers_key(day: date, tenant: str) -> str:
+    """The Usage table's key of how kept answers served `tenant` on `day` (UTC)."""
+    return f"answers#{day.isoformat()}#{tenant}"
+
+
+def operation_key(tenant: str, operation: str, model: str) -> str:
+    """The Usage table's key of what an operation on documents has taken so far, for estimates."""
+    return f"operation#{tenant}#{operation}#{model}"
+
+
+def today() -> date:
+    """The ledger's day: UTC."""
+    return datetime.now(UTC).date()
+
+
+def day_entry(day: date) -> str:
+    """What the entries of `day` have in the index `entries`."""
+    return f"day#{day.isoformat()}"
+
+
+def require_days(start: date, end: date) -> None:
+    """Raises `InvalidRequest` unless a report may be on the days from `start` to `end`."""
+    if not timedelta(0) <= end - start < timedelta(LONGEST_DAYS):
+        raise InvalidRequest(
+            f"to: must not be before from, nor {LONGEST_DAYS} days after it",
+            code="invalid_to",
+            field="to",
+            limit=LONGEST_DAYS,
+        )
+
+
+def batch_usage_key(tenant: str, batch: str) -> str:
+    """The Usage table's key of what was paid for `batch`."""
+    return f"batch#{tenant}#{batch}"
+
+
+def _add(table: str, key: str, amounts: dict[str, Any], entry: str | None = None) -> dict[str, Any]:
+    """The transaction item that adds `amounts` (int or Decimal) to the counters under `key`."""
+    listed = "" if entry is None else "SET #entry = :entry "
+    names = {f"#{name}": name for name in amounts} | ({"#entry": "entry"} if entry else {})
+    values = {f":{name}": value for name, value in amounts.items()}
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": {"key": key},
+            "UpdateExpression": listed + "ADD " + ", ".join(f"#{name} :{name}" for name in amounts),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values | ({":entry": entry} if entry else {}),
+        }
+    }
+
+
+class Spending(Protocol):
+    """Whatever was paid for: a vote, an abstention, a completion, an examination."""
+
+    @property
+    def tokens(self) -> Tokens: ...  # noqa: D102 as in every model
+    @property
+    def cost_usd(self) -> Decimal: ...  # noqa: D102 as in every model
+    @property
+    def cost_estimated(self) -> bool: ...  # noqa: D102 as in every model
+
+
+def paid(table: str, tenant: str, model: str, spent: Spending, *, day: date) -> dict[str, Any]:
+    """The transaction item that books what one call of `model` cost."""
+    return _add(table, usage_key(day, model, tenant), _amounts(spent), day_entry(day))
+
+
+def paid_in_batch(table: str, tenant: str, batch: str, spent: Spending) -> dict[str, Any]:
+    """The transaction item that books the same call to the batch it was made for."""
+    return _add(table, batch_usage_key(tenant, batch), _amounts(spent))
+
+
+def answered(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> dict[str, Any]:
+    """The transaction item that counts an answer, kept or not (`quorum.answer.answers`)."""
+    return _add(table, answers_key(day, tenant), amounts, day_entry(day))
+
+
+def worked(table: str, tenant: str, operation: str, model: str, tokens: Tokens) -> dict[str, Any]:
+    """The transaction item that counts a document and the tokens its answer took."""
+    amounts = {"documents": 1, "input_tokens": tokens.input, "output_tokens": tokens.output}
+    return _add(table, operation_key(tenant, operation, model), amounts)
+
+
+def possibly_paid(
+    table: str, tenant: str, model: str, cost_usd: Decimal, *, day: date
+) -> dict[str, Any]:
+    """The transaction item that books a call nobody knows the end of."""
+    amounts = {"possibly_paid_calls": 1, "possibly_paid_usd": cost_usd}
+    return _add(table, usage_key(day, model, tenant), amounts, day_entry(day))
+
+
+def _amounts(spent: Spending) -> dict[str, Any]:
+    amounts = (
+        1,
+        int(isinstance(spent, Abstention)),
+        spent.tokens.input,
+        spent.tokens.cached_input,
+        spent.tokens.output,
+        spent.tokens.reasoning,
+        spent.cost_usd,
+        spent.cost_usd if spent.cost_estimated else Decimal(0),
+    )
+    return dict(zip(COUNTED, amounts, strict=True))
+
+
+def decided(table: str, tenant: str, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """The transaction items that count `verdicts`, one a day, and what cached votes saved."""
+    by_day: dict[date, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_day.setdefault(verdict.created_at.date(), []).append(verdict)
+    return [
+        _add(table, decisions_key(day, tenant), counted(of_day), day_entry(day))
+        for day, of_day in by_day.items()
+    ]
+
+
+def counted(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What `verdicts` add to a tenant's day, or to their batch: counts, tokens, dollars."""
+    by_decision = {
+        decision: [verdict for verdict in verdicts if verdict.decision is decision]
+        for decision in Decision
+    }
+    cached = [
+        vote
+        for verdict in verdicts
+        for vote in verdict.votes
+        if isinstance(vote, CastVote) and vote.cached
+    ]
+    return {
+        **{str(decision): len(found) for decision, found in by_decision.items()},
+        **{
+            f"{decision}_cost_usd": sum((one.cost_usd for one in found), Decimal(0))
+            for decision, found in by_decision.items()
+        },
+        "verdict_cost_usd": sum((verdict.cost_usd for verdict in verdicts), Decimal(0)),
+        "calls": sum(verdict.calls for verdict in verdicts),
+        "cached_votes": len(cached),
+        "saved_tokens": _total_tokens(cached),
+        "saved_usd": sum((verdict.saved_usd for verdict in verdicts), Decimal(0)),
+    }
+
+
+def _total_tokens(votes: Iterable[CastVote]) -> int:
+    return sum(vote.tokens.total for vote in votes)
+
+
+def entries(client: Any, table: str, entry: str) -> Iterator[dict[str, Any]]:
+    """The items listed under `entry` in the index `entries` of the Usage table."""
+    query: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": "entries",
+        "KeyConditionExpression": "#entry = :entry",
+        "ExpressionAttributeNames": {"#entry": "entry"},
+        "ExpressionAttributeValues": {":entry": entry},
+    }
+    while True:
+        answer = client.query(**query)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

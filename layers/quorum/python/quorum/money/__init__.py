@@ -1,1 +1,0 @@
-"""What was spent, on what, and what may be."""

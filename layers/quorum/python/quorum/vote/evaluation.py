@@ -1,0 +1,215 @@
+"""A case: one content before one panel, from the first vote to the verdict. Pure.
+
+A case travels through the state machine; every Lambda gets it whole.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
+
+from quorum.core.models import (
+    Abstention,
+    AbstentionReason,
+    CastVote,
+    Category,
+    Content,
+    Frozen,
+    Identifier,
+    Outcome,
+    Verdict,
+    Vote,
+)
+from quorum.core.position import BatchPosition
+from quorum.vote.panel import Panel
+from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.tally import tally
+
+VOTING_SECONDS = 22.0
+"""From the start of a case, the time in which votes must be in; under the machine's 25 s."""
+ROUND_SECONDS = 1.0
+"""Less time than this before the deadline is not worth another round."""
+
+
+TRANSIENT = frozenset(
+    {
+        AbstentionReason.THROTTLED,
+        AbstentionReason.UNAVAILABLE,
+        AbstentionReason.TIMED_OUT,
+        AbstentionReason.FAILED,
+    }
+)
+"""Why a vote could not be had that may be had later."""
+POSTPONED_SECONDS = 10.0
+"""When a case is tried again whose abstentions do not say when."""
+
+
+class Evaluation(Frozen):
+    """What is judged, for whom, by which panel, until when (`deadline` in epoch seconds).
+
+    A `patient` case is postponed rather than left to a person when voters were throttled or down.
+    """
+
+    verdict_id: str
+    tenant: Identifier
+    content: Content
+    panel: Panel
+    started_at: float
+    deadline: float
+    position: BatchPosition | None = None
+    may_postpone: bool = False
+
+
+class VoteRequest(Frozen):
+    """What a voter's Lambda is called with."""
+
+    evaluation: Evaluation
+
+
+class AggregateRequest(Frozen):
+    """What the aggregate Lambda is called with, after each round."""
+
+    evaluation: Evaluation
+    votes: tuple[Vote, ...]
+    voters: tuple[str, ...]
+    round: int
+
+    def complete(self) -> tuple[CastVote | Abstention, ...]:
+        """The votes, with an abstention for every voter of the round that did not answer.
+
+        So nobody is asked twice, whatever became of their branch.
+        """
+        heard = {vote.voter for vote in self.votes}
+        return self.votes + tuple(
+            Abstention(voter=voter, reason=AbstentionReason.FAILED, detail="nothing came back")
+            for voter in self.voters
+            if voter not in heard
+        )
+
+
+class Postponement(Frozen):
+    """A case to be judged later, in how many seconds, and why."""
+
+    seconds: float = Field(ge=0)
+    reason: str
+
+
+class RoundResult(Frozen):
+    """Where a case stands after a round: settled with a verdict, postponed, or who is asked next.
+
+    A postponed case is `settled` too: nobody is asked any more, this time.
+    """
+
+    settled: bool
+    voters: tuple[str, ...] = ()
+    round: int
+    verdict: Verdict | None = None
+    postponed: Postponement | None = None
+
+
+def conclude_round(
+    evaluation: Evaluation,
+    votes: Sequence[Vote],
+    *,
+    round_number: int,
+    now: float,
+    answered_from: Literal["panel", "cache"] = "panel",
+) -> RoundResult:
+    """Tally `votes` after `round_number` rounds, at `now` (epoch seconds)."""
+    outcome = tally(
+        evaluation.panel,
+        votes,
+        evaluation.content.language,
+        final=now > evaluation.deadline - ROUND_SECONDS,
+    )
+    if not outcome.settled:
+        return RoundResult(settled=False, voters=outcome.next_voters, round=round_number + 1)
+    postponed = _postponed(evaluation, votes) if evaluation.may_postpone else None
+    if postponed is not None:
+        return RoundResult(settled=True, round=round_number, postponed=postponed)
+    verdict = _verdict(evaluation, votes, outcome, round_number, now, answered_from)
+    return RoundResult(settled=True, round=round_number, verdict=verdict)
+
+
+def _postponed(evaluation: Evaluation, votes: Sequence[Vote]) -> Postponement | None:
+    """Whether the panel has no quorum now and may have one later."""
+    abstained = {
+        vote.voter: vote
+        for vote in votes
+        if isinstance(vote, Abstention) and vote.voter in evaluation.panel.voters
+    }
+    cast = {vote.voter for vote in votes if isinstance(vote, CastVote)} & set(
+        evaluation.panel.voters
+    )
+    transient = [vote for vote in abstained.values() if vote.reason in TRANSIENT]
+    lost = len(abstained) - len(transient)
+    if (
+        len(cast) >= evaluation.panel.quorum
+        or len(evaluation.panel.voters) - lost < evaluation.panel.quorum
+    ):
+        return None
+    asked = [vote.retry_after_seconds for vote in transient if vote.retry_after_seconds is not None]
+    why = ", ".join(f"{vote.voter} {vote.reason}" for vote in transient)
+    return Postponement(
+        seconds=max(asked, default=POSTPONED_SECONDS),
+        reason=f"no quorum: {why or 'no time was left to ask'}",
+    )
+
+
+def conclude_without_votes(evaluation: Evaluation, detail: str, *, now: float) -> Verdict:
+    """The verdict when the machine itself failed: every voter abstains, so a person decides."""
+    votes = [
+        Abstention(voter=voter, reason=AbstentionReason.FAILED, detail=detail)
+        for voter in evaluation.panel.voters
+    ]
+    outcome = tally(evaluation.panel, votes, evaluation.content.language, final=True)
+    return _verdict(evaluation, votes, outcome, 0, now, "panel")
+
+
+def _verdict(  # every fact of a verdict comes from its caller
+    evaluation: Evaluation,
+    votes: Sequence[Vote],
+    outcome: Outcome,
+    rounds: int,
+    now: float,
+    answered_from: Literal["panel", "cache"],
+) -> Verdict:
+    cast = [vote for vote in votes if isinstance(vote, CastVote)]
+    return Verdict(
+        id=evaluation.verdict_id,
+        content_id=evaluation.content.id,
+        decision=outcome.decision,
+        score=outcome.score,
+        confidence=outcome.confidence,
+        reason=outcome.reason,
+        categories=_highest_scores(cast),
+        votes=tuple(sorted(votes, key=lambda vote: _seat(evaluation.panel, vote.voter))),
+        rounds=rounds,
+        calls=sum(not vote.cached for vote in votes),
+        cost_usd=sum((vote.cost_usd for vote in votes), Decimal(0)),
+        saved_usd=sum((vote.saved_usd for vote in cast), Decimal(0)),
+        latency_ms=max(0, round((now - evaluation.started_at) * 1000)),
+        answered_from=answered_from,
+        panel=evaluation.panel.name,
+        panel_version=evaluation.panel.version,
+        policy_version=POLICY_VERSION,
+        language=evaluation.content.language,
+        metadata=dict(evaluation.content.metadata),
+        created_at=datetime.fromtimestamp(now, UTC),
+    )
+
+
+def _seat(panel: Panel, voter: str) -> int:
+    """Where `voter` sits in the order of asking."""
+    return panel.voters.index(voter) if voter in panel.voters else len(panel.voters)
+
+
+def _highest_scores(votes: Sequence[CastVote]) -> dict[Category, float]:
+    """For each category the highest score any voter gave it."""
+    highest: dict[Category, float] = {}
+    for vote in votes:
+        for category, score in vote.scores.items():
+            highest[category] = max(score, highest.get(category, 0.0))
+    return highest

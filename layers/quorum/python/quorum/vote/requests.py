@@ -1,0 +1,55 @@
+"""The bodies of the requests about one verdict. Pure."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from quorum.core.fields import MetadataName, MetadataValue, not_blank
+from quorum.core.models import (
+    CONTENT_LIMIT,
+    METADATA_LIMIT,
+    NOTE_LIMIT,
+    Content,
+    Decision,
+    Frozen,
+    Identifier,
+    Review,
+)
+
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=CONTENT_LIMIT), AfterValidator(not_blank)
+]
+"""A content's text as a request brings it."""
+
+
+class VerdictRequest(Frozen):
+    """The body of `POST /verdicts`."""
+
+    content: Text
+    id: Identifier | None = None
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
+    panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    metadata: dict[MetadataName, MetadataValue] = Field(
+        default_factory=dict, max_length=METADATA_LIMIT
+    )
+
+    def to_content(self) -> Content:
+        """The content to be judged."""
+        return Content(
+            text=self.content, id=self.id, language=self.language, metadata=self.metadata
+        )
+
+
+class ReviewRequest(Frozen):
+    """The body of `POST /verdicts/{id}/review`: what a person decided, and who that was."""
+
+    decision: Literal[Decision.SAFE, Decision.UNSAFE]
+    reviewer: Identifier
+    note: Annotated[str, StringConstraints(max_length=NOTE_LIMIT)] = ""
+
+    def to_review(self, now: datetime) -> Review:
+        """The review, made `now` (UTC)."""
+        return Review(
+            decision=self.decision, reviewer=self.reviewer, note=self.note, reviewed_at=now
+        )

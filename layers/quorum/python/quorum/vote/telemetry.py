@@ -1,0 +1,119 @@
+"""Logs and metrics of votes, verdicts, reviews and panels. Never content.
+
+Each logged field is named one by one; nothing is logged by handing over a request or an event.
+"""
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from quorum.aws.telemetry import logger, metrics_of
+from quorum.core.models import Abstention, CastVote, Review, Verdict
+from quorum.vote.tally import agreements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def vote_answered(verdict_id: str, vote: CastVote | Abstention) -> None:
+    """One voter's answer: what it was and what it took; never why or about what."""
+    abstained = isinstance(vote, Abstention)
+    logger.info(
+        "vote",
+        extra={
+            "correlation_id": verdict_id,
+            "voter": vote.voter,
+            "outcome": vote.reason if isinstance(vote, Abstention) else vote.decision,
+            "abstained": abstained,
+            "latency_ms": vote.latency_ms,
+            "cost_usd": str(vote.cost_usd),
+            "served_by": vote.served_by,
+        },
+    )
+    metrics = metrics_of("vote")
+    metrics.add_dimension("voter", vote.voter)
+    metrics.add_metric("Votes", MetricUnit.Count, 1)
+    metrics.add_metric("Abstentions", MetricUnit.Count, int(abstained))
+    metrics.add_metric("VoteLatency", MetricUnit.Milliseconds, vote.latency_ms)
+    metrics.flush_metrics()
+
+
+def verdict_reached(verdict: Verdict) -> None:
+    """One verdict: its decision and what it took."""
+    logger.info(
+        "verdict",
+        extra={
+            "correlation_id": verdict.id,
+            "decision": verdict.decision,
+            "panel": verdict.panel,
+            "panel_version": verdict.panel_version,
+            "rounds": verdict.rounds,
+            "calls": verdict.calls,
+            "cost_usd": str(verdict.cost_usd),
+            "latency_ms": verdict.latency_ms,
+            "answered_from": verdict.answered_from,
+        },
+    )
+    metrics = metrics_of("verdict")
+    metrics.add_dimension("panel", verdict.panel)
+    metrics.add_metric("Verdicts", MetricUnit.Count, 1)
+    metrics.add_metric("NeedsReview", MetricUnit.Count, int(verdict.decision == "needs_review"))
+    metrics.add_metric("VerdictLatency", MetricUnit.Milliseconds, verdict.latency_ms)
+    if verdict.shadow is not None:
+        disagrees = verdict.shadow.decision != verdict.decision
+        metrics.add_metric("ShadowDisagreement", MetricUnit.Count, int(disagrees))
+    metrics.flush_metrics()
+    # A cached vote agreed or not when it was cast; a text sent often would else count often.
+    fresh = [vote for vote in verdict.votes if not vote.cached]
+    _voters_agreed("AgreementWithVerdict", agreements(verdict.decision, fresh))
+
+
+def verdict_reviewed(verdict: Verdict, review: Review) -> None:
+    """A person's decision on a verdict; neither who decided nor what was noted."""
+    logger.info(
+        "review",
+        extra={
+            "correlation_id": verdict.id,
+            "decision": verdict.decision,
+            "reviewed": review.decision,
+            "panel": verdict.panel,
+            "panel_version": verdict.panel_version,
+        },
+    )
+    _voters_agreed("AgreementWithReviewers", agreements(review.decision, verdict.votes))
+
+
+def _voters_agreed(metric: str, agreed: "Mapping[str, bool]") -> None:
+    """1 for each voter that agreed and 0 for one that did not: a day's average is its agreement."""
+    for voter, did in agreed.items():
+        metrics = metrics_of("agreement")
+        metrics.add_dimension("voter", voter)
+        metrics.add_metric(metric, MetricUnit.Count, int(did))
+        metrics.flush_metrics()
+
+
+def panel_refused(parameter: str, version: int, field: str, message: str) -> None:
+    """A bad panel in a parameter; the last good one stays."""
+    logger.error(
+        "panel refused",
+        extra={"parameter": parameter, "version": version, "field": field, "why": message},
+    )
+    _panels_counted("PanelsRefused")
+
+
+def panel_unread(parameter: str, why: str) -> None:
+    """A parameter that could not be read; what is known of it stays."""
+    logger.error("panel not read", extra={"parameter": parameter, "why": why})
+    _panels_counted("PanelsUnread")
+
+
+def shadow_failed(verdict: Verdict, why: str) -> None:
+    """A shadow that could not be tallied; the verdict stands."""
+    logger.error("shadow failed", extra={"correlation_id": verdict.id, "why": why})
+    _panels_counted("ShadowsFailed")
+
+
+def _panels_counted(metric: str) -> None:
+    metrics = metrics_of("panels")
+    metrics.add_metric(metric, MetricUnit.Count, 1)
+    metrics.flush_metrics()

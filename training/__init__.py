@@ -1,0 +1,1 @@
+"""How the embedded voters are trained."""
