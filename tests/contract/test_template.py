@@ -232,7 +232,7 @@ def document_machine() -> dict[str, Any]:
     return machine
 
 
-def test_the_document_machine_retries_only_what_heals_and_buries_the_rest() -> None:
+def test_the_document_machine_retries_only_what_heals_and_dead_letters_the_rest() -> None:
     states = document_machine()["States"]
     asks = states["Pieces"]["ItemProcessor"]["States"]["Ask"]
     heals = {"StoreUnavailable", "Postponed"}
@@ -241,7 +241,7 @@ def test_the_document_machine_retries_only_what_heals_and_buries_the_rest() -> N
         (asks, heals),
         (states["Merge"], heals),
         (states["Receive"], {"StoreUnavailable"}),
-        (states["Bury"], {"StoreUnavailable"}),
+        (states["DeadLetter"], {"StoreUnavailable"}),
         (states["Abandon"], {"StoreUnavailable"}),
     ):
         first, *budget = state["Retry"]
@@ -253,9 +253,9 @@ def test_the_document_machine_retries_only_what_heals_and_buries_the_rest() -> N
         assert all(one["IntervalSeconds"] * one["MaxAttempts"] >= 86_400 for one in budget)
         assert all(hasattr(errors, name) for name in (*named, "BudgetSpent"))
     for name, caught in (
-        ("Split", "Bury"),
-        ("Pieces", "Bury"),
-        ("Merge", "Bury"),
+        ("Split", "DeadLetter"),
+        ("Pieces", "DeadLetter"),
+        ("Merge", "DeadLetter"),
         ("Receive", "Abandon"),
     ):
         (catcher,) = states[name]["Catch"]
