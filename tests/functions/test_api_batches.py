@@ -18,6 +18,7 @@ from quorum.ledger.budget import Thresholds
 
 from functions.api import app as api
 from functions.bulk import app as bulk
+from tests.functions.conftest import Faults
 from tests.world import BATCH, PRICE, Gateway, World, items, stored
 
 Ask = Callable[..., tuple[int, Any]]
@@ -80,7 +81,7 @@ def ask(
         request["multiValueQueryStringParameters"] = {
             name: [value] for name, value in (query or {}).items()
         }
-        if request["pathParameters"]:
+        if "batch_id" in (request["pathParameters"] or {}):
             given = request["pathParameters"]["batch_id"]
             request["path"] = request["path"].replace(given, batch)
             request["pathParameters"] = {"batch_id": batch}
@@ -197,6 +198,34 @@ def test_a_batch_is_read_and_cancelled_by_its_tenant_only(ask: Ask) -> None:
 def test_a_batch_is_redriven_over_http(ask: Ask) -> None:
     _, taken = ask("post_batch")
     assert ask("post_redrive", batch=taken["id"]) == (202, {"sent": 0, "complete": True})
+
+
+@pytest.mark.parametrize(
+    ("route", "operation"),
+    [
+        ("post_verdict", "BatchGetItem"),
+        ("get_verdict", "BatchGetItem"),
+        ("get_reviews", "Query"),
+        ("post_review", "GetItem"),
+        ("post_batch", "PutItem"),
+        ("post_batch", "SendMessageBatch"),
+        ("get_batch", "BatchGetItem"),
+        ("get_batch", "GetItem"),
+        ("get_results", "Query"),
+        ("delete_batch", "UpdateItem"),
+        ("post_redrive", "ReceiveMessage"),
+        ("get_stats", "BatchGetItem"),
+        ("get_costs", "Query"),
+    ],
+)
+def test_whatever_of_aws_cannot_be_reached_the_answer_is_a_503_that_says_to_retry(
+    ask: Ask, faults: Faults, route: str, operation: str
+) -> None:
+    _, taken = ask("post_batch")
+    faults.fail(operation)
+    status, problem = ask(route, batch=taken["id"], role="operator")
+    assert (status, problem["error"]["code"]) == (503, "unavailable")
+    assert problem["error"]["message"] == "temporarily unavailable; retry later"
 
 
 def test_a_spent_budget_is_a_402_that_says_when_it_resets(

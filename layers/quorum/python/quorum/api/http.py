@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from quorum.aws.telemetry import logger
 from quorum.core.errors import (
+    UNAVAILABLE,
     ModelRefused,
     ModelThrottled,
     ModelTimedOut,
@@ -170,9 +171,7 @@ def _unknown(error: PanelInvalid | ModelUnknown) -> Response[Any]:
 
 def _unavailable(error: StoreUnavailable | WorkflowFailed) -> Response[Any]:
     logger.error("unavailable", extra={"why": str(error)})
-    return problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "nothing could be stored; try again"
-    )
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", UNAVAILABLE)
 
 
 def _unanswered(error: VoteUnavailable) -> Response[Any]:

@@ -21,6 +21,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import (
+    UNAVAILABLE,
     InvalidRequest,
     ModelRefused,
     ModelThrottled,
@@ -318,7 +319,7 @@ def _said(failure: Exception) -> Message:
         case StreamCut():
             code, message = "stream_cut", str(failure)
         case StoreUnavailable() | WorkflowFailed():
-            code, message = "unavailable", "nothing could be stored; try again"
+            code, message = "unavailable", UNAVAILABLE
     said = {"code": code, "message": message, "field": field, "limit": limit}
     return {name: value for name, value in said.items() if value is not None}
 

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from quorum.core.models import Reservation, Tokens
 
 
+UNAVAILABLE = "temporarily unavailable; retry later"
+"""What callers are told of every 503: there is nothing for them to change."""
+
+
 class QuorumError(Exception):
     """The root of the tree."""
 

@@ -12,8 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import ClientError
-
 from quorum.aws import dynamo
 from quorum.core.models import Decision, Frozen
 from quorum.ledger import ledger
@@ -159,11 +157,8 @@ class Costs:
             _cost(intent),
             day=_day(intent),
         )
-        try:
-            dynamo.write(self._client, [end, booked])
-        except ClientError as error:
-            if "ConditionalCheckFailed" not in dynamo.codes(error):
-                raise
+        # Where the intent is gone, its vote was booked meanwhile.
+        dynamo.write(self._client, [end, booked])
 
     def _entries(self, tenant: str | None, start: date, end: date) -> Iterable[dict[str, Any]]:
         """The ledger's entries of those days, each with its `kind`, `day`, `model` and `tenant`."""

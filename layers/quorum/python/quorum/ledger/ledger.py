@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
+from quorum.aws import dynamo
 from quorum.core.errors import InvalidRequest
 from quorum.core.models import Abstention, CastVote, Decision, Tokens, Verdict
 
@@ -195,7 +196,7 @@ def entries(client: Any, table: str, entry: str) -> Iterator[dict[str, Any]]:
         "ExpressionAttributeValues": {":entry": entry},
     }
     while True:
-        answer = client.query(**query)
+        answer = dynamo.query(client, **query)
         yield from answer["Items"]
         if "LastEvaluatedKey" not in answer:
             return
