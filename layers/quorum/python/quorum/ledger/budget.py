@@ -15,7 +15,7 @@ from quorum.aws.faults import unavailable
 from quorum.core import registry
 from quorum.core.errors import BudgetSpent
 from quorum.core.models import Dollars, Frozen
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -91,7 +91,7 @@ class Budget:
         return _total(dynamo.read(self._client, self._table, keys, consistent=True))
 
     def _spent_by_all(self, day: date) -> Decimal:
-        return _total(ledger.entries(self._client, self._table, ledger.day_entry(day)))
+        return _total(listing.entries(self._client, self._table, ledger.day_entry(day)))
 
     # ---- alerts ------------------------------------------------------------------------------
 

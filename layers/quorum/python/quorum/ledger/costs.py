@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from quorum.aws import dynamo
 from quorum.core.models import Decision, Frozen
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing
 from quorum.ledger.intents import INTENT_SHARDS, PICODOLLARS, intent_shard
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Costs:
         now = self._clock()
         still_open: list[dict[str, Any]] = []
         for shard in range(INTENT_SHARDS):
-            for intent in ledger.entries(self._client, self._table, intent_shard(shard)):
+            for intent in listing.entries(self._client, self._table, intent_shard(shard)):
                 if now - int(intent["created_at"]) < INTENT_SECONDS:
                     still_open.append(intent)
                 else:
@@ -165,7 +165,7 @@ class Costs:
         still_open = self.close_intents()
         for number in range((end - start).days + 1):
             day = start + timedelta(number)
-            for item in ledger.entries(self._client, self._table, ledger.day_entry(day)):
+            for item in listing.entries(self._client, self._table, ledger.day_entry(day)):
                 kind, _, rest = item["key"].partition("#")
                 day_name, _, rest = rest.partition("#")
                 model, whose = rest.split("#", 1) if kind == "usage" else ("", rest)
