@@ -1,5 +1,6 @@
 """Field types that several kinds of requests share. Pure."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, StringConstraints
@@ -8,6 +9,9 @@ from quorum.core.normalise import normalise
 
 METADATA_VALUE_LIMIT = 256
 """Characters of one metadata value."""
+
+METADATA_DIGITS = 38
+"""Digits of one whole number in the metadata: as many as DynamoDB keeps exactly."""
 
 
 def not_blank(text: str) -> str:
@@ -18,9 +22,20 @@ def not_blank(text: str) -> str:
 
 
 def _simple(value: Any) -> Any:
+    """`value` as it may be stored; raises `ValueError` with the limit it breaks."""
     if isinstance(value, str) and len(value) <= METADATA_VALUE_LIMIT:
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("must be Unicode text: half of a surrogate pair stands alone")
         return value
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) >= 10**METADATA_DIGITS:
+            raise ValueError(f"must be a whole number of at most {METADATA_DIGITS} digits")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("must be a finite number")
         return value
     raise ValueError(
         f"must be a string (at most {METADATA_VALUE_LIMIT} characters), number, boolean or null"
