@@ -9,7 +9,6 @@ from typing import Any
 import boto3
 import pytest
 from quorum.api import http
-from quorum.app import container
 from quorum.aws.dynamo import DAY
 from quorum.batch.intake import ITEMS_LIMIT
 from quorum.bulk.machine import PAGE_ITEMS, TOO_MANY_PAGES
@@ -21,17 +20,6 @@ from functions.bulk import app as bulk
 from tests.world import BATCH, PRICE, Gateway, World, items, stored
 
 Ask = Callable[..., tuple[int, Any]]
-OPENED = (
-    api.settings,
-    api.workflow,
-    api.verdicts,
-    api.batches,
-    api.bulk,
-    container.machines,
-    container.sqs,
-    container.s3,
-    container.sns,
-)
 
 
 @pytest.fixture
@@ -59,8 +47,7 @@ def ask(
         roleArn="arn:aws:iam::123456789012:role/bulk",
     )["stateMachineArn"]
     monkeypatch.setenv("BULK_MACHINE", machine)
-    for opened in OPENED:
-        opened.cache_clear()
+    api.app.cache_clear()
 
     def send(
         name: str,
@@ -298,16 +285,8 @@ def steps(
     """Run a step of the bulk machine."""
     within("BulkFunction")
     world = World(aws, gateway)
-    for opened in (
-        bulk.settings,
-        bulk.bulk,
-        bulk.verdicts,
-        bulk.judging,
-        container.machines,
-        container.s3,
-    ):
-        opened.cache_clear()
-    monkeypatch.setattr(bulk, "judging", lambda: world.judging)
+    bulk.app.cache_clear()
+    monkeypatch.setattr(bulk.app(), "judging", world.judging)
     return lambda step: bulk.handler(step, None)  # type: ignore[arg-type] # reads no context
 
 
@@ -390,7 +369,7 @@ def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_anot
 ) -> None:
     batch = uploaded("one", "two")
     prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
-    upload = container.batches(api.settings()).record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch)["upload"]
     if received:
         steps(prepare | {"upload": upload})
         assert ask("get_batch", batch=batch)[1]["state"] == "running"
@@ -401,13 +380,13 @@ def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_anot
     _, view = ask("get_batch", batch=batch)
     assert (view["state"], view["last_problem"]) == ("incomplete", error)
     machine = boto3.client("stepfunctions")
-    (run,) = machine.list_executions(stateMachineArn=api.settings().bulk_machine)["executions"]
+    (run,) = machine.list_executions(stateMachineArn=api.app().settings.bulk_machine)["executions"]
     machine.stop_execution(executionArn=run["executionArn"])
     for _ in range(2):  # the second run goes on when the second request comes
         assert ask("post_redrive", batch=batch)[0] == 202
     _, view = ask("get_batch", batch=batch)
     assert view["state"] == ("running" if received else "receiving")
-    runs = machine.list_executions(stateMachineArn=api.settings().bulk_machine)["executions"]
+    runs = machine.list_executions(stateMachineArn=api.app().settings.bulk_machine)["executions"]
     assert {run["name"] for run in runs} == {f"{batch}-1", f"{batch}-2"}
     steps(prepare | {"upload": upload})
     (page,) = pages_at(f"pages/acme/{batch}.jsonl")
@@ -420,8 +399,8 @@ def test_a_batch_whose_run_was_noted_and_never_begun_is_cancelled_and_redriven_a
     ask: Ask, uploaded: Callable[..., str]
 ) -> None:
     batch = uploaded("one")
-    execution = api.settings().bulk_machine.replace(":stateMachine:", ":execution:")
-    stored_batches = container.batches(api.settings())
+    execution = api.app().settings.bulk_machine.replace(":stateMachine:", ":execution:")
+    stored_batches = api.app().batches
     stored_batches.note("acme", batch, run=2, execution=f"{execution}:{batch}-2")
     assert ask("post_redrive", batch=batch)[0] == 202
     machine = boto3.client("stepfunctions")
@@ -434,7 +413,7 @@ def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(
     ask: Ask, steps: Steps, uploaded: Callable[..., str], gateway: Gateway
 ) -> None:
     batch = uploaded("one")
-    upload = container.batches(api.settings()).record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch)["upload"]
     given = {"tenant": "acme", "batch": batch}
     steps({"step": "prepare", "panel": "default", "upload": upload} | given)
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
@@ -457,9 +436,9 @@ def test_a_bulk_run_waits_for_a_spent_budget_and_goes_on_with_the_pages_that_are
     now = [time()]
     budget = Thresholds(budget_tenant_usd=PRICE)
     poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
-    monkeypatch.setattr(bulk, "judging", lambda: poor.judging)
+    monkeypatch.setattr(bulk.app(), "judging", poor.judging)
     batch = uploaded(*["one"] * PAGE_ITEMS, "two")
-    upload = container.batches(api.settings()).record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch)["upload"]
     given = {"tenant": "acme", "batch": batch}
     prepare = {"step": "prepare", "panel": "default", "upload": upload} | given
     steps(prepare)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum.app import container
 from quorum.core.errors import Conflict
 from quorum.core.models import Review
 from quorum.vote.evaluation import Evaluation
@@ -195,17 +194,17 @@ def test_the_same_review_sent_again_changes_nothing(
 
 
 def test_of_two_reviews_at_the_same_moment_one_is_told_to_look_again(
-    waiting: Waiting, review: SendReview, aws: Any
+    waiting: Waiting, review: SendReview, aws: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict_id = waiting()
-    store = container.reviews(api.settings())
+    store = api.app().reviews
     add_first = store._append  # noqa: SLF001 the moment between reading and writing
 
     def meanwhile(*given: Any, **named: Any) -> None:
         review(verdict_id, "safe", body={"reviewer": "grace"})
         add_first(*given, **named)
 
-    store._append = meanwhile  # type: ignore[method-assign] # noqa: SLF001 as above
+    monkeypatch.setattr(store, "_append", meanwhile)
     late = Review.model_validate(
         {"decision": "unsafe", "reviewer": "ada", "reviewed_at": "2026-11-01T12:00:00Z"}
     )

@@ -40,15 +40,12 @@ def ask(
     monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
     boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk-key")
     parameters.clear_caches()  # type: ignore[no-untyped-call] # Powertools ships it untyped
-    opened = (vote.settings, vote.vote_store, vote.gateway)
-    for each in opened:
-        each.cache_clear()
+    vote.app.cache_clear()
     yield lambda evaluation: vote.handler(
         {"evaluation": evaluation.model_dump(mode="json")}, context
     )
-    loop.run(vote.gateway().close())
-    for each in opened:
-        each.cache_clear()
+    loop.run(vote.app().gateway.close())
+    vote.app.cache_clear()
 
 
 def living(**changes: Any) -> Evaluation:
