@@ -21,7 +21,7 @@ from quorum.core import registry
 from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
 from quorum.gateway.deadline import Deadline
-from quorum.vote import voter
+from quorum.vote import policy, voter
 from quorum.vote.policy import REPLY_SCHEMA
 from rich.console import Console
 from rich.table import Table
@@ -39,7 +39,7 @@ def _body() -> dict[str, Any]:
     return {
         "model": MODEL.gateway_name,
         "messages": voter.messages(CONTENT),
-        "max_tokens": voter.MAX_OUTPUT_TOKENS,
+        "max_tokens": policy.MAX_OUTPUT_TOKENS,
         "temperature": 0.0,
         "response_format": {"type": "json_schema", "json_schema": schema},
         "logprobs": True,
@@ -66,7 +66,7 @@ def _contestants(base_url: str) -> tuple[dict[str, Ask], Callable[[], Awaitable[
         completion = await gateway.complete(
             MODEL,
             voter.messages(CONTENT),
-            max_output_tokens=voter.MAX_OUTPUT_TOKENS,
+            max_output_tokens=policy.MAX_OUTPUT_TOKENS,
             schema=REPLY_SCHEMA,
             log_probabilities=True,
             deadline=Deadline.after(30),

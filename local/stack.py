@@ -384,7 +384,7 @@ def provision(home: StateDirectory, stack: Stack, gateway_key: str | None) -> St
         stack = stack.model_copy(
             update={
                 "key": stack.new_key(Caller(tenant=TENANT)),
-                "operator_key": stack.new_key(Caller(tenant=TENANT, role="operator")),
+                "operator_key": stack.new_key(Caller(tenant=TENANT, role="deployment_operator")),
             }
         )
         home.write(stack)

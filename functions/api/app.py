@@ -16,6 +16,7 @@ from quorum.api.idempotency import once
 from quorum.app.api import ApiContainer
 from quorum.app.settings import ApiSettings
 from quorum.aws import loop
+from quorum.aws.keys import OPERATORS
 from quorum.batch.records import PAGE_LIMIT
 from quorum.bulk.requests import BatchRequest
 from quorum.core import registry
@@ -213,9 +214,9 @@ def get_stats(start: From = None, end: To = None) -> Response[Any]:
 def get_costs(
     start: From = None, end: To = None, by: Annotated[By, Query()] = "model"
 ) -> Response[Any]:
-    """Booked and possibly paid, of the caller's tenant; of all tenants for an operator."""
+    """Booked and possibly paid, of the caller's tenant; of all for the deployment's operator."""
     role = routes.current_event.request_context.authorizer["role"]
-    whose = None if role == "operator" else tenant()
+    whose = None if role == "deployment_operator" else tenant()
     return answer(app().costs.report(whose, *days(start, end), by))
 
 
@@ -283,7 +284,7 @@ def tenant() -> str:
 
 def require_operator() -> None:
     """Raises `NotAllowed` for a key that is not an operator's."""
-    if routes.current_event.request_context.authorizer["role"] != "operator":
+    if routes.current_event.request_context.authorizer["role"] not in OPERATORS:
         raise NotAllowed("this takes an operator's key", code="operators_only")
 
 

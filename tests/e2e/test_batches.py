@@ -18,7 +18,7 @@ import pytest
 from quorum.aws.keys import Caller
 from quorum.core.identifiers import item_id_of
 from quorum.core.position import BatchPosition
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing
 from quorum.ledger.costs import INTENT_SECONDS, Costs
 
 from fakes.gateway import Fault, StandIn
@@ -101,7 +101,7 @@ def paid_by(stack: Stack, tenant: str) -> Decimal:
 def usage(stack: Stack) -> list[dict[str, Any]]:
     client = stack.resource().meta.client
     entry = ledger.day_entry(ledger.today())
-    return list(ledger.entries(client, stack.outputs["UsageTable"], entry))
+    return list(listing.entries(client, stack.outputs["UsageTable"], entry))
 
 
 def kill(stack: Stack, function: str) -> bool:

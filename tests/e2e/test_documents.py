@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing
 
 from fakes.gateway import Fault, StandIn
 from local.stack import Stack
@@ -55,7 +55,7 @@ def results(api: Api, batch: str) -> list[Any]:
 
 def booked(stack: Stack) -> Decimal:
     client = stack.resource().meta.client
-    entries = ledger.entries(client, stack.outputs["UsageTable"], ledger.day_entry(ledger.today()))
+    entries = listing.entries(client, stack.outputs["UsageTable"], ledger.day_entry(ledger.today()))
     return sum((Decimal(entry.get("cost_usd", 0)) for entry in entries), Decimal(0))
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities import parameters
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
 
@@ -134,3 +136,29 @@ def cached(aws: Any) -> Callable[[Evaluation, str], None]:
             aws.meta.client.transact_write_items(TransactItems=[cache.put(key, vote)])
 
     return put
+
+
+class Faults:
+    """AWS's answers, some of which are failures."""
+
+    def __init__(self) -> None:
+        self.operations: set[str] = set()
+
+    def fail(self, *operations: str) -> None:
+        """From now on these operations of any client fail, as when AWS is down."""
+        self.operations |= set(operations)
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    """A switch that lets AWS's operations fail in every client there is."""
+    found = Faults()
+    answer: Any = vars(BaseClient)["_make_api_call"]
+
+    def call(client: Any, operation: str, request: dict[str, Any]) -> Any:
+        if operation in found.operations:
+            raise ClientError({"Error": {"Code": "InternalServerError"}}, operation)
+        return answer(client, operation, request)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    return found

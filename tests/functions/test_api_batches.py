@@ -17,6 +17,7 @@ from quorum.ledger.budget import Thresholds
 
 from functions.api import app as api
 from functions.bulk import app as bulk
+from tests.functions.conftest import Faults
 from tests.world import BATCH, PRICE, Gateway, World, items, stored
 
 Ask = Callable[..., tuple[int, Any]]
@@ -67,7 +68,7 @@ def ask(
         request["multiValueQueryStringParameters"] = {
             name: [value] for name, value in (query or {}).items()
         }
-        if request["pathParameters"]:
+        if "batch_id" in (request["pathParameters"] or {}):
             given = request["pathParameters"]["batch_id"]
             request["path"] = request["path"].replace(given, batch)
             request["pathParameters"] = {"batch_id": batch}
@@ -186,6 +187,34 @@ def test_a_batch_is_redriven_over_http(ask: Ask) -> None:
     assert ask("post_redrive", batch=taken["id"]) == (202, {"sent": 0, "complete": True})
 
 
+@pytest.mark.parametrize(
+    ("route", "operation"),
+    [
+        ("post_verdict", "BatchGetItem"),
+        ("get_verdict", "BatchGetItem"),
+        ("get_reviews", "Query"),
+        ("post_review", "GetItem"),
+        ("post_batch", "PutItem"),
+        ("post_batch", "SendMessageBatch"),
+        ("get_batch", "BatchGetItem"),
+        ("get_batch", "GetItem"),
+        ("get_results", "Query"),
+        ("delete_batch", "UpdateItem"),
+        ("post_redrive", "ReceiveMessage"),
+        ("get_stats", "BatchGetItem"),
+        ("get_costs", "Query"),
+    ],
+)
+def test_whatever_of_aws_cannot_be_reached_the_answer_is_a_503_that_says_to_retry(
+    ask: Ask, faults: Faults, route: str, operation: str
+) -> None:
+    _, taken = ask("post_batch")
+    faults.fail(operation)
+    status, problem = ask(route, batch=taken["id"], role="operator")
+    assert (status, problem["error"]["code"]) == (503, "unavailable")
+    assert problem["error"]["message"] == "temporarily unavailable; retry later"
+
+
 def test_a_spent_budget_is_a_402_that_says_when_it_resets(
     ask: Ask, aws: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,8 +254,10 @@ def test_the_costs_of_a_tenant_by_model_day_decision_and_tenant(ask: Ask, aws: A
         rows = ask("get_costs", query={"by": by})[1]["rows"]
         assert sum((Decimal(row["cost_usd"]) for row in rows), Decimal(0)) == gateway.billed
     assert ask("get_costs", tenant="other")[1]["requests"] == 0
-    everyone = ask("get_costs", tenant="other", role="operator", query={"by": "tenant"})[1]
-    assert [row["name"] for row in everyone["rows"]] == ["acme"]
+    own = ask("get_costs", tenant="other", role="operator", query={"by": "tenant"})[1]
+    assert (own["requests"], own["rows"]) == (0, []), "a tenant's operator sees their own tenant"
+    everyone = ask("get_costs", tenant="other", role="deployment_operator", query={"by": "tenant"})
+    assert [row["name"] for row in everyone[1]["rows"]] == ["acme"]
 
 
 def test_a_call_nobody_came_back_from_is_shown_as_open_and_later_as_possibly_paid(

@@ -49,8 +49,8 @@ def deliver(
 ) -> Deliver:
     """Send messages and hand them to the worker; returns the bodies of those that stay."""
     queue = world.queue(sqs, urls["items"], urls["dead"])
-    monkeypatch.setattr(batch.app(), "item_queue", queue)
-    monkeypatch.setattr(batch.app(), "judging", world.judging)
+    world.app.item_queue = queue
+    monkeypatch.setattr(batch, "app", lambda: world.app)
 
     def send(*bodies: Any, deliveries: int | None = None, origin: str | None = None) -> list[str]:
         for body in bodies:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from quorum.core.errors import ModelThrottled, StoreUnavailable
 from quorum.core.models import Tokens
 from quorum.gateway.limiter import Limiter, RateLimit
@@ -48,13 +48,18 @@ def limiter(usage: "DynamoDBServiceResource", clock: Clock) -> Callable[..., Lim
     return build
 
 
-class Cancelled(Exception):
+class Cancelled(ClientError):
     """A transaction whose condition failed, as boto3 tells of it."""
 
     def __init__(self, item: dict[str, Any]) -> None:
-        super().__init__("cancelled")
-        reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": "None"}]
-        self.response = {"CancellationReasons": reasons}
+        response: Any = {
+            "Error": {"Code": "TransactionCanceledException"},
+            "CancellationReasons": [
+                {"Code": "ConditionalCheckFailed", "Item": item},
+                {"Code": "None"},
+            ],
+        }
+        super().__init__(response, "TransactWriteItems")
 
 
 class Bucket:

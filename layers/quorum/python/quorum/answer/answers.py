@@ -13,12 +13,9 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from quorum.answer.questions import Answered
 from quorum.aws import dynamo
 from quorum.core import registry
-from quorum.core.errors import StoreUnavailable
 from quorum.core.models import Dollars, Frozen, Tokens
 from quorum.ledger import ledger
 
@@ -99,12 +96,7 @@ class Answers:
         One bought for this very purpose is no saving: it comes back as it was bought, so that work
         done again after a crash costs what it cost.
         """
-        try:
-            found = self._client.get_item(
-                TableName=self._table, Key={"answer_key": key}, ConsistentRead=True
-            ).get("Item")
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the answers could not be read") from error
+        found = dynamo.get(self._client, self._table, {"answer_key": key}, consistent=True)
         # DynamoDB deletes what has expired when it gets round to it.
         if found is None or int(found["expires_at"]) <= self._clock():
             return None
@@ -166,12 +158,8 @@ class Answers:
         return items
 
     def _write(self, items: list[dict[str, Any]]) -> None:
-        try:
-            dynamo.write(self._client, items)
-        except (ClientError, BotoCoreError) as error:
-            if "ConditionalCheckFailed" not in dynamo.codes(error):
-                raise StoreUnavailable("the answer could not be booked") from error
-            # The intent is gone: an earlier try was booked although its answer was lost.
+        # Where the intent is gone, an earlier try was booked although its answer was lost.
+        dynamo.write(self._client, items)
 
     def hit(self, tenant: str, answer: Answered) -> None:
         """Count that a kept answer served, and what it saved; raises `StoreUnavailable`."""
@@ -179,7 +167,7 @@ class Answers:
         self._write([ledger.answered(self._usage_table, tenant, saved, day=ledger.today())])
 
     def statistics(self, tenant: str, start: date, end: date) -> Statistics:
-        """How the cache served `tenant` from `start` to `end`."""
+        """How the cache served `tenant` from `start` to `end`; raises `StoreUnavailable`."""
         days = [start + timedelta(number) for number in range((end - start).days + 1)]
         keys = [{"key": ledger.answers_key(day, tenant)} for day in days]
         found = dynamo.read(self._client, self._usage_table, keys)

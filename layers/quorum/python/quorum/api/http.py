@@ -12,12 +12,10 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from quorum.aws.telemetry import logger
 from quorum.core.errors import (
-    ModelRefused,
+    UNAVAILABLE,
     ModelThrottled,
-    ModelTimedOut,
     ModelUnknown,
     PanelInvalid,
-    PromptTooLong,
     RequestRejected,
     StoreUnavailable,
     VoteUnavailable,
@@ -35,15 +33,6 @@ _BODY = "body"
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of a request's body. API Gateway takes 10 MB and a Lambda 6 MB, in which the body is quoted
 in JSON once more; larger batches are uploaded."""
-
-
-_UNANSWERED: "Mapping[type[VoteUnavailable], tuple[HTTPStatus, str, str | None]]" = {
-    ModelThrottled: (HTTPStatus.TOO_MANY_REQUESTS, "throttled", None),
-    ModelTimedOut: (HTTPStatus.GATEWAY_TIMEOUT, "timed_out", None),
-    ModelRefused: (HTTPStatus.BAD_REQUEST, "refused", "messages"),
-    PromptTooLong: (HTTPStatus.BAD_REQUEST, "prompt_too_long", "messages"),
-}
-"""What callers are told where a model gave no answer."""
 
 PROBLEM_SCHEMA: dict[str, object] = {
     "type": "object",
@@ -170,18 +159,13 @@ def _unknown(error: PanelInvalid | ModelUnknown) -> Response[Any]:
 
 def _unavailable(error: StoreUnavailable | WorkflowFailed) -> Response[Any]:
     logger.error("unavailable", extra={"why": str(error)})
-    return problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "nothing could be stored; try again"
-    )
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", UNAVAILABLE)
 
 
 def _unanswered(error: VoteUnavailable) -> Response[Any]:
     """A model that gave no answer; what was paid for it all the same is booked."""
-    status, code, field = next(
-        (said for kind, said in _UNANSWERED.items() if isinstance(error, kind)),
-        (HTTPStatus.BAD_GATEWAY, "model_unavailable", None),
-    )
-    refused = problem(status, code, error.message, field)
+    field = "messages" if error.of_prompt else None
+    refused = problem(HTTPStatus(error.http_status), error.code, error.message, field)
     if isinstance(error, ModelThrottled):
         refused.headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     return refused

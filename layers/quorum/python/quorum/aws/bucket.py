@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from quorum.core.errors import NotFound, StoreUnavailable, TooLarge
+from quorum.aws.faults import code_of, unavailable
+from quorum.core.errors import NotFound, TooLarge
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -14,6 +16,20 @@ LINK_SECONDS = 3_600
 """How long the address of a long answer holds."""
 _CHUNK_BYTES = 256 * 1024
 _GONE = {"NoSuchKey", "404", "NotFound"}
+_UNSEEN = _GONE | {"403", "AccessDenied"}
+"""S3's codes of a HEAD of what is not there: 403 where the caller may not list the bucket."""
+
+
+@contextmanager
+def _found(missing: str, code: str, unread: str) -> Iterator[None]:
+    """Raise `NotFound(missing, code=code)` for what is not there, `StoreUnavailable` otherwise."""
+    with unavailable(unread):
+        try:
+            yield
+        except ClientError as error:
+            if code_of(error) in _GONE:
+                raise NotFound(missing, code=code) from error
+            raise
 
 
 class Bucket:
@@ -25,14 +41,12 @@ class Bucket:
 
     def put(self, key: str, body: bytes) -> None:
         """Raises `StoreUnavailable`."""
-        try:
+        with unavailable("a content could not be stored"):
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body)
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("a content could not be stored") from error
 
     def get(self, key: str, *, most_bytes: int | None = None) -> bytes:
         """Raises `NotFound`, `StoreUnavailable`, and `TooLarge` before more is read."""
-        try:
+        with _found("no such content", "content_not_found", "a content could not be read"):
             found = self._s3.get_object(Bucket=self._bucket, Key=key)
             if most_bytes is not None and found["ContentLength"] > most_bytes:
                 found["Body"].close()
@@ -42,10 +56,6 @@ class Bucket:
                     limit=most_bytes,
                 )
             return found["Body"].read()
-        except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
-                raise NotFound("no such content", code="content_not_found") from error
-            raise StoreUnavailable("a content could not be read") from error
 
     def put_json(self, key: str, value: Any) -> None:
         """As `put`."""
@@ -67,19 +77,18 @@ class Bucket:
         missing = NotFound("no such upload", code="upload_not_found", field="upload")
         if not upload.startswith(f"uploads/{tenant}/"):
             raise missing
-        try:
-            self._s3.head_object(Bucket=self._bucket, Key=upload)
-        except ClientError as error:
-            raise missing from error
+        with unavailable("the upload could not be looked for"):
+            try:
+                self._s3.head_object(Bucket=self._bucket, Key=upload)
+            except ClientError as error:
+                if code_of(error) in _UNSEEN:
+                    raise missing from error
+                raise
 
     def lines(self, key: str) -> Iterator[bytes]:
         """The lines of an object that are not blank, as they arrive; raises as `get`."""
-        try:
+        with _found("no such upload", "upload_not_found", "the upload could not be read"):
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
-        except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
-                raise NotFound("no such upload", code="upload_not_found") from error
-            raise StoreUnavailable("the upload could not be read") from error
         return (line for line in body.iter_lines(chunk_size=_CHUNK_BYTES) if line.strip())
 
     def link(self, key: str) -> str:

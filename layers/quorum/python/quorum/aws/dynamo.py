@@ -1,23 +1,52 @@
 """DynamoDB, as the stores use it: writes that happen together or not at all, reads of many items.
 
-Clients here are those of boto3's resource: they take and give Python values.
+Clients here are those of boto3's resource: they take and give Python values. What DynamoDB asks to
+be sent again (a transaction in the way, a throttle) is sent again here, with jitter and for
+`TRYING_SECONDS`; botocore itself does so for throttles and lost connections only. Whatever is left
+raises `StoreUnavailable`.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from quorum.aws.faults import code_of, unavailable
+from quorum.core.errors import StoreUnavailable
 
 DAY = 86_400
 """Seconds in a day."""
-WRITING_SECONDS = 3.0
-"""How long a transaction is tried while others write the same counters."""
+TRYING_SECONDS = 3.0
+"""Seconds for which one write or read is tried while others write the same items."""
 
 Item = dict[str, Any]
 """One entry of `TransactItems`."""
+_T = TypeVar("_T")
 
+CONDITION_FAILED = "ConditionalCheckFailed"
+_PASSING_REASONS = frozenset(
+    {
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+    }
+)
+"""Why a transaction was cancelled that may succeed when it is sent again."""
+_PASSING_CODES = frozenset(
+    {
+        # A plain write that meets a transaction on the same item; botocore does not send it again.
+        "TransactionConflictException",
+        # The same transaction, sent again by botocore while the first is still being written.
+        "TransactionInProgressException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+    }
+)
 _READ_LIMIT = 100
+_WAIT = wait_random_exponential(multiplier=0.02, max=0.5)
 
 
 def reasons(error: BaseException) -> list[dict[str, Any]]:
@@ -25,7 +54,7 @@ def reasons(error: BaseException) -> list[dict[str, Any]]:
     if not isinstance(error, ClientError):
         return []
     response: dict[str, Any] = dict(error.response)
-    return list(response.get("CancellationReasons", []))
+    return list(response.get("CancellationReasons") or [])
 
 
 def codes(error: BaseException) -> list[str]:
@@ -33,34 +62,105 @@ def codes(error: BaseException) -> list[str]:
     return [str(reason.get("Code")) for reason in reasons(error)]
 
 
-def _collided(error: BaseException) -> bool:
-    # A condition that failed will fail again; only a collision is worth another try.
-    found = codes(error)
-    return "TransactionConflict" in found and "ConditionalCheckFailed" not in found
+def failed_conditions(error: BaseException) -> list[int]:
+    """The indexes of a cancelled transaction's entries whose condition did not hold."""
+    return [index for index, code in enumerate(codes(error)) if code == CONDITION_FAILED]
 
 
-@retry(
-    retry=retry_if_exception(_collided),
-    wait=wait_random_exponential(multiplier=0.02, max=0.5),
-    stop=stop_after_delay(WRITING_SECONDS),
-    reraise=True,
-)
-def write(client: Any, items: list[Item]) -> None:
-    """Write `items` at once; raises boto's errors."""
-    client.transact_write_items(TransactItems=items)
+def passes(error: BaseException) -> bool:
+    """Whether the same request may succeed in a moment.
+
+    A condition that failed will fail again; so will what is wrong with the request itself.
+    """
+    found = set(codes(error)) - {"None"}
+    return found <= _PASSING_REASONS if found else code_of(error) in _PASSING_CODES
+
+
+class _Unread(StoreUnavailable):
+    """Some of the items asked for were not read."""
+
+
+def _tries(again: Callable[[BaseException], bool] = passes) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception(again),
+        wait=_WAIT,
+        stop=stop_after_delay(TRYING_SECONDS),
+        reraise=True,
+    )
+
+
+def attempt(do: Callable[..., _T], **request: Any) -> _T:
+    """`do(**request)`, a client's plain read or write, sent again while what fails it passes.
+
+    Raises boto's errors: the caller knows the conditions it has set.
+    """
+    return _tries()(do, **request)
+
+
+def write(client: Any, items: list[Item]) -> list[int]:
+    """Write `items` at once; the indexes of those whose condition failed, and then none is written.
+
+    It happens once: what is sent again after a lost answer has the same token, and DynamoDB says
+    it is done. Raises `StoreUnavailable`.
+    """
+    token = uuid4().hex
+    with unavailable("a transaction could not be written"):
+        try:
+            for trying in _tries():
+                with trying:
+                    try:
+                        client.transact_write_items(TransactItems=items, ClientRequestToken=token)
+                    except ClientError as error:
+                        if reasons(error):  # nothing was written: what is sent next is another one
+                            token = uuid4().hex
+                        raise
+        except ClientError as error:
+            failed = failed_conditions(error)
+            if not failed:
+                raise
+            return failed
+    return []
 
 
 def read(
     client: Any, table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False
 ) -> list[dict[str, Any]]:
-    """Those of the items under `keys` that there are, in no order; raises boto's errors."""
+    """Those of the items under `keys` that there are, in no order; raises `StoreUnavailable`."""
     wanted = list(keys)
     found: list[dict[str, Any]] = []
-    for start in range(0, len(wanted), _READ_LIMIT):
-        some = {"Keys": wanted[start : start + _READ_LIMIT], "ConsistentRead": consistent}
-        pending: Any = {table: some}
-        while pending:
-            answer = client.batch_get_item(RequestItems=pending)
+    with unavailable(f"{table} could not be read"):
+        for start in range(0, len(wanted), _READ_LIMIT):
+            some = {"Keys": wanted[start : start + _READ_LIMIT], "ConsistentRead": consistent}
+            found += _read_some(client, table, some)
+    return found
+
+
+def _read_some(client: Any, table: str, some: dict[str, Any]) -> list[dict[str, Any]]:
+    """The items of one request; what DynamoDB leaves out is asked for again, after a pause."""
+    found: list[dict[str, Any]] = []
+    pending: Any = {table: some}
+    for trying in _tries(lambda error: isinstance(error, _Unread)):
+        with trying:
+            answer = attempt(client.batch_get_item, RequestItems=pending)
             found += answer["Responses"].get(table, [])
             pending = answer.get("UnprocessedKeys")
+            if pending:
+                raise _Unread(f"{table} leaves items unread")
     return found
+
+
+def get(
+    client: Any, table: str, key: dict[str, Any], *, consistent: bool = False
+) -> dict[str, Any] | None:
+    """The item under `key`, None if there is none; raises `StoreUnavailable`."""
+    with unavailable(f"{table} could not be read"):
+        answer = attempt(client.get_item, TableName=table, Key=key, ConsistentRead=consistent)
+    found: dict[str, Any] | None = answer.get("Item")
+    return found
+
+
+def query(client: Any, **request: Any) -> dict[str, Any]:
+    """One page of a query's answer; raises `StoreUnavailable`."""
+    with unavailable(f"{request['TableName']} could not be read"):
+        answer: dict[str, Any] = attempt(client.query, **request)
+    return answer

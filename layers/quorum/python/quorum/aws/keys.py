@@ -12,8 +12,10 @@ from quorum.core.models import Frozen, Identifier
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-Role = Literal["member", "operator"]
-"""A member moderates; an operator may also look behind the scenes."""
+Role = Literal["member", "operator", "deployment_operator"]
+"""A member moderates; an operator may also review and look behind the scenes of their own tenant;
+the deployment's operator is one who also sees every tenant's costs."""
+OPERATORS: tuple[Role, ...] = ("operator", "deployment_operator")
 
 
 class Caller(Frozen):

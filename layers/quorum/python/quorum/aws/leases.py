@@ -5,6 +5,9 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from quorum.aws import dynamo
+from quorum.aws.faults import unavailable
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
@@ -29,30 +32,37 @@ class Leases:
         self._clock = clock
 
     def take(self, content: str, owner: str, seconds: float = LEASE_SECONDS) -> bool:
-        """Whether `owner` may ask; `content` is a digest. Holds for `seconds`."""
+        """Whether `owner` may ask; `content` is a digest. Holds for `seconds`.
+
+        Raises `StoreUnavailable`.
+        """
         now = self._clock()
         until = round((now + seconds) * 1000)
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item={
-                    self._key: f"claim#{content}",
-                    "owner": owner,
-                    "held_until_ms": until,
-                    "expires_at": until // 1000 + 60,
-                },
-                ConditionExpression="attribute_not_exists(#key) OR held_until_ms < :now",
-                ExpressionAttributeNames={"#key": self._key},
-                ExpressionAttributeValues={":now": round(now * 1000)},
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
+        with unavailable("a lease could not be taken"):
+            try:
+                dynamo.attempt(
+                    self._client.put_item,
+                    TableName=self._table,
+                    Item={
+                        self._key: f"claim#{content}",
+                        "owner": owner,
+                        "held_until_ms": until,
+                        "expires_at": until // 1000 + 60,
+                    },
+                    ConditionExpression="attribute_not_exists(#key) OR held_until_ms < :now",
+                    ExpressionAttributeNames={"#key": self._key},
+                    ExpressionAttributeValues={":now": round(now * 1000)},
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
         return True
 
     def release(self, content: str, owner: str) -> None:
         """End the claim, if it is still the owner's."""
-        with suppress(self._client.exceptions.ConditionalCheckFailedException):
-            self._client.delete_item(
+        not_ours = self._client.exceptions.ConditionalCheckFailedException
+        with unavailable("a lease could not be released"), suppress(not_ours):
+            dynamo.attempt(
+                self._client.delete_item,
                 TableName=self._table,
                 Key={self._key: f"claim#{content}"},
                 ConditionExpression="#owner = :owner",

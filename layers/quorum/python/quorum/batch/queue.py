@@ -16,10 +16,10 @@ from time import time
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from quorum.aws import telemetry
+from quorum.aws.faults import unavailable
 from quorum.batch.records import Batches, FailedItem
 from quorum.core.errors import BudgetSpent, Postponed, StoreUnavailable, Undeliverable
 from quorum.core.models import Frozen
@@ -125,10 +125,8 @@ class ItemQueue:
                 {"Id": str(number), "MessageBody": body} for number, body in enumerate(group)
             ]
             for _ in range(3):
-                try:
+                with unavailable("the queue does not take the items"):
                     sent = self._sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
-                except (ClientError, BotoCoreError) as error:
-                    raise StoreUnavailable("the queue does not take the items") from error
                 left = {failure["Id"] for failure in sent.get("Failed", [])}
                 entries = [entry for entry in entries if entry["Id"] in left]
                 if not entries:
@@ -198,22 +196,24 @@ class ItemQueue:
         wanted = failure.retry_after_seconds if isinstance(failure, Postponed) else RETRY_SECONDS
         # A little later than asked for, and not all at once.
         delay = wanted + random.uniform(0, 1 + wanted / 4)  # noqa: S311 - jitter, not a secret
-        self._sqs.change_message_visibility(
-            QueueUrl=self._queue,
-            ReceiptHandle=message.receipt,
-            VisibilityTimeout=min(LONGEST_DELAY_SECONDS, max(1, round(delay))),
-        )
+        with unavailable("a message could not be postponed"):
+            self._sqs.change_message_visibility(
+                QueueUrl=self._queue,
+                ReceiptHandle=message.receipt,
+                VisibilityTimeout=min(LONGEST_DELAY_SECONDS, max(1, round(delay))),
+            )
         return False
 
     def _send_later(self, message: _Message, item: Queued, resets_at: str) -> None:
         """The same message anew, as late as SQS allows or the budget is whole again."""
         seconds = datetime.fromisoformat(resets_at).timestamp() - self._clock()
-        self._sqs.send_message(
-            QueueUrl=self._queue,
-            MessageBody=message.body,
-            DelaySeconds=min(LONGEST_DELAY_SECONDS, max(1, round(seconds))),
-            MessageAttributes={"origin": {"DataType": "String", "StringValue": message.origin}},
-        )
+        with unavailable("a message could not be sent"):
+            self._sqs.send_message(
+                QueueUrl=self._queue,
+                MessageBody=message.body,
+                DelaySeconds=min(LONGEST_DELAY_SECONDS, max(1, round(seconds))),
+                MessageAttributes={"origin": {"DataType": "String", "StringValue": message.origin}},
+            )
         if item.position is not None:
             self._batches.note(item.tenant, item.position.batch, paused_until=resets_at)
 
@@ -235,14 +235,15 @@ class ItemQueue:
                     )
                 ],
             )
-        self._sqs.send_message(
-            QueueUrl=self._dead_letters,
-            MessageBody=message.body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in (("reason", reason), ("origin", message.origin))
-            },
-        )
+        with unavailable("a message could not be dead-lettered"):
+            self._sqs.send_message(
+                QueueUrl=self._dead_letters,
+                MessageBody=message.body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value}
+                    for name, value in (("reason", reason), ("origin", message.origin))
+                },
+            )
 
     def give_up(self, item: Queued, body: str, origin: str, reason: str) -> None:
         """Put an item among the dead letters that no message of the queue stands for now."""
@@ -255,6 +256,10 @@ class ItemQueue:
 
         Returns how many were, and whether all dead letters were looked at.
         """
+        with unavailable("the dead letters could not be sent round again"):
+            return self._redrive(tenant, batch, seconds)
+
+    def _redrive(self, tenant: str, batch: str, seconds: float) -> tuple[int, bool]:
         until = self._clock() + seconds
         sent = 0
         others: list[str] = []

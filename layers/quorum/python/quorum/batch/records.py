@@ -9,18 +9,18 @@ up is `dead` until it is sent round again.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from time import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
+from quorum.aws.faults import unavailable
 from quorum.batch import counters
 from quorum.batch.counters import position_fields
-from quorum.core.errors import NotFound, StoreUnavailable
+from quorum.core.errors import NotFound
 from quorum.core.identifiers import batch_key, batch_partition, item_id_of, verdict_key
 from quorum.core.models import Decision, Frozen
 from quorum.core.position import INDEX_DIGITS, BatchPosition
@@ -144,21 +144,20 @@ class Batches:
         }
         optional = {"alert_usd": alert_usd, "upload": upload, "panel": panel, "work": work}
         record |= {name: value for name, value in optional.items() if value is not None}
-        try:
-            self._client.put_item(
+        there_already = self._client.exceptions.ConditionalCheckFailedException
+        with unavailable("the batch could not be stored"), suppress(there_already):
+            dynamo.attempt(
+                self._client.put_item,
                 TableName=self._table,
                 Item=record,
                 ConditionExpression="attribute_not_exists(id)",
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the batch could not be stored") from error
 
     def note(self, tenant: str, batch: str, **facts: Any) -> None:
         """Set fields of the batch, such as `received`, `cancelled_at` or `paused_until`."""
-        try:
-            self._client.update_item(
+        with unavailable("the batch could not be stored"):
+            dynamo.attempt(
+                self._client.update_item,
                 TableName=self._table,
                 Key={"id": batch_key(tenant, batch)},
                 UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in facts),
@@ -166,8 +165,6 @@ class Batches:
                 ExpressionAttributeNames={f"#{name}": name for name in facts},
                 ExpressionAttributeValues={f":{name}": value for name, value in facts.items()},
             )
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the batch could not be stored") from error
 
     def cancel(self, tenant: str, batch: str) -> None:
         """From now on none of its items is begun. Raises `NotFound`."""
@@ -268,13 +265,8 @@ class Batches:
         )
 
     def _write(self, items: list[dict[str, Any]]) -> bool:
-        try:
-            dynamo.write(self._client, items)
-        except (ClientError, BotoCoreError) as error:
-            if "ConditionalCheckFailed" not in dynamo.codes(error):
-                raise StoreUnavailable("the batch could not be stored") from error
-            return False
-        return True
+        """Whether every condition held."""
+        return not dynamo.write(self._client, items)
 
     # ---- read --------------------------------------------------------------------------------
 
@@ -336,10 +328,9 @@ class Batches:
 
     def paid(self, tenant: str, batch: str) -> Decimal:
         """Dollars booked for the batch so far."""
-        answer = self._client.get_item(
-            TableName=self._usage_table, Key={"key": ledger.batch_usage_key(tenant, batch)}
-        )
-        return Decimal(answer.get("Item", {}).get("cost_usd", 0))
+        key = {"key": ledger.batch_usage_key(tenant, batch)}
+        found = dynamo.get(self._client, self._usage_table, key) or {}
+        return Decimal(found.get("cost_usd", 0))
 
     def results(
         self, tenant: str, batch: str, *, start: int, limit: int, gaps: bool
@@ -350,7 +341,8 @@ class Batches:
         goes on at `next` misses none; `next` is None after the last. Raises `NotFound`.
         """
         record = self.record(tenant, batch)
-        listed = self._client.query(
+        listed = dynamo.query(
+            self._client,
             TableName=self._table,
             IndexName="batches",
             KeyConditionExpression="#batch = :batch AND #item >= :start",

@@ -19,14 +19,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field, TypeAdapter
 
 from quorum.aws.bucket import Bucket
+from quorum.aws.faults import unavailable
 from quorum.batch.records import Batches, BatchView, FailedItem
 from quorum.bulk.judging import Item, Judging, Outcomes
 from quorum.bulk.requests import read_item
-from quorum.core.errors import BudgetSpent, Postponed, StoreUnavailable, Undeliverable
+from quorum.core.errors import BudgetSpent, Postponed, Undeliverable
 from quorum.core.identifiers import item_id_of
 from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier
 from quorum.core.position import INDEX_DIGITS, BatchPosition
@@ -145,19 +145,17 @@ class Bulk:
         }
         # Noted first: a run nobody knows of could be neither stopped nor redriven.
         self._batches.note(tenant, batch, run=run, execution=self._execution(batch, run))
-        try:
+        begun_already = self._machine.exceptions.ExecutionAlreadyExists
+        with unavailable("the bulk run could not be started"), suppress(begun_already):
             self._machine.start_execution(
                 stateMachineArn=self._machine_arn, name=_name(batch, run), input=json.dumps(given)
             )
-        except self._machine.exceptions.ExecutionAlreadyExists:
-            return
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the bulk run could not be started") from error
 
     def stop(self, record: dict[str, Any]) -> None:
         """Stop the run of a batch's record, if it has one that still runs."""
         if "execution" in record:
-            with suppress(self._machine.exceptions.ExecutionDoesNotExist):
+            ended_long_ago = self._machine.exceptions.ExecutionDoesNotExist
+            with unavailable("the bulk run could not be stopped"), suppress(ended_long_ago):
                 self._machine.stop_execution(executionArn=record["execution"], cause="cancelled")
 
     def redrive(self, tenant: str, batch: str, record: dict[str, Any]) -> None:
@@ -172,12 +170,11 @@ class Bulk:
 
     def _has_ended(self, batch: str, run: int) -> bool:
         """Whether that run was begun and has ended."""
-        try:
-            found = self._machine.describe_execution(executionArn=self._execution(batch, run))
-        except self._machine.exceptions.ExecutionDoesNotExist:
-            return False
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("nobody knows whether the bulk run still runs") from error
+        with unavailable("nobody knows whether the bulk run still runs"):
+            try:
+                found = self._machine.describe_execution(executionArn=self._execution(batch, run))
+            except self._machine.exceptions.ExecutionDoesNotExist:
+                return False
         return found["status"] != "RUNNING"
 
     def _execution(self, batch: str, run: int) -> str:

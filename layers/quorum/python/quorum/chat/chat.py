@@ -21,14 +21,12 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import (
+    UNAVAILABLE,
     InvalidRequest,
-    ModelRefused,
     ModelThrottled,
-    ModelTimedOut,
     ModelUnknown,
     NotFound,
     PanelInvalid,
-    PromptTooLong,
     RequestRejected,
     StoreUnavailable,
     StreamCut,
@@ -40,8 +38,6 @@ from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier, Tokens
 from quorum.core.rejection import rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from quorum.ledger.ledger import Spending
 
 MESSAGE_BYTES = 128 * 1024
@@ -277,15 +273,6 @@ def stopped(kind: str, asked: Asked, spent: "Spending | None", **facts: Any) -> 
     return {"type": kind, **names, **cost, **facts}
 
 
-_UNANSWERED: "Mapping[type[VoteUnavailable], tuple[str, str | None]]" = {
-    ModelThrottled: ("throttled", None),
-    ModelTimedOut: ("timed_out", None),
-    ModelRefused: ("refused", "prompt"),
-    PromptTooLong: ("prompt_too_long", "prompt"),
-}
-"""Code and field where a model gave no answer, as over HTTP (`quorum.api.http`)."""
-
-
 def error(request_id: str | None, failure: Exception, **facts: Any) -> Message:
     """What went wrong, in the form of every error here; what was paid all the same is in it."""
     told: Message = {"type": "error", "request_id": request_id, **_said(failure)}
@@ -310,15 +297,12 @@ def _said(failure: Exception) -> Message:
         case PanelInvalid():
             code, message, field = "invalid_panel", str(failure), "moderate.panel"
         case VoteUnavailable():
-            message = failure.message
-            code, field = next(
-                (said for kind, said in _UNANSWERED.items() if isinstance(failure, kind)),
-                ("model_unavailable", None),
-            )
+            code, message = failure.code, failure.message
+            field = "prompt" if failure.of_prompt else None
         case StreamCut():
             code, message = "stream_cut", str(failure)
         case StoreUnavailable() | WorkflowFailed():
-            code, message = "unavailable", "nothing could be stored; try again"
+            code, message = "unavailable", UNAVAILABLE
     said = {"code": code, "message": message, "field": field, "limit": limit}
     return {name: value for name, value in said.items() if value is not None}
 

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from quorum.aws.faults import AWS_ERRORS
 from quorum.chat import telemetry
 from quorum.chat.chat import written
 from quorum.core.errors import ConnectionGone
@@ -30,6 +29,6 @@ class Connections:
             self._client.post_to_connection(ConnectionId=connection, Data=written(message))
         except self._client.exceptions.GoneException as error:
             raise ConnectionGone("the client has gone") from error
-        except (ClientError, BotoCoreError) as error:
+        except AWS_ERRORS as error:
             telemetry.chat_unreachable(connection, type(error).__name__)
             raise ConnectionGone("the client cannot be reached") from error

@@ -10,18 +10,17 @@
 Everything has a time to live. What was said is content: it is encrypted, and never logged.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from quorum.answer.questions import ChatMessage
 from quorum.aws import dynamo
+from quorum.aws.faults import unavailable
 from quorum.aws.keys import Caller
 from quorum.chat.chat import conversation_not_found
-from quorum.core.errors import Conflict, NotFound, StoreUnavailable
+from quorum.core.errors import Conflict, NotFound
 from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
@@ -98,12 +97,14 @@ class Conversations:
         """Somebody has connected."""
         item = _connection(connection) | caller.model_dump() | self._until(CONNECTION_SECONDS)
         with _stored():
-            self._client.put_item(TableName=self._table, Item=item)
+            dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
 
     def disconnect(self, connection: str) -> None:
         """The connection is closed: nothing is to be said on it any more."""
         with _stored():
-            self._client.delete_item(TableName=self._table, Key=_connection(connection))
+            dynamo.attempt(
+                self._client.delete_item, TableName=self._table, Key=_connection(connection)
+            )
 
     def caller(self, connection: str) -> Caller:
         """Who is connected; raises `NotFound`."""
@@ -119,7 +120,8 @@ class Conversations:
         item = _request(connection, request_id) | self._until(CONNECTION_SECONDS)
         with _stored():
             try:
-                self._client.put_item(
+                dynamo.attempt(
+                    self._client.put_item,
                     TableName=self._table,
                     Item=item,
                     ConditionExpression="attribute_not_exists(#key)",
@@ -150,8 +152,7 @@ class Conversations:
     def standing(self, connection: str, request_id: str) -> Standing:
         """Whether the client is still there and still wants the answer: one cheap read."""
         keys = [_connection(connection), _request(connection, request_id)]
-        with _stored():
-            found = dynamo.read(self._client, self._table, keys, consistent=True)
+        found = dynamo.read(self._client, self._table, keys, consistent=True)
         by_entry = {str(item["entry"]): item for item in found}
         request = by_entry.get(keys[1]["entry"], {})
         return Standing("connection" in by_entry, bool(request.get("cancelled")))
@@ -166,7 +167,8 @@ class Conversations:
     ) -> bool:
         with _stored():
             try:
-                self._client.update_item(
+                dynamo.attempt(
+                    self._client.update_item,
                     TableName=self._table,
                     Key=_request(connection, request_id),
                     UpdateExpression=update,
@@ -188,19 +190,19 @@ class Conversations:
     def history(self, tenant: str, conversation: str) -> History:
         """What was said before, as far as it is kept; nothing where nothing is."""
         head = self._head(tenant, conversation) or {}
-        with _stored():
-            found = self._client.query(
-                TableName=self._table,
-                KeyConditionExpression="#key = :key AND begins_with(entry, :turn)",
-                ExpressionAttributeNames={"#key": "key"},
-                ExpressionAttributeValues={
-                    ":key": _conversation(tenant, conversation, "head")["key"],
-                    ":turn": "turn#",
-                },
-                ScanIndexForward=False,
-                ConsistentRead=True,
-                Limit=TURNS_LOOKED_AT,
-            )["Items"]
+        found = dynamo.query(
+            self._client,
+            TableName=self._table,
+            KeyConditionExpression="#key = :key AND begins_with(entry, :turn)",
+            ExpressionAttributeNames={"#key": "key"},
+            ExpressionAttributeValues={
+                ":key": _conversation(tenant, conversation, "head")["key"],
+                ":turn": "turn#",
+            },
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=TURNS_LOOKED_AT,
+        )["Items"]
         now = self._clock()
         turns = [
             Turn(prompt=item["prompt"], answer=item["answer"])
@@ -242,18 +244,14 @@ class Conversations:
             entry = f"turn#{round(self._clock() * 1000):015d}#{request_id}"
             item = _conversation(tenant, conversation, entry) | turn.model_dump() | until
             items.append({"Put": {"TableName": self._table, "Item": item}})
-        with _stored():
-            dynamo.write(self._client, items)
+        dynamo.write(self._client, items)
         return kept
 
     def _head(self, tenant: str, conversation: str) -> dict[str, Any] | None:
         return self._get(_conversation(tenant, conversation, "head"))
 
     def _get(self, key: dict[str, str]) -> dict[str, Any] | None:
-        with _stored():
-            found: dict[str, Any] | None = self._client.get_item(
-                TableName=self._table, Key=key, ConsistentRead=True
-            ).get("Item")
+        found = dynamo.get(self._client, self._table, key, consistent=True)
         return None if found is None or int(found["expires_at"]) <= self._clock() else found
 
     def _until(self, seconds: int) -> dict[str, int]:
@@ -277,9 +275,5 @@ def _whole(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-@contextmanager
-def _stored() -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise StoreUnavailable("the conversations could not be read or written") from error
+def _stored() -> AbstractContextManager[None]:
+    return unavailable("the conversations could not be read or written")

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from quorum.aws.faults import unavailable
 from quorum.chat import chat
 from quorum.chat.chat import Asked, CancelRequest, ChatRequest
 from quorum.core import registry
-from quorum.core.errors import ConnectionGone, QuorumError, StoreUnavailable
+from quorum.core.errors import ConnectionGone, QuorumError
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -88,13 +87,11 @@ def starting(functions: "LambdaClient", name: str) -> Callable[[Asked], None]:
     """Has the function called `name` answer what it is given; raises `StoreUnavailable`."""
 
     def start(asked: Asked) -> None:
-        try:
+        with unavailable("the answer could not be begun"):
             functions.invoke(
                 FunctionName=name,
                 InvocationType="Event",
                 Payload=asked.model_dump_json().encode(),
             )
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the answer could not be begun") from error
 
     return start

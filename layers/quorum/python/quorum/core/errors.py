@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from quorum.core.models import Reservation, Tokens
 
 
+UNAVAILABLE = "temporarily unavailable; retry later"
+"""What callers are told of every 503: there is nothing for them to change."""
+
+
 class QuorumError(Exception):
     """The root of the tree."""
 
@@ -104,8 +108,13 @@ class VoteUnavailable(QuorumError):
 
     `tokens` and `cost_usd` are what the gateway billed although no vote came of it;
     `reservation` is what the ledger settles with it. `message` never quotes content or reply.
+    Callers who asked for an answer are told `code`, over HTTP with `http_status`; `of_prompt` says
+    that it is the prompt that has to change.
     """
 
+    code: ClassVar[str] = "model_unavailable"
+    http_status: ClassVar[int] = 502
+    of_prompt: ClassVar[bool] = False
     reservation: "Reservation | None" = None
 
     def __init__(
@@ -128,6 +137,9 @@ class VoteUnavailable(QuorumError):
 class ModelThrottled(VoteUnavailable):
     """The model's rate limit, theirs or ours; ask again after `retry_after_seconds`."""
 
+    code = "throttled"
+    http_status = 429
+
     def __init__(
         self, message: str, *, retry_after_seconds: float, served_by: str | None = None
     ) -> None:
@@ -142,12 +154,19 @@ class ModelUnavailable(VoteUnavailable):
 class ModelTimedOut(VoteUnavailable):
     """No answer before the deadline."""
 
+    code = "timed_out"
+    http_status = 504
+
 
 class ModelRefused(VoteUnavailable):
     """The model or its safety filter would not answer.
 
     `excerpt` is the start of what it said instead: content, to be kept only where content may be.
     """
+
+    code = "refused"
+    http_status = 400
+    of_prompt = True
 
     def __init__(self, message: str, *, excerpt: str = "", served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
@@ -167,6 +186,10 @@ class ReplyUnreadable(VoteUnavailable):
 
 class PromptTooLong(VoteUnavailable):
     """The prompt does not fit the model's context window; nothing was sent."""
+
+    code = "prompt_too_long"
+    http_status = 400
+    of_prompt = True
 
 
 class GatewayRejected(VoteUnavailable):

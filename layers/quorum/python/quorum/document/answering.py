@@ -124,7 +124,7 @@ class Taken:
         self._pay(refused.tokens or Tokens(), refused.cost_usd, estimated=refused.cost_estimated)
 
     def _pay(self, tokens: Tokens, cost_usd: Decimal, *, estimated: bool) -> None:
-        self.tokens = _sum(self.tokens, tokens)
+        self.tokens += tokens
         self.cost_usd += cost_usd
         self.cost_estimated = self.cost_estimated or estimated
 
@@ -132,8 +132,8 @@ class Taken:
         """Add what another piece came to."""
         for name in ("calls", "cached", "cost_usd", "saved_usd", "saved_tokens", "estimated_usd"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.tokens = _sum(self.tokens, other.tokens)
-        self.estimated = _sum(self.estimated, other.estimated)
+        self.tokens += other.tokens
+        self.estimated += other.estimated
         self.cost_estimated = self.cost_estimated or other.cost_estimated
 
 
@@ -209,7 +209,7 @@ class DocumentAnswers:
         learned = self._learned.output_tokens(item.tenant, work.operation, work.model, given)
         expected = max(1, min(asked.max_output_tokens, learned))
         estimated = Tokens(input=given, output=expected)
-        taken.estimated = _sum(taken.estimated, estimated)
+        taken.estimated += estimated
         taken.estimated_usd += model(work.model).price.cost(estimated)
         try:
             answered = loop.run(
@@ -309,12 +309,3 @@ def transient(error: Exception) -> Exception:
             return Postponed(type(error).__name__, retry_after_seconds=RETRY_SECONDS)
         case _:
             return error
-
-
-def _sum(one: Tokens, other: Tokens) -> Tokens:
-    return Tokens(
-        input=one.input + other.input,
-        cached_input=one.cached_input + other.cached_input,
-        output=one.output + other.output,
-        reasoning=one.reasoning + other.reasoning,
-    )

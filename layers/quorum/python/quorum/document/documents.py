@@ -14,14 +14,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from quorum.aws.bucket import Bucket
+from quorum.aws.faults import unavailable
 from quorum.batch.records import Batches
 from quorum.core.errors import (
     DocumentUnreadable,
     NotFound,
-    StoreUnavailable,
     TooLarge,
     Undeliverable,
 )
@@ -156,17 +154,16 @@ class Documents:
         given = json.dumps({"tenant": item.tenant, "position": item.position.model_dump()})
         name = item_id_of(item.tenant, item.position)
         for attempt in (name, f"{name}-{message_id}"):
-            try:
-                self._machine.start_execution(
-                    stateMachineArn=self._machine_arn, name=attempt, input=given
-                )
-            except self._machine.exceptions.ExecutionAlreadyExists:
-                if self._runs(attempt):
+            with unavailable("the document machine could not be started"):
+                try:
+                    self._machine.start_execution(
+                        stateMachineArn=self._machine_arn, name=attempt, input=given
+                    )
+                except self._machine.exceptions.ExecutionAlreadyExists:
+                    if self._runs(attempt):
+                        return
+                else:
                     return
-            except (ClientError, BotoCoreError) as error:
-                raise StoreUnavailable("the document machine could not be started") from error
-            else:
-                return
 
     def _runs(self, name: str) -> bool:
         arn = f"{self._machine_arn.replace(':stateMachine:', ':execution:')}:{name}"

@@ -8,17 +8,17 @@ message that comes twice is settled once.
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from quorum.aws.bucket import Bucket
+from quorum.aws.faults import unavailable
 from quorum.batch.intake import hand_in, reject, require_some
 from quorum.batch.queue import ItemQueue
 from quorum.batch.records import Batches
 from quorum.core import registry
-from quorum.core.errors import NotFound, StoreUnavailable, Undeliverable
+from quorum.core.errors import NotFound, Undeliverable
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection
 from quorum.document.keys import document_key
@@ -105,14 +105,11 @@ class DocumentIntake:
 
     def _start(self, tenant: str, batch: str, upload: str, run: str = "") -> None:
         given = {"tenant": tenant, "batch": batch, "upload": upload}
-        try:
+        begun_already = self._machine.exceptions.ExecutionAlreadyExists
+        with unavailable("the document machine could not be started"), suppress(begun_already):
             self._machine.start_execution(
                 stateMachineArn=self._machine_arn, name=batch + run, input=json.dumps(given)
             )
-        except self._machine.exceptions.ExecutionAlreadyExists:
-            return
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the document machine could not be started") from error
 
     def redrive(
         self, tenant: str, batch: str, record: dict[str, Any], *, seconds: float

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from quorum.aws import dynamo
+from quorum.core.errors import StoreUnavailable
 from quorum.document.operations import SHARE_UNTIL_LEARNED
 from quorum.ledger import ledger
 
@@ -42,8 +42,8 @@ class Learned:
         if self._clock() - read_at < BELIEVED_SECONDS:
             return share
         try:
-            found = self._client.get_item(TableName=self._table, Key={"key": key}).get("Item", {})
-        except (ClientError, BotoCoreError):
+            found = dynamo.get(self._client, self._table, {"key": key}) or {}
+        except StoreUnavailable:
             found = {}  # an estimate is not worth failing for
         given, written = (int(found.get(f"{name}_tokens", 0)) for name in ("input", "output"))
         share = written / given if given else SHARE_UNTIL_LEARNED

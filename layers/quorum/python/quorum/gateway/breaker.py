@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from quorum.aws.faults import AWS_ERRORS
+
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.circuit_breaker import CircuitBreakerConfig
     from aws_lambda_powertools.utilities.circuit_breaker.persistence.base import (
@@ -100,12 +102,10 @@ class Breaker:
 
     async def _tell(self, transition: Callable[..., _T], name: str, *what: object) -> _T | None:
         """Write a transition. One that cannot be written is logged: no vote fails for it."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports slowly
-
         self._seen.pop(name, None)
         try:
             return await asyncio.to_thread(transition, name, *what)
-        except (BotoCoreError, ClientError):
+        except AWS_ERRORS:
             _LOGGER.warning("the state of %s could not be written", name, exc_info=True)
             return None
 

@@ -29,8 +29,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from pydantic import Field
 
+from quorum.aws import dynamo
+from quorum.aws.faults import unavailable
 from quorum.core.errors import ModelThrottled, StoreUnavailable
 from quorum.core.models import Frozen, Reservation, Tokens
 from quorum.ledger.intents import PICODOLLARS, intent_shard
@@ -197,19 +200,8 @@ class Limiter:
 
         The request itself stays counted: the vendor has seen it. Raises `StoreUnavailable`.
         """
-        items = self.settlement(reservation, Tokens())
-        for attempt in range(_TRIES):
-            try:
-                self._client.transact_write_items(TransactItems=items)
-            except self._client.exceptions.TransactionCanceledException as error:
-                if _reasons(error)[0] == "ConditionalCheckFailed":
-                    return  # settled or released before
-                self._pause(attempt)
-            except _store_errors() as error:
-                raise StoreUnavailable(type(error).__name__) from error
-            else:
-                return
-        raise StoreUnavailable("the limit is too contended to be written")
+        # Where the intent is gone, it was settled or released before.
+        dynamo.write(self._client, self.settlement(reservation, Tokens()))
 
     @property
     def _client(self) -> Any:
@@ -239,41 +231,33 @@ class Limiter:
         }
         if exists:
             values |= {":r": state.requests_paid_off_at, ":t": state.tokens_paid_off_at}
-        try:
-            self._client.transact_write_items(
-                TransactItems=[
-                    {
-                        "Update": {
-                            "TableName": self.table,
-                            "Key": {"key": f"bucket#{reserved.model}"},
-                            "UpdateExpression": (
-                                "SET requests_paid_off_at = :requests, tokens_paid_off_at = :tokens"
-                            ),
-                            "ConditionExpression": known,
-                            "ExpressionAttributeValues": values,
-                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                        }
-                    },
-                    {"Put": {"TableName": self.table, "Item": intent}},
-                ]
-            )
-        except self._client.exceptions.TransactionCanceledException as error:
-            if _reasons(error)[0] != "ConditionalCheckFailed":
-                return state  # a conflict says nothing of the item
-            reason: dict[str, Any] = dict(error.response["CancellationReasons"][0])
-            return _state(reason["Item"]) if reason.get("Item") else self._read(reserved.model)
-        except _store_errors() as error:
-            raise StoreUnavailable(type(error).__name__) from error
+        update = {
+            "TableName": self.table,
+            "Key": {"key": f"bucket#{reserved.model}"},
+            "UpdateExpression": (
+                "SET requests_paid_off_at = :requests, tokens_paid_off_at = :tokens"
+            ),
+            "ConditionExpression": known,
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        items = [{"Update": update}, {"Put": {"TableName": self.table, "Item": intent}}]
+        with unavailable(f"the limit of {reserved.model} could not be written"):
+            try:
+                # Once: what is in the way has most likely changed the item, so look again.
+                self._client.transact_write_items(TransactItems=items)
+            except ClientError as error:
+                if not dynamo.failed_conditions(error):
+                    if dynamo.passes(error):
+                        return state  # a conflict says nothing of the item
+                    raise
+                found = dynamo.reasons(error)[0].get("Item")
+                return _state(found) if found else self._read(reserved.model)
         return booked
 
     def _read(self, model: str) -> _State:
-        try:
-            answer = self._client.get_item(
-                TableName=self.table, Key={"key": f"bucket#{model}"}, ConsistentRead=True
-            )
-        except _store_errors() as error:
-            raise StoreUnavailable(type(error).__name__) from error
-        return _state(answer.get("Item", {}))
+        key = {"key": f"bucket#{model}"}
+        return _state(dynamo.get(self._client, self.table, key, consistent=True) or {})
 
     def _intent(self, reserved: Reservation, cost_usd: Decimal) -> dict[str, Any]:
         now = int(self.clock())
@@ -305,15 +289,3 @@ def _state(item: Mapping[str, Any]) -> _State:
 def _number(value: Any) -> int:
     """An item's number; in a cancelled transaction's reasons boto3 leaves it as it travels."""
     return int(value["N"] if isinstance(value, dict) else value)
-
-
-def _reasons(error: Any) -> list[str]:
-    """The codes of a cancelled transaction, one per item."""
-    reasons = error.response.get("CancellationReasons") or [{}]
-    return [str(reason.get("Code", "")) for reason in reasons]
-
-
-def _store_errors() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as boto3, lazily
-
-    return (BotoCoreError, ClientError)

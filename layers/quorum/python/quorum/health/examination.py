@@ -2,11 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from quorum.aws import loop
+from quorum.aws import dynamo, loop
 from quorum.core import registry
-from quorum.core.errors import StoreUnavailable
 from quorum.health.doctor import Report, examine
 from quorum.ledger import ledger
 
@@ -35,9 +32,6 @@ def examined(
         for base in report.base_urls
         if base.measured_with is not None
     ]
-    try:
-        for booking in bookings:
-            client.transact_write_items(TransactItems=[booking])
-    except (ClientError, BotoCoreError) as error:
-        raise StoreUnavailable("the examination could not be booked") from error
+    for booking in bookings:
+        dynamo.write(client, [booking])
     return report

@@ -10,13 +10,12 @@ from decimal import Decimal
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from quorum.aws import dynamo, telemetry
+from quorum.aws.faults import unavailable
 from quorum.core import registry
 from quorum.core.errors import BudgetSpent
 from quorum.core.models import Dollars, Frozen
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -92,7 +91,7 @@ class Budget:
         return _total(dynamo.read(self._client, self._table, keys, consistent=True))
 
     def _spent_by_all(self, day: date) -> Decimal:
-        return _total(ledger.entries(self._client, self._table, ledger.day_entry(day)))
+        return _total(listing.entries(self._client, self._table, ledger.day_entry(day)))
 
     # ---- alerts ------------------------------------------------------------------------------
 
@@ -109,8 +108,28 @@ class Budget:
         period = whose.get("batch") or day.isoformat()
         key = {"key": f"alert#{what}#{whose.get('tenant', '-')}#{period}#{limit}"}
         now = int(self._clock())
+        message = {"alert": what, "limit_usd": limit, "spent_usd": spent, "day": day, **whose}
+        with unavailable("a budget alert could not be published"):
+            if self._claim_alert(key, now):
+                self._sns().publish(
+                    TopicArn=self._topic,
+                    Subject=f"Quorum: the {what} alert threshold is crossed",
+                    Message=telemetry.plain_json(message),
+                )
+                dynamo.attempt(
+                    self._client.update_item,
+                    TableName=self._table,
+                    Key=key,
+                    UpdateExpression="SET published_at = :now",
+                    ExpressionAttributeValues={":now": now},
+                )
+        return True
+
+    def _claim_alert(self, key: dict[str, str], now: int) -> bool:
+        """Whether the alert is ours to publish: nobody has, nor is about to."""
         try:
-            self._client.update_item(
+            dynamo.attempt(
+                self._client.update_item,
                 TableName=self._table,
                 Key=key,
                 UpdateExpression="SET claimed_at = :now",
@@ -121,23 +140,8 @@ class Budget:
                 ExpressionAttributeNames={"#key": "key"},
                 ExpressionAttributeValues={":now": now, ":abandoned": now - PUBLISHING_SECONDS},
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return True
-        self._sns().publish(
-            TopicArn=self._topic,
-            Subject=f"Quorum: the {what} alert threshold is crossed",
-            Message=telemetry.plain_json(
-                {"alert": what, "limit_usd": limit, "spent_usd": spent, "day": day, **whose}
-            ),
-        )
-        self._client.update_item(
-            TableName=self._table,
-            Key=key,
-            UpdateExpression="SET published_at = :now",
-            ExpressionAttributeValues={":now": now},
-        )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
         return True
 
     def now(self) -> datetime:

@@ -12,11 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import ClientError
-
 from quorum.aws import dynamo
 from quorum.core.models import Decision, Frozen
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing
 from quorum.ledger.intents import INTENT_SHARDS, PICODOLLARS, intent_shard
 
 if TYPE_CHECKING:
@@ -136,7 +134,7 @@ class Costs:
         now = self._clock()
         still_open: list[dict[str, Any]] = []
         for shard in range(INTENT_SHARDS):
-            for intent in ledger.entries(self._client, self._table, intent_shard(shard)):
+            for intent in listing.entries(self._client, self._table, intent_shard(shard)):
                 if now - int(intent["created_at"]) < INTENT_SECONDS:
                     still_open.append(intent)
                 else:
@@ -159,18 +157,15 @@ class Costs:
             _cost(intent),
             day=_day(intent),
         )
-        try:
-            dynamo.write(self._client, [end, booked])
-        except ClientError as error:
-            if "ConditionalCheckFailed" not in dynamo.codes(error):
-                raise
+        # Where the intent is gone, its vote was booked meanwhile.
+        dynamo.write(self._client, [end, booked])
 
     def _entries(self, tenant: str | None, start: date, end: date) -> Iterable[dict[str, Any]]:
         """The ledger's entries of those days, each with its `kind`, `day`, `model` and `tenant`."""
         still_open = self.close_intents()
         for number in range((end - start).days + 1):
             day = start + timedelta(number)
-            for item in ledger.entries(self._client, self._table, ledger.day_entry(day)):
+            for item in listing.entries(self._client, self._table, ledger.day_entry(day)):
                 kind, _, rest = item["key"].partition("#")
                 day_name, _, rest = rest.partition("#")
                 model, whose = rest.split("#", 1) if kind == "usage" else ("", rest)

@@ -4,7 +4,7 @@ An entry is never written alone: it is part of the transaction that makes the vo
 count, so a vote is booked once or not at all.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -183,20 +183,3 @@ def counted(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 def _total_tokens(votes: Iterable[CastVote]) -> int:
     return sum(vote.tokens.total for vote in votes)
-
-
-def entries(client: Any, table: str, entry: str) -> Iterator[dict[str, Any]]:
-    """The items listed under `entry` in the index `entries` of the Usage table."""
-    query: dict[str, Any] = {
-        "TableName": table,
-        "IndexName": "entries",
-        "KeyConditionExpression": "#entry = :entry",
-        "ExpressionAttributeNames": {"#entry": "entry"},
-        "ExpressionAttributeValues": {":entry": entry},
-    }
-    while True:
-        answer = client.query(**query)
-        yield from answer["Items"]
-        if "LastEvaluatedKey" not in answer:
-            return
-        query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -26,8 +26,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from quorum.aws.faults import AWS_ERRORS
 from quorum.core.errors import PanelInvalid, StoreUnavailable
 from quorum.vote import panel, telemetry
 from quorum.vote.panel import Panel
@@ -157,7 +156,7 @@ class _Parameter:
     def _read(self) -> None:
         try:
             self._good = self._last_good()
-        except (ClientError, BotoCoreError) as error:
+        except AWS_ERRORS as error:
             telemetry.panel_unread(self._name, type(error).__name__)
             self._due_at = self._clock() + RETRY_SECONDS
         else:

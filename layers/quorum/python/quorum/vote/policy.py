@@ -4,10 +4,12 @@ The instructions are constant: they come first in every prompt, so that provider
 and nothing in a content can change them.
 """
 
+import json
 from hashlib import sha256
 from types import MappingProxyType
 
 from quorum.core.models import REASON_LIMIT, Category
+from quorum.vote import reply
 
 PUBLISHED_CATEGORIES = MappingProxyType(
     {
@@ -85,5 +87,20 @@ REPLY_SCHEMA: dict[str, object] = {
 }
 """The reply's JSON schema, within what structured-output modes accept."""
 
-POLICY_VERSION = sha256(INSTRUCTIONS.encode()).hexdigest()[:12]
-"""Changes with every letter of the instructions: votes cast under another policy are not reused."""
+WRAPPER = "-----{boundary}-----\n{text}\n-----{boundary}-----\nUndone in it: {tricks}."
+"""What a content is sent in: between two lines nobody can guess, and after them what was hidden."""
+
+MAX_OUTPUT_TOKENS = 200
+"""Tokens a voter may answer with; a reply that is cut off is read otherwise than a whole one."""
+
+
+def version_of(*parts: object) -> str:
+    """A digest of `parts`, JSON values in an order that is theirs: 12 hexadecimal digits."""
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+POLICY_VERSION = version_of(
+    INSTRUCTIONS, WRAPPER, REPLY_SCHEMA, MAX_OUTPUT_TOKENS, reply.PARSER_VERSION
+)
+"""Changes with whatever a voter is sent and with how its reply is read: votes cast under another
+policy are not reused."""

@@ -20,6 +20,8 @@ from quorum.core.errors import ModelRefused, ReplyUnreadable
 from quorum.core.models import DETAIL_LIMIT, REASON_LIMIT, Category, Decision, Frozen, Probability
 from quorum.gateway.wire import TokenLogProbability
 
+PARSER_VERSION = 1
+"""To be raised whenever a reply may be read otherwise than before: votes read so are not reused."""
 UNSTATED_CONFIDENCE = 0.5
 """The confidence of a vote that gives none: it claims no more than a coin."""
 

@@ -8,13 +8,14 @@ kept for `label_days` more, because a label without its text teaches fewer voter
 import base64
 import binascii
 import json
+from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
-from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
+from quorum.aws.faults import unavailable
+from quorum.core.errors import Conflict, InvalidRequest, NotFound
 from quorum.core.identifiers import content_key, verdict_key
 from quorum.core.models import Frozen, Review, Verdict
 from quorum.vote import telemetry
@@ -54,7 +55,7 @@ class Reviews:
     """The reviewers' side of the Verdicts table."""
 
     def __init__(self, dynamodb: "DynamoDBServiceResource", table: str, *, label_days: int) -> None:
-        self._dynamodb = dynamodb
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
         self._label_days = label_days
 
@@ -64,20 +65,16 @@ class Reviews:
         Raises `NotFound`, `Conflict` if somebody reviewed it at the same moment, and
         `StoreUnavailable`.
         """
-        table = self._dynamodb.Table(self._table)
-        try:
-            found = table.get_item(
-                Key={"id": verdict_key(tenant, verdict_id)}, ConsistentRead=True
-            ).get("Item")
-            if found is None:
-                raise NotFound("no such verdict", code="verdict_not_found", field="id")
-            verdict = verdict_of(found)
-            if verdict.review is not None and _same(verdict.review, review):
-                return verdict
+        key = {"id": verdict_key(tenant, verdict_id)}
+        found = dynamo.get(self._client, self._table, key, consistent=True)
+        if found is None:
+            raise NotFound("no such verdict", code="verdict_not_found", field="id")
+        verdict = verdict_of(found)
+        if verdict.review is not None and _same(verdict.review, review):
+            return verdict
+        with unavailable("the review could not be stored"):
             self._append(tenant, verdict_id, review, earlier=len(_reviews(found)))
             self._keep_content(tenant, verdict_id)
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the review could not be stored") from error
         telemetry.verdict_reviewed(verdict, review)
         return verdict.model_copy(update={"review": review})
 
@@ -90,19 +87,18 @@ class Reviews:
         `StoreUnavailable`.
         """
         start = {} if after is None else {"ExclusiveStartKey": _position(tenant, status, after)}
-        try:
-            found = self._dynamodb.Table(self._table).query(
-                IndexName="reviews",
-                KeyConditionExpression="#review = :review",
-                ExpressionAttributeNames={"#review": "review"},
-                ExpressionAttributeValues={":review": f"{status}#{tenant}"},
-                Limit=limit,
-                **start,  # type: ignore[arg-type] # its values are strings, which boto3 takes
-            )
-            verdicts = [verdict_of(item) for item in found["Items"]]
-            contents = self._contents(tenant, [verdict.id for verdict in verdicts])
-        except (ClientError, BotoCoreError) as error:
-            raise StoreUnavailable("the reviews could not be read") from error
+        found = dynamo.query(
+            self._client,
+            TableName=self._table,
+            IndexName="reviews",
+            KeyConditionExpression="#review = :review",
+            ExpressionAttributeNames={"#review": "review"},
+            ExpressionAttributeValues={":review": f"{status}#{tenant}"},
+            Limit=limit,
+            **start,
+        )
+        verdicts = [verdict_of(item) for item in found["Items"]]
+        contents = self._contents(tenant, [verdict.id for verdict in verdicts])
         entries = tuple(
             Reviewed(verdict=verdict, content=contents.get(verdict.id), reviews=_reviews(item))
             for verdict, item in zip(verdicts, found["Items"], strict=True)
@@ -111,7 +107,6 @@ class Reviews:
         return Page(reviews=entries, next=None if last is None else _cursor(tenant, last))
 
     def _append(self, tenant: str, verdict_id: str, review: Review, *, earlier: int) -> None:
-        table = self._dynamodb.Table(self._table)
         unchanged = "size(reviews) = :earlier" if earlier else "attribute_not_exists(reviews)"
         values: dict[str, Any] = {
             ":reviewed": f"reviewed#{tenant}",
@@ -119,7 +114,9 @@ class Reviews:
             ":review": [review.model_dump_json()],
         }
         try:
-            table.update_item(
+            dynamo.attempt(
+                self._client.update_item,
+                TableName=self._table,
                 Key={"id": verdict_key(tenant, verdict_id)},
                 UpdateExpression=(
                     "SET #review = :reviewed, "
@@ -129,7 +126,7 @@ class Reviews:
                 ExpressionAttributeNames={"#review": "review"},
                 ExpressionAttributeValues=values | ({":earlier": earlier} if earlier else {}),
             )
-        except table.meta.client.exceptions.ConditionalCheckFailedException as error:
+        except self._client.exceptions.ConditionalCheckFailedException as error:
             raise Conflict(
                 "somebody else reviewed this verdict at the same moment; look again",
                 code="reviewed_meanwhile",
@@ -137,31 +134,27 @@ class Reviews:
 
     def _keep_content(self, tenant: str, verdict_id: str) -> None:
         """Keep the content, if it is still here, as long as its label is worth most with it."""
-        table = self._dynamodb.Table(self._table)
-        try:
-            table.update_item(
+        not_kept = self._client.exceptions.ConditionalCheckFailedException
+        # Where none was kept the panel had decided, or nobody looked in time.
+        with suppress(not_kept):
+            dynamo.attempt(
+                self._client.update_item,
+                TableName=self._table,
                 Key={"id": content_key(tenant, verdict_id)},
                 UpdateExpression="SET expires_at = :later",
                 ConditionExpression="attribute_exists(content)",
                 ExpressionAttributeValues={":later": int(time()) + self._label_days * DAY},
             )
-        except table.meta.client.exceptions.ConditionalCheckFailedException:
-            return  # the panel had decided, or nobody looked in time: there is none
 
     def _contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, str]:
         """Verdict id → content, of those whose time is not over (expiry may lag by two days)."""
         keys: list[dict[str, Any]] = [{"id": content_key(tenant, found)} for found in verdict_ids]
         now = time()
-        contents: dict[str, str] = {}
-        while keys:
-            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": keys}})
-            for item in answer["Responses"][self._table]:
-                if int(str(item["expires_at"])) > now:
-                    verdict_id = str(item["id"]).removeprefix(content_key(tenant, ""))
-                    contents[verdict_id] = str(item["content"])
-            unread: dict[str, Any] = dict(answer.get("UnprocessedKeys", {}))
-            keys = unread.get(self._table, {}).get("Keys", [])
-        return contents
+        return {
+            str(item["id"]).removeprefix(content_key(tenant, "")): str(item["content"])
+            for item in dynamo.read(self._client, self._table, keys)
+            if int(str(item["expires_at"])) > now
+        }
 
 
 def _reviews(item: Any) -> tuple[Review, ...]:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 
 from quorum.aws import dynamo
@@ -127,22 +126,19 @@ class Verdicts:
             unsettled = [one for one in decided if one.verdict.id not in settled]
             if not unsettled:
                 break
-            try:
-                dynamo.write(self._client, self._transaction(tenant, unsettled, dead))
-            except (ClientError, BotoCoreError) as error:
-                held = [code != "ConditionalCheckFailed" for code in dynamo.codes(error)]
-                # The first entries are the verdicts'; of the others only a batch has a condition.
-                if all(held[: len(unsettled)]):
-                    raise StoreUnavailable("a verdict or its batch could not be stored") from error
-                found = self.entries([(tenant, one.verdict.id) for one in unsettled])
-                settled |= {
-                    verdict_id: verdict_of(item)
-                    for verdict_id, item in found.items()
-                    if "verdict" in item
-                }
-                dead = {name for name, item in found.items() if "dead" in item}
-            else:
+            failed = dynamo.write(self._client, self._transaction(tenant, unsettled, dead))
+            if not failed:
                 break
+            # The first entries are the verdicts'; of the others only a batch has a condition.
+            if min(failed) >= len(unsettled):
+                raise StoreUnavailable("there is no such batch to count a verdict in")
+            found = self.entries([(tenant, one.verdict.id) for one in unsettled])
+            settled |= {
+                verdict_id: verdict_of(item)
+                for verdict_id, item in found.items()
+                if "verdict" in item
+            }
+            dead = {name for name, item in found.items() if "dead" in item}
         else:
             raise StoreUnavailable("the items change faster than they can be settled")
         return [settled.get(one.verdict.id, one.verdict) for one in decided]

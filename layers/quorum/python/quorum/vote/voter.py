@@ -19,7 +19,7 @@ from quorum.core.errors import (
 )
 from quorum.core.models import DETAIL_LIMIT, Abstention, AbstentionReason, CastVote, Tokens
 from quorum.vote import reply
-from quorum.vote.policy import INSTRUCTIONS, REPLY_SCHEMA
+from quorum.vote.policy import INSTRUCTIONS, MAX_OUTPUT_TOKENS, REPLY_SCHEMA, WRAPPER
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from quorum.gateway.client import Gateway
     from quorum.gateway.deadline import Deadline
 
-MAX_OUTPUT_TOKENS = 200
 EXPECTED_OUTPUT_TOKENS = 60
 """What a vote takes of them: 35 to 60 in practice."""
 
@@ -113,11 +112,14 @@ def messages(content: "Normalised") -> list[dict[str, str]]:
     The content stands between two lines nobody can guess, as one line of JSON: whatever it holds,
     it cannot end its own block. What was hidden in it is said after the block, never inside it.
     """
-    marker = f"-----{secrets.token_hex(16)}-----"
-    block = f"{marker}\n{json.dumps(content.text, ensure_ascii=False)}\n{marker}"
+    wrapped = WRAPPER.format(
+        boundary=secrets.token_hex(16),
+        text=json.dumps(content.text, ensure_ascii=False),
+        tricks=content.tricks or "nothing",
+    )
     return [
         {"role": "system", "content": INSTRUCTIONS},
-        {"role": "user", "content": f"{block}\nUndone in it: {content.tricks or 'nothing'}."},
+        {"role": "user", "content": wrapped},
     ]
 
 

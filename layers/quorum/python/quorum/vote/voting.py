@@ -7,10 +7,8 @@ from collections.abc import Callable
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from quorum.aws import dynamo, loop
-from quorum.core.errors import StoreUnavailable, VoteUnavailable
+from quorum.core.errors import VoteUnavailable
 from quorum.core.models import Abstention, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway.deadline import Deadline
@@ -57,12 +55,8 @@ class VoteStore:
         transaction = self._transaction(evaluation, answer)
         if not transaction:
             return
-        try:
-            dynamo.write(self._client, transaction)
-        except (ClientError, BotoCoreError) as error:
-            if "ConditionalCheckFailed" not in dynamo.codes(error):
-                raise StoreUnavailable("the vote could not be booked") from error
-            # The intent is gone: an earlier try was booked although its answer was lost.
+        # Where the intent is gone, an earlier try was booked although its answer was lost.
+        dynamo.write(self._client, transaction)
 
     def _transaction(self, evaluation: "Evaluation", answer: PaidVote) -> list[dict[str, Any]]:
         transaction: list[dict[str, Any]] = []

@@ -6,9 +6,9 @@ from time import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter, ValidationError
 
+from quorum.aws.faults import AWS_ERRORS
 from quorum.aws.telemetry import logger
 from quorum.core.errors import Postponed, WorkflowFailed
 from quorum.core.models import Abstention, CastVote, Content, Frozen, Verdict
@@ -180,7 +180,7 @@ class Workflow:
             answer = self._machine.start_sync_execution(
                 stateMachineArn=self._machine_arn, input=json.dumps(request, ensure_ascii=False)
             )
-        except (ClientError, BotoCoreError) as error:
+        except AWS_ERRORS as error:
             raise WorkflowFailed(
                 f"the vote machine could not be run: {type(error).__name__}"
             ) from error
