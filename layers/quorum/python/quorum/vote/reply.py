@@ -80,7 +80,8 @@ _THINKING = re.compile(
 )
 _SPACE = re.compile(r"\s+")
 _SEPARATORS = re.compile(r"[\s_\-]+")
-_A_KEYS = "|".join(sorted(_DECISION_KEYS | _CONFIDENCE_KEYS | _REASON_KEYS))
+_A_LINE = re.compile(r"[^\r\n]+")
+_KEYS = "|".join(sorted(_DECISION_KEYS | _CONFIDENCE_KEYS | _REASON_KEYS))
 _LINE = re.compile(
     rf"[\s*#_`•-]*(?:(?:my|the|final|overall)\s+)*(?P<key>{_KEYS})"
     r"[\s*_`]*[:：=]\s*(?P<value>.+)",
