@@ -45,7 +45,7 @@ def test_another_parser_version_is_another_policy(monkeypatch: pytest.MonkeyPatc
     assert before != importlib.reload(policy).POLICY_VERSION
 
 
-PARSER = 1, "9253c482425c"
+PARSER = 2, "0c298788badc"
 """The parser's version and the digest of its source, as they were last looked at together."""
 
 
@@ -75,3 +75,9 @@ def test_what_a_voter_is_sent_is_the_wrapper_filled_in() -> None:
     assert opening == closing
     assert text == '"{boundary} and {text}"'
     assert tricks == "Undone in it: nothing."
+
+
+def test_a_reply_may_list_each_category_once_and_no_more() -> None:
+    properties: Any = policy.REPLY_SCHEMA["properties"]
+    listed = properties["categories"]
+    assert listed["maxItems"] == len(listed["items"]["properties"]["name"]["enum"])

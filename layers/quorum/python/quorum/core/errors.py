@@ -27,6 +27,7 @@
     ├── ConnectionGone                  failed                    500
     ├── StoreUnavailable                unavailable               503    yes
     └── WorkflowFailed                  unavailable               503    yes
+        └── WorkflowNotStarted          unavailable               503    yes
 
 The table is the classes' attributes: `code` is stable and machine-readable, `http_status` answers
 over HTTP, `transient` says that the same may go well later. Whatever maps an error to something
@@ -390,3 +391,7 @@ class StoreUnavailable(_Unavailable):
 
 class WorkflowFailed(_Unavailable):
     """The state machine ended without a verdict."""
+
+
+class WorkflowNotStarted(WorkflowFailed):
+    """The state machine could not be started, however often it was tried."""
