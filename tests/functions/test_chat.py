@@ -163,7 +163,7 @@ class Voters:
 
     def panel_of(self, _tenant: str, name: str | None) -> Panel:
         if name == "unknown":
-            raise PanelInvalid("there is no panel 'unknown'", field="panel")
+            raise PanelInvalid("there is no panel 'unknown'", path="panel")
         return panel.packaged(name or "default")
 
     def require_budget(self, _tenant: str) -> None:
