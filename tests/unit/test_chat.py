@@ -13,11 +13,16 @@ from quorum.core.errors import (
     BudgetSpent,
     GatewayRejected,
     InvalidRequest,
+    ModelRefused,
     ModelThrottled,
+    ModelTimedOut,
+    ModelUnavailable,
     ModelUnknown,
+    PromptTooLong,
     RequestRejected,
     StreamCut,
     TooLarge,
+    VoteUnavailable,
 )
 from quorum.core.models import CONTENT_LIMIT, Tokens
 
@@ -213,3 +218,22 @@ def test_an_error_nobody_foresaw_does_not_quote_itself() -> None:
 
 def test_half_a_surrogate_pair_can_be_sent() -> None:
     assert json.loads(chat.written(chat.token("one", 0, "a\ud83d")))["content"] == "a?"
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "status"),
+    [
+        (ModelUnavailable("down"), "model_unavailable", 502),
+        (GatewayRejected("no", status=401), "model_unavailable", 502),
+        (ModelThrottled("full", retry_after_seconds=2), "throttled", 429),
+        (ModelTimedOut("late"), "timed_out", 504),
+        (ModelRefused("no"), "refused", 400),
+        (PromptTooLong("long"), "prompt_too_long", 400),
+    ],
+)
+def test_every_way_a_model_gives_no_answer_says_its_code_and_its_status(
+    failure: VoteUnavailable, code: str, status: int
+) -> None:
+    assert (failure.code, failure.http_status) == (code, status)
+    assert (failure.field == "prompt") is (status == 400)
+    assert chat.error("r-1", failure)["code"] == code

@@ -40,6 +40,11 @@ DOUBLING: dict[str, Any] = described(a={"$ref": "#/$defs/d0"}) | {
         (described(a={"$dynamicRef": "#x"}), "must not use $dynamicRef"),
         (described() | {"patternProperties": {"(a+)+$": {}}}, "must not use patternProperties"),
         (described(a={"enum": ["x" * 20_000]}), "has more than 16384 bytes"),
+        (described(a={"enum": ["\ud800"]}), "half a character"),
+        (described(**{"\udfff": {}}), "half a character"),
+        (described(a={"maximum": 10**5_000}), "a number that is not between"),
+        (described(a={"maximum": float("inf")}), "a number that is not between"),
+        (described(a={"maximum": float("nan")}), "a number that is not between"),
         (DOUBLING, "has more than 2000 parts"),
     ],
 )

@@ -1,9 +1,10 @@
 """Field types that several kinds of requests share. Pure."""
 
 import math
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from quorum.core.normalise import normalise
 
@@ -12,6 +13,9 @@ METADATA_VALUE_LIMIT = 256
 
 METADATA_DIGITS = 38
 """Digits of one whole number in the metadata: as many as DynamoDB keeps exactly."""
+
+AlertDollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=12)]
+"""A sum to be warned at. DynamoDB keeps 38 digits of a number; these are at most 22."""
 
 
 def not_blank(text: str) -> str:

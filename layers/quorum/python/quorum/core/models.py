@@ -93,6 +93,15 @@ class Tokens(Frozen):
         """Input and output together."""
         return self.input + self.output
 
+    def __add__(self, other: "Tokens") -> "Tokens":
+        """The tokens of both."""
+        return Tokens(
+            input=self.input + other.input,
+            cached_input=self.cached_input + other.cached_input,
+            output=self.output + other.output,
+            reasoning=self.reasoning + other.reasoning,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reservation:

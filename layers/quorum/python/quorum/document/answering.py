@@ -17,15 +17,10 @@ from quorum.aws import loop, telemetry
 from quorum.aws.bucket import Bucket
 from quorum.batch.records import Batches, FailedItem
 from quorum.core.errors import (
-    BudgetSpent,
     DocumentUnreadable,
-    GatewayRejected,
     ModelRefused,
-    ModelThrottled,
-    ModelUnknown,
     Postponed,
-    PromptTooLong,
-    RequestRejected,
+    QuorumError,
     Undeliverable,
     VoteUnavailable,
 )
@@ -124,7 +119,7 @@ class Taken:
         self._pay(refused.tokens or Tokens(), refused.cost_usd, estimated=refused.cost_estimated)
 
     def _pay(self, tokens: Tokens, cost_usd: Decimal, *, estimated: bool) -> None:
-        self.tokens = _sum(self.tokens, tokens)
+        self.tokens += tokens
         self.cost_usd += cost_usd
         self.cost_estimated = self.cost_estimated or estimated
 
@@ -132,8 +127,8 @@ class Taken:
         """Add what another piece came to."""
         for name in ("calls", "cached", "cost_usd", "saved_usd", "saved_tokens", "estimated_usd"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.tokens = _sum(self.tokens, other.tokens)
-        self.estimated = _sum(self.estimated, other.estimated)
+        self.tokens += other.tokens
+        self.estimated += other.estimated
         self.cost_estimated = self.cost_estimated or other.cost_estimated
 
 
@@ -209,7 +204,7 @@ class DocumentAnswers:
         learned = self._learned.output_tokens(item.tenant, work.operation, work.model, given)
         expected = max(1, min(asked.max_output_tokens, learned))
         estimated = Tokens(input=given, output=expected)
-        taken.estimated = _sum(taken.estimated, estimated)
+        taken.estimated += estimated
         taken.estimated_usd += model(work.model).price.cost(estimated)
         try:
             answered = loop.run(
@@ -295,26 +290,20 @@ class DocumentAnswers:
 
 
 def transient(error: Exception) -> Exception:
-    """What the queue and the machine know what to do about, in place of what a model says."""
+    """What the queue and the machine know what to do about, in place of what a model says.
+
+    Whatever may go well later is `Postponed`, whatever never will is `Undeliverable`; a spent
+    budget, a store that is down and errors of nobody's table stay what they are.
+    """
     match error:
-        case BudgetSpent():
+        case VoteUnavailable() if error.transient:
+            wait = error.retry_after_seconds
+            seconds = RETRY_SECONDS if wait is None else wait
+            reason = f"model {error.abstention.replace('_', ' ')}"
+            return Postponed(reason, retry_after_seconds=seconds)
+        case Undeliverable():
             return error
-        case ModelThrottled():
-            return Postponed("model throttled", retry_after_seconds=error.retry_after_seconds)
-        case GatewayRejected() | PromptTooLong() | RequestRejected():
-            return Undeliverable(f"{type(error).__name__}: {error.message}")
-        case ModelUnknown():
-            return Undeliverable(f"unknown model {error.name}")
-        case VoteUnavailable():
-            return Postponed(type(error).__name__, retry_after_seconds=RETRY_SECONDS)
+        case QuorumError() if not error.transient:
+            return Undeliverable(f"{type(error).__name__}: {error.told}")
         case _:
             return error
-
-
-def _sum(one: Tokens, other: Tokens) -> Tokens:
-    return Tokens(
-        input=one.input + other.input,
-        cached_input=one.cached_input + other.cached_input,
-        output=one.output + other.output,
-        reasoning=one.reasoning + other.reasoning,
-    )

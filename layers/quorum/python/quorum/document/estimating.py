@@ -7,7 +7,7 @@ before. Time is what the rate limits leave, or the longest answer if that takes 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -119,7 +119,7 @@ class _Expected(NamedTuple):
 
     @property
     def tokens(self) -> Tokens:
-        return _together(self.calls)
+        return sum(self.calls, Tokens())
 
     @property
     def longest(self) -> int:
@@ -201,7 +201,7 @@ def _expected(work: Work, calls: Sequence[_Call], model: registry.Model, share: 
         most = operations.piece_tokens(work)[0]
         while len(rounds[-1]) > 1 and len(rounds) <= LEVELS_LIMIT:
             # The answers to the round before, in as many questions as they take.
-            answers = math.ceil(_together(rounds[-1]).output / model.token_factor)
+            answers = math.ceil(sum(rounds[-1], Tokens()).output / model.token_factor)
             questions = math.ceil(answers / most)
             given = empty.prompt_tokens + math.ceil(answers / questions)
             joining = _Call(given, empty.max_output_tokens)
@@ -214,15 +214,8 @@ def _tokens(call: _Call, model: registry.Model, share: float) -> Tokens:
     return Tokens(input=given, output=max(1, min(call.max_output_tokens, round(given * share))))
 
 
-def _together(calls: Iterable[Tokens]) -> Tokens:
-    counted = [(call.input, call.output) for call in calls]
-    return Tokens(
-        input=sum(given for given, _ in counted), output=sum(output for _, output in counted)
-    )
-
-
 def _summed(model: registry.Model, expected: Sequence[_Expected], terms: Terms) -> ModelEstimate:
-    tokens = _together(one.tokens for one in expected)
+    tokens = sum((one.tokens for one in expected), Tokens())
     calls = sum(len(one.calls) for one in expected)
     cost_usd = model.price.cost(tokens)
     limit = terms.limits.get(model.name, terms.default_limit)

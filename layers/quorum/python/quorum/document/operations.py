@@ -6,6 +6,7 @@ JSON, in a message of its own; the instructions are the system's and stand befor
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
@@ -17,7 +18,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from quorum.answer.questions import ChatMessage, Question
 from quorum.core.models import Frozen
 from quorum.core.registry import Model, model
-from quorum.document import schemas, splitting
+from quorum.document import replies, schemas, splitting
 from quorum.document.splitting import Piece
 from quorum.gateway import tokenizer
 
@@ -43,6 +44,14 @@ _CATEGORY_TOKENS = 100
 _ANSWER_TOKENS = 4_096
 _ROOM_SHARE = 0.6
 """How much of a window a piece may fill: written as JSON it is longer than it is."""
+_LABELLED = re.compile(r"\W*(?:category|분류|범주)\W*?[:：]\s*(.+)", re.IGNORECASE)
+"""A category with a label before it, as a line of its own."""
+_NO_OBJECT = MappingProxyType(
+    {
+        "answer_no_json": "the model's answer was no JSON object",
+        "answer_ambiguous": "the model's answer held several JSON objects that differ",
+    }
+)
 
 
 class Operation(StrEnum):
@@ -297,11 +306,15 @@ def prompt_tokens(asked: Question) -> int:
 def read(work: Work, answer: str, *, part: bool = False) -> Any:
     """What the answer says: a text, a category, or the object extracted.
 
-    Of a `part` of a document an object need not satisfy the schema yet. Raises `AnswerInvalid`.
+    A model's thinking is no part of it. Of a `part` of a document an object need not satisfy the
+    schema yet. Raises `AnswerInvalid`.
     """
-    text = answer.strip()
-    if not text:
+    if not answer.strip():
         raise AnswerInvalid("answer_empty", "the model's answer was empty")
+    quotes = work.operation in (Operation.TRANSLATE, Operation.CUSTOM, Operation.EXTRACT)
+    text = replies.without_thinking(answer, anywhere=not quotes)
+    if not text:
+        raise AnswerInvalid("answer_empty", "the model's answer was nothing but its thinking")
     if work.operation is Operation.CLASSIFY:
         return _category(work, text)
     if work.operation is Operation.EXTRACT:
@@ -311,45 +324,36 @@ def read(work: Work, answer: str, *, part: bool = False) -> Any:
 
 
 def _category(work: Work, text: str) -> str:
-    try:
-        said = _json(text)["category"]
-    except (ValueError, LookupError, TypeError):
-        said = text.strip("\"'`*. \n")
-    name = str(said).strip()
     known = {category.casefold(): category for category in work.categories}
     for korean, english in _KOREAN.items():
         if english in known:
             known.setdefault(korean, known[english])
         elif korean in known:
             known.setdefault(english, known[korean])
-    found = known.get(name.casefold())
+    found = known.get(_category_said(text).casefold())
     if found is None:
         raise AnswerInvalid("category_unknown", "the model's answer was none of the categories")
     return found
 
 
+def _category_said(text: str) -> str:
+    try:
+        said = {name.casefold(): value for name, value in replies.the_object(text).items()}
+        return str(said.get("category")).strip()
+    except replies.NoObject:
+        labelled = _LABELLED.match(text)
+        return (labelled[1] if labelled else text).strip("\"'`*. \n")
+
+
 def _object(work: Work, text: str, *, part: bool) -> dict[str, Any]:
     try:
-        said = _json(text)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise AnswerInvalid("answer_no_json", "the model's answer was no JSON object")
+        said = replies.the_object(text)
+    except replies.NoObject as error:
+        raise AnswerInvalid(error.code, _NO_OBJECT[error.code]) from None
     found = schemas.problems(work.reply_schema or {}, said) if not part else []
     if found:
         raise AnswerInvalid("answer_invalid", f"the answer's {found[0]}", found)
     return said
-
-
-def _json(text: str) -> Any:
-    """The JSON in an answer, with or without a fence around it."""
-    if text.startswith("```"):
-        text = text.removeprefix("```").removeprefix("json").rstrip().removesuffix("```")
-    return json.loads(text, parse_constant=_no_constant)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def work_of(record: Mapping[str, Any]) -> Work | None:

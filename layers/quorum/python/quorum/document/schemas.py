@@ -5,7 +5,7 @@ without end when its references are followed, and its patterns are matched for a
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,10 @@ SCHEMA_PARTS = 2_000
 """Objects and lists in a schema once its references are followed."""
 PROBLEMS_LIMIT = 10
 """Problems of one answer that are reported."""
+NUMBER_LIMIT = 2**63
+"""What a number in a schema is below, whatever its sign: what JSON readers everywhere take."""
 _PATTERN_SECONDS = 0.1
+_UNKNOWN = "(a property the schema does not name)"
 _REFUSED = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "patternProperties")
 """Keywords that lead elsewhere, or match names by patterns of the caller's."""
 _STRICT = frozenset(
@@ -34,6 +37,7 @@ def refused(schema: Mapping[str, Any]) -> str | None:
     from jsonschema.exceptions import SchemaError  # noqa: PLC0415 - as above
 
     try:
+        _representable(schema)
         if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > SCHEMA_BYTES:
             return f"has more than {SCHEMA_BYTES} bytes"
         Draft202012Validator.check_schema(schema)
@@ -51,13 +55,34 @@ def refused(schema: Mapping[str, Any]) -> str | None:
 
 
 def problems(schema: Mapping[str, Any], value: Any) -> list[str]:
-    """What of `value` does not satisfy `schema`: where, and which rule. Never quotes the value."""
+    """What of `value` does not satisfy `schema`: where, and which rule.
+
+    Never quotes the value, nor names in it that the schema does not know: those are words of the
+    document's, and this is read by a model as instructions.
+    """
+    known = set(_property_names(schema))
     return [
-        f"{'.'.join(str(part) for part in error.absolute_path) or 'the answer'}:"
-        f" does not satisfy {error.validator}"
+        f"{_place(error.absolute_path, known)}: does not satisfy {error.validator}"
         + (f" {json.dumps(error.validator_value)}" if _short(error.validator_value) else "")
         for error in islice(_validator(schema).iter_errors(value), PROBLEMS_LIMIT)
     ]
+
+
+def _place(path: Iterable[str | int], known: Collection[str]) -> str:
+    parts = (str(part) if isinstance(part, int) or part in known else _UNKNOWN for part in path)
+    return ".".join(parts) or "the answer"
+
+
+def _property_names(schema: Any) -> Iterator[str]:
+    """Every name that a schema gives to a property, at any depth."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _property_names(part)
+    elif isinstance(schema, Mapping):
+        properties = schema.get("properties")
+        yield from properties if isinstance(properties, Mapping) else ()
+        for part in schema.values():
+            yield from _property_names(part)
 
 
 def strict(schema: Mapping[str, Any]) -> bool:
@@ -88,6 +113,22 @@ def _short(rule: Any) -> bool:
 
 class _Refused(Exception):
     """What of a schema is not taken."""
+
+
+def _representable(value: Any) -> None:
+    """Raises `_Refused` for what JSON can spell and nothing can keep."""
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise _Refused("holds half a character (a lone surrogate)")
+    elif isinstance(value, int | float):
+        if not -NUMBER_LIMIT < value < NUMBER_LIMIT:  # an infinity and what is no number too
+            raise _Refused(f"holds a number that is not between ±{NUMBER_LIMIT}")
+    elif isinstance(value, Mapping):
+        for part in (*value.keys(), *value.values()):
+            _representable(part)
+    elif isinstance(value, list):
+        for part in value:
+            _representable(part)
 
 
 def _grown(schema: Mapping[str, Any]) -> None:

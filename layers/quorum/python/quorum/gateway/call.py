@@ -77,12 +77,7 @@ class Call:
 
     def pay(self, tokens: Tokens, *, estimated: bool) -> None:
         """Add what an attempt cost."""
-        self.tokens = Tokens(
-            input=self.tokens.input + tokens.input,
-            cached_input=self.tokens.cached_input + tokens.cached_input,
-            output=self.tokens.output + tokens.output,
-            reasoning=self.tokens.reasoning + tokens.reasoning,
-        )
+        self.tokens += tokens
         self.cost_usd += self.model.price.cost(tokens)
         self.cost_estimated = self.cost_estimated or estimated
 

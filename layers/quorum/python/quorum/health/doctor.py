@@ -79,11 +79,12 @@ async def examine(gateway: Gateway, models: "Sequence[Model]", *, seconds: float
     Costs one answer of 40 tokens for each base URL, from the cheapest model that is there. Knows
     no breaker and no shared limit: it is asked when those are in doubt. Raises nothing.
     """
+    await gateway.take_up_keys()
     return Report(
         base_urls=tuple(
             [
                 await _examine(gateway, base, models, Deadline.after(seconds))
-                for base in gateway.settings.base_urls
+                for base in gateway.base_urls
             ]
         )
     )
