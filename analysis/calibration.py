@@ -389,12 +389,18 @@ def best_plan(
         if plans and (best is None or plans[0].worth > best.worth + _WORTH_A_SEAT):
             best = plans[0]
     if best is None:
-        raise NothingAffordable
+        cheapest = min(candidates, key=lambda voter: costs[voter], default=None)
+        raise NothingAffordable(
+            "no voter has both votes and a price"
+            if cheapest is None
+            else f"no voter fits the budget of ${budget:.3g} a text; the cheapest, {cheapest}, "
+            f"costs ${costs[cheapest]:.3g}"
+        )
     return best
 
 
 class NothingAffordable(ValueError):
-    """No voter fits the budget."""
+    """No voter fits the budget; the message says which is the cheapest."""
 
 
 def _grown(rounds: Rounds, paid: Sequence[str], first: int) -> Iterator[Rounds]:
