@@ -143,7 +143,9 @@ def fit(design: Design, gold: Codes, rows: Indices, shrinkage: Shrinkage) -> Fit
     unsafe = np.bincount(patterns, (gold[rows] == UNSAFE).astype(float), len(design.columns))
     seen = np.flatnonzero(count)
     labels = np.bincount(design.spoken, count, minlength=len(design.languages))
-    own_terms = np.flatnonzero(labels >= _LABELS_FOR_OWN_TERMS)
+    named = np.array([bool(language) for language in design.languages])
+    # Rows without a language teach the pooled terms only: no content will ever name theirs.
+    own_terms = np.flatnonzero(named & (labels >= _LABELS_FOR_OWN_TERMS))
 
     # Blocks of coefficients: bias and votes pooled, bias and votes of each language, then pairs.
     width = len(design.names) + 1

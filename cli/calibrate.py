@@ -12,7 +12,7 @@ from quorum.vote.panel import Estimate, Panel
 
 from analysis import evaluation
 from analysis.evaluation import Answers, Figures, Resampling, percent
-from analysis.recorded import UNSAFE, Indices, Recorded
+from analysis.recorded import NO_LANGUAGE, UNSAFE, Indices, Recorded
 from cli import loading
 from cli.errors import CommandFailed
 from cli.loading import Costs
@@ -37,9 +37,9 @@ MOST_BUDGET = 5.0
 """Shares of the reference voter's cost; all voters of the registry together cost less."""
 
 
-def share_of(written: str) -> float:
+def share_of(written: str | float) -> float:
     """A share as people write it, `0.1` or `10%`; raises `typer.BadParameter`."""
-    number = written.strip()
+    number = str(written).strip()
     try:
         share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
     except ValueError:
@@ -207,7 +207,7 @@ def _expected(rows: Recorded, answers: Answers, costs: Costs, seed: int) -> Figu
 def _described(
     panel: Panel, learned: Recorded, costs: Costs, budget: float, expected: Figures
 ) -> Panel:
-    languages = ", ".join(str(language) for language in np.unique(learned.languages))
+    languages = ", ".join(str(one) or NO_LANGUAGE for one in np.unique(learned.languages))
     limit = (
         ""
         if costs.reference is None

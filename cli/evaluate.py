@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from analysis import evaluation
 from analysis.evaluation import Evaluation, Figures, Section
+from analysis.recorded import NO_LANGUAGE
 from cli import loading, tables
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 from cli.tables import Column
@@ -102,7 +103,9 @@ def evaluate(
 
 def _show(measured: Evaluation) -> None:
     sections = [_rows("all", measured.overall)]
-    sections += [_rows(language, section) for language, section in measured.languages.items()]
+    sections += [
+        _rows(language or NO_LANGUAGE, section) for language, section in measured.languages.items()
+    ]
     to = console()
     tables.show(to, COLUMNS, sections, title="Overall, then by language")
     to.print(
