@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import StringConstraints, ValidationError, model_validator
 
 from quorum.core.errors import PanelInvalid
-from quorum.core.models import Dollars, Frozen, Identifier
+from quorum.core.fields import AlertDollars
+from quorum.core.models import Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
 from quorum.vote.panel import Panel
@@ -33,7 +34,7 @@ class BatchRequest(Frozen):
     items: list[Any] | None = None
     upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    alert_usd: Dollars | None = None
+    alert_usd: AlertDollars | None = None
 
     @model_validator(mode="after")
     def _either(self) -> "BatchRequest":

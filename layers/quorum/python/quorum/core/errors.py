@@ -1,36 +1,43 @@
-"""Every way it can fail, named for what happened.
+"""Every way it can fail, named for what happened: the one table of what each means.
 
 ::
 
-    QuorumError
-    ├── RequestRejected                 the caller can mend it: a 4xx naming the field and the limit
-    │   ├── InvalidRequest              400
-    │   ├── BudgetSpent                 402
-    │   ├── NotAllowed                  403
-    │   ├── NotFound                    404
-    │   ├── Conflict                    409
-    │   └── TooLarge                    413
+    QuorumError                         code                     HTTP   passes
+    ├── RequestRejected                 the request must change
+    │   ├── InvalidRequest              one of its own            400
+    │   ├── BudgetSpent                 budget_spent              402    yes
+    │   ├── NotAllowed                  one of its own            403
+    │   ├── NotFound                    one of its own            404
+    │   ├── Conflict                    one of its own            409
+    │   └── TooLarge                    one of its own            413
     ├── VoteUnavailable                 a vote that could not be had: becomes an abstention
-    │   ├── ModelThrottled              429, or our own limiter; says how long to wait
-    │   ├── ModelUnavailable            connection error or 5xx at every base URL
-    │   ├── ModelTimedOut               no answer before the deadline
-    │   ├── ModelRefused                the model or its safety filter would not answer
-    │   ├── ReplyUnreadable             it answered, but not with a vote
-    │   ├── PromptTooLong               does not fit the context window; refused before it is sent
-    │   └── GatewayRejected             400, 401, 403, 404, 422: asking again cannot help
-    ├── PanelInvalid                    a panel refused at load, with the field named
-    ├── ModelUnknown                    lists the known ones
-    ├── DocumentUnreadable              no text can be had from a file; says why
-    ├── StreamCut                       a stream that ended before it was complete
-    ├── Postponed                       the item goes back to the queue: voters throttled or down
-    ├── Undeliverable                   a message that can never be judged; says why
-    ├── ConnectionGone                  the client of a chat has closed its connection
-    ├── StoreUnavailable                503: nothing could be stored, or no panel be read
-    └── WorkflowFailed                  503: the state machine ended without a verdict
+    │   ├── ModelThrottled              throttled                 429    yes
+    │   ├── ModelUnavailable            model_unavailable         502    yes
+    │   ├── ModelTimedOut               timed_out                 504    yes
+    │   ├── ModelRefused                refused                   400
+    │   ├── ReplyUnreadable             model_unavailable         502
+    │   ├── PromptTooLong               prompt_too_long           400
+    │   └── GatewayRejected             model_unavailable         502
+    ├── PanelInvalid                    invalid_panel             400
+    ├── ModelUnknown                    invalid_model             400
+    ├── DocumentUnreadable              one of its own            400
+    ├── StreamCut                       stream_cut                502    yes
+    ├── Postponed                       unavailable               503    yes
+    ├── Undeliverable                   undeliverable             400
+    ├── ConnectionGone                  failed                    500
+    ├── StoreUnavailable                unavailable               503    yes
+    └── WorkflowFailed                  unavailable               503    yes
+        └── WorkflowNotStarted          unavailable               503    yes
+
+The table is the classes' attributes: `code` is stable and machine-readable, `http_status` answers
+over HTTP, `transient` says that the same may go well later. Whatever maps an error to something
+else (an answer, a chat message, an abstention, a message on a queue) reads it from there.
 """
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
+
+from quorum.core.models import AbstentionReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,19 +47,37 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = "temporarily unavailable; retry later"
 """What callers are told of every 503: there is nothing for them to change."""
+FAILED = "the request could not be served"
+"""What callers are told of an error whose own message may quote content."""
 
 
 class QuorumError(Exception):
-    """The root of the tree."""
+    """The root of the tree: what every error says of itself.
+
+    `field` and `limit` name what the caller has to change, where that is known;
+    `retry_after_seconds` says when to come again.
+    """
+
+    code: str = "failed"
+    http_status: ClassVar[int] = 500
+    transient: ClassVar[bool] = False
+    field: str | None = None
+    limit: int | str | None = None
+    retry_after_seconds: float | None = None
+
+    @property
+    def told(self) -> str:
+        """The sentence the caller is told. The error's own message is for the log.
+
+        Neither quotes content.
+        """
+        return FAILED
 
 
 class RequestRejected(QuorumError):
-    """The request cannot be served as it is; `field` and `limit` say what to change.
+    """The request cannot be served as it is; `message` never quotes content."""
 
-    `code` is stable and machine-readable; `message` is for people and never quotes content.
-    """
-
-    status: ClassVar[int] = 400
+    http_status = 400
 
     def __init__(
         self,
@@ -68,6 +93,11 @@ class RequestRejected(QuorumError):
         self.field = field
         self.limit = limit
 
+    @property
+    def told(self) -> str:
+        """The message."""
+        return self.message
+
 
 class InvalidRequest(RequestRejected):
     """A field is missing, of the wrong type, out of range or unknown."""
@@ -76,31 +106,32 @@ class InvalidRequest(RequestRejected):
 class BudgetSpent(RequestRejected):
     """The hard budget is used up; `limit` says when it resets."""
 
-    status = 402
+    http_status = 402
+    transient = True
 
 
 class NotAllowed(RequestRejected):
     """The key is known but may not do this."""
 
-    status = 403
+    http_status = 403
 
 
 class NotFound(RequestRejected):
     """No such record for this tenant (another tenant's record reads the same)."""
 
-    status = 404
+    http_status = 404
 
 
 class Conflict(RequestRejected):
     """The same Idempotency-Key came with another body, or is still being answered."""
 
-    status = 409
+    http_status = 409
 
 
 class TooLarge(RequestRejected):
     """The body is over the limit."""
 
-    status = 413
+    http_status = 413
 
 
 class VoteUnavailable(QuorumError):
@@ -108,13 +139,14 @@ class VoteUnavailable(QuorumError):
 
     `tokens` and `cost_usd` are what the gateway billed although no vote came of it;
     `reservation` is what the ledger settles with it. `message` never quotes content or reply.
-    Callers who asked for an answer are told `code`, over HTTP with `http_status`; `of_prompt` says
-    that it is the prompt that has to change.
+    In a verdict it is called `abstention`. Where `field` is `prompt` it is the prompt that has to
+    change, whatever the caller's interface calls it.
     """
 
-    code: ClassVar[str] = "model_unavailable"
-    http_status: ClassVar[int] = 502
-    of_prompt: ClassVar[bool] = False
+    code = "model_unavailable"
+    http_status = 502
+    transient = True
+    abstention: ClassVar[AbstentionReason] = AbstentionReason.FAILED
     reservation: "Reservation | None" = None
 
     def __init__(
@@ -133,12 +165,19 @@ class VoteUnavailable(QuorumError):
         self.cost_estimated = cost_estimated
         self.served_by = served_by
 
+    @property
+    def told(self) -> str:
+        """The message."""
+        return self.message
+
 
 class ModelThrottled(VoteUnavailable):
     """The model's rate limit, theirs or ours; ask again after `retry_after_seconds`."""
 
     code = "throttled"
     http_status = 429
+    abstention = AbstentionReason.THROTTLED
+    retry_after_seconds: float
 
     def __init__(
         self, message: str, *, retry_after_seconds: float, served_by: str | None = None
@@ -150,12 +189,15 @@ class ModelThrottled(VoteUnavailable):
 class ModelUnavailable(VoteUnavailable):
     """No base URL could be reached, or all answered 5xx."""
 
+    abstention = AbstentionReason.UNAVAILABLE
+
 
 class ModelTimedOut(VoteUnavailable):
     """No answer before the deadline."""
 
     code = "timed_out"
     http_status = 504
+    abstention = AbstentionReason.TIMED_OUT
 
 
 class ModelRefused(VoteUnavailable):
@@ -166,7 +208,9 @@ class ModelRefused(VoteUnavailable):
 
     code = "refused"
     http_status = 400
-    of_prompt = True
+    transient = False
+    field = "prompt"
+    abstention = AbstentionReason.REFUSED
 
     def __init__(self, message: str, *, excerpt: str = "", served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
@@ -179,6 +223,9 @@ class ReplyUnreadable(VoteUnavailable):
     `excerpt` is the start of the reply: content, to be kept only where content may be.
     """
 
+    transient = False
+    abstention = AbstentionReason.REPLY_UNREADABLE
+
     def __init__(self, message: str, *, excerpt: str = "", served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
         self.excerpt = excerpt
@@ -189,11 +236,16 @@ class PromptTooLong(VoteUnavailable):
 
     code = "prompt_too_long"
     http_status = 400
-    of_prompt = True
+    transient = False
+    field = "prompt"
+    abstention = AbstentionReason.PROMPT_TOO_LONG
 
 
 class GatewayRejected(VoteUnavailable):
-    """The gateway refused the call; asking again cannot help."""
+    """The gateway refused the call with `status`; asking again cannot help."""
+
+    transient = False
+    abstention = AbstentionReason.GATEWAY_REJECTED
 
     def __init__(self, message: str, *, status: int, served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
@@ -201,34 +253,58 @@ class GatewayRejected(VoteUnavailable):
 
 
 class PanelInvalid(QuorumError):
-    """A panel that cannot be used; `field` is the dotted path of what is wrong."""
+    """A panel that cannot be used; `path` is the dotted path of what is wrong in it."""
 
-    def __init__(self, message: str, *, field: str) -> None:
-        super().__init__(f"{field}: {message}")
+    code = "invalid_panel"
+    http_status = 400
+    field = "panel"
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(f"{path}: {message}")
         self.message = message
-        self.field = field
+        self.path = path
+
+    @property
+    def told(self) -> str:
+        """The message, after the path."""
+        return str(self)
 
 
 class ModelUnknown(QuorumError):
     """No such model in the registry; the message lists the known ones."""
 
+    code = "invalid_model"
+    http_status = 400
+    field = "model"
+
     def __init__(self, name: str, known: "Iterable[str]") -> None:
         super().__init__(f"unknown model {name!r}; known models: {', '.join(sorted(known))}")
         self.name = name
+
+    @property
+    def told(self) -> str:
+        """The message."""
+        return str(self)
 
 
 class DocumentUnreadable(QuorumError):
     """No text can be had from a file, or none that is safe to have.
 
-    `code` is stable and machine-readable; `message` is for people and never quotes content;
-    `limit` is what was exceeded.
+    `message` is for people and never quotes content; `limit` is what was exceeded.
     """
+
+    http_status = 400
 
     def __init__(self, message: str, *, code: str, limit: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.limit = limit
+
+    @property
+    def told(self) -> str:
+        """The message."""
+        return self.message
 
 
 class StreamCut(QuorumError):
@@ -237,6 +313,9 @@ class StreamCut(QuorumError):
     `received` is content: never logged. The cost is estimated unless the usage had arrived.
     """
 
+    code = "stream_cut"
+    http_status = 502
+    transient = True
     reservation: "Reservation | None" = None
 
     def __init__(
@@ -256,9 +335,29 @@ class StreamCut(QuorumError):
         self.cost_estimated = cost_estimated
         self.served_by = served_by
 
+    @property
+    def told(self) -> str:
+        """The message."""
+        return str(self)
 
-class Postponed(QuorumError):
+
+class _Unavailable(QuorumError):
+    """Nothing the caller can change: the same may go well later."""
+
+    code = "unavailable"
+    http_status = 503
+    transient = True
+
+    @property
+    def told(self) -> str:
+        """The same sentence for every one: its own message is for the log."""
+        return UNAVAILABLE
+
+
+class Postponed(_Unavailable):
     """No verdict now; ask again after `retry_after_seconds`. `reason` names who was missing."""
+
+    retry_after_seconds: float
 
     def __init__(self, reason: str, *, retry_after_seconds: float) -> None:
         super().__init__(reason)
@@ -269,18 +368,30 @@ class Postponed(QuorumError):
 class Undeliverable(QuorumError):
     """A message that can never be judged; `reason` says why and never quotes it."""
 
+    code = "undeliverable"
+    http_status = 400
+
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+    @property
+    def told(self) -> str:
+        """The reason."""
+        return self.reason
 
 
 class ConnectionGone(QuorumError):
     """The client of a chat has closed its connection: there is nobody to answer."""
 
 
-class StoreUnavailable(QuorumError):
+class StoreUnavailable(_Unavailable):
     """DynamoDB could not be written or read, or the panels in SSM could not be read."""
 
 
-class WorkflowFailed(QuorumError):
+class WorkflowFailed(_Unavailable):
     """The state machine ended without a verdict."""
+
+
+class WorkflowNotStarted(WorkflowFailed):
+    """The state machine could not be started, however often it was tried."""

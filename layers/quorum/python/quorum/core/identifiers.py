@@ -3,9 +3,21 @@
 The tenant is part of every one: another tenant's record is simply not there. Pure.
 """
 
+import re
 from hashlib import sha256
 
 from quorum.core.position import BatchPosition
+
+_RECORD_ID = re.compile(r"[\w.:@/-]{1,128}")
+
+
+def may_be_record(name: str) -> bool:
+    """Whether a caller's id can be that of a record at all.
+
+    One that cannot is looked for nowhere: it is longer than a key of the table may be, or holds the
+    sign that keys are put together with, so that it could spell another tenant's.
+    """
+    return _RECORD_ID.fullmatch(name) is not None
 
 
 def verdict_id_of(tenant: str, message_id: str) -> str:

@@ -16,7 +16,10 @@ class Rejection(Frozen):
     limit: Any = None
 
 
-_LIMITS = ("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected")
+_LIMITS = (
+    *("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected"),
+    *("decimal_places", "max_digits"),
+)
 
 
 def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
