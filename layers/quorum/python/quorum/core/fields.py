@@ -17,7 +17,7 @@ AlertDollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=1
 def not_blank(text: str) -> str:
     """`text`; raises `ValueError` if nothing of it is visible."""
     if not normalise(text).text:
-        raise ValueError("must hold something to judge, not only white space or hidden characters")
+        raise ValueError("must hold visible text, not only white space or hidden characters")
     return text
 
 
