@@ -43,20 +43,12 @@ _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile("[A-Za-z]")
 
 _LOOKALIKES = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХԜасеіјорѕухԁԛԝһӏ"
-    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανικρυ"
-    "օսոհց"
-    "ᎪᏴᏟᎠᎬᎻᎫᏦᏞᎷᏢᏒᏚᎢᏙᎳᏃ",
-    "ABESIJKMHOPCTYXWaceijopsyxdqwhl"
-    "ABEZHIKMNOPTYXoavikpu"
-    "ounhg"
-    "ABCDEHJKLMPRSTVWZ",
+    "АВЕЅІЈКМНОРСТУХԜасеіјорѕухԁԛԝһӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανικρυօսոհցᎪᏴᏟᎠᎬᎻᎫᏦᏞᎷᏢᏒᏚᎢᏙᎳᏃ",
+    "ABESIJKMHOPCTYXWaceijopsyxdqwhlABEZHIKMNOPTYXoavikpuounhgABCDEHJKLMPRSTVWZ",
 )
 """Letters a reader takes for Latin ones (Unicode TR 39, single characters): Cyrillic, Greek,
 Armenian and Cherokee."""
-_SMALL_CAPITALS = str.maketrans(
-    "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɑɡ", "abcdefghijklmnoprstuvwyzag"
-)
+_SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɑɡ", "abcdefghijklmnoprstuvwyzag")
 """Latin letters in the shape of capitals, which Unicode does not fold."""
 _FOREIGN = re.compile(f"[{''.join(map(chr, _LOOKALIKES))}]")
 _FOREIGN_WORD = re.compile(f"(?:{_FOREIGN.pattern})+")
@@ -103,7 +95,8 @@ def normalise(text: str) -> Normalised:
     turned, backwards = _turned_round(_composed(whole))
     shown, hidden = _HIDDEN.subn("", _VARIATION.sub("", turned))
     joined, joiners = _without_idle_joiners(shown)
-    undisguised, disguised = _undisguised(hangul.joined(_composed(joined.translate(_SMALL_CAPITALS))))
+    composed = hangul.joined(_composed(joined.translate(_SMALL_CAPITALS)))
+    undisguised, disguised = _undisguised(composed)
     return Normalised(
         text=_SPACE.sub(" ", undisguised).strip(),
         hidden=hidden + joiners,
