@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell $(name) -c 'import sys, venv; (3, 11) <= sys.version_info < (3, 14) and print("$(name)")' 2>/dev/null)))
+# What Lambda has and this machine has: functions run on it, and their packages are made for it.
+RUNTIME = $(firstword $(foreach name,python3.13 python3.12,$(shell $(name) -c 'print("$(name)")' 2>/dev/null)))
+OVERRIDES ?= $(if $(filter prod,$(PROFILE)),LogDays=90)
 UV := .venv/bin/uv
 RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -69,8 +72,10 @@ evaluate: setup ## TEXTS=labelled.csv: how right the panel PANEL (embedded) is o
 openapi: setup ## describe the HTTP API in docs/openapi.json
 	@$(RUN) local.openapi
 
-deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production
-	sam build && sam deploy --config-env $(or $(PROFILE),default)
+deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production; OVERRIDES='Name=value …'
+	$(if $(RUNTIME),,$(error A deploy needs Python 3.13 or 3.12 on the PATH: the functions run on one of them, and sam build uses it))
+	PYTHON_RUNTIME=$(RUNTIME) sam build --parameter-overrides PythonRuntime=$(RUNTIME)
+	sam deploy --config-env $(or $(PROFILE),default) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
 
 bench: bench-gateway bench-batch bench-chat ## every benchmark
 

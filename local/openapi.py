@@ -5,8 +5,8 @@ from pathlib import Path
 
 from quorum.api.http import PROBLEM_SCHEMA
 
-from functions.api.app import app
-from functions.estimate.app import app as estimate
+from functions.api.app import routes
+from functions.estimate.app import routes as estimate
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 
@@ -29,7 +29,7 @@ def document() -> str:
                 description="Content moderation decided by a vote of models.",
             )
         )
-        for each in (app, estimate)
+        for each in (routes, estimate)
     )
     for other in others:
         described["paths"] |= other["paths"]

@@ -366,7 +366,11 @@ def _settle_parameters(built: Path, wanted: dict[str, str]) -> None:
     """Make `wanted` the defaults of a built template, so that plain `sam local invoke` has them."""
     template = yamlhelper.yaml_parse(built.read_text())
     for name, value in wanted.items():
-        template["Parameters"][name]["Default"] = value
+        parameter = template["Parameters"][name]
+        parameter["Default"] = value
+        # Python 3.11 serves here, though Lambda's own image of it is too old for the packages.
+        if name == "PythonRuntime" and value not in parameter["AllowedValues"]:
+            parameter["AllowedValues"].append(value)
     built.write_text(yamlhelper.yaml_dump(template))
 
 

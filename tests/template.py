@@ -43,6 +43,16 @@ def functions() -> dict[str, dict[str, Any]]:
     }
 
 
+def statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    """The IAM statements of a function or machine, those of managed policies it names included."""
+    managed = resources("AWS::IAM::ManagedPolicy")
+    found: list[dict[str, Any]] = []
+    for policy in properties.get("Policies", []):
+        document = managed[policy["Ref"]]["PolicyDocument"] if "Ref" in policy else policy
+        found += document["Statement"]
+    return found
+
+
 def _environment(common: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
     own = properties.get("Environment", {}).get("Variables", {})
     return {**common["Environment"]["Variables"], **own}

@@ -8,14 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
-from quorum.app.settings import BooksSettings
-from quorum.aws.leases import Leases
-from quorum.batch.alerts import BatchBudget
+from quorum.app.bulk import BatchContainer
+from quorum.app.settings import BatchSettings
 from quorum.batch.queue import ItemQueue
-from quorum.batch.records import Batches
-from quorum.bulk.judging import Item, Judging, Outcomes
+from quorum.bulk.judging import Item, Outcomes
 from quorum.core.identifiers import item_id_of
 from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
 from quorum.core.position import BatchPosition
@@ -27,15 +26,24 @@ from quorum.vote import panel
 from quorum.vote.evaluation import Evaluation
 from quorum.vote.panel import Panel
 from quorum.vote.requests import VerdictRequest
-from quorum.vote.verdicts import Verdicts
 from quorum.vote.voter import PaidVote
-from quorum.vote.voting import VoteStore, vote
-from quorum.vote.workflow import Workflow
+from quorum.vote.voting import vote
 
 from fakes.machine import Ask, InProcessMachine
 
-BOOKS = BooksSettings(
-    votes_table="VotesTable", verdicts_table="VerdictsTable", usage_table="UsageTable"
+SETTINGS = BatchSettings(
+    votes_table="VotesTable",
+    verdicts_table="VerdictsTable",
+    usage_table="UsageTable",
+    panels_path="/quorum",
+    vote_machine="machine",
+    default_panel="default",
+    alerts_topic="arn:aws:sns:us-east-1:123456789012:alerts",
+    items_queue="",
+    dead_letters="",
+    max_receives=3,
+    verdict_days=9,
+    review_days=9,
 )
 PRICE = Decimal("0.00128")
 TENANT = "acme"
@@ -177,38 +185,22 @@ class World:
         dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
         self.gateway = gateway
         self._clock = clock
-        self.limiter = Limiter(
+        limits = (thresholds or Thresholds()).model_dump()
+        settings = SETTINGS.model_copy(update=limits | {"items_at_once": at_once})
+        self.app = app = BatchContainer(settings, clock=clock)
+        app.dynamodb = dynamodb
+        app.sns = sns
+        self.limiter = app.limiter = Limiter(
             dynamodb,
-            BOOKS.usage_table,
+            settings.usage_table,
             dict.fromkeys(("gpt-4.1", "gemini-2.5-flash", "deepseek-v3.2"), _FAST),
         )
-        self.vote_store = VoteStore(
-            dynamodb, BOOKS.votes_table, BOOKS.usage_table, limiter=self.limiter
-        )
-        self.verdicts = Verdicts(
-            dynamodb, BOOKS.verdicts_table, BOOKS.usage_table, verdict_days=9, review_days=9
-        )
-        self.batches = Batches(dynamodb, BOOKS.verdicts_table, BOOKS.usage_table, days=9)
-        budget = BatchBudget(
-            dynamodb,
-            BOOKS.usage_table,
-            self.batches,
-            thresholds or Thresholds(),
-            (lambda: sns, "arn:aws:sns:us-east-1:123456789012:alerts"),
-            clock=clock,
-        )
-        machine: Any = InProcessMachine(ask or self._ask, self.verdicts)
-        workflow = Workflow(machine, "machine", self.vote_store.cache, self.verdicts)
-        self.judging = Judging(
-            workflow,
-            self.verdicts,
-            self.batches,
-            Leases(dynamodb, BOOKS.votes_table, clock=clock),
-            budget,
-            default_panel="default",
-            at_once=at_once,
-            panel_of=panel_of,
-        )
+        panels: Any = SimpleNamespace(get=panel_of)
+        app.panels = panels
+        machine: Any = InProcessMachine(ask or self._ask, app.verdicts)
+        app.step_functions = machine
+        self.vote_store, self.verdicts, self.batches = app.vote_store, app.verdicts, app.batches
+        self.judging = app.judging
 
     def queue(self, sqs: Any, queue: str, dead_letters: str) -> ItemQueue:
         return ItemQueue(sqs, queue, dead_letters, self.batches, max_receives=3, clock=self._clock)

@@ -13,16 +13,17 @@ from quorum.answer.answers import Statistics
 from quorum.answer.completions import ChatCompletionRequest
 from quorum.api.http import answer, answers, resolve, resolver
 from quorum.api.idempotency import once
-from quorum.app import container
+from quorum.app.api import ApiContainer
 from quorum.app.settings import ApiSettings
 from quorum.aws import loop
 from quorum.aws.keys import OPERATORS
-from quorum.batch.records import PAGE_LIMIT, Batches
+from quorum.batch.records import PAGE_LIMIT
 from quorum.bulk.requests import BatchRequest
 from quorum.core import registry
 from quorum.core.errors import NotAllowed
 from quorum.core.identifiers import batch_id_of
 from quorum.core.models import Verdict
+from quorum.core.position import INDEX_DIGITS
 from quorum.document.requests import DocumentsRequest
 from quorum.gateway.deadline import Deadline
 from quorum.health.examination import examined
@@ -36,16 +37,9 @@ from quorum.vote.reviews import Page, Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.answer.asking import Asking
-    from quorum.aws.bucket import Bucket
-    from quorum.bulk.machine import Bulk
-    from quorum.document.intake import DocumentIntake
-    from quorum.vote.panels import Effective, Panels
-    from quorum.vote.reviews import Reviews
-    from quorum.vote.verdicts import Verdicts
-    from quorum.vote.workflow import Workflow
+    from quorum.vote.panels import Effective
 
-app = resolver()
+routes = resolver()
 
 REDRIVE_SECONDS = 15.0
 """How long one request looks through the dead letters."""
@@ -56,94 +50,42 @@ IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_lengt
 
 
 @cache
-def settings() -> ApiSettings:
-    """This function's settings, read once per environment."""
-    return ApiSettings.from_environment()
+def app() -> ApiContainer:
+    """What this function opens, once per environment."""
+    return ApiContainer(ApiSettings.from_environment())
 
 
-@cache
-def workflow() -> "Workflow":
-    """The vote machine, opened once per environment."""
-    return container.workflow(settings())
-
-
-@cache
-def verdicts() -> "Verdicts":
-    """The stored verdicts, opened once per environment."""
-    return container.verdicts(settings())
-
-
-@cache
-def reviews() -> "Reviews":
-    """What people decided, opened once per environment."""
-    return container.reviews(settings())
-
-
-@cache
-def panels() -> "Panels":
-    """The deployment's panels, opened once per environment."""
-    return container.panels(settings())
-
-
-@cache
-def batches() -> Batches:
-    """The batches, opened once per environment."""
-    return container.batches(settings())
-
-
-@cache
-def asking() -> "Asking":
-    """Who asks models for answers, opened once per environment."""
-    return container.asking(settings())
-
-
-@cache
-def bulk() -> "Bulk":
-    """The bucket of uploads, opened once per environment."""
-    return container.bulk(settings(), settings().bulk_machine)
-
-
-@cache
-def contents() -> "Bucket":
-    """The bucket's side of documents, opened once per environment."""
-    return container.contents(settings())
-
-
-@cache
-def document_intake() -> "DocumentIntake":
-    """How documents come in, opened once per environment."""
-    return container.document_intake(settings())
-
-
-@app.post("/verdicts", summary="Judge a content", responses=answers(Verdict))
+@routes.post("/verdicts", summary="Judge a content", responses=answers(Verdict))
 def post_verdict(request: VerdictRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """The verdict, with every vote and what it cost."""
-    panel = panels().get(tenant(), request.panel or settings().default_panel)
+    panel = app().panels.get(tenant(), request.panel or app().settings.default_panel)
 
     def judge() -> dict[str, Any]:
-        container.budget(settings()).check(tenant())
-        verdict = workflow().moderate(tenant(), request.to_content(), panel)
+        app().budget.check(tenant())
+        verdict = app().workflow.moderate(tenant(), request.to_content(), panel)
         return verdict.model_dump(mode="json")
 
-    table = settings().verdicts_table
-    context = app.lambda_context
+    table = app().settings.verdicts_table
+    context = routes.lambda_context
     return answer(once(table, tenant(), idempotency_key, request, judge, context=context))
 
 
-@app.get("/verdicts/<verdict_id>", summary="Read a verdict", responses=answers(Verdict))
+@routes.get("/verdicts/<verdict_id>", summary="Read a verdict", responses=answers(Verdict))
 def get_verdict(verdict_id: str) -> Response[Any]:
     """A stored verdict of the caller's tenant."""
-    return answer(verdicts().get(tenant(), verdict_id))
+    return answer(app().verdicts.get(tenant(), verdict_id))
 
 
-@app.post("/verdicts/<verdict_id>/review", summary="Review a verdict", responses=answers(Verdict))
+@routes.post(
+    "/verdicts/<verdict_id>/review", summary="Review a verdict", responses=answers(Verdict)
+)
 def post_review(verdict_id: str, request: ReviewRequest) -> Response[Any]:
     """The verdict with the review; the panel's own decision stays as it was. For operators."""
     require_operator()
-    return answer(reviews().add(tenant(), verdict_id, request.to_review(datetime.now(UTC))))
+    return answer(app().reviews.add(tenant(), verdict_id, request.to_review(datetime.now(UTC))))
 
 
-@app.get("/reviews", summary="List what waits for a reviewer", responses=answers(Page))
+@routes.get("/reviews", summary="List what waits for a reviewer", responses=answers(Page))
 def get_reviews(
     status: Annotated[Status, Query()] = "pending",
     limit: Annotated[int, Query(ge=1, le=REVIEWS_LIMIT)] = REVIEWS_LIMIT,
@@ -154,25 +96,25 @@ def get_reviews(
     `status=reviewed` lists what people have decided.
     """
     require_operator()
-    return answer(reviews().page(tenant(), status, limit=limit, after=after))
+    return answer(app().reviews.page(tenant(), status, limit=limit, after=after))
 
 
-@app.post("/batches", summary="Hand in a batch of contents")
+@routes.post("/batches", summary="Hand in a batch of contents")
 def post_batch(request: BatchRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """202 with the batch's id, and which items were rejected and why."""
     batch = None if idempotency_key is None else batch_id_of(tenant(), idempotency_key)
 
     def take() -> dict[str, Any]:
-        container.budget(settings()).check(tenant())
-        return container.intake(settings()).take(tenant(), request, batch)
+        app().budget.check(tenant())
+        return app().intake.take(tenant(), request, batch)
 
-    table = settings().verdicts_table
-    context = app.lambda_context
+    table = app().settings.verdicts_table
+    context = routes.lambda_context
     taken = once(table, tenant(), idempotency_key, request, take, context=context)
     return answer(taken, HTTPStatus.ACCEPTED)
 
 
-@app.post("/documents", summary="Hand in a batch of documents")
+@routes.post("/documents", summary="Hand in a batch of documents")
 def post_documents(
     request: DocumentsRequest, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
@@ -182,79 +124,79 @@ def post_documents(
     batch = None if key is None else batch_id_of(tenant(), key)
 
     def take() -> dict[str, Any]:
-        container.budget(settings()).check(tenant())
-        return document_intake().take(tenant(), request, batch)
+        app().budget.check(tenant())
+        return app().document_intake.take(tenant(), request, batch)
 
-    table = settings().verdicts_table
-    context = app.lambda_context
+    table = app().settings.verdicts_table
+    context = routes.lambda_context
     taken = once(table, tenant(), idempotency_key, request, take, context=context)
     return answer(taken, HTTPStatus.ACCEPTED)
 
 
-@app.post("/batches/uploads", summary="Get a place to upload a large batch to")
+@routes.post("/batches/uploads", summary="Get a place to upload a large batch to")
 def post_upload() -> Response[Any]:
     """A presigned URL to PUT JSONL to, and the key to name in `POST /batches`."""
-    return answer(bulk().new_upload(tenant()), HTTPStatus.CREATED)
+    return answer(app().bulk.new_upload(tenant()), HTTPStatus.CREATED)
 
 
-@app.get("/batches/<batch_id>", summary="See how far a batch is")
+@routes.get("/batches/<batch_id>", summary="See how far a batch is")
 def get_batch(batch_id: str) -> Response[Any]:
     """Counts by state and decision, cost so far, and what is left of both."""
-    return answer(batches().view(tenant(), batch_id))
+    return answer(app().batches.view(tenant(), batch_id))
 
 
-@app.get("/batches/<batch_id>/results", summary="Read a batch's results in input order")
+@routes.get("/batches/<batch_id>/results", summary="Read a batch's results in input order")
 def get_results(
     batch_id: str,
-    start: Annotated[int, Query(ge=0)] = 0,
+    start: Annotated[int, Query(ge=0, lt=10**INDEX_DIGITS)] = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
     gaps: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
 ) -> Response[Any]:
     """A page from index `start`, up to the first item not settled yet; with `gaps`, beyond it."""
-    page = batches().results(tenant(), batch_id, start=start, limit=limit, gaps=gaps)
+    page = app().batches.results(tenant(), batch_id, start=start, limit=limit, gaps=gaps)
     for document in (item["document"] for item in page["items"] if "document" in item):
         key = document.pop("answer_key")
-        document["answer_url"] = None if key is None else contents().link(key)
+        document["answer_url"] = None if key is None else app().bucket.link(key)
     return answer(page)
 
 
-@app.delete("/batches/<batch_id>", summary="Cancel a batch")
+@routes.delete("/batches/<batch_id>", summary="Cancel a batch")
 def delete_batch(batch_id: str) -> Response[Any]:
     """What has not begun will not be; the rest is settled as it comes."""
-    batches().cancel(tenant(), batch_id)
-    bulk().stop(batches().record(tenant(), batch_id))
-    return answer(batches().view(tenant(), batch_id))
+    app().batches.cancel(tenant(), batch_id)
+    app().bulk.stop(app().batches.record(tenant(), batch_id))
+    return answer(app().batches.view(tenant(), batch_id))
 
 
-@app.post("/batches/<batch_id>/redrive", summary="Send a batch's dead letters round again")
+@routes.post("/batches/<batch_id>/redrive", summary="Send a batch's dead letters round again")
 def post_redrive(batch_id: str) -> Response[Any]:
     """How many were; `complete` is false when there may be more, for another such request."""
-    record = batches().record(tenant(), batch_id)
+    record = app().batches.record(tenant(), batch_id)
     if "work" in record:
-        sent, complete = document_intake().redrive(
+        sent, complete = app().document_intake.redrive(
             tenant(), batch_id, record, seconds=REDRIVE_SECONDS
         )
         return answer({"sent": sent, "complete": complete}, HTTPStatus.ACCEPTED)
     if record["source"] == "upload":
-        bulk().redrive(tenant(), batch_id, record)
+        app().bulk.redrive(tenant(), batch_id, record)
         return answer({"complete": True}, HTTPStatus.ACCEPTED)
-    queue = container.item_queue(settings())
+    queue = app().item_queue
     sent, complete = queue.redrive(tenant(), batch_id, seconds=REDRIVE_SECONDS)
     return answer({"sent": sent, "complete": complete}, HTTPStatus.ACCEPTED)
 
 
-@app.post("/chat/completions", summary="Ask a model, as the OpenAI API does")
+@routes.post("/chat/completions", summary="Ask a model, as the OpenAI API does")
 def post_chat_completion(request: ChatCompletionRequest) -> Response[Any]:
     """The answer, whole or as server-sent events; the path and the form are those of OpenAI's API.
 
     Events come when the answer is complete, for API Gateway hands bodies on whole; tokens as they
     are made come by the WebSocket.
     """
-    question = request.to_question(settings().default_model)
-    deadline = Deadline.of_lambda(app.lambda_context.get_remaining_time_in_millis())
-    asked = asking().answer(tenant(), question, deadline=deadline, use_cache=request.use_cache)
+    question = request.to_question(app().settings.default_model)
+    deadline = Deadline.of_lambda(routes.lambda_context.get_remaining_time_in_millis())
+    asked = app().asking.answer(tenant(), question, deadline=deadline, use_cache=request.use_cache)
     answered = loop.run(asked)
-    name, created = f"chatcmpl-{app.current_event.request_context.request_id}", int(time())
+    name, created = f"chatcmpl-{routes.current_event.request_context.request_id}", int(time())
     if not request.stream:
         return answer(completions.completion(answered, name=name, created=created))
     options = request.stream_options
@@ -263,23 +205,23 @@ def post_chat_completion(request: ChatCompletionRequest) -> Response[Any]:
     return Response(HTTPStatus.OK.value, "text/event-stream", "".join(events))
 
 
-@app.get("/stats", summary="See what kept answers saved", responses=answers(Statistics))
+@routes.get("/stats", summary="See what kept answers saved", responses=answers(Statistics))
 def get_stats(start: From = None, end: To = None) -> Response[Any]:
     """Hits, misses and savings of the caller's tenant, as counted; this month, left out."""
-    return answer(container.answers(settings()).statistics(tenant(), *days(start, end)))
+    return answer(app().answers.statistics(tenant(), *days(start, end)))
 
 
-@app.get("/costs", summary="See what was spent on what")
+@routes.get("/costs", summary="See what was spent on what")
 def get_costs(
     start: From = None, end: To = None, by: Annotated[By, Query()] = "model"
 ) -> Response[Any]:
     """Booked and possibly paid, of the caller's tenant; of all for the deployment's operator."""
-    role = app.current_event.request_context.authorizer["role"]
+    role = routes.current_event.request_context.authorizer["role"]
     whose = None if role == "deployment_operator" else tenant()
-    return answer(container.costs(settings()).report(whose, *days(start, end), by))
+    return answer(app().costs.report(whose, *days(start, end), by))
 
 
-@app.get("/panels", summary="List the tenant's panels")
+@routes.get("/panels", summary="List the tenant's panels")
 def get_panels(
     name: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
 ) -> Response[Any]:
@@ -287,36 +229,34 @@ def get_panels(
 
     The packaged names and the default one; with `name` that one, which may be the tenant's own.
     """
-    default = settings().default_panel
+    default = app().settings.default_panel
     names = dict.fromkeys((*PACKAGED, default)) if name is None else (name,)
     return answer(
         {
             "default": default,
             "policy_version": POLICY_VERSION,
-            "panels": [described(panels().effective(tenant(), name)) for name in names],
+            "panels": [described(app().panels.effective(tenant(), name)) for name in names],
         }
     )
 
 
-@app.get("/models", summary="List the models")
+@routes.get("/models", summary="List the models")
 def get_models() -> Response[Any]:
     """The registry: prices, limits and who votes."""
     return answer({"models": [known.model_dump(mode="json") for known in registry.MODELS]})
 
 
-@app.get("/health", summary="Is the service up? With deep=1, the gateway too")
+@routes.get("/health", summary="Is the service up? With deep=1, the gateway too")
 def get_health(deep: Annotated[bool, Query()] = False) -> Response[Any]:  # noqa: FBT002 a query
     """Answers when the function runs and its settings are complete.
 
     `deep` examines every base URL of the gateway, for operators only: it costs a short answer each.
     """
-    health: dict[str, Any] = {"status": "ok", "default_panel": settings().default_panel}
+    health: dict[str, Any] = {"status": "ok", "default_panel": app().settings.default_panel}
     if not deep:
         return answer(health)
     require_operator()
-    report = examined(
-        container.gateway(settings()), container.dynamodb(), settings().usage_table, tenant()
-    )
+    report = examined(app().gateway, app().dynamodb, app().settings.usage_table, tenant())
     status = HTTPStatus.OK if report.healthy else HTTPStatus.SERVICE_UNAVAILABLE
     return answer(health | {"gateway": report.model_dump(mode="json")}, status)
 
@@ -340,15 +280,15 @@ def days(start: date | None, end: date | None) -> tuple[date, date]:
 
 def tenant() -> str:
     """Whose request this is, as the authorizer found."""
-    return str(app.current_event.request_context.authorizer["tenant"])
+    return str(routes.current_event.request_context.authorizer["tenant"])
 
 
 def require_operator() -> None:
     """Raises `NotAllowed` for a key that is not an operator's."""
-    if app.current_event.request_context.authorizer["role"] not in OPERATORS:
+    if routes.current_event.request_context.authorizer["role"] not in OPERATORS:
         raise NotAllowed("this takes an operator's key", code="operators_only")
 
 
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One HTTP request of API Gateway's proxy integration."""
-    return resolve(app, event, context)
+    return resolve(routes, event, context)

@@ -9,18 +9,17 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
     APIGatewayAuthorizerResponse,
     APIGatewayAuthorizerResponseWebSocket,
 )
-from quorum.app import container
+from quorum.app.keys import KeysContainer
 from quorum.app.settings import AuthorizeSettings
-from quorum.aws.keys import Keys
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 @cache
-def keys() -> Keys:
-    """The Keys table, opened once per environment."""
-    return Keys(container.dynamodb().Table(AuthorizeSettings.from_environment().keys_table))
+def app() -> KeysContainer:
+    """What this function opens, once per environment."""
+    return KeysContainer(AuthorizeSettings.from_environment())
 
 
 @event_source(data_class=APIGatewayAuthorizerRequestEvent)
@@ -29,7 +28,7 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     key = key_of(event)
     if not key:
         raise Exception("Unauthorized")  # noqa: TRY002 API Gateway wants exactly this
-    caller = keys().caller(key)
+    caller = app().keys.caller(key)
     arn = event.parsed_arn
     # A route of the chat's WebSocket has no method.
     chat = "connectionId" in event["requestContext"]

@@ -4,7 +4,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayWebSocketEvent, event_source
-from quorum.app import container
+from quorum.app.chat import ReceptionContainer
+from quorum.app.converse import ConverseContainer
 from quorum.app.settings import ConverseSettings, ReceptionSettings
 from quorum.aws import loop
 from quorum.aws.keys import Caller
@@ -13,20 +14,18 @@ from quorum.gateway.deadline import Deadline
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from quorum.chat.conversing import Conversing
-    from quorum.chat.reception import Reception
 
 
 @cache
-def reception() -> "Reception":
-    """Who takes messages, opened once per environment."""
-    return container.reception(ReceptionSettings.from_environment())
+def app() -> ReceptionContainer:
+    """What `route` opens, once per environment."""
+    return ReceptionContainer(ReceptionSettings.from_environment())
 
 
 @cache
-def conversing() -> "Conversing":
-    """Who answers them, opened once per environment."""
-    return container.conversing(ConverseSettings.from_environment())
+def answering() -> ConverseContainer:
+    """What `converse` opens, once per environment."""
+    return ConverseContainer(ConverseSettings.from_environment())
 
 
 @event_source(data_class=APIGatewayWebSocketEvent)
@@ -37,15 +36,15 @@ def route(event: APIGatewayWebSocketEvent, _context: "LambdaContext") -> dict[st
         case "$connect":
             known = event.request_context["authorizer"]
             caller = Caller(tenant=known["tenant"], role=known["role"])
-            reception().connect(connection, caller)
+            app().reception.connect(connection, caller)
         case "$disconnect":
-            reception().disconnect(connection)
+            app().reception.disconnect(connection)
         case _:
-            reception().receive(connection, event.decoded_body)
+            app().reception.receive(connection, event.decoded_body)
     return {"statusCode": 200}
 
 
 def converse(event: dict[str, Any], context: "LambdaContext") -> None:
     """Stream the answer to one request (`quorum.chat.chat.Asked`)."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
-    loop.run(conversing().converse(Asked.model_validate(event), deadline))
+    loop.run(answering().conversing.converse(Asked.model_validate(event), deadline))

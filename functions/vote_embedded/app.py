@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from embedded import characters as characters_model
 from embedded import meaning as meaning_model
 from embedded import rules as rules_model
-from quorum.app import container
-from quorum.app.settings import BooksSettings
+from quorum.app.settings import StoreSettings
+from quorum.app.votes import VoteStoreContainer
 from quorum.vote import voting
 from quorum.vote.evaluation import VoteRequest
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @cache
-def vote_store() -> voting.VoteStore:
-    """The voters' side of the container, opened once per environment."""
-    return container.vote_store(BooksSettings.from_environment())
+def app() -> VoteStoreContainer:
+    """What these functions open, once per environment."""
+    return VoteStoreContainer(StoreSettings.from_environment())
 
 
 def rules(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
@@ -45,5 +45,5 @@ def answer(
     """`voter`'s vote on the case in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
     return voting.vote(
-        evaluation, voter, vote_store(), voting.ask_embedded(evaluation, ask)
+        evaluation, voter, app().vote_store, voting.ask_embedded(evaluation, ask)
     ).model_dump(mode="json")

@@ -20,7 +20,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from quorum.app import container
+from quorum.app.converse import ConverseContainer
 from quorum.app.settings import ConverseSettings
 from quorum.aws import loop
 from quorum.aws.keys import Caller
@@ -39,7 +39,6 @@ from tests.template import ROOT
 
 if TYPE_CHECKING:
     from quorum.chat.chat import Asked
-    from quorum.gateway.client import Gateway
 
 MODEL = "gpt-4.1-nano"
 PATIENCE_SECONDS = 60
@@ -363,13 +362,13 @@ def test_several_functions_answer_at_once(
     assert len(set(texts)) == 4
 
 
-def test_the_example_of_the_readme_runs(
+def test_the_example_of_the_documentation_runs(
     stack: Stack, key: str, warm: None, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
     behave(stand_in, reply="Because of Rayleigh scattering.")
-    shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs/chat.md").read_text(), re.DOTALL)
     (example,) = (block for block in shown if "websockets" in block)
-    exec(compile(example, "README.md", "exec"), {"CHAT": stack.chat, "KEY": key})  # noqa: S102 - our own
+    exec(compile(example, "chat.md", "exec"), {"CHAT": stack.chat, "KEY": key})  # noqa: S102 - our own
     assert capsys.readouterr().out.startswith("Because of Rayleigh scattering.{'prompt_tokens'")
 
 
@@ -427,20 +426,11 @@ def test_an_interrupt_stops_the_answer_and_not_the_session(
 
 
 @pytest.fixture
-def opened(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConverseSettings]:
-    """The streaming function's settings, and an environment to open its books with here."""
+def opened(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConverseContainer]:
+    """What the streaming function opens, opened here."""
     for name, value in stack.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    container.dynamodb.cache_clear()
-    gateways: list[Gateway] = []
-    open_gateway = container.gateway
-
-    def remembered(settings: ConverseSettings) -> "Gateway":
-        gateways.append(open_gateway(settings))
-        return gateways[-1]
-
-    monkeypatch.setattr(container, "gateway", remembered)
     configured = stack.client("lambda").get_function_configuration(
         FunctionName=stack.resources["ConverseFunction"]
     )
@@ -450,12 +440,13 @@ def opened(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConverseSe
         if value
     }
     fields = ConverseSettings.model_fields
-    yield ConverseSettings.model_validate(
-        {name: value for name, value in variables.items() if name in fields}
+    container = ConverseContainer(
+        ConverseSettings.model_validate(
+            {name: value for name, value in variables.items() if name in fields}
+        )
     )
-    for gateway in gateways:
-        loop.run(gateway.close())
-    container.dynamodb.cache_clear()
+    yield container
+    loop.run(container.gateway.close())
 
 
 def connections(stack: Stack) -> dict[str, str]:
@@ -479,15 +470,13 @@ async def heard(connected: Any) -> tuple[str, Message]:
 
 
 async def conversations_at_once(
-    stack: Stack, settings: ConverseSettings, keys: dict[str, str]
+    stack: Stack, container: ConverseContainer, keys: dict[str, str]
 ) -> dict[str, tuple[str, Message]]:
     """Tenant → what its client heard."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32))
     asked: list[Asked] = []
-    conversing, conversations = container.conversing(settings), container.conversations(settings)
-    reception = Reception(
-        conversations, container.connections(settings), asked.append, default_model=MODEL
-    )
+    conversing, conversations = container.conversing, container.conversations
+    reception = Reception(conversations, container.connections, asked.append, default_model=MODEL)
     async with AsyncExitStack() as open_:
         clients = {
             tenant: await open_.enter_async_context(
@@ -507,7 +496,7 @@ async def conversations_at_once(
 
 
 def test_a_hundred_conversations_at_once_each_get_their_own_text_whole(
-    stack: Stack, warm: None, stand_in: StandIn, opened: ConverseSettings
+    stack: Stack, warm: None, stand_in: StandIn, opened: ConverseContainer
 ) -> None:
     behave(stand_in, tokens=20, tokens_per_second=20)
     hundred = token_hex(4)  # on a stack that is kept there may be others

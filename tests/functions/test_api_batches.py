@@ -9,7 +9,6 @@ from typing import Any
 import boto3
 import pytest
 from quorum.api import http
-from quorum.app import container
 from quorum.aws.dynamo import DAY
 from quorum.batch.intake import ITEMS_LIMIT
 from quorum.bulk.machine import PAGE_ITEMS, TOO_MANY_PAGES
@@ -22,17 +21,6 @@ from tests.functions.conftest import Faults
 from tests.world import BATCH, PRICE, Gateway, World, items, stored
 
 Ask = Callable[..., tuple[int, Any]]
-OPENED = (
-    api.settings,
-    api.workflow,
-    api.verdicts,
-    api.batches,
-    api.bulk,
-    container.machines,
-    container.sqs,
-    container.s3,
-    container.sns,
-)
 
 
 @pytest.fixture
@@ -60,8 +48,7 @@ def ask(
         roleArn="arn:aws:iam::123456789012:role/bulk",
     )["stateMachineArn"]
     monkeypatch.setenv("BULK_MACHINE", machine)
-    for opened in OPENED:
-        opened.cache_clear()
+    api.app.cache_clear()
 
     def send(
         name: str,
@@ -146,6 +133,8 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
         ({"items": [1], "upload": "x"}, 400, "invalid_body"),
         ({"items": [{"content": "x"}], "panel": "nobody"}, 400, "invalid_panel"),
         ({"items": [{"content": "x"}], "colour": "red"}, 400, "unknown_field"),
+        ({"items": [{"content": "x"}], "alert_usd": "1E+200"}, 400, "invalid_alert_usd"),
+        ({"items": [{"content": "x"}], "alert_usd": f"0.{'1' * 40}"}, 400, "invalid_alert_usd"),
         ({"upload": "uploads/acme/none.jsonl"}, 404, "upload_not_found"),
         ({"upload": "uploads/other/theirs.jsonl"}, 404, "upload_not_found"),
         ({"items": [{"content": "x"}] * (ITEMS_LIMIT + 1)}, 413, "too_many_items"),
@@ -193,6 +182,23 @@ def test_a_batch_is_read_and_cancelled_by_its_tenant_only(ask: Ask) -> None:
     assert ask("get_batch", batch="acme#" + taken["id"])[0] == 404
     status, view = ask("delete_batch", batch=taken["id"])
     assert (status, view["state"], view["cancelled"]) == (200, "cancelled", 2)
+
+
+@pytest.mark.parametrize("batch", ["x" * 3_000, "가" * 1_000, "0" * 33])
+@pytest.mark.parametrize("route", ["get_batch", "get_results", "delete_batch", "post_redrive"])
+def test_a_batchs_id_that_none_can_have_is_a_404_and_looked_for_nowhere(
+    ask: Ask, faults: Faults, route: str, batch: str
+) -> None:
+    faults.fail("GetItem", "BatchGetItem")
+    status, problem = ask(route, batch=batch)
+    assert (status, problem["error"]["code"]) == (404, "batch_not_found")
+
+
+@pytest.mark.parametrize("start", ["1000000000", "9" * 2_000, "9" * 5_000, "-1"])
+def test_an_index_that_no_item_can_have_is_a_400(ask: Ask, start: str) -> None:
+    _, taken = ask("post_batch")
+    status, problem = ask("get_results", batch=taken["id"], query={"start": start})
+    assert (status, problem["error"]["code"]) == (400, "invalid_start")
 
 
 def test_a_batch_is_redriven_over_http(ask: Ask) -> None:
@@ -329,16 +335,8 @@ def steps(
     """Run a step of the bulk machine."""
     within("BulkFunction")
     world = World(aws, gateway)
-    for opened in (
-        bulk.settings,
-        bulk.bulk,
-        bulk.verdicts,
-        bulk.judging,
-        container.machines,
-        container.s3,
-    ):
-        opened.cache_clear()
-    monkeypatch.setattr(bulk, "judging", lambda: world.judging)
+    bulk.app.cache_clear()
+    monkeypatch.setattr(bulk.app(), "judging", world.judging)
     return lambda step: bulk.handler(step, None)  # type: ignore[arg-type] # reads no context
 
 
@@ -421,7 +419,7 @@ def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_anot
 ) -> None:
     batch = uploaded("one", "two")
     prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
-    upload = container.batches(api.settings()).record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch)["upload"]
     if received:
         steps(prepare | {"upload": upload})
         assert ask("get_batch", batch=batch)[1]["state"] == "running"
@@ -432,13 +430,13 @@ def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_anot
     _, view = ask("get_batch", batch=batch)
     assert (view["state"], view["last_problem"]) == ("incomplete", error)
     machine = boto3.client("stepfunctions")
-    (run,) = machine.list_executions(stateMachineArn=api.settings().bulk_machine)["executions"]
+    (run,) = machine.list_executions(stateMachineArn=api.app().settings.bulk_machine)["executions"]
     machine.stop_execution(executionArn=run["executionArn"])
     for _ in range(2):  # the second run goes on when the second request comes
         assert ask("post_redrive", batch=batch)[0] == 202
     _, view = ask("get_batch", batch=batch)
     assert view["state"] == ("running" if received else "receiving")
-    runs = machine.list_executions(stateMachineArn=api.settings().bulk_machine)["executions"]
+    runs = machine.list_executions(stateMachineArn=api.app().settings.bulk_machine)["executions"]
     assert {run["name"] for run in runs} == {f"{batch}-1", f"{batch}-2"}
     steps(prepare | {"upload": upload})
     (page,) = pages_at(f"pages/acme/{batch}.jsonl")
@@ -451,8 +449,8 @@ def test_a_batch_whose_run_was_noted_and_never_begun_is_cancelled_and_redriven_a
     ask: Ask, uploaded: Callable[..., str]
 ) -> None:
     batch = uploaded("one")
-    execution = api.settings().bulk_machine.replace(":stateMachine:", ":execution:")
-    stored_batches = container.batches(api.settings())
+    execution = api.app().settings.bulk_machine.replace(":stateMachine:", ":execution:")
+    stored_batches = api.app().batches
     stored_batches.note("acme", batch, run=2, execution=f"{execution}:{batch}-2")
     assert ask("post_redrive", batch=batch)[0] == 202
     machine = boto3.client("stepfunctions")
@@ -465,7 +463,7 @@ def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(
     ask: Ask, steps: Steps, uploaded: Callable[..., str], gateway: Gateway
 ) -> None:
     batch = uploaded("one")
-    upload = container.batches(api.settings()).record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch)["upload"]
     given = {"tenant": "acme", "batch": batch}
     steps({"step": "prepare", "panel": "default", "upload": upload} | given)
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
@@ -488,9 +486,9 @@ def test_a_bulk_run_waits_for_a_spent_budget_and_goes_on_with_the_pages_that_are
     now = [time()]
     budget = Thresholds(budget_tenant_usd=PRICE)
     poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
-    monkeypatch.setattr(bulk, "judging", lambda: poor.judging)
+    monkeypatch.setattr(bulk.app(), "judging", poor.judging)
     batch = uploaded(*["one"] * PAGE_ITEMS, "two")
-    upload = container.batches(api.settings()).record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch)["upload"]
     given = {"tenant": "acme", "batch": batch}
     prepare = {"step": "prepare", "panel": "default", "upload": upload} | given
     steps(prepare)

@@ -22,7 +22,7 @@ def stand_in(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     with running(Scenario()) as one:
         monkeypatch.setenv("GATEWAY_BASE_URL", one.base_url)
         yield one
-        loop.run(api.asking().close())
+        loop.run(api.app().asking.close())
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def ask(
     context: Any,
 ) -> Authorize:
     within("AuthorizeFunction")
-    authorize.keys.cache_clear()
+    authorize.app.cache_clear()
 
     def send(
         headers: dict[str, str] | None = None, query: dict[str, str] | None = None

@@ -49,8 +49,8 @@ def deliver(
 ) -> Deliver:
     """Send messages and hand them to the worker; returns the bodies of those that stay."""
     queue = world.queue(sqs, urls["items"], urls["dead"])
-    monkeypatch.setattr(batch, "queue", lambda: queue)
-    monkeypatch.setattr(batch, "judging", lambda: world.judging)
+    world.app.item_queue = queue
+    monkeypatch.setattr(batch, "app", lambda: world.app)
 
     def send(*bodies: Any, deliveries: int | None = None, origin: str | None = None) -> list[str]:
         for body in bodies:
@@ -208,7 +208,7 @@ def test_a_message_that_outlives_its_workers_is_buried_with_that_reason_and_coun
         with pytest.raises(Death):
             deliver()
     assert deliver() == []  # and nobody died: it was not tried again
-    assert list(letters().values()) == ["its worker ended without a word on delivery 3"]
+    assert list(letters().values()) == ["its worker crashed on delivery 3"]
     view = world.batches.view(TENANT, BATCH)
     assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
     gateway.deadly = set()
@@ -280,7 +280,7 @@ def test_a_spent_budget_pauses_a_batch_and_waiting_costs_no_deliveries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     poor = World(aws, gateway, thresholds=Thresholds(budget_tenant_usd=PRICE))
-    monkeypatch.setattr(batch, "judging", lambda: poor.judging)
+    monkeypatch.setattr(batch.app(), "judging", poor.judging)
     poor.new_batch(2)
     assert deliver(item("one", 0)) == []
     assert deliver(item("two", 1), deliveries=3) == []  # the last delivery, and yet not dead
@@ -304,8 +304,8 @@ def test_what_waits_for_a_budget_is_judged_when_it_is_whole_again(
     budget = Thresholds(budget_tenant_usd=PRICE)
     poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
     queue = poor.queue(sqs, urls["items"], urls["dead"])
-    monkeypatch.setattr(batch, "judging", lambda: poor.judging)
-    monkeypatch.setattr(batch, "queue", lambda: queue)
+    monkeypatch.setattr(batch.app(), "judging", poor.judging)
+    monkeypatch.setattr(batch.app(), "item_queue", queue)
     poor.new_batch(2)
     assert deliver(item("one", 0)) == []
     assert deliver(item("two", 1)) == []

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from quorum.answer.questions import Answered, Question
-from quorum.app import container
+from quorum.app.chat import ConversationContainer
 from quorum.app.settings import ChatSettings
 from quorum.aws.keys import Caller, Keys
 from quorum.chat.chat import Asked, ChatRequest
@@ -41,6 +41,7 @@ from fakes.gateway import serving
 from functions.authorize import app as authorize
 from functions.chat import app
 from tests import make
+from tests.clock import Clock
 from tests.functions.conftest import reopen
 from tests.template import ROOT
 from tests.world import Serial
@@ -48,19 +49,6 @@ from tests.world import Serial
 Message = dict[str, Any]
 CONNECTION, TENANT = "connection-1", "acme"
 PRICE = Decimal("0.00001")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -175,7 +163,7 @@ class Voters:
 
     def panel_of(self, _tenant: str, name: str | None) -> Panel:
         if name == "unknown":
-            raise PanelInvalid("there is no panel 'unknown'", field="panel")
+            raise PanelInvalid("there is no panel 'unknown'", path="panel")
         return panel.packaged(name or "default")
 
     def require_budget(self, _tenant: str) -> None:
@@ -672,7 +660,7 @@ def test_a_throttled_post_is_sent_again(aws_credentials: None) -> None:
 
     with serving(api) as url:
         settings = ChatSettings(conversations_table="ConversationsTable", connections_url=url)
-        container.connections(settings).post(CONNECTION, {"type": "token"})
+        ConversationContainer(settings).connections.post(CONNECTION, {"type": "token"})
     assert received == [b'{"type":"token"}'] * 2
 
 
@@ -706,7 +694,7 @@ def test_a_message_is_taken_or_refused_but_never_an_error_of_the_function(
 ) -> None:
     begun: list[Asked] = []
     route("chat_connect.json")
-    monkeypatch.setattr(app.reception(), "_start", begun.append)
+    monkeypatch.setattr(app.app().reception, "_start", begun.append)
     for name in ("chat_message.json", "chat_cancel.json", "chat_default.json"):
         assert route(name)["statusCode"] == 200
     (asked,) = begun
@@ -727,7 +715,7 @@ def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
     aws: Any, within: Callable[[str], None], event: Callable[[str], Any], context: Any
 ) -> None:
     within("AuthorizeFunction")
-    authorize.keys.cache_clear()
+    authorize.app.cache_clear()
     request = event("authorize_chat.json")
     denied = authorize.handler(request, context)["policyDocument"]["Statement"][0]
     assert denied["Effect"] == "Deny"

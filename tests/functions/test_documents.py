@@ -5,30 +5,21 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 import boto3
 import pytest
-from quorum.answer.answers import Answers
 from quorum.answer.asking import Asking
-from quorum.app import container
+from quorum.app.documents import DocumentContainer
 from quorum.aws import loop
-from quorum.aws.leases import Leases
-from quorum.batch.alerts import BatchBudget
-from quorum.batch.records import Batches
 from quorum.core.errors import Postponed, Undeliverable
 from quorum.core.position import BatchPosition
-from quorum.document.answering import DocumentAnswers
 from quorum.document.documents import DOCUMENT_BYTES, Documents
 from quorum.document.keys import result_key
-from quorum.document.learning import Learned
 from quorum.document.long_documents import reason_of
 from quorum.document.queue import handle
 from quorum.gateway.deadline import Deadline
-from quorum.gateway.limiter import Limiter
 from quorum.ledger import ledger
-from quorum.ledger.budget import Thresholds
 
 from fakes.gateway import Fault, ModelScenario, Scenario, StandIn, running
 from functions.api import app as api
@@ -136,7 +127,7 @@ class House:
 
     def runs(self) -> list[dict[str, Any]]:
         """The inputs of the machine's runs that did not run yet, marked as run."""
-        arn = document.settings().document_machine
+        arn = document.app().settings.document_machine
         started = self._machine.list_executions(stateMachineArn=arn)["executions"]
         new = [run for run in started if run["executionArn"] not in self._run]
         self._run |= {run["executionArn"] for run in new}
@@ -164,7 +155,7 @@ class House:
 
     def end_runs(self) -> None:
         """Every run has ended: moto's never do by themselves."""
-        arn = document.settings().document_machine
+        arn = document.app().settings.document_machine
         for run in self._machine.list_executions(stateMachineArn=arn)["executions"]:
             self._machine.stop_execution(executionArn=run["executionArn"])
 
@@ -219,10 +210,10 @@ def house(
     monkeypatch.setenv("DOCUMENTS_AT_ONCE", "1")  # moto is no good for threads
     monkeypatch.setenv("REQUESTS_PER_MINUTE", "1000000")
     monkeypatch.setenv("TOKENS_PER_MINUTE", "1000000000")
-    for app in (api, document, container):
+    for app in (api, document):
         reopen(app)
     yield House(aws, context, event, urls)
-    loop.run(document.asking().close())
+    loop.run(document.app().asking.close())
 
 
 def long_text(words: int = 6_000) -> str:
@@ -405,8 +396,8 @@ def test_a_worker_that_dies_at_any_write_is_followed_by_one_that_ends_in_the_sam
     dying, asking = mortal_worker(house.aws, Life(writes, after=after))
     with suppress(Death):
         handle(
-            document.waiting(),
-            document.batches(),
+            document.app().document_queue,
+            document.app().batches,
             records,
             lambda some: dying.work(some, Deadline.after(9)),
         )
@@ -426,26 +417,11 @@ def test_a_worker_that_dies_at_any_write_is_followed_by_one_that_ends_in_the_sam
 
 def mortal_worker(dynamodb: Any, life: Life) -> tuple[Documents, Asking]:
     """A worker of that life, and what it asks with: all they write is written through it."""
+    dying = DocumentContainer(document.app().settings)
+    dying.gateway = DocumentContainer(dying.settings).gateway  # of a Lambda that lives
     mortal: Any = Mortal(dynamodb, life)
-    settings = document.settings()
-    limiter = Limiter(mortal, "UsageTable")
-    batches = Batches(mortal, "VerdictsTable", "UsageTable", days=9)
-    unset: Any = None
-    budget = BatchBudget(mortal, "UsageTable", batches, Thresholds(), (unset, ""))
-    asking = Asking(
-        cache(lambda: container.gateway(settings)),
-        Answers(mortal, "AnswersTable", "UsageTable", limiter, seconds=3_600),
-        Leases(mortal, "AnswersTable", key="answer_key"),
-        budget,
-    )
-    answers = DocumentAnswers(
-        asking,
-        batches,
-        container.contents(settings),
-        Learned(mortal, "UsageTable"),
-        usage_table="UsageTable",
-    )
-    return container.documents(settings, answers), asking
+    dying.dynamodb = mortal
+    return dying.documents, dying.asking
 
 
 def lapse_claims(dynamodb: Any) -> None:
@@ -494,7 +470,7 @@ def test_a_document_that_outlives_its_workers_is_dead_with_that_reason(
     batch = house.hand_in("one")
     house.deliver(house.messages(), deliveries=6)
     (dead,) = house.results(batch)
-    assert dead["dead"]["reason"].startswith("its worker ended")
+    assert dead["dead"]["reason"].startswith("its worker crashed")
     assert stand_in.count.requests == 0
 
 

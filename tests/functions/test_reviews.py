@@ -1,12 +1,12 @@
 """Reviews over HTTP: the queue of what waits for a person, and what people decided."""
 
+import base64
 import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum.app import container
 from quorum.core.errors import Conflict
 from quorum.core.models import Review
 from quorum.vote.evaluation import Evaluation
@@ -53,6 +53,11 @@ def queue(ask: Ask) -> Callable[..., tuple[int, Any]]:
         return ask(name="get_reviews.json", queryStringParameters=asked, tenant=tenant)
 
     return read
+
+
+def cursor_of(verdict_id: str, created_at: str) -> str:
+    """What a page may end with, as its caller could make it up."""
+    return base64.urlsafe_b64encode(json.dumps([verdict_id, created_at]).encode()).decode()
 
 
 Waiting = Callable[..., str]
@@ -135,6 +140,9 @@ def test_anothers_place_in_the_queue_leads_nowhere_else(waiting: Waiting, queue:
         ({"next": "nonsense"}, "invalid_next"),
         ({"next": "bnVsbA=="}, "invalid_next"),
         ({"next": "ä"}, "invalid_next"),
+        ({"next": cursor_of("0" * 32, "")}, "invalid_next"),
+        ({"next": cursor_of("0" * 32, "yesterday")}, "invalid_next"),
+        ({"next": cursor_of("a#b", "2026-11-01T00:00:00+00:00")}, "invalid_next"),
     ],
 )
 def test_a_bad_query_is_a_400_that_names_the_field(
@@ -195,17 +203,17 @@ def test_the_same_review_sent_again_changes_nothing(
 
 
 def test_of_two_reviews_at_the_same_moment_one_is_told_to_look_again(
-    waiting: Waiting, review: SendReview, aws: Any
+    waiting: Waiting, review: SendReview, aws: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict_id = waiting()
-    store = container.reviews(api.settings())
+    store = api.app().reviews
     add_first = store._append  # noqa: SLF001 the moment between reading and writing
 
     def meanwhile(*given: Any, **named: Any) -> None:
         review(verdict_id, "safe", body={"reviewer": "grace"})
         add_first(*given, **named)
 
-    store._append = meanwhile  # type: ignore[method-assign] # noqa: SLF001 as above
+    monkeypatch.setattr(store, "_append", meanwhile)
     late = Review.model_validate(
         {"decision": "unsafe", "reviewer": "ada", "reviewed_at": "2026-11-01T12:00:00Z"}
     )

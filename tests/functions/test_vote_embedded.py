@@ -17,7 +17,7 @@ def ask(
     request: pytest.FixtureRequest, aws: Any, within: Callable[[str], None], context: Any
 ) -> Callable[[str], dict[str, Any]]:
     within(f"{request.param.__name__.capitalize()}Function")
-    voters.vote_store.cache_clear()
+    voters.app.cache_clear()
 
     def send(text: str) -> dict[str, Any]:
         content = {"text": text, "language": "en"}

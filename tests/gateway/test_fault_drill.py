@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from quorum.app.settings import BooksSettings
+from quorum.app.settings import StoreSettings
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.core.errors import VoteUnavailable
@@ -108,7 +108,7 @@ def test_the_ledger_equals_the_gateways_own_count_and_no_reservation_is_left(
     there.scenario = DRILL.model_copy(update={"rates": rates})
     limits = {GPT.name: RateLimit(requests_per_minute=10**6, tokens_per_minute=10**9)}
     limiter = Limiter(usage, "Usage", limits)
-    settings = BooksSettings(votes_table="Votes", verdicts_table="Verdicts", usage_table="Usage")
+    settings = StoreSettings(votes_table="Votes", verdicts_table="Verdicts", usage_table="Usage")
     vote_store = voting.VoteStore(
         usage, settings.votes_table, settings.usage_table, limiter=limiter
     )

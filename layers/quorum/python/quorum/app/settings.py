@@ -34,7 +34,7 @@ class AuthorizeSettings(_FromEnvironment):
     keys_table: str
 
 
-class BooksSettings(_FromEnvironment):
+class StoreSettings(_FromEnvironment):
     """Where votes, verdicts and money are kept, and for how long."""
 
     votes_table: str
@@ -52,6 +52,7 @@ class BooksSettings(_FromEnvironment):
     requests_per_minute: int = Field(default=500, ge=1, description="of each model")
     tokens_per_minute: int = Field(default=100_000, ge=1, description="of each model")
     label_days: int = Field(default=90, ge=1, description="days a reviewed content is kept")
+    aws_endpoint_url: str = Field(default="", description="of the local stack; empty in AWS")
 
 
 class PanelsSettings(_FromEnvironment):
@@ -61,11 +62,11 @@ class PanelsSettings(_FromEnvironment):
     panel_seconds: float = Field(default=60.0, ge=0)
 
 
-class AggregateSettings(BooksSettings, PanelsSettings):
+class AggregateSettings(StoreSettings, PanelsSettings):
     """What the aggregate step needs."""
 
 
-class AskSettings(BooksSettings):
+class AskSettings(StoreSettings):
     """What asking a gateway needs."""
 
     gateway_base_url: str
@@ -88,21 +89,24 @@ class ThresholdSettings(_FromEnvironment):
     budget_day_usd: Dollars | None = Field(default=None, description="stop everybody's day at it")
 
 
-class AnswerSettings(AskSettings, ThresholdSettings):
+class SpendingSettings(StoreSettings, ThresholdSettings):
+    """What spends money: where its alerts go."""
+
+    alerts_topic: str
+
+
+class AnswerSettings(AskSettings, SpendingSettings):
     """What asks models for answers: chat and documents."""
 
     answers_table: str
     answer_seconds: int = Field(default=3600, ge=1, description="seconds an answer is kept")
-    alerts_topic: str
 
 
-class WorkflowSettings(BooksSettings, PanelsSettings, ThresholdSettings):
+class WorkflowSettings(AggregateSettings, SpendingSettings):
     """What starts a vote: the API and the queue."""
 
     vote_machine: str
     default_panel: str
-    alerts_topic: str
-    aws_endpoint_url: str = ""
 
 
 class QueueSettings(WorkflowSettings):
@@ -138,7 +142,6 @@ class DocumentSettings(AnswerSettings):
     document_machine: str
     default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
     documents_at_once: int = Field(default=5, ge=1, description="documents asked about at once")
-    aws_endpoint_url: str = ""
 
 
 class WonSettings(_FromEnvironment):
@@ -148,7 +151,7 @@ class WonSettings(_FromEnvironment):
     krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")
 
 
-class EstimateSettings(BooksSettings, WonSettings):
+class EstimateSettings(StoreSettings, WonSettings):
     """What estimates need."""
 
     uploads_bucket: str

@@ -52,6 +52,7 @@ from quorum.gateway.sampling import Sampling
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
+    from quorum.gateway.base_urls import RotatingBaseUrls
     from quorum.gateway.breaker import Breaker
     from quorum.gateway.deadline import Deadline
     from quorum.gateway.limiter import Limiter
@@ -67,6 +68,7 @@ _SPEED_RANGE = 4
 """A measured speed never strays further than this factor from the registry's."""
 _WORTH_REPEATING = frozenset({408, 409})
 _OK = 200
+_UNAUTHORIZED = 401
 _THROTTLED = 429
 _SERVER_ERRORS = 500
 _T = TypeVar("_T")
@@ -101,14 +103,15 @@ class GatewaySettings(Frozen):
 
 
 def parse_base_urls(
-    urls: str, keys: str | Mapping[str, str], *, key_source: str = "GATEWAY_API_KEY"
+    urls: str, keys: str | Mapping[str, object], *, key_source: str = "GATEWAY_API_KEY"
 ) -> tuple[BaseUrl, ...]:
     """The ordered base URLs in `GATEWAY_BASE_URL`, each with its key.
 
     `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
     order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
     does not name. `key_source` is where they came from, for people. Raises `ValueError` for a URL
-    that is not http(s) or is named twice, and for a URL without a key.
+    that is not http(s) or is named twice, and for a URL without a key or with one that no HTTP
+    header can carry.
     """
     written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
     if not written:
@@ -127,11 +130,14 @@ def parse_base_urls(
     return tuple(_with_key(url, keys, key_source) for url in written)
 
 
-def _with_key(url: str, keys: Mapping[str, str], key_source: str) -> BaseUrl:
+def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
     name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
     if name is None:
         raise ValueError(f"no key for {url} in {key_source}")
-    return BaseUrl(url=url, key=SecretStr(keys[name]), key_source=key_source)
+    key = keys[name]
+    if not (isinstance(key, str) and key.isascii() and key.isprintable()):
+        raise ValueError(f"the key for {url} in {key_source} is not a line of printable ASCII")
+    return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,8 @@ class Gateway:
 
     It belongs to the event loop it is first used in; synchronous code calls it with `run`, whose
     loop lives as long as the environment, so that a warm invocation finds its connections open.
-    `breaker` and `limiter` are what the Lambdas share; without them it has neither.
+    `breaker` and `limiter` are what the Lambdas share; without them it has neither. `base_urls`
+    gives the base URLs with the keys of now; without it the keys of `settings` are used for ever.
     """
 
     def __init__(
@@ -177,8 +184,11 @@ class Gateway:
         breaker: "Breaker | None" = None,
         limiter: "Limiter | None" = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        base_urls: "RotatingBaseUrls | None" = None,
     ) -> None:
         self.settings = settings
+        self.base_urls = settings.base_urls
+        self._rotating = base_urls
         self._breaker = breaker
         self._limiter = limiter
         self._transport = transport
@@ -339,6 +349,7 @@ class Gateway:
 
     async def _attempts(self, call: Call, attempt: "_Attempt[_T]") -> _T:
         """`attempt` at one base URL after the other, until it succeeds or may not be repeated."""
+        await self.take_up_keys()
         retrying = AsyncRetrying(
             retry=lambda state: isinstance(_failure(state), _Again),
             wait=self._wait,
@@ -366,11 +377,26 @@ class Gateway:
             if seconds >= NETWORK_SECONDS or not isinstance(failed.error, ModelTimedOut):
                 await self._report(call, base, well=not failed.elsewhere)
             raise
-        except VoteUnavailable:  # it answers, if not with what was asked for
+        except VoteUnavailable as failed:  # it answers, if not with what was asked for
             await self._report(call, base, well=True)
+            if await self._has_new_key(failed, base):
+                raise _Again(failed, elsewhere=False, wait_seconds=0.0) from failed
             raise
         await self._report(call, base, well=True)
         return result
+
+    async def take_up_keys(self) -> None:
+        """Use the keys of now; a read of the secret happens in a thread, once in a while."""
+        if self._rotating is not None and not self._rotating.is_fresh:
+            self.base_urls = await asyncio.to_thread(self._rotating.current)
+
+    async def _has_new_key(self, failed: VoteUnavailable, base: BaseUrl) -> bool:
+        """Whether the key of `base` was refused and another one is there by now."""
+        refused = isinstance(failed, GatewayRejected) and failed.status == _UNAUTHORIZED
+        if not refused or self._rotating is None:
+            return False
+        self.base_urls = await asyncio.to_thread(self._rotating.after_refusal, base)
+        return base not in self.base_urls
 
     async def _within(
         self, call: Call, base: BaseUrl, attempt: "_Attempt[_T]", seconds: float
@@ -402,7 +428,7 @@ class Gateway:
 
         Asks about no more circuits than it must: one that may be probed waits for that call.
         """
-        every = self.settings.base_urls
+        every = self.base_urls
         if len(call.failed_at) >= len(every):
             call.failed_at.clear()
         for base in sorted(every, key=lambda base: base.url in call.failed_at):
@@ -421,7 +447,7 @@ class Gateway:
         """Nothing before a base URL not tried yet; what the gateway asked for; else full jitter."""
         failed, call = _failure(state), state.args[0]
         if isinstance(failed, _Again) and isinstance(call, Call):
-            if failed.elsewhere and len(call.failed_at) < len(self.settings.base_urls):
+            if failed.elsewhere and len(call.failed_at) < len(self.base_urls):
                 return 0.0
             if failed.wait_seconds is not None:
                 return failed.wait_seconds
@@ -433,7 +459,7 @@ class Gateway:
         While there is another base URL to try, half of what is left is kept for it.
         """
         allowed = self._expected_seconds(call) * TIMEOUT_MARGIN + NETWORK_SECONDS
-        untried = len(self.settings.base_urls) - len(call.failed_at)
+        untried = len(self.base_urls) - len(call.failed_at)
         return min(allowed, call.deadline.remaining() / (2 if untried > 1 else 1))
 
     def _expected_seconds(self, call: Call) -> float:

@@ -1,0 +1,80 @@
+"""The container of the function that receives a chat's messages: it must be quick."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+
+from quorum.app.clients import client_config
+from quorum.chat.connections import Connections
+from quorum.chat.conversations import Conversations
+from quorum.chat.reception import Reception, starting
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_lambda import LambdaClient
+
+    from quorum.app.settings import ChatSettings, ReceptionSettings
+
+POST_SECONDS = 5
+"""Seconds for one post to a chat's client."""
+POST_ATTEMPTS = 5
+"""Tries of one post to a chat's client."""
+
+
+class ConversationContainer:
+    """What both functions of the chat use."""
+
+    settings: "ChatSettings"
+
+    def __init__(self, settings: "ChatSettings") -> None:
+        self.settings = settings
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBServiceResource":
+        """DynamoDB."""
+        return boto3.resource("dynamodb", config=client_config())
+
+    @cached_property
+    def management(self) -> "ApiGatewayManagementApiClient":
+        """The API that posts to connections of the WebSocket."""
+        return boto3.client(
+            "apigatewaymanagementapi",
+            endpoint_url=self.settings.connections_url,
+            config=client_config(read_seconds=POST_SECONDS, attempts=POST_ATTEMPTS),
+        )
+
+    @cached_property
+    def connections(self) -> Connections:
+        """The clients' ends of the connections."""
+        return Connections(self.management)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """The connections, requests and histories that are kept."""
+        settings = self.settings
+        return Conversations(
+            self.dynamodb, settings.conversations_table, seconds=settings.conversation_seconds
+        )
+
+
+class ReceptionContainer(ConversationContainer):
+    """What the function that receives messages uses."""
+
+    settings: "ReceptionSettings"
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """Lambda. What is started twice is answered once (`Conversations.claim`)."""
+        return boto3.client("lambda", config=client_config())
+
+    @cached_property
+    def reception(self) -> Reception:
+        """The reception of messages."""
+        return Reception(
+            self.conversations,
+            self.connections,
+            starting(self.functions, self.settings.converse_function),
+            default_model=self.settings.default_model,
+        )

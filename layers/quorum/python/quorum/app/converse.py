@@ -1,0 +1,35 @@
+"""The container of the function that streams a chat's answers."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from quorum.app.answers import AnswerContainer
+from quorum.app.chat import ConversationContainer
+from quorum.app.votes import WorkflowContainer
+from quorum.chat.conversing import Conversing, Judges
+
+if TYPE_CHECKING:
+    from quorum.app.settings import ConverseSettings
+
+
+class ConverseContainer(AnswerContainer, WorkflowContainer, ConversationContainer):
+    """What the function that streams answers uses."""
+
+    settings: "ConverseSettings"
+
+    @cached_property
+    def conversing(self) -> Conversing:
+        """The streaming of answers; the vote machine is opened when something is moderated."""
+        settings = self.settings
+        judges = Judges(
+            verdict=lambda *given: self.workflow.moderate(*given),  # noqa: PLW0108 - opened when used
+            panel_of=lambda tenant, name: self.panels.get(tenant, name or settings.default_panel),
+            require_budget=self.budget.check,
+        )
+        return Conversing(
+            self.asking,
+            self.conversations,
+            self.connections,
+            judges,
+            history_tokens=settings.history_tokens,
+        )

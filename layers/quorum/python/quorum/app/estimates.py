@@ -1,0 +1,31 @@
+"""The container of what estimates the cost of documents."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from quorum.app.container import Container
+from quorum.aws.bucket import Bucket
+from quorum.document.estimates import Estimates
+from quorum.document.learning import Learned
+
+if TYPE_CHECKING:
+    from quorum.app.settings import EstimateSettings
+
+
+class EstimateContainer(Container):
+    """What the function that estimates uses."""
+
+    settings: "EstimateSettings"
+
+    @cached_property
+    def estimates(self) -> Estimates:
+        """The reading and counting of documents, without asking about them."""
+        settings = self.settings
+        return Estimates(
+            Bucket(self.s3, settings.uploads_bucket),
+            Learned(self.dynamodb, settings.usage_table),
+            self.limiter,
+            default_model=settings.default_model,
+            krw_per_usd=settings.krw_per_usd,
+            krw_as_of=settings.krw_as_of,
+        )

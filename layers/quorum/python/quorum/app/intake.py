@@ -1,0 +1,49 @@
+"""The container of what takes documents in."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from quorum.app.answers import AnswerContainer
+from quorum.aws.bucket import Bucket
+from quorum.batch.queue import ItemQueue
+from quorum.document.intake import DocumentIntake
+
+if TYPE_CHECKING:
+    from quorum.app.settings import DocumentSettings
+
+
+class DocumentIntakeContainer(AnswerContainer):
+    """What functions use that take documents in."""
+
+    settings: "DocumentSettings"
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The bucket of documents, their pieces and long answers."""
+        return Bucket(self.s3, self.settings.uploads_bucket)
+
+    @cached_property
+    def document_queue(self) -> ItemQueue:
+        """The queue of documents and its dead letters."""
+        settings = self.settings
+        return ItemQueue(
+            self.sqs,
+            settings.documents_queue,
+            settings.dead_letters,
+            self.batches,
+            max_receives=settings.max_receives,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def document_intake(self) -> DocumentIntake:
+        """The intake of documents."""
+        settings = self.settings
+        return DocumentIntake(
+            self.batches,
+            self.document_queue,
+            self.bucket,
+            self.step_functions,
+            machine_arn=settings.document_machine,
+            default_model=settings.default_model,
+        )

@@ -1,0 +1,95 @@
+"""The container of what turns a content into a verdict."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+
+from quorum.app.clients import client_config
+from quorum.app.container import Container, SpendingContainer
+from quorum.app.gateway import GatewayContainer
+from quorum.vote.panels import Panels
+from quorum.vote.reviews import Reviews
+from quorum.vote.verdicts import Verdicts
+from quorum.vote.voting import VoteStore
+from quorum.vote.workflow import Workflow
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+    from quorum.app.settings import AggregateSettings, StoreSettings, VoteSettings, WorkflowSettings
+
+PARAMETER_SECONDS = 1
+"""Seconds for an answer of SSM, at each of two tries: the aggregate step has 6 s in all."""
+
+
+class VoteStoreContainer(Container):
+    """What an embedded voter uses."""
+
+    settings: "StoreSettings"
+
+    @cached_property
+    def vote_store(self) -> VoteStore:
+        """The votes, and the ledger their cost is booked in."""
+        settings = self.settings
+        return VoteStore(
+            self.dynamodb,
+            settings.votes_table,
+            settings.usage_table,
+            share_votes=settings.share_votes,
+            vote_days=settings.vote_days,
+            limiter=self.limiter,
+        )
+
+
+class VoterContainer(VoteStoreContainer, GatewayContainer):
+    """What a gateway voter uses."""
+
+    settings: "VoteSettings"
+
+
+class VerdictContainer(Container):
+    """What the aggregate step uses."""
+
+    settings: "AggregateSettings"
+
+    @cached_property
+    def ssm(self) -> "SSMClient":
+        """SSM. An answer that does not come within a few seconds is not waited for."""
+        return boto3.client("ssm", config=client_config(read_seconds=PARAMETER_SECONDS, attempts=2))
+
+    @cached_property
+    def panels(self) -> Panels:
+        """The deployment's panels: what was read stays known for a while."""
+        return Panels(self.ssm, self.settings.panels_path, seconds=self.settings.panel_seconds)
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """The stored verdicts."""
+        settings = self.settings
+        return Verdicts(
+            self.dynamodb,
+            settings.verdicts_table,
+            settings.usage_table,
+            verdict_days=settings.verdict_days,
+            review_days=settings.review_days,
+        )
+
+
+class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer):
+    """What functions use that start votes."""
+
+    settings: "WorkflowSettings"
+
+    @cached_property
+    def workflow(self) -> Workflow:
+        """The vote machine, and the cache that is asked before it."""
+        return Workflow(
+            self.step_functions, self.settings.vote_machine, self.vote_store.cache, self.verdicts
+        )
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """What people decided."""
+        settings = self.settings
+        return Reviews(self.dynamodb, settings.verdicts_table, label_days=settings.label_days)
