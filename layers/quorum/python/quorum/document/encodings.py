@@ -2,7 +2,8 @@
 
 Labels mean what they mean on the web (the WHATWG's Encoding Standard): iso-8859-1 is windows-1252,
 euc-kr is windows-949, gb2312 is gb18030. Where nothing is named, two detectors that know nothing of
-each other have to agree; a text too short to tell is refused rather than read as another.
+each other have to agree, except on a western text; a text too short to tell is refused rather than
+read as another.
 """
 
 import re
@@ -28,13 +29,16 @@ _WIDTH_MARKED = frozenset(("utf-16le", "utf-16be"))
 _RARE = frozenset(("cp1257", "windows-1257", "iso-8859-13", "iso-8859-4", "iso-8859-10"))
 """Encodings whose letters in a text of a few are more likely those of a western language."""
 _RARE_LETTERS = 4
+_WESTERN = "cp1252"
+_PLAIN_LETTERS = 2
+"""Plain letters that stand in a western text for each accented one, at least."""
 _PYTHONS_OWN = re.compile(r"(?:cp|ms|mac|euc|iso)[\w-]*|johab|uhc|big5[\w-]*", re.IGNORECASE)
 """Labels that browsers do not know and Python does; utf-7 and unicode_escape are none of them."""
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 
 
 def text_in(data: bytes, media_type: str | None) -> str:
-    """The text; raises `DocumentUnreadable` (unknown_encoding) where its encoding is not certain."""
+    """The text; raises `DocumentUnreadable` (unknown_encoding) for a text too short to tell."""
     head = data[:_HEAD].decode("latin-1")
     named = _CHARSET.search(media_type or "") or (_CHARSET.search(head) if "<" in head else None)
     if named and (text := _decoded(data, _codec(named[1]))) is not None:
@@ -57,16 +61,26 @@ def _codec(label: str) -> str | None:
 
 
 def _detected(data: bytes) -> str | None:
-    """The codec two detectors agree on; None where they do not."""
+    """The codec two detectors agree on, or a western one that the text bears out; else None."""
     sample = data[:_SAMPLE_BYTES]
     if len(data) > len(sample):
         sample = sample.rpartition(b"\n")[0] or sample
     first = _codec(chardetng_py.detect(sample))
     second = _codec(str(chardet.detect(sample)["encoding"]))
-    if first is None or second is None or _decoded(sample, first) != _decoded(sample, second):
+    text = _decoded(sample, first)
+    if text is None:
         return None
-    letters = sum(byte >= 0x80 for byte in sample)  # noqa: PLR2004 - beyond ASCII
-    return None if first in _RARE and letters < _RARE_LETTERS else first
+    accented = [character for character in text if not character.isascii()]
+    if text == _decoded(sample, second):
+        return None if first in _RARE and len(accented) < _RARE_LETTERS else first
+    return first if first == _WESTERN and _is_western(text) else None
+
+
+def _is_western(text: str) -> bool:
+    """Whether a text read as windows-1252 has at most one accented letter to two plain ones."""
+    letters = [character for character in text if character.isalpha()]
+    accented = sum(not character.isascii() for character in letters)
+    return accented * _PLAIN_LETTERS <= len(letters) - accented
 
 
 def _decoded(data: bytes, codec: str | None) -> str | None:

@@ -13,25 +13,29 @@ from quorum.document.text_writer import TextWriter
 _DEPTH = 500
 """Elements inside each other; pages people write have a few dozen."""
 
-_SKIPPED = frozenset(
-    "script style template noscript iframe object svg canvas head audio video datalist rp"
-    " annotation annotation-xml".split()
-)
-_PARAGRAPHS = frozenset("p h1 h2 h3 h4 h5 h6 dl blockquote pre hr fieldset".split())
-_LINES = frozenset(
-    "div section article header footer main nav aside address form hgroup search details summary"
-    " dialog body dt dd br figure figcaption caption legend optgroup menu".split()
-)
+_SKIPPED = frozenset((
+    "script", "style", "template", "noscript", "iframe", "object", "svg", "canvas", "head",
+    "audio", "video", "datalist", "rp", "annotation", "annotation-xml",
+))  # fmt: skip
+_PARAGRAPHS = frozenset((
+    "p", "h1", "h2", "h3", "h4", "h5", "h6", "dl", "blockquote", "pre", "hr", "fieldset",
+))  # fmt: skip
+_LINES = frozenset((
+    "div", "section", "article", "header", "footer", "main", "nav", "aside", "address", "form",
+    "hgroup", "search", "details", "summary", "dialog", "body", "dt", "dd", "br", "figure",
+    "figcaption", "caption", "legend", "optgroup", "menu",
+))  # fmt: skip
 _CONTROLS = frozenset(("button", "option", "select", "textarea"))
 _STRUCK = frozenset(("del", "s", "strike"))
 _SCRIPTS = frozenset(("sup", "sub"))
-_VALUES = frozenset(
-    "text search email tel url number date month week time datetime-local button submit reset".split()
-)
+_VALUES = frozenset((
+    "text", "search", "email", "tel", "url", "number", "date", "month", "week", "time",
+    "datetime-local", "button", "submit", "reset",
+))  # fmt: skip
 """Inputs whose value is shown as it is."""
 _CHECKS = frozenset(("checkbox", "radio"))
 _HIDDEN = re.compile(
-    r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.I
+    r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE
 )
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 

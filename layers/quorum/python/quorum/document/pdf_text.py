@@ -24,7 +24,8 @@ _NEAR = 2.0
 """Points that a field may overlap the label on its left."""
 _ABOVE = 20.0
 """Points between a field and a label above it."""
-_NAME_CHARACTERS = 1_024
+_SCRIPT_LIMIT = 20
+"""Characters of one exponent."""
 _VALUE_CHARACTERS = 32_768
 _UNSEEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 _CHECKS = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
@@ -168,7 +169,7 @@ class _Page:
         """Raises the characters of one size that begin at `first`."""
         size = self._box(first, loose=True).height
         last = first
-        while last < self._count and units[last].strip() and last - first < 20:
+        while last < self._count and units[last].strip() and last - first < _SCRIPT_LIMIT:
             if abs(self._box(last, loose=True).height - size) > 0.1 * size:
                 break
             last += 1

@@ -16,7 +16,10 @@ _STRUCK = "~~"
 
 _RAISED = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
 _LOWERED = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
-_ORDINALS = frozenset("st nd rd th e er re ère es ème eme o a os as º ª mo da".split())
+_ORDINALS = frozenset((
+    "st", "nd", "rd", "th", "e", "er", "re", "ère", "es", "ème", "eme", "o", "a", "os", "as", "º",
+    "ª", "mo", "da",
+))  # fmt: skip
 """What stands raised behind a number without being its exponent: 1st, 2nd, 3e, 4º."""
 
 
