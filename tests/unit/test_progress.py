@@ -58,11 +58,14 @@ def test_a_batch_made_before_it_said_its_kind_is_of_the_kind_it_was(
 
 
 @given(
-    *(st.integers(0, 50) for _ in range(4)),
-    st.booleans(),
+    settled=st.integers(0, 50),
+    rejected=st.integers(0, 50),
+    dead=st.integers(0, 50),
+    left=st.integers(0, 50),
+    cancelled=st.booleans(),
 )
 def test_every_item_is_counted_once_in_a_view(
-    settled: int, rejected: int, dead: int, left: int, cancelled: bool
+    settled: int, rejected: int, dead: int, left: int, *, cancelled: bool
 ) -> None:
     facts: dict[str, Any] = {"items": Decimal(settled + rejected + dead + left)}
     facts |= {"settled": settled, "rejected": rejected, "dead": dead}

@@ -1,4 +1,4 @@
-"""The steps every kind of batch shares when it is handed in: count, reject, send on."""
+"""The steps of taking in a batch that all kinds share: count, reject, queue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -18,7 +18,7 @@ ITEMS_LIMIT = 1_000
 
 
 def require_some(given: Sequence[Any], field: str) -> None:
-    """Raises `InvalidRequest` or `TooLarge` for a request of none or too many."""
+    """Raise `InvalidRequest` for an empty request, `TooLarge` for one with too many items."""
     if not given:
         raise InvalidRequest(f"there are no {field}", code=f"invalid_{field}", field=field)
     if len(given) > ITEMS_LIMIT:
@@ -31,13 +31,13 @@ def require_some(given: Sequence[Any], field: str) -> None:
 
 
 class RejectedItem(Rejection):
-    """An item that was not taken, by its index in the request, and why."""
+    """A rejected item: its index in the request, and the reason."""
 
     index: int
 
 
 class BatchTaken(Frozen):
-    """A batch that was taken; how many `items` an upload has is known later."""
+    """A batch that was accepted; the number of `items` of an upload is known later."""
 
     id: str
     state: Literal["receiving", "running"]
@@ -49,7 +49,7 @@ class BatchTaken(Frozen):
 def reject(
     batches: Batches, tenant: str, batch: str, rejected: Mapping[int, Rejection]
 ) -> tuple[RejectedItem, ...]:
-    """Set aside what is rejected, by index, and say so to the caller."""
+    """Store the rejections, by index; returns them in the form of the answer."""
     failed = [
         FailedItem(BatchPosition(batch=batch, index=index), why.model_dump())
         for index, why in rejected.items()
@@ -66,7 +66,7 @@ def hand_in(
     taken: Sequence[Frozen],
     rejected: Mapping[int, Rejection],
 ) -> BatchTaken:
-    """Reject what is rejected, put the rest on the queue, and say so: the answer to the POST."""
+    """Store the rejections and queue the other items; returns the answer to the POST."""
     told = reject(batches, tenant, batch, rejected)
     queue.send(taken)
     batches.note(tenant, batch, received=True)

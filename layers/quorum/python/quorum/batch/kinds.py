@@ -1,4 +1,4 @@
-"""The one interface of batches of every kind: begin, look at, send round again, stop."""
+"""The interface that every kind of batch implements: start, view, redrive, stop."""
 
 from typing import Protocol, TypeVar
 
@@ -12,7 +12,7 @@ _RequestT_contra = TypeVar("_RequestT_contra", contravariant=True)
 
 
 class Redriven(Frozen):
-    """How many dead letters were sent round again, where they are counted.
+    """The number of dead letters that were queued again, where they are counted.
 
     `complete` is false when there may be more, for another such request.
     """
@@ -22,19 +22,19 @@ class Redriven(Frozen):
 
 
 class BatchKind(Protocol[_RequestT_contra]):
-    """What can be done with batches of one kind; every method may be repeated."""
+    """The operations on batches of one kind; every method may be repeated."""
 
     def start(self, tenant: str, batch: str, request: _RequestT_contra) -> BatchTaken:
-        """Record the batch of that id and send its items on; the answer to its request.
+        """Store the batch and queue its items; returns the answer to the request.
 
         Raises `InvalidRequest`, `TooLarge`, `NotFound` and `StoreUnavailable`.
         """
 
     def view(self, record: BatchRecord) -> BatchView:
-        """How far the batch is and what it cost."""
+        """The batch's progress and cost."""
 
     def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:
-        """Send what was given up round again, for so many seconds at most."""
+        """Queue the dead letters again, for at most `seconds`."""
 
     def stop(self, record: BatchRecord) -> None:
-        """Stop what still runs of a batch that is cancelled."""
+        """Stop the running work of a cancelled batch."""

@@ -1,4 +1,4 @@
-"""A batch's record, and what it says of how far the batch is. Pure."""
+"""A batch's record, and the progress computed from it. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,27 +11,27 @@ from pydantic import Field
 from quorum.core.models import Decision, Frozen
 
 Source = Literal["items", "upload"]
-"""Whether a batch's items came in its request or in an upload."""
+"""Whether the items came in the request or in an upload."""
 State = Literal["receiving", "running", "paused", "complete", "incomplete", "cancelled"]
 
 
 class Kind(StrEnum):
-    """What a batch is of, and how it is worked through."""
+    """The kind of a batch: where its items come from and which worker settles them."""
 
     ITEMS = "items"
     """Contents of a request, one message each on the queue."""
     UPLOAD = "upload"
-    """Contents of an upload, page by page in the bulk machine."""
+    """Contents of an upload, settled page by page by the bulk state machine."""
     DOCUMENTS = "documents"
     """Documents of a request or of an upload, one message each on their own queue."""
 
 
 class BatchRecord(Frozen):
-    """What the table holds of a batch.
+    """A batch as the table holds it.
 
-    Contents have the `panel` that judges them. Documents have `work`: JSON that only they read.
-    `ended` is the number of the run that has ended last, 0 before. `amounts` are the counters that
-    change when an item is settled, by name; each kind counts what it wants to show.
+    Contents have a `panel`; documents have `work`, which is JSON that only `document/` reads.
+    `ended` is the number of the last run that ended, 0 before. `amounts` are the other counters,
+    by name; each kind of batch adds its own when an item is settled.
     """
 
     tenant: str
@@ -68,7 +68,7 @@ class BatchRecord(Frozen):
             for name, value in item.items()
             if name not in facts and isinstance(value, Decimal)
         }
-        # Batches made before they said their kind are kept as long as any.
+        # Records of earlier versions have no kind.
         kind = item.get("kind") or (Kind.DOCUMENTS if "work" in item else item["source"])
         return cls(tenant=tenant, batch=batch, amounts=counted, **facts | {"kind": kind})
 
@@ -78,22 +78,22 @@ class BatchRecord(Frozen):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether none of its items is to be begun any more."""
+        """Whether no more of its items may be begun."""
         return self.cancelled_at is not None
 
     @property
     def unsettled(self) -> int:
-        """Items that nothing has become of yet."""
+        """Items that are neither settled, rejected nor dead."""
         return max(0, self.items - self.settled - self.rejected - self.dead)
 
     @property
     def pending(self) -> int:
-        """Those of them that something will become of."""
+        """Unsettled items that will be worked on: none of a cancelled batch."""
         return 0 if self.is_cancelled else self.unsettled
 
     @property
     def items_per_second(self) -> float | None:
-        """Items a second from the batch's beginning to the last item settled."""
+        """Items per second, from the batch's beginning to the last settled item."""
         if not self.settled or self.last_settled_at is None:
             return None
         begun, last = map(datetime.fromisoformat, (self.created_at, self.last_settled_at))
@@ -101,7 +101,7 @@ class BatchRecord(Frozen):
         return self.settled / seconds if seconds > 0 else None
 
     def state(self, now: datetime) -> State:
-        """How the batch is, at `now` (UTC)."""
+        """The state at `now` (UTC)."""
         if self.is_cancelled:
             return "cancelled"
         if self.pending and (self.paused_until or "") > now.isoformat():
@@ -115,12 +115,11 @@ class BatchRecord(Frozen):
 
 
 class BatchView(Frozen):
-    """A batch as its tenant sees it. Dollars are what was paid, to the last digit.
+    """A batch as its tenant sees it. Dollars are exact.
 
     `state`: receiving → running → complete; or paused (a budget is spent; `paused_until`),
-    incomplete (what is left waits for a redrive), cancelled. `hit_rate` is the share of votes or
-    answers that came from the cache. Rates and estimates are None until enough items are settled
-    to say.
+    incomplete (the rest waits for a redrive), cancelled. `hit_rate` is the share of votes or
+    answers that came from the cache. Rates and estimates are None until enough items are settled.
     """
 
     id: str
@@ -181,7 +180,7 @@ _SHOWN = {
     *("source", "panel", "items", "settled", "rejected", "dead"),
     *("alert_usd", "last_problem", "results"),
 }
-"""What the record's owner sees of it as it is."""
+"""Fields of the record that its owner sees unchanged."""
 
 
 def hit_rate(record: BatchRecord, cached: str) -> float | None:

@@ -2,8 +2,8 @@
 
 A batch is one record of the Verdicts table with its counters. Its items are verdicts or documents,
 under ids derived from tenant, batch and index, and listed in input order by the index `batches`. An
-item is settled once: by a verdict or a document's result, or by being rejected. One that was given
-up is `dead` until it is sent round again.
+item is settled once: by a verdict or a document's result, or by being rejected. A dead letter is
+`dead` until it is redriven.
 """
 
 import json
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 PAGE_LIMIT = 500
 """Results of one page: with their votes about 1.5 MB, of the 6 MB a Lambda may answer."""
 PAGE_BYTES = 3 * 1024 * 1024
-"""… and their bytes, where answers are long: the page is quoted in JSON once more."""
+"""Bytes of one page, where answers are long: API Gateway quotes the page in JSON once more."""
 _TOGETHER = 90
 _BATCH_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class FailedItem(NamedTuple):
-    """An item that gets no verdict (`rejected`), or none yet (`dead`), and why."""
+    """An item that gets no verdict (`rejected`) or none yet (`dead`), with the reason."""
 
     position: BatchPosition
     reason: Mapping[str, Any]
 
 
 class Facts(TypedDict, total=False):
-    """What may be noted of a batch while it goes on (`quorum.batch.progress.BatchRecord`)."""
+    """The fields of a batch's record that change while it runs (`BatchRecord`)."""
 
     received: bool
     items: int
@@ -60,7 +60,7 @@ class Facts(TypedDict, total=False):
 
 
 class Batches:
-    """The batches of the Verdicts table; `days` is how long they are kept."""
+    """The batches of the Verdicts table, which are kept for `days`."""
 
     def __init__(
         self,
@@ -91,9 +91,9 @@ class Batches:
         alert_usd: Decimal | None = None,
         upload: str | None = None,
     ) -> None:
-        """A new batch that is still being received; one that is there already stays as it is.
+        """Store a new batch in the state `receiving`; an existing one is left as it is.
 
-        It has a panel that judges its items, or `work` (JSON) to be done with its documents.
+        It has a panel for its contents, or `work` (JSON) to be done with its documents.
         """
         record: dict[str, Any] = {
             "id": batch_key(tenant, batch),
@@ -128,7 +128,10 @@ class Batches:
             )
 
     def cancel(self, tenant: str, batch: str) -> BatchRecord:
-        """The record of a batch of which no item is begun from now on. Raises `NotFound`."""
+        """Mark the batch cancelled, so that no more items are begun; returns its record.
+
+        Raises `NotFound`.
+        """
         record = self.record(tenant, batch)
         now = self._now().isoformat()
         self.note(tenant, batch, cancelled_at=now)
@@ -137,9 +140,9 @@ class Batches:
     def mark_failed(
         self, tenant: str, kind: Literal["rejected", "dead"], items: Sequence[FailedItem]
     ) -> None:
-        """Keep items that get no verdict, and count them; those that stand already stay so.
+        """Store and count items of one batch that get no verdict.
 
-        Each is counted once, however often this is done again. All are of one batch.
+        Items that are stored already are left as they are, so each is counted once.
         """
         for start in range(0, len(items), _TOGETHER):
             some = items[start : start + _TOGETHER]
@@ -148,7 +151,7 @@ class Batches:
                     self._mark_failed(tenant, kind, [one])
 
     def _mark_failed(self, tenant: str, kind: str, items: Sequence[FailedItem]) -> bool:
-        """Whether all could be set aside: none was settled, set aside or of an unknown batch."""
+        """Store the items in one transaction; returns False if any exists or the batch does not."""
         expires_at = int(self._clock()) + self._days * DAY
         puts = [
             {
@@ -177,10 +180,10 @@ class Batches:
         amounts: Mapping[str, int | Decimal],
         others: Sequence[dict[str, Any]] = (),
     ) -> bool:
-        """Keep the result of a document and count it, with `others`, at once and once only.
+        """Store and count a document's result (JSON) in one transaction, with `others`.
 
-        `document` is JSON; `others` are further entries of the transaction. Whether it was settled
-        now: one that was settled or rejected before stays as it was, one that was dead is no more.
+        `others` are further entries of the transaction. Returns whether it was settled now: a
+        document that was settled or rejected before is left as it is; a dead one becomes settled.
         Raises `StoreUnavailable`.
         """
         key = verdict_key(tenant, item_id_of(tenant, position))
@@ -202,7 +205,7 @@ class Batches:
     def settled(
         self, wanted: Iterable[tuple[str, BatchPosition]]
     ) -> set[tuple[str, BatchPosition]]:
-        """Those of the items of tenant and place that nothing is left to do about."""
+        """The items, of (tenant, position), that are settled, rejected or dead."""
         keys = {
             verdict_key(tenant, item_id_of(tenant, position)): (tenant, position)
             for tenant, position in wanted
@@ -213,7 +216,7 @@ class Batches:
         return {keys[item["id"]] for item in found if "dead" not in item}
 
     def revive(self, tenant: str, position: BatchPosition) -> None:
-        """A dead item waits for its verdict again; one that is not dead stays as it is."""
+        """Make a dead item pending again; any other item is left as it is."""
         self._write(
             [
                 {
@@ -228,13 +231,13 @@ class Batches:
         )
 
     def _write(self, items: list[dict[str, Any]]) -> bool:
-        """Whether every condition held."""
+        """Write the transaction; returns whether every condition held."""
         return not dynamo.write(self._client, items)
 
     # ---- read --------------------------------------------------------------------------------
 
     def records(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], BatchRecord]:
-        """The records of those tenants' batches that there are, read consistently."""
+        """The records of the batches, of (tenant, batch), that exist, read consistently."""
         keys = {batch_key(tenant, batch): (tenant, batch) for tenant, batch in wanted}
         found = dynamo.read(
             self._client, self._table, [{"id": key} for key in sorted(keys)], consistent=True
@@ -249,7 +252,7 @@ class Batches:
         return found[tenant, batch]
 
     def view(self, record: BatchRecord) -> BatchView:
-        """How far the batch is and what it cost."""
+        """The batch's progress and cost."""
         return view_of(record, self.paid(record.tenant, record.batch), self._now())
 
     def paid(self, tenant: str, batch: str) -> Decimal:
@@ -263,8 +266,8 @@ class Batches:
     ) -> dict[str, Any]:
         """A page of results in input order, from index `start`.
 
-        Without `gaps` it ends before the first item that is not settled yet, so that a reader who
-        goes on at `next` misses none; `next` is None after the last. Raises `NotFound`.
+        Without `gaps` it ends before the first unsettled item, so that a reader that goes on at
+        `next` misses none; `next` is None after the last. Raises `NotFound`.
         """
         record = self.record(tenant, batch)
         listed = dynamo.query(
@@ -286,7 +289,7 @@ class Batches:
             indexes = {index: key for index, key in indexes.items() if index < ends}
         keys = [{"id": key} for key in indexes.values()]
         entries = {item["id"]: item for item in dynamo.read(self._client, self._table, keys)}
-        # The index follows the table a moment later: an item just revived is listed, not there.
+        # The index lags behind the table: an item that was just revived may be listed but gone.
         shown: list[dict[str, Any]] = []
         size = 0
         for index, key in sorted(indexes.items()):
@@ -306,7 +309,7 @@ class Batches:
 
 
 def _shown(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One result: the verdict or the document's, or why there is none."""
+    """One result: a verdict, a document's result, or the reason why there is none."""
     for kind in ("verdict", "document"):
         if kind in entry:
             return {"index": index, kind: json.loads(entry[kind])}
@@ -315,7 +318,7 @@ def _shown(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(reason: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers come from DynamoDB as Decimal."""
+    """The reason with plain numbers in place of DynamoDB's Decimals."""
     return {
         name: int(value) if isinstance(value, Decimal) else value for name, value in reason.items()
     }

@@ -30,9 +30,9 @@ class QueuedBatches:
         self._panel_of = panel_of
 
     def start(self, tenant: str, batch: str, request: BatchRequest) -> BatchTaken:
-        """Record the batch of that id, reject bad items, put the others on the queue.
+        """Store the batch, reject bad items, queue the others.
 
-        Every step may be repeated: what a first try did already stays as it is. Raises
+        Every step may be repeated: results of an earlier try stay as they are. Raises
         `PanelInvalid`, `InvalidRequest`, `TooLarge` and `StoreUnavailable`.
         """
         panel_name = self._panel_of(tenant, request.panel or self._default_panel).name
@@ -58,16 +58,16 @@ class QueuedBatches:
         return hand_in(self._batches, self._queue, tenant, batch, taken, rejected)
 
     def view(self, record: BatchRecord) -> BatchView:
-        """How far the batch is and what it cost."""
+        """The batch's progress and cost."""
         return self._batches.view(record)
 
     def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:
-        """Send the dead letters round again, for so many seconds at most."""
+        """Queue the dead letters again, for at most `seconds`."""
         sent, complete = self._queue.redrive(record.tenant, record.batch, seconds=seconds)
         return Redriven(sent=sent, complete=complete)
 
     def stop(self, record: BatchRecord) -> None:
-        """Nothing: every worker looks whether its content's batch is cancelled."""
+        """Do nothing: each worker checks whether its batch is cancelled."""
 
 
 class UploadedBatches:
@@ -82,7 +82,7 @@ class UploadedBatches:
         self._panel_of = panel_of
 
     def start(self, tenant: str, batch: str, request: BatchRequest) -> BatchTaken:
-        """Record the batch of that id and begin its run; both may be repeated.
+        """Store the batch and begin its run; both may be repeated.
 
         Raises `PanelInvalid`, `NotFound` and `StoreUnavailable`.
         """
@@ -102,11 +102,11 @@ class UploadedBatches:
         return BatchTaken(id=batch, state="receiving", source="upload")
 
     def view(self, record: BatchRecord) -> BatchView:
-        """How far the batch is and what it cost."""
+        """The batch's progress and cost."""
         return self._batches.view(record)
 
     def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:  # noqa: ARG002 the interface's
-        """Another run over the pages that are left; what they hold is not counted."""
+        """Begin another run over the pages without results; their items are not counted."""
         self._bulk.redrive(record)
         return Redriven(complete=True)
 

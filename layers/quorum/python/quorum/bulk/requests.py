@@ -1,4 +1,4 @@
-"""The bodies of requests and messages about many verdicts. Pure."""
+"""The bodies of requests and messages about batches of contents. Pure."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -16,9 +16,9 @@ from quorum.vote.requests import VerdictRequest
 
 
 class QueuedItem(VerdictRequest):
-    """The body of a message on the queue: a verdict request, whose it is, and of which batch.
+    """The body of a message on the queue: a verdict request with its tenant and its position.
 
-    Who may put messages on the queue is decided by IAM, so the tenant they name is believed.
+    IAM decides which principals may send messages, so the tenant they name is trusted.
     """
 
     tenant: Identifier
@@ -28,8 +28,8 @@ class QueuedItem(VerdictRequest):
 class BatchRequest(Frozen):
     """The body of `POST /batches`: items, or the key of an upload that holds them.
 
-    Items are validated one by one later: a bad one does not sink the others. `panel` judges where
-    an item names none. When the batch has cost `alert_usd` an alert is published.
+    Items are validated one by one later, so a bad one does not affect the others. `panel` judges
+    items that name none. When the batch has cost `alert_usd`, an alert is published.
     """
 
     items: list[Any] | None = None
@@ -52,9 +52,9 @@ class BatchRequest(Frozen):
 def read_item(
     given: Any, panel_name: str, panel_called: Callable[[str], Panel]
 ) -> VerdictRequest | Rejection:
-    """An item of a batch, its panel named, or why it is rejected; bytes are read as JSON.
+    """An item of a batch with its panel, or the reason for rejecting it; bytes are read as JSON.
 
-    `seated` is the batch's panel; one the item names itself must be known to `panel_called`.
+    `panel_name` is the batch's panel; `panel_called` must know a panel that the item names itself.
     """
     try:
         item = (

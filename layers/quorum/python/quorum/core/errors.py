@@ -1,4 +1,4 @@
-"""Every way it can fail, named for what happened: the one table of what each means.
+"""The tree of errors, and the one table of what each means to a caller.
 
 ::
 
@@ -29,9 +29,9 @@
     └── WorkflowFailed                  unavailable               503    yes
         └── WorkflowNotStarted          unavailable               503    yes
 
-The table is the classes' attributes: `code` is stable and machine-readable, `http_status` answers
-over HTTP, `transient` says that the same may go well later. Whatever maps an error to something
-else (an answer, a chat message, an abstention, a message on a queue) reads it from there.
+The table is the classes' attributes: `code` is stable and machine-readable, `http_status` is the
+status over HTTP, `transient` (passes) says that the same request may succeed later. Code that turns
+an error into an answer, a chat message, an abstention or a message on a queue reads them.
 """
 
 from decimal import Decimal
@@ -46,16 +46,16 @@ if TYPE_CHECKING:
 
 
 UNAVAILABLE = "temporarily unavailable; retry later"
-"""What callers are told of every 503: there is nothing for them to change."""
+"""The message of every 503: there is nothing for the caller to change."""
 FAILED = "the request could not be served"
-"""What callers are told of an error whose own message may quote content."""
+"""The message for callers of an error whose own message may quote content."""
 
 
 class QuorumError(Exception):
-    """The root of the tree: what every error says of itself.
+    """The root of the tree.
 
-    `field` and `limit` name what the caller has to change, where that is known;
-    `retry_after_seconds` says when to come again.
+    `field` and `limit` name the field to change and its limit, where they are known;
+    `retry_after_seconds` is the time to wait before the same request.
     """
 
     code: str = "failed"
@@ -67,7 +67,7 @@ class QuorumError(Exception):
 
     @property
     def told(self) -> str:
-        """The sentence the caller is told. The error's own message is for the log.
+        """The message for the caller. The error's own message is for the log.
 
         Neither quotes content.
         """
@@ -135,12 +135,12 @@ class TooLarge(RequestRejected):
 
 
 class VoteUnavailable(QuorumError):
-    """A vote that could not be had; what was paid for it all the same is kept.
+    """A vote that could not be had, and the cost of trying.
 
-    `tokens` and `cost_usd` are what the gateway billed although no vote came of it;
-    `reservation` is what the ledger settles with it. `message` never quotes content or reply.
-    In a verdict it is called `abstention`. Where `field` is `prompt` it is the prompt that has to
-    change, whatever the caller's interface calls it.
+    `tokens` and `cost_usd` are what the gateway billed although no vote came of it; `reservation`
+    is the reservation that the ledger ends with it. `message` never quotes content or reply.
+    `abstention` is the reason in a verdict. Where `field` is `prompt`, the prompt has to change,
+    whatever the caller's interface calls it.
     """
 
     code = "model_unavailable"
@@ -203,7 +203,7 @@ class ModelTimedOut(VoteUnavailable):
 class ModelRefused(VoteUnavailable):
     """The model or its safety filter would not answer.
 
-    `excerpt` is the start of what it said instead: content, to be kept only where content may be.
+    `excerpt` is the start of its answer: content, to be stored only where content may be.
     """
 
     code = "refused"
@@ -218,9 +218,9 @@ class ModelRefused(VoteUnavailable):
 
 
 class ReplyUnreadable(VoteUnavailable):
-    """The reply cannot be read as a vote for certain. Never guessed.
+    """The reply cannot be read as a vote with certainty; it is never guessed.
 
-    `excerpt` is the start of the reply: content, to be kept only where content may be.
+    `excerpt` is the start of the reply: content, to be stored only where content may be.
     """
 
     transient = False
@@ -253,7 +253,7 @@ class GatewayRejected(VoteUnavailable):
 
 
 class PanelInvalid(QuorumError):
-    """A panel that cannot be used; `path` is the dotted path of what is wrong in it."""
+    """A panel that cannot be used; `path` is the dotted path of the faulty field."""
 
     code = "invalid_panel"
     http_status = 400
@@ -288,9 +288,9 @@ class ModelUnknown(QuorumError):
 
 
 class DocumentUnreadable(QuorumError):
-    """No text can be had from a file, or none that is safe to have.
+    """No text can be read from a file, or not safely.
 
-    `message` is for people and never quotes content; `limit` is what was exceeded.
+    `message` is for people and never quotes content; `limit` is the limit that was exceeded.
     """
 
     http_status = 400
@@ -308,7 +308,7 @@ class DocumentUnreadable(QuorumError):
 
 
 class StreamCut(QuorumError):
-    """A stream ended before `[DONE]`; carries what arrived and what it cost.
+    """A stream that ended before `[DONE]`, with the text that arrived and its cost.
 
     `received` is content: never logged. The cost is estimated unless the usage had arrived.
     """
@@ -342,7 +342,7 @@ class StreamCut(QuorumError):
 
 
 class _Unavailable(QuorumError):
-    """Nothing the caller can change: the same may go well later."""
+    """An outage: the caller has nothing to change, and the same request may succeed later."""
 
     code = "unavailable"
     http_status = 503
@@ -350,12 +350,12 @@ class _Unavailable(QuorumError):
 
     @property
     def told(self) -> str:
-        """The same sentence for every one: its own message is for the log."""
+        """The same message for each; the error's own message is for the log."""
         return UNAVAILABLE
 
 
 class Postponed(_Unavailable):
-    """No verdict now; ask again after `retry_after_seconds`. `reason` names who was missing."""
+    """No verdict now; ask again after `retry_after_seconds`. `reason` names the missing voters."""
 
     retry_after_seconds: float
 
@@ -382,7 +382,7 @@ class Undeliverable(QuorumError):
 
 
 class ConnectionGone(QuorumError):
-    """The client of a chat has closed its connection: there is nobody to answer."""
+    """The client of a chat has closed its connection."""
 
 
 class StoreUnavailable(_Unavailable):
@@ -394,4 +394,4 @@ class WorkflowFailed(_Unavailable):
 
 
 class WorkflowNotStarted(WorkflowFailed):
-    """The state machine could not be started, however often it was tried."""
+    """The state machine could not be started, although it was tried several times."""

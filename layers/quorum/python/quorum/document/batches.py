@@ -13,7 +13,7 @@ from quorum.document.requests import DocumentsRequest
 
 
 class Amounts(Frozen):
-    """Tokens and dollars of a batch's documents that are settled."""
+    """Tokens and dollars of a batch's settled documents."""
 
     input_tokens: int
     output_tokens: int
@@ -23,9 +23,9 @@ class Amounts(Frozen):
 class DocumentBatchView(BatchView):
     """A batch of documents as its tenant sees it.
 
-    It has an `operation` and a `model` in place of a panel, counts those documents whose answer
-    could not be had as `failed`, and says of those settled what was expected of them (`estimate`,
-    made before each was asked about) and what became of it (`actual`).
+    It has an `operation` and a `model` in place of a panel, counts documents without a usable
+    answer as `failed`, and has for the settled ones the sum of the estimates made beforehand
+    (`estimate`) and of the actual tokens and dollars (`actual`).
     """
 
     operation: str | None = None
@@ -48,7 +48,7 @@ class DocumentBatches:
         return self._intake.start(tenant, batch, request)
 
     def view(self, record: BatchRecord) -> DocumentBatchView:
-        """How far the batch is and what it took."""
+        """The batch's progress and cost."""
         work = work_of(record.work)
         return DocumentBatchView(
             **dict(self._batches.view(record))
@@ -66,7 +66,7 @@ class DocumentBatches:
         return self._intake.redrive(record, seconds=seconds)
 
     def stop(self, record: BatchRecord) -> None:
-        """Nothing: every worker looks whether its document's batch is cancelled."""
+        """Do nothing: each worker checks whether its batch is cancelled."""
 
 
 def _amounts(record: BatchRecord, counted: str) -> Amounts | None:
