@@ -1,9 +1,10 @@
 """Spellings that hide a word from a list, undone: for the lists only, never for what is shown.
 
 Pure. A list matches what is written. A reader also reads through a digit or a sign inside a
-word (시1발, b0mb), letters set apart (k i l l), drawn-out vowels (시이이발) and repeated letters. Undoing
-them gives other texts for the lists to read. That must not make a listed word out of innocent
-neighbours: 도시.발전 stays as it is because its pieces are words, and 3시1분 because it is a time.
+word (시1발, b0mb), letters set apart (k i l l), drawn-out vowels (시이이발) and repeated letters.
+Undoing them gives other texts for the lists to read. That must not make a listed word out of
+innocent neighbours: 도시.발전 stays as it is because its pieces are words, and 3시1분 because it
+is a time.
 """
 
 import re
