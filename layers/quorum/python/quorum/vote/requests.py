@@ -1,4 +1,4 @@
-"""The bodies of the requests about one verdict. Pure."""
+"""The bodies of requests about one verdict. Pure."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ from quorum.core.models import (
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=CONTENT_LIMIT), AfterValidator(not_blank)
 ]
-"""A content's text as a request brings it."""
+"""The text of a content in a request."""
 
 
 class VerdictRequest(Frozen):
@@ -42,7 +42,7 @@ class VerdictRequest(Frozen):
 
 
 class ReviewRequest(Frozen):
-    """The body of `POST /verdicts/{id}/review`: what a person decided, and who that was."""
+    """The body of `POST /verdicts/{id}/review`: a person's decision and name."""
 
     decision: Literal[Decision.SAFE, Decision.UNSAFE]
     reviewer: Identifier
