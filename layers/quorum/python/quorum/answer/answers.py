@@ -64,7 +64,7 @@ class Statistics(Frozen):
 
 
 def key_of(tenant: str, question: "Question") -> str:
-    """A digest of everything an answer depends on: tenant, model, messages, sampling, reply form."""
+    """A digest of all an answer depends on: tenant, model, messages, sampling and reply form."""
     asked = question.model_dump(mode="json") | {"model": registry.model(question.model).name}
     written = json.dumps([tenant, asked], sort_keys=True, ensure_ascii=False)
     return sha256(written.encode(errors="replace")).hexdigest()

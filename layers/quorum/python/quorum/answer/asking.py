@@ -43,7 +43,7 @@ WAIT_SECONDS = 0.1
 
 
 LONGEST_CLAIM_SECONDS = 60.0
-"""Seconds after which a crashed caller's lease expires. A call that runs longer may be made twice."""
+"""Seconds after which a crashed caller's lease expires. A longer call may be made twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,8 @@ class Panel(Frozen):
     `needs_review`. `risk` belongs to the stop rule of that name: for every round but the
     last, the calibrated probability of error at which asking ends; without it, asking ends as soon
     as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
-    panel does not say safe: a person decides. `expected` holds the figures that calibration measured
-    on unseen rows.
+    panel does not say safe: a person decides. `expected` holds the figures that calibration
+    measured on unseen rows.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]

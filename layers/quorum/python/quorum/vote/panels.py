@@ -9,9 +9,9 @@ The panel called `<name>` is, for a tenant, the first of these that exists::
 and `/<stack>/shadow/<name>`, if it exists, is tallied beside it and only recorded.
 
 A parameter holds one panel's JSON; only a shadow may have a name of its own. A read parameter, or
-its absence, is remembered for a minute. A bad panel is refused and the last good one stays: the one
-of this process, else the youngest good version of the parameter in its history, else the next in
-the order above. When SSM does not answer, known panels stay; where none is known, the request fails,
+its absence, is remembered for a minute. A bad panel is refused and the last good one stays: that of
+this process, else the youngest good version of the parameter in its history, else the next in the
+order above. When SSM does not answer, known panels stay; where none is known, the request fails,
 because the intended panel cannot be guessed.
 
 Powertools' `parameters` is not used here: it does not remember that a parameter is absent, forgets

@@ -103,5 +103,5 @@ def version_of(*parts: object) -> str:
 POLICY_VERSION = version_of(
     INSTRUCTIONS, WRAPPER, REPLY_SCHEMA, MAX_OUTPUT_TOKENS, reply.PARSER_VERSION
 )
-"""The version of everything a voter is sent and of the parser of its reply. Votes cast under another
-policy are not reused."""
+"""The version of everything a voter is sent and of the parser of its reply. Votes cast under
+another policy are not reused."""
