@@ -273,7 +273,7 @@ def test_two_sure_cheap_voters_spare_the_dear_one() -> None:
     outcome = tally(DEFAULT, votes)
     assert outcome.settled
     assert outcome.decision is UNSAFE
-    assert "nothing gpt-4.1 could say would change it" in outcome.reason
+    assert "no vote of gpt-4.1 could change it" in outcome.reason
     votes[1] = vote("deepseek-v3.2", SAFE, 0.9)
     assert tally(DEFAULT, votes).next_voters == ("gpt-4.1",)
 
