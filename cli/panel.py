@@ -120,5 +120,6 @@ def _parameters(where: str) -> "tuple[str, SSMClient]":
 
         return STACK, local_stack().client("ssm")
     import boto3  # noqa: PLC0415 the other panel commands start without it
+    from quorum.aws.clients import client_config  # noqa: PLC0415 as above
 
-    return where, boto3.client("ssm")
+    return where, boto3.client("ssm", config=client_config())

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities import parameters
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from quorum.vote.cache import VoteCache
@@ -35,7 +34,6 @@ def make_tables(dynamodb: Any) -> None:
 @pytest.fixture
 def aws(account: Any) -> Any:
     """DynamoDB with the template's tables, and nothing else in the account."""
-    parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret
     make_tables(account)
     return account
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities import parameters
 from quorum.vote import panel
 from quorum.vote.evaluation import Evaluation
 
@@ -190,7 +189,6 @@ def test_a_deep_look_at_the_gateway_takes_an_operators_key(ask: Ask) -> None:
 def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(
     ask: Ask, aws: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parameters.clear_caches()  # type: ignore[no-untyped-call] # Powertools ships it untyped
     with running(Scenario()) as stand_in:
         monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
         boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk")

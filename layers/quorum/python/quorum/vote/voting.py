@@ -109,11 +109,15 @@ def ask_embedded(
 
 
 def ask_gateway(
-    evaluation: "Evaluation", model: "Model", gateway: "Gateway", remaining_milliseconds: int
+    evaluation: "Evaluation",
+    model: "Model",
+    gateway: "Callable[[], Gateway]",
+    remaining_milliseconds: int,
 ) -> Callable[[], PaidVote]:
     """How a gateway voter is asked: until the Lambda's or the case's time is over.
 
-    What a gateway cannot or will not answer becomes an abstention that says why.
+    `gateway` opens the client; a cached vote is had without it. What a gateway cannot or will not
+    answer becomes an abstention that says why.
     """
 
     def asked() -> PaidVote:
@@ -122,7 +126,7 @@ def ask_gateway(
         try:
             return loop.run(
                 voter.ask(
-                    gateway,
+                    gateway(),
                     model,
                     normalise(evaluation.content.text),
                     deadline,
