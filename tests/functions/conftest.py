@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from quorum.app.api import ApiContainer
 from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
 
@@ -82,6 +83,13 @@ def context() -> Context:
 Ask = Callable[..., tuple[int, Any]]
 
 
+class FailingMachine:
+    """Moto has no synchronous executions: here every one runs and fails."""
+
+    def start_sync_execution(self, **_given: Any) -> dict[str, str]:
+        return {"status": "FAILED", "error": "Made.Up"}
+
+
 def reopen(app: Any) -> None:
     """A function's environment is new: nothing it opened is open."""
     for opened in vars(app).values():
@@ -95,10 +103,12 @@ def ask(
     within: Callable[[str], None],
     event: Callable[[str], dict[str, Any]],
     context: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Ask:
     """Send a request to the API function; returns status and body."""
     within("ApiFunction")
     reopen(api)
+    monkeypatch.setattr(ApiContainer, "step_functions", FailingMachine())
 
     def send(
         body: Any = None,

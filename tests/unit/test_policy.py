@@ -60,3 +60,9 @@ def test_what_a_voter_is_sent_is_the_wrapper_filled_in() -> None:
     assert opening == closing
     assert text == '"{boundary} and {text}"'
     assert tricks == "Undone in it: nothing."
+
+
+def test_a_reply_may_list_each_category_once_and_no_more() -> None:
+    properties: Any = policy.REPLY_SCHEMA["properties"]
+    listed = properties["categories"]
+    assert listed["maxItems"] == len(listed["items"]["properties"]["name"]["enum"])

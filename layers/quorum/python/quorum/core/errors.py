@@ -27,6 +27,7 @@
     ├── ConnectionGone                  the client of a chat has closed its connection
     ├── StoreUnavailable                503: nothing could be stored, or no panel be read
     └── WorkflowFailed                  503: the state machine ended without a verdict
+        └── WorkflowNotStarted          503: it could not be started; nothing was decided
 """
 
 from decimal import Decimal
@@ -284,3 +285,7 @@ class StoreUnavailable(QuorumError):
 
 class WorkflowFailed(QuorumError):
     """The state machine ended without a verdict."""
+
+
+class WorkflowNotStarted(WorkflowFailed):
+    """The state machine could not be started, however often it was tried."""

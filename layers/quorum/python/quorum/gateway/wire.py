@@ -14,9 +14,16 @@ from typing import NamedTuple
 
 from quorum.core.models import Tokens
 from quorum.core.registry import Model, ReplyFormat
+from quorum.core.unicode import without_surrogates
 from quorum.gateway.sampling import Sampling
 from quorum.gateway.sse import EventReader
 
+_TEXT_PARTS = ("text", "output_text")
+_BYTE = 255
+_LOWEST_LOG_PROBABILITY = 1e6
+"""OpenAI says -9999 of a token that is very unlikely; nothing says less than this."""
+_LOG_PROBABILITY_ROUNDING = 1e-3
+"""How far above 0, the logarithm of certainty, a rounded log-probability may be."""
 _CODE = re.compile(r"^[\w.:-]{1,64}$")
 _USAGE = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 
@@ -147,26 +154,52 @@ def _whole(numbers: object, name: str) -> int | None:
 
 
 def text_of(content: object) -> str:
-    """A message's content: a string, or parts of which some are text."""
+    """A message's content: a string, or parts of which some are text.
+
+    Parts of another kind (a model's thoughts, a refusal) are none, whatever text they hold.
+    """
     if isinstance(content, str):
-        return content
+        return without_surrogates(content)
     parts: Iterable[object] = content if isinstance(content, list) else ()
-    return "".join(str(part.get("text") or "") for part in parts if isinstance(part, dict))
+    texts = (
+        part.get("text")
+        for part in parts
+        if isinstance(part, dict) and part.get("type", "text") in _TEXT_PARTS
+    )
+    return without_surrogates("".join(text for text in texts if isinstance(text, str)))
 
 
 def log_probabilities(logprobs: object) -> tuple[TokenLogProbability, ...]:
-    """The answer's tokens with their log-probabilities; none unless all can be read."""
+    """The answer's tokens with their log-probabilities; none unless all can be read.
+
+    A logarithm of a probability is a number that is at most 0; a byte is one of 0 to 255.
+    """
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-    try:
-        return tuple(
-            TokenLogProbability(
-                bytes(entry["bytes"]) if entry.get("bytes") else entry["token"].encode(),
-                float(entry["logprob"]),
-            )
-            for entry in tokens or ()
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return ()
+    read: list[TokenLogProbability] = []
+    for entry in tokens if isinstance(tokens, list) else ():
+        token = _token(entry)
+        if token is None:
+            return ()
+        read.append(token)
+    return tuple(read)
+
+
+def _token(entry: object) -> TokenLogProbability | None:
+    if not isinstance(entry, dict):
+        return None
+    token, log = _bytes(entry.get("bytes"), entry.get("token")), entry.get("logprob")
+    if token is None or isinstance(log, bool) or not isinstance(log, int | float):
+        return None
+    known = -_LOWEST_LOG_PROBABILITY <= log <= _LOG_PROBABILITY_ROUNDING  # NaN is neither
+    return TokenLogProbability(token, float(log)) if known else None
+
+
+def _bytes(written: object, text: object) -> bytes | None:
+    """A token's bytes as given, else those of its text."""
+    if isinstance(written, list) and written:
+        known = all(isinstance(one, int) and 0 <= one <= _BYTE for one in written)
+        return bytes(written) if known else None
+    return without_surrogates(text).encode() if isinstance(text, str) else None
 
 
 class Stream:

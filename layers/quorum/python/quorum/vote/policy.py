@@ -72,6 +72,7 @@ REPLY_SCHEMA: dict[str, object] = {
         "confidence": {"type": "number"},
         "categories": {
             "type": "array",
+            "maxItems": len(Category),
             "items": {
                 "type": "object",
                 "additionalProperties": False,

@@ -1,11 +1,16 @@
 """What a model answered, read as a vote: or refused to be read.
 
-Pure. Models answer with plain JSON, fenced JSON, JSON between prose, several objects, trailing
-commas, single quotes, Korean decisions, percentages, or half an object. All of that is read; what
-cannot be read *for certain* raises `ReplyUnreadable`. Nothing is ever guessed:
+Pure. Models answer with plain JSON, fenced JSON, trailing commas, single quotes, Korean decisions,
+percentages, or half an object. All of that is read; what cannot be read *for certain* raises
+`ReplyUnreadable`. Nothing is ever guessed, and nothing that a reply quotes is taken for its vote:
 
+* the vote is the whole reply: one object or a few that agree, or lines such as `decision: safe`.
+  Around it only thoughts between `<think>` and `</think>` at the very beginning, code fences and
+  words of courtesy from a closed list (`Here is my answer:`) may stand. Anything else may be the
+  content quoted, an example of the format, or a change of mind;
 * two decisions that differ, anywhere in the reply, are no decision;
-* a decision cut in half (`"uns`) is no decision; a number cut in half is no number;
+* a decision cut in half (`"uns`) is no decision; a number cut in half is no number; a decision
+  after a text in an object that was cut may belong to that text;
 * an object that cannot be read makes the whole reply unreadable: what looks like an answer further
   inside it may be the content, quoted.
 """
@@ -14,13 +19,17 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from quorum.core.errors import ModelRefused, ReplyUnreadable
 from quorum.core.models import DETAIL_LIMIT, REASON_LIMIT, Category, Decision, Frozen, Probability
+from quorum.core.unicode import without_surrogates
+from quorum.gateway.finish import Finish, finish
 from quorum.gateway.wire import TokenLogProbability
+from quorum.vote.objects import Broken, Object, objects
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """To be raised whenever a reply may be read otherwise than before: votes read so are not reused."""
 UNSTATED_CONFIDENCE = 0.5
 """The confidence of a vote that gives none: it claims no more than a coin."""
@@ -54,21 +63,59 @@ _DECISIONS = {
 }
 _CATEGORIES = {re.sub(r"[\W_]+", " ", category): category for category in Category}
 
-_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+_WRAPPERS = frozenset({"result", "answer", "output", "response", "moderation", "vote"})
+"""Names under which an object may hold the vote as another object."""
+_ADJECTIVES = frozenset({"final", "my", "overall", "moderation"})
+_FLAGS = {
+    **dict.fromkeys(("flagged", "unsafe", "is unsafe", "harmful", "is harmful", "blocked"), True),
+    **dict.fromkeys(("safe", "is safe", "allowed", "harmless", "is harmless"), False),
+}
+"""Names whose true says unsafe (True) or safe (False)."""
+
+REPLY_CHARACTERS = 65_536
+"""A longer reply is none: a vote has a few hundred characters, and its thoughts a few thousand."""
+
+_THINKING = re.compile(
+    r"\s*<(think|thinking|thought|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE
+)
 _SPACE = re.compile(r"\s+")
 _SEPARATORS = re.compile(r"[\s_\-]+")
-_LOOKS_LIKE_AN_OBJECT = re.compile(r"\{\s*[\"'“”]|\{\s*\w+\s*:")
+_A_LINE = re.compile(r"[^\r\n]+")
+_KEYS = "|".join(sorted(_DECISION_KEYS | _CONFIDENCE_KEYS | _REASON_KEYS))
 _LINE = re.compile(
-    rf"^\W*(?P<key>{'|'.join(sorted(_DECISION_KEYS | _CONFIDENCE_KEYS))})"
-    r"\W*?[:：=]\s*(?P<value>.+)$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_REFUSING = re.compile(
-    r"^\W*(?:(?:i['’]m |i am )?(?:very )?sorry\b|(?:i|we) (?:can(?:['’]t|not)|am unable|won['’]t)\b"
-    r"|as an ai\b|죄송(?:합니다|하지만))",
+    rf"[\s*#_`•-]*(?:(?:my|the|final|overall)\s+)*(?P<key>{_KEYS})"
+    r"[\s*_`]*[:：=]\s*(?P<value>.+)",
     re.IGNORECASE,
 )
-_ENDS_IN_A_NUMBER = re.compile(r"[\d.eE+-]$")
+_LEADING = frozenset(
+    re.findall(
+        r"\S+",
+        """a an and answer apologies as assessment below certainly course decision evaluation final
+        following follows for here here's is it json judgement judgment moderation my object of okay
+        ok output please provided requested response result results s so sorry sure the this verdict
+        vote wait you your
+        다음은 다음과 같습니다 아래는 답변 답변은 답변입니다 응답 응답입니다 결과 결과는 결과입니다
+        판정 판정은 판정입니다 최종 요청하신 네 입니다""",
+    )
+)
+"""The words that may stand before a vote. None of them can quote, deny or decide."""
+_CLOSING = frozenset(
+    re.findall(
+        r"\S+",
+        """any anything assistance bye else further have help helps hope i if is it let me need
+        questions thank thanks this you 감사합니다""",
+    )
+)
+"""… and after it."""
+_PUNCTUATION = re.compile(r"[\s.,:;!*#_`~\[\]()。，：！…–—-]+")
+_REFUSING = re.compile(
+    r"\W*(?:unfortunately\W+)?(?:(?:i['’]m |i am )?(?:very |so )?sorry\b"
+    r"|(?:i|we) (?:can(?:['’]t|not)|am unable|are unable|won['’]t|will not)\b|i['’]m unable\b"
+    r"|(?:i|we) apologi[sz]e\b|as an ai\b|죄송(?:합니다|하지만)|抱歉|对不起|對不起)",
+    re.IGNORECASE,
+)
+_LOG_PROBABILITY_ROUNDING = 1e-3
+"""How far above 0, the logarithm of certainty, a rounded log-probability may be."""
 _PERCENT_FROM = 10
 """A bare number up to ten may be marks out of ten; above ten it can only be a percentage."""
 _HUNDRED = 100
@@ -103,21 +150,21 @@ def read(
     and `ReplyUnreadable` when there is no answer that is certain; both carry the first 200
     characters of the reply as `excerpt`, to be kept only where content may be kept.
     """
-    if refusal or finish_reason == "content_filter":
+    ended = finish(finish_reason)
+    raw = without_surrogates(text or "")
+    if refusal or ended is Finish.FILTERED:
         raise ModelRefused(
-            "the model or its filter refused", excerpt=_excerpt(refusal or text or "")
+            "the model or its filter refused", excerpt=_excerpt(without_surrogates(refusal or raw))
         )
-    raw = text or ""
-    answer = _THINKING.sub(lambda match: " " * len(match[0]), raw)
-    found = list(_answers(answer))
-    if not found and _REFUSING.match(answer):
-        raise ModelRefused("the model refused in words", excerpt=_excerpt(raw))
-    decisions = {candidate.decision for candidate in found}
-    decision = decisions.pop() if len(decisions) == 1 else None
-    if decision is None:
-        problem = "two decisions that differ" if len(decisions) > 1 else "no decision"
-        raise ReplyUnreadable(f"the reply holds {problem}", excerpt=_excerpt(raw))
-    final = found[-1]
+    thoughts = _THINKING.match(raw)
+    start = thoughts.end() if thoughts is not None else 0
+    unfinished = ended in _UNFINISHED or (thoughts is not None and ended is Finish.CUT)
+    try:
+        final, decision = _only_answer(raw, start, unfinished=unfinished)
+    except _Uncertain as uncertain:
+        if _REFUSING.match(raw, start):
+            raise ModelRefused("the model refused in words", excerpt=_excerpt(raw)) from None
+        raise ReplyUnreadable(f"the reply {uncertain}", excerpt=_excerpt(raw)) from None
     measured = _measured(raw, final.decision_at, logprobs)
     stated = final.confidence
     return ReadReply(
@@ -154,65 +201,165 @@ def _excerpt(text: str) -> str:
     return shorten(text, DETAIL_LIMIT)
 
 
+class _Uncertain(Exception):
+    """Why a reply is no vote, as the end of a sentence about it; quotes nothing."""
+
+
+_UNFINISHED = frozenset({Finish.FAILED, Finish.CALLED})
+"""Ends after which nothing of a reply counts."""
+
+
 class _Answer(NamedTuple):
-    decision: Decision | None  # None: a decision was given that is none of ours
+    """A decision in a reply; None is one that is none of ours.
+
+    One that is not `certain` cannot be the vote, but denies a vote that differs from it.
+    """
+
+    decision: Decision | None
     decision_at: tuple[int, int]
     confidence: float | None
     scores: dict[Category, float]
     reason: str
+    certain: bool
 
 
-def _answers(text: str) -> Iterator[_Answer]:
-    objects = list(_objects(text))
-    for pairs in objects:
-        yield from _answers_in(pairs)
-    if not objects:
-        yield from _answers_in_lines(text)
+@dataclass(slots=True)
+class _Reading:
+    """What a reply says: its answers in order, and what hints at a decision without being one."""
+
+    answers: list[_Answer] = field(default_factory=list)
+    hints: set[Decision] = field(default_factory=set)
 
 
-def _answers_in(pairs: "_Object") -> Iterator[_Answer]:
-    """An answer for every decision in the object or in the objects inside it."""
+def _only_answer(raw: str, start: int, *, unfinished: bool) -> tuple[_Answer, Decision]:
+    """The answer in a reply after its thoughts, and its decision; raises `_Uncertain`."""
+    if unfinished:
+        raise _Uncertain("was not finished")
+    if len(raw) > REPLY_CHARACTERS:
+        raise _Uncertain("is too long for a vote")
+    reading = _read(" " * start + raw[start:])
+    decisions = {answer.decision for answer in reading.answers}
+    if len(decisions) > 1:
+        raise _Uncertain("holds two decisions that differ")
+    final = reading.answers[-1] if reading.answers else None
+    if final is None or final.decision is None or not final.certain:
+        raise _Uncertain("holds no decision")
+    denying = {Decision.SAFE: Decision.UNSAFE, Decision.UNSAFE: Decision.SAFE}
+    if denying.get(final.decision) in reading.hints:
+        raise _Uncertain("denies its own decision")
+    return final, final.decision
+
+
+def _read(text: str) -> _Reading:
+    """All decisions in `text`; raises `_Uncertain` where anything else stands beside them."""
+    reading = _Reading()
+    outside: list[str] = []
+    position = 0
+    try:
+        for found, (start, end) in objects(text):
+            outside.append(text[position:start])
+            position = end
+            before = len(reading.answers)
+            _read_object(found, reading, certain=True)
+            if before and len(reading.answers) == before:
+                raise _Uncertain("goes on after its decision")
+    except Broken:
+        raise _Uncertain("holds a broken object") from None
+    if not outside:
+        _read_lines(text, reading)
+        return reading
+    for piece in outside:
+        _read_beside(piece, reading, _LEADING)
+    _read_beside(text[position:], reading, _CLOSING)
+    # The object is the answer; the lines beside it must agree.
+    reading.answers.sort(key=lambda answer: answer.certain)
+    return reading
+
+
+def _read_object(found: Object, reading: _Reading, *, certain: bool) -> None:
+    """The decision of an object, of the objects inside it, and what else in it may be one."""
     named: dict[str, Any] = {}
-    for key, value in pairs.items:
+    for key, value in found.items:
         named.setdefault(_spelled(key), value.content)
-        yield from _answers_inside(value.content)
-    for key, value in pairs.items:
-        if _spelled(key) in _DECISION_KEYS:
-            yield _Answer(
-                decision=_decision(value.content) if value.complete else None,
-                decision_at=value.span,
-                confidence=_probability(_first(named, _CONFIDENCE_KEYS)),
-                scores=_scores(_first(named, _CATEGORIES_KEYS)),
-                reason=reason if isinstance(reason := _first(named, _REASON_KEYS), str) else "",
+    text_before = False
+    for key, value in found.items:
+        name = _spelled(key)
+        words = set(name.split())
+        sure = certain and (found.closed or not text_before)
+        if words & _DECISION_KEYS:
+            reading.answers.append(
+                _Answer(
+                    decision=_decision(value.content) if value.complete else None,
+                    decision_at=value.span,
+                    confidence=_probability(_first(named, _CONFIDENCE_KEYS)),
+                    scores=_scores(_first(named, _CATEGORIES_KEYS)),
+                    reason=reason if isinstance(reason := _first(named, _REASON_KEYS), str) else "",
+                    certain=sure and words <= _DECISION_KEYS | _ADJECTIVES,
+                )
             )
+        elif certain and name not in _REASON_KEYS and (hint := _hint(name, value.content)):
+            reading.hints.add(hint)
+        _read_inside(value.content, reading, certain=sure and name in _WRAPPERS)
+        text_before = text_before or not isinstance(value.content, int | float)
 
 
-def _answers_inside(content: object) -> Iterator[_Answer]:
-    if isinstance(content, _Object):
-        yield from _answers_in(content)
+def _read_inside(content: object, reading: _Reading, *, certain: bool) -> None:
+    if isinstance(content, Object):
+        _read_object(content, reading, certain=certain)
     elif isinstance(content, list):
         for element in content:
-            yield from _answers_inside(element)
+            _read_inside(element, reading, certain=certain)
 
 
-def _answers_in_lines(text: str) -> Iterator[_Answer]:
-    """Without any JSON: a reply that is a decision, or `decision: …` lines."""
-    whole = _decision(text)
-    if whole is not None:
-        yield _Answer(whole, _span_of_word(text), None, {}, "")
+def _hint(name: str, value: object) -> Decision | None:
+    """What `"flagged": true` or `"corrected": "unsafe"` says of the content, if anything."""
+    if isinstance(value, bool) and name in _FLAGS:
+        return Decision.UNSAFE if value is _FLAGS[name] else Decision.SAFE
+    return _decision(value)
+
+
+def _read_lines(text: str, reading: _Reading) -> None:
+    """A text that is a decision, or lines such as `decision: safe`, after words of courtesy.
+
+    Raises `_Uncertain` at anything else.
+    """
+    if (whole := _decision(text)) is not None:
+        reading.answers.append(_Answer(whole, _span_of_word(text), None, {}, "", certain=True))
         return
-    lines = list(_LINE.finditer(text))
-    confidence = next(
-        (
-            _probability(line["value"])
-            for line in lines
-            if _spelled(line["key"]) in _CONFIDENCE_KEYS
-        ),
-        None,
-    )
-    for line in lines:
-        if _spelled(line["key"]) in _DECISION_KEYS:
-            yield _Answer(_decision(line["value"]), line.span("value"), confidence, {}, "")
+    named: dict[str, str] = {}
+    decided: list[tuple[Decision | None, tuple[int, int]]] = []
+    for key, value, span in _lines(text, _LEADING):
+        if key in _DECISION_KEYS:
+            decided.append((_decision(value), span))
+        else:
+            named.setdefault(key, value)
+    confidence = _probability(_first(named, _CONFIDENCE_KEYS))
+    reason = _first(named, _REASON_KEYS) or ""
+    reading.answers += [
+        _Answer(decision, span, confidence, {}, reason, certain=True) for decision, span in decided
+    ]
+
+
+def _read_beside(text: str, reading: _Reading, courtesies: frozenset[str]) -> None:
+    """What stands before or after an object: courtesy, or a decision again; else `_Uncertain`."""
+    for key, value, span in _lines(text, courtesies):
+        if key not in _DECISION_KEYS:
+            raise _Uncertain("says more than its object")
+        reading.answers.append(_Answer(_decision(value), span, None, {}, "", certain=False))
+
+
+def _lines(text: str, courtesies: frozenset[str]) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Key, value and the value's place of each line `key: value`; the others must be courtesy."""
+    for line in _A_LINE.finditer(text):
+        entry = _LINE.fullmatch(line[0])
+        if entry is not None:
+            start, end = entry.span("value")
+            place = line.start() + start, line.start() + end
+            yield _spelled(entry["key"]), entry["value"], place
+            continue
+        words = _PUNCTUATION.sub(" ", line[0].replace("’", "'")).casefold().split()
+        if not courtesies.issuperset(words):
+            raise _Uncertain("says more than its decision")
 
 
 def _span_of_word(text: str) -> tuple[int, int]:
@@ -267,11 +414,11 @@ def _probability_in_words(value: str) -> float | None:
 def _scores(value: object) -> dict[Category, float]:
     """Scores of the categories we know, from a list of {name, score} or a mapping."""
     named: list[tuple[object, object]] = []
-    if isinstance(value, _Object):
+    if isinstance(value, Object):
         named = [(key, inner.content) for key, inner in value.items]
     elif isinstance(value, list):
         for element in value:
-            if isinstance(element, _Object):
+            if isinstance(element, Object):
                 entry = {_spelled(key): inner.content for key, inner in element.items}
                 named.append((entry.get("name", entry.get("category")), entry.get("score")))
     scores: dict[Category, float] = {}
@@ -301,179 +448,13 @@ def _measured(
         return None
     start = len(text[: decision_at[0]].encode())
     end = start + len(text[decision_at[0] : decision_at[1]].encode())
-    position, total, seen = 0, 0.0, False
+    position = 0
+    logs: list[float] = []
     for token in logprobs:
         after = position + len(token.token)
         if position < end and after > start:
-            total, seen = total + token.log_probability, True
+            logs.append(token.log_probability)
         position = after
-    return min(1.0, math.exp(total)) if seen else None
-
-
-# ---- objects, as models write them ----------------------------------------------------------
-# json and pydantic_core read what is JSON; replies are often nearly so. This reads what has one
-# meaning only and says which values were cut off, which no repairing library does.
-
-
-class _Value(NamedTuple):
-    content: Any  # str, int, float, bool, None, list or _Object
-    span: tuple[int, int]  # of the text between the quotes, for a string
-    complete: bool
-
-
-class _Object(NamedTuple):
-    items: list[tuple[str, _Value]]
-
-
-class _NotAnObject(Exception):
-    """The braces hold something else."""
-
-
-_CLOSING = {'"': '"', "'": "'", "“": "”"}
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_WORDS = {"true": True, "false": False, "null": None, "none": None}
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?%?")
-_WORD = re.compile(r"\w+")
-_DEPTH_LIMIT = 16
-
-
-def _objects(text: str) -> Iterator[_Object]:
-    """The outermost objects of the text, in order; an unreadable one makes all unreadable."""
-    position = text.find("{")
-    while position != -1:
-        reader = _Reader(text, position)
-        try:
-            yield reader.object(0)
-        except _NotAnObject:
-            if _LOOKS_LIKE_AN_OBJECT.match(text, position):
-                raise ReplyUnreadable(
-                    "the reply holds a broken object", excerpt=_excerpt(text)
-                ) from None
-            reader.position = position + 1
-        position = text.find("{", reader.position)
-
-
-class _Reader:
-    """Reads one object; the end of the text ends whatever is open, and marks it incomplete."""
-
-    def __init__(self, text: str, position: int) -> None:
-        self.text = text
-        self.position = position
-
-    def object(self, depth: int) -> _Object:
-        if depth > _DEPTH_LIMIT:
-            raise _NotAnObject
-        self.position += 1
-        items: list[tuple[str, _Value]] = []
-        while True:
-            character = self._next()
-            if character in ("}", ""):
-                self.position += 1
-                return _Object(items)
-            if character == ",":
-                self.position += 1
-                continue
-            key = self._key()
-            if self._next() == "":
-                return _Object(items)
-            if self._next() not in (":", "："):
-                raise _NotAnObject
-            self.position += 1
-            if self._next() == "":
-                items.append((key, _Value(None, (self.position, self.position), complete=False)))
-                return _Object(items)
-            items.append((key, self._value(depth)))
-            if self._next() not in (",", "}", ""):
-                raise _NotAnObject
-
-    def _next(self) -> str:
-        while self.position < len(self.text) and self.text[self.position].isspace():
-            self.position += 1
-        return self.text[self.position : self.position + 1]
-
-    def _key(self) -> str:
-        if self._next() in _CLOSING:
-            return str(self._string().content)
-        word = _WORD.match(self.text, self.position)
-        if word is None:
-            raise _NotAnObject
-        self.position = word.end()
-        return word[0]
-
-    def _value(self, depth: int) -> _Value:
-        start, character = self.position, self._next()
-        if character in _CLOSING:
-            return self._string()
-        if character == "{":
-            inner = self.object(depth + 1)
-            return _Value(inner, (start, self.position), complete=True)
-        if character == "[":
-            return _Value(self._list(depth + 1), (start, self.position), complete=True)
-        return self._number_or_word()
-
-    def _list(self, depth: int) -> list[Any]:
-        if depth > _DEPTH_LIMIT:
-            raise _NotAnObject
-        self.position += 1
-        elements: list[Any] = []
-        while (character := self._next()) not in ("]", ""):
-            if character == ",":
-                self.position += 1
-                continue
-            elements.append(self._value(depth).content)
-            if self._next() not in (",", "]", ""):
-                raise _NotAnObject
-        self.position += 1
-        return elements
-
-    def _number_or_word(self) -> _Value:
-        number = _NUMBER.match(self.text, self.position)
-        word = _WORD.match(self.text, self.position)
-        start = self.position
-        if number is not None:
-            self.position = number.end()
-            complete = number.end() < len(self.text) or not _ENDS_IN_A_NUMBER.search(number[0])
-            if not complete:
-                return _Value(None, number.span(), complete=False)
-            literal = number[0] if number[0].endswith("%") else float(number[0])
-            return _Value(literal, number.span(), complete=True)
-        if word is None:
-            raise _NotAnObject
-        self.position = word.end()
-        if word[0].lower() in _WORDS:
-            return _Value(_WORDS[word[0].lower()], word.span(), complete=True)
-        return _Value(word[0], (start, word.end()), complete=word.end() < len(self.text))
-
-    def _string(self) -> _Value:
-        closing = _CLOSING[self.text[self.position]]
-        start = self.position = self.position + 1
-        letters: list[str] = []
-        while self.position < len(self.text):
-            character = self.text[self.position]
-            if character == closing and self._closes(closing):
-                self.position += 1
-                return _Value("".join(letters), (start, self.position - 1), complete=True)
-            if character == "\\":
-                letters.append(self._escape())
-                continue
-            letters.append(character)
-            self.position += 1
-        return _Value("".join(letters), (start, self.position), complete=False)
-
-    def _closes(self, closing: str) -> bool:
-        """An apostrophe inside a single-quoted string (`'it's bad'`) does not close it."""
-        after = self.text[self.position + 1 : self.position + 2]
-        return closing != "'" or not after.isalnum()
-
-    def _escape(self) -> str:
-        escaped = self.text[self.position + 1 : self.position + 2]
-        if escaped != "u":
-            self.position += 2
-            return _ESCAPES.get(escaped, escaped)
-        units = re.match(r"(?:\\u[0-9a-fA-F]{4})+", self.text[self.position :])
-        if units is None:
-            self.position += 2
-            return ""
-        self.position += units.end()
-        codes = bytes.fromhex(units[0].replace("\\u", ""))
-        return codes.decode("utf-16-be", errors="replace")
+    if not logs or not all(log <= _LOG_PROBABILITY_ROUNDING for log in logs):  # NaN is not either
+        return None
+    return min(1.0, math.exp(sum(logs)))

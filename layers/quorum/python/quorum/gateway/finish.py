@@ -1,0 +1,62 @@
+"""How an answer ended, in the words of every vendor. Pure."""
+
+import re
+from enum import StrEnum
+
+
+class Finish(StrEnum):
+    """The end of an answer; the values are the OpenAI API's words where it has one.
+
+    `WHOLE` is a full stop, or nothing said of the end; `CUT` ran into the limit of tokens;
+    `FILTERED` was stopped by a safety filter; `CALLED` wants a tool called; `FAILED` is any other
+    end, known or not: the answer is not whole.
+    """
+
+    WHOLE = "stop"
+    CUT = "length"
+    FILTERED = "content_filter"
+    CALLED = "tool_calls"
+    FAILED = "error"
+
+
+_SEPARATORS = re.compile(r"[\W_]+")
+_NAMED = {
+    **dict.fromkeys(
+        ("stop", "end turn", "stop sequence", "eos", "eos token", "complete", "completed", "done"),
+        Finish.WHOLE,
+    ),
+    **dict.fromkeys(
+        (
+            "length",
+            "max tokens",
+            "max output tokens",
+            "max length",
+            "model length",
+            "model context window exceeded",
+        ),
+        Finish.CUT,
+    ),
+    **dict.fromkeys(("tool calls", "tool call", "tool use", "function call"), Finish.CALLED),
+}
+_FILTERS = re.compile(
+    r"filter|safety|recitation|blocklist|prohibited|\bspii\b|sensitive|refusal|refused|moderation"
+    r"|guardrail|blocked|inspection|policy|\brisk\b"
+)
+"""Words of vendors' safety filters: Azure and OpenAI (content_filter), Gemini (SAFETY, RECITATION,
+BLOCKLIST, PROHIBITED_CONTENT, SPII, IMAGE_SAFETY), Anthropic (refusal), Zhipu (sensitive), Bedrock
+(guardrail_intervened, content_filtered)."""
+
+
+def finish(reason: object) -> Finish:
+    """What a gateway's finish reason means; its spelling and what follows a colon do not matter."""
+    if reason is None:
+        return Finish.WHOLE
+    if not isinstance(reason, str):
+        return Finish.FAILED
+    spelled = _SEPARATORS.sub(" ", reason).strip().casefold()
+    if not spelled:
+        return Finish.WHOLE
+    named = _NAMED.get(spelled)
+    if named is not None:
+        return named
+    return Finish.FILTERED if _FILTERS.search(spelled) else Finish.FAILED

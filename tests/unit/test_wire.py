@@ -1,0 +1,81 @@
+"""What comes over the wire, read without raising for anything that a gateway sends."""
+
+import json
+from typing import Any
+
+import pytest
+from quorum.gateway import wire
+
+
+def _logprobs(**entry: Any) -> tuple[wire.TokenLogProbability, ...]:
+    entries = [{"token": "{", "logprob": -0.1}, {"token": "safe", "logprob": -0.2} | entry]
+    return wire.log_probabilities(json.loads(json.dumps({"content": entries})))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"logprob": float("nan")},
+        {"logprob": float("inf")},
+        {"logprob": 5000},
+        {"logprob": 10**400},
+        {"logprob": -(10**400)},
+        {"logprob": True},
+        {"logprob": None},
+        {"logprob": "-0.2"},
+        {"bytes": [10**30]},
+        {"bytes": [-1]},
+        {"bytes": ["a"]},
+        {"token": None},
+        {"token": 7},
+    ],
+    ids=str,
+)
+def test_one_token_that_cannot_be_makes_all_of_them_unknown(entry: dict[str, Any]) -> None:
+    assert _logprobs(**entry) == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "token"),
+    [
+        ({}, b"safe"),
+        ({"bytes": None}, b"safe"),
+        ({"bytes": []}, b"safe"),
+        ({"bytes": 10**9}, b"safe"),
+        ({"bytes": [0xEC, 0x95]}, b"\xec\x95"),
+        ({"token": "\ud83d"}, "\ufffd".encode()),
+        ({"logprob": 1e-6}, b"safe"),
+        ({"logprob": -9999.0}, b"safe"),
+    ],
+    ids=str,
+)
+def test_a_token_is_its_bytes_else_its_text(entry: dict[str, Any], token: bytes) -> None:
+    assert _logprobs(**entry)[-1].token == token
+
+
+@pytest.mark.parametrize(
+    "sent", [None, [], 7, {"content": 7}, {"content": {"a": 1}}, {"content": [1]}]
+)
+def test_log_probabilities_of_another_form_are_none(sent: object) -> None:
+    assert wire.log_probabilities(sent) == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("yes", "yes"),
+        (None, ""),
+        (7, ""),
+        ([{"type": "text", "text": "y"}, {"text": "es"}], "yes"),
+        ([{"type": "thinking", "text": "no"}, {"type": "text", "text": "yes"}], "yes"),
+        ([{"type": "reasoning", "text": "no"}, {"type": "refusal", "refusal": "no"}], ""),
+        ([{"type": "text", "text": 7}, None, "no"], ""),
+        ("half \ud83d", "half \ufffd"),
+        (["whole"], ""),
+    ],
+    ids=str,
+)
+def test_the_text_of_an_answer_is_its_parts_of_text_and_no_others(
+    content: object, text: str
+) -> None:
+    assert wire.text_of(content) == text
