@@ -1,6 +1,7 @@
 """Handlers on moto, with the tables and the environment the template gives them."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -147,10 +148,14 @@ def cached(aws: Any) -> Callable[[Evaluation, str], None]:
 
 
 class Faults:
-    """AWS's answers, some of which are failures."""
+    """AWS's answers, some of which are failures.
+
+    `requests` is all that was asked, by operation.
+    """
 
     def __init__(self) -> None:
         self.operations: set[str] = set()
+        self.requests: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def fail(self, *operations: str) -> None:
         """From now on these operations of any client fail, as when AWS is down."""
@@ -164,6 +169,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     answer: Any = vars(BaseClient)["_make_api_call"]
 
     def call(client: Any, operation: str, request: dict[str, Any]) -> Any:
+        found.requests[operation].append(request)
         if operation in found.operations:
             raise ClientError({"Error": {"Code": "InternalServerError"}}, operation)
         return answer(client, operation, request)

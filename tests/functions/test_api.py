@@ -12,7 +12,7 @@ from quorum.vote.evaluation import Evaluation
 
 from fakes.gateway import Scenario, running
 from tests import make
-from tests.functions.conftest import Ask
+from tests.functions.conftest import Ask, Faults
 
 
 def test_cached_votes_that_settle_the_verdict_answer_without_the_machine(
@@ -271,6 +271,21 @@ def test_an_address_nobody_knows_is_a_404(ask: Ask) -> None:
     status, answer = ask(name="get_health.json", path="/nowhere", resource="/nowhere")
     assert status == 404
     assert answer["error"]["code"] == "no_such_route"
+
+
+@pytest.mark.parametrize("verdict_id", ["x" * 129, "x" * 3_000, "가" * 1_000, "a b"])
+@pytest.mark.parametrize("route", ["get_verdict", "post_review"])
+def test_an_id_that_no_record_can_have_is_a_404_and_looked_for_nowhere(
+    ask: Ask, faults: Faults, route: str, verdict_id: str
+) -> None:
+    faults.fail("GetItem", "BatchGetItem")
+    end = "/review" if route == "post_review" else ""
+    status, answer = ask(
+        name=f"{route}.json",
+        path=f"/verdicts/{verdict_id}{end}",
+        pathParameters={"verdict_id": verdict_id},
+    )
+    assert (status, answer["error"]["code"]) == (404, "verdict_not_found")
 
 
 def test_the_content_is_in_no_log(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:

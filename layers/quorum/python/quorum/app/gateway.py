@@ -45,7 +45,7 @@ class GatewayContainer(Container):
         """
         found = self.secrets.get_secret_value(SecretId=self.settings.gateway_secret)
         secret = found["SecretString"].strip()
-        keys: str | dict[str, str] = json.loads(secret) if secret.startswith("{") else secret
+        keys: str | dict[str, object] = json.loads(secret) if secret.startswith("{") else secret
         return parse_base_urls(
             self.settings.gateway_base_url, keys, key_source="the secret GatewaySecret"
         )

@@ -1,19 +1,23 @@
 """Field types that several kinds of requests share. Pure."""
 
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from quorum.core.normalise import normalise
 
 METADATA_VALUE_LIMIT = 256
 """Characters of one metadata value."""
 
+AlertDollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=12)]
+"""A sum to be warned at. DynamoDB keeps 38 digits of a number; these are at most 22."""
+
 
 def not_blank(text: str) -> str:
     """`text`; raises `ValueError` if nothing of it is visible."""
     if not normalise(text).text:
-        raise ValueError("must hold something to judge, not only white space or hidden characters")
+        raise ValueError("must hold visible text, not only white space or hidden characters")
     return text
 
 

@@ -1,4 +1,4 @@
-"""The reason why one item of many was not taken, in the words of the API. Pure."""
+"""The reason why one item of a batch was rejected, in the form of the API. Pure."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from quorum.core.models import Frozen
 
 
 class Rejection(Frozen):
-    """Why an item was not taken: which field, and what of it. Never quotes content."""
+    """The reason for rejecting an item, with the faulty field. Never quotes content."""
 
     code: str
     message: str
@@ -16,11 +16,14 @@ class Rejection(Frozen):
     limit: Any = None
 
 
-_LIMITS = ("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected")
+_LIMITS = (
+    *("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected"),
+    *("decimal_places", "max_digits"),
+)
 
 
 def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
-    """The first thing wrong with an item that stands `skip` levels down in what was validated."""
+    """The first error of an item that is `skip` levels down in the validated data."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"][skip:]) or None
     kind = str(first["type"])

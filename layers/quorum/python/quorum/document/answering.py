@@ -17,15 +17,10 @@ from quorum.aws import loop, telemetry
 from quorum.aws.bucket import Bucket
 from quorum.batch.records import Batches, FailedItem
 from quorum.core.errors import (
-    BudgetSpent,
     DocumentUnreadable,
-    GatewayRejected,
     ModelRefused,
-    ModelThrottled,
-    ModelUnknown,
     Postponed,
-    PromptTooLong,
-    RequestRejected,
+    QuorumError,
     Undeliverable,
     VoteUnavailable,
 )
@@ -295,17 +290,20 @@ class DocumentAnswers:
 
 
 def transient(error: Exception) -> Exception:
-    """What the queue and the machine know what to do about, in place of what a model says."""
+    """What the queue and the machine know what to do about, in place of what a model says.
+
+    Whatever may go well later is `Postponed`, whatever never will is `Undeliverable`; a spent
+    budget, a store that is down and errors of nobody's table stay what they are.
+    """
     match error:
-        case BudgetSpent():
+        case VoteUnavailable() if error.transient:
+            wait = error.retry_after_seconds
+            seconds = RETRY_SECONDS if wait is None else wait
+            reason = f"model {error.abstention.replace('_', ' ')}"
+            return Postponed(reason, retry_after_seconds=seconds)
+        case Undeliverable():
             return error
-        case ModelThrottled():
-            return Postponed("model throttled", retry_after_seconds=error.retry_after_seconds)
-        case GatewayRejected() | PromptTooLong() | RequestRejected():
-            return Undeliverable(f"{type(error).__name__}: {error.message}")
-        case ModelUnknown():
-            return Undeliverable(f"unknown model {error.name}")
-        case VoteUnavailable():
-            return Postponed(type(error).__name__, retry_after_seconds=RETRY_SECONDS)
+        case QuorumError() if not error.transient:
+            return Undeliverable(f"{type(error).__name__}: {error.told}")
         case _:
             return error

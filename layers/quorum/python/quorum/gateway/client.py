@@ -106,7 +106,7 @@ class GatewaySettings(Frozen):
 
 
 def parse_base_urls(
-    urls: str, keys: str | Mapping[str, str], *, key_source: str = "GATEWAY_API_KEY"
+    urls: str, keys: str | Mapping[str, object], *, key_source: str = "GATEWAY_API_KEY"
 ) -> tuple[BaseUrl, ...]:
     """The ordered base URLs in `GATEWAY_BASE_URL`, each with its key.
 
@@ -133,7 +133,7 @@ def parse_base_urls(
     return tuple(_with_key(url, keys, key_source) for url in written)
 
 
-def _with_key(url: str, keys: Mapping[str, str], key_source: str) -> BaseUrl:
+def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
     name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
     if name is None:
         raise ValueError(f"no key for {url} in {key_source}")
