@@ -22,10 +22,22 @@ _LIMITS = (
 )
 
 
+FIELD_PART_LIMIT = 64
+"""Characters repeated of one field's name: a caller may send a name of any length."""
+
+
+def _shown(part: str | int) -> str:
+    """The part of a field's path, short enough to store and without lone surrogates."""
+    name = str(part)
+    if len(name) > FIELD_PART_LIMIT:
+        name = name[:FIELD_PART_LIMIT] + "…"
+    return name.encode(errors="replace").decode()
+
+
 def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
     """The first error of an item that is `skip` levels down in the validated data."""
     first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"][skip:]) or None
+    field = ".".join(_shown(part) for part in first["loc"][skip:]) or None
     kind = str(first["type"])
     limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
     code = (
