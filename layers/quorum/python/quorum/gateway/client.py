@@ -137,9 +137,10 @@ def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
     name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
     if name is None:
         raise ValueError(f"no key for {url} in {key_source}")
-    key = keys[name].strip() if isinstance(keys[name], str) else None
+    found = keys[name]
+    key = found.strip() if isinstance(found, str) else ""
     # It becomes a header, which carries nothing else. The message does not quote it.
-    if key is None or not all("!" <= character <= "~" for character in key):
+    if not key or not all("!" <= character <= "~" for character in key):
         raise ValueError(f"the key for {url} in {key_source} is not printable ASCII without spaces")
     return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
 
