@@ -109,11 +109,15 @@ def ask_embedded(
 
 
 def ask_gateway(
-    evaluation: "Evaluation", model: "Model", gateway: "Gateway", remaining_milliseconds: int
+    evaluation: "Evaluation",
+    model: "Model",
+    gateway: "Callable[[], Gateway]",
+    remaining_milliseconds: int,
 ) -> Callable[[], PaidVote]:
     """A function that asks a gateway voter, until the Lambda's or the evaluation's deadline.
 
-    Every failure becomes an abstention with its reason.
+    `gateway` opens the client, which a cached vote does without. Every failure becomes an
+    abstention with its reason.
     """
 
     def asked() -> PaidVote:
@@ -122,7 +126,7 @@ def ask_gateway(
         try:
             return loop.run(
                 voter.ask(
-                    gateway,
+                    gateway(),
                     model,
                     normalise(evaluation.content.text),
                     deadline,
