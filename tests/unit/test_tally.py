@@ -280,7 +280,7 @@ def test_two_sure_cheap_voters_spare_the_dear_one() -> None:
 
 def test_the_first_round_is_asked_first_and_cached_votes_of_later_rounds_count() -> None:
     assert tally(DEFAULT, []).next_voters == ("gemini-2.5-flash", "deepseek-v3.2")
-    assert tally(DEFAULT, []).reason.startswith("nobody has voted yet")
+    assert tally(DEFAULT, []).reason.startswith("no votes yet")
     cached: Votes = [vote("gpt-4.1", UNSAFE), vote("deepseek-v3.2", UNSAFE)]
     assert tally(DEFAULT, cached).settled
     assert tally(DEFAULT, cached[:1]).next_voters == ("gemini-2.5-flash", "deepseek-v3.2")
