@@ -21,7 +21,7 @@ from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
 from quorum.gateway.deadline import Deadline
 from quorum.vote import voter
-from quorum.vote.language import detect
+from quorum.vote.language import with_language
 from quorum.vote.panel import PACKAGED, Panel, load, packaged
 from quorum.vote.tally import tally
 from rich.console import Console
@@ -39,10 +39,15 @@ def record(
     texts: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with text, gold")],
     out: Annotated[Path, typer.Option(help="where the recorded votes go")],
     panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
+    default_language: Annotated[
+        str, typer.Option(help="assumed where a row's language is not given and cannot be told")
+    ] = "en",
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts asked at once")] = 8,
 ) -> None:
     """Write language, text, gold, every voter's vote and confidence, and the panel's verdict."""
     chosen = _panel(panel)
+    if chosen.default_language is None and default_language:
+        chosen = chosen.model_copy(update={"default_language": default_language})
     rows = list(_rows(texts))
     with _asking(chosen) as voters:
         _write(rows, chosen, voters, out, concurrency)
@@ -99,8 +104,9 @@ def _rows(texts: Path) -> Iterator[dict[str, str]]:
 
 def _judged(row: dict[str, str], panel: Panel, voters: dict[str, Ask]) -> dict[str, str]:
     # As in the API: the caller's word for the language, else ours.
-    language = row["language"] or detect(normalise(row["text"]).text)
-    content = Content(text=row["text"][:CONTENT_LIMIT], language=language)
+    written = Content(text=row["text"][:CONTENT_LIMIT], language=row["language"] or None)
+    content = with_language(written, panel.default_language)
+    language = content.language
     votes = [ask(content) for ask in voters.values()]
     outcome = tally(panel, votes, language, final=True)
     cells = {name: cell for vote in votes for name, cell in _cells(vote).items()}

@@ -12,6 +12,8 @@ WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
 KNOWN_SHARE = 0.25
 """Least probability that a part is in a language a voter knows, for the voter to judge it."""
+TINY = 0.02
+"""The same for a few letters, which show little of their language."""
 SURE_PART = 0.9
 """Least probability of unsafe with which a part that is not the longest counts: few words of
 another script are mostly names."""
@@ -54,7 +56,7 @@ def worst(
     for part in reading.parts:
         shares = {code: share for code, share in part.languages.items() if code in known}
         total = sum(shares.values())
-        if total < KNOWN_SHARE:
+        if total < (KNOWN_SHARE if sum(map(str.isalpha, part.text)) >= language.FEW else TINY):
             continue
         unsafe = sum(share * probability(part.text, code) for code, share in shares.items()) / total
         if worst_so_far is None or unsafe >= SURE_PART:

