@@ -106,7 +106,8 @@ class Asking:
         `use_cache`: None keeps and finds answers drawn at temperature 0, True any, False none.
         `batch` is booked with it; `bought_for` names the work an answer is for, which finds it
         again as it was bought. Raises `ModelUnknown`, `BudgetSpent`, `StoreUnavailable` and the
-        `VoteUnavailable` of what happened.
+        `VoteUnavailable` of what happened. An answer that is not whole is given as it is, and not
+        kept: `Answered.failure` names what it is.
         """
         model = registry.answering(question.model)
         bill = Bill(tenant, model.name, batch, bought_for)
@@ -209,7 +210,10 @@ class Asking:
     async def _book(
         self, inquiry: _Inquiry, completion: Completion, *, whole: bool = True
     ) -> Answered:
-        """Book a completion; a `whole` one is kept if it may be."""
+        """Book a completion; a `whole` one is kept if it may be, and if it is an answer.
+
+        One that nothing was billed for, though it has text, is kept no more than half an answer.
+        """
         answered = Answered(
             text=completion.text,
             finish_reason=completion.finish_reason,
@@ -227,7 +231,7 @@ class Asking:
             answered,
             completion.reservation,
             key=inquiry.key,
-            keep=whole,
+            keep=whole and answered.failure() is None and not completion.unbilled,
         )
         return answered
 

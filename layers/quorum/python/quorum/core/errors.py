@@ -16,8 +16,12 @@
     │   ├── ModelTimedOut               no answer before the deadline
     │   ├── ModelRefused                the model or its safety filter would not answer
     │   ├── ReplyUnreadable             it answered, but not with a vote
+    │   │   ├── AnswerCut               the answer ran into its limit of tokens
+    │   │   ├── AnswerEmpty             the answer has no text
+    │   │   └── AnswerFailed            the answer broke off, or is no answer in words
     │   ├── PromptTooLong               does not fit the context window; refused before it is sent
-    │   └── GatewayRejected             400, 401, 403, 404, 422: asking again cannot help
+    │   └── GatewayRejected             400, 422: this request is refused, asking again cannot help
+    │       └── GatewayDenied           401, 402, 403, 404, …: all are, until an operator mends it
     ├── PanelInvalid                    a panel refused at load, with the field named
     ├── ModelUnknown                    lists the known ones
     ├── DocumentUnreadable              no text can be had from a file; says why
@@ -174,7 +178,7 @@ class ModelRefused(VoteUnavailable):
 
 
 class ReplyUnreadable(VoteUnavailable):
-    """The reply cannot be read as a vote for certain. Never guessed.
+    """The reply is not what was asked for: not a vote for certain, or not a whole answer.
 
     `excerpt` is the start of the reply: content, to be kept only where content may be.
     """
@@ -198,6 +202,41 @@ class GatewayRejected(VoteUnavailable):
     def __init__(self, message: str, *, status: int, served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
         self.status = status
+
+
+class GatewayDenied(GatewayRejected):
+    """The gateway refuses any call: its key, its credit, its rights or its address is wrong.
+
+    That says nothing of what was asked: ask again after `retry_after_seconds`, when an operator
+    may have mended it.
+    """
+
+    retry_after_seconds: ClassVar[float] = 300.0
+
+
+class AnswerCut(ReplyUnreadable):
+    """The answer ran into its limit of tokens: half an answer is none."""
+
+    code = "answer_cut"
+
+
+class AnswerEmpty(ReplyUnreadable):
+    """The answer has no text."""
+
+    code = "answer_empty"
+
+
+class AnswerFailed(ReplyUnreadable):
+    """The answer broke off, or wants something else than to answer.
+
+    `transient` where the model's vendor failed, and may not the next time.
+    """
+
+    code = "answer_failed"
+
+    def __init__(self, message: str, *, transient: bool, served_by: str | None = None) -> None:
+        super().__init__(message, served_by=served_by)
+        self.transient = transient
 
 
 class PanelInvalid(QuorumError):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from quorum.core.errors import (
+    GatewayDenied,
     GatewayRejected,
     ModelRefused,
     ModelThrottled,
@@ -18,6 +19,7 @@ from quorum.core.errors import (
     VoteUnavailable,
 )
 from quorum.core.models import DETAIL_LIMIT, Abstention, AbstentionReason, CastVote, Tokens
+from quorum.gateway.finish import Finish
 from quorum.vote import reply
 from quorum.vote.policy import INSTRUCTIONS, MAX_OUTPUT_TOKENS, REPLY_SCHEMA, WRAPPER
 
@@ -75,6 +77,8 @@ async def ask(
         tenant=tenant,
     )
     try:
+        if completion.finish_reason is Finish.FAILED:
+            raise ModelUnavailable("the answer broke off")
         read = reply.read(
             completion.text,
             finish_reason=completion.finish_reason,
@@ -141,7 +145,7 @@ def abstention_of(
         reason=reason,
         detail=reply.shorten(detail, DETAIL_LIMIT),
         retry_after_seconds=(
-            error.retry_after_seconds if isinstance(error, ModelThrottled) else None
+            error.retry_after_seconds if isinstance(error, ModelThrottled | GatewayDenied) else None
         ),
         tokens=error.tokens or Tokens(),
         cost_usd=error.cost_usd or Decimal(0),
