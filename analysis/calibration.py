@@ -1,12 +1,12 @@
 """Learning a panel from labelled votes: evidence, rounds, bounds and thresholds.
 
 Everything is scored on rows it was not fitted on. Within one design every stage's probabilities are
-out-of-fold, and rounds, bounds and thresholds are chosen on those; what a design is worth is said
-by `cross_validated`, which repeats the whole design once for each fold, without that fold's rows.
+out-of-fold, and rounds, bounds and thresholds are chosen on those. `cross_validated` measures
+a design: it repeats the whole design once for each fold, without that fold's rows.
 
 The evidence is a logistic model with quadratic shrinkage. Voters share a prior: each one's evidence
 is drawn to the mean of all, and a language's own evidence to the pooled one, so that fifty labels a
-language move the numbers a little and two thousand move them where they belong (a hierarchical
+language move the numbers a little and two thousand determine them (a hierarchical
 model at its posterior mode). Signs are bounded, so no vote for unsafe can lower a score.
 """
 
@@ -40,13 +40,13 @@ FOLDS = 5
 _EVEN = 0.5
 """The probability at which safe and unsafe are equally likely."""
 _LABELS_REPEATED = 2400
-"""Few labels are folded more often: which fold a label fell into should not choose the panel."""
+"""Labels below which folds are repeated, so that the panel does not depend on the folds drawn."""
 _LABELS_FOR_OWN_TERMS = 20
-"""A language with fewer labels takes the pooled numbers."""
+"""Labels of a language below which it takes the pooled numbers."""
 _NEWTON_STEPS = 30
 _LOSS_TOLERANCE = 1e-3
 _REVIEWS_FOR_EVIDENCE = 10
-"""A voter that asked for review less often has no evidence of its own for it."""
+"""Votes for review below which a voter has no evidence of its own for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class Shrinkage:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """The columns of the logistic model for some voters, over all rows, so that folds share them.
+    """The columns of the logistic model for some voters, over all rows; folds share them.
 
-    A column is one voter's vote of one kind (`names`) or two voters' agreement (`pairs`). Rows that
-    look the same are one pattern: `pattern[row]` is a row of `columns` and of `spoken`.
+    A column is one voter's vote of one kind (`names`) or two voters' agreement (`pairs`). Rows
+    with the same votes are one pattern: `pattern[row]` is a row of `columns` and of `spoken`.
     """
 
     voters: tuple[str, ...]
@@ -267,7 +267,7 @@ def stage(fitted: Fit) -> Stage:
 
 
 _NOTICEABLE = 0.05
-"""Log-odds below which a number is not worth its place: a panel is to stay small and readable."""
+"""Log-odds below which a number is left out, so that a panel stays small and readable."""
 
 
 def _apart(first: Evidence, second: Evidence) -> float:
@@ -297,13 +297,13 @@ _BOUNDS = np.concatenate(
         [0.16, 0.19, 0.22, 0.26, 0.3, 0.34, 0.38, 0.42, 0.46, 0.5],
     ]
 )
-"""Probabilities of error at which asking may end."""
+"""Probabilities of error at which asking may stop."""
 
 _BEAM = 3
 _PAID_VOTERS = 4
 _PAID_ROUNDS = 3
 _WORTH_A_SEAT = 0.0005
-"""What another paid voter must add to a plan's worth."""
+"""Worth that another paid voter must add to a plan."""
 _MARGIN = 1.0
 """Standard errors of the cost kept free below the budget: unseen rows may be dearer."""
 
@@ -312,7 +312,7 @@ Rounds = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Rounds and the bounds between them, with what they came to out of fold."""
+    """Rounds and the bounds between them, with their figures out of fold."""
 
     rounds: Rounds
     bounds: tuple[float, ...]
@@ -348,10 +348,10 @@ class OutOfFold:
 
 
 def folds(recorded: Recorded, number: int, seed: int) -> Iterator[tuple[Indices, Indices]]:
-    """Rows to fit on and rows held out, alike in languages and labels."""
+    """Pairs of rows to fit on and rows held out, stratified by language and label."""
     strata = np.char.add(recorded.languages, recorded.gold.astype(str))
     fewest = int(np.unique(strata, return_counts=True)[1].min())
-    if fewest < number:  # a stratum too small to be in every fold is left to chance
+    if fewest < number:  # a stratum too small for every fold is not stratified
         strata = recorded.gold.astype(str)
     split = StratifiedKFold(number, shuffle=True, random_state=seed)
     yield from split.split(strata, strata)
@@ -364,10 +364,10 @@ def best_plan(
     *,
     progress: Callable[[], None] = lambda: None,
 ) -> Plan:
-    """The rounds worth most within `budget` dollars a row, found by a beam search.
+    """The best rounds within `budget` dollars a row, found by a beam search.
 
     Free voters make up the first round. Paid ones are added one at a time, to any round or as a new
-    one; another voter must be worth its place.
+    one; each must add `_WORTH_A_SEAT`.
     """
     candidates = [voter for voter in out_of_fold.recorded.voters if voter in costs]
     free = tuple(voter for voter in candidates if costs[voter] == 0)
@@ -474,17 +474,17 @@ def _by_bounds(values: Sequence[Floats], bins: Sequence[Indices]) -> Floats:
 
 _REVIEW_AT_MOST = 0.19
 _DECIDED_RIGHT = 0.96
-"""Without targets: the narrowest band with this much right of what is decided, within that much
-review."""
+"""Without targets: the accuracy of decided rows, and the share of reviews, that the band of reviews
+keeps; the narrowest such band is taken."""
 _EDGE = 0.03
 _DOUBT = 0.1
-"""A promise on decided accuracy holds with one minus this probability over the labels drawn."""
+"""Probability, over the labels drawn, that a promise on decided accuracy does not hold."""
 _STARTS = (0.3, 0.5, 0.7, 0.85)
-"""Shares decided from which the tests of decided accuracy set out, the doubt divided among them."""
+"""Shares of decided rows at which the tests of decided accuracy start; they divide `_DOUBT`."""
 _WIDTHS = np.round(np.arange(0.0, 0.496, 0.005), 3)
-"""Half widths of the band that goes to a person, around a midpoint of one half."""
+"""Half widths of the band of reviews, around a midpoint of one half."""
 _HELD_FOR_PROMISES = 3
-"""One row in this many is kept from fitting when there is a target to promise."""
+"""With a target, one row in this many is kept from fitting."""
 
 
 class TargetOutOfReach(ValueError):
@@ -493,11 +493,10 @@ class TargetOutOfReach(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the panel must keep on rows it has not seen; each may be left open.
+    """The targets of a panel on unseen rows; each may be left open.
 
-    `decided_accuracy`: right, of what is decided, at least. `recall`: of what is unsafe, found when
-    a decision is forced, at least (so at most the rest is ever passed as safe). `review`: sent to a
-    person at most.
+    `decided_accuracy`: the least accuracy of decided rows. `recall`: the least share of unsafe rows
+    that are found when a decision is forced. `review`: the greatest share of rows sent to a person.
     """
 
     decided_accuracy: float | None = None

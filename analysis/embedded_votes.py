@@ -1,4 +1,4 @@
-"""The embedded voters' votes for rows that have a text but not their column. They cost nothing."""
+"""Votes of the embedded voters on rows that have a text but no such votes. They cost nothing."""
 
 import re
 from collections.abc import Callable, Collection
@@ -12,11 +12,11 @@ from quorum.core.models import CONTENT_LIMIT, CastVote, Content
 from analysis.recorded import CODES, Recorded
 
 _CODE = re.compile(r"^[a-z]{2,3}$")
-"""What a content may give as its language; any other column value is left to detection."""
+"""A valid language of a content; any other value is replaced by detection."""
 
 
 def available(recorded: Recorded) -> tuple[str, ...]:
-    """The embedded voters that could vote on these rows and have no column yet."""
+    """The embedded voters that have no column yet and could vote on these rows."""
     if not any(text.strip() for text in recorded.texts):
         return ()
     return tuple(
@@ -35,7 +35,7 @@ def added(
     *,
     progress: Callable[[], None] = lambda: None,
 ) -> Recorded:
-    """The rows with those voters' votes, cast here and now. One `progress` per row and voter."""
+    """The rows with the votes of `voters`, cast now. One `progress` per row and voter."""
     decisions = np.zeros((len(recorded), len(voters)), dtype=np.int8)
     confidences = np.full((len(recorded), len(voters)), np.nan)
     for column, voter in enumerate(voters):

@@ -1,4 +1,4 @@
-"""Replaying recorded votes through the production tally, and measuring what came out.
+"""Replay of recorded votes through the production tally, and the figures of the result.
 
 Figures come with percentile-bootstrap 95 % intervals (Efron 1979), resampled within each language.
 A decision is forced, for `accuracy`, `precision`, `recall` and `f1`, where the panel would ask a
@@ -23,12 +23,12 @@ from analysis.recorded import CODES, NONE, REVIEW, SAFE, UNSAFE, Codes, Floats, 
 Flags = npt.NDArray[np.bool_]
 RESAMPLES = 1000
 _CHUNK = 4_000_000
-"""Weights held in memory at once, so that large files resample in the same room as small ones."""
+"""Weights held in memory at once, so that large files need no more memory than small ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a panel, or one voter alone, made of n rows.
+    """The decisions of a panel, or of one voter alone, on n rows.
 
     `scores` measure unsafe in [0, 1] (NaN: none given), `forced` is the decision where one is
     forced. `calls` and `dollars` are per row; None where they are not known.
@@ -111,7 +111,7 @@ def alone(voter: str, recorded: Recorded, costs: Mapping[str, Decimal]) -> Answe
 
 
 def as_recorded(recorded: Recorded) -> Answers | None:
-    """What a running panel decided, if the file has it; its calls and cost are not in there."""
+    """The decisions of a running panel, if the file has them; calls and cost are unknown."""
     if recorded.panel is None:
         return None
     decisions, scores = recorded.panel.decisions, recorded.panel.scores
@@ -153,7 +153,7 @@ def force(decisions: Codes, scores: Floats, midpoint: float) -> Codes:
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How often each row is drawn in each bootstrap resample: integers, resamples × rows."""
+    """Counts of each row in each bootstrap resample: integers, resamples × rows."""
 
     weights: npt.NDArray[np.float32]
 
@@ -174,7 +174,7 @@ class Resampling:
 
 
 Figures = dict[str, Estimate | None]
-"""Figures by name; None where it cannot be known (no score, no price, nothing decided)."""
+"""Figures by name; None for an unknown one (no score, no price, nothing decided)."""
 
 
 def figures(
@@ -182,7 +182,7 @@ def figures(
 ) -> Figures:
     """Every figure of `answers` against `gold`, with its interval.
 
-    `cost_vs_reference` is the share of what asking the reference voter alone would have cost
+    `cost_vs_reference` is the cost as a share of the cost of asking the reference voter alone
     (`reference_dollars` each).
     """
     right = answers.forced == gold
@@ -215,7 +215,7 @@ def figures(
 
 
 def difference(first: Flags, second: Flags, resampling: Resampling) -> Estimate:
-    """How much more often `first` is true than `second` on the same rows (a paired difference)."""
+    """The share of rows with `first` less the share with `second` (a paired difference)."""
     estimate = _ratio(first.astype(float) - second, np.ones(len(first)), resampling, 1.0)
     if estimate is None:
         raise ValueError("no rows to compare")
@@ -281,7 +281,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Everything measured: overall and by language."""
+    """All figures: overall and by language."""
 
     overall: Section
     languages: dict[str, Section]

@@ -1,4 +1,4 @@
-"""What one vote costs: list price × stated token counts."""
+"""The cost of one vote: list price × stated token counts."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from quorum.core.models import Dollars, Frozen
 
 
 class ListPrice(Frozen):
-    """US dollars per million tokens; token counts of its own where a voter is known for them."""
+    """US dollars per million tokens, and the voter's own token counts per vote, if known."""
 
     input: Dollars
     output: Dollars
@@ -55,7 +55,7 @@ def costs(
 
 
 def reference(voters: Iterable[str], known: Mapping[str, Decimal]) -> str | None:
-    """The voter costs are compared with unless another is named: gpt-4.1, else the dearest."""
+    """The default reference of costs: gpt-4.1, or else the most expensive voter."""
     priced = [voter for voter in voters if known.get(voter)]
     for voter in priced:
         try:

@@ -3,7 +3,7 @@
 Columns: `language`, `text`, `gold` (`safe` or `unsafe`), one per voter (`safe`, `unsafe`,
 `needs_review`, or empty for an abstention), optionally `<voter>.confidence` (the probability in
 [0, 1] that the vote is right; 1 where it is missing), and optionally `panel` and `panel.score`:
-what a running panel decided. Other columns are left alone.
+the decision of a running panel. Other columns are ignored.
 """
 
 import csv
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 NONE, SAFE, UNSAFE, REVIEW = range(4)
-"""How decisions are coded in arrays; `NONE` is an abstention, or no decision."""
+"""Codes of decisions in arrays; `NONE` is an abstention, or no decision."""
 DECISIONS = (None, Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW)
 """The decision of each code."""
 CODES: dict[str, int] = {"": NONE, **{str(DECISIONS[code]): code for code in (1, 2, 3)}}
@@ -30,12 +30,12 @@ _NO_VOTER = {"language", "text", "gold", "panel"}
 
 
 class VotesUnreadable(ValueError):
-    """The CSV is not one of recorded votes; the message names column and line."""
+    """The CSV does not hold recorded votes; the message names column and line."""
 
 
 @dataclass(frozen=True, slots=True)
 class PanelColumn:
-    """What a running panel decided, row by row; a score of NaN is unknown."""
+    """The decisions of a running panel, row by row; a score of NaN is unknown."""
 
     decisions: Codes
     scores: Floats
@@ -98,7 +98,7 @@ class Recorded:
         return self.rows(np.flatnonzero(self.gold != NONE))
 
     def votes(self, row: int, voters: Sequence[str]) -> Iterator[CastVote | Abstention]:
-        """The votes of `voters` in that row, as production would hand them to the tally."""
+        """The votes of `voters` in that row, in the form in which production tallies them."""
         for voter in voters:
             column = self.voters.index(voter)
             decision = DECISIONS[self.decisions[row, column]]
@@ -146,7 +146,7 @@ def read(path: Path) -> Recorded:
 
 
 def _is_voter(name: str, rows: list[dict[str, str]]) -> bool:
-    """Whether a column holds decisions. One that only sometimes does is refused when read."""
+    """Whether a column holds decisions. Reading refuses a column with some other values."""
     if name in _NO_VOTER or name is None:
         return False
     said = {row[name] for row in rows}

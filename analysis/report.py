@@ -31,7 +31,7 @@ _COLUMNS = ("accuracy", "decided_accuracy", "review_rate", "precision", "recall"
 _SCALES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.5, 2.0, 3.0, 5.0)
 """Multiples of a panel's risk bounds, for the frontier."""
 _ROWS_FOR_THE_LINE = 10_000
-"""Beyond these, replaying them nine times more takes longer than the line is worth."""
+"""Rows beyond which the frontier line is left out: it would take nine more replays."""
 _SHOWN_BELOW_THE_BEST = 0.15
 
 
@@ -147,7 +147,7 @@ def _frontier(
         axes.plot(
             [share for share, _ in curve], [right for _, right in curve], color=_SOFT, zorder=1
         )
-    # A voter far below the best would press all others together; it is named at the lower edge.
+    # A voter far below the best would compress the plot; it is named at the lower edge.
     floor = max((y for _, y, _ in points), default=1.0) - _SHOWN_BELOW_THE_BEST
     labels = [
         (x, y, name, _INK) if y >= floor else (x, floor, f"{name}: {y:.0%}, below", _GREY)
@@ -274,8 +274,8 @@ def _coverage(answers: Answers, rows: Recorded, middle: float) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_xlabel("share of contents decided, the surest first")
-    axes.set_ylabel("right, of what is decided")
-    axes.set_title("What is left to people makes the rest more certain")
+    axes.set_ylabel("accuracy of decided contents")
+    axes.set_title("More reviews make the remaining decisions more certain")
     return figure
 
 
@@ -304,7 +304,7 @@ def _reliability(answers: Answers, rows: Recorded) -> Figure:
     counts.set_xlabel("score: the panel's probability of unsafe")
     counts.set_ylabel("contents")
     axes.set_ylabel("share that is unsafe")
-    axes.set_title("Is the score what it says? (bars: 95 %)")
+    axes.set_title("Calibration of the score (bars: 95 %)")
     return figure
 
 

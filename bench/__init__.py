@@ -1,1 +1,1 @@
-"""Benchmarks, and the gateway stand-in they share with the tests and the local stack."""
+"""Benchmarks."""

@@ -1,9 +1,9 @@
-"""`make bench-batch`: how fast batches go next to the rate limit, and the CLI's memory.
+"""`make bench-batch`: the throughput of batches under a rate limit, and the CLI's memory.
 
-The worker's own code (judging, claims, settling, limiter, gateway client) judges distinct items
-against the stand-in, whose sliding minute is exact, over DynamoDB as moto plays it. So what is
-measured is whether the limiter uses up the limit without running into it, not AWS. The command
-line then reads and uploads 1,000 and 100,000 items to a server that only pretends.
+The worker's own code (judging, leases, settling, limiter, gateway client) judges distinct items
+against the stand-in, whose sliding minute is exact, with moto in place of DynamoDB. So the figure
+is the share of the limit that the limiter uses without exceeding it; AWS is not measured. The
+command line then reads and uploads 1,000 and 100,000 items to a fake server.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def rate(per_minute: int, seconds: float) -> None:
-    """Items a second reached, of those the limit allows in the same time."""
+    """Print the items settled, as a share of those that the limit allows in the same time."""
     import os  # noqa: PLC0415 - before boto3 looks for credentials
 
     os.environ |= {
@@ -53,7 +53,7 @@ def rate(per_minute: int, seconds: float) -> None:
 
     limit = ModelScenario(latency_ms=300, spread=0.3, requests_per_minute=per_minute)
     with running(Scenario(every_model=limit)) as stand_in, mock_aws():
-        # moto looks at every request of boto's; what goes to the stand-in is none of its business
+        # moto intercepts boto's requests; those to the stand-in must pass
         settled, elapsed = _judged(stand_in.base_url, per_minute, seconds)
         refused = stand_in.count.faults["limit"]
         asked = stand_in.count.requests
@@ -136,7 +136,7 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
 
 
 class _Pretender(BaseHTTPRequestHandler):
-    """Takes uploads and answers with results, a page at a time, without keeping either."""
+    """A server that takes uploads and answers with pages of results, and keeps neither."""
 
     total = 0
 
@@ -187,7 +187,7 @@ def _pretending(total: int) -> Iterator[str]:
 
 
 def memory() -> None:
-    """The peak of `quorum batch`, 1,001 and 100,000 items (both are uploaded)."""
+    """Print the peak memory of `quorum batch` for 1,001 and 100,000 items (both uploaded)."""
     peaks = {}
     for total in (1_001, 100_000):
         with tempfile.TemporaryDirectory() as folder, _pretending(total) as where:

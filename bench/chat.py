@@ -1,4 +1,4 @@
-"""What the chat adds to a stream, next to the same stream read from the stand-in directly.
+"""The time that the chat adds to a stream, compared with a stream read from the stand-in directly.
 
 ``python -m bench.chat`` deploys a local stack of its own (a minute), and asks the same questions in
 turns: over the WebSocket – API Gateway, route, streaming function, posts, as the local stack plays
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 KEY = "sk-stand-in"
 QUICK, SLOW = "gpt-4.1-nano", "gpt-4.1-mini"
 LATENCY_MS = 200
-"""The stand-in's own time to its first token."""
+"""Milliseconds until the stand-in's first token."""
 SHORT, LONG = 32, 4_000
 CANCEL_SECONDS = 1.0
-"""What is promised."""
+"""Seconds within which a cancel must be confirmed."""
 WARMING = 3
 SCENARIO = {
     "keys": {KEY: "quorum"},
@@ -140,7 +140,7 @@ def cancelled(connection: "ClientConnection", number: int) -> float:
 
 
 def send(connection: "ClientConnection", **asked: Any) -> None:
-    """Ask; nothing is kept from one run to the next."""
+    """Ask without the answer cache."""
     connection.send(json.dumps({"action": "chat", "use_cache": False, **asked}))
 
 
@@ -156,12 +156,12 @@ def in_turns(ways: dict[str, Stream], number: int, tokens: int) -> dict[str, lis
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """Of at least two values."""
+    """The percentile of at least two values."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def main() -> None:
-    """Deploy, measure, print; exits 1 when a cancel took longer than is promised."""
+    """Deploy, measure, print; exits 1 when a cancel took longer than `CANCEL_SECONDS`."""
     parser = argparse.ArgumentParser(prog="bench.chat", description=__doc__)
     parser.add_argument("--chats", type=int, default=100, help="short answers, each way")
     parser.add_argument("--long", type=int, default=8, help="long answers, each way")

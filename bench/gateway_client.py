@@ -1,4 +1,4 @@
-"""What the client adds to a call, next to the official `openai` SDK and bare httpx.
+"""The time that the client adds to a call, compared with the `openai` SDK and bare httpx.
 
 ``python -m bench.gateway_client`` asks one stand-in, in a process of its own and without any
 latency, for the same vote by all three in turns, one call at a time over a warm connection, and
@@ -34,7 +34,7 @@ Ask = Callable[[], Awaitable[object]]
 
 
 def _body() -> dict[str, Any]:
-    """What every one of them sends: the vote's prompt, and nothing that only one would."""
+    """The request that all three send: the vote's prompt, without anything particular to one."""
     schema = {"name": "reply", "strict": True, "schema": REPLY_SCHEMA}
     return {
         "model": MODEL.gateway_name,
@@ -98,7 +98,7 @@ async def measure(base_url: str, calls: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Start the stand-in, measure, print; exits 1 if the client is not where it should be."""
+    """Start the stand-in, measure, print; exits 1 if the client is too slow."""
     parser = argparse.ArgumentParser(prog="bench.gateway_client", description=__doc__)
     parser.add_argument("--calls", type=int, default=500, help="by each contestant")
     arguments = parser.parse_args()

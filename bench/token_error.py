@@ -1,4 +1,4 @@
-"""How far `o200k_base`, times a model's factor, is from what its vendor counts.
+"""The error of `o200k_base`'s count, times a model's factor, against the vendor's count.
 
 `python -m bench.token_error replies.jsonl`: one object a line, with `model`, `reply` and the
 `completion_tokens` its vendor reported. The factor is fitted on the even lines and its error
@@ -19,7 +19,7 @@ LEAST_REPLIES = 50
 
 
 def main(path: Path) -> None:
-    """One line a model."""
+    """Print one line per model."""
     counted: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

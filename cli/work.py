@@ -77,7 +77,9 @@ def request(operation: Operation, model: str, options: Options) -> dict[str, Any
     try:
         OperationRequest.model_validate(asked)
         if registry.model(model).kind != "gateway":
-            raise typer.BadParameter(f"{model} has only a vote, it answers nothing")
+            raise typer.BadParameter(
+                f"{model} is a classifier: it can vote but cannot generate text"
+            )
     except ValidationError as error:
         raise typer.BadParameter(rejection(error).message) from None
     except ModelUnknown as error:

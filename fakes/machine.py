@@ -1,7 +1,7 @@
-"""The vote machine in this process: what `statemachines/vote.asl.json` does, without its Lambdas.
+"""A stand-in for the vote machine: `statemachines/vote.asl.json` in this process, without Lambdas.
 
-For benchmarks and tests that are about what happens around a vote. That the machine itself does
-this is shown on the deployed template (tests/e2e/test_machine.py).
+For benchmarks and tests of the code around a vote. The real machine is tested on the deployed
+template (tests/e2e/test_machine.py).
 """
 
 import json
@@ -18,7 +18,7 @@ Ask = Callable[[Evaluation, str], CastVote | Abstention]
 
 
 class InProcessMachine:
-    """Stands where a Step Functions client does; `ask` gives a voter's vote on a case."""
+    """Takes the place of a Step Functions client; `ask` returns a voter's vote."""
 
     def __init__(self, ask: Ask, verdicts: Verdicts) -> None:
         self._ask = ask

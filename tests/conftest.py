@@ -7,6 +7,8 @@ import pytest
 from moto import mock_aws
 from moto.moto_api._internal.models import moto_api_backend
 
+from tests.clock import Clock
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,6 +21,12 @@ def no_account(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
     environment.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until the test moves it."""
+    return Clock()
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@
 TRAINING.csv has the columns language,text,label,source (label: safe or unsafe). The same file and
 seed give the same bytes on the same machine.
 
-How it is measured: texts are normalised, repeated ones dropped, and five folds are laid by a hash
-of the text. Every figure and every calibration rests on scores of rows the scorer had not seen; the
-calibration of a fold's recorded votes rests on the other four folds.
+Texts are normalised, repeated ones dropped, and split into five folds by a hash of the text. Every
+figure and every calibration uses scores of unseen rows; the calibration of a fold's recorded votes
+uses the other four folds.
 """
 
 import argparse
@@ -38,23 +38,23 @@ Floats = NDArray[np.float64]
 Truths = NDArray[np.bool_]
 Embeddings = NDArray[np.float32]
 Votes = list[tuple[bool, float] | None]
-"""Per row: unsafe?, and the confidence; None where the voter abstains."""
+"""Per row: True for unsafe, and the confidence; None where the voter abstains."""
 
 FOLDS = 5
 CHARACTERS_C = 10.0
 MEANING_C = 5.0
 LANDMARKS = 1_024
-"""Landmarks of a head at most; 516 bytes each in the weights file."""
+"""Landmarks that a head has at most; each takes 516 bytes in the weights file."""
 GATE_C = 5.0
 LEAST_OF_A_KIND = 200
-"""A language's sources have a head each if none has fewer rows; else they share one."""
+"""Rows that each source of a language needs for a head of its own; else all share one."""
 RIDGE = 1e-4
-"""Eigenvalues of the landmarks' kernel below this carry rounding, not meaning."""
+"""Eigenvalue of the landmarks' kernel below which there is only rounding error."""
 LEAST_PRECISION = 0.7
-"""A rule less precise than this in a language is not used there."""
+"""Precision below which a rule is not used in a language."""
 LEAST_HITS = 5
 DOUBT_HITS = 10
-"""A rule's precision is shrunk towards its language's as if this many more hits were average."""
+"""Average hits that are added to a rule's hits, to shrink its precision to its language's."""
 
 console = Console(stderr=True)
 
@@ -70,7 +70,7 @@ class Row:
 
     @property
     def fold(self) -> int:
-        """Which fold it belongs to, the same on every machine."""
+        """The number of its fold, the same on every machine."""
         return zlib.crc32(self.text.encode("utf-8", "surrogatepass")) % FOLDS
 
 
@@ -104,7 +104,7 @@ def row_weights(rows: Sequence[Row]) -> Floats:
 
 
 def truths(rows: Iterable[Row]) -> Truths:
-    """Which rows are unsafe."""
+    """True for each unsafe row."""
     return np.array([row.unsafe for row in rows], dtype=np.bool_)
 
 
@@ -117,7 +117,7 @@ def fit_platt(scores: Floats, unsafe: Truths, weight: Floats) -> Platt:
 
 
 def vote_of(probability: float) -> tuple[bool, float]:
-    """Unsafe?, and the confidence, of a probability of unsafe."""
+    """The decision (True: unsafe) and confidence of a probability of unsafe."""
     unsafe = probability >= 0.5  # noqa: PLR2004 -- even odds
     return unsafe, max(probability, 1.0 - probability)
 
@@ -241,7 +241,7 @@ class MeaningHeads:
 
 
 LANDMARK_UNIT = 1 / 256
-"""Bytes are this much: no number of an embedding is beyond ± 0.49 (larger ones are clipped)."""
+"""Value of one unit of a byte: embeddings lie within ± 0.49 (larger numbers are clipped)."""
 
 
 def fit_head(embeddings: Embeddings, unsafe: Truths, weight: Floats, seed: int) -> MeaningHead:
@@ -471,7 +471,7 @@ def unseen_language_scores(
 
 
 def average_precision(unsafe: Truths, scores: Floats) -> float:
-    """Area under the precision-recall curve; NaN where there is nothing to find."""
+    """Area under the precision-recall curve; NaN where no row is unsafe."""
     return float(average_precision_score(unsafe, scores)) if unsafe.any() else math.nan
 
 

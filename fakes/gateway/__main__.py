@@ -9,10 +9,10 @@ from fakes.gateway.votes import RecordedVotes
 
 
 def main() -> None:
-    """Read the arguments, say where it listens, serve."""
+    """Read the arguments, print the address, serve."""
     parser = argparse.ArgumentParser(prog="fakes.gateway", description=__doc__)
     parser.add_argument("--port", type=int, default=8600, help="0 for any free port")
-    parser.add_argument("--scenario", type=Path, help="a JSON file; see bench/gateway/scenario.py")
+    parser.add_argument("--scenario", type=Path, help="a JSON file; see fakes/gateway/scenario.py")
     parser.add_argument("--votes", type=Path, help="a CSV of recorded votes to answer from")
     arguments = parser.parse_args()
     scenario = (

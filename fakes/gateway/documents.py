@@ -1,4 +1,4 @@
-"""What the stand-in's models make of a document: a translation is the document itself."""
+"""The stand-in's answers about documents: a translation is the document itself."""
 
 import json
 import re
@@ -11,10 +11,10 @@ _EXCERPT = 60
 
 
 def answer(messages: Sequence[Mapping[str, str]]) -> str | None:
-    """The answer about the document in `messages`; None where they ask about none.
+    """The answer about the document in `messages`; None if they contain none.
 
-    A summary is the document's beginning and end; its category the first that it names; what is
-    extracted stands in it as `name: value`, one a line.
+    A summary is the document's beginning and end; its category the first that it names;
+    extracted values are its lines of the form `name: value`.
     """
     if len(messages) < 2 or _ASKED not in messages[0]["content"]:  # noqa: PLR2004 - a pair
         return None

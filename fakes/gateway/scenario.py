@@ -1,4 +1,4 @@
-"""What a stand-in does: its models, their speed, their limits, and what goes wrong."""
+"""The behaviour of a stand-in: its models, their speed and limits, and its faults."""
 
 import math
 import random
@@ -13,7 +13,7 @@ _MINUTE_SECONDS = 60.0
 
 
 class Fault(StrEnum):
-    """One thing that can go wrong with one request; `NONE` is an answer as it should be."""
+    """One fault of one request; `NONE` is a correct answer."""
 
     NONE = "none"
     THROTTLED = "429"
@@ -53,11 +53,11 @@ class ModelScenario(Frozen):
 
 
 class Scenario(Frozen):
-    """Everything a stand-in does.
+    """The whole behaviour of a stand-in.
 
     `script` is consumed first, one fault for each request; then faults are drawn at their
     `rates`. `keys` maps accepted API keys to tenants; empty accepts any, and calls the tenant by
-    its key. `models` are all that are known, by gateway name; empty knows the registry's.
+    its key. `models` are those served, by gateway name; empty: the registry's.
     `reasoning_tokens` come before every answer, unseen and billed as output.
     `retry_after` is the header of a scripted or drawn 429, as it is sent ("2" or an HTTP date).
     """
@@ -78,14 +78,14 @@ class Scenario(Frozen):
 
 
 class TooFast:
-    """A sliding minute's limits of one model, kept exactly: it remembers what it admitted."""
+    """The exact limits of one model in a sliding minute."""
 
     def __init__(self, model: ModelScenario) -> None:
         self._model = model
         self._admitted: deque[tuple[float, int]] = deque()
 
     def retry_after_seconds(self, now: float, tokens: int) -> float | None:
-        """None, and the request is admitted; or how long until the oldest falls out."""
+        """None if the request is admitted, else seconds until the oldest request expires."""
         while self._admitted and self._admitted[0][0] <= now - _MINUTE_SECONDS:
             self._admitted.popleft()
         requests = self._model.requests_per_minute

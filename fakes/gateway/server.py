@@ -60,7 +60,7 @@ class _Billed:
 
 @dataclass
 class Count:
-    """What the stand-in saw and billed, to the token.
+    """The requests and tokens that the stand-in received and billed.
 
     An answer is billed when its first byte is sent, whole even if it is cut later; a stream is
     billed for the tokens that were sent.
@@ -107,7 +107,7 @@ class Count:
 
 
 class StandIn:
-    """One running stand-in: where it is, what it does and what it counted."""
+    """One running stand-in, with its scenario and its counts."""
 
     def __init__(self, scenario: Scenario, recorded: RecordedVotes | None = None) -> None:
         self.count = Count()
@@ -119,7 +119,7 @@ class StandIn:
 
     @property
     def scenario(self) -> Scenario:
-        """What it does; a new one starts its script, its draws and its limits afresh."""
+        """The scenario; a new one restarts script, draws and limits."""
         return self._scenario
 
     @scenario.setter
@@ -142,7 +142,7 @@ class StandIn:
     # ---- what it knows ----
 
     def tenant(self, headers: Mapping[str, str]) -> str | None:
-        """Who asks; None for a key that is not accepted."""
+        """The tenant of the key; None for a key that is not accepted."""
         key = headers.get("authorization", "").removeprefix("Bearer ").strip()
         return self.scenario.keys.get(key) if self.scenario.keys else key or "-"
 
@@ -154,7 +154,7 @@ class StandIn:
         return [name for name in known if name not in self.scenario.missing_models]
 
     def model(self, name: object) -> tuple[registry.Model, ModelScenario] | None:
-        """The model called `name` by the gateway, and how it behaves here."""
+        """The model called `name` by the gateway, and its scenario."""
         if name not in self.names():
             return None
         try:
@@ -175,7 +175,7 @@ class StandIn:
         return Fault.NONE
 
     def latency_seconds(self, model: ModelScenario) -> float:
-        """How long this answer takes."""
+        """Seconds that this answer takes."""
         return model.latency_seconds(self._randomness)
 
     def too_fast(self, name: str, model: ModelScenario, tokens: int) -> float | None:
@@ -184,7 +184,7 @@ class StandIn:
         return limit.retry_after_seconds(time.monotonic(), tokens)
 
     def cached_tokens(self, model: str, messages: list[dict[str, str]]) -> int:
-        """The prompt tokens a provider's cache would know: the first message, the second time."""
+        """The prompt tokens in a provider's cache: the first message, if it was sent before."""
         if not self.scenario.caches_prompts or not messages:
             return 0
         first = (model, messages[0]["content"])
@@ -202,11 +202,11 @@ class StandIn:
         return _resetting if fault is Fault.RESET else None
 
     def vote(self, model: str, messages: list[dict[str, str]]) -> str | None:
-        """The vote asked for, if one is."""
+        """The vote, if the messages ask for one."""
         return answer(model, messages, self.scenario.seed, self._recorded)
 
     def about_document(self, messages: list[dict[str, str]]) -> str | None:
-        """The answer about a document, if that is asked for."""
+        """The answer about a document, if the messages ask for one."""
         return documents.answer(messages)
 
     # ---- routes ----
@@ -393,7 +393,7 @@ def _prompt_tokens(messages: list[dict[str, str]]) -> int:
 
 
 def _log_probabilities(pieces: list[str]) -> list[dict[str, Any]]:
-    """Every token nearly certain but the decision, which is sure to 90 %."""
+    """Log-probabilities: every token is nearly certain; the decision has 90 %."""
     decisions = {"safe", "unsafe", "needs_review"}
     return [
         {
@@ -424,7 +424,7 @@ async def _chunk(send: Send, sent: bytes) -> None:
 
 
 async def _gone(receive: Receive) -> None:
-    """Returns when whoever asked has gone."""
+    """Wait until the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -449,7 +449,7 @@ def server(app: ASGIApp, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
-    listening.listen()  # whoever learns of it may connect at once
+    listening.listen()  # a client that learns the address may connect at once
     config = uvicorn.Config(
         app,
         log_level="critical",
@@ -462,7 +462,7 @@ def server(app: ASGIApp, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
 
 
 def base_url(listening: socket.socket) -> str:
-    """The base URL of what listens there."""
+    """The base URL of a server on that socket."""
     return f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
 
 

@@ -1,4 +1,4 @@
-"""What the stand-in answers: recorded votes where it knows the text, made-up ones elsewhere."""
+"""The stand-in's votes: recorded ones for known texts, made-up ones for others."""
 
 import csv
 import hashlib
@@ -62,7 +62,7 @@ class RecordedVotes:
 
     @classmethod
     def load(cls, path: Path) -> "RecordedVotes":
-        """From a CSV with the columns `text` and one per model, whose cells are decisions."""
+        """Read a CSV with the columns `text` and one per model, whose cells are decisions."""
         votes: dict[str, dict[str, str]] = {}
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
@@ -71,7 +71,7 @@ class RecordedVotes:
         return cls(votes)
 
     def decision(self, model: str, text: str) -> str | None:
-        """What `model` (by its registry name) said of `text`."""
+        """The decision of `model` (by its registry name) on `text`."""
         return self._votes.get(text, {}).get(model)
 
 

@@ -23,6 +23,7 @@ from quorum.core import registry
 from quorum.core.errors import NotAllowed
 from quorum.core.identifiers import batch_id_of
 from quorum.core.models import Verdict
+from quorum.core.position import INDEX_DIGITS
 from quorum.document.requests import DocumentsRequest
 from quorum.gateway.deadline import Deadline
 from quorum.health.examination import examined
@@ -147,7 +148,7 @@ def get_batch(batch_id: str) -> Response[Any]:
 @routes.get("/batches/<batch_id>/results", summary="Read a batch's results in input order")
 def get_results(
     batch_id: str,
-    start: Annotated[int, Query(ge=0)] = 0,
+    start: Annotated[int, Query(ge=0, lt=10**INDEX_DIGITS)] = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
     gaps: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
 ) -> Response[Any]:

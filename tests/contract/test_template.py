@@ -347,14 +347,6 @@ def test_the_bodies_of_events_are_what_their_routes_expect() -> None:
         QueuedItem.model_validate_json(record["body"])
 
 
-def test_the_requests_the_readme_shows_are_what_their_routes_expect() -> None:
-    bodies: dict[str, type[Frozen]] = {"verdicts": VerdictRequest, "documents": DocumentsRequest}
-    shown = re.findall(r"\$API/(\w+) .*?-d '(\{.*?\})'", (ROOT / "README.md").read_text())
-    assert {route for route, _ in shown} == set(bodies)
-    for route, body in shown:
-        bodies[route].model_validate_json(body)
-
-
 def test_every_route_has_an_event() -> None:
     routes = {
         (route["Properties"]["Method"].upper(), route["Properties"]["Path"])

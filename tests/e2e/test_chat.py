@@ -362,13 +362,13 @@ def test_several_functions_answer_at_once(
     assert len(set(texts)) == 4
 
 
-def test_the_example_of_the_readme_runs(
+def test_the_example_of_the_documentation_runs(
     stack: Stack, key: str, warm: None, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
     behave(stand_in, reply="Because of Rayleigh scattering.")
-    shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs/chat.md").read_text(), re.DOTALL)
     (example,) = (block for block in shown if "websockets" in block)
-    exec(compile(example, "README.md", "exec"), {"CHAT": stack.chat, "KEY": key})  # noqa: S102 - our own
+    exec(compile(example, "chat.md", "exec"), {"CHAT": stack.chat, "KEY": key})  # noqa: S102 - our own
     assert capsys.readouterr().out.startswith("Because of Rayleigh scattering.{'prompt_tokens'")
 
 

@@ -1,6 +1,7 @@
 """A text's way to its verdict, through the deployed template."""
 
 import json
+import re
 import time
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from quorum.vote import panel
 from fakes.gateway import StandIn
 from local.stack import TENANT, Stack, StateDirectory
 from tests.e2e.conftest import Api, Recorded, by_voter, says
+from tests.template import ROOT
 
 DEFAULT = panel.packaged("default").voters
 SOON_SECONDS = 60
@@ -35,6 +37,18 @@ def test_every_voter_of_the_panel_votes_and_the_bill_is_the_gateways_own(
     assert Decimal(verdict["cost_usd"]) == stand_in.count.cost_usd - before > 0
     assert all(vote["served_by"] == stand_in.base_url for vote in verdict["votes"])
     assert verdict["language"] == "en"
+
+
+def test_the_example_of_the_readme_runs(
+    stack: Stack, stand_in: StandIn, recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (example,) = (block for block in shown if "/verdicts" in block)
+    content = re.search(r'"content": "(.*?)"', example)
+    assert content is not None
+    says(recorded, content[1], gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
+    exec(compile(example, "README.md", "exec"), {"API": stack.api, "KEY": stack.key})  # noqa: S102 - our own
+    assert capsys.readouterr().out.startswith("unsafe ")
 
 
 def test_a_text_judged_before_is_answered_from_the_cache(

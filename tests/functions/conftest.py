@@ -1,13 +1,14 @@
 """Handlers on moto, with the tables and the environment the template gives them."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities import parameters
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from quorum.app.api import ApiContainer
 from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
 
@@ -35,7 +36,6 @@ def make_tables(dynamodb: Any) -> None:
 @pytest.fixture
 def aws(account: Any) -> Any:
     """DynamoDB with the template's tables, and nothing else in the account."""
-    parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret
     make_tables(account)
     return account
 
@@ -84,6 +84,13 @@ def context() -> Context:
 Ask = Callable[..., tuple[int, Any]]
 
 
+class FailingMachine:
+    """Moto has no synchronous executions: here every one runs and fails."""
+
+    def start_sync_execution(self, **_given: Any) -> dict[str, str]:
+        return {"status": "FAILED", "error": "Made.Up"}
+
+
 def reopen(app: Any) -> None:
     """A function's environment is new: nothing it opened is open."""
     for opened in vars(app).values():
@@ -97,10 +104,12 @@ def ask(
     within: Callable[[str], None],
     event: Callable[[str], dict[str, Any]],
     context: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Ask:
     """Send a request to the API function; returns status and body."""
     within("ApiFunction")
     reopen(api)
+    monkeypatch.setattr(ApiContainer, "step_functions", FailingMachine())
 
     def send(
         body: Any = None,
@@ -139,10 +148,14 @@ def cached(aws: Any) -> Callable[[Evaluation, str], None]:
 
 
 class Faults:
-    """AWS's answers, some of which are failures."""
+    """AWS's answers, some of which are failures.
+
+    `requests` is all that was asked, by operation.
+    """
 
     def __init__(self) -> None:
         self.operations: set[str] = set()
+        self.requests: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def fail(self, *operations: str) -> None:
         """From now on these operations of any client fail, as when AWS is down."""
@@ -156,6 +169,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     answer: Any = vars(BaseClient)["_make_api_call"]
 
     def call(client: Any, operation: str, request: dict[str, Any]) -> Any:
+        found.requests[operation].append(request)
         if operation in found.operations:
             raise ClientError({"Error": {"Code": "InternalServerError"}}, operation)
         return answer(client, operation, request)

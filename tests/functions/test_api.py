@@ -1,17 +1,18 @@
-"""The HTTP routes on moto. Moto has no synchronous executions: to the API the machine is down."""
+"""The HTTP routes on moto, with a vote machine that runs and fails."""
 
 from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities import parameters
-from quorum.vote import panel
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from quorum.app.api import ApiContainer
+from quorum.vote import panel, workflow
 from quorum.vote.evaluation import Evaluation
 
 from fakes.gateway import Scenario, running
 from tests import make
-from tests.functions.conftest import Ask
+from tests.functions.conftest import Ask, Faults
 
 
 def test_cached_votes_that_settle_the_verdict_answer_without_the_machine(
@@ -60,7 +61,70 @@ def test_a_verdict_is_stored_and_read_by_its_tenant_only(
     assert answer["error"]["code"] == "verdict_not_found"
 
 
-def test_when_the_machine_is_down_the_verdict_is_needs_review_and_says_so(ask: Ask) -> None:
+class Unreliable:
+    """A vote machine whose starts fail with `errors`, one after the other, and then run."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.starts = 0
+
+    def start_sync_execution(self, **_given: Any) -> dict[str, str]:
+        self.starts += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return {"status": "FAILED", "error": "Made.Up"}
+
+
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "StartSyncExecution")
+RESET = ConnectionClosedError(endpoint_url="https://sync-states.us-east-1.amazonaws.com")
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Unreliable]:
+    monkeypatch.setattr(workflow, "START_PAUSE_SECONDS", 0.001)
+
+    def install(*errors: Exception) -> Unreliable:
+        found = Unreliable(*errors)
+        monkeypatch.setattr(ApiContainer, "step_functions", found)
+        return found
+
+    return install
+
+
+@pytest.mark.parametrize("error", [THROTTLED, RESET], ids=["throttled", "reset"])
+def test_a_start_that_is_throttled_or_reset_is_tried_again(
+    ask: Ask, machine: Callable[..., Unreliable], error: Exception
+) -> None:
+    started = machine(error)
+    assert ask({"content": "a text", "panel": "default"})[0] == 200
+    assert started.starts == 2
+
+
+@pytest.mark.parametrize("error", [THROTTLED, RESET], ids=["throttled", "reset"])
+def test_a_machine_that_cannot_be_started_is_a_503_and_no_verdict_that_stays(
+    ask: Ask, machine: Callable[..., Unreliable], aws: Any, error: Exception
+) -> None:
+    started = machine(*[error] * 9)
+    key = {"Idempotency-Key": "once"}
+    status, answer = ask({"content": "a text", "panel": "default"}, headers=key)
+    assert (status, answer["error"]["code"]) == (503, "unavailable")
+    assert started.starts == workflow.START_ATTEMPTS
+    stored = aws.Table("VerdictsTable").scan()["Items"]
+    assert not [item for item in stored if "verdict" in item]
+    started.errors.clear()
+    status, verdict = ask({"content": "a text", "panel": "default"}, headers=key)
+    assert (status, verdict["decision"]) == (200, "needs_review")
+
+
+def test_a_machine_that_does_not_answer_in_time_is_not_run_again(
+    ask: Ask, machine: Callable[..., Unreliable]
+) -> None:
+    started = machine(ReadTimeoutError(endpoint_url="https://sync-states.us-east-1.amazonaws.com"))
+    status, verdict = ask({"content": "a text", "panel": "default"})
+    assert (status, verdict["decision"], started.starts) == (200, "needs_review", 1)
+
+
+def test_when_the_machine_fails_the_verdict_is_needs_review_and_says_so(ask: Ask) -> None:
     status, verdict = ask({"content": "a text", "panel": "default"})
     assert status == 200
     assert verdict["decision"] == "needs_review"
@@ -190,7 +254,6 @@ def test_a_deep_look_at_the_gateway_takes_an_operators_key(ask: Ask) -> None:
 def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(
     ask: Ask, aws: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parameters.clear_caches()  # type: ignore[no-untyped-call] # Powertools ships it untyped
     with running(Scenario()) as stand_in:
         monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
         boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk")
@@ -208,6 +271,21 @@ def test_an_address_nobody_knows_is_a_404(ask: Ask) -> None:
     status, answer = ask(name="get_health.json", path="/nowhere", resource="/nowhere")
     assert status == 404
     assert answer["error"]["code"] == "no_such_route"
+
+
+@pytest.mark.parametrize("verdict_id", ["x" * 129, "x" * 3_000, "가" * 1_000, "a b"])
+@pytest.mark.parametrize("route", ["get_verdict", "post_review"])
+def test_an_id_that_no_record_can_have_is_a_404_and_looked_for_nowhere(
+    ask: Ask, faults: Faults, route: str, verdict_id: str
+) -> None:
+    faults.fail("GetItem", "BatchGetItem")
+    end = "/review" if route == "post_review" else ""
+    status, answer = ask(
+        name=f"{route}.json",
+        path=f"/verdicts/{verdict_id}{end}",
+        pathParameters={"verdict_id": verdict_id},
+    )
+    assert (status, answer["error"]["code"]) == (404, "verdict_not_found")
 
 
 def test_the_content_is_in_no_log(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:

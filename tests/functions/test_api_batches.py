@@ -133,6 +133,8 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
         ({"items": [1], "upload": "x"}, 400, "invalid_body"),
         ({"items": [{"content": "x"}], "panel": "nobody"}, 400, "invalid_panel"),
         ({"items": [{"content": "x"}], "colour": "red"}, 400, "unknown_field"),
+        ({"items": [{"content": "x"}], "alert_usd": "1E+200"}, 400, "invalid_alert_usd"),
+        ({"items": [{"content": "x"}], "alert_usd": f"0.{'1' * 40}"}, 400, "invalid_alert_usd"),
         ({"upload": "uploads/acme/none.jsonl"}, 404, "upload_not_found"),
         ({"upload": "uploads/other/theirs.jsonl"}, 404, "upload_not_found"),
         ({"items": [{"content": "x"}] * (ITEMS_LIMIT + 1)}, 413, "too_many_items"),
@@ -180,6 +182,23 @@ def test_a_batch_is_read_and_cancelled_by_its_tenant_only(ask: Ask) -> None:
     assert ask("get_batch", batch="acme#" + taken["id"])[0] == 404
     status, view = ask("delete_batch", batch=taken["id"])
     assert (status, view["state"], view["cancelled"]) == (200, "cancelled", 2)
+
+
+@pytest.mark.parametrize("batch", ["x" * 3_000, "가" * 1_000, "0" * 33])
+@pytest.mark.parametrize("route", ["get_batch", "get_results", "delete_batch", "post_redrive"])
+def test_a_batchs_id_that_none_can_have_is_a_404_and_looked_for_nowhere(
+    ask: Ask, faults: Faults, route: str, batch: str
+) -> None:
+    faults.fail("GetItem", "BatchGetItem")
+    status, problem = ask(route, batch=batch)
+    assert (status, problem["error"]["code"]) == (404, "batch_not_found")
+
+
+@pytest.mark.parametrize("start", ["1000000000", "9" * 2_000, "9" * 5_000, "-1"])
+def test_an_index_that_no_item_can_have_is_a_400(ask: Ask, start: str) -> None:
+    _, taken = ask("post_batch")
+    status, problem = ask("get_results", batch=taken["id"], query={"start": start})
+    assert (status, problem["error"]["code"]) == (400, "invalid_start")
 
 
 def test_a_batch_is_redriven_over_http(ask: Ask) -> None:

@@ -208,7 +208,7 @@ def test_a_message_that_outlives_its_workers_is_buried_with_that_reason_and_coun
         with pytest.raises(Death):
             deliver()
     assert deliver() == []  # and nobody died: it was not tried again
-    assert list(letters().values()) == ["its worker ended without a word on delivery 3"]
+    assert list(letters().values()) == ["its worker crashed on delivery 3"]
     view = world.batches.view(TENANT, BATCH)
     assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
     gateway.deadly = set()

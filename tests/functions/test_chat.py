@@ -41,6 +41,7 @@ from fakes.gateway import serving
 from functions.authorize import app as authorize
 from functions.chat import app
 from tests import make
+from tests.clock import Clock
 from tests.functions.conftest import reopen
 from tests.template import ROOT
 from tests.world import Serial
@@ -48,19 +49,6 @@ from tests.world import Serial
 Message = dict[str, Any]
 CONNECTION, TENANT = "connection-1", "acme"
 PRICE = Decimal("0.00001")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -175,7 +163,7 @@ class Voters:
 
     def panel_of(self, _tenant: str, name: str | None) -> Panel:
         if name == "unknown":
-            raise PanelInvalid("there is no panel 'unknown'", field="panel")
+            raise PanelInvalid("there is no panel 'unknown'", path="panel")
         return panel.packaged(name or "default")
 
     def require_budget(self, _tenant: str) -> None:

@@ -470,7 +470,7 @@ def test_a_document_that_outlives_its_workers_is_dead_with_that_reason(
     batch = house.hand_in("one")
     house.deliver(house.messages(), deliveries=6)
     (dead,) = house.results(batch)
-    assert dead["dead"]["reason"].startswith("its worker ended")
+    assert dead["dead"]["reason"].startswith("its worker crashed")
     assert stand_in.count.requests == 0
 
 

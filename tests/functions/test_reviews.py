@@ -1,5 +1,6 @@
 """Reviews over HTTP: the queue of what waits for a person, and what people decided."""
 
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -52,6 +53,11 @@ def queue(ask: Ask) -> Callable[..., tuple[int, Any]]:
         return ask(name="get_reviews.json", queryStringParameters=asked, tenant=tenant)
 
     return read
+
+
+def cursor_of(verdict_id: str, created_at: str) -> str:
+    """What a page may end with, as its caller could make it up."""
+    return base64.urlsafe_b64encode(json.dumps([verdict_id, created_at]).encode()).decode()
 
 
 Waiting = Callable[..., str]
@@ -134,6 +140,9 @@ def test_anothers_place_in_the_queue_leads_nowhere_else(waiting: Waiting, queue:
         ({"next": "nonsense"}, "invalid_next"),
         ({"next": "bnVsbA=="}, "invalid_next"),
         ({"next": "ä"}, "invalid_next"),
+        ({"next": cursor_of("0" * 32, "")}, "invalid_next"),
+        ({"next": cursor_of("0" * 32, "yesterday")}, "invalid_next"),
+        ({"next": cursor_of("a#b", "2026-11-01T00:00:00+00:00")}, "invalid_next"),
     ],
 )
 def test_a_bad_query_is_a_400_that_names_the_field(

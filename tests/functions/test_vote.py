@@ -6,7 +6,6 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities import parameters
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.ledger import ledger
@@ -36,10 +35,8 @@ def ask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Ask]:
     within("Gpt41Function")
-    parameters.clear_caches()  # type: ignore[no-untyped-call] # another test's secret has the same name
     monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
     boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk-key")
-    parameters.clear_caches()  # type: ignore[no-untyped-call] # Powertools ships it untyped
     vote.app.cache_clear()
     yield lambda evaluation: vote.handler(
         {"evaluation": evaluation.model_dump(mode="json")}, context

@@ -51,7 +51,7 @@ class Filtering:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
-        if b"harmful" in request.content:
+        if b"xyzzy" in request.content:
             status, body = self._blocked
             return httpx.Response(status, json=body)
         message = {"choices": [{"message": {"content": VOTE}, "finish_reason": "stop"}]}
@@ -68,7 +68,7 @@ def test_a_blocked_post_is_asked_and_booked_once_and_is_a_refusal_for_good(
 ) -> None:
     there = Filtering(status, body)
     with pytest.raises(ModelRefused) as caught:
-        there.vote("a harmful text")
+        there.vote("a text with xyzzy")
     assert there.asked == 1
     paid = GEMINI.price.cost(caught.value.tokens) if caught.value.tokens else Decimal(0)
     billed = Decimal("0.000245") if "usage" in body else Decimal(0)
@@ -87,7 +87,7 @@ def test_after_a_hundred_blocked_posts_an_innocent_one_is_voted_on(
     there = Filtering(status, body, breaker=breaker.in_table(usage, "Usage"))
     for number in range(100):
         with pytest.raises(ModelRefused):
-            there.vote(f"a harmful text, number {number}")
+            there.vote(f"a text with xyzzy, number {number}")
     assert isinstance(there.vote("an innocent one").vote, CastVote)
     assert there.asked == 101
 

@@ -304,6 +304,9 @@ def test_base_urls_have_a_key_each_or_share_one() -> None:
         ("https://one.example,https://one.example/", "k"),
         ("https://one.example,https://two.example", "k1,k2,k3"),
         ("https://one.example,https://two.example", {"one.example": "k"}),
+        ("https://one.example", "two\nlines"),
+        ("https://one.example", "schlüssel"),
+        ("https://one.example", {"*": None}),
     ],
 )
 def test_a_base_url_that_is_none_or_has_no_key_is_refused(urls: str, keys: Any) -> None:

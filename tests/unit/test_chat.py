@@ -235,5 +235,5 @@ def test_every_way_a_model_gives_no_answer_says_its_code_and_its_status(
     failure: VoteUnavailable, code: str, status: int
 ) -> None:
     assert (failure.code, failure.http_status) == (code, status)
-    assert failure.of_prompt is (status == 400)
+    assert (failure.field == "prompt") is (status == 400)
     assert chat.error("r-1", failure)["code"] == code

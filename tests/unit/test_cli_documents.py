@@ -170,7 +170,7 @@ def test_an_estimate_with_a_service_takes_its_terms_and_tells_it_nothing(
     [
         (["--operation", "extract"], "extract needs a schema"),
         (["--operation", "summarize", "--prompt", "x"], "prompt is an option of custom"),
-        (["--operation", "summarize", "--model", "rules"], "has only a vote"),
+        (["--operation", "summarize", "--model", "rules"], "cannot generate text"),
         (["--operation", "summarize", "--model", "none"], "unknown model"),
     ],
 )

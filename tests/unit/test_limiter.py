@@ -17,26 +17,13 @@ from quorum.core.models import Tokens
 from quorum.gateway.limiter import Limiter, RateLimit
 from quorum.ledger.intents import PICODOLLARS
 
+from tests.clock import Clock
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 MODEL = "gpt-4.1"
 MINUTE = 60.0
-
-
-class Clock:
-    """Seconds that pass only when told."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_voters_outside_the_registry_sit_only_where_the_caller_names_them() -> N
     document = json.dumps(WEIGHTED).replace("meaning", "somebody")
     with pytest.raises(PanelInvalid, match="somebody") as refusal:
         panel.load(document)
-    assert refusal.value.field == "rounds.1.0"
+    assert refusal.value.path == "rounds.1.0"
     columns = ["rules", "characters", "somebody"]
     assert panel.load(document, voters=columns).voters == tuple(columns)
 
@@ -151,14 +151,14 @@ def test_a_bad_panel_is_refused_with_the_field_named(
     inner[path[-1]] = value
     with pytest.raises(PanelInvalid) as refusal:
         panel.load(bad)
-    assert refusal.value.field == field
+    assert refusal.value.path == field
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{", "null", '{"name": 1'])
 def test_what_is_no_panel_at_all_is_refused_as_a_whole(document: str) -> None:
     with pytest.raises(PanelInvalid) as refusal:
         panel.load(document)
-    assert refusal.value.field == "panel"
+    assert refusal.value.path == "panel"
 
 
 def test_an_unknown_packaged_name_is_refused_with_the_known_ones() -> None:

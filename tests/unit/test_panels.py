@@ -13,17 +13,9 @@ from quorum.core.errors import PanelInvalid, StoreUnavailable
 from quorum.vote import panel
 from quorum.vote.panels import LOOK_BACK, RETRY_SECONDS, Panels
 
+from tests.clock import Clock
+
 SECONDS = 60.0
-
-
-class Clock:
-    """The time, as the test says."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Counting:
@@ -43,11 +35,6 @@ class Counting:
         if self.broken:
             raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetParameter")
         return self._client.get_parameter(Name=Name)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

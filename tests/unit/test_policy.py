@@ -2,6 +2,8 @@
 
 import importlib
 from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +43,19 @@ def test_another_parser_version_is_another_policy(monkeypatch: pytest.MonkeyPatc
     before = policy.POLICY_VERSION
     monkeypatch.setattr(reply, "PARSER_VERSION", reply.PARSER_VERSION + 1)
     assert before != importlib.reload(policy).POLICY_VERSION
+
+
+PARSER = 2, "77893a3e5dcd"
+"""The parser's version and the digest of its source, as they were last looked at together."""
+
+
+def test_the_parser_has_changed_only_with_a_thought_for_its_version() -> None:
+    source = Path(str(reply.__file__)).read_text(encoding="utf-8")
+    digest = sha256(source.encode()).hexdigest()[:12]
+    assert (reply.PARSER_VERSION, digest) == PARSER, (
+        "quorum/vote/reply.py is not what it was. If any reply may now be read otherwise, raise "
+        "PARSER_VERSION: votes read by the old parser are then not reused. Then write both here."
+    )
 
 
 def test_a_vote_cast_under_another_policy_has_another_key(

@@ -1,7 +1,7 @@
 """From a raw score to a probability, and from a probability to a vote.
 
 Platt scaling (Platt 1999, *Probabilistic outputs for support vector machines*), one pair of numbers
-per language, fitted on scores of rows the scorer had not seen.
+per language, fitted on scores of unseen rows.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from quorum.core.models import CastVote, Decision
 
 LEAST_DOUBT = 0.005
-"""No probability is nearer to 0 or 1: a voter is never surer than its labels are clean."""
+"""Least distance of a probability from 0 and 1: some labels are wrong."""
 
 
 class Platt(NamedTuple):

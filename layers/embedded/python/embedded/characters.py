@@ -1,4 +1,4 @@
-"""The voter that reads letters: logistic regression over hashed character n-grams, pure Python.
+"""The voter `characters`: logistic regression over hashed character n-grams, pure Python.
 
 A text is lower-cased and decomposed (NFD), so that a Hangul syllable falls into its jamo and an
 accent stands beside its letter: a word spelled around a filter still shares most of its n-grams.
@@ -22,7 +22,7 @@ from embedded.reading import language_unknown, read, windows
 VOTER = "characters"
 WEIGHTS = Path(__file__).with_name("characters.weights")
 BITS = 17
-"""The n-grams of a language share 2^17 weights."""
+"""Bits of an n-gram's hash: the n-grams of a language share 2^17 weights."""
 ORDERS = range(1, 7)
 """Lengths of the n-grams, in decomposed characters."""
 _MASK = (1 << BITS) - 1
@@ -76,7 +76,7 @@ class Spelling(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """The trained numbers of every language; languages share no weights, for they would collide."""
+    """The trained numbers of every language; shared weights would collide."""
 
     version: str
     languages: dict[str, Spelling]

@@ -1,13 +1,13 @@
-"""The voter that reads meaning: sentence embeddings, compared with texts that were judged.
+"""The voter `meaning`: sentence embeddings, compared with labelled texts.
 
 The Universal Sentence Encoder (multilingual, 512 numbers of length one) places a text; a radial
-basis function measures how near it is to each landmark of its language; a logistic regression over
+basis function measures its distance from each landmark of its language; a logistic regression over
 those says unsafe or safe (Nyström approximation: Williams and Seeger 2001, *Using the Nyström
 method to speed up kernel machines*).
 
 Where the labelled sources of a language disagree on what is unsafe, each has a head of its own, and
-a gate says which source's kind of text this is (a mixture of experts: Jacobs et al. 1991, *Adaptive
-mixtures of local experts*).
+a gate estimates from which source such a text comes (a mixture of experts: Jacobs et al. 1991,
+*Adaptive mixtures of local experts*).
 """
 
 import math
@@ -34,11 +34,11 @@ DIMENSIONS = 512
 GAMMA = 1.5
 """Width of the radial basis function exp(-gamma · distance²)."""
 OTHER = "other"
-"""The head for languages the encoder knows and nobody labelled."""
+"""The head for languages that the encoder knows but that have no labels."""
 ENCODER_LANGUAGES = frozenset(
     ("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh")
 )
-"""What the encoder was trained on (Chinese counts twice there: simplified and traditional)."""
+"""Languages the encoder was trained on (it counts simplified and traditional Chinese)."""
 
 _REASONS = {
     "ko": {

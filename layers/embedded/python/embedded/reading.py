@@ -1,4 +1,4 @@
-"""How every embedded voter reads a content: normalised, in a language, long texts in windows."""
+"""Input of the embedded voters: the normalised text, its language, and its windows."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,18 @@ from quorum.core.normalise import normalise
 from quorum.vote import language
 
 WINDOW = 1_000
-"""Characters of a window: measured best on long texts, one bad passage is not averaged away."""
+"""Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
 
 
 class Reading(NamedTuple):
-    """The text a reader sees and its language (ISO 639-1), None when it cannot be told."""
+    """The normalised text and its language (ISO 639-1; None if unknown)."""
 
     text: str
     language: str | None
 
 
 def read(content: Content) -> Reading:
-    """Normalise a content and settle its language: the caller's word first, else detected."""
+    """Normalise a content and find its language: the caller's, else the detected one."""
     text = normalise(content.text).text
     return Reading(text=text, language=content.language or language.detect(text))
 

@@ -1,8 +1,8 @@
-"""The voter that knows words: lists of profanity and hate, each rule as sure as it was measured.
+"""The voter `rules`: lists of abusive words, each rule with its measured precision.
 
 korcen for Korean, safetype and badwords-py for the rest. A hit votes unsafe with the precision of
-the surest rule that fired; a mention of a topic no small model can judge votes for review; no hit
-abstains, for silence is no sign of a safe text.
+the most precise rule that fired; a mention of a topic that no small model can judge votes for
+review; without a hit the voter abstains, since that does not show that a text is safe.
 """
 
 import contextlib
@@ -148,12 +148,12 @@ def _fired(text: str, language: str) -> Iterator[str]:
 
 
 def fired(text: str, language: str) -> frozenset[str]:
-    """Names of the rules that a normalised text breaks, measured as precise or not."""
+    """Names of all rules that fire on a normalised text, whatever their precision."""
     return frozenset(_fired(text, language))
 
 
 def category(rule: str) -> Category:
-    """The finest category a rule speaks of; plain profanity counts as harassment."""
+    """The finest category of a rule; plain profanity counts as harassment."""
     package, _, kind = rule.partition(" ")
     if package == "safetype":
         return SAFETYPE_CATEGORIES[kind.split()[0]]
@@ -161,7 +161,7 @@ def category(rule: str) -> Category:
 
 
 class Precisions(NamedTuple):
-    """How often a hit of a rule was unsafe, by language; `unmeasured` holds the others."""
+    """The precision of each rule by language; `unmeasured` is for other languages."""
 
     version: str
     measured: dict[str, dict[str, float]]
@@ -169,7 +169,7 @@ class Precisions(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "Precisions":
-        """Read what `training/train.py` wrote."""
+        """Read the file that `training/train.py` writes."""
         data = json.loads(text)
         return cls(
             version=sha256(text.encode()).hexdigest()[:12],
@@ -201,7 +201,7 @@ def version() -> str:
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by the words in it: unsafe, a topic for a person to look at, or no opinion.
 
-    A vote for review has confidence 0.5: a mention says nothing about which way it is meant.
+    A vote for review has confidence 0.5: a mention alone does not show what is meant.
     """
     reading = read(content)
     if reading.language not in LANGUAGES:

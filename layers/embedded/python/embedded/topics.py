@@ -1,8 +1,8 @@
 """Topics no embedded voter can judge: weapons, drugs, self-harm, the abuse of children.
 
 Whether such a text is news, a cry for help or instructions takes more than a small model, and none
-of the labelled texts teaches it (see decision 0003). So a mention is for a person, or for a larger
-model, to look at.
+of the labelled texts teaches it (see decision 0003). So a mention is left to a person or to a
+larger model.
 """
 
 import json
@@ -14,7 +14,7 @@ from quorum.core.models import Category
 
 TOPICS = Path(__file__).with_name("topics.json")
 _NO_SPACES = frozenset(("ja", "ko", "zh"))
-"""Languages in which a word may be glued to others: matched anywhere."""
+"""Languages without spaces between words: a word matches anywhere."""
 
 
 @cache

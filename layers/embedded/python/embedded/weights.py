@@ -1,4 +1,4 @@
-r"""The file a trained voter keeps its numbers in: small, checked, and never a pickle.
+r"""The weights file of a trained voter: small, checked, and never a pickle.
 
 Layout, little-endian::
 
@@ -25,7 +25,7 @@ _HEADER_AT = len(MAGIC) + _DIGEST + _LENGTH
 
 
 class WeightsUnreadable(QuorumError):
-    """A weights file that is not one, is cut short, or was altered."""
+    """The file is no weights file, is truncated, or was altered."""
 
 
 class Weights(NamedTuple):
@@ -49,7 +49,7 @@ def unpack(data: bytes, kind: str) -> Weights:
         raise WeightsUnreadable("not a weights file")
     digest, body = data[len(MAGIC) : len(MAGIC) + _DIGEST], data[len(MAGIC) + _DIGEST :]
     if sha256(body).digest() != digest:
-        raise WeightsUnreadable("the weights file is cut short or was altered")
+        raise WeightsUnreadable("the weights file is truncated or was altered")
     end = _LENGTH + int.from_bytes(body[:_LENGTH], "little")
     header: dict[str, Any] = json.loads(body[_LENGTH:end])
     if header.get("kind") != kind:

@@ -1,5 +1,6 @@
 """Quorum: content moderation decided by a vote of models.
 
-Imports point one way: handlers → workflow, verdicts, … → tally, reply → models → errors.
-The pure modules (models, policy, registry, panel, tally, reply, normalise) know no AWS and no HTTP.
+The packages are floors, and imports point down only: app, then bulk, document and chat, then vote,
+answer and health, then gateway and batch, then ledger and api, then aws, then core. The contract is
+in `pyproject.toml`, with the list of pure modules: they know no AWS, no HTTP and no environment.
 """

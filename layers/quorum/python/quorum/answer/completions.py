@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from quorum.answer.questions import Answered, ChatMessage, Question
-from quorum.core.errors import AnswerEmpty, AnswerFailed
+from quorum.core.errors import AnswerEmpty, AnswerFailed, AnswerUnusable
 from quorum.core.models import Frozen
 
 MESSAGES_LIMIT = 2_000
@@ -133,12 +133,12 @@ class ChatCompletionRequest(Frozen):
 
 
 def require_answer(answer: Answered) -> Answered:
-    """The answer; raises `AnswerEmpty` and `AnswerFailed` for one that the API has no word for.
+    """The answer; raises the error of one that the API has no word for.
 
     One that was cut or blocked is an answer there: its `finish_reason` says so.
     """
     failure = answer.failure()
-    if isinstance(failure, AnswerEmpty | AnswerFailed):
+    if isinstance(failure, AnswerEmpty | AnswerFailed | AnswerUnusable):
         raise failure
     return answer
 

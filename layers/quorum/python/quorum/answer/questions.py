@@ -10,6 +10,7 @@ from quorum.core.errors import (
     AnswerCut,
     AnswerEmpty,
     AnswerFailed,
+    AnswerUnusable,
     ModelRefused,
     VoteUnavailable,
 )
@@ -77,7 +78,8 @@ class Answered(Frozen):
             return ModelRefused("the model or its safety filter would not answer")
         if self.finish is Finish.CUT:
             return AnswerCut("the answer ran into its limit of tokens")
+        if self.finish is Finish.FAILED:
+            return AnswerFailed("the model failed before the end of its answer")
         if self.finish is not Finish.WHOLE:
-            failed = self.finish is Finish.FAILED
-            return AnswerFailed("the answer broke off before its end", transient=failed)
+            return AnswerUnusable("the answer broke off before its end")
         return AnswerEmpty("the answer has no text") if not self.text.strip() else None

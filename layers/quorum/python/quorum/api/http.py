@@ -12,14 +12,9 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from quorum.aws.telemetry import logger
 from quorum.core.errors import (
-    UNAVAILABLE,
-    ModelThrottled,
-    ModelUnknown,
-    PanelInvalid,
-    RequestRejected,
-    StoreUnavailable,
+    FAILED,
+    QuorumError,
     VoteUnavailable,
-    WorkflowFailed,
 )
 from quorum.core.models import Frozen
 
@@ -28,8 +23,13 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-_LIMITS = ("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected")
+_LIMITS = (
+    *("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected"),
+    *("decimal_places", "max_digits"),
+)
 _BODY = "body"
+_PROMPT = "messages"
+"""What the prompt is called in a request over HTTP."""
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of a request's body. API Gateway takes 10 MB and a Lambda 6 MB, in which the body is quoted
 in JSON once more; larger batches are uploaded."""
@@ -81,10 +81,7 @@ def resolver() -> APIGatewayRestResolver:
     app = APIGatewayRestResolver(enable_validation=True)
     app.exception_handler(RequestValidationError)(_unreadable)
     app.exception_handler(RecursionError)(_too_deep)
-    app.exception_handler(RequestRejected)(_rejected)
-    app.exception_handler([PanelInvalid, ModelUnknown])(_unknown)
-    app.exception_handler([StoreUnavailable, WorkflowFailed])(_unavailable)
-    app.exception_handler(VoteUnavailable)(_unanswered)
+    app.exception_handler(QuorumError)(_refused)
     app.exception_handler(Exception)(_failed)
     app.not_found(_no_route)
     return app
@@ -148,25 +145,13 @@ def _too_deep(_error: RecursionError) -> Response[Any]:
     return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is nested too deeply", _BODY)
 
 
-def _rejected(error: RequestRejected) -> Response[Any]:
-    return problem(HTTPStatus(error.status), error.code, error.message, error.field, error.limit)
-
-
-def _unknown(error: PanelInvalid | ModelUnknown) -> Response[Any]:
-    field = "panel" if isinstance(error, PanelInvalid) else "model"
-    return problem(HTTPStatus.BAD_REQUEST, f"invalid_{field}", str(error), field)
-
-
-def _unavailable(error: StoreUnavailable | WorkflowFailed) -> Response[Any]:
-    logger.error("unavailable", extra={"why": str(error)})
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", UNAVAILABLE)
-
-
-def _unanswered(error: VoteUnavailable) -> Response[Any]:
-    """A model that gave no answer; what was paid for it all the same is booked."""
-    field = "messages" if error.of_prompt else None
-    refused = problem(HTTPStatus(error.http_status), error.code, error.message, field)
-    if isinstance(error, ModelThrottled):
+def _refused(error: QuorumError) -> Response[Any]:
+    """What the error says of itself; what was paid for it all the same is booked."""
+    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("request refused", extra={"code": error.code, "why": str(error)})
+    field = _PROMPT if isinstance(error, VoteUnavailable) and error.field else error.field
+    refused = problem(HTTPStatus(error.http_status), error.code, error.told, field, error.limit)
+    if error.retry_after_seconds is not None:
         refused.headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     return refused
 
@@ -174,7 +159,7 @@ def _unanswered(error: VoteUnavailable) -> Response[Any]:
 def _failed(error: Exception) -> Response[Any]:
     # The message may quote content, so only the kind of error is logged.
     logger.error("request failed", extra={"error": type(error).__name__})
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "the request could not be served")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, QuorumError.code, FAILED)
 
 
 def _no_route(_error: NotFoundError) -> Response[Any]:

@@ -71,7 +71,7 @@ class Container:
 
     @cached_property
     def step_functions(self) -> "SFNClient":
-        """Step Functions. Starting a vote is not idempotent, so this client tries once."""
+        """Step Functions. The client tries once; `Workflow` says what is tried again."""
         config = client_config(read_seconds=VOTE_MACHINE_SECONDS, attempts=1)
         # Only AWS has a host of its own for synchronous executions.
         in_aws = not self.settings.aws_endpoint_url

@@ -13,16 +13,16 @@ from quorum.core.errors import NotFound, TooLarge
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 LINK_SECONDS = 3_600
-"""How long the address of a long answer holds."""
+"""Seconds for which the presigned URL of a long answer is valid."""
 _CHUNK_BYTES = 256 * 1024
 _GONE = {"NoSuchKey", "404", "NotFound"}
 _UNSEEN = _GONE | {"403", "AccessDenied"}
-"""S3's codes of a HEAD of what is not there: 403 where the caller may not list the bucket."""
+"""S3's codes for a HEAD of a missing object: 403 where the caller may not list the bucket."""
 
 
 @contextmanager
 def _found(missing: str, code: str, unread: str) -> Iterator[None]:
-    """Raise `NotFound(missing, code=code)` for what is not there, `StoreUnavailable` otherwise."""
+    """Raise `NotFound(missing, code=code)` for a missing object, or `StoreUnavailable`."""
     with unavailable(unread):
         try:
             yield
@@ -40,12 +40,15 @@ class Bucket:
         self._bucket = bucket
 
     def put(self, key: str, body: bytes) -> None:
-        """Raises `StoreUnavailable`."""
+        """Store `body` under `key`; raises `StoreUnavailable`."""
         with unavailable("a content could not be stored"):
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body)
 
     def get(self, key: str, *, most_bytes: int | None = None) -> bytes:
-        """Raises `NotFound`, `StoreUnavailable`, and `TooLarge` before more is read."""
+        """The object under `key`.
+
+        Raises `NotFound`, `StoreUnavailable`, and `TooLarge` as soon as it exceeds `most_bytes`.
+        """
         with _found("no such content", "content_not_found", "a content could not be read"):
             found = self._s3.get_object(Bucket=self._bucket, Key=key)
             if most_bytes is not None and found["ContentLength"] > most_bytes:
@@ -58,15 +61,15 @@ class Bucket:
             return found["Body"].read()
 
     def put_json(self, key: str, value: Any) -> None:
-        """As `put`."""
+        """Store `value` as JSON; raises as `put`."""
         self.put(key, json.dumps(value, ensure_ascii=False).encode(errors="replace"))
 
     def get_json(self, key: str) -> Any:
-        """As `get`."""
+        """The JSON object under `key`; raises as `get`."""
         return json.loads(self.get(key))
 
     def find_json(self, key: str) -> Any:
-        """As `get_json`; None for what is not there."""
+        """The JSON object under `key`, or None; raises `StoreUnavailable`."""
         try:
             return self.get_json(key)
         except NotFound:
@@ -86,13 +89,13 @@ class Bucket:
                 raise
 
     def lines(self, key: str) -> Iterator[bytes]:
-        """The lines of an object that are not blank, as they arrive; raises as `get`."""
+        """The lines of an object, as they arrive, without blank ones; raises as `get`."""
         with _found("no such upload", "upload_not_found", "the upload could not be read"):
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
         return (line for line in body.iter_lines(chunk_size=_CHUNK_BYTES) if line.strip())
 
     def link(self, key: str) -> str:
-        """An address under which anybody may read the object for `LINK_SECONDS`."""
+        """A URL under which anybody may read the object for `LINK_SECONDS`."""
         return self._s3.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=LINK_SECONDS
         )

@@ -1,9 +1,9 @@
-"""DynamoDB, as the stores use it: writes that happen together or not at all, reads of many items.
+"""Reads and writes of DynamoDB: transactions, batch reads and queries, with retries.
 
-Clients here are those of boto3's resource: they take and give Python values. What DynamoDB asks to
-be sent again (a transaction in the way, a throttle) is sent again here, with jitter and for
-`TRYING_SECONDS`; botocore itself does so for throttles and lost connections only. Whatever is left
-raises `StoreUnavailable`.
+Clients here are those of boto3's resource: they take and give Python values. A
+request that met another transaction or was throttled is sent again, with jitter, for at most
+`TRYING_SECONDS`; botocore itself does so for throttles and lost connections only. Every other
+failure raises `StoreUnavailable`.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ _PASSING_REASONS = frozenset(
         "ProvisionedThroughputExceeded",
     }
 )
-"""Why a transaction was cancelled that may succeed when it is sent again."""
+"""Reasons of a cancelled transaction that may succeed when it is sent again."""
 _PASSING_CODES = frozenset(
     {
         # A plain write that meets a transaction on the same item; botocore does not send it again.
@@ -50,7 +50,7 @@ _WAIT = wait_random_exponential(multiplier=0.02, max=0.5)
 
 
 def reasons(error: BaseException) -> list[dict[str, Any]]:
-    """Why each entry of a cancelled transaction was cancelled; empty for any other error."""
+    """The reason for each entry of a cancelled transaction; empty for any other error."""
     if not isinstance(error, ClientError):
         return []
     response: dict[str, Any] = dict(error.response)
@@ -58,7 +58,7 @@ def reasons(error: BaseException) -> list[dict[str, Any]]:
 
 
 def codes(error: BaseException) -> list[str]:
-    """The codes of `reasons`: `None` for an entry nothing was wrong with."""
+    """The codes of `reasons`; the string `None` for an entry without an error."""
     return [str(reason.get("Code")) for reason in reasons(error)]
 
 
@@ -70,7 +70,7 @@ def failed_conditions(error: BaseException) -> list[int]:
 def passes(error: BaseException) -> bool:
     """Whether the same request may succeed in a moment.
 
-    A condition that failed will fail again; so will what is wrong with the request itself.
+    A failed condition and a faulty request would fail again.
     """
     found = set(codes(error)) - {"None"}
     return found <= _PASSING_REASONS if found else code_of(error) in _PASSING_CODES
@@ -90,18 +90,18 @@ def _tries(again: Callable[[BaseException], bool] = passes) -> Retrying:
 
 
 def attempt(do: Callable[..., _T], **request: Any) -> _T:
-    """`do(**request)`, a client's plain read or write, sent again while what fails it passes.
+    """`do(**request)`, a client's plain read or write, sent again after errors that pass.
 
-    Raises boto's errors: the caller knows the conditions it has set.
+    Raises boto's errors, since only the caller can tell a failed condition of its own.
     """
     return _tries()(do, **request)
 
 
 def write(client: Any, items: list[Item]) -> list[int]:
-    """Write `items` at once; the indexes of those whose condition failed, and then none is written.
+    """Write `items` in one transaction; returns the indexes of those whose condition failed.
 
-    It happens once: what is sent again after a lost answer has the same token, and DynamoDB says
-    it is done. Raises `StoreUnavailable`.
+    If any failed, nothing is written. A transaction that is sent again after a lost answer has the
+    same token, so it is done once. Raises `StoreUnavailable`.
     """
     token = uuid4().hex
     with unavailable("a transaction could not be written"):
@@ -111,7 +111,7 @@ def write(client: Any, items: list[Item]) -> list[int]:
                     try:
                         client.transact_write_items(TransactItems=items, ClientRequestToken=token)
                     except ClientError as error:
-                        if reasons(error):  # nothing was written: what is sent next is another one
+                        if reasons(error):  # nothing was written: the next one is a new transaction
                             token = uuid4().hex
                         raise
         except ClientError as error:
@@ -125,7 +125,7 @@ def write(client: Any, items: list[Item]) -> list[int]:
 def read(
     client: Any, table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False
 ) -> list[dict[str, Any]]:
-    """Those of the items under `keys` that there are, in no order; raises `StoreUnavailable`."""
+    """The items that exist under `keys`, in any order; raises `StoreUnavailable`."""
     wanted = list(keys)
     found: list[dict[str, Any]] = []
     with unavailable(f"{table} could not be read"):
@@ -136,7 +136,7 @@ def read(
 
 
 def _read_some(client: Any, table: str, some: dict[str, Any]) -> list[dict[str, Any]]:
-    """The items of one request; what DynamoDB leaves out is asked for again, after a pause."""
+    """The items of one request; keys that DynamoDB leaves out are read again, after a pause."""
     found: list[dict[str, Any]] = []
     pending: Any = {table: some}
     for trying in _tries(lambda error: isinstance(error, _Unread)):

@@ -1,4 +1,4 @@
-"""What AWS's clients raise: named once, turned into the project's own error in one place."""
+"""The errors of AWS's clients, turned into `StoreUnavailable` in one place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from quorum.core.errors import StoreUnavailable
 
 AWS_ERRORS = (ClientError, BotoCoreError)
-"""Every error of a client: an answer of the service, or none (connection, timeout, credentials)."""
+"""Every error of a client: an error of the service, or no answer (connection, credentials)."""
 
 
 def code_of(error: BaseException) -> str:
@@ -22,10 +22,10 @@ def code_of(error: BaseException) -> str:
 
 @contextmanager
 def unavailable(message: str) -> Iterator[None]:
-    """Raise `StoreUnavailable(message)` for whatever an AWS client raises inside.
+    """Raise `StoreUnavailable(message)` for any error of an AWS client inside the block.
 
-    The message is for the log and names what could not be done; it never quotes content. Conditions
-    that failed are caught inside, by those who set them.
+    The message is for the log and names the action that failed; it never quotes content. Catch
+    failed conditions inside the block.
     """
     try:
         yield

@@ -1,6 +1,6 @@
-"""API keys: who is calling.
+"""API keys, and the tenant and role of each.
 
-A key is 256 random bits, so a plain SHA-256 of it can be stored: there is nothing to guess.
+A key is 256 random bits and cannot be guessed, so a plain SHA-256 of it is stored.
 """
 
 import secrets
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 Role = Literal["member", "operator", "deployment_operator"]
-"""A member moderates; an operator may also review and look behind the scenes of their own tenant;
-the deployment's operator is one who also sees every tenant's costs."""
+"""A member moderates; an operator also reviews and checks the gateway; the deployment's operator
+also sees every tenant's costs."""
 OPERATORS: tuple[Role, ...] = ("operator", "deployment_operator")
 
 
 class Caller(Frozen):
-    """Who a key belongs to."""
+    """The owner of a key."""
 
     tenant: Identifier
     role: Role = "member"
@@ -42,7 +42,7 @@ class Keys:
         self._table = table
 
     def caller(self, key: str) -> Caller | None:
-        """Who `key` belongs to, or None if nobody."""
+        """The owner of `key`, or None if it is unknown."""
         item = self._table.get_item(Key={"key_hash": hash_of(key)}).get("Item")
         if item is None:
             return None

@@ -1,4 +1,4 @@
-"""Claims: of several workers with the same question one asks, and the others wait."""
+"""Leases: of several workers with the same question one asks, and the others wait."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 LEASE_SECONDS = 30.0
-"""A worker that dies holds its claim no longer than this: a little over a whole vote."""
+"""Seconds until a crashed worker's lease expires: a little more than a whole vote takes."""
 
 
 class Leases:
-    """Claims in the table of what is asked for, whose key is called `key`: one per content."""
+    """The leases in one table, whose key attribute is called `key`; one per content."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Leases:
         self._clock = clock
 
     def take(self, content: str, owner: str, seconds: float = LEASE_SECONDS) -> bool:
-        """Whether `owner` may ask; `content` is a digest. Holds for `seconds`.
+        """Take the lease on `content` (a digest) for `seconds`; returns whether `owner` holds it.
 
         Raises `StoreUnavailable`.
         """
@@ -58,7 +58,7 @@ class Leases:
         return True
 
     def release(self, content: str, owner: str) -> None:
-        """End the claim, if it is still the owner's."""
+        """End the lease, if `owner` still holds it."""
         not_ours = self._client.exceptions.ConditionalCheckFailedException
         with unavailable("a lease could not be released"), suppress(not_ours):
             dynamo.attempt(

@@ -1,4 +1,4 @@
-"""Asynchronous code for synchronous callers: one event loop, as long as the environment lives."""
+"""Asynchronous code for synchronous callers: one event loop per Lambda environment."""
 
 import asyncio
 import atexit
@@ -40,8 +40,8 @@ _LOOP = _Loop()
 
 
 def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """The coroutine's result, waited for; every call shares one loop, so connections stay open.
+    """Wait for the coroutine's result. All calls share one loop, so connections stay open.
 
-    For handlers and commands. Not to be called from inside a coroutine.
+    For handlers and commands; do not call it inside a coroutine.
     """
     return _LOOP.run(coroutine)

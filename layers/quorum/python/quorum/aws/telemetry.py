@@ -1,4 +1,4 @@
-"""The structured log, and metrics in its lines. Never content, never a key."""
+"""The structured log and its metrics. They never hold content or a key."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ _NAMESPACE = "Quorum"
 
 
 def metrics_of(service: str) -> EphemeralMetrics:
-    """A set of metrics with the dimension `service`, to be flushed by its caller."""
+    """An empty set of metrics with the dimension `service`; the caller flushes it."""
     return EphemeralMetrics(namespace=_NAMESPACE, service=service)
 
 

@@ -1,4 +1,4 @@
-"""Alerts about what a batch has cost, beside those of the day's budget."""
+"""Alerts about the cost of a batch, beside those about the day's budget."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress

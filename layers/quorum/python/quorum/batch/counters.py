@@ -1,4 +1,4 @@
-"""A batch's counters: how far it is, written in the transactions that settle its items."""
+"""A batch's counters, written in the transactions that settle its items."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ def settled(
 ) -> dict[str, Any]:
     """The transaction item that counts `verdicts` in their batch.
 
-    `revived` of them had been given up as dead letters. Holds only if the batch exists.
+    `revived` of them were dead letters before. The item's condition is that the batch exists.
     """
     amounts = ledger.counted(verdicts) | {"settled": len(verdicts), "dead": -revived}
     return counts(table, tenant, batch, amounts, now=now)

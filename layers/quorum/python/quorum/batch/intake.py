@@ -1,4 +1,4 @@
-"""The steps every kind of batch shares when it is handed in: count, reject, send on."""
+"""The steps of taking in a batch that all kinds share: count, reject, queue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ ITEMS_LIMIT = 1_000
 
 
 def require_some(given: Sequence[Any], field: str) -> None:
-    """Raises `InvalidRequest` or `TooLarge` for a request of none or too many."""
+    """Raise `InvalidRequest` for an empty request, `TooLarge` for one with too many items."""
     if not given:
         raise InvalidRequest(f"there are no {field}", code=f"invalid_{field}", field=field)
     if len(given) > ITEMS_LIMIT:
@@ -30,7 +30,7 @@ def require_some(given: Sequence[Any], field: str) -> None:
 def reject(
     batches: Batches, tenant: str, batch: str, rejected: Mapping[int, Rejection]
 ) -> list[dict[str, Any]]:
-    """Set aside what is rejected, by index, and say so to the caller."""
+    """Store the rejections, by index; returns them in the form of the answer."""
     told = {index: why.model_dump(exclude_none=True) for index, why in rejected.items()}
     failed = [
         FailedItem(BatchPosition(batch=batch, index=index), why) for index, why in told.items()
@@ -47,7 +47,7 @@ def hand_in(
     taken: Sequence[Frozen],
     rejected: Mapping[int, Rejection],
 ) -> dict[str, Any]:
-    """Reject what is rejected, put the rest on the queue, and say so: the answer to the POST."""
+    """Store the rejections and queue the other items; returns the answer to the POST."""
     told = reject(batches, tenant, batch, rejected)
     queue.send(taken)
     batches.note(tenant, batch, received=True)

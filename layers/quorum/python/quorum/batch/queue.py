@@ -1,10 +1,10 @@
-"""The queues of items and of documents: what is sent there, and what becomes of their messages.
+"""The queues of contents and of documents, and the handling of their messages.
 
-A message is done when its item is settled. Poison, and what failed on its last delivery, goes to
-the dead letters with its reason in the attribute `reason`. An item whose voters were throttled or
-down stays on the queue until they may be asked again; one that waits for a budget is sent anew, so
-that waiting costs none of its deliveries. One that comes once more than it may has outlived its
-workers, and is not tried again.
+A message is done when its item is settled. A malformed message, and one that failed on its last
+delivery, goes to the dead letters with the reason in the attribute `reason`. An item whose voters
+were throttled or down stays on the queue until they may be asked again; one that waits for a budget
+is sent anew, so that waiting costs none of its deliveries. A message delivered more than
+`max_receives` times is dead-lettered without another try: its workers crashed.
 """
 
 import json
@@ -35,9 +35,9 @@ SEND_BYTES = 256 * 1024
 """Bytes of one SendMessageBatch. SQS takes 1 MiB since August 2025, older regions' stand-ins less;
 an item of 32,768 characters has at most 131,072 bytes of them."""
 LONGEST_DELAY_SECONDS = 900
-"""SQS delays a message no longer, and no item waits longer for its voters."""
+"""Seconds: SQS's longest delay, and the longest that an item waits for its voters."""
 RETRY_SECONDS = 30
-"""When a message is delivered again that failed for a reason of ours."""
+"""Seconds until a message is delivered again that failed for a reason of Quorum's own."""
 REASON_LIMIT = 256
 
 
@@ -52,7 +52,7 @@ class _Message(NamedTuple):
 
 
 class Queued(Protocol):
-    """The body of a message: whose item it is, and of which batch."""
+    """The body of a message: an item with its tenant and its position in a batch."""
 
     @property
     def tenant(self) -> str:
@@ -60,7 +60,7 @@ class Queued(Protocol):
 
     @property
     def position(self) -> BatchPosition | None:
-        """The item's place in its batch, if it has one."""
+        """The item's position in its batch, if it has one."""
 
     @property
     def id(self) -> str | None:
@@ -71,7 +71,7 @@ _ItemT = TypeVar("_ItemT", bound=Queued)
 
 
 class Delivered(NamedTuple, Generic[_ItemT]):
-    """What a message holds; `message_id` is this message's, `origin` that under which it came."""
+    """A message's item. `message_id` is this message's id, `origin` that of its first sending."""
 
     item: _ItemT
     message_id: str
@@ -79,17 +79,17 @@ class Delivered(NamedTuple, Generic[_ItemT]):
 
 
 class Again(Exception):
-    """This message stays on the queue."""
+    """Signals that a message stays on the queue."""
 
 
 class Outcomes:
-    """What became of the messages of one invocation, for the batch processor to report."""
+    """The outcome of each message of one invocation, for the batch processor to report."""
 
     def __init__(self, again: Mapping[str, str]) -> None:
         self._again = again
 
     def of(self, record: Any) -> None:
-        """Raises `Again` for a message that stays on the queue."""
+        """Raise `Again` for a message that stays on the queue."""
         why = self._again.get(record.message_id)
         if why is not None:
             raise Again(why)
@@ -143,10 +143,11 @@ class ItemQueue:
         do: Callable[[Sequence[Delivered[Any]]], Sequence[Exception | None]],
         given_up: Callable[[Sequence[Delivered[Any]], str], Sequence[Exception | None]],
     ) -> Outcomes:
-        """Work through the messages of one invocation; what is not done stays or is dead-lettered.
+        """Handle the messages of one invocation; an unsettled one stays or is dead-lettered.
 
-        `record_model` reads a record's body as an item. `do` says of each item why it is not
-        settled, or None; `given_up` says the same of items whose workers crashed, with the reason.
+        `record_model` parses a record's body into an item. `do` returns for each item the failure
+        that kept it from being settled, or None; `given_up` does so for items whose workers
+        crashed, and gets that reason.
         """
         delivered: dict[str, tuple[_Message, Delivered[Any]]] = {}
         again: dict[str, str] = {}
@@ -158,7 +159,7 @@ class ItemQueue:
                 self._dead_letter(message, rejection(error, skip=1).message, _claimed(message.body))
             else:
                 delivered[message.id] = message, Delivered(item, message.id, message.origin)
-        # A worker that lives buries a message on its last delivery itself.
+        # A running worker dead-letters a message on its last delivery itself.
         outlived = [
             message.id
             for message, _ in delivered.values()
@@ -168,7 +169,7 @@ class ItemQueue:
         failures = dict(zip(tried, do([delivered[name][1] for name in tried]), strict=True))
         lost = given_up(
             [delivered[name][1] for name in outlived],
-            f"its worker ended without a word on delivery {self._max_receives}",
+            f"its worker crashed on delivery {self._max_receives}",
         )
         failures |= dict(zip(outlived, lost, strict=True))
         for name, (message, one) in delivered.items():
@@ -178,7 +179,7 @@ class ItemQueue:
         return Outcomes(again)
 
     def _handled(self, message: _Message, item: Queued, failure: Exception) -> bool:
-        """Whether the message is done with, though its item is not settled."""
+        """Handle a failure; returns whether the message is done although its item is unsettled."""
         if isinstance(failure, Undeliverable):
             self._dead_letter(message, failure.reason, item)
             return True
@@ -205,7 +206,7 @@ class ItemQueue:
         return False
 
     def _send_later(self, message: _Message, item: Queued, resets_at: str) -> None:
-        """The same message anew, as late as SQS allows or the budget is whole again."""
+        """Send the message anew, delayed until the budget resets or as long as SQS allows."""
         seconds = datetime.fromisoformat(resets_at).timestamp() - self._clock()
         with unavailable("a message could not be sent"):
             self._sqs.send_message(
@@ -218,7 +219,7 @@ class ItemQueue:
             self._batches.note(item.tenant, item.position.batch, paused_until=resets_at)
 
     def _dead_letter(self, message: _Message, reason: str, item: "Queued | _Claimed") -> None:
-        """Put the message among the dead letters, with its reason, and count it in its batch."""
+        """Send the message to the dead letters with its reason, and count it in its batch."""
         reason = reason[:REASON_LIMIT]
         if item.tenant is not None and item.position is not None:
             self._batches.mark_failed(
@@ -246,17 +247,17 @@ class ItemQueue:
             )
 
     def give_up(self, item: Queued, body: str, origin: str, reason: str) -> None:
-        """Put an item among the dead letters that no message of the queue stands for now."""
+        """Send an item that has no message on the queue to the dead letters."""
         self._dead_letter(_Message("", "", body, origin, 0), reason, item)
 
     # ---- dead letters ------------------------------------------------------------------------
 
     def redrive(self, tenant: str, batch: str, *, seconds: float) -> tuple[int, bool]:
-        """Send the batch's dead letters round again, for so many seconds at most.
+        """Retry the batch's dead letters, looking for them for at most `seconds`.
 
-        Returns how many were, and whether all dead letters were looked at.
+        Returns their number, and whether all dead letters were looked at.
         """
-        with unavailable("the dead letters could not be sent round again"):
+        with unavailable("the dead letters could not be redriven"):
             return self._redrive(tenant, batch, seconds)
 
     def _redrive(self, tenant: str, batch: str, seconds: float) -> tuple[int, bool]:
@@ -292,7 +293,7 @@ class ItemQueue:
                 )
 
     def _send_round(self, letter: Any, tenant: str, position: BatchPosition | None) -> None:
-        # In this order a crash loses nothing: what was sent twice is judged once.
+        # In this order a crash loses nothing: an item that is sent twice is judged once.
         if position is not None:
             self._batches.revive(tenant, position)
         origin = letter.get("MessageAttributes", {}).get("origin", {}).get("StringValue")
@@ -307,7 +308,7 @@ class ItemQueue:
 
 
 class _Claimed(NamedTuple):
-    """Whose item a message says it is, as far as it can be read."""
+    """The tenant and position that a message names, as far as it can be read."""
 
     tenant: str | None = None
     position: BatchPosition | None = None
@@ -315,7 +316,7 @@ class _Claimed(NamedTuple):
 
 
 def _claimed(body: str) -> _Claimed:
-    """Whose item this is, though it may be poison."""
+    """The tenant and position of a message that may be malformed."""
     try:
         said = json.loads(body)
         return _Claimed(str(said["tenant"]), BatchPosition.model_validate(said["position"]))
@@ -335,7 +336,7 @@ def _message(record: Mapping[str, Any]) -> _Message:
 
 
 def _groups(bodies: Iterable[str]) -> Iterable[list[str]]:
-    """Bodies in groups that one SendMessageBatch takes."""
+    """The bodies in groups, each small enough for one SendMessageBatch."""
     group: list[str] = []
     size = 0
     for body in bodies:

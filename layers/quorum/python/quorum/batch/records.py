@@ -2,8 +2,8 @@
 
 A batch is one record of the Verdicts table with its counters. Its items are verdicts or documents,
 under ids derived from tenant, batch and index, and listed in input order by the index `batches`. An
-item is settled once: by a verdict or a document's result, or by being rejected. One that was given
-up is `dead` until it is sent round again.
+item is settled once: by a verdict or a document's result, or by being rejected. A dead letter is
+`dead` until it is redriven.
 """
 
 import json
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 PAGE_LIMIT = 500
 """Results of one page: with their votes about 1.5 MB, of the 6 MB a Lambda may answer."""
 PAGE_BYTES = 3 * 1024 * 1024
-"""… and their bytes, where answers are long: the page is quoted in JSON once more."""
+"""Bytes of one page, where answers are long: API Gateway quotes the page in JSON once more."""
 _TOGETHER = 90
 _BATCH_ID = re.compile(r"[0-9a-f]{32}")
 _Source = Literal["items", "upload"]
 
 
 class Amounts(Frozen):
-    """Tokens and dollars of a batch's documents that are settled."""
+    """Tokens and dollars of a batch's settled documents."""
 
     input_tokens: int
     output_tokens: int
@@ -47,22 +47,22 @@ class Amounts(Frozen):
 
 
 class FailedItem(NamedTuple):
-    """An item that gets no verdict (`rejected`), or none yet (`dead`), and why."""
+    """An item that gets no verdict (`rejected`) or none yet (`dead`), with the reason."""
 
     position: BatchPosition
     reason: Mapping[str, Any]
 
 
 class BatchView(Frozen):
-    """A batch as its tenant sees it. Dollars are what was paid, to the last digit.
+    """A batch as its tenant sees it. Dollars are exact.
 
     `state`: receiving → running → complete; or paused (a budget is spent; `paused_until`),
-    incomplete (what is left waits for a redrive), cancelled. `hit_rate` is the share of votes that
-    came from the cache. Rates and estimates are None until enough items are settled to say.
+    incomplete (the rest waits for a redrive), cancelled. `hit_rate` is the share of votes that
+    came from the cache. Rates and estimates are None until enough items are settled.
 
-    A batch of documents has an `operation` and a `model` in place of a panel, counts those whose
-    answer could not be had as `failed`, and says of those settled what was expected of them
-    (`estimate`, made before each was asked about) and what became of it (`actual`).
+    A batch of documents has an `operation` and a `model` in place of a panel, counts
+    documents without a usable answer as `failed`, and has for the settled ones the sum of the
+    estimates made beforehand (`estimate`) and of the actual tokens and dollars (`actual`).
     """
 
     id: str
@@ -100,7 +100,7 @@ class BatchView(Frozen):
 
 
 class Batches:
-    """The batches of the Verdicts table; `days` is how long they are kept."""
+    """The batches of the Verdicts table, which are kept for `days`."""
 
     def __init__(
         self,
@@ -131,9 +131,9 @@ class Batches:
         alert_usd: Decimal | None = None,
         upload: str | None = None,
     ) -> None:
-        """A new batch that is still being received; one that is there already stays as it is.
+        """Store a new batch in the state `receiving`; an existing one is left as it is.
 
-        It has a panel that judges its items, or `work` (JSON) to be done with its documents.
+        It has a panel for its contents, or `work` (JSON) to be done with its documents.
         """
         record: dict[str, Any] = {
             "id": batch_key(tenant, batch),
@@ -167,16 +167,16 @@ class Batches:
             )
 
     def cancel(self, tenant: str, batch: str) -> None:
-        """From now on none of its items is begun. Raises `NotFound`."""
+        """Mark the batch cancelled, so that no more items are begun. Raises `NotFound`."""
         self.record(tenant, batch)
         self.note(tenant, batch, cancelled_at=self._now().isoformat())
 
     def mark_failed(
         self, tenant: str, kind: Literal["rejected", "dead"], items: Sequence[FailedItem]
     ) -> None:
-        """Keep items that get no verdict, and count them; those that stand already stay so.
+        """Store and count items of one batch that get no verdict.
 
-        Each is counted once, however often this is done again. All are of one batch.
+        Items that are stored already are left as they are, so each is counted once.
         """
         for start in range(0, len(items), _TOGETHER):
             some = items[start : start + _TOGETHER]
@@ -185,7 +185,7 @@ class Batches:
                     self._mark_failed(tenant, kind, [one])
 
     def _mark_failed(self, tenant: str, kind: str, items: Sequence[FailedItem]) -> bool:
-        """Whether all could be set aside: none was settled, set aside or of an unknown batch."""
+        """Store the items in one transaction; returns False if any exists or the batch does not."""
         expires_at = int(self._clock()) + self._days * DAY
         puts = [
             {
@@ -214,10 +214,10 @@ class Batches:
         amounts: Mapping[str, int | Decimal],
         others: Sequence[dict[str, Any]] = (),
     ) -> bool:
-        """Keep the result of a document and count it, with `others`, at once and once only.
+        """Store and count a document's result (JSON) in one transaction, with `others`.
 
-        `document` is JSON; `others` are further entries of the transaction. Whether it was settled
-        now: one that was settled or rejected before stays as it was, one that was dead is no more.
+        `others` are further entries of the transaction. Returns whether it was settled now: a
+        document that was settled or rejected before is left as it is; a dead one becomes settled.
         Raises `StoreUnavailable`.
         """
         key = verdict_key(tenant, item_id_of(tenant, position))
@@ -239,7 +239,7 @@ class Batches:
     def settled(
         self, wanted: Iterable[tuple[str, BatchPosition]]
     ) -> set[tuple[str, BatchPosition]]:
-        """Those of the items of tenant and place that nothing is left to do about."""
+        """The items, of (tenant, position), that are settled, rejected or dead."""
         keys = {
             verdict_key(tenant, item_id_of(tenant, position)): (tenant, position)
             for tenant, position in wanted
@@ -250,7 +250,7 @@ class Batches:
         return {keys[item["id"]] for item in found if "dead" not in item}
 
     def revive(self, tenant: str, position: BatchPosition) -> None:
-        """A dead item waits for its verdict again; one that is not dead stays as it is."""
+        """Make a dead item pending again; any other item is left as it is."""
         self._write(
             [
                 {
@@ -265,13 +265,13 @@ class Batches:
         )
 
     def _write(self, items: list[dict[str, Any]]) -> bool:
-        """Whether every condition held."""
+        """Write the transaction; returns whether every condition held."""
         return not dynamo.write(self._client, items)
 
     # ---- read --------------------------------------------------------------------------------
 
     def records(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
-        """The records of those tenants' batches that there are, read consistently."""
+        """The records of the batches, of (tenant, batch), that exist, read consistently."""
         keys = {batch_key(tenant, batch): (tenant, batch) for tenant, batch in wanted}
         found = dynamo.read(
             self._client, self._table, [{"id": key} for key in sorted(keys)], consistent=True
@@ -286,7 +286,7 @@ class Batches:
         return found[tenant, batch]
 
     def view(self, tenant: str, batch: str) -> BatchView:
-        """How far the batch is and what it cost; raises `NotFound`."""
+        """The batch's progress and cost; raises `NotFound`."""
         record = self.record(tenant, batch)
         paid = self.paid(tenant, batch)
         count = {
@@ -337,8 +337,8 @@ class Batches:
     ) -> dict[str, Any]:
         """A page of results in input order, from index `start`.
 
-        Without `gaps` it ends before the first item that is not settled yet, so that a reader who
-        goes on at `next` misses none; `next` is None after the last. Raises `NotFound`.
+        Without `gaps` it ends before the first unsettled item, so that a reader that goes on at
+        `next` misses none; `next` is None after the last. Raises `NotFound`.
         """
         record = self.record(tenant, batch)
         listed = dynamo.query(
@@ -360,7 +360,7 @@ class Batches:
             indexes = {index: key for index, key in indexes.items() if index < ends}
         keys = [{"id": key} for key in indexes.values()]
         entries = {item["id"]: item for item in dynamo.read(self._client, self._table, keys)}
-        # The index follows the table a moment later: an item just revived is listed, not there.
+        # The index lags behind the table: an item that was just revived may be listed but gone.
         shown: list[dict[str, Any]] = []
         size = 0
         for index, key in sorted(indexes.items()):
@@ -384,7 +384,7 @@ def _decisions(record: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _documents(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What the view of a batch of documents says beside."""
+    """The fields of the view that only a batch of documents has."""
     if "work" not in record:
         return {}
     work = json.loads(record["work"])
@@ -413,7 +413,7 @@ def _state(record: Mapping[str, Any], pending: int, dead: int, now: datetime) ->
 
 
 def _rate(record: Mapping[str, Any], settled: int) -> float | None:
-    """Items a second from the batch's beginning to the last item settled."""
+    """Items per second, from the batch's beginning to the last settled item."""
     if not settled or "last_settled_at" not in record:
         return None
     begun, last = (
@@ -424,7 +424,7 @@ def _rate(record: Mapping[str, Any], settled: int) -> float | None:
 
 
 def _shown(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One result: the verdict or the document's, or why there is none."""
+    """One result: a verdict, a document's result, or the reason why there is none."""
     for kind in ("verdict", "document"):
         if kind in entry:
             return {"index": index, kind: json.loads(entry[kind])}
@@ -433,7 +433,7 @@ def _shown(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(reason: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers come from DynamoDB as Decimal."""
+    """The reason with plain numbers in place of DynamoDB's Decimals."""
     return {
         name: int(value) if isinstance(value, Decimal) else value for name, value in reason.items()
     }

@@ -1,1 +1,1 @@
-"""Many contents to many verdicts: intake, queue, bulk runs over uploads."""
+"""Judging many contents: intake, queue, bulk runs over uploads."""

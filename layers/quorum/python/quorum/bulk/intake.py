@@ -1,4 +1,4 @@
-"""How batches come in: validated item by item, recorded, rejected or sent on."""
+"""Intake of batches of contents: each item is validated, then rejected or queued."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from quorum.vote.panel import Panel
 
 
 class Intake:
-    """Takes batches in, by the queue or in bulk; `panel_of` a tenant and a name."""
+    """Takes in batches, by the queue or in bulk. `panel_of(tenant, name)` finds a panel."""
 
     def __init__(
         self,
@@ -34,9 +34,9 @@ class Intake:
         self._panel_of = panel_of
 
     def take(self, tenant: str, request: BatchRequest, batch: str | None = None) -> dict[str, Any]:
-        """The answer to `POST /batches`; `batch` is given where the request may come again.
+        """Take in a batch; returns the answer to `POST /batches`.
 
-        Every step may be repeated: what a first try did already stays as it is. Raises
+        `batch` is the id of a request that may come again. Every step may be repeated. Raises
         `PanelInvalid`, `InvalidRequest`, `TooLarge`, `NotFound` and `StoreUnavailable`.
         """
         panel_name = self._panel_of(tenant, request.panel or self._default_panel).name

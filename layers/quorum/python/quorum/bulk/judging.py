@@ -1,8 +1,8 @@
-"""Many items judged at once: settled ones skipped, cached ones together, the same content once.
+"""Judging many items: settled ones are skipped, and equal contents are asked about once.
 
-Whatever is asked of the voters goes through the vote machine, one case at a time; what cached votes
-settle is stored in few transactions. Of several workers that meet the same content one asks, and
-the others wait for its votes (`quorum.aws.leases`).
+Each evaluation goes through the vote machine; verdicts that cached votes settle are stored together
+in few transactions. Of several workers with the same content one asks, and the others wait for its
+votes (`quorum.aws.leases`).
 """
 
 import time
@@ -26,13 +26,13 @@ from quorum.vote.verdicts import Decided, Verdicts
 from quorum.vote.workflow import Workflow
 
 WAIT_SECONDS = 0.25
-"""How often a worker looks whether the votes it waits for are there."""
+"""Seconds between two looks for the votes that a worker waits for."""
 OTHERS_SECONDS = 5.0
-"""When an item is tried again whose content another worker has been judging all the time."""
+"""Seconds until an item is tried again while another worker judges the same content."""
 
 
 class Item(NamedTuple):
-    """One item to be judged; its verdict's id is the same however often it comes."""
+    """One item to be judged; an item that comes again has the same verdict id."""
 
     verdict_id: str
     tenant: str
@@ -41,13 +41,13 @@ class Item(NamedTuple):
 
 
 Outcomes = dict[str, Exception | None]
-"""By verdict id: None when there is nothing left to do, else why the item is not settled."""
+"""By verdict id: None for a settled item, else the failure that kept it from being settled."""
 
 
 class Judging:
-    """Judges items with what the Lambda opened; `at_once` are asked of the machine at a time.
+    """Judges items, `at_once` at a time.
 
-    `panel_of` a tenant and a name.
+    `panel_of(tenant, name)` finds a panel.
     """
 
     def __init__(  # noqa: PLR0913 - everything a verdict needs, opened once
@@ -74,10 +74,10 @@ class Judging:
         self._workers = ThreadPoolExecutor(at_once)
 
     def moderate_all(self, items: Sequence[Item]) -> Outcomes:
-        """What became of each item.
+        """Judge the items; returns the outcome of each.
 
-        `Undeliverable` can never be judged; `Postponed` and `BudgetSpent` say when to come again;
-        anything else failed.
+        `Undeliverable` can never be judged; `Postponed` and `BudgetSpent` say when to try again;
+        any other error is a failure.
         """
         outcomes: Outcomes = {}
         evaluations = self._open(items, outcomes)
@@ -100,7 +100,7 @@ class Judging:
         return outcomes
 
     def given_up(self, items: Sequence[Item], reason: str) -> Outcomes:
-        """What becomes of items that are not to be tried again: those not settled are dead."""
+        """The outcomes of items that are not tried again: those not settled are dead."""
         entries = self._verdicts.entries([(one.tenant, one.verdict_id) for one in items])
         settled = {name for name, entry in entries.items() if "dead" not in entry}
         return {
@@ -109,7 +109,7 @@ class Judging:
         }
 
     def _open(self, items: Sequence[Item], outcomes: Outcomes) -> list[Evaluation]:
-        """The cases that are still to be judged; the others' outcomes are said."""
+        """The evaluations that are still to be judged; the other items' outcomes are set."""
         wanted = {item.verdict_id: item for item in items}  # the same item twice is one
         entries = self._verdicts.entries([(one.tenant, one.verdict_id) for one in wanted.values()])
         batches = self._batches.records(
@@ -153,7 +153,7 @@ class Judging:
     def _from_cache(
         self, evaluations: Sequence[Evaluation], outcomes: Outcomes
     ) -> list[Evaluation]:
-        """Store what cached votes settle; the cases they do not."""
+        """Store the verdicts that cached votes settle; returns the other evaluations."""
         found = list(zip(evaluations, self._workflow.from_cache(evaluations), strict=True))
         decided = [
             Decided(evaluation.content, verdict, evaluation.position)
@@ -180,7 +180,7 @@ class Judging:
             outcomes |= outcome
 
     def _judge_same(self, content: str, evaluations: list[Evaluation]) -> Outcomes:
-        """Cases of one content: the first is asked about, its votes answer the others."""
+        """Judge evaluations of one content: the first asks, and its votes answer the others."""
         outcomes: Outcomes = {}
         owner = uuid4().hex
         try:
@@ -200,7 +200,7 @@ class Judging:
     def _claim(
         self, content: str, owner: str, evaluations: list[Evaluation], outcomes: Outcomes
     ) -> list[Evaluation]:
-        """The cases that are still to be asked about, once nobody else asks about them."""
+        """The evaluations that are still to be judged once no other worker holds the lease."""
         patience = time.monotonic() + LEASE_SECONDS
         waited = False
         while not self._claims.take(content, owner):
@@ -212,7 +212,7 @@ class Judging:
             self._sleep(WAIT_SECONDS)
         if not waited:
             return evaluations
-        # The other may have settled some of these very items, and has left its votes.
+        # The other worker has left its votes, and may have settled some of these items.
         there = self._verdicts.find_all(
             [(evaluation.tenant, evaluation.verdict_id) for evaluation in evaluations]
         )
@@ -224,7 +224,7 @@ class Judging:
 
 
 def _again(workflow: Workflow, evaluation: Evaluation) -> Evaluation:
-    """The case with its time still before it: it may have waited for its turn."""
+    """The evaluation with a new deadline, since it may have waited for its turn."""
     return workflow.open(
         evaluation.tenant,
         evaluation.content,
@@ -236,6 +236,6 @@ def _again(workflow: Workflow, evaluation: Evaluation) -> Evaluation:
 
 
 def _content_of(evaluation: Evaluation) -> str:
-    """A digest of what voters are shown."""
+    """A digest of the text that voters are shown."""
     text = normalise(evaluation.content.text).text
     return sha256(f"{evaluation.tenant}#{text}".encode()).hexdigest()

@@ -1,15 +1,15 @@
-"""Batches from S3: an upload becomes pages, pages are judged by a distributed map, results go back.
+"""Bulk runs: an upload is cut into pages, and a distributed map judges them.
 
 ::
 
-    uploads/<tenant>/<upload>.jsonl     what the tenant put there: one item a line
+    uploads/<tenant>/<upload>.jsonl     the tenant's upload: one item a line
     pages/<tenant>/<batch>.jsonl        the same, validated: one page of items a line
-    pages/<tenant>/<batch>.left.jsonl   those of the pages that have no results, for another run
+    pages/<tenant>/<batch>.left.jsonl   the pages that have no results, for another run
     results/<tenant>/<batch>/<index>.jsonl   the results of a page, named by its first index
 
-Every step may be repeated: pages and results are written whole under the same names, and items
-that are settled are skipped. A run whose batch waits for a budget goes on when that is whole again;
-one that fails is ended, and a redrive is another run, over the pages that are left.
+Every step may be repeated: pages and results are written whole under the same names, and settled
+items are skipped. A run whose batch waits for a budget goes on when the budget resets; a run that
+fails is ended, and a redrive is another run, over the pages without results.
 """
 
 import io
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 PAGE_ITEMS = 100
 """Items of a page: ten rounds of ten at once, each at most 27 s, end within 280 s."""
 PAGE_BYTES = 192 * 1024
-"""… and its bytes, unless one item alone has more: a state carries 256 KiB."""
+"""Bytes of a page, unless a single item has more: a state carries 256 KiB."""
 UPLOAD_SECONDS = 3_600
-"""How long an upload's URL holds."""
+"""Seconds for which an upload's URL is valid."""
 LINE_BYTES = 8 * CONTENT_LIMIT
-"""A line longer than this holds no valid item, whatever is in it."""
+"""Bytes of a line. A longer one cannot hold a valid item."""
 TOO_MANY_PAGES = "States.ExceedToleratedFailureThreshold"
 """The error's name when more pages failed than the map tolerates."""
 
@@ -77,14 +77,14 @@ class Prepare(Frozen):
 
 
 class JudgePage(Frozen):
-    """Its middle step: the items of a page, as the map hands them on."""
+    """The middle step: a page to be judged, as the map passes it on."""
 
     step: Literal["judge"]
     page: Page
 
 
 class Finish(Frozen):
-    """Its last step: what was not settled is left for a redrive.
+    """The last step: the end of a run. Unsettled items are left for a redrive.
 
     `failed_with` is the name of the error that ended the run.
     """
@@ -102,12 +102,12 @@ STEP: TypeAdapter[Prepare | JudgePage | Finish] = TypeAdapter(
 
 
 def step_of(event: dict[str, Any]) -> Prepare | JudgePage | Finish:
-    """The step an event asks for. What the map hands on is a page as it stands in its file."""
+    """The step that an event asks for. The map passes on a page as it is in its file."""
     return STEP.validate_python(event if "step" in event else {"step": "judge", "page": event})
 
 
 class Bulk:
-    """The bucket, and the machine over it."""
+    """The bucket of uploads, and the bulk machine."""
 
     def __init__(
         self, s3: "S3Client", bucket: str, machine: "SFNClient", machine_arn: str, batches: Batches
@@ -122,7 +122,7 @@ class Bulk:
     # ---- begun by the API --------------------------------------------------------------------
 
     def new_upload(self, tenant: str) -> dict[str, Any]:
-        """Where to PUT a JSONL of items, and the key to name in `POST /batches`."""
+        """A URL to PUT a JSONL file to, and the key to name in `POST /batches`."""
         key = f"uploads/{tenant}/{uuid4().hex}.jsonl"
         url = self._s3.generate_presigned_url(
             "put_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=UPLOAD_SECONDS
@@ -130,11 +130,11 @@ class Bulk:
         return {"upload": key, "url": url, "method": "PUT", "expires_in_seconds": UPLOAD_SECONDS}
 
     def require_upload(self, tenant: str, upload: str) -> None:
-        """Raises `NotFound` unless `tenant` has put that upload there."""
+        """Raise `NotFound` unless `tenant` has uploaded `upload`."""
         self._contents.require_upload(tenant, upload)
 
     def start(self, tenant: str, batch: str, upload: str, panel_name: str, run: int = 1) -> None:
-        """Begin the batch's run of that number; one that was begun already is the same one."""
+        """Begin the batch's run number `run`, unless it was begun already."""
         given = {
             "tenant": tenant,
             "batch": batch,
@@ -143,7 +143,7 @@ class Bulk:
             "bucket": self._bucket,
             "run": run,
         }
-        # Noted first: a run nobody knows of could be neither stopped nor redriven.
+        # Noted first, because an unrecorded run could be neither stopped nor redriven.
         self._batches.note(tenant, batch, run=run, execution=self._execution(batch, run))
         begun_already = self._machine.exceptions.ExecutionAlreadyExists
         with unavailable("the bulk run could not be started"), suppress(begun_already):
@@ -159,7 +159,7 @@ class Bulk:
                 self._machine.stop_execution(executionArn=record["execution"], cause="cancelled")
 
     def redrive(self, tenant: str, batch: str, record: dict[str, Any]) -> None:
-        """Another run over the pages that are left, unless one is going on.
+        """Begin another run over the pages without results, unless one is running.
 
         Raises `StoreUnavailable`.
         """
@@ -170,7 +170,7 @@ class Bulk:
 
     def _has_ended(self, batch: str, run: int) -> bool:
         """Whether that run was begun and has ended."""
-        with unavailable("nobody knows whether the bulk run still runs"):
+        with unavailable("the state of the bulk run could not be read"):
             try:
                 found = self._machine.describe_execution(executionArn=self._execution(batch, run))
             except self._machine.exceptions.ExecutionDoesNotExist:
@@ -184,10 +184,10 @@ class Bulk:
     # ---- the steps ---------------------------------------------------------------------------
 
     def prepare(self, step: Prepare, panel_called: Callable[[str], Panel]) -> dict[str, Any]:
-        """Validate the upload line by line, set bad lines aside, write the rest as pages.
+        """Validate the upload line by line, reject bad lines, and write the others as pages.
 
-        Once that is done: write the pages that have no results yet. Memory grows with neither,
-        but for the names of the results. Raises `NotFound`, `StoreUnavailable`, and what S3 raises.
+        In a later run: write the pages that have no results yet. Memory grows only with the names
+        of the results. Raises `NotFound`, `StoreUnavailable`, and the errors of S3.
         """
         record = self._batches.record(step.tenant, step.batch)
         if "paused_until" in record:
@@ -207,7 +207,7 @@ class Bulk:
         return written
 
     def _prepare_left(self, step: Prepare) -> dict[str, Any]:
-        """As pages, those nobody has finished: a page is done when its results are there."""
+        """Write the unfinished pages: a page is finished when its results exist."""
         prefix = _results_prefix(step.tenant, step.batch)
         listed = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix
@@ -216,13 +216,13 @@ class Bulk:
         left = (
             line + b"\n"
             for line in self._contents.lines(_pages_key(step.tenant, step.batch))
-            # Validated when it was written: parsing alone is a fraction of the time.
+            # It was validated when it was written; parsing alone takes a fraction of the time.
             if _results_key(prefix, json.loads(line)["items"][0]["index"]) not in done
         )
         return self._write_pages(_left_key(step.tenant, step.batch), left)
 
     def _write_pages(self, key: str, lines: Iterable[bytes]) -> dict[str, Any]:
-        """Where the pages are, and how many: a map over none would fail."""
+        """Write the pages; returns their key and number. A map over no pages would fail."""
         stream = _Stream(lines)
         self._s3.upload_fileobj(stream, self._bucket, key)  # type: ignore[arg-type] # reads only
         return {"key": key, "pages": stream.count}
@@ -263,7 +263,7 @@ class Bulk:
     ) -> dict[str, Any]:
         """Judge the items of a page at once, and put their results into the bucket.
 
-        Raises `Postponed` or what else was wrong if any is not settled; the others are.
+        Raises `Postponed` or another error if any item is unsettled; the others are settled.
         """
         page = step.page
         items = [
@@ -288,7 +288,7 @@ class Bulk:
         return {"judged": len(items)}
 
     def _reject(self, items: Sequence[Item], outcomes: Outcomes) -> None:
-        """Set aside what can never be judged, as a panel that is gone: it would fail its page."""
+        """Reject items that can never be judged (their panel is gone): they would fail the page."""
         for item in items:
             failure = outcomes[item.verdict_id]
             if isinstance(failure, Undeliverable) and item.position is not None:
@@ -314,12 +314,12 @@ class Bulk:
         )
 
     def finish(self, step: Finish) -> dict[str, Any]:
-        """Say how the run ended: what it left unsettled is for a redrive.
+        """Record the end of the run; unsettled items are left for a redrive.
 
         A run whose batch waits for a budget has not ended: it goes on at `resume_at`.
         """
         view = self._batches.view(step.tenant, step.batch)
-        # Though the budget may be whole again by now: what it stopped is not done.
+        # The budget may have been reset by now, but the items it stopped are still pending.
         waits = view.pending > 0 and view.paused_until is not None
         if not waits:
             self._batches.note(step.tenant, step.batch, ended=step.run, **_problem(step, view))
@@ -333,13 +333,13 @@ class Bulk:
 
 
 class _Counted:
-    """What `prepare` met."""
+    """The counts of `prepare`."""
 
     lines = 0
 
 
 class _Stream(io.RawIOBase):
-    """What an iterator yields, as a file to be read once: of any length in little memory."""
+    """An iterator's bytes as a file to be read once, of any length in little memory."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -376,7 +376,7 @@ def _page_line(step: Prepare, page: Sequence[PagedItem]) -> bytes:
 
 
 def _told(failure: Exception) -> dict[str, str]:
-    """What the batch says of a failure."""
+    """A failure, as the batch shows it."""
     if isinstance(failure, BudgetSpent):
         return {"paused_until": str(failure.limit)}
     reason = failure.reason if isinstance(failure, Postponed) else type(failure).__name__
@@ -384,14 +384,14 @@ def _told(failure: Exception) -> dict[str, str]:
 
 
 def _problem(step: Finish, view: BatchView) -> dict[str, str]:
-    """What the batch says of a run that failed, unless its pages said what was wrong with them."""
+    """The failure of a run, as the batch shows it, unless its pages have recorded theirs."""
     if step.failed_with is None or (step.failed_with == TOO_MANY_PAGES and view.last_problem):
         return {}
     return {"last_problem": step.failed_with}
 
 
 def _name(batch: str, run: int) -> str:
-    """An execution's name: the same run has the same name, and so begins once."""
+    """The name of a run's execution: the same run has the same name, so it begins once."""
     return f"{batch}-{run}"
 
 

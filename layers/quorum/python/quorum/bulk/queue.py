@@ -19,7 +19,7 @@ class QueuedRecord(SqsRecordModel):
 
 
 def handle(queue: ItemQueue, records: Sequence[Mapping[str, Any]], judging: Judging) -> Outcomes:
-    """Moderate the messages of one invocation; what is not done stays or is dead-lettered."""
+    """Moderate the messages of one invocation; unsettled ones stay or are dead-lettered."""
 
     def items(delivered: Sequence[Delivered[QueuedItem]]) -> list[Item]:
         return [

@@ -1,4 +1,4 @@
-"""The bodies of requests and messages about many verdicts. Pure."""
+"""The bodies of requests and messages about batches of contents. Pure."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import StringConstraints, ValidationError, model_validator
 
 from quorum.core.errors import PanelInvalid
-from quorum.core.models import Dollars, Frozen, Identifier
+from quorum.core.fields import AlertDollars
+from quorum.core.models import Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
 from quorum.vote.panel import Panel
@@ -14,9 +15,9 @@ from quorum.vote.requests import VerdictRequest
 
 
 class QueuedItem(VerdictRequest):
-    """The body of a message on the queue: a verdict request, whose it is, and of which batch.
+    """The body of a message on the queue: a verdict request with its tenant and its position.
 
-    Who may put messages on the queue is decided by IAM, so the tenant they name is believed.
+    IAM decides which principals may send messages, so the tenant they name is trusted.
     """
 
     tenant: Identifier
@@ -26,14 +27,14 @@ class QueuedItem(VerdictRequest):
 class BatchRequest(Frozen):
     """The body of `POST /batches`: items, or the key of an upload that holds them.
 
-    Items are validated one by one later: a bad one does not sink the others. `panel` judges where
-    an item names none. When the batch has cost `alert_usd` an alert is published.
+    Items are validated one by one later, so a bad one does not affect the others. `panel` judges
+    items that name none. When the batch has cost `alert_usd`, an alert is published.
     """
 
     items: list[Any] | None = None
     upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    alert_usd: Dollars | None = None
+    alert_usd: AlertDollars | None = None
 
     @model_validator(mode="after")
     def _either(self) -> "BatchRequest":
@@ -45,9 +46,9 @@ class BatchRequest(Frozen):
 def read_item(
     given: Any, panel_name: str, panel_called: Callable[[str], Panel]
 ) -> VerdictRequest | Rejection:
-    """An item of a batch, its panel named, or why it is rejected; bytes are read as JSON.
+    """An item of a batch with its panel, or the reason for rejecting it; bytes are read as JSON.
 
-    `seated` is the batch's panel; one the item names itself must be known to `panel_called`.
+    `panel_name` is the batch's panel; `panel_called` must know a panel that the item names itself.
     """
     try:
         item = (

@@ -21,18 +21,14 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import (
-    UNAVAILABLE,
+    FAILED,
     InvalidRequest,
-    ModelThrottled,
-    ModelUnknown,
     NotFound,
     PanelInvalid,
-    RequestRejected,
-    StoreUnavailable,
+    QuorumError,
     StreamCut,
     TooLarge,
     VoteUnavailable,
-    WorkflowFailed,
 )
 from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier, Tokens
 from quorum.core.rejection import rejection
@@ -276,7 +272,7 @@ def stopped(kind: str, asked: Asked, spent: "Spending | None", **facts: Any) -> 
 def error(request_id: str | None, failure: Exception, **facts: Any) -> Message:
     """What went wrong, in the form of every error here; what was paid all the same is in it."""
     told: Message = {"type": "error", "request_id": request_id, **_said(failure)}
-    if isinstance(failure, ModelThrottled):
+    if isinstance(failure, QuorumError) and failure.retry_after_seconds is not None:
         told["retry_after_seconds"] = failure.retry_after_seconds
     if isinstance(failure, VoteUnavailable | StreamCut) and failure.tokens is not None:
         told |= paid(failure.tokens, failure.cost_usd, estimated=failure.cost_estimated)
@@ -285,25 +281,10 @@ def error(request_id: str | None, failure: Exception, **facts: Any) -> Message:
 
 def _said(failure: Exception) -> Message:
     """Code, message, and field and limit where there are any; never content."""
-    code, message = "failed", "the request could not be served"  # its own may quote content
-    field: str | None = None
-    limit: int | str | None = None
-    match failure:
-        case RequestRejected():
-            code, message = failure.code, failure.message
-            field, limit = failure.field, failure.limit
-        case ModelUnknown():
-            code, message, field = "invalid_model", str(failure), "model"
-        case PanelInvalid():
-            code, message, field = "invalid_panel", str(failure), "moderate.panel"
-        case VoteUnavailable():
-            code, message = failure.code, failure.message
-            field = "prompt" if failure.of_prompt else None
-        case StreamCut():
-            code, message = "stream_cut", str(failure)
-        case StoreUnavailable() | WorkflowFailed():
-            code, message = "unavailable", UNAVAILABLE
-    said = {"code": code, "message": message, "field": field, "limit": limit}
+    if not isinstance(failure, QuorumError):
+        return {"code": QuorumError.code, "message": FAILED}  # its own may quote content
+    field = "moderate.panel" if isinstance(failure, PanelInvalid) else failure.field
+    said = {"code": failure.code, "message": failure.told, "field": field, "limit": failure.limit}
     return {name: value for name, value in said.items() if value is not None}
 
 

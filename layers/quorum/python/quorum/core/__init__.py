@@ -1,1 +1,1 @@
-"""Words that every room shares: models, errors, the model registry, text normalisation. Pure."""
+"""Types shared by all packages: models, errors, the model registry, text normalisation. Pure."""

@@ -1,40 +1,48 @@
-"""Every way it can fail, named for what happened.
+"""The tree of errors, and the one table of what each means to a caller.
 
 ::
 
-    QuorumError
-    ├── RequestRejected                 the caller can mend it: a 4xx naming the field and the limit
-    │   ├── InvalidRequest              400
-    │   ├── BudgetSpent                 402
-    │   ├── NotAllowed                  403
-    │   ├── NotFound                    404
-    │   ├── Conflict                    409
-    │   └── TooLarge                    413
+    QuorumError                         code                     HTTP   passes
+    ├── RequestRejected                 the request must change
+    │   ├── InvalidRequest              one of its own            400
+    │   ├── BudgetSpent                 budget_spent              402    yes
+    │   ├── NotAllowed                  one of its own            403
+    │   ├── NotFound                    one of its own            404
+    │   ├── Conflict                    one of its own            409
+    │   └── TooLarge                    one of its own            413
     ├── VoteUnavailable                 a vote that could not be had: becomes an abstention
-    │   ├── ModelThrottled              429, or our own limiter; says how long to wait
-    │   ├── ModelUnavailable            connection error or 5xx at every base URL
-    │   ├── ModelTimedOut               no answer before the deadline
-    │   ├── ModelRefused                the model or its safety filter would not answer
-    │   ├── ReplyUnreadable             it answered, but not with a vote
-    │   │   ├── AnswerCut               the answer ran into its limit of tokens
-    │   │   ├── AnswerEmpty             the answer has no text
-    │   │   └── AnswerFailed            the answer broke off, or is no answer in words
-    │   ├── PromptTooLong               does not fit the context window; refused before it is sent
-    │   └── GatewayRejected             400, 422: this request is refused, asking again cannot help
-    │       └── GatewayDenied           401, 402, 403, 404, …: all are, until an operator mends it
-    ├── PanelInvalid                    a panel refused at load, with the field named
-    ├── ModelUnknown                    lists the known ones
-    ├── DocumentUnreadable              no text can be had from a file; says why
-    ├── StreamCut                       a stream that ended before it was complete
-    ├── Postponed                       the item goes back to the queue: voters throttled or down
-    ├── Undeliverable                   a message that can never be judged; says why
-    ├── ConnectionGone                  the client of a chat has closed its connection
-    ├── StoreUnavailable                503: nothing could be stored, or no panel be read
-    └── WorkflowFailed                  503: the state machine ended without a verdict
+    │   ├── ModelThrottled              throttled                 429    yes
+    │   ├── ModelUnavailable            model_unavailable         502    yes
+    │   ├── ModelTimedOut               timed_out                 504    yes
+    │   ├── ModelRefused                refused                   400
+    │   ├── ReplyUnreadable             model_unavailable         502
+    │   │   ├── AnswerCut               answer_cut                502
+    │   │   ├── AnswerEmpty             answer_empty              502    yes
+    │   │   ├── AnswerFailed            answer_failed             502    yes
+    │   │   └── AnswerUnusable          answer_unusable           502
+    │   ├── PromptTooLong               prompt_too_long           400
+    │   └── GatewayRejected             model_unavailable         502
+    │       └── GatewayDenied           model_unavailable         502    yes
+    ├── PanelInvalid                    invalid_panel             400
+    ├── ModelUnknown                    invalid_model             400
+    ├── DocumentUnreadable              one of its own            400
+    ├── StreamCut                       stream_cut                502    yes
+    ├── Postponed                       unavailable               503    yes
+    ├── Undeliverable                   undeliverable             400
+    ├── ConnectionGone                  failed                    500
+    ├── StoreUnavailable                unavailable               503    yes
+    └── WorkflowFailed                  unavailable               503    yes
+        └── WorkflowNotStarted          unavailable               503    yes
+
+The table is the classes' attributes: `code` is stable and machine-readable, `http_status` is the
+status over HTTP, `transient` (passes) says that the same request may succeed later. Code that turns
+an error into an answer, a chat message, an abstention or a message on a queue reads them.
 """
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
+
+from quorum.core.models import AbstentionReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,20 +51,38 @@ if TYPE_CHECKING:
 
 
 UNAVAILABLE = "temporarily unavailable; retry later"
-"""What callers are told of every 503: there is nothing for them to change."""
+"""The message of every 503: there is nothing for the caller to change."""
+FAILED = "the request could not be served"
+"""The message for callers of an error whose own message may quote content."""
 
 
 class QuorumError(Exception):
-    """The root of the tree."""
+    """The root of the tree.
+
+    `field` and `limit` name the field to change and its limit, where they are known;
+    `retry_after_seconds` is the time to wait before the same request.
+    """
+
+    code: str = "failed"
+    http_status: ClassVar[int] = 500
+    transient: ClassVar[bool] = False
+    field: str | None = None
+    limit: int | str | None = None
+    retry_after_seconds: float | None = None
+
+    @property
+    def told(self) -> str:
+        """The message for the caller. The error's own message is for the log.
+
+        Neither quotes content.
+        """
+        return FAILED
 
 
 class RequestRejected(QuorumError):
-    """The request cannot be served as it is; `field` and `limit` say what to change.
+    """The request cannot be served as it is; `message` never quotes content."""
 
-    `code` is stable and machine-readable; `message` is for people and never quotes content.
-    """
-
-    status: ClassVar[int] = 400
+    http_status = 400
 
     def __init__(
         self,
@@ -72,6 +98,11 @@ class RequestRejected(QuorumError):
         self.field = field
         self.limit = limit
 
+    @property
+    def told(self) -> str:
+        """The message."""
+        return self.message
+
 
 class InvalidRequest(RequestRejected):
     """A field is missing, of the wrong type, out of range or unknown."""
@@ -80,45 +111,47 @@ class InvalidRequest(RequestRejected):
 class BudgetSpent(RequestRejected):
     """The hard budget is used up; `limit` says when it resets."""
 
-    status = 402
+    http_status = 402
+    transient = True
 
 
 class NotAllowed(RequestRejected):
     """The key is known but may not do this."""
 
-    status = 403
+    http_status = 403
 
 
 class NotFound(RequestRejected):
     """No such record for this tenant (another tenant's record reads the same)."""
 
-    status = 404
+    http_status = 404
 
 
 class Conflict(RequestRejected):
     """The same Idempotency-Key came with another body, or is still being answered."""
 
-    status = 409
+    http_status = 409
 
 
 class TooLarge(RequestRejected):
     """The body is over the limit."""
 
-    status = 413
+    http_status = 413
 
 
 class VoteUnavailable(QuorumError):
-    """A vote that could not be had; what was paid for it all the same is kept.
+    """A vote that could not be had, and the cost of trying.
 
-    `tokens` and `cost_usd` are what the gateway billed although no vote came of it;
-    `reservation` is what the ledger settles with it. `message` never quotes content or reply.
-    Callers who asked for an answer are told `code`, over HTTP with `http_status`; `of_prompt` says
-    that it is the prompt that has to change.
+    `tokens` and `cost_usd` are what the gateway billed although no vote came of it; `reservation`
+    is the reservation that the ledger ends with it. `message` never quotes content or reply.
+    `abstention` is the reason in a verdict. Where `field` is `prompt`, the prompt has to change,
+    whatever the caller's interface calls it.
     """
 
-    code: ClassVar[str] = "model_unavailable"
-    http_status: ClassVar[int] = 502
-    of_prompt: ClassVar[bool] = False
+    code = "model_unavailable"
+    http_status = 502
+    transient = True
+    abstention: ClassVar[AbstentionReason] = AbstentionReason.FAILED
     reservation: "Reservation | None" = None
 
     def __init__(
@@ -137,12 +170,19 @@ class VoteUnavailable(QuorumError):
         self.cost_estimated = cost_estimated
         self.served_by = served_by
 
+    @property
+    def told(self) -> str:
+        """The message."""
+        return self.message
+
 
 class ModelThrottled(VoteUnavailable):
     """The model's rate limit, theirs or ours; ask again after `retry_after_seconds`."""
 
     code = "throttled"
     http_status = 429
+    abstention = AbstentionReason.THROTTLED
+    retry_after_seconds: float
 
     def __init__(
         self, message: str, *, retry_after_seconds: float, served_by: str | None = None
@@ -154,23 +194,28 @@ class ModelThrottled(VoteUnavailable):
 class ModelUnavailable(VoteUnavailable):
     """No base URL could be reached, or all answered 5xx."""
 
+    abstention = AbstentionReason.UNAVAILABLE
+
 
 class ModelTimedOut(VoteUnavailable):
     """No answer before the deadline."""
 
     code = "timed_out"
     http_status = 504
+    abstention = AbstentionReason.TIMED_OUT
 
 
 class ModelRefused(VoteUnavailable):
     """The model or its safety filter would not answer.
 
-    `excerpt` is the start of what it said instead: content, to be kept only where content may be.
+    `excerpt` is the start of its answer: content, to be stored only where content may be.
     """
 
     code = "refused"
     http_status = 400
-    of_prompt = True
+    transient = False
+    field = "prompt"
+    abstention = AbstentionReason.REFUSED
 
     def __init__(self, message: str, *, excerpt: str = "", served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
@@ -178,10 +223,15 @@ class ModelRefused(VoteUnavailable):
 
 
 class ReplyUnreadable(VoteUnavailable):
-    """The reply is not what was asked for: not a vote for certain, or not a whole answer.
+    """The reply is not what was asked for: no vote with certainty, or no whole answer.
 
-    `excerpt` is the start of the reply: content, to be kept only where content may be.
+    It is never guessed.
+
+    `excerpt` is the start of the reply: content, to be stored only where content may be.
     """
+
+    transient = False
+    abstention = AbstentionReason.REPLY_UNREADABLE
 
     def __init__(self, message: str, *, excerpt: str = "", served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
@@ -193,11 +243,16 @@ class PromptTooLong(VoteUnavailable):
 
     code = "prompt_too_long"
     http_status = 400
-    of_prompt = True
+    transient = False
+    field = "prompt"
+    abstention = AbstentionReason.PROMPT_TOO_LONG
 
 
 class GatewayRejected(VoteUnavailable):
-    """The gateway refused the call; asking again cannot help."""
+    """The gateway refused the call with `status`; asking again cannot help."""
+
+    transient = False
+    abstention = AbstentionReason.GATEWAY_REJECTED
 
     def __init__(self, message: str, *, status: int, served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
@@ -207,11 +262,12 @@ class GatewayRejected(VoteUnavailable):
 class GatewayDenied(GatewayRejected):
     """The gateway refuses any call: its key, its credit, its rights or its address is wrong.
 
-    That says nothing of what was asked: ask again after `retry_after_seconds`, when an operator
-    may have mended it.
+    That says nothing of the prompt: ask again after `retry_after_seconds`, when an operator may
+    have repaired it.
     """
 
-    retry_after_seconds: ClassVar[float] = 300.0
+    transient = True
+    retry_after_seconds = 300.0
 
 
 class AnswerCut(ReplyUnreadable):
@@ -224,44 +280,64 @@ class AnswerEmpty(ReplyUnreadable):
     """The answer has no text."""
 
     code = "answer_empty"
+    transient = True
 
 
 class AnswerFailed(ReplyUnreadable):
-    """The answer broke off, or wants something else than to answer.
-
-    `transient` where the model's vendor failed, and may not the next time.
-    """
+    """The model's vendor failed before the end of the answer."""
 
     code = "answer_failed"
+    transient = True
 
-    def __init__(self, message: str, *, transient: bool, served_by: str | None = None) -> None:
-        super().__init__(message, served_by=served_by)
-        self.transient = transient
+
+class AnswerUnusable(ReplyUnreadable):
+    """The answer ended in another way than with its end: it wants a tool called, for example."""
+
+    code = "answer_unusable"
 
 
 class PanelInvalid(QuorumError):
-    """A panel that cannot be used; `field` is the dotted path of what is wrong."""
+    """A panel that cannot be used; `path` is the dotted path of the faulty field."""
 
-    def __init__(self, message: str, *, field: str) -> None:
-        super().__init__(f"{field}: {message}")
+    code = "invalid_panel"
+    http_status = 400
+    field = "panel"
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(f"{path}: {message}")
         self.message = message
-        self.field = field
+        self.path = path
+
+    @property
+    def told(self) -> str:
+        """The message, after the path."""
+        return str(self)
 
 
 class ModelUnknown(QuorumError):
     """No such model in the registry; the message lists the known ones."""
 
+    code = "invalid_model"
+    http_status = 400
+    field = "model"
+
     def __init__(self, name: str, known: "Iterable[str]") -> None:
         super().__init__(f"unknown model {name!r}; known models: {', '.join(sorted(known))}")
         self.name = name
 
+    @property
+    def told(self) -> str:
+        """The message."""
+        return str(self)
+
 
 class DocumentUnreadable(QuorumError):
-    """No text can be had from a file, or none that is safe to have.
+    """No text can be read from a file, or not safely.
 
-    `code` is stable and machine-readable; `message` is for people and never quotes content;
-    `limit` is what was exceeded.
+    `message` is for people and never quotes content; `limit` is the limit that was exceeded.
     """
+
+    http_status = 400
 
     def __init__(self, message: str, *, code: str, limit: int | None = None) -> None:
         super().__init__(message)
@@ -269,13 +345,21 @@ class DocumentUnreadable(QuorumError):
         self.code = code
         self.limit = limit
 
+    @property
+    def told(self) -> str:
+        """The message."""
+        return self.message
+
 
 class StreamCut(QuorumError):
-    """A stream ended before `[DONE]`; carries what arrived and what it cost.
+    """A stream that ended before `[DONE]`, with the text that arrived and its cost.
 
     `received` is content: never logged. The cost is estimated unless the usage had arrived.
     """
 
+    code = "stream_cut"
+    http_status = 502
+    transient = True
     reservation: "Reservation | None" = None
 
     def __init__(
@@ -295,9 +379,29 @@ class StreamCut(QuorumError):
         self.cost_estimated = cost_estimated
         self.served_by = served_by
 
+    @property
+    def told(self) -> str:
+        """The message."""
+        return str(self)
 
-class Postponed(QuorumError):
-    """No verdict now; ask again after `retry_after_seconds`. `reason` names who was missing."""
+
+class _Unavailable(QuorumError):
+    """An outage: the caller has nothing to change, and the same request may succeed later."""
+
+    code = "unavailable"
+    http_status = 503
+    transient = True
+
+    @property
+    def told(self) -> str:
+        """The same message for each; the error's own message is for the log."""
+        return UNAVAILABLE
+
+
+class Postponed(_Unavailable):
+    """No verdict now; ask again after `retry_after_seconds`. `reason` names the missing voters."""
+
+    retry_after_seconds: float
 
     def __init__(self, reason: str, *, retry_after_seconds: float) -> None:
         super().__init__(reason)
@@ -308,18 +412,30 @@ class Postponed(QuorumError):
 class Undeliverable(QuorumError):
     """A message that can never be judged; `reason` says why and never quotes it."""
 
+    code = "undeliverable"
+    http_status = 400
+
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
+    @property
+    def told(self) -> str:
+        """The reason."""
+        return self.reason
+
 
 class ConnectionGone(QuorumError):
-    """The client of a chat has closed its connection: there is nobody to answer."""
+    """The client of a chat has closed its connection."""
 
 
-class StoreUnavailable(QuorumError):
+class StoreUnavailable(_Unavailable):
     """DynamoDB could not be written or read, or the panels in SSM could not be read."""
 
 
-class WorkflowFailed(QuorumError):
+class WorkflowFailed(_Unavailable):
     """The state machine ended without a verdict."""
+
+
+class WorkflowNotStarted(WorkflowFailed):
+    """The state machine could not be started, although it was tried several times."""

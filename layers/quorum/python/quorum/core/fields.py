@@ -1,26 +1,45 @@
 """Field types that several kinds of requests share. Pure."""
 
+import math
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from quorum.core.normalise import normalise
 
 METADATA_VALUE_LIMIT = 256
 """Characters of one metadata value."""
 
+METADATA_DIGITS = 38
+"""Digits of one whole number in the metadata: as many as DynamoDB keeps exactly."""
+
+AlertDollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=12)]
+"""A sum to be warned at. DynamoDB keeps 38 digits of a number; these are at most 22."""
+
 
 def not_blank(text: str) -> str:
     """`text`; raises `ValueError` if nothing of it is visible."""
     if not normalise(text).text:
-        raise ValueError("must hold something to judge, not only white space or hidden characters")
+        raise ValueError("must hold visible text, not only white space or hidden characters")
     return text
 
 
 def _simple(value: Any) -> Any:
+    """`value` as it may be stored; raises `ValueError` with the limit it breaks."""
     if isinstance(value, str) and len(value) <= METADATA_VALUE_LIMIT:
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("must be Unicode text: half of a surrogate pair stands alone")
         return value
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) >= 10**METADATA_DIGITS:
+            raise ValueError(f"must be a whole number of at most {METADATA_DIGITS} digits")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("must be a finite number")
         return value
     raise ValueError(
         f"must be a string (at most {METADATA_VALUE_LIMIT} characters), number, boolean or null"

@@ -1,43 +1,55 @@
 """Identifiers and table keys, derived so that a repeated request or message writes the same record.
 
-The tenant is part of every one: another tenant's record is simply not there. Pure.
+Each contains the tenant, so another tenant's record is not found. Pure.
 """
 
+import re
 from hashlib import sha256
 
 from quorum.core.position import BatchPosition
 
+_RECORD_ID = re.compile(r"[\w.:@/-]{1,128}")
+
+
+def may_be_record(name: str) -> bool:
+    """Whether a caller's id can be that of a record at all.
+
+    One that cannot is looked for nowhere: it is longer than a key of the table may be, or holds the
+    sign that keys are put together with, so that it could spell another tenant's.
+    """
+    return _RECORD_ID.fullmatch(name) is not None
+
 
 def verdict_id_of(tenant: str, message_id: str) -> str:
-    """The verdict's id for a message: the same however often the message is delivered."""
+    """The id of the verdict on a message; a message delivered again has the same one."""
     return sha256(f"{tenant}#{message_id}".encode()).hexdigest()[:32]
 
 
 def item_id_of(tenant: str, position: BatchPosition) -> str:
-    """The verdict's id for an item of a batch."""
+    """The id of the verdict on an item of a batch."""
     return sha256(f"{tenant}#{position.batch}#{position.index}".encode()).hexdigest()[:32]
 
 
 def batch_id_of(tenant: str, key: str) -> str:
-    """The batch's id for an Idempotency-Key: the same when the first try died half way."""
+    """The id of the batch of an Idempotency-Key; a request sent again has the same one."""
     return sha256(f"batch#{tenant}#{key}".encode()).hexdigest()[:32]
 
 
 def verdict_key(tenant: str, verdict_id: str) -> str:
-    """The key holds the tenant: another tenant's id is simply not there."""
+    """The Verdicts table's key of a verdict."""
     return f"verdict#{tenant}#{verdict_id}"
 
 
 def content_key(tenant: str, verdict_id: str) -> str:
-    """Where the content of a verdict that waits for a person is kept."""
+    """The Verdicts table's key of the content that is kept for a reviewer."""
     return f"content#{tenant}#{verdict_id}"
 
 
 def batch_key(tenant: str, batch: str) -> str:
-    """The Verdicts table's key of a batch; another tenant's batch is simply not there."""
+    """The Verdicts table's key of a batch."""
     return f"batch#{tenant}#{batch}"
 
 
 def batch_partition(tenant: str, batch: str) -> str:
-    """What the items of a batch have in the index `batches`."""
+    """The partition of a batch's items in the index `batches`."""
     return f"{tenant}#{batch}"

@@ -1,4 +1,4 @@
-"""The shapes everything else speaks in: frozen, strict at the borders.
+"""The data types that all packages share: frozen, and strict at the borders.
 
 Money is `Decimal` dollars, exact, and travels as a JSON string: a state machine or a browser would
 turn a JSON number into a binary float.
@@ -31,13 +31,13 @@ Identifier = Annotated[
 
 
 class Frozen(BaseModel):
-    """A value: immutable, and closed to fields nobody named."""
+    """The base of all values: immutable, and closed to undeclared fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Decision(StrEnum):
-    """What a vote or a verdict says of a content."""
+    """The decision of a vote or a verdict on a content."""
 
     SAFE = "safe"
     UNSAFE = "unsafe"
@@ -45,7 +45,7 @@ class Decision(StrEnum):
 
 
 class Category(StrEnum):
-    """What a content can be unsafe for: OpenAI's thirteen moderation categories."""
+    """The kinds of unsafe content: OpenAI's thirteen moderation categories."""
 
     HARASSMENT = "harassment"
     HARASSMENT_THREATENING = "harassment/threatening"
@@ -63,7 +63,7 @@ class Category(StrEnum):
 
 
 class AbstentionReason(StrEnum):
-    """Why a vote could not be had."""
+    """The reason why a vote could not be had."""
 
     TIMED_OUT = "timed_out"
     THROTTLED = "throttled"
@@ -119,8 +119,8 @@ class CastVote(Frozen):
 
     `confidence` is the voter's probability that its own decision is right: `confidence_measured`
     (log-probability of the decision token) where the model gives one, else what it stated.
-    `cost_usd` is what this vote cost now: nothing when `cached`, and then `saved_usd` is what it
-    cost when it was bought.
+    `cost_usd` is the cost of this use of the vote: zero when `cached`; `saved_usd` is then its cost
+    when it was bought.
     """
 
     kind: Literal["vote"] = "vote"
@@ -142,9 +142,9 @@ class CastVote(Frozen):
 
 
 class Abstention(Frozen):
-    """A vote that could not be had. It never decides; what it cost all the same is kept.
+    """A vote that could not be had. It never decides; its cost is kept.
 
-    `cached`: what this voter has nothing to say of, it has nothing to say of the next time either.
+    `cached`: the voter abstained from the same content before, and would do so again.
     """
 
     kind: Literal["abstention"] = "abstention"
@@ -170,7 +170,7 @@ VOTE: TypeAdapter[CastVote | Abstention] = TypeAdapter(Vote)
 
 
 class Content(Frozen):
-    """A text to be judged, as the caller sent it, with what the caller says of it."""
+    """A text to be judged, with the id, language and metadata that its caller gave."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LIMIT)]
     id: Identifier | None = None
@@ -181,10 +181,10 @@ class Content(Frozen):
 
 
 class Outcome(Frozen):
-    """What the tally makes of the votes so far: data, with a reason.
+    """The tally's result for the votes so far, with a reason.
 
     `score` is the panel's measure of unsafe in [0, 1] (a probability under the calibrated rule);
-    `confidence` is that of the decision. `settled` is true when nothing more will be asked;
+    `confidence` is that of the decision. `settled` is true when no more voters will be asked;
     otherwise `next_voters` are the voters of the next round, none of whom has voted.
     """
 
@@ -197,7 +197,7 @@ class Outcome(Frozen):
 
 
 class Shadow(Frozen):
-    """What another panel makes of the same votes: recorded, and nothing else."""
+    """Another panel's decision on the same votes. It is recorded and has no effect."""
 
     panel: str
     version: str
@@ -215,7 +215,7 @@ class Review(Frozen):
 
 
 class Verdict(Frozen):
-    """What the panel says of a content, and everything that explains it.
+    """A panel's decision on a content, and everything that explains it.
 
     `review` is the latest one; a person's decision does not change the panel's.
     """

@@ -1,16 +1,16 @@
-"""What a reader would see: the content without tricks, and which tricks there were.
+"""Normalisation: the text as a reader sees it, without tricks, and a count of the tricks.
 
-Pure. The normalised text is what voters are shown and what a vote is cached by, so near-identical
+Pure. Voters are shown the normalised text, and votes are cached by it, so near-identical
 contents (white space, zero-width characters, Unicode form) share one vote. Case stays: shouting
 can change a verdict.
 
-What is undone, and counted:
+Undone and counted are:
 
 * characters that show nothing (zero-width, fillers, tag characters, soft hyphens, controls);
 * right-to-left overrides, which show a text backwards: it is turned round, as a reader reads it;
 * letters of another alphabet that look like Latin ones, inside a word that is otherwise Latin.
 
-What only looks like a trick stays, uncounted: joiners inside emoji and between letters of scripts
+Characters that are no trick stay, uncounted: joiners inside emoji and between letters of scripts
 that need them, and words wholly in another alphabet.
 """
 
@@ -26,7 +26,7 @@ _HIDDEN = re.compile(
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _VARIATION = re.compile("[\ufe00-\ufe0f]")
-"""They choose between two looks of one character: no trick, but no difference either."""
+"""Characters that choose between two looks of one character. They are dropped, not counted."""
 _JOINER = re.compile(f"[{_ZWNJ}{_ZWJ}]")
 _OVERRIDDEN = re.compile(
     "\u202e([^\u202a-\u202e\u2028\u2029\n]*)(?:\u202c|(?=[\u202a-\u202e\n])|$)"
@@ -49,7 +49,7 @@ _JOINING_SCRIPTS = (
 
 
 class Normalised(Frozen):
-    """`text` as a reader sees it, and how many characters were not what they seemed.
+    """`text` as a reader sees it, and the number of characters that were tricks.
 
     `hidden` showed nothing, `reversed` were written backwards, `disguised` came from another
     alphabet.
@@ -62,7 +62,7 @@ class Normalised(Frozen):
 
     @property
     def tricks(self) -> str:
-        """What was undone, in words; empty when nothing was."""
+        """The tricks that were undone, in words; empty when there were none."""
         counted = (
             (self.hidden, "invisible"),
             (self.reversed, "written backwards"),
@@ -74,7 +74,7 @@ class Normalised(Frozen):
 def normalise(text: str) -> Normalised:
     """NFKC, tricks undone, white space folded to single blanks.
 
-    Normalising what is normalised changes nothing.
+    Normalising a normalised text changes nothing.
     """
     whole = text.encode(errors="replace").decode()  # half a surrogate pair is no character
     composed = unicodedata.normalize("NFKC", whole)
@@ -91,7 +91,7 @@ def normalise(text: str) -> Normalised:
 
 
 def _turned_round(text: str) -> tuple[str, int]:
-    """The text as an override shows it, and how many characters were turned."""
+    """The text as an override shows it, and the number of characters that were turned."""
     turned = 0
 
     def read_backwards(found: re.Match[str]) -> str:
@@ -103,7 +103,7 @@ def _turned_round(text: str) -> tuple[str, int]:
 
 
 def _without_idle_joiners(text: str) -> tuple[str, int]:
-    """Joiners go where they join nothing: between letters that are never joined."""
+    """The text without joiners between letters that are never joined, and their number."""
     removed = 0
 
     def keep_if_needed(found: re.Match[str]) -> str:
@@ -127,7 +127,7 @@ def _joins(character: str) -> bool:
 
 
 def _undisguised(text: str) -> tuple[str, int]:
-    """Words of Latin letters and lookalikes in Latin letters only, and how many were changed."""
+    """The text with lookalikes in Latin words replaced by Latin letters, and their number."""
     changed = 0
 
     def in_latin(found: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """The models Quorum knows: names, prices, limits and quirks.
 
-A voter is a model with a seat: an entry here, a block in the template and a branch in the vote
-machine (a contract test says which was forgotten).
+A model that votes has an entry here, a function in the template and a branch in the vote machine (a
+contract test says which was forgotten).
 """
 
 from datetime import date
@@ -21,7 +21,7 @@ MILLION = Decimal(1_000_000)
 class Price(Frozen):
     """US dollars per million tokens, as published on `as_of` at `source`.
 
-    `cached_input` and `reasoning` are billed at the input and output price where they have none.
+    Where `cached_input` or `reasoning` is None, the price of input or output applies.
     """
 
     input: Decimal
@@ -54,11 +54,11 @@ class ReplyFormat(StrEnum):
 class Model(Frozen):
     """One model. `name` is also the voter's name; `gateway_name` is what the gateway calls it.
 
-    `context_window` is in tokens, prompt and answer together; `tokens_per_second` what to expect
-    until it is measured. `reasoning_off` is what a request says so that the model does not reason.
+    `context_window` is in tokens, prompt and answer together; `tokens_per_second` is the expected
+    speed. `reasoning_off` holds the request fields that keep the model from reasoning.
     `token_factor` is its tokens per token of `o200k_base`, by which its prompts are estimated;
-    `token_error` is the share by which nine of ten texts are off at most.
-    `revision` is an embedded voter's trained state: votes of another one are not reused.
+    `token_error` is the relative error of that estimate that nine of ten texts keep within.
+    `revision` is an embedded voter's trained state: votes of another revision are not reused.
     """
 
     name: str
@@ -81,14 +81,14 @@ _OPENAI = ("openai.com/api/pricing", date(2025, 4, 14))
 _GOOGLE = ("ai.google.dev/gemini-api/docs/pricing", date(2025, 11, 1))
 _DEEPSEEK = ("api-docs.deepseek.com/quick_start/pricing", date(2025, 9, 29))
 _ANTHROPIC = ("anthropic.com/pricing", date(2025, 9, 29))
-"""Where, and on which day, these list prices stood; a gateway may add its own margin."""
+"""Source and date of each vendor's list prices; a gateway may add its own margin."""
 _FREE = Price(
     input=Decimal(0), output=Decimal(0), as_of=date(2026, 11, 1), source="runs inside its Lambda"
 )
 
 # Completion tokens reported for 1,706 published replies (llm-content-moderation-analysis, English)
-# over o200k_base's count of the same; how far nine of ten are off, on replies it was not fitted to
-# (`python -m bench.token_error`). gpt-4o-mini, which uses o200k_base, is not off by a token.
+# divided by o200k_base's count; the error that nine of ten keep within, on replies not fitted to
+# (`python -m bench.token_error`). The count is exact for gpt-4o-mini, which uses o200k_base.
 _DEEPSEEK_TOKENS, _DEEPSEEK_ERROR = 1.05, 0.033
 _GEMINI_TOKENS, _GEMINI_ERROR = 1.09, 0.049
 _CLAUDE_TOKENS, _CLAUDE_ERROR = 1.19, 0.064
@@ -212,14 +212,14 @@ def model(name: str) -> Model:
 
 
 def answering(name: str) -> Model:
-    """The model called `name`, which answers questions; an embedded one has only a vote.
+    """The model called `name`, if it can generate text.
 
-    Raises `ModelUnknown`, and `InvalidRequest` for one that does not.
+    Raises `ModelUnknown`, and `InvalidRequest` for an embedded voter.
     """
     found = model(name)
     if found.kind != "gateway":
         raise InvalidRequest(
-            f"model: {found.name} has only a vote, it answers nothing",
+            f"model: {found.name} is a classifier: it can vote but cannot generate text",
             code="invalid_model",
             field="model",
         )
@@ -227,5 +227,5 @@ def answering(name: str) -> Model:
 
 
 def voters() -> tuple[Model, ...]:
-    """The models with a seat, in registry order."""
+    """The models that vote, in registry order."""
     return tuple(known for known in MODELS if known.votes)

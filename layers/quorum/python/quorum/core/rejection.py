@@ -1,4 +1,4 @@
-"""The reason why one item of many was not taken, in the words of the API. Pure."""
+"""The reason why one item of a batch was rejected, in the form of the API. Pure."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from quorum.core.models import Frozen
 
 
 class Rejection(Frozen):
-    """Why an item was not taken: which field, and what of it. Never quotes content."""
+    """The reason for rejecting an item, with the faulty field. Never quotes content."""
 
     code: str
     message: str
@@ -16,13 +16,28 @@ class Rejection(Frozen):
     limit: Any = None
 
 
-_LIMITS = ("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected")
+_LIMITS = (
+    *("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected"),
+    *("decimal_places", "max_digits"),
+)
+
+
+FIELD_PART_LIMIT = 64
+"""Characters repeated of one field's name: a caller may send a name of any length."""
+
+
+def _shown(part: str | int) -> str:
+    """The part of a field's path, short enough to store and without lone surrogates."""
+    name = str(part)
+    if len(name) > FIELD_PART_LIMIT:
+        name = name[:FIELD_PART_LIMIT] + "…"
+    return name.encode(errors="replace").decode()
 
 
 def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
-    """The first thing wrong with an item that stands `skip` levels down in what was validated."""
+    """The first error of an item that is `skip` levels down in the validated data."""
     first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"][skip:]) or None
+    field = ".".join(_shown(part) for part in first["loc"][skip:]) or None
     kind = str(first["type"])
     limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
     code = (

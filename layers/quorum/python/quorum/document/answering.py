@@ -18,17 +18,11 @@ from quorum.aws.bucket import Bucket
 from quorum.batch.records import Batches, FailedItem
 from quorum.core.errors import (
     AnswerCut,
-    AnswerFailed,
-    BudgetSpent,
+    AnswerUnusable,
     DocumentUnreadable,
-    GatewayDenied,
-    GatewayRejected,
     ModelRefused,
-    ModelThrottled,
-    ModelUnknown,
     Postponed,
-    PromptTooLong,
-    RequestRejected,
+    QuorumError,
     Undeliverable,
     VoteUnavailable,
 )
@@ -235,7 +229,7 @@ class DocumentAnswers:
             raise Failed(failure.code, f"the answer is over {asked.max_output_tokens} tokens")
         if isinstance(failure, ModelRefused):
             raise Failed("model_refused", failure.message)
-        if isinstance(failure, AnswerFailed) and not failure.transient:
+        if isinstance(failure, AnswerUnusable):
             raise Failed(failure.code, failure.message)
         if failure is not None:
             raise failure
@@ -305,20 +299,20 @@ class DocumentAnswers:
 
 
 def transient(error: Exception) -> Exception:
-    """What the queue and the machine know what to do about, in place of what a model says."""
+    """What the queue and the machine know what to do about, in place of what a model says.
+
+    Whatever may go well later is `Postponed`, whatever never will is `Undeliverable`; a spent
+    budget, a store that is down and errors of nobody's table stay what they are.
+    """
     match error:
-        case BudgetSpent():
+        case VoteUnavailable() if error.transient:
+            wait = error.retry_after_seconds
+            seconds = RETRY_SECONDS if wait is None else wait
+            reason = f"model {error.abstention.replace('_', ' ')}"
+            return Postponed(reason, retry_after_seconds=seconds)
+        case Undeliverable():
             return error
-        case ModelThrottled() | GatewayDenied():
-            # A denial's message names the key's place, which is an operator's business alone.
-            denied = f"gateway answered {error.status}" if isinstance(error, GatewayDenied) else ""
-            why = denied or "model throttled"
-            return Postponed(why, retry_after_seconds=error.retry_after_seconds)
-        case GatewayRejected() | PromptTooLong() | RequestRejected():
-            return Undeliverable(f"{type(error).__name__}: {error.message}")
-        case ModelUnknown():
-            return Undeliverable(f"unknown model {error.name}")
-        case VoteUnavailable():
-            return Postponed(type(error).__name__, retry_after_seconds=RETRY_SECONDS)
+        case QuorumError() if not error.transient:
+            return Undeliverable(f"{type(error).__name__}: {error.told}")
         case _:
             return error

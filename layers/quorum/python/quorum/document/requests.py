@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from quorum.core.fields import MetadataName, MetadataValue, not_blank
-from quorum.core.models import METADATA_LIMIT, Dollars, Frozen, Identifier
+from quorum.core.fields import AlertDollars, MetadataName, MetadataValue, not_blank
+from quorum.core.models import METADATA_LIMIT, Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
 from quorum.document.operations import PROMPT_LIMIT, Category, Language, Operation, Work
@@ -95,7 +95,7 @@ class DocumentsRequest(OperationRequest):
 
     documents: list[Any] | None = None
     upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
-    alert_usd: Dollars | None = None
+    alert_usd: AlertDollars | None = None
 
     @model_validator(mode="after")
     def _either(self) -> "DocumentsRequest":

@@ -113,14 +113,15 @@ class GatewaySettings(Frozen):
 
 
 def parse_base_urls(
-    urls: str, keys: str | Mapping[str, str], *, key_source: str = "GATEWAY_API_KEY"
+    urls: str, keys: str | Mapping[str, object], *, key_source: str = "GATEWAY_API_KEY"
 ) -> tuple[BaseUrl, ...]:
     """The ordered base URLs in `GATEWAY_BASE_URL`, each with its key.
 
     `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
     order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
     does not name. `key_source` is where they came from, for people. Raises `ValueError` for a URL
-    that is not http(s) or is named twice, and for a URL without a key.
+    that is not http(s) or is named twice, and for a URL without a key or with one that no HTTP
+    header can carry.
     """
     written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
     if not written:
@@ -139,11 +140,14 @@ def parse_base_urls(
     return tuple(_with_key(url, keys, key_source) for url in written)
 
 
-def _with_key(url: str, keys: Mapping[str, str], key_source: str) -> BaseUrl:
+def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
     name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
     if name is None:
         raise ValueError(f"no key for {url} in {key_source}")
-    return BaseUrl(url=url, key=SecretStr(keys[name]), key_source=key_source)
+    key = keys[name]
+    if not (isinstance(key, str) and key.isascii() and key.isprintable()):
+        raise ValueError(f"the key for {url} in {key_source} is not a line of printable ASCII")
+    return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Whether every base URL can be reached, its key is valid and its models are there; how fast."""
+"""The gateway check-up: each base URL's reachability, key, models and speed."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -28,7 +28,7 @@ _ANSWER_TOKENS = 40
 
 
 class KeyState(StrEnum):
-    """What the gateway says of the key."""
+    """The gateway's answer about the key."""
 
     VALID = "valid"
     INVALID = "invalid"
@@ -36,7 +36,7 @@ class KeyState(StrEnum):
 
 
 class BaseUrlReport(Frozen):
-    """One base URL. `advice` says what to do, and is empty when all is well.
+    """The state of one base URL. `advice` says what to do, and is empty when all is well.
 
     `latency_ms` is that of `/models` over an open connection; `first_token_ms` and
     `tokens_per_second` are of one short streamed answer of `measured_with`.
@@ -58,26 +58,26 @@ class BaseUrlReport(Frozen):
 
     @property
     def healthy(self) -> bool:
-        """Whether every model asked for can be reached here."""
+        """Whether the base URL serves every model that was looked for."""
         return not self.advice
 
 
 class Report(Frozen):
-    """Every base URL, in order of preference."""
+    """The state of every base URL, in order of preference."""
 
     base_urls: tuple[BaseUrlReport, ...]
 
     @property
     def healthy(self) -> bool:
-        """Whether all is well everywhere."""
+        """Whether every base URL is healthy."""
         return all(report.healthy for report in self.base_urls)
 
 
 async def examine(gateway: Gateway, models: "Sequence[Model]", *, seconds: float = 20.0) -> Report:
-    """Look at every base URL of `gateway` for `models`, taking at most `seconds` for each.
+    """Check every base URL of `gateway` for `models`, for at most `seconds` each.
 
-    Costs one answer of 40 tokens for each base URL, from the cheapest model that is there. Knows
-    no breaker and no shared limit: it is asked when those are in doubt. Raises nothing.
+    Costs one answer of 40 tokens for each base URL, from its cheapest model. Ignores the breaker
+    and the shared limit, because it is used when those are in doubt. Raises nothing.
     """
     await gateway.take_up_keys()
     return Report(
@@ -170,7 +170,7 @@ async def _measured(
 
 
 def _spent(on: Completion | VoteUnavailable | StreamCut) -> dict[str, object]:
-    """What an answer, or the lack of one, cost."""
+    """The cost of an answer, or of the attempt to get one."""
     return {
         "tokens": on.tokens or Tokens(),
         "cost_usd": on.cost_usd,
@@ -179,7 +179,7 @@ def _spent(on: Completion | VoteUnavailable | StreamCut) -> dict[str, object]:
 
 
 def _advice(error: VoteUnavailable, base: BaseUrl) -> str:
-    """What to do about it. Names where the key came from, never the key."""
+    """Advice on an error. Names the source of the key, never the key."""
     host = base.url.split("://", 1)[-1]
     match error:
         case GatewayRejected(status=status) if status in _REJECTED:

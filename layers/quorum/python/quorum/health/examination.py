@@ -1,4 +1,4 @@
-"""The doctor's visit to a deployment's gateway, paid for and booked like any other call."""
+"""A gateway check-up of a deployment, booked like any other call."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from quorum.gateway.client import Gateway
 
 EXAMINING_SECONDS = 8.0
-"""For each base URL; three of them fit into one request of the API."""
+"""Seconds for each base URL; three of them fit into one request of the API."""
 
 
 def examined(
     gateway: "Gateway", dynamodb: "DynamoDBServiceResource", usage_table: str, tenant: str
 ) -> Report:
-    """What the doctor finds at every base URL; what it cost is booked to `tenant`.
+    """Check every base URL; the cost is booked to `tenant`.
 
-    Raises `StoreUnavailable` where it could not be booked.
+    Raises `StoreUnavailable` if it could not be booked.
     """
     models = [model for model in registry.voters() if model.kind == "gateway"]
     report = loop.run(examine(gateway, models, seconds=EXAMINING_SECONDS))

@@ -1,1 +1,1 @@
-"""Exact money: every call that was paid for, what may still be owed, what may be spent."""
+"""Exact money: booked calls, calls that may have been paid, and budgets."""

@@ -1,7 +1,7 @@
-"""What may be spent: alerts that are published once, and limits that pause what costs money.
+"""Budgets: alerts that are published once, and limits above which nothing more is bought.
 
-Thresholds are dollars a batch, a tenant's day and everybody's day (UTC). Spending is what the
-ledger booked: what is on its way comes on top, at most the calls of the workers running.
+Thresholds are dollars for a batch, a tenant's day and the deployment's day (UTC). They are compared
+with booked costs; calls that are under way come on top.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 PUBLISHING_SECONDS = 60
-"""An alert claimed this long ago and not published belongs to a Lambda that died."""
+"""Seconds after which an alert that was claimed but not published may be claimed again."""
 
 
 class Thresholds(Frozen):
-    """Dollars; None is no threshold. Alerts tell, budgets stop."""
+    """Dollars; None is no threshold. An alert is published, a budget stops spending."""
 
     alert_batch_usd: Dollars | None = None
     alert_tenant_usd: Dollars | None = None
@@ -36,7 +36,7 @@ class Thresholds(Frozen):
 
     @property
     def of_days(self) -> bool:
-        """Whether a day's spending matters at all."""
+        """Whether any threshold is about a day's spending."""
         return any(
             limit is not None
             for limit in (
@@ -49,7 +49,7 @@ class Thresholds(Frozen):
 
 
 class Budget:
-    """The thresholds, the ledger they are compared with, and where alerts go."""
+    """The thresholds, the ledger they are compared with, and the topic of the alerts."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Budget:
         self._clock = clock
 
     def check(self, tenant: str) -> None:
-        """Raises `BudgetSpent`, which says when it resets, if `tenant` may spend no more today."""
+        """Raise `BudgetSpent`, with the time of the reset, if `tenant` may spend no more today."""
         limits = self.thresholds
         if not limits.of_days:
             return
@@ -81,7 +81,7 @@ class Budget:
             _refuse_over(limits.budget_day_usd, by_all, today)
 
     def resets_at(self) -> datetime:
-        """When a day's budget is whole again: midnight UTC."""
+        """The time when the day's budget resets: midnight UTC."""
         return _midnight_after(self.now().date())
 
     # ---- what was spent ----------------------------------------------------------------------
@@ -98,10 +98,10 @@ class Budget:
     def alert(
         self, what: str, limit: Decimal | None, spent: Decimal, day: date, **whose: str
     ) -> bool:
-        """Publish, unless somebody did, that `spent` crossed `limit`; whether it is published.
+        """Publish that `spent` crossed `limit`, once; returns whether it is published.
 
-        Claimed by a conditional write before it is published. A Lambda that dies in between is
-        relieved after a while: an alert may then come twice, but not never.
+        The alert is claimed by a conditional write first. If a Lambda crashes in between, another
+        one publishes it later: an alert may come twice, but it does come.
         """
         if limit is None or spent < limit:
             return False
@@ -126,7 +126,7 @@ class Budget:
         return True
 
     def _claim_alert(self, key: dict[str, str], now: int) -> bool:
-        """Whether the alert is ours to publish: nobody has, nor is about to."""
+        """Claim the alert; returns whether this Lambda is to publish it."""
         try:
             dynamo.attempt(
                 self._client.update_item,

@@ -1,9 +1,9 @@
-"""What was spent on what, by the ledger: booked, and possibly paid.
+"""Reports of costs: booked, and possibly paid.
 
-A call leaves an intent before it is sent, and the transaction that books it ends the intent. An
-intent that is older than any call can be belongs to a Lambda that died in between: whether the
-gateway billed it nobody can say. It is closed as possibly paid, at the most it can have cost, and
-stays in the report as such. Intents that are younger are `open`.
+A call writes an intent before it is sent, and the transaction that books it removes the intent. An
+intent older than any call can be belongs to a Lambda that crashed in between; nobody knows whether
+the gateway billed the call. It is closed as possibly paid, at the highest possible cost, and stays
+in the report as such. Younger intents are `open`.
 """
 
 import time
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 INTENT_SECONDS = 1_200
-"""No call lives longer: a Lambda ends after 900 s."""
+"""Seconds after which an intent is closed: a Lambda ends after 900."""
 By = Literal["model", "tenant", "decision", "day"]
 
 _USAGE = (
@@ -36,7 +36,7 @@ _DOLLARS = frozenset(name for name in (*_USAGE, *_DECIDED) if name.endswith("_us
 
 
 class CostRow(Frozen):
-    """One model's, tenant's, decision's or day's part."""
+    """The part of one model, tenant, decision or day."""
 
     name: str
     calls: int = 0
@@ -60,8 +60,8 @@ class CostRow(Frozen):
 class CostReport(Frozen):
     """Spending from `start` to `end`, both included, UTC.
 
-    `cost_usd` is booked, `possibly_paid_usd` and `open_usd` come on top at the most: what the
-    gateway billed lies between the first and the sum. `requests` are verdicts asked for.
+    `cost_usd` is booked; `possibly_paid_usd` and `open_usd` are upper bounds that come on top. The
+    gateway's bill lies between the first and the sum. `requests` counts the verdicts asked for.
     """
 
     timestamp: datetime
@@ -80,7 +80,7 @@ class CostReport(Frozen):
 
 
 class Costs:
-    """The ledger, read for people. `krw_per_usd` is the rate of the day `krw_as_of`."""
+    """Reports on the ledger. `krw_per_usd` is the exchange rate of the day `krw_as_of`."""
 
     def __init__(
         self,
@@ -98,9 +98,9 @@ class Costs:
         self._clock = clock
 
     def report(self, tenant: str | None, start: date, end: date, by: By) -> CostReport:
-        """The report on one tenant, or on all for None, from `start` to `end`.
+        """The report on `tenant` (None: all) from `start` to `end`.
 
-        Closes intents whose time is over first.
+        Expired intents are closed first.
         """
         entries = list(self._entries(tenant, start, end))
         totals = _row("total", entries)
@@ -127,9 +127,10 @@ class Costs:
         )
 
     def close_intents(self) -> list[dict[str, Any]]:
-        """Close every intent whose time is over as possibly paid; those still open.
+        """Close every expired intent as possibly paid; returns those still open.
 
-        One transaction each, conditional on the intent: closed or settled, never both, never twice.
+        Each is closed in one transaction, conditional on the intent: a call is either booked or
+        possibly paid, once.
         """
         now = self._clock()
         still_open: list[dict[str, Any]] = []
@@ -157,7 +158,7 @@ class Costs:
             _cost(intent),
             day=_day(intent),
         )
-        # Where the intent is gone, its vote was booked meanwhile.
+        # If the intent is gone, its call was booked meanwhile.
         dynamo.write(self._client, [end, booked])
 
     def _entries(self, tenant: str | None, start: date, end: date) -> Iterable[dict[str, Any]]:
@@ -202,7 +203,7 @@ def _rows(entries: list[dict[str, Any]], by: By) -> Iterable[CostRow]:
                 ),
             )
         return
-    # Which model decided nobody can say: decisions have no row by model.
+    # No single model makes a decision, so decisions have no row by model.
     listed = [entry for entry in entries if entry[by]]
     for name in sorted({entry[by] for entry in listed}):
         yield _row(name, [entry for entry in listed if entry[by] == name])

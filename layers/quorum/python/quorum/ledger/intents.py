@@ -1,7 +1,7 @@
-"""Intents: what a call may cost, written before it is sent.
+"""Intents: records of the highest possible cost of a call, written before it is sent.
 
 The ledger's transaction deletes an intent when the call is booked. An intent that is left over
-belongs to a Lambda that died, and is closed as possibly paid (`quorum.ledger.costs`). Pure.
+belongs to a Lambda that crashed, and is closed as possibly paid (`quorum.ledger.costs`). Pure.
 """
 
 from decimal import Decimal
@@ -10,7 +10,7 @@ PICODOLLARS = Decimal(10) ** 12
 """Picodollars in a dollar. An intent's cost is a whole number of them for any price of up to six
 decimals per million tokens."""
 INTENT_SHARDS = 16
-"""Shards of the index `entries` over which open intents are spread, so that none is written hot."""
+"""Shards of the index `entries` over which open intents are spread, so that no key is hot."""
 
 
 def intent_shard(number: int) -> str:

@@ -1,7 +1,7 @@
-"""Exact money and token counts per day, model and tenant.
+"""Booked money and tokens per day, model and tenant.
 
-An entry is never written alone: it is part of the transaction that makes the vote it pays for
-count, so a vote is booked once or not at all.
+An entry is always part of the transaction that stores the vote or answer it pays for, so a call is
+booked once or not at all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from quorum.core.errors import InvalidRequest
 from quorum.core.models import Abstention, CastVote, Decision, Tokens, Verdict
 
 LONGEST_DAYS = 366
-"""Of one report."""
+"""Days of one report."""
 
 COUNTED = (
     "calls",
@@ -25,41 +25,41 @@ COUNTED = (
     "cost_usd",
     "estimated_cost_usd",
 )
-"""What is counted of every call."""
+"""The counters of every call."""
 
 
 def usage_key(day: date, model: str, tenant: str) -> str:
-    """The Usage table's key of what `tenant` spent on `model` on `day` (UTC)."""
+    """The Usage table's key of the spending of `tenant` on `model` on `day` (UTC)."""
     return f"usage#{day.isoformat()}#{model}#{tenant}"
 
 
 def decisions_key(day: date, tenant: str) -> str:
-    """The Usage table's key of what was decided for `tenant` on `day` (UTC)."""
+    """The Usage table's key of the decisions for `tenant` on `day` (UTC)."""
     return f"decisions#{day.isoformat()}#{tenant}"
 
 
 def answers_key(day: date, tenant: str) -> str:
-    """The Usage table's key of how kept answers served `tenant` on `day` (UTC)."""
+    """The Usage table's key of the answer cache's hits and misses for `tenant` on `day` (UTC)."""
     return f"answers#{day.isoformat()}#{tenant}"
 
 
 def operation_key(tenant: str, operation: str, model: str) -> str:
-    """The Usage table's key of what an operation on documents has taken so far, for estimates."""
+    """The Usage table's key of the tokens an operation on documents took, for estimates."""
     return f"operation#{tenant}#{operation}#{model}"
 
 
 def today() -> date:
-    """The ledger's day: UTC."""
+    """Today, in UTC."""
     return datetime.now(UTC).date()
 
 
 def day_entry(day: date) -> str:
-    """What the entries of `day` have in the index `entries`."""
+    """The partition of the entries of `day` in the index `entries`."""
     return f"day#{day.isoformat()}"
 
 
 def require_days(start: date, end: date) -> None:
-    """Raises `InvalidRequest` unless a report may be on the days from `start` to `end`."""
+    """Raise `InvalidRequest` unless the days from `start` to `end` make a report."""
     if not timedelta(0) <= end - start < timedelta(LONGEST_DAYS):
         raise InvalidRequest(
             f"to: must not be before from, nor {LONGEST_DAYS} days after it",
@@ -70,7 +70,7 @@ def require_days(start: date, end: date) -> None:
 
 
 def batch_usage_key(tenant: str, batch: str) -> str:
-    """The Usage table's key of what was paid for `batch`."""
+    """The Usage table's key of the costs of `batch`."""
     return f"batch#{tenant}#{batch}"
 
 
@@ -91,7 +91,7 @@ def _add(table: str, key: str, amounts: dict[str, Any], entry: str | None = None
 
 
 class Spending(Protocol):
-    """Whatever was paid for: a vote, an abstention, a completion, an examination."""
+    """Anything that has a cost: a vote, an abstention, a completion, a gateway check-up."""
 
     @property
     def tokens(self) -> Tokens: ...  # noqa: D102 as in every model
@@ -102,7 +102,7 @@ class Spending(Protocol):
 
 
 def paid(table: str, tenant: str, model: str, spent: Spending, *, day: date) -> dict[str, Any]:
-    """The transaction item that books what one call of `model` cost."""
+    """The transaction item that books the cost of one call of `model`."""
     return _add(table, usage_key(day, model, tenant), _amounts(spent), day_entry(day))
 
 
@@ -112,7 +112,7 @@ def paid_in_batch(table: str, tenant: str, batch: str, spent: Spending) -> dict[
 
 
 def answered(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> dict[str, Any]:
-    """The transaction item that counts an answer, kept or not (`quorum.answer.answers`)."""
+    """The transaction item that counts an answer, cached or not (`quorum.answer.answers`)."""
     return _add(table, answers_key(day, tenant), amounts, day_entry(day))
 
 
@@ -125,7 +125,7 @@ def worked(table: str, tenant: str, operation: str, model: str, tokens: Tokens) 
 def possibly_paid(
     table: str, tenant: str, model: str, cost_usd: Decimal, *, day: date
 ) -> dict[str, Any]:
-    """The transaction item that books a call nobody knows the end of."""
+    """The transaction item that books a call as possibly paid."""
     amounts = {"possibly_paid_calls": 1, "possibly_paid_usd": cost_usd}
     return _add(table, usage_key(day, model, tenant), amounts, day_entry(day))
 
@@ -145,7 +145,7 @@ def _amounts(spent: Spending) -> dict[str, Any]:
 
 
 def decided(table: str, tenant: str, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """The transaction items that count `verdicts`, one a day, and what cached votes saved."""
+    """The transaction items, one per day, that count `verdicts` and the savings of cached votes."""
     by_day: dict[date, list[Verdict]] = {}
     for verdict in verdicts:
         by_day.setdefault(verdict.created_at.date(), []).append(verdict)
@@ -156,7 +156,7 @@ def decided(table: str, tenant: str, verdicts: Sequence[Verdict]) -> list[dict[s
 
 
 def counted(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """What `verdicts` add to a tenant's day, or to their batch: counts, tokens, dollars."""
+    """The counts, tokens and dollars that `verdicts` add to a tenant's day or to their batch."""
     by_decision = {
         decision: [verdict for verdict in verdicts if verdict.decision is decision]
         for decision in Decision

@@ -1,4 +1,4 @@
-"""The ledger read: its entries as they are listed, page by page."""
+"""Reading the ledger's entries, page by page."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from quorum.core.errors import VoteUnavailable
 from quorum.core.models import (
     Abstention,
     AbstentionReason,
@@ -31,16 +32,8 @@ VOTING_SECONDS = 22.0
 """From the start of a case, the time in which votes must be in; under the machine's 25 s."""
 ROUND_SECONDS = 1.0
 """Less time than this before the deadline is not worth another round."""
-
-
-TRANSIENT = frozenset(
-    {
-        AbstentionReason.THROTTLED,
-        AbstentionReason.UNAVAILABLE,
-        AbstentionReason.TIMED_OUT,
-        AbstentionReason.FAILED,
-    }
-)
+_WAYS: tuple[type[VoteUnavailable], ...] = (VoteUnavailable, *VoteUnavailable.__subclasses__())
+TRANSIENT = frozenset(way.abstention for way in _WAYS if way.transient)
 """Why a vote could not be had that may be had later."""
 POSTPONED_SECONDS = 10.0
 """When a case is tried again whose abstentions do not say when."""

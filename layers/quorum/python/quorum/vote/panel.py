@@ -228,16 +228,16 @@ def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = 
             del path[1]
         field = first.get("ctx", {}).get("field")
         path += [field] if isinstance(field, str) else []
-        raise PanelInvalid(first["msg"], field=".".join(path) or "panel") from None
+        raise PanelInvalid(first["msg"], path=".".join(path) or "panel") from None
     except (TypeError, ValueError) as refusal:
-        raise PanelInvalid(f"is not JSON: {refusal}", field="panel") from None
+        raise PanelInvalid(f"is not JSON: {refusal}", path="panel") from None
     known = {model.name for model in registry.voters()} if voters is None else voters
     for number, asked in enumerate(panel.rounds):
         for seat, voter in enumerate(asked):
             if voter not in known:
                 raise PanelInvalid(
                     f"{voter} is no voter here; known: {', '.join(sorted(known))}",
-                    field=f"rounds.{number}.{seat}",
+                    path=f"rounds.{number}.{seat}",
                 )
     return panel
 
@@ -247,7 +247,7 @@ def packaged(name: str) -> Panel:
     """The panel of that name that comes with the package; raises `PanelInvalid`."""
     if name not in PACKAGED:
         raise PanelInvalid(
-            f"no packaged panel {name!r}; there are {', '.join(PACKAGED)}", field="name"
+            f"no packaged panel {name!r}; there are {', '.join(PACKAGED)}", path="name"
         )
     return load((files("quorum.vote") / "panels" / f"{name}.json").read_text(encoding="utf-8"))
 

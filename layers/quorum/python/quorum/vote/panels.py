@@ -98,7 +98,7 @@ class Panels:
         if name in panel.PACKAGED:
             return Effective(panel.packaged(name), "packaged")
         raise PanelInvalid(
-            f"there is no panel {name!r}; packaged: {', '.join(panel.PACKAGED)}", field="panel"
+            f"there is no panel {name!r}; packaged: {', '.join(panel.PACKAGED)}", path="panel"
         )
 
     def shadow_of(self, name: str) -> Panel | None:
@@ -173,7 +173,7 @@ class _Parameter:
         try:
             return self._load(text)
         except PanelInvalid as refusal:
-            telemetry.panel_refused(self._name, version, refusal.field, refusal.message)
+            telemetry.panel_refused(self._name, version, refusal.path, refusal.message)
             return self._good or self._earlier(version)
 
     def _earlier(self, version: int) -> _Good | None:
@@ -202,6 +202,6 @@ class _Parameter:
         loaded = panel.load(text)
         if self._called is not None and loaded.name != self._called:
             raise PanelInvalid(
-                f"is {loaded.name!r}, but the parameter is {self._called!r}'s", field="name"
+                f"is {loaded.name!r}, but the parameter is {self._called!r}'s", path="name"
             )
         return _Good(text, loaded)

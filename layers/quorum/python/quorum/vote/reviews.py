@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 from contextlib import suppress
+from datetime import datetime
 from time import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,7 @@ from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
 from quorum.core.errors import Conflict, InvalidRequest, NotFound
-from quorum.core.identifiers import content_key, verdict_key
+from quorum.core.identifiers import content_key, may_be_record, verdict_key
 from quorum.core.models import Frozen, Review, Verdict
 from quorum.vote import telemetry
 from quorum.vote.verdicts import verdict_of
@@ -66,7 +67,8 @@ class Reviews:
         `StoreUnavailable`.
         """
         key = {"id": verdict_key(tenant, verdict_id)}
-        found = dynamo.get(self._client, self._table, key, consistent=True)
+        known = may_be_record(verdict_id)
+        found = dynamo.get(self._client, self._table, key, consistent=True) if known else None
         if found is None:
             raise NotFound("no such verdict", code="verdict_not_found", field="id")
         verdict = verdict_of(found)
@@ -172,14 +174,18 @@ def _cursor(tenant: str, key: Any) -> str:
 
 
 def _position(tenant: str, status: Status, cursor: str) -> dict[str, str]:
+    wrong = InvalidRequest(
+        "next: is not what a page of this list ended with", code="invalid_next", field="next"
+    )
     try:
         verdict_id, created_at = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        datetime.fromisoformat(created_at)
     except (binascii.Error, ValueError, TypeError) as error:
-        raise InvalidRequest(
-            "next: is not what a page of this list ended with", code="invalid_next", field="next"
-        ) from error
+        raise wrong from error
+    if not may_be_record(str(verdict_id)):
+        raise wrong
     return {
         "id": verdict_key(tenant, str(verdict_id)),
         "review": f"{status}#{tenant}",
-        "created_at": str(created_at),
+        "created_at": created_at,
     }

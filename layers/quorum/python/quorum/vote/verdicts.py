@@ -12,7 +12,7 @@ from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.batch import counters
 from quorum.core.errors import NotFound, StoreUnavailable
-from quorum.core.identifiers import content_key, verdict_key
+from quorum.core.identifiers import content_key, may_be_record, verdict_key
 from quorum.core.models import Content, Decision, Review, Verdict
 from quorum.core.position import BatchPosition
 from quorum.ledger import ledger
@@ -84,7 +84,7 @@ class Verdicts:
         ids = {
             verdict_key(tenant, verdict_id): verdict_id
             for tenant, verdict_id in wanted
-            if "#" not in verdict_id  # else it could name a key of another tenant
+            if may_be_record(verdict_id)
         }
         keys = [{"id": key} for key in sorted(ids)]
         found = dynamo.read(self._client, self._table, keys, consistent=True)

@@ -2,23 +2,11 @@
 
 import json
 import secrets
-from collections.abc import Mapping
 from decimal import Decimal
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from quorum.core.errors import (
-    GatewayDenied,
-    GatewayRejected,
-    ModelRefused,
-    ModelThrottled,
-    ModelTimedOut,
-    ModelUnavailable,
-    PromptTooLong,
-    ReplyUnreadable,
-    VoteUnavailable,
-)
-from quorum.core.models import DETAIL_LIMIT, Abstention, AbstentionReason, CastVote, Tokens
+from quorum.core.errors import ModelRefused, ModelUnavailable, ReplyUnreadable, VoteUnavailable
+from quorum.core.models import DETAIL_LIMIT, Abstention, CastVote, Tokens
 from quorum.gateway.finish import Finish
 from quorum.vote import reply
 from quorum.vote.policy import INSTRUCTIONS, MAX_OUTPUT_TOKENS, REPLY_SCHEMA, WRAPPER
@@ -32,19 +20,6 @@ if TYPE_CHECKING:
 
 EXPECTED_OUTPUT_TOKENS = 60
 """What a vote takes of them: 35 to 60 in practice."""
-
-ABSTENTION_REASONS: Mapping[type[VoteUnavailable], AbstentionReason] = MappingProxyType(
-    {
-        ModelThrottled: AbstentionReason.THROTTLED,
-        ModelUnavailable: AbstentionReason.UNAVAILABLE,
-        ModelTimedOut: AbstentionReason.TIMED_OUT,
-        ModelRefused: AbstentionReason.REFUSED,
-        ReplyUnreadable: AbstentionReason.REPLY_UNREADABLE,
-        PromptTooLong: AbstentionReason.PROMPT_TOO_LONG,
-        GatewayRejected: AbstentionReason.GATEWAY_REJECTED,
-    }
-)
-"""What each way of not getting a vote is called in the verdict."""
 
 
 class PaidVote(NamedTuple):
@@ -134,19 +109,13 @@ def abstention_of(
 
     `keep_content` adds the start of an unreadable or refusing reply: content, for debugging only.
     """
-    reason = next(
-        (name for kind, name in ABSTENTION_REASONS.items() if isinstance(error, kind)),
-        AbstentionReason.FAILED,
-    )
     excerpt = error.excerpt if isinstance(error, ReplyUnreadable | ModelRefused) else ""
     detail = excerpt if keep_content and excerpt else error.message
     return Abstention(
         voter=voter,
-        reason=reason,
+        reason=error.abstention,
         detail=reply.shorten(detail, DETAIL_LIMIT),
-        retry_after_seconds=(
-            error.retry_after_seconds if isinstance(error, ModelThrottled | GatewayDenied) else None
-        ),
+        retry_after_seconds=error.retry_after_seconds,
         tokens=error.tokens or Tokens(),
         cost_usd=error.cost_usd or Decimal(0),
         cost_estimated=error.cost_estimated,

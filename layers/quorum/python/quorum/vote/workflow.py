@@ -3,14 +3,16 @@
 import json
 from collections.abc import Callable, Sequence
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from botocore.exceptions import ReadTimeoutError
 from pydantic import TypeAdapter, ValidationError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from quorum.aws.faults import AWS_ERRORS
+from quorum.aws.faults import AWS_ERRORS, code_of
 from quorum.aws.telemetry import logger
-from quorum.core.errors import Postponed, WorkflowFailed
+from quorum.core.errors import Postponed, WorkflowFailed, WorkflowNotStarted
 from quorum.core.models import Abstention, CastVote, Content, Frozen, Verdict
 from quorum.core.position import BatchPosition
 from quorum.vote import telemetry
@@ -35,7 +37,7 @@ Votes = list[CastVote | Abstention]
 
 
 class _Later(Frozen):
-    """The machine's answer for a case that is postponed."""
+    """The machine's answer for an evaluation that is postponed."""
 
     postponed: Postponement
 
@@ -43,7 +45,12 @@ class _Later(Frozen):
 _ANSWER: TypeAdapter[Verdict | _Later] = TypeAdapter(Verdict | _Later)
 
 CLIENT_SECONDS = 27
-"""How long a caller waits for the machine: longer than it runs, shorter than the API function."""
+"""Seconds a caller waits for the machine: longer than it runs, shorter than the API function."""
+START_ATTEMPTS = 4
+"""Tries to start the machine. Starting it twice is harmless: votes are cached, and the id of
+a verdict is settled once."""
+START_PAUSE_SECONDS = 0.1
+"""Seconds before the second try at most; the pause doubles with every try."""
 
 
 class Workflow:
@@ -73,8 +80,9 @@ class Workflow:
     ) -> Verdict:
         """The verdict on `content`, stored. A language the caller does not name is detected.
 
-        A `verdict_id` that is settled already answers with what is stored. When the machine fails
-        the verdict is `needs_review` and says so. Raises `StoreUnavailable`.
+        A `verdict_id` that is settled already answers with what is stored. When the machine ran and
+        failed the verdict is `needs_review` and says so. Raises `WorkflowNotStarted` and
+        `StoreUnavailable`.
         """
         if verdict_id is not None:
             settled = self._verdicts.find(tenant, verdict_id)
@@ -92,7 +100,7 @@ class Workflow:
         *,
         may_postpone: bool = False,
     ) -> Evaluation:
-        """A case that begins now. A language the caller does not name is detected."""
+        """An evaluation that begins now. A language the caller does not name is detected."""
         if content.language is None:
             content = content.model_copy(update={"language": detect(content.text)})
         now = self._clock()
@@ -108,14 +116,16 @@ class Workflow:
         )
 
     def from_cache(self, evaluations: Sequence[Evaluation]) -> list[Verdict | None]:
-        """The verdicts that cached votes settle, in the order of `cases`; nothing is stored."""
+        """The verdicts that cached votes settle, in the order given; nothing is stored."""
         return [opening.verdict for opening, _ in self._openings(evaluations)]
 
     def run(self, evaluation: Evaluation) -> Verdict:
-        """The verdict on `case`, stored.
+        """The verdict on `evaluation`'s content, stored.
 
-        When the machine fails the verdict is `needs_review` and says so; a patient case raises
-        `Postponed` then, and when too few voters could be asked. Raises `StoreUnavailable`.
+        When the machine ran and failed the verdict is `needs_review` and says so. An evaluation
+        that may be postponed raises `Postponed` then, and when too few voters answered. Raises
+        `WorkflowNotStarted` when the machine could not be started: a fault that passes must not
+        become a verdict that stays. Raises `StoreUnavailable`.
         """
         ((opening, cached),) = self._openings([evaluation])
         if opening.verdict is not None:
@@ -127,15 +137,29 @@ class Workflow:
                 "vote machine failed",
                 extra={"correlation_id": evaluation.verdict_id, "why": str(failure)},
             )
-            # The machine may have recorded the verdict and failed to say so: then that one stands.
             if evaluation.may_postpone:
                 raise Postponed(str(failure), retry_after_seconds=POSTPONED_SECONDS) from failure
+            if isinstance(failure, WorkflowNotStarted):
+                raise
+            # The machine may have recorded the verdict and failed to say so: then that one stands.
             return self._record(
                 evaluation, conclude_without_votes(evaluation, str(failure), now=self._clock())
             )
 
+    def _start(self, given: str) -> Any:
+        """One try to run the machine: a kept-alive connection may be reset, AWS may throttle."""
+        try:
+            return self._machine.start_sync_execution(
+                stateMachineArn=self._machine_arn, input=given
+            )
+        except ReadTimeoutError as late:
+            raise WorkflowFailed("the vote machine did not answer in time") from late
+        except AWS_ERRORS as error:
+            why = code_of(error) or type(error).__name__
+            raise WorkflowNotStarted(f"the vote machine could not be started: {why}") from error
+
     def _openings(self, evaluations: Sequence[Evaluation]) -> list[tuple[RoundResult, Votes]]:
-        """Where each case stands by its cached votes, and those votes."""
+        """The state of each evaluation by its cached votes, and those votes."""
         found = self._votes.find_all(
             [
                 Wanted(
@@ -175,15 +199,15 @@ class Workflow:
             "votes": [vote.model_dump(mode="json") for vote in cached],
             "round": opening.round,
         }
-        try:
-            # Not escaped: escapes would make 32,768 characters more than the machine may carry.
-            answer = self._machine.start_sync_execution(
-                stateMachineArn=self._machine_arn, input=json.dumps(request, ensure_ascii=False)
-            )
-        except AWS_ERRORS as error:
-            raise WorkflowFailed(
-                f"the vote machine could not be run: {type(error).__name__}"
-            ) from error
+        # Not escaped: escapes would make 32,768 characters more than the machine may carry.
+        given = json.dumps(request, ensure_ascii=False)
+        starting = Retrying(
+            retry=retry_if_exception_type(WorkflowNotStarted),
+            wait=wait_random_exponential(START_PAUSE_SECONDS),
+            stop=stop_after_attempt(START_ATTEMPTS),
+            reraise=True,
+        )
+        answer: Any = starting(self._start, given)
         if answer["status"] != "SUCCEEDED":
             raise WorkflowFailed(
                 f"the vote machine ended as {answer['status']}: {answer.get('error', 'no error')}"

@@ -1,0 +1,168 @@
+"""What the documentation promises: its links, examples, tables and recipes hold."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quorum.answer.completions import ChatCompletionRequest
+from quorum.bulk.requests import BatchRequest
+from quorum.core.models import Category, Frozen, Verdict
+from quorum.document.requests import DocumentsRequest
+from quorum.vote.panel import PACKAGED, packaged
+from quorum.vote.requests import ReviewRequest, VerdictRequest
+from samcli.yamlhelper import yaml_parse
+from typer.main import get_command
+
+from cli.app import app
+from tests import template
+from tests.template import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+README = ROOT / "README.md"
+BODIES: dict[str, type[Frozen]] = {
+    "verdicts": VerdictRequest,
+    "verdicts/$ID/review": ReviewRequest,
+    "batches": BatchRequest,
+    "documents": DocumentsRequest,
+    "chat/completions": ChatCompletionRequest,
+}
+"""What the route of each shown request takes."""
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors GitHub gives a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def code(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), f"{name_of(page)} → {target}"
+        assert not anchor or anchor in anchors(file), f"{name_of(page)} → {target}"
+
+
+def test_the_index_lists_every_page() -> None:
+    index = ROOT / "docs/README.md"
+    linked = {
+        (index.parent / target.partition("#")[0]).resolve()
+        for target in re.findall(r"\]\(([^)\s]+)\)", index.read_text())
+    }
+    assert set(PAGES) - linked == {index}
+
+
+def requests() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        yield from re.findall(r"\$API/(\S+) [^\n]*?-d '(\{.*?\})'$", page.read_text(), re.MULTILINE)
+
+
+def test_the_requests_that_pages_show_are_what_their_routes_expect() -> None:
+    shown = list(requests())
+    assert {route for route, _ in shown} >= {"verdicts", "batches", "documents"}
+    for route, body in shown:
+        BODIES[route].model_validate_json(body)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_python_that_a_page_shows_compiles(page: Path) -> None:
+    for block in code(page, "python"):
+        compile(block, name_of(page), "exec")
+
+
+def test_the_readme_explains_every_field_of_a_verdict_and_no_other() -> None:
+    table = README.read_text().partition("| field of the verdict |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    explained = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(explained) == sorted(Verdict.model_fields)
+
+
+def test_the_readme_lists_the_categories_that_are_judged() -> None:
+    section = README.read_text().partition("## What it judges")[2].partition("\n\n## ")[0]
+    listed = re.findall(r"`([a-z/-]+)`", section.partition(". Reporting")[0])
+    assert listed == [str(category) for category in Category]
+
+
+def test_the_readme_compares_the_packaged_panels_and_their_voters() -> None:
+    section = README.read_text().partition("## Which panel")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    assert rows.keys() == set(PACKAGED)
+    for name, voters in rows.items():
+        panel = packaged(name)
+        free = set(packaged("embedded").voters) if name == "economy" else set()
+        assert all(voter in voters for voter in set(panel.voters) - free), name
+
+
+def test_every_command_that_pages_show_is_there() -> None:
+    command: Any = get_command(app)
+    shown = {
+        name
+        for page in PAGES
+        for block in code(page, "sh")
+        for name in re.findall(r"^(?:\.venv/bin/)?quorum (\w+)", block, re.MULTILINE)
+    }
+    assert shown <= command.commands.keys()
+    usage = (ROOT / "docs/usage.md").read_text()
+    assert [name for name in command.commands if f"bin/quorum {name} " not in f"{usage} "] == []
+
+
+def test_every_make_target_that_pages_show_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    shown = {
+        name
+        for page in PAGES
+        for name in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)
+    }
+    assert shown <= targets
+
+
+def test_the_usage_page_lists_every_route() -> None:
+    usage = (ROOT / "docs/usage.md").read_text()
+    listed = set(re.findall(r"^\| `([A-Z]+) ([^?`]+)(?:\?[^`]*)?` \|", usage, re.MULTILINE))
+    routes = {
+        (route["Properties"]["Method"].upper(), route["Properties"]["Path"])
+        for block in template.functions().values()
+        for route in block.get("Events", {}).values()
+        if route["Type"] == "Api"
+    }
+    assert {(method, re.sub(r"\{\w+\}", "{id}", path)) for method, path in routes} == listed
+
+
+def test_the_architecture_names_the_floors_of_the_import_contract() -> None:
+    contract = (ROOT / "pyproject.toml").read_text()
+    layers = re.search(r"exhaustive = true\nlayers = \[\n(.*?)\n\]", contract, re.DOTALL)
+    assert layers is not None
+    floors = [set(re.findall(r"\w+", line)) for line in layers[1].splitlines()]
+    shown: list[set[str]] = []
+    page = (ROOT / "docs/architecture.md").read_text()
+    for number, package in re.findall(r"^\| (\d?) ?\| `(\w+)` \|", page, re.MULTILINE):
+        if number:
+            shown.append(set())
+        shown[-1].add(package)
+    assert shown == floors
+
+
+def test_ci_runs_the_commands_of_the_readme_on_every_python_they_are_promised_for() -> None:
+    workflow = yaml_parse((ROOT / ".github/workflows/test.yml").read_text())
+    job = workflow["jobs"]["test"]
+    run = " ".join(step.get("run", "") for step in job["steps"])
+    for target in re.findall(r"^make (\w+)", "\n".join(code(README, "sh")), re.MULTILINE)[:2]:
+        assert f"make {target}" in run
+    project = (ROOT / "pyproject.toml").read_text()
+    promised = re.search(r"requires-python = .>=3\.(\d+),<3\.(\d+)", project)
+    assert promised is not None
+    minors = range(int(promised[1]), int(promised[2]))
+    assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in minors]
