@@ -143,7 +143,9 @@ def fit(design: Design, gold: Codes, rows: Indices, shrinkage: Shrinkage) -> Fit
     unsafe = np.bincount(patterns, (gold[rows] == UNSAFE).astype(float), len(design.columns))
     seen = np.flatnonzero(count)
     labels = np.bincount(design.spoken, count, minlength=len(design.languages))
-    own_terms = np.flatnonzero(labels >= _LABELS_FOR_OWN_TERMS)
+    named = np.array([bool(language) for language in design.languages])
+    # Rows without a language teach the pooled terms only: no content will ever name theirs.
+    own_terms = np.flatnonzero(named & (labels >= _LABELS_FOR_OWN_TERMS))
 
     # Blocks of coefficients: bias and votes pooled, bias and votes of each language, then pairs.
     width = len(design.names) + 1
@@ -389,12 +391,18 @@ def best_plan(
         if plans and (best is None or plans[0].worth > best.worth + _WORTH_A_SEAT):
             best = plans[0]
     if best is None:
-        raise NothingAffordable
+        cheapest = min(candidates, key=lambda voter: costs[voter], default=None)
+        raise NothingAffordable(
+            "no voter has both votes and a price"
+            if cheapest is None
+            else f"no voter fits the budget of ${budget:.3g} a text; the cheapest, {cheapest}, "
+            f"costs ${costs[cheapest]:.3g}"
+        )
     return best
 
 
 class NothingAffordable(ValueError):
-    """No voter fits the budget."""
+    """No voter fits the budget; the message says which is the cheapest."""
 
 
 def _grown(rounds: Rounds, paid: Sequence[str], first: int) -> Iterator[Rounds]:

@@ -69,7 +69,7 @@ def replay(
     calls = np.zeros(len(recorded))
     dollars = np.zeros(len(recorded))
     for row in range(len(recorded)):
-        language = str(recorded.languages[row])
+        language = str(recorded.languages[row]) or None
         votes: list[CastVote | Abstention] = []
         asked: list[str] = []
         while not (outcome := tally(panel, votes, language)).settled:

@@ -3,10 +3,12 @@
 Columns: `language`, `text`, `gold` (`safe` or `unsafe`), one per voter (`safe`, `unsafe`,
 `needs_review`, or empty for an abstention), optionally `<voter>.confidence` (the probability in
 [0, 1] that the vote is right; 1 where it is missing), and optionally `panel` and `panel.score`:
-the decision of a running panel. Other columns are ignored.
+the decision of a running panel. An empty language means that it is not known. Other columns are
+ignored.
 """
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,9 @@ DECISIONS = (None, Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW)
 """The decision of each code."""
 CODES: dict[str, int] = {"": NONE, **{str(DECISIONS[code]): code for code in (1, 2, 3)}}
 
+NO_LANGUAGE = "no language"
+"""What rows whose language is not known are called where people read it."""
+_LANGUAGE = re.compile(r"[\w-]{1,16}")
 _NO_VOTER = {"language", "text", "gold", "panel"}
 
 
@@ -131,7 +136,7 @@ def read(path: Path) -> Recorded:
         line = int(np.flatnonzero(gold == REVIEW)[0]) + 2
         raise VotesUnreadable(f"{path.name}, row {line}: gold is safe, unsafe or empty")
     return Recorded(
-        languages=np.array([row["language"] for row in rows], dtype=np.str_),
+        languages=_languages(rows, path),
         texts=tuple(row.get("text") or "" for row in rows),
         gold=gold,
         voters=voters,
@@ -151,6 +156,18 @@ def _is_voter(name: str, rows: list[dict[str, str]]) -> bool:
         return False
     said = {row[name] for row in rows}
     return bool(said & (CODES.keys() - {""}))
+
+
+def _languages(rows: list[dict[str, str]], path: Path) -> npt.NDArray[np.str_]:
+    """The languages, empty where none is named."""
+    languages = [(row["language"] or "").strip() for row in rows]
+    for number, language in enumerate(languages):
+        if language and not _LANGUAGE.fullmatch(language):
+            raise VotesUnreadable(
+                f"{path.name}, row {number + 2}: {language!r} is no code of a language; leave the "
+                "cell empty where it is not known"
+            )
+    return np.array(languages, dtype=np.str_)
 
 
 def _codes(rows: list[dict[str, str]], name: str, path: Path) -> Codes:

@@ -14,7 +14,7 @@ from quorum.vote.panel import Panel, Stop
 
 from analysis import evaluation
 from analysis.evaluation import Answers, Evaluation, Figures, percent
-from analysis.recorded import REVIEW, SAFE, UNSAFE, Floats, Recorded
+from analysis.recorded import NO_LANGUAGE, REVIEW, SAFE, UNSAFE, Floats, Recorded
 
 _INK, _GREY, _ACCENT, _SOFT = "#222222", "#8a8a8a", "#c0392b", "#e8b4ae"
 _STYLE: dict[Any, Any] = {
@@ -55,7 +55,7 @@ def write(
     parts.append("## By language")
     for language, section in measured.languages.items():
         parts += [
-            f"### {language} ({section.rows} rows)",
+            f"### {language or NO_LANGUAGE} ({section.rows} rows)",
             _table(section.panel, section.voters),
         ]
     path = folder / "report.md"
@@ -358,7 +358,7 @@ def _confusion(answers: Answers, rows: Recorded) -> Figure:
         axes.set_yticks(range(2), ["safe", "unsafe"] if position % across == 0 else ["", ""])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title(languages[position])
+        axes.set_title(languages[position] or NO_LANGUAGE)
     figure.supxlabel("verdict (errors in red)", fontsize=10)
     figure.supylabel("label", fontsize=10)
     return figure

@@ -1,6 +1,12 @@
 """`quorum`: one command for people; each subcommand has a module of its own."""
 
+import signal
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
 import typer
+from dotenv import find_dotenv, load_dotenv
 
 from cli import (
     batch,
@@ -17,11 +23,17 @@ from cli import (
     record,
     replies,
 )
+from cli.errors import EXIT_CODES, Boundary
+
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 app = typer.Typer(
     help="Content moderation decided by a vote of models.",
+    epilog=EXIT_CODES,
+    cls=Boundary,
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(moderate.moderate)
 app.command()(batch.batch)
@@ -37,5 +49,38 @@ app.command()(replies.replies)
 app.add_typer(panel.app, name="panel")
 app.add_typer(labels.app, name="labels")
 
-if __name__ == "__main__":
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"quorum {installed_version('quorum')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _quorum(
+    *,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="show where an unexpected error happened")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="show the version", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Content moderation decided by a vote of models."""
+
+
+def main() -> None:
+    """Run a command as typed in a shell.
+
+    `.env` of the working directory, a folder above it, or else the checkout sets variables that the
+    environment does not. Ctrl-C interrupts, also where the parent process ignores it, as a shell
+    does for a command in the background.
+    """
+    load_dotenv(find_dotenv(usecwd=True) or CHECKOUT / ".env")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     app()
+
+
+if __name__ == "__main__":
+    main()

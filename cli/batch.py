@@ -6,16 +6,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from cli.moderate import Where
+from cli.deployment import Where
+from cli.errors import DeploymentUnreachable, ExitCode
+from cli.output import notes, opened
 from cli.service import Service, connect
 
 INLINE_ITEMS = 1_000
@@ -25,8 +25,6 @@ POLL_SECONDS = 1.0
 PAGE_ITEMS = 200
 LISTING_TRIES = 10
 ENDED = frozenset({"complete", "incomplete", "cancelled"})
-
-notes = Console(stderr=True)
 
 
 def batch(
@@ -50,8 +48,11 @@ def batch(
         notes.print(f"batch {resume}")
         (view,) = follow(service, [resume])
     except KeyboardInterrupt:
-        notes.print(f"\nit goes on without you; come back with [bold]--resume {resume}[/]")
-        raise typer.Exit(130) from None
+        notes.print(f"\n{going_on(resume)}", soft_wrap=True)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except DeploymentUnreachable:
+        notes.print(going_on(resume), soft_wrap=True)
+        raise
     with opened(out) as target:
         written = write(
             service,
@@ -64,6 +65,12 @@ def batch(
         f"{view['state']}: {written:,} results, {view['rejected']:,} rejected,"
         f" {view['dead']:,} dead; ${view['cost_usd']}, saved ${view['saved_usd']}"
     )
+
+
+def going_on(batch_id: str) -> str:
+    """What to type to go on with a batch that was handed in."""
+    command = f"quorum batch --resume {batch_id}"
+    return f"The batch continues in the background. Resume with: [bold]{command}[/]"
 
 
 def submit(service: Service, file: Path | None, panel: str | None) -> str:
@@ -157,16 +164,6 @@ def _rate(views: Sequence[dict[str, Any]]) -> str:
     if left:
         shown += f" · {left:,.0f} s left"
     return shown if until is None else f"{shown} · until {until}"
-
-
-@contextmanager
-def opened(out: Path | None) -> Iterator[IO[str]]:
-    """Where results go."""
-    if out is None:
-        yield sys.stdout
-        return
-    with out.open("w", encoding="utf-8", newline="") as target:
-        yield target
 
 
 def write(service: Service, batch_id: str, target: IO[str], *, as_csv: bool, gaps: bool) -> int:

@@ -12,9 +12,11 @@ from quorum.vote.panel import Estimate, Panel
 
 from analysis import evaluation
 from analysis.evaluation import Answers, Figures, Resampling, percent
-from analysis.recorded import UNSAFE, Indices, Recorded
+from analysis.recorded import NO_LANGUAGE, UNSAFE, Indices, Recorded
 from cli import loading
+from cli.errors import CommandFailed
 from cli.loading import Costs
+from cli.output import STANDARD_OUTPUT, AsJson, console, print_json, write_json
 
 EXPECTED = (
     "accuracy",
@@ -31,6 +33,27 @@ FEWEST_LABELS = 40
 _ENOUGH_UNSEEN = 100
 
 
+MOST_BUDGET = 5.0
+"""Shares of the reference voter's cost; all voters of the registry together cost less."""
+
+
+def share_of(written: str | float) -> float:
+    """A share as people write it, `0.1` or `10%`; raises `typer.BadParameter`."""
+    number = str(written).strip()
+    try:
+        share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        raise typer.BadParameter(f"{written!r} is no share; write 0.1 or 10%") from None
+    if not 0 <= share <= MOST_BUDGET:
+        raise typer.BadParameter(
+            f"{written} is {share:,.0%} of the reference voter's cost. A budget is a share:"
+            f" for {share:g} percent write {share / 100:g} or {share:g}%"
+            if share > MOST_BUDGET
+            else f"{written} is no share; write 0.1 or 10%"
+        )
+    return share
+
+
 def calibrate(
     labelled: Annotated[Path, typer.Argument(help="CSV: language,text,gold,<voter>…")],
     out: Annotated[Path, typer.Option(help="Write the panel to this file.")],
@@ -38,7 +61,12 @@ def calibrate(
         Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
     ] = None,
     budget: Annotated[
-        float, typer.Option(min=0, help="Most to spend, as a share of the reference voter's cost.")
+        float,
+        typer.Option(
+            parser=share_of,
+            metavar="SHARE",
+            help="Most to spend, as a share of the reference voter's cost: 0.1 or 10%.",
+        ),
     ] = 0.25,
     reference: Annotated[
         str | None, typer.Option(help="The voter whose cost is 1 (default: gpt-4.1).")
@@ -61,12 +89,11 @@ def calibrate(
     name: Annotated[
         str | None, typer.Option(help="The panel's name (default: the file's).")
     ] = None,
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write what is expected to this file.")
-    ] = None,
     input_tokens: Annotated[int, typer.Option(min=0, help="Tokens in, per vote.")] = 400,
     output_tokens: Annotated[int, typer.Option(min=0, help="Tokens out, per vote.")] = 60,
     seed: Annotated[int, typer.Option(help="Of folds and resamples.")] = 0,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Design a panel on labelled votes: voters, rounds, evidence, bounds and thresholds.
 
@@ -116,23 +143,27 @@ def calibrate(
                     progress=lambda: progress.advance(loading.TASK),
                 )
     except (calibration.NothingAffordable, calibration.TargetOutOfReach) as problem:
-        raise typer.BadParameter(str(problem)) from None
+        raise CommandFailed(f"No panel can be designed: {problem}.") from None
     expected = _expected(measured_on, answers, costs, seed)
     how = "rows it did not learn from" if hold_out else f"{calibration.FOLDS}-fold cross-validation"
     panel = _described(designed, learned, costs, budget, expected)
-    out.write_text(json.dumps(panel.document(), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    _print(panel, expected, costs, f"{len(measured_on)} rows, {how}")
-    compact = len(json.dumps(panel.document(), separators=(",", ":")))
-    loading.console.print(f"panel: {out} (version {panel.version}, {compact} bytes compact)")
-    if json_out is not None:
-        document = {
-            "panel": {"name": panel.name, "version": panel.version, "rounds": panel.rounds},
-            "reference": costs.reference,
-            "budget": budget,
-            "measured_on": {"rows": len(measured_on), "how": how},
-            "expected": {key: value and value.model_dump() for key, value in expected.items()},
-        }
-        json_out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_json(out, panel.document())
+    document = {
+        "panel": {"name": panel.name, "version": panel.version, "rounds": panel.rounds},
+        "reference": costs.reference,
+        "budget": budget,
+        "measured_on": {"rows": len(measured_on), "how": how},
+        "expected": {key: value and value.model_dump() for key, value in expected.items()},
+    }
+    if as_json:
+        return print_json(document)
+    if out != STANDARD_OUTPUT:
+        _print(panel, expected, costs, f"{len(measured_on):,} rows, {how}")
+        compact = len(json.dumps(panel.document(), separators=(",", ":")))
+        console().print(
+            f"panel: {out} (version {panel.version}, {compact:,} bytes compact)", soft_wrap=True
+        )
+    return None
 
 
 def _split(rows: Recorded, per_language: int | None, seed: int) -> tuple[Indices, Indices]:
@@ -176,7 +207,7 @@ def _expected(rows: Recorded, answers: Answers, costs: Costs, seed: int) -> Figu
 def _described(
     panel: Panel, learned: Recorded, costs: Costs, budget: float, expected: Figures
 ) -> Panel:
-    languages = ", ".join(str(language) for language in np.unique(learned.languages))
+    languages = ", ".join(str(one) or NO_LANGUAGE for one in np.unique(learned.languages))
     limit = (
         ""
         if costs.reference is None
@@ -199,23 +230,18 @@ def _described(
 
 
 def _print(panel: Panel, expected: Figures, costs: Costs, measured: str) -> None:
+    to = console()
     bounds = (*(panel.risk or ()), None)
     for number, (voters, bound) in enumerate(zip(panel.rounds, bounds, strict=True), start=1):
         dollars = sum((costs.dollars[voter] for voter in voters), Decimal(0))
         ending = "" if bound is None else f"; enough if the risk is at most {bound:.1%}"
-        loading.console.print(
-            f"round {number}: {', '.join(voters)} (${1000 * dollars:.3f} per 1,000){ending}"
-        )
-    loading.console.print(f"expected ({measured}):")
+        to.print(f"round {number}: {', '.join(voters)} (${1000 * dollars:.3f} per 1,000){ending}")
+    to.print(f"expected ({measured}):")
     for name, estimate in expected.items():
         label = f"  {name.replace('_', ' ')}:"
         if estimate is None:
-            loading.console.print(f"{label} not known")
+            to.print(f"{label} not known")
         elif name in {"calls_per_1000", "cost_per_1000_usd"}:
-            loading.console.print(
-                f"{label} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})"
-            )
+            to.print(f"{label} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})")
         else:
-            loading.console.print(
-                f"{label} {percent(estimate)} ({estimate.low:.1%} to {estimate.high:.1%})"
-            )
+            to.print(f"{label} {percent(estimate)} ({estimate.low:.1%} to {estimate.high:.1%})")

@@ -1,17 +1,20 @@
 """`quorum chat`: talk to a model, its answer streamed to the terminal."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+import httpx
 import typer
 from rich.console import Console
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.sync.client import connect
 
-from cli.service import local_stack
+from cli.deployment import Where, chat_of
+from cli.errors import DeploymentRefused, DeploymentUnreachable, ExitCode
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -68,9 +71,7 @@ class Conversation:
 
 def chat(
     prompt: Annotated[str | None, typer.Argument(help="ask this and end; none: a session")] = None,
-    where: Annotated[
-        str, typer.Option(help="`local`, or the ChatUrl of a deployment (wss://…)")
-    ] = "local",
+    where: Where = "local",
     system: Annotated[str | None, typer.Option(help="how the model is to answer")] = None,
     model: Annotated[str | None, typer.Option(help="who answers; see `GET /models`")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0)] = None,
@@ -91,18 +92,39 @@ def chat(
         "moderate": wanted if moderate else None,
     }
     console = Console(highlight=False)
-    url, key = address(where)
+    url, key = chat_of(where)
+    with connected(url, key) as connection:
+        conversation = Conversation(connection, settings)
+        if prompt is None:
+            return session(console, conversation)
+        complete = answered(console, conversation, prompt)
+        raise typer.Exit(ExitCode.COMPLETE if complete else ExitCode.ERROR)
+
+
+@contextmanager
+def connected(url: str, key: str) -> "Iterator[ClientConnection]":
+    """A connection to the chat at `url`.
+
+    Raises `DeploymentRefused` where the key is not accepted, and `DeploymentUnreachable` where
+    there is no connection, or it ends while the block lasts.
+    """
+    host = urlsplit(url).netloc
     try:
         with connect(url, additional_headers={"x-api-key": key}) as connection:
-            conversation = Conversation(connection, settings)
-            if prompt is not None:
-                raise typer.Exit(0 if answered(console, conversation, prompt) else 1)
-            session(console, conversation)
+            yield connection
     except InvalidStatus as refused:
-        said = refused.response.status_code
-        raise typer.BadParameter(f"the service answers {said}: is the key good?") from refused
-    except (OSError, ConnectionClosed) as lost:
-        raise typer.BadParameter(f"the connection to {url} is lost") from lost
+        status = refused.response.status_code
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise DeploymentUnreachable(f"The chat at {host} says {status}.") from None
+        raise DeploymentRefused(
+            f"The chat at {host} says {status}. Is it this deployment's key?", status
+        ) from None
+    except InvalidURI:
+        raise typer.BadParameter(f"{url} is no URL of a chat; that begins with wss://") from None
+    except (OSError, ConnectionClosed, InvalidMessage) as lost:  # a TimeoutError is an OSError
+        raise DeploymentUnreachable(
+            f"The connection to the chat at {host} failed ({lost or type(lost).__name__})."
+        ) from None
 
 
 def session(console: Console, conversation: Conversation) -> None:
@@ -155,16 +177,3 @@ def ending(last: Message) -> str:
     if last.get("dropped_turns"):
         parts.append(f"without the {last['dropped_turns']} oldest turns")
     return " · ".join(parts)
-
-
-def address(where: str) -> tuple[str, str]:
-    """The WebSocket URL and the key; raises `typer.BadParameter`."""
-    if where == "local":
-        stack = local_stack()
-        return stack.chat, stack.key
-    key = os.environ.get("QUORUM_API_KEY")
-    if not key:
-        raise typer.BadParameter("put the deployment's key into QUORUM_API_KEY")
-    if not where.startswith(("ws://", "wss://")):
-        raise typer.BadParameter("a chat is at the ChatUrl of the deployment, wss://…")
-    return where, key

@@ -1,6 +1,5 @@
 """`quorum costs`: what was spent on what."""
 
-import json
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
-from cli.moderate import Where
+from cli.deployment import Where
+from cli.output import STANDARD_OUTPUT, AsJson, console, print_json, write_json
 from cli.service import connect
+from cli.tables import Column, show
 
 
 def costs(
@@ -25,44 +26,70 @@ def costs(
     ] = None,
     by: Annotated[str, typer.Option(help="model, tenant, decision or day")] = "model",
     where: Where = "local",
-    out: Annotated[Path, typer.Option(help="where the report is written")] = Path(
-        "cost_report.json"
-    ),
+    out: Annotated[
+        Path | None, typer.Option(help="write the report to this file too, as JSON")
+    ] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Show what was booked, and what a call nobody came back from may have cost on top."""
     days = {"from": since, "to": until}
     query = {name: day.date().isoformat() for name, day in days.items() if day is not None}
     service = connect(where)
     report = service.get("costs", by=by, **query)
-    out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    console = Console()
-    console.print(cost_table(report))
+    if out is not None:
+        write_json(out, report)
+    if as_json:
+        print_json(report)
+    if as_json or out == STANDARD_OUTPUT:
+        return
+    to = console()
+    show_costs(to, report)
     for line in summary(report):
-        console.print(line)
-    console.print(f"[dim]written to {out}[/]")
+        to.print(line, highlight=False)
 
 
-def cost_table(report: dict[str, Any]) -> Table:
-    """One row a model, tenant, decision or day."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column(str(report["by"]))
-    for name in ("calls", "tokens", "booked", "possibly paid", "open", "decisions"):
-        table.add_column(name, justify="right")
-    for row in (*report["rows"], report["totals"]):
-        table.add_row(
-            str(row["name"]),
-            f"{row['calls']:,}",
-            f"{row['input_tokens'] + row['output_tokens']:,}",
-            f"${row['cost_usd']}",
-            f"${row['possibly_paid_usd']}",
-            f"${row['open_usd']}",
-            f"{row['decisions']:,}",
-        )
-    return table
+MEANINGS = (
+    "booked: what calls cost; possibly paid: calls whose answer never came, at most; open: calls"
+    " under way, at most"
+)
+"""What the headings of the table mean."""
+COLUMNS = (
+    Column("calls", rank=1),
+    Column("tokens", rank=2),
+    Column("booked"),
+    Column("possibly paid", rank=3),
+    Column("open", rank=3),
+    Column("decisions", rank=4),
+)
+
+
+def show_costs(to: Console, report: dict[str, Any]) -> None:
+    """Print one row a model, tenant, decision or day, then their sum."""
+    columns = (Column(str(report["by"]), left=True), *COLUMNS)
+    rows = [_cells(row) for row in report["rows"]]
+    show(to, columns, [rows, [_cells(report["totals"])]])
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        escape(str(row["name"])),
+        f"{row['calls']:,}",
+        f"{row['input_tokens'] + row['output_tokens']:,}",
+        _dollars(row["cost_usd"]),
+        _dollars(row["possibly_paid_usd"]),
+        _dollars(row["open_usd"]),
+        f"{row['decisions']:,}",
+    )
+
+
+def _dollars(amount: str) -> str:
+    """Dollars to the last digit, without trailing zeros."""
+    return f"${Decimal(amount).normalize():f}"
 
 
 def summary(report: dict[str, Any]) -> list[str]:
-    """What the table does not say."""
+    """What the table does not say, and what its headings mean."""
     totals, each = report["totals"], report["cost_per_decision_usd"]
     rate = report["cache_hit_rate"]
     decisions = ", ".join(f"{count:,} {name}" for name, count in report["decisions"].items())
@@ -71,6 +98,7 @@ def summary(report: dict[str, Any]) -> list[str]:
     saved = f"{totals['saved_tokens']:,} tokens, ${totals['saved_usd']}"
     return [
         f"{report['start']} to {report['end']} (UTC): {report['requests']:,} requests, {decisions}",
-        f"${Decimal(each or 0).normalize():f} a decision; ₩{report['cost_krw']} in all {won}",
+        f"on average {_dollars(each or '0')} a decision; ₩{report['cost_krw']} in all {won}",
         f"the cache gave {totals['cached_votes']:,} votes{hit_rate} and saved {saved}",
+        MEANINGS,
     ]

@@ -1,6 +1,7 @@
 """What `make demo` shows: a dozen texts judged by the local stack, over HTTP and over the queue."""
 
 import json
+import sys
 import time
 from typing import NamedTuple
 
@@ -9,9 +10,11 @@ from quorum.core.models import Verdict
 from rich.console import Console
 from rich.progress import Progress
 
+from cli.deployment import local_stack
+from cli.errors import CommandFailed, print_error
 from cli.service import Service
-from cli.tables import verdict_table
-from local.stack import FOLDER, TENANT, Stack, StateDirectory
+from cli.tables import show_verdicts
+from local.stack import TENANT, Stack
 
 PATIENCE_SECONDS = 90
 
@@ -62,7 +65,7 @@ def judge_all(stack: Stack, service: Service, console: Console) -> list[tuple[st
                     verdicts[number] = found
                     progress.advance(judging)
             if time.monotonic() > patience:
-                raise SystemExit("the queue was not worked off; `make logs` says why")
+                raise CommandFailed("The queue was not worked off in time. `make logs` says why.")
             time.sleep(0.2)
     return [(text.content, verdicts[number]) for number, text in enumerate(TEXTS)]
 
@@ -79,11 +82,9 @@ def _send(stack: Stack, content: str) -> str:
 def main() -> None:
     """Judge the texts and show what came of it."""
     console = Console()
-    stack = StateDirectory(FOLDER).running()
-    if stack is None:
-        raise SystemExit("no local stack runs here; `make up` starts one")
+    stack = local_stack()
     judged = judge_all(stack, Service(stack.api, stack.key), console)
-    console.print(verdict_table(judged))
+    show_verdicts(console, judged)
     console.print(
         f"\n{len(judged)} texts, {sum(text.by == 'queue' for text in TEXTS)} of them over the"
         f" queue; panel [bold]{stack.panel}[/]. Go on with:\n"
@@ -96,4 +97,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CommandFailed as failure:
+        print_error(failure.message)
+        sys.exit(failure.code)

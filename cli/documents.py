@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -17,13 +18,17 @@ from rich.table import Table
 
 from cli import estimate, work
 from cli.batch import INLINE_BYTES, INLINE_ITEMS, follow, results
-from cli.loading import TASK, console, notes, progress_bar
-from cli.moderate import Where
+from cli.deployment import Where
+from cli.errors import CommandFailed, DeploymentUnreachable, ExitCode
+from cli.loading import TASK, progress_bar
+from cli.output import AsJson, console, notes, print_json, write_json
 from cli.service import Service, connect
 
 UPLOADED_BYTES = 256 * 1024
 """A file of so many bytes is uploaded by itself; smaller ones travel together."""
 SUMMARY = "documents.json"
+_REASONS = 10
+"""Documents without an answer whose reasons are shown; the summary has all."""
 _OBJECTS = frozenset((Operation.CLASSIFY, Operation.EXTRACT))
 """The operations whose answers are data, not text."""
 
@@ -44,44 +49,66 @@ def documents(
         list[str] | None, typer.Option(help="a batch to go on with; repeat for several")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it may cost that")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Estimate, hand in, wait, and write OUT/<file>.md or .json; Ctrl-C leaves it running."""
     if not files and not resume:
         raise typer.BadParameter("name files, or a batch to --resume")
     service = connect(where)
+    options = work.Options(sentences, categories, target_language, schema, prompt)
     expected: Estimate | None = None
     unread: list[work.File] = []
     batches = list(resume or [])
     try:
         if not batches:
-            options = work.Options(sentences, categories, target_language, schema, prompt)
             asked = work.request(operation, model, options)
             read = work.read(files or [])
             unread = [file for file in read if file.unreadable is not None]
-            terms = estimate.learned(service, asked)
-            expected = estimate.of(read, asked, terms)
-            estimate.show(expected, read, notes)
-            if not expected.documents:
-                raise typer.BadParameter("there is no document to hand in")
-            if not yes:
-                typer.confirm("hand them in?", abort=True, err=True)
+            expected = agreed(service, asked, read, yes=yes)
             for batch_id in hand_in(service, asked, [file for file in read if file not in unread]):
                 batches.append(batch_id)
                 notes.print(f"batch {batch_id}")
         views = follow(service, batches)
-        if any(view.get("operation") is None for view in views):
-            raise typer.BadParameter("that is a batch of verdicts; see `quorum batch --resume`")
-    except KeyboardInterrupt:
-        going = " ".join(f"--resume {batch_id}" for batch_id in batches)
-        notes.print(f"\nit goes on without you; come back with [bold]{going} --out {out}[/]")
-        raise typer.Exit(130) from None
+    except (KeyboardInterrupt, DeploymentUnreachable) as stop:
+        notes.print(f"\n{going_on(batches, out)}", soft_wrap=True)
+        if isinstance(stop, KeyboardInterrupt):
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        raise
+    if any(view.get("operation") is None for view in views):
+        raise typer.BadParameter("that is a batch of verdicts; see `quorum batch --resume`")
     entries = list(written(service, batches, views, out)) + [left_out(file) for file in unread]
     summary = summed(views, entries, expected)
     out.mkdir(parents=True, exist_ok=True)
-    (out / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    tell(summary, out)
+    write_json(out / SUMMARY, summary)
+    if as_json:
+        print_json(summary)
+    else:
+        tell(summary, out)
     if any(entry["state"] != "done" for entry in entries):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def agreed(
+    service: Service, asked: dict[str, Any], files: Sequence[work.File], *, yes: bool
+) -> Estimate:
+    """The estimate of the files, shown and agreed to; raises `typer.Abort` if it is not."""
+    expected = estimate.of(files, asked, estimate.learned(service, asked))
+    estimate.show(expected, files, notes)
+    if not expected.documents:
+        raise CommandFailed("There is no document to hand in.")
+    if not yes:
+        typer.confirm("hand them in?", abort=True, err=True)
+    return expected
+
+
+def going_on(batches: Sequence[str], out: Path) -> str:
+    """What to type to go on with batches that were handed in; escaped for a console."""
+    if not batches:
+        return "Nothing was handed in."
+    resumed = [word for batch_id in batches for word in ("--resume", batch_id)]
+    command = shlex.join(["quorum", "documents", *resumed, "--out", str(out)])
+    what = "batch continues" if len(batches) == 1 else "batches continue"
+    return f"The {what} in the background. Resume with: [bold]{escape(command)}[/]"
 
 
 # ---- handing in ------------------------------------------------------------------------------
@@ -231,6 +258,7 @@ def _amounts(views: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
 
 def tell(summary: dict[str, Any], out: Path) -> None:
     """The estimate against what it took, what became of the documents, and where results are."""
+    to = console()
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in ("estimated", "actual", "off by"):
@@ -241,7 +269,7 @@ def tell(summary: dict[str, Any], out: Path) -> None:
     before, actual = (Decimal(summary[kind]["cost_usd"]) for kind in ("estimate", "actual"))
     shown = estimate.dollars(before), estimate.dollars(actual)
     table.add_row("cost", *shown, _off(before, actual))
-    console.print(table)
+    to.print(table)
     counts = {
         state: sum(entry["state"] == state for entry in summary["documents"])
         for state in ("done", "failed", "rejected", "dead", "missing")
@@ -249,7 +277,27 @@ def tell(summary: dict[str, Any], out: Path) -> None:
     said = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
     saved = Decimal(summary["saved_usd"])
     more = f"; {estimate.dollars(saved)} saved by answers kept" if saved else ""
-    console.print(f"{said}{more}; results in {escape(str(out))}", soft_wrap=True)
+    for line in _reasons(summary["documents"]):
+        to.print(escape(line), soft_wrap=True)
+    to.print(f"{said}{more}; results in {escape(str(out))}", soft_wrap=True)
+
+
+def _reasons(entries: Sequence[dict[str, Any]]) -> list[str]:
+    """Why documents have no answer: the first few, and how many more there are."""
+    without = [entry for entry in entries if entry["state"] not in ("done", "missing")]
+    lines = [f"{_name(entry)}: {entry['state']}: {_reason(entry)}" for entry in without[:_REASONS]]
+    more = len(without) - len(lines)
+    return [*lines, f"… and {more:,} more: see {SUMMARY}"] if more else lines
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry.get("name") or entry.get("id") or entry.get("index", ""))
+
+
+def _reason(entry: dict[str, Any]) -> str:
+    reason = entry.get("failure") or entry.get("reason") or {}
+    said = reason if isinstance(reason, str) else reason.get("message") or reason.get("reason")
+    return str(said or "no reason given")
 
 
 def _off(before: Decimal | int, actual: Decimal | int) -> str:

@@ -1,6 +1,5 @@
 """`quorum estimate`: what documents would take, counted here; nothing is sent."""
 
-import json
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -14,14 +13,34 @@ from quorum.document.operations import SHARE_UNTIL_LEARNED
 from quorum.gateway.limiter import RateLimit
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from cli import work
-from cli.loading import console, notes
+from cli import tables, work
+from cli.errors import ExitCode
+from cli.output import AsJson, console, notes, print_json
 from cli.service import Service, connect
+from cli.tables import Column
 
 _SHOWN = 40
 """Documents a table shows one by one; of more, the dearest."""
+_DOCUMENTS = (
+    Column("document", left=True, least=24),
+    Column("pages", rank=3),
+    Column("calls", rank=2),
+    Column("tokens in"),
+    Column("tokens out", rank=1),
+    Column("USD"),
+    Column("KRW", rank=1),
+)
+_MODELS = (
+    Column("model", left=True),
+    Column("calls", rank=4),
+    Column("tokens in"),
+    Column("± 9 of 10", rank=3),
+    Column("tokens out", rank=2),
+    Column("USD"),
+    Column("KRW", rank=1),
+    Column("time"),
+)
 
 
 def estimate_command(
@@ -37,11 +56,11 @@ def estimate_command(
     compare: Annotated[bool, typer.Option(help="show what every model would take")] = False,
     where: Annotated[
         str | None,
-        typer.Option(help="`local` or a deployment's URL: its limits, and what it has learned"),
+        typer.Option(help="take the limits and the experience of this deployment (as elsewhere)"),
     ] = None,
     requests_per_minute: Annotated[int, typer.Option(min=1)] = 500,
     tokens_per_minute: Annotated[int, typer.Option(min=1)] = 100_000,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON, to stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count tokens, dollars, won and time of documents; offline, nothing leaves this machine."""
     options = work.Options(sentences, categories, target_language, schema, prompt)
@@ -51,9 +70,20 @@ def estimate_command(
     read = work.read(files)
     found = of(read, asked, terms, compare=compare)
     if as_json:
-        print(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))  # noqa: T201 asked for
-        return
-    show(found, read, console)
+        print_json(found.model_dump(mode="json") | {"unreadable": unreadable(read)})
+    else:
+        show(found, read, console())
+    if any(file.unreadable is not None for file in read):
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def unreadable(files: Sequence[work.File]) -> list[dict[str, str]]:
+    """The files that cannot be read, each with the reason."""
+    return [
+        {"name": file.name, "code": file.unreadable.code, "message": file.unreadable.message}
+        for file in files
+        if file.unreadable is not None
+    ]
 
 
 def of(
@@ -96,9 +126,9 @@ def _estimated(answer: dict[str, object]) -> dict[str, object]:
 
 def show(found: Estimate, files: Sequence[work.File], to: Console) -> None:
     """The documents, the total, the models compared, and what cannot be read."""
-    to.print(_documents(found))
+    _show_documents(found, to)
     if found.compared:
-        to.print(_models(found))
+        _show_models(found, to)
     for file in files:
         if file.unreadable is not None:
             notes.print(f"{escape(file.name)} is left out: {file.unreadable.message}")
@@ -115,45 +145,41 @@ def show(found: Estimate, files: Sequence[work.File], to: Console) -> None:
         )
 
 
-def _documents(found: Estimate) -> Table:
-    table = Table(box=None, pad_edge=False, show_footer=len(found.documents) > 1)
+def _show_documents(found: Estimate, to: Console) -> None:
     shown = sorted(found.documents, key=lambda one: one.cost_usd, reverse=True)[:_SHOWN]
     kept = {one.index for one in shown}
+    rows: list[tuple[str, ...]] = [
+        (
+            escape(one.name or str(one.index)),
+            "" if one.pages is None else f"{one.pages:,}",
+            f"{one.calls:,}",
+            f"{one.input_tokens:,}",
+            f"{one.output_tokens:,}",
+            f"{one.cost_usd.normalize():f}",
+            f"{round(one.cost_usd * found.krw_per_usd, 2):,}",
+        )
+        for one in found.documents
+        if one.index in kept
+    ]
     rest = len(found.documents) - len(shown)
-    table.add_column("document", footer=f"in all {len(found.documents):,}", overflow="fold")
-    for heading, total in (
-        ("pages", ""),
-        ("calls", f"{found.calls:,}"),
-        ("tokens in", f"{found.input_tokens:,}"),
-        ("out", f"{found.output_tokens:,}"),
-        ("USD", f"{found.cost_usd.normalize():f}"),
-        ("KRW", f"{found.cost_krw:,}"),
-    ):
-        table.add_column(heading, footer=total, justify="right")
-    for one in found.documents:
-        if one.index in kept:
-            table.add_row(
-                escape(one.name or str(one.index)),
-                "" if one.pages is None else f"{one.pages:,}",
-                f"{one.calls:,}",
-                f"{one.input_tokens:,}",
-                f"{one.output_tokens:,}",
-                f"{one.cost_usd.normalize():f}",
-                f"{round(one.cost_usd * found.krw_per_usd, 2):,}",
-            )
     if rest:
-        table.add_row(f"[dim]… and {rest:,} cheaper ones[/]", *[""] * 6)
-    return table
+        rows.append((f"[dim]… and {rest:,} cheaper ones[/]", *[""] * 6))
+    total = (
+        f"in all {len(found.documents):,}",
+        "",
+        f"{found.calls:,}",
+        f"{found.input_tokens:,}",
+        f"{found.output_tokens:,}",
+        f"{found.cost_usd.normalize():f}",
+        f"{found.cost_krw:,}",
+    )
+    tables.show(to, _DOCUMENTS, [rows, [total] if len(found.documents) > 1 else []])
 
 
-def _models(found: Estimate) -> Table:
-    table = Table(box=None, pad_edge=False, title="every model", title_justify="left")
-    table.add_column("model")
-    for heading in ("calls", "tokens in", "± 9 of 10", "out", "USD", "KRW", "time"):
-        table.add_column(heading, justify="right")
+def _show_models(found: Estimate, to: Console) -> None:
     models: list[ModelEstimate] = [found, *found.compared]
-    for one in sorted(models, key=lambda one: one.cost_usd):
-        table.add_row(
+    rows = [
+        (
             f"[bold]{one.model}[/]" if one is found else one.model,
             f"{one.calls:,}",
             f"{one.input_tokens:,}",
@@ -163,7 +189,9 @@ def _models(found: Estimate) -> Table:
             f"{one.cost_krw:,}",
             _time(one.seconds),
         )
-    return table
+        for one in sorted(models, key=lambda one: one.cost_usd)
+    ]
+    tables.show(to, _MODELS, [rows], title="every model")
 
 
 def dollars(amount: Decimal) -> str:

@@ -1,19 +1,35 @@
 """`quorum evaluate`: recorded votes through the production tally, beside every voter alone."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from quorum.vote.panel import Estimate
-from rich.table import Table
+from rich.markup import escape
 
 from analysis import evaluation
 from analysis.evaluation import Evaluation, Figures, Section
-from cli import loading
+from analysis.recorded import NO_LANGUAGE
+from cli import loading, tables
+from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
+from cli.tables import Column
 
 PERCENT = ("accuracy", "decided_accuracy", "review_rate", "precision", "recall", "f1", "auprc")
 """Figures shown in percent, in the order of the table."""
+COLUMNS = (
+    Column("", left=True),
+    Column("accuracy"),
+    Column("decided accuracy"),
+    Column("review rate"),
+    Column("precision", rank=1),
+    Column("recall"),
+    Column("f1", rank=5),
+    Column("auprc", rank=4),
+    Column("calls / 1000", rank=3),
+    Column("$ / 1000"),
+    Column("vs reference", rank=2),
+)
+"""The columns of the table: names, then PERCENT, then what it takes."""
 
 
 def evaluate(
@@ -24,8 +40,8 @@ def evaluate(
     prices: Annotated[
         Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
     ] = None,
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures to this file.")
+    out: Annotated[
+        Path | None, typer.Option(help="Write the figures to this file, as JSON.")
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a Markdown report with plots to this folder.")
@@ -36,6 +52,8 @@ def evaluate(
     input_tokens: Annotated[int, typer.Option(min=0, help="Tokens in, per vote.")] = 400,
     output_tokens: Annotated[int, typer.Option(min=0, help="Tokens out, per vote.")] = 60,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Replay recorded votes through a panel and measure it beside every voter alone.
 
@@ -58,7 +76,6 @@ def evaluate(
                 judging_panel, rows, costs.dollars, progress=lambda: progress.advance(loading.TASK)
             )
     measured = evaluation.evaluate(rows, answers, costs.dollars, costs.reference, seed=seed)
-    loading.console.print(_table(measured))
     document = measured.document()
     document |= {
         "panel": None
@@ -71,33 +88,38 @@ def evaluate(
         "rows": len(rows),
         "tokens": {"input": input_tokens, "output": output_tokens},
     }
-    if json_out is not None:
-        json_out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if out is not None:
+        write_json(out, document)
+    if as_json:
+        print_json(document)
+    elif out != STANDARD_OUTPUT:
+        _show(measured)
     if report is not None:
         from analysis.report import write  # noqa: PLC0415 - matplotlib is slow to import
 
         written = write(report, measured, rows, judging_panel, costs.dollars)
-        loading.console.print(f"report: {written}")
+        notes.print(f"report: {written}", soft_wrap=True)
 
 
-def _table(measured: Evaluation) -> Table:
-    table = Table(title="Overall, then by language", title_justify="left", box=None, pad_edge=False)
-    table.add_column("")
-    for name in (*PERCENT, "calls / 1000", "$ / 1000", "vs reference"):
-        table.add_column(name.replace("_", " "), justify="right")
-    _add(table, "all", measured.overall)
-    for language, section in measured.languages.items():
-        _add(table, language, section)
-    return table
+def _show(measured: Evaluation) -> None:
+    sections = [_rows("all", measured.overall)]
+    sections += [
+        _rows(language or NO_LANGUAGE, section) for language, section in measured.languages.items()
+    ]
+    to = console()
+    tables.show(to, COLUMNS, sections, title="Overall, then by language")
+    to.print(
+        "[dim]accuracy counts an abstention or a needs_review of a voter alone as unsafe;"
+        " intervals are in --json and --report.[/]",
+        highlight=False,
+    )
 
 
-def _add(table: Table, language: str, section: Section) -> None:
-    table.add_section()
-    table.add_row(f"[bold]{language}[/bold] ({section.rows} rows)")
+def _rows(name: str, section: Section) -> list[tuple[str, ...]]:
+    rows = [(f"[bold]{name}[/] ({section.rows:,} rows)", *[""] * (len(COLUMNS) - 1))]
     if section.panel is not None:
-        table.add_row("[bold]panel[/bold]", *_cells(section.panel))
-    for voter, found in section.voters.items():
-        table.add_row(voter, *_cells(found))
+        rows.append(("[bold]panel[/]", *_cells(section.panel)))
+    return rows + [(escape(voter), *_cells(found)) for voter, found in section.voters.items()]
 
 
 def _cells(found: Figures) -> list[str]:
@@ -105,7 +127,7 @@ def _cells(found: Figures) -> list[str]:
     calls, dollars, share = (
         found[name] for name in ("calls_per_1000", "cost_per_1000_usd", "cost_vs_reference")
     )
-    cells.append("–" if calls is None else f"{calls.value:.0f}")
+    cells.append("–" if calls is None else f"{calls.value:,.0f}")
     cells.append("–" if dollars is None else f"{dollars.value:.3f}")
     cells.append(share_of(share))
     return cells

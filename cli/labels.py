@@ -1,7 +1,6 @@
 """`quorum labels`: what reviewers decided, as labels that `evaluate` and `calibrate` read."""
 
 import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,14 +9,14 @@ import typer
 from quorum.core import registry
 from quorum.core.models import CastVote
 from quorum.vote.reviews import Reviewed
-from rich.console import Console
 
+from cli.deployment import Where
+from cli.output import notes, opened
 from cli.service import Service, connect
 
 app = typer.Typer(help="Labels from people.", no_args_is_help=True)
 
-Where = Annotated[str, typer.Option(help="`local`, or the base URL of a deployment")]
-Out = Annotated[Path, typer.Option(help="where the CSV goes; it holds contents")]
+Out = Annotated[Path, typer.Option(help="the CSV file; - for stdout. It holds contents")]
 
 
 @app.callback()
@@ -35,7 +34,7 @@ def export(out: Out, where: Where = "local") -> None:
     entries = [entry for entry in reviewed(connect(where, operator=True)) if _teaches(entry)]
     write(out, entries)
     without = sum(entry.content is None for entry in entries)
-    Console(stderr=True).print(f"{len(entries)} labels, {without} of them without a text")
+    notes.print(f"{len(entries):,} labels, {without} of them without a text")
 
 
 def reviewed(service: Service) -> Iterator[Reviewed]:
@@ -57,9 +56,8 @@ def write(out: Path, entries: list[Reviewed]) -> None:
     columns = ["language", "text", "gold"]
     columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
     columns += ["panel", "panel.score"]
-    file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(file, "w", encoding="utf-8", newline="") as opened:  # noqa: PTH123 a descriptor
-        writer = csv.DictWriter(opened, columns, restval="")
+    with opened(out, private=True) as file:
+        writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(map(_row, entries))
 

@@ -1,7 +1,6 @@
 """What the panel commands share: files into votes, panels and prices, errors into usage errors."""
 
 import json
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pydantic import ValidationError
 from quorum.core.errors import PanelInvalid
 from quorum.vote import panel
 from quorum.vote.panel import Panel
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,11 +23,10 @@ from rich.progress import (
 
 from analysis import embedded_votes, prices, recorded
 from analysis.recorded import Recorded, VotesUnreadable
+from cli.output import notes
 
-console = Console() if sys.stdout.isatty() else Console(width=150)
 TASK = TaskID(0)
 """The one task of a progress bar."""
-notes = Console(stderr=True, style="dim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +80,11 @@ def _document(name_or_path: str) -> str:
         return json.dumps(panel.packaged(name_or_path).document())
     try:
         return Path(name_or_path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise typer.BadParameter(
+            f"there is no panel {name_or_path!r}: it is neither a file nor packaged"
+            f" ({', '.join(panel.PACKAGED)})"
+        ) from None
     except (OSError, UnicodeDecodeError) as problem:
         raise typer.BadParameter(str(problem)) from None
 

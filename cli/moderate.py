@@ -1,19 +1,19 @@
 """`quorum moderate`: judge texts with a running Quorum."""
 
+import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from quorum.core.models import Verdict
 from rich.progress import track
 
-from cli.service import connect
-from cli.tables import verdict_table
-
-if TYPE_CHECKING:
-    from quorum.core.models import Verdict
-
-Where = Annotated[str, typer.Option(help="`local`, or the base URL of a deployment")]
+from cli.deployment import Where
+from cli.errors import DeploymentRefused, ExitCode, print_error
+from cli.output import AsJson, console, notes
+from cli.service import Service, connect
+from cli.tables import show_verdicts
 
 
 def moderate(
@@ -22,19 +22,51 @@ def moderate(
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
     language: Annotated[str | None, typer.Option(help="ISO 639-1, if known")] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="one verdict a line, as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Judge texts; every verdict says who voted what, and what it cost."""
-    service = connect(where)
+    """Judge texts; every verdict says who voted what, and what it cost.
+
+    With --json, one line for each text, in their order: its verdict, or why it was rejected.
+    """
     contents = (
         [line.rstrip("\n") for line in sys.stdin if line.strip()] if texts == ["-"] else texts
     )
+    if not contents:
+        raise typer.BadParameter("there is nothing to judge")
+    service = connect(where)
     judged: list[tuple[str, Verdict]] = []
-    notes = Console(stderr=True)
-    for content in track(contents, "judging", console=notes, transient=True, disable=as_json):
-        verdict = service.moderate(content, panel=panel, language=language)
-        judged.append((content, verdict))
-        if as_json:
-            typer.echo(verdict.model_dump_json())
-    if not as_json:
-        Console().print(verdict_table(judged))
+    rejected = 0
+    try:
+        shown = track(contents, "judging", console=notes, transient=True, disable=as_json)
+        for number, content, verdict in _judged(service, shown, panel=panel, language=language):
+            if isinstance(verdict, DeploymentRefused):
+                rejected += 1
+                print_error(f"Text {number:,} of {len(contents):,} was rejected: {verdict.message}")
+            else:
+                judged.append((content, verdict))
+            if as_json:
+                typer.echo(_line(verdict))
+    finally:  # what was judged was paid for, and is shown whatever became of the rest
+        if judged and not as_json:
+            show_verdicts(console(), judged)
+    if rejected:
+        raise typer.Exit(ExitCode.INCOMPLETE if judged else ExitCode.ERROR)
+
+
+def _judged(
+    service: Service, contents: Iterable[str], **options: Any
+) -> Iterator[tuple[int, str, Verdict | DeploymentRefused]]:
+    """Each content's number and verdict, or the refusal that is about this content alone."""
+    for number, content in enumerate(contents, start=1):
+        try:
+            yield number, content, service.moderate(content, **options)
+        except DeploymentRefused as refusal:
+            if not refusal.is_about("content"):
+                raise
+            yield number, content, refusal
+
+
+def _line(verdict: Verdict | DeploymentRefused) -> str:
+    if isinstance(verdict, Verdict):
+        return verdict.model_dump_json()
+    return json.dumps({"rejected": verdict.error}, ensure_ascii=False)

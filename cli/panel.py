@@ -3,18 +3,20 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from botocore.exceptions import ClientError
 from quorum.core import registry
+from quorum.vote.panel import PACKAGED
 from quorum.vote.panels import parameter_name, shadow_parameter_name
-from rich.table import Table
 
 from analysis import evaluation
-from analysis.recorded import DECISIONS, NONE
-from cli import loading
-from cli.service import local_stack
+from analysis.evaluation import Answers
+from analysis.recorded import DECISIONS, Recorded
+from cli import deployment, loading, tables
+from cli.deployment import Where
+from cli.output import AsJson, console, notes, print_json
+from cli.tables import Column
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -25,6 +27,15 @@ app = typer.Typer(
 
 PARAMETER_LIMIT = 8192
 """Bytes of an advanced SSM parameter."""
+CHANGES = (
+    Column("row"),
+    Column("language", left=True, rank=2),
+    Column("gold", left=True, rank=1),
+    Column("old", left=True),
+    Column("score"),
+    Column("new", left=True),
+    Column("score"),
+)
 
 
 @app.callback()
@@ -37,6 +48,8 @@ def diff(
     old: Annotated[str, typer.Argument(help="Panel JSON, or the name of a packaged panel.")],
     new: Annotated[str, typer.Argument(help="Panel JSON, or the name of a packaged panel.")],
     votes: Annotated[Path, typer.Argument(help="CSV: language,text,gold,<voter>…")],
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Show which verdicts of recorded votes would change from one panel to another.
 
@@ -50,75 +63,116 @@ def diff(
             evaluation.replay(panel, rows, {}, progress=lambda: progress.advance(loading.TASK))
             for panel in (before, after)
         )
-    table = Table(box=None, pad_edge=False)
-    for name in ("row", "language", "gold", "old", "score", "new", "score"):
-        table.add_column(name, justify="right" if name in {"row", "score"} else "left")
     changed = evaluation.changes(first, second)
-    for row in sorted(int(row) for group in changed.values() for row in group):
-        gold = DECISIONS[rows.gold[row]]
-        table.add_row(
-            str(row + 2),
-            str(rows.languages[row]),
-            "" if gold is None else str(gold),
-            str(DECISIONS[first.decisions[row]]),
-            f"{first.scores[row]:.2f}",
-            str(DECISIONS[second.decisions[row]]),
-            f"{second.scores[row]:.2f}",
+    found = [
+        _change(rows, first, second, row)
+        for row in sorted(int(row) for group in changed.values() for row in group)
+    ]
+    if as_json:
+        versions = [{"name": panel.name, "version": panel.version} for panel in (before, after)]
+        print_json({"panels": versions, "rows": len(rows), "changed": found})
+    else:
+        _show_changes(found)
+        console().print(
+            f"{len(found):,} of {len(rows):,} verdicts change from {before.name} {before.version} "
+            f"to {after.name} {after.version}",
+            highlight=False,
         )
-    loading.console.print(table)
-    for (was, becomes), group in changed.items():
-        golds = Counter(str(DECISIONS[code]) for code in rows.gold[group] if code != NONE)
-        labels = ", ".join(f"{count} are {gold}" for gold, count in sorted(golds.items()))
-        loading.console.print(
-            f"{was} → {becomes}: {len(group)}" + (f" ({labels})" if labels else "")
+
+
+def _change(rows: Recorded, first: Answers, second: Answers, row: int) -> dict[str, Any]:
+    gold = DECISIONS[rows.gold[row]]
+    return {
+        "row": row + 2,
+        "language": str(rows.languages[row]),
+        "gold": None if gold is None else str(gold),
+        "old": str(DECISIONS[first.decisions[row]]),
+        "old_score": round(float(first.scores[row]), 6),
+        "new": str(DECISIONS[second.decisions[row]]),
+        "new_score": round(float(second.scores[row]), 6),
+    }
+
+
+def _show_changes(found: list[dict[str, Any]]) -> None:
+    """Print the rows that change, then how many there are of each kind."""
+    to = console()
+    cells = [
+        (
+            str(one["row"]),
+            one["language"],
+            one["gold"] or "",
+            one["old"],
+            f"{one['old_score']:.2f}",
+            one["new"],
+            f"{one['new_score']:.2f}",
         )
-    total = sum(len(group) for group in changed.values())
-    loading.console.print(
-        f"{total} of {len(rows)} verdicts change from {before.name} {before.version} "
-        f"to {after.name} {after.version}"
-    )
+        for one in found
+    ]
+    tables.show(to, CHANGES, [cells])
+    kinds = Counter((one["old"], one["new"]) for one in found)
+    for (old, new), count in sorted(kinds.items()):
+        golds = Counter(
+            one["gold"] for one in found if (one["old"], one["new"]) == (old, new) and one["gold"]
+        )
+        labels = ", ".join(f"{number} are {gold}" for gold, number in sorted(golds.items()))
+        to.print(f"{old} → {new}: {count:,}" + (f" ({labels})" if labels else ""), highlight=False)
 
 
 @app.command()
 def put(
     panel: Annotated[str, typer.Argument(help="Panel JSON, or the name of a packaged panel.")],
-    where: Annotated[str, typer.Option(help="`local`, or the name of a stack in AWS")] = "local",
+    where: Where = "local",
+    name: Annotated[
+        str | None, typer.Option(help="put it under this name instead of its own")
+    ] = None,
     tenant: Annotated[str | None, typer.Option(help="for this tenant only")] = None,
     shadow: Annotated[str | None, typer.Option(help="only as the shadow of this panel")] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Deploy a panel: under its own name, for everybody or one tenant, or as a shadow.
 
-    It judges within a minute. Takes AWS credentials that may put the parameter.
+    It judges within a minute. Takes AWS credentials that may read and put the parameter.
     """
     if tenant is not None and shadow is not None:
         raise typer.BadParameter("a shadow is the whole deployment's; leave --tenant out")
     checked = loading.read_panel(panel, [model.name for model in registry.voters()])
+    if name is not None:
+        checked = checked.model_copy(update={"name": name})
     text = json.dumps(checked.document(), separators=(",", ":"), ensure_ascii=False)
     size = len(text.encode())
     if size > PARAMETER_LIMIT:
         raise typer.BadParameter(f"{size} bytes; a parameter holds {PARAMETER_LIMIT}")
-    stack, ssm = _parameters(where)
-    name = (
-        parameter_name(f"/{stack}", checked.name, tenant=tenant)
+    path = f"/{deployment.stack_name(where)}"
+    parameter = (
+        parameter_name(path, checked.name, tenant=tenant)
         if shadow is None
-        else shadow_parameter_name(f"/{stack}", shadow)
+        else shadow_parameter_name(path, shadow)
     )
+    ssm = deployment.client(where, "ssm")
+    used = shadow is not None or _is_used(ssm, where, parameter, checked.name)
     # Standard up to 4 kB, which is free; advanced above. What is advanced stays so.
-    try:
-        ssm.put_parameter(
-            Name=name, Value=text, Type="String", Overwrite=True, Tier="Intelligent-Tiering"
+    ssm.put_parameter(
+        Name=parameter, Value=text, Type="String", Overwrite=True, Tier="Intelligent-Tiering"
+    )
+    if as_json:
+        print_json({"parameter": parameter, "name": checked.name, "version": checked.version})
+    else:
+        console().print(f"{parameter}: {checked.name} {checked.version}, {size:,} bytes")
+    if not used:
+        notes.print(
+            f'No request uses it yet: it judges requests that say "panel": "{checked.name}".'
+            " To replace a panel in use, put it under that panel's name with --name.",
+            style="yellow",
         )
-    except ClientError as refusal:  # a tenant whose name no parameter can have, say
-        raise typer.BadParameter(str(refusal)) from None
-    loading.console.print(f"{name}: {checked.name} {checked.version}, {size} bytes")
 
 
-def _parameters(where: str) -> "tuple[str, SSMClient]":
-    """The stack's name, and the SSM its panels are in."""
-    if where == "local":
-        from local.stack import STACK  # noqa: PLC0415 only development machines have one
-
-        return STACK, local_stack().client("ssm")
-    import boto3  # noqa: PLC0415 the other panel commands start without it
-
-    return where, boto3.client("ssm")
+def _is_used(ssm: "SSMClient", where: str, parameter: str, name: str) -> bool:
+    """Whether requests may be expected to name the panel: it is packaged, the default or there."""
+    if name in PACKAGED:
+        return True
+    try:
+        ssm.get_parameter(Name=parameter)
+    except ssm.exceptions.ParameterNotFound:
+        return name == deployment.default_panel(where)
+    return True

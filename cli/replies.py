@@ -8,10 +8,14 @@ from typing import Annotated
 import typer
 from quorum.core.errors import ModelRefused, ReplyUnreadable
 from quorum.vote import reply
-from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
-AS_MEANT, UNREADABLE, WRONG = "read as meant", "unreadable", "wrong"
+from cli import tables
+from cli.errors import CommandFailed, ExitCode
+from cli.output import AsJson, console, notes, print_json
+from cli.tables import Column
+
+AS_MEANT, UNREADABLE, WRONG = RESULTS = ("read as meant", "unreadable", "wrong")
 
 
 def replies(
@@ -25,30 +29,48 @@ def replies(
     ],
     *,
     show: Annotated[bool, typer.Option(help="print the replies not read as meant")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read every reply and compare with what was meant. Exits 1 if any is read wrongly."""
-    console = Console()
+    to = console()
+    shown_to = notes if as_json else to
     counted: dict[str, Counter[str]] = {}
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
-            row = json.loads(line)
+            row = _row(line, number)
             result = read(row["reply"], row["expected"])
-            counted.setdefault(row.get("model", "-"), Counter())[result] += 1
+            counted.setdefault(row["model"], Counter())[result] += 1
             if show and result != AS_MEANT:
-                console.print(f"{number}: {result}: {row['reply']!r}", highlight=False)
-    table = Table("model", AS_MEANT, UNREADABLE, WRONG)
-    for model, results in sorted(counted.items()):
-        table.add_row(model, *(str(results[name]) for name in (AS_MEANT, UNREADABLE, WRONG)))
-    console.print(table)
+                said = f"{number}: {result}: {row['reply']!r}"
+                shown_to.print(said, markup=False, highlight=False, soft_wrap=True)
     total = sum(counted.values(), Counter[str]())
-    console.print(
-        f"{total[AS_MEANT]:,} of {total.total():,} read as meant,"
-        f" {total[UNREADABLE]:,} unreadable, {total[WRONG]:,} wrong",
-        highlight=False,
-    )
-    raise typer.Exit(1 if total[WRONG] else 0)
+    if as_json:
+        print_json({model: dict(results) for model, results in sorted(counted.items())})
+    else:
+        rows = [
+            (escape(model), *(f"{results[name]:,}" for name in RESULTS))
+            for model, results in sorted(counted.items())
+        ]
+        tables.show(to, (Column("model", left=True), *map(Column, RESULTS)), [rows])
+        to.print(
+            f"{total[AS_MEANT]:,} of {total.total():,} read as meant,"
+            f" {total[UNREADABLE]:,} unreadable, {total[WRONG]:,} wrong",
+            highlight=False,
+        )
+    raise typer.Exit(ExitCode.ERROR if total[WRONG] else ExitCode.COMPLETE)
+
+
+def _row(line: str, number: int) -> dict[str, str]:
+    """One line of the file; raises `CommandFailed` naming the line."""
+    try:
+        row = json.loads(line)
+        return {"reply": row["reply"], "expected": row["expected"], "model": row.get("model", "-")}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CommandFailed(
+            f"Line {number:,} is no JSON object with `reply` and `expected`."
+        ) from None
 
 
 def read(text: str, expected: str) -> str:

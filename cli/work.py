@@ -77,14 +77,20 @@ def request(operation: Operation, model: str, options: Options) -> dict[str, Any
     try:
         OperationRequest.model_validate(asked)
         if registry.model(model).kind != "gateway":
-            raise typer.BadParameter(
-                f"{model} is a classifier: it can vote but cannot generate text"
-            )
+            raise typer.BadParameter(_only_a_classifier(model))
     except ValidationError as error:
         raise typer.BadParameter(rejection(error).message) from None
     except ModelUnknown as error:
         raise typer.BadParameter(str(error)) from None
     return asked
+
+
+def _only_a_classifier(model: str) -> str:
+    answering = ", ".join(one.name for one in registry.MODELS if one.kind == "gateway")
+    return (
+        f"`{model}` is a classifier: it can vote but cannot generate text. Choose one of:"
+        f" {answering}."
+    )
 
 
 def work_of(asked: dict[str, Any]) -> Work:

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
@@ -84,5 +85,5 @@ def test_the_costs_are_shown_and_written_down_as_the_api_tells_them(
     written = json.loads(out.read_text())
     told = api.get("costs").json()
     assert {"timestamp"} == {name for name in told if written[name] != told[name]}
-    assert f"${told['totals']['cost_usd']}" in shown
+    assert f"${Decimal(told['totals']['cost_usd']).normalize():f}" in shown
     assert f"₩{told['krw_per_usd']} a dollar, {told['krw_as_of']}" in shown

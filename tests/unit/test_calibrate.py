@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -237,18 +238,18 @@ def test_the_command_writes_a_panel_that_evaluate_confirms_on_unseen_rows(tmp_pa
     )
     learned = written(made_up(600), tmp_path / "learned.csv")
     unseen = written(made_up(1000, seed=5), tmp_path / "unseen.csv")
-    out, expected, found = (tmp_path / name for name in ("panel.json", "x.json", "found.json"))
+    out, found = tmp_path / "panel.json", tmp_path / "found.json"
     options = ["--prices", str(prices), "--reference", "dear"]
-    arguments = ["calibrate", str(learned), "--out", str(out), "--json", str(expected), *options]
+    arguments = ["calibrate", str(learned), "--out", str(out), "--json", *options]
     arguments += ["--budget", "0.3", "--labels-per-language", "200"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
+    promised = json.loads(result.stdout)
     result = CliRunner().invoke(
-        app, ["evaluate", str(unseen), "--panel", str(out), "--json", str(found), *options]
+        app, ["evaluate", str(unseen), "--panel", str(out), "--out", str(found), *options]
     )
     assert result.exit_code == 0, result.output
     measured = json.loads(found.read_text())["overall"]["panel"]
-    promised = json.loads(expected.read_text())
     assert promised["measured_on"]["rows"] == 200
     assert measured["cost_vs_reference"]["value"] <= 0.3
     low, high = (promised["expected"]["accuracy"][side] for side in ("low", "high"))
@@ -260,4 +261,63 @@ def test_too_few_labels_are_refused(tmp_path: Path) -> None:
     learned = written(made_up(20), tmp_path / "few.csv")
     arguments = ["calibrate", str(learned), "--out", str(tmp_path / "panel.json")]
     result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+
+
+def test_rows_without_a_language_teach_the_pooled_terms_and_none_of_their_own(
+    tmp_path: Path,
+) -> None:
+    rows = made_up(300)
+    unknown = np.where(np.arange(300) % 2 == 0, "", rows.languages)
+    learned = written(replace(rows, languages=unknown), tmp_path / "learned.csv")
+    out = tmp_path / "panel.json"
+    prices = tmp_path / "prices.json"
+    prices.write_text(
+        json.dumps({voter: {"input": 10 * cost, "output": 0} for voter, cost in COSTS.items()})
+    )
+    options = ["--prices", str(prices), "--reference", "dear", "--budget", "100%"]
+    result = CliRunner().invoke(app, ["calibrate", str(learned), "--out", str(out), *options])
+    assert result.exit_code == 0, result.output
+    panel = json.loads(out.read_text())
+    assert all("" not in stage["languages"] for stage in panel["rule"]["stages"])
+    assert "no language" in panel["description"]
+    result = CliRunner().invoke(
+        app, ["evaluate", str(learned), "--panel", str(out), "--prices", str(prices)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "no language (150 rows)" in result.output
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [("10", "10 is 1,000% of the reference"), ("-0.1", "is no share"), ("some", "is no share")],
+)
+def test_a_budget_that_is_no_share_is_refused_with_what_to_write(
+    tmp_path: Path, budget: str, said: str
+) -> None:
+    learned = written(made_up(60), tmp_path / "learned.csv")
+    arguments = ["calibrate", str(learned), "--out", str(tmp_path / "panel.json")]
+    result = CliRunner().invoke(app, [*arguments, "--budget", budget], env={"COLUMNS": "200"})
     assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_budget_that_no_voter_fits_names_the_cheapest(tmp_path: Path) -> None:
+    learned = written(made_up(60), tmp_path / "learned.csv")
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({voter: {"input": 10, "output": 0} for voter in COSTS}))
+    arguments = ["calibrate", str(learned), "--out", str(tmp_path / "panel.json")]
+    arguments += ["--prices", str(prices), "--reference", "dear", "--budget", "1%"]
+    result = CliRunner().invoke(app, [*arguments, "--no-embedded"], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert "No panel can be designed: no voter fits the budget" in result.stderr
+    assert "the cheapest" in result.stderr
+
+
+def test_a_language_that_is_none_is_refused_by_its_row(tmp_path: Path) -> None:
+    rows = made_up(60)
+    odd = np.where(np.arange(60) == 7, "English (US)", rows.languages)
+    learned = written(replace(rows, languages=odd), tmp_path / "learned.csv")
+    result = CliRunner().invoke(app, ["evaluate", str(learned)], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "row 9: 'English (US)' is no code of a language" in result.stderr

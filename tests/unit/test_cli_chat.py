@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
-import typer
+from typer.testing import CliRunner
 
-from cli.chat import Conversation, address, ending
+from cli import chat
+from cli.app import app
+from cli.chat import Conversation, ending
 
 Message = dict[str, Any]
 PAID: Message = {
@@ -104,11 +106,16 @@ def test_how_an_answer_ended_is_one_line(last: Message, said: str) -> None:
     assert ending(last) == said
 
 
-def test_a_deployments_chat_is_at_its_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chat_that_cannot_be_reached_is_one_sentence_and_exit_code_4(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("QUORUM_API_KEY", "qk_one")
-    assert address("wss://chat/v1") == ("wss://chat/v1", "qk_one")
-    with pytest.raises(typer.BadParameter, match="ChatUrl"):
-        address("https://api/v1")
-    monkeypatch.delenv("QUORUM_API_KEY")
-    with pytest.raises(typer.BadParameter, match="QUORUM_API_KEY"):
-        address("wss://chat/v1")
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(chat, "connect", refuse)
+    done = CliRunner().invoke(app, ["chat", "hello", "--where", "wss://chat.example/v1"])
+    assert done.exit_code == 4
+    assert "The connection to the chat at chat.example failed" in done.stderr
+    assert "Traceback" not in done.output

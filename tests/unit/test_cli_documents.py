@@ -9,7 +9,7 @@ import pytest
 from quorum.document.estimating import Estimate
 from typer.testing import CliRunner
 
-from cli import documents, estimate, loading
+from cli import documents, estimate, work
 from cli.app import app
 from cli.service import Service
 from tests.documents import docx, pdf, pdf_bomb
@@ -115,8 +115,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    for console in (loading.console, loading.notes):
-        monkeypatch.setattr(console, "_width", 160)
+    monkeypatch.setenv("COLUMNS", "160")
     (tmp_path / "in" / "deep").mkdir(parents=True)
     made = {
         "in/a.txt": (SENTENCE * 9).encode(),
@@ -132,6 +131,12 @@ def run(*arguments: str, stdin: str | None = None) -> Any:
     return CliRunner().invoke(app, list(arguments), input=stdin)
 
 
+def estimated(printed: str) -> Estimate:
+    document = json.loads(printed)
+    assert document.pop("unreadable") == []
+    return Estimate.model_validate(document)
+
+
 def test_an_estimate_needs_no_service_and_shows_every_file_and_their_sum(
     files: list[str],
 ) -> None:
@@ -144,7 +149,7 @@ def test_an_estimate_needs_no_service_and_shows_every_file_and_their_sum(
 def test_an_estimate_as_json_is_the_one_the_service_gives(files: list[str]) -> None:
     done = run("estimate", *files, "--operation", "translate", "--model", "gpt-4.1", "--json")
     assert done.exit_code == 0, done.output
-    found = Estimate.model_validate_json(done.stdout)
+    found = estimated(done.stdout)
     assert [(one.name, one.pages) for one in found.documents] == [
         ("a.txt", None),
         ("b.pdf", 2),
@@ -158,7 +163,7 @@ def test_an_estimate_with_a_service_takes_its_terms_and_tells_it_nothing(
 ) -> None:
     done = run("estimate", *files, "--operation", "summarize", "--where", "local", "--json")
     assert done.exit_code == 0, done.output
-    found = Estimate.model_validate_json(done.stdout)
+    found = estimated(done.stdout)
     assert (found.output_share, found.requests_per_minute) == (0.5, 7)
     assert (str(found.krw_per_usd), str(found.krw_as_of)) == ("1400", "2026-11-20")
     ((_, body),) = told.posted
@@ -170,7 +175,10 @@ def test_an_estimate_with_a_service_takes_its_terms_and_tells_it_nothing(
     [
         (["--operation", "extract"], "extract needs a schema"),
         (["--operation", "summarize", "--prompt", "x"], "prompt is an option of custom"),
-        (["--operation", "summarize", "--model", "rules"], "cannot generate text"),
+        (
+            ["--operation", "summarize", "--model", "rules"],
+            "can vote but cannot generate text",
+        ),
         (["--operation", "summarize", "--model", "none"], "unknown model"),
     ],
 )
@@ -232,7 +240,7 @@ def test_data_is_written_as_json_and_what_failed_is_said(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Service, "fetch", lambda _self, url: f"from {url}")
         done = run("documents", "--resume", "old", "--out", str(out))
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert told.posted == []
     assert json.loads((out / "a.txt.json").read_text()) == "finance"
     assert json.loads((out / "old-4.json").read_text()) == "About ../../etc/passwd."
@@ -240,6 +248,8 @@ def test_data_is_written_as_json_and_what_failed_is_said(
     states = [one["state"] for one in json.loads((out / "documents.json").read_text())["documents"]]
     assert states == ["done", "failed", "rejected", "dead", "done", "done"]
     assert "3 done, 1 failed, 1 rejected, 1 dead" in done.output
+    for reason in ("b.txt: failed: no", "2: rejected: the file is encrypted", "3: dead: gateway"):
+        assert reason in done.output
 
 
 def test_interrupted_it_says_how_to_go_on(files: list[str], told: Told, tmp_path: Path) -> None:
@@ -280,10 +290,40 @@ def test_a_poisoned_file_is_left_out_and_the_others_go_in(
     bomb.write_bytes(pdf_bomb())
     out = tmp_path / "out"
     done = run("documents", *files, str(bomb), "--out", str(out), "--yes")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert len(told.handed_in[0]["documents"]) == 3
     (*_, last) = json.loads((out / "documents.json").read_text())["documents"]
     assert (last["name"], last["reason"]["code"]) == ("bomb.pdf", "too_complex")
+
+
+def test_an_estimate_names_the_files_it_leaves_out_and_is_incomplete(files: list[str]) -> None:
+    bomb = Path(files[0]).with_name("bomb.pdf")
+    bomb.write_bytes(pdf_bomb())
+    done = run("estimate", *files, str(bomb), "--operation", "summarize", "--json")
+    assert done.exit_code == 3
+    (left_out,) = json.loads(done.stdout)["unreadable"]
+    assert (left_out["name"], left_out["code"]) == ("bomb.pdf", "too_complex")
+
+
+def test_interrupted_before_anything_is_handed_in_it_says_so(
+    files: list[str], told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, "read", interrupted)
+    stopped = run("documents", *files, "--out", str(tmp_path / "out"), "--yes")
+    assert stopped.exit_code == 130
+    assert "Nothing was handed in." in stopped.output
+    assert "--resume" not in stopped.output
+
+
+def test_json_is_the_summary_on_standard_output(
+    files: list[str], told: Told, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = run("documents", *files, "--out", str(out), "--yes", "--json")
+    assert json.loads(done.stdout) == json.loads((out / "documents.json").read_text())
 
 
 def test_no_files_and_no_batch_is_a_usage_error(told: Told, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ run = CliRunner().invoke
 
 def evaluated(tmp_path: Path, *options: str) -> dict[str, Any]:
     out = tmp_path / "out.json"
-    result = run(app, ["evaluate", str(VOTES), "--json", str(out), *options])
+    result = run(app, ["evaluate", str(VOTES), "--out", str(out), *options])
     assert result.exit_code == 0, result.output
     return dict(json.loads(out.read_text()))
 

@@ -106,7 +106,7 @@ def test_exported_labels_are_evaluated(service: Service, tmp_path: Path) -> None
     out, figures = tmp_path / "labels.csv", tmp_path / "figures.json"
     labels.write(out, [*labels.reviewed(service)][:3])
     ran = CliRunner().invoke(
-        app, ["evaluate", str(out), "--panel", "default", "--json", str(figures)]
+        app, ["evaluate", str(out), "--panel", "default", "--out", str(figures)]
     )
     assert ran.exit_code == 0, ran.output
     assert "overall" in figures.read_text()
@@ -141,7 +141,7 @@ def test_a_panel_put_for_everybody_for_a_tenant_and_as_a_shadow_is_the_one_that_
     assert put("economy", "--where", "prod").exit_code == 0
     assert put(str(own), "--where", "prod", "--tenant", "acme").exit_code == 0
     assert put("embedded", "--where", "prod", "--shadow", "economy").exit_code == 0
-    panels = Panels(ssm, "/prod", seconds=60)
+    panels = Panels(ssm, "/quorum-prod", seconds=60)
     assert panels.effective("acme", "economy") == (panel.packaged("economy"), "deployment")
     assert panels.effective("acme", "default").source == "tenant"
     assert panels.get("acme", "default").quorum == 3

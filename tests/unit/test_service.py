@@ -4,10 +4,10 @@ import json
 
 import httpx
 import pytest
-import typer
 from quorum.vote.evaluation import conclude_without_votes
 
-from cli.service import Service, connect
+from cli.errors import CommandFailed, DeploymentRefused, DeploymentUnreachable
+from cli.service import READS, Service
 from tests import make
 
 VERDICT = conclude_without_votes(make.evaluation(), "nobody was asked", now=make.NOW)
@@ -19,7 +19,8 @@ def service(status: int, body: object, seen: list[httpx.Request] | None = None) 
             seen.append(request)
         return httpx.Response(status, json=body)
 
-    return Service("https://quorum.example/v1", "qk_key", transport=httpx.MockTransport(answer))
+    transport = httpx.MockTransport(answer)
+    return Service("https://quorum.example/v1", "qk_key", transport=transport, pause_seconds=0)
 
 
 def test_a_text_is_sent_with_the_key_and_only_the_options_given() -> None:
@@ -35,21 +36,63 @@ def test_a_text_is_sent_with_the_key_and_only_the_options_given() -> None:
 
 
 def test_a_refusal_is_told_in_the_services_own_words() -> None:
-    refusal = {"error": {"code": "invalid_content", "message": "content: too long"}}
-    with pytest.raises(typer.BadParameter, match="content: too long"):
-        service(400, refusal).moderate("a text")
+    error = {"code": "invalid_content", "message": "content: too long", "field": "content"}
+    with pytest.raises(DeploymentRefused, match=r"Content: too long\.") as refused:
+        service(400, {"error": error}).moderate("a text")
+    assert refused.value.error == error
+    assert refused.value.is_about("content")
 
 
-def test_a_failure_of_the_service_is_an_error() -> None:
-    with pytest.raises(httpx.HTTPStatusError):
-        service(503, {"error": {"code": "unavailable"}}).moderate("a text")
+def test_a_key_that_is_not_accepted_is_told_with_the_host() -> None:
+    with pytest.raises(DeploymentRefused, match=r"quorum\.example says 403: not you"):
+        service(403, {"message": "not you"}).moderate("a text")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_failure_of_the_service_is_a_deployment_that_cannot_be_reached(status: int) -> None:
+    with pytest.raises(DeploymentUnreachable, match=str(status)):
+        service(status, {"error": {"code": "unavailable"}}).moderate("a text")
+
+
+def test_what_only_reads_is_asked_again_and_what_costs_is_not() -> None:
+    seen: list[httpx.Request] = []
+    there = service(503, {}, seen)
+    with pytest.raises(DeploymentUnreachable):
+        there.get("batches/b1")
+    assert len(seen) == READS
+    with pytest.raises(DeploymentUnreachable):
+        there.post("batches", {})
+    assert len(seen) == READS + 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (httpx.ConnectError("Connection refused"), "cannot be reached"),
+        (httpx.ReadTimeout("slow"), "does not answer in time"),
+        (httpx.RemoteProtocolError("gone"), "cannot be reached"),
+    ],
+)
+def test_a_connection_that_fails_is_a_deployment_that_cannot_be_reached(
+    failure: Exception, said: str
+) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise failure
+
+    there = Service("https://quorum.example", "k", transport=httpx.MockTransport(fail))
+    with pytest.raises(DeploymentUnreachable, match=rf"quorum\.example {said}"):
+        there.post("verdicts", {})
+
+
+@pytest.mark.parametrize("body", [b"<html>Welcome</html>", b'{"hello": "world"}', b"[]"])
+def test_another_service_at_that_url_is_named_as_such(body: bytes) -> None:
+    def greet(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=body)
+
+    there = Service("https://quorum.example", "k", transport=httpx.MockTransport(greet))
+    with pytest.raises(CommandFailed, match="is not Quorum"):
+        there.moderate("a text")
 
 
 def test_a_verdict_that_is_not_there_yet_is_none() -> None:
     assert service(404, {"error": {}}).find("abc") is None
-
-
-def test_a_deployment_needs_its_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("QUORUM_API_KEY", raising=False)
-    with pytest.raises(typer.BadParameter, match="QUORUM_API_KEY"):
-        connect("https://quorum.example")

@@ -1,0 +1,176 @@
+"""How a command ends: its exit code, and one sentence about whatever went wrong."""
+
+import os
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import httpx
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+)
+from pydantic import ValidationError
+from quorum.core.errors import QuorumError
+from rich.console import Console
+from rich.markup import escape
+from typer import Abort, Exit, TyperException
+from typer.core import TyperGroup
+
+_TOO_LARGE = 413
+
+
+class ExitCode(IntEnum):
+    """The exit code of every command."""
+
+    COMPLETE = 0
+    ERROR = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    UNREACHABLE = 4
+    INTERRUPTED = 130
+
+
+EXIT_CODES = (
+    "Exit codes: 0 complete, 1 error, 2 usage, 3 incomplete (some items have no result),"
+    " 4 the deployment cannot be reached or is unavailable, 130 interrupted."
+)
+
+
+class CommandFailed(Exception):
+    """A command that cannot go on; `message` is a whole sentence for the person who typed it."""
+
+    code = ExitCode.ERROR
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class DeploymentRefused(CommandFailed):
+    """The deployment answers a request with a 4xx `status`; `message` is in its own words.
+
+    `error` is the error of its answer: `code`, `message`, `field` and `limit`, as far as it has
+    them.
+    """
+
+    def __init__(
+        self, message: str, status: int, error: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = dict(error)
+
+    def is_about(self, field: str) -> bool:
+        """Whether the value of this field is what is refused."""
+        return self.error.get("field") == field or self.status == _TOO_LARGE
+
+
+class DeploymentUnreachable(CommandFailed):
+    """The deployment does not answer, or says that it is unavailable: the same may work later."""
+
+    code = ExitCode.UNREACHABLE
+
+
+class Ending(NamedTuple):
+    """What is said of an error, and the exit code."""
+
+    sentence: str
+    code: ExitCode
+
+
+class Boundary(TyperGroup):
+    """The one place where an error becomes a sentence and an exit code.
+
+    `--traceback` lets errors through that are nobody's fault but Quorum's.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; whatever it raises ends it in a sentence on stderr."""
+        try:
+            return super().invoke(ctx)
+        except (Exit, Abort, EOFError, TyperException):  # Typer's own ways to end a command
+            raise
+        except BrokenPipeError:  # whoever read the output has gone; Typer ends quietly
+            raise
+        except Exception as error:
+            ending = ending_of(error)
+            if ending is None:
+                if ctx.params.get("traceback"):
+                    raise
+                ending = _unexpected(error)
+            print_error(ending.sentence)
+            raise Exit(ending.code) from error
+
+
+def print_error(sentence: str) -> None:
+    """Print `sentence` to stderr, wrapped at words."""
+    Console(stderr=True, highlight=False).print(f"[bold red]Error:[/] {escape(sentence)}")
+
+
+def ending_of(error: Exception) -> Ending | None:
+    """The sentence and the exit code for an error that can be expected, else None."""
+    match error:
+        case CommandFailed():
+            return Ending(error.message, error.code)
+        case httpx.HTTPError():
+            return Ending(f"The connection failed: {_reason(error)}.", ExitCode.UNREACHABLE)
+        case BotoCoreError() | ClientError():
+            return _of_aws(error)
+        case UnicodeDecodeError() | OSError():
+            return Ending(_of_file(error), ExitCode.ERROR)
+        case QuorumError():
+            return Ending(_sentence(error), ExitCode.ERROR)
+        case _:
+            return None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where a document is wrong, and how, in a few words."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else problem["msg"]
+
+
+def _of_aws(error: BotoCoreError | ClientError) -> Ending:
+    match error:
+        case NoRegionError():
+            said = "AWS needs a region: set AWS_DEFAULT_REGION, or use a profile that has one"
+            return Ending(f"{said}.", ExitCode.USAGE)
+        case NoCredentialsError():
+            said = "AWS needs credentials: sign in with `aws configure` or set AWS_PROFILE"
+            return Ending(f"{said}.", ExitCode.USAGE)
+        case EndpointConnectionError() | HTTPClientError():
+            return Ending(f"AWS cannot be reached: {_reason(error)}.", ExitCode.UNREACHABLE)
+        case _:
+            return Ending(f"AWS refuses: {_reason(error)}.", ExitCode.ERROR)
+
+
+def _of_file(error: UnicodeDecodeError | OSError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "The file is not UTF-8 text: save it as UTF-8 first."
+    said = os.strerror(error.errno) if error.errno else str(error)
+    return f"{error.filename}: {said}." if error.filename else f"{said}."
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).rstrip(".")
+
+
+def _sentence(error: Exception) -> str:
+    said = _reason(error)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+def _unexpected(error: Exception) -> Ending:
+    kind = type(error).__name__
+    return Ending(
+        f"This is a fault in Quorum itself ({kind}: {_reason(error)})."
+        " `quorum --traceback …` shows where it happened.",
+        ExitCode.ERROR,
+    )
