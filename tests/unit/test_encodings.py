@@ -71,6 +71,7 @@ def test_a_sentence_is_told_by_itself(encoding: str, text: str) -> None:
     [
         ("gb18030", "你好"), ("big5", "謝謝"), ("cp949", "네"), ("cp932", "はい"),
         ("cp1251", "Нет"), ("koi8_r", "не могу"), ("cp1255", "לא"),
+        ("cp1254", "Bu çok ağır bir şey."),
     ],
 )  # fmt: skip
 def test_what_is_too_short_to_tell_is_refused_rather_than_read_as_another(

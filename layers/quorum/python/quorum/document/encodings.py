@@ -30,6 +30,10 @@ _RARE = frozenset(("cp1257", "windows-1257", "iso-8859-13", "iso-8859-4", "iso-8
 """Encodings whose letters in a text of a few are more likely those of a western language."""
 _RARE_LETTERS = 4
 _WESTERN = "cp1252"
+_OF_TURKISH = re.compile("[ðþÐÞÝ]")
+"""What ğ, ş, Ğ, Ş and İ of windows-1254 look like in windows-1252."""
+_SENTENCES_BYTES = 200
+"""Bytes of a text below which Icelandic and Turkish are not told apart."""
 _EAST_ASIAN = frozenset(("cp949", "cp932", "euc-jp", "gb18030", "big5hkscs", "iso-2022-jp"))
 _SURE = 0.5
 """What chardet's confidence in such an encoding has to be to stand alone."""
@@ -75,6 +79,9 @@ def _detected(data: bytes) -> str | None:
     text = _decoded(sample, first)
     letters = sum(not character.isascii() for character in text or "")
     is_rare = first in _RARE and letters < _RARE_LETTERS
+    may_be_turkish = first == _WESTERN and bool(_OF_TURKISH.search(text or ""))
+    if len(sample) < _SENTENCES_BYTES and may_be_turkish:
+        return None
     if text is not None and text == _decoded(sample, second) and not is_rare:
         return first
     if second in _EAST_ASIAN and guess["confidence"] >= _SURE:

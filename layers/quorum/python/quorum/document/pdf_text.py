@@ -87,7 +87,8 @@ class _Page:
         self._page = document[number]
         form = document.formenv
         self._form = Form(form.raw if form is not None else None, self._page)
-        self._text = self._page.get_textpage()
+        self._text_page = self._page.get_textpage()
+        self._text = self._text_page.raw
         self._count = max(0, pdfium.FPDFText_CountChars(self._text))
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self.told = 0
@@ -95,7 +96,7 @@ class _Page:
 
     def close(self) -> None:
         """Frees the page."""
-        self._text.close()
+        self._text_page.close()
         self._page.close()
 
     def text(self) -> str:
