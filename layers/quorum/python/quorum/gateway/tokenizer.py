@@ -28,7 +28,7 @@ _BYTES_PER_TOKEN = 3.5
 _RUN_CHARACTERS = 256
 """Characters of letters, of signs or of blanks in a row, beyond which a text is cut: the time of a
 count grows with the square of such a run, and tiktoken 0.14 goes down with its process on several
-hundred thousand blanks. A word is never this long; a cut adds a token at most."""
+hundred thousand blanks. A word is never this long; a cut changes the count by a few tokens."""
 _LONG_RUNS = regex.compile(
     "|".join(
         f"(?<!{kind}){kind}{{{_RUN_CHARACTERS + 1},}}+"
