@@ -15,7 +15,7 @@ from openai.types.chat import (
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from quorum.aws import loop
 
-from fakes.gateway import Fault, Scenario, StandIn, running
+from fakes.gateway import Fault, ModelScenario, Scenario, StandIn, running
 from functions.api import app as api
 from tests.functions.conftest import Ask
 
@@ -240,6 +240,37 @@ def test_a_model_that_does_not_answer_is_said_to_the_caller(
     stand_in.scenario = Scenario(rates={fault: 1.0}, retry_after="30")
     answered, body = complete()
     assert (answered, body["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish", "code"),
+    [(" ", "stop", "answer_empty"), ("Half", "error", "answer_failed"),
+     ("Half", "tool_calls", "answer_unusable")],
+)  # fmt: skip
+def test_an_answer_that_the_api_has_no_word_for_is_an_error_and_is_asked_for_again(
+    complete: Complete, stand_in: StandIn, reply: str, finish: str, code: str
+) -> None:
+    model = ModelScenario(reply=reply, finish_reason=finish)
+    stand_in.scenario = Scenario(models={"gpt-4.1-nano": model})
+    status, answer = complete()
+    assert (status, answer["error"]["code"]) == (502, code)
+    stand_in.scenario = Scenario()
+    assert complete()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("finish", "told"),
+    [("length", "length"), ("MAX_TOKENS", "length"), ("content_filter", "content_filter"),
+     ("SAFETY", "content_filter"), ("end_turn", "stop")],
+)  # fmt: skip
+def test_how_an_answer_ended_is_told_in_the_words_of_the_openai_api(
+    complete: Complete, stand_in: StandIn, finish: str, told: str
+) -> None:
+    model = ModelScenario(reply="Half", finish_reason=finish)
+    stand_in.scenario = Scenario(models={"gpt-4.1-nano": model})
+    _, answer = complete()
+    (choice,) = answer["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Half", told)
 
 
 def test_the_conversation_is_in_no_log(
