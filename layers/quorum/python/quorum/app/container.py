@@ -19,7 +19,8 @@ from botocore.config import Config
 from quorum.app.clients import client_config
 from quorum.batch.alerts import BatchBudget
 from quorum.batch.records import Batches
-from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.gateway.fair_share import RateLimit
+from quorum.gateway.limiter import Limiter
 from quorum.ledger.budget import Thresholds
 
 if TYPE_CHECKING:
