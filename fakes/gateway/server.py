@@ -303,7 +303,8 @@ class _Answer:
         self._streams = bool(body.get("stream"))
         self._id = f"chatcmpl-{stand_in.count.requests}"
         self._cached = min(stand_in.cached_tokens(model.name, messages), given)
-        self._finish_reason = "content_filter" if fault is Fault.FILTERED else "stop"
+        filtered = fault is Fault.FILTERED
+        self._finish_reason = "content_filter" if filtered else behaviour.finish_reason
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         await (self._stream if self._streams else self._whole)(receive, send)
