@@ -328,8 +328,9 @@ class Gateway:
         """A place in the shared limit; what the call cost goes with any error that ends it."""
         if self._limiter is not None:
             call.reservation = await self._reserve(self._limiter, call, tenant)
-            await asyncio.sleep(call.reservation.wait_seconds)
         try:
+            if self._limiter is not None and call.reservation is not None:
+                await self._stand_in_line(self._limiter, call, call.reservation)
             yield
         except (VoteUnavailable, StreamCut) as error:
             error.tokens = call.tokens
@@ -346,9 +347,26 @@ class Gateway:
                 await self._release(call)
             raise
 
+    async def _stand_in_line(self, limiter: "Limiter", call: Call, place: "Reservation") -> None:
+        """Wait for the turn of `place`, which others may overtake in the meantime.
+
+        Raises `ModelThrottled` if it moves back further than the deadline allows.
+        """
+        await asyncio.sleep(place.wait_seconds)
+        while (place := await asyncio.to_thread(limiter.moved_back, place)).wait_seconds > 0:
+            if place.wait_seconds > self._patience_seconds(call):
+                raise ModelThrottled(
+                    f"the limit of {place.model} is reached",
+                    retry_after_seconds=place.wait_seconds,
+                )
+            await asyncio.sleep(place.wait_seconds)
+
+    def _patience_seconds(self, call: Call) -> float:
+        """Seconds that may be waited before a call, so that its answer is still in time."""
+        return max(0.0, call.deadline.remaining() - self._expected_seconds(call))
+
     async def _reserve(self, limiter: "Limiter", call: Call, tenant: str) -> "Reservation":
         estimated = Tokens(input=call.prompt_tokens, output=call.expected_output_tokens)
-        patience_seconds = call.deadline.remaining() - self._expected_seconds(call)
         return await asyncio.to_thread(
             limiter.reserve,
             call.model.name,
@@ -358,7 +376,7 @@ class Gateway:
             cost_usd=call.model.price.cost(
                 Tokens(input=call.prompt_tokens, output=call.max_output_tokens)
             ),
-            patience_seconds=max(0.0, patience_seconds),
+            patience_seconds=self._patience_seconds(call),
         )
 
     async def _release(self, call: Call) -> None:
