@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 
 from cli.deployment import Where, chat_of
 from cli.errors import DeploymentRefused, DeploymentUnreachable, ExitCode
+from cli.output import SafeConsole
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -91,7 +92,7 @@ def chat(
         "max_tokens": max_tokens,
         "moderate": wanted if moderate else None,
     }
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     url, key = chat_of(where)
     with connected(url, key) as connection:
         conversation = Conversation(connection, settings)
