@@ -18,8 +18,6 @@ _BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-_SUPERSETS = {"euc-kr": "cp949", "shift_jis": "cp932", "gbk": "gb18030", "gb2312": "gb18030"}
-"""Encodings that programs name while they write more characters than those hold."""
 _SAMPLE_BYTES = 256 * 1024
 """Bytes of lines outside ASCII that the detectors are shown."""
 _BLOCK_BYTES = 1024 * 1024
@@ -122,29 +120,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _detected(sample: bytes) -> str | None:
-    """The codec that two detectors agree on, knowing nothing of each other; else None."""
-    # Only a file that is not Unicode needs them.
-    import chardet  # noqa: PLC0415 - when needed
-    import chardetng_py  # noqa: PLC0415 - when needed
+    # Only a file that is not Unicode needs the detectors.
+    from quorum.document.encodings import detected  # noqa: PLC0415 - when needed
 
-    found = {
-        _python_codec(str(name))
-        for name in (chardetng_py.detect(sample), chardet.detect(sample)["encoding"])
-    }
-    texts = {None if codec is None else _decoded(sample, codec) for codec in found}
-    agreed = len(texts) == 1 and None not in texts
-    return min(filter(None, found)) if agreed else None
-
-
-def _python_codec(name: str) -> str | None:
-    try:
-        return codecs.lookup(_SUPERSETS.get(name.lower(), name)).name
-    except LookupError:
-        return None
-
-
-def _decoded(sample: bytes, codec: str) -> str | None:
-    try:
-        return sample.decode(codec)
-    except UnicodeDecodeError:
-        return None
+    return detected(sample)

@@ -72,8 +72,8 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
     from quorum.vote import panel, voting  # noqa: PLC0415 - when needed
 
     from tests import template  # noqa: PLC0415 - when needed
-    from tests.world import BATCH, World, items  # noqa: PLC0415 - when needed
     from tests.world import Gateway as Paper  # noqa: PLC0415 - when needed
+    from tests.world import World, items  # noqa: PLC0415 - when needed
 
     dynamodb: Any = boto3.resource("dynamodb")
     fields = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
@@ -126,7 +126,7 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
     for worker in workers:
         worker.join()
     elapsed = time.monotonic() - began
-    counted = world.batches.view("acme", BATCH).settled
+    counted = world.view().settled
     if counted != settled:
         raise SystemExit(f"{settled} items settled, {counted} counted")
     return settled, elapsed

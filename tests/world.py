@@ -13,6 +13,7 @@ from typing import Any
 
 from quorum.app.bulk import BatchContainer
 from quorum.app.settings import BatchSettings
+from quorum.batch.progress import BatchView, Kind
 from quorum.batch.queue import ItemQueue
 from quorum.bulk.judging import Item, Outcomes
 from quorum.core.identifiers import item_id_of
@@ -206,8 +207,12 @@ class World:
         return ItemQueue(sqs, queue, dead_letters, self.batches, max_receives=3, clock=self._clock)
 
     def new_batch(self, items: int, batch: str = BATCH, **facts: Any) -> None:
-        self.batches.create(TENANT, batch, source="items", panel="default", items=items, **facts)
+        facts |= {"kind": Kind.ITEMS, "panel": "default", "items": items}
+        self.batches.create(TENANT, batch, **facts)
         self.batches.note(TENANT, batch, received=True)
+
+    def view(self, batch: str = BATCH) -> BatchView:
+        return self.batches.view(self.batches.record(TENANT, batch))
 
     def judge(self, items: Sequence[Item]) -> Outcomes:
         return self.judging.moderate_all(items)

@@ -5,6 +5,7 @@ from functools import cache
 from http import HTTPStatus
 from time import time
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
@@ -17,13 +18,15 @@ from quorum.app.api import ApiContainer
 from quorum.app.settings import ApiSettings
 from quorum.aws import loop
 from quorum.aws.keys import OPERATORS
+from quorum.batch.progress import BatchRecord, Kind
 from quorum.batch.records import PAGE_LIMIT
 from quorum.bulk.requests import BatchRequest
 from quorum.core import registry
 from quorum.core.errors import NotAllowed
 from quorum.core.identifiers import batch_id_of
-from quorum.core.models import Verdict
+from quorum.core.models import Frozen, Verdict
 from quorum.core.position import INDEX_DIGITS
+from quorum.document.batches import DocumentBatchView
 from quorum.document.requests import DocumentsRequest
 from quorum.gateway.deadline import Deadline
 from quorum.health.examination import examined
@@ -37,6 +40,7 @@ from quorum.vote.reviews import Page, Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from quorum.batch.kinds import BatchKind
     from quorum.vote.panels import Effective
 
 routes = resolver()
@@ -102,11 +106,18 @@ def get_reviews(
 @routes.post("/batches", summary="Hand in a batch of contents")
 def post_batch(request: BatchRequest, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """202 with the batch's id, and which items were rejected and why."""
-    batch = None if idempotency_key is None else batch_id_of(tenant(), idempotency_key)
+    return begin(app().batch_kinds[request.kind], request, idempotency_key, idempotency_key)
+
+
+def begin(
+    kind: "BatchKind[Any]", request: Frozen, idempotency_key: str | None, key: str | None
+) -> Response[Any]:
+    """202 with what was taken; the batch's id is derived from `key` where there is one."""
+    batch = uuid4().hex if key is None else batch_id_of(tenant(), key)
 
     def take() -> dict[str, Any]:
         app().budget.check(tenant())
-        return app().intake.take(tenant(), request, batch)
+        return kind.start(tenant(), batch, request).model_dump(mode="json")
 
     table = app().settings.verdicts_table
     context = routes.lambda_context
@@ -121,16 +132,7 @@ def post_documents(
     """202 with the batch's id, and which documents were rejected and why."""
     # Its own ids: the same key may have named a batch of contents long ago.
     key = None if idempotency_key is None else f"documents#{idempotency_key}"
-    batch = None if key is None else batch_id_of(tenant(), key)
-
-    def take() -> dict[str, Any]:
-        app().budget.check(tenant())
-        return app().document_intake.take(tenant(), request, batch)
-
-    table = app().settings.verdicts_table
-    context = routes.lambda_context
-    taken = once(table, tenant(), idempotency_key, request, take, context=context)
-    return answer(taken, HTTPStatus.ACCEPTED)
+    return begin(app().batch_kinds[Kind.DOCUMENTS], request, idempotency_key, key)
 
 
 @routes.post("/batches/uploads", summary="Get a place to upload a large batch to")
@@ -142,7 +144,7 @@ def post_upload() -> Response[Any]:
 @routes.get("/batches/<batch_id>", summary="See how far a batch is")
 def get_batch(batch_id: str) -> Response[Any]:
     """Counts by state and decision, cost so far, and what is left of both."""
-    return answer(app().batches.view(tenant(), batch_id))
+    return shown(app().batches.record(tenant(), batch_id))
 
 
 @routes.get("/batches/<batch_id>/results", summary="Read a batch's results in input order")
@@ -163,26 +165,23 @@ def get_results(
 @routes.delete("/batches/<batch_id>", summary="Cancel a batch")
 def delete_batch(batch_id: str) -> Response[Any]:
     """What has not begun will not be; the rest is settled as it comes."""
-    app().batches.cancel(tenant(), batch_id)
-    app().bulk.stop(app().batches.record(tenant(), batch_id))
-    return answer(app().batches.view(tenant(), batch_id))
+    record = app().batches.cancel(tenant(), batch_id)
+    app().batch_kinds[record.kind].stop(record)
+    return shown(record)
+
+
+def shown(record: BatchRecord) -> Response[Any]:
+    """The batch in the one form that has a place for what any kind of batch shows."""
+    view = app().batch_kinds[record.kind].view(record)
+    return answer(DocumentBatchView(**dict(view)))
 
 
 @routes.post("/batches/<batch_id>/redrive", summary="Send a batch's dead letters round again")
 def post_redrive(batch_id: str) -> Response[Any]:
     """How many were; `complete` is false when there may be more, for another such request."""
     record = app().batches.record(tenant(), batch_id)
-    if "work" in record:
-        sent, complete = app().document_intake.redrive(
-            tenant(), batch_id, record, seconds=REDRIVE_SECONDS
-        )
-        return answer({"sent": sent, "complete": complete}, HTTPStatus.ACCEPTED)
-    if record["source"] == "upload":
-        app().bulk.redrive(tenant(), batch_id, record)
-        return answer({"complete": True}, HTTPStatus.ACCEPTED)
-    queue = app().item_queue
-    sent, complete = queue.redrive(tenant(), batch_id, seconds=REDRIVE_SECONDS)
-    return answer({"sent": sent, "complete": complete}, HTTPStatus.ACCEPTED)
+    redriven = app().batch_kinds[record.kind].redrive(record, seconds=REDRIVE_SECONDS)
+    return answer(redriven, HTTPStatus.ACCEPTED)
 
 
 @routes.post("/chat/completions", summary="Ask a model, as the OpenAI API does")

@@ -11,8 +11,10 @@ import pytest
 from quorum.api import http
 from quorum.aws.dynamo import DAY
 from quorum.batch.intake import ITEMS_LIMIT
+from quorum.batch.progress import BatchView
 from quorum.bulk.machine import PAGE_ITEMS, TOO_MANY_PAGES
 from quorum.core.errors import BudgetSpent, Postponed
+from quorum.document.batches import DocumentBatchView
 from quorum.ledger.budget import Thresholds
 
 from functions.api import app as api
@@ -199,6 +201,23 @@ def test_an_index_that_no_item_can_have_is_a_400(ask: Ask, start: str) -> None:
     _, taken = ask("post_batch")
     status, problem = ask("get_results", batch=taken["id"], query={"start": start})
     assert (status, problem["error"]["code"]) == (400, "invalid_start")
+
+
+def test_a_batch_of_contents_has_the_fields_of_every_batch_and_none_of_documents_in_them(
+    ask: Ask,
+) -> None:
+    _, taken = ask("post_batch")
+    _, view = ask("get_batch", batch=taken["id"])
+    assert set(view) == set(DocumentBatchView.model_fields)
+    own = set(DocumentBatchView.model_fields) - set(BatchView.model_fields)
+    assert {name: view[name] for name in own} == {
+        "operation": None,
+        "model": None,
+        "cached_answers": 0,
+        "failed": 0,
+        "estimate": None,
+        "actual": None,
+    }
 
 
 def test_a_batch_is_redriven_over_http(ask: Ask) -> None:
@@ -419,7 +438,7 @@ def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_anot
 ) -> None:
     batch = uploaded("one", "two")
     prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
-    upload = api.app().batches.record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch).upload
     if received:
         steps(prepare | {"upload": upload})
         assert ask("get_batch", batch=batch)[1]["state"] == "running"
@@ -463,7 +482,7 @@ def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(
     ask: Ask, steps: Steps, uploaded: Callable[..., str], gateway: Gateway
 ) -> None:
     batch = uploaded("one")
-    upload = api.app().batches.record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch).upload
     given = {"tenant": "acme", "batch": batch}
     steps({"step": "prepare", "panel": "default", "upload": upload} | given)
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
@@ -488,7 +507,7 @@ def test_a_bulk_run_waits_for_a_spent_budget_and_goes_on_with_the_pages_that_are
     poor = World(aws, gateway, thresholds=budget, clock=lambda: now[0])
     monkeypatch.setattr(bulk.app(), "judging", poor.judging)
     batch = uploaded(*["one"] * PAGE_ITEMS, "two")
-    upload = api.app().batches.record("acme", batch)["upload"]
+    upload = api.app().batches.record("acme", batch).upload
     given = {"tenant": "acme", "batch": batch}
     prepare = {"step": "prepare", "panel": "default", "upload": upload} | given
     steps(prepare)

@@ -163,7 +163,7 @@ def test_poison_of_a_batch_is_counted_there_with_its_reason(deliver: Deliver, wo
     world.new_batch(1)
     deliver(item("x", 0, colour="red"))
     deliver(item("x", 0, colour="red"))
-    assert world.batches.view(TENANT, BATCH).dead == 1
+    assert world.view().dead == 1
     (shown,) = world.batches.results(TENANT, BATCH, start=0, limit=9, gaps=False)["items"]
     assert shown["dead"]["reason"].startswith("colour: ")
 
@@ -179,13 +179,13 @@ def test_a_throttled_item_stays_and_says_why_until_its_last_delivery_then_it_is_
     world.new_batch(1)
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
     assert len(deliver(item("one", 0))) == 1
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert view.last_problem == "no quorum: gemini-2.5-flash throttled, deepseek-v3.2 throttled"
     assert (view.state, view.pending) == ("running", 1)
     counts = sqs.get_queue_attributes(QueueUrl=urls["items"], AttributeNames=["All"])["Attributes"]
     assert counts["ApproximateNumberOfMessagesNotVisible"] == "1"  # until it may be asked again
     assert deliver(item("one", 0), deliveries=3) == []
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
     (reason,) = letters().values()
     assert "throttled" in reason
@@ -209,13 +209,13 @@ def test_a_message_that_outlives_its_workers_is_buried_with_that_reason_and_coun
             deliver()
     assert deliver() == []  # and nobody died: it was not tried again
     assert list(letters().values()) == ["its worker crashed on delivery 3"]
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
     gateway.deadly = set()
     queue = world.queue(sqs, urls["items"], urls["dead"])
     assert queue.redrive(TENANT, BATCH, seconds=5) == (1, True)
     deliver()
-    assert world.batches.view(TENANT, BATCH).settled == 1
+    assert world.view().settled == 1
 
 
 def test_a_message_that_outlives_its_workers_is_done_if_one_of_them_had_settled_its_item(
@@ -225,7 +225,7 @@ def test_a_message_that_outlives_its_workers_is_done_if_one_of_them_had_settled_
     deliver(item("one", 0))
     assert deliver(item("one", 0), item("two", 1), deliveries=4) == []
     assert [json.loads(body)["content"] for body in letters()] == ["two"]
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert (view.settled, view.dead) == (1, 1)
 
 
@@ -244,12 +244,12 @@ def test_dead_letters_of_a_batch_are_sent_round_again_and_others_stay(
     gateway.down = set()
     queue = world.queue(sqs, urls["items"], urls["dead"])
     assert queue.redrive(TENANT, BATCH, seconds=5) == (1, True)
-    assert world.batches.view(TENANT, BATCH).dead == 0
+    assert world.view().dead == 0
     assert list(letters()) == ["not json"]
     assert queue.redrive(TENANT, BATCH, seconds=5) == (0, True)
     assert queue.redrive("other", BATCH, seconds=5) == (0, True)
     deliver()
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert (view.state, view.settled, view.dead) == ("complete", 1, 0)
 
 
@@ -261,7 +261,7 @@ def test_a_dead_item_that_is_settled_after_all_is_dead_no_more(
     deliver(item("one", 0), deliveries=3)
     gateway.down = set()
     deliver(item("one", 0))  # its duplicate came late
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert (view.state, view.settled, view.dead) == ("complete", 1, 0)
 
 
@@ -284,7 +284,7 @@ def test_a_spent_budget_pauses_a_batch_and_waiting_costs_no_deliveries(
     poor.new_batch(2)
     assert deliver(item("one", 0)) == []
     assert deliver(item("two", 1), deliveries=3) == []  # the last delivery, and yet not dead
-    view = poor.batches.view(TENANT, BATCH)
+    view = poor.view()
     assert (view.state, view.settled, view.pending, view.dead) == ("paused", 1, 1, 0)
     assert view.paused_until is not None
     counts = sqs.get_queue_attributes(QueueUrl=urls["items"], AttributeNames=["All"])["Attributes"]
@@ -309,11 +309,11 @@ def test_what_waits_for_a_budget_is_judged_when_it_is_whole_again(
     poor.new_batch(2)
     assert deliver(item("one", 0)) == []
     assert deliver(item("two", 1)) == []
-    view = poor.batches.view(TENANT, BATCH)
+    view = poor.view()
     assert (view.state, view.settled, view.pending) == ("paused", 1, 1)
     now[0] = reset + 1
     assert deliver() == []
-    view = poor.batches.view(TENANT, BATCH)
+    view = poor.view()
     assert (view.state, view.settled, view.dead) == ("complete", 2, 0)
 
 
@@ -321,4 +321,4 @@ def test_unsafe_is_counted_as_unsafe(deliver: Deliver, world: World, gateway: Ga
     world.new_batch(1)
     gateway.says["one"] = Decision.UNSAFE
     deliver(item("one", 0))
-    assert world.batches.view(TENANT, BATCH).decisions["unsafe"] == 1
+    assert world.view().decisions["unsafe"] == 1

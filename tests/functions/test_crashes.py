@@ -11,8 +11,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from quorum.aws.leases import LEASE_SECONDS
+from quorum.batch.progress import Kind
 from quorum.batch.records import FailedItem
-from quorum.bulk.intake import Intake
+from quorum.bulk.batches import QueuedBatches, UploadedBatches
 from quorum.bulk.machine import Bulk, Finish, JudgePage, Prepare
 from quorum.bulk.requests import BatchRequest, QueuedItem
 from quorum.core.position import BatchPosition
@@ -63,13 +64,14 @@ class Lambda:
         s3: Any = MortalClient(cloud.s3, life)
         machines: Any = MortalClient(cloud.machines, life)
         self.bulk = Bulk(s3, BUCKET, machines, cloud.machine, self.world.batches)
-        self.intake = Intake(
-            self.world.batches,
-            self.queue,
-            self.bulk,
-            default_panel="default",
-            panel_of=packaged,
-        )
+        panels: Any = {"default_panel": "default", "panel_of": packaged}
+        self.kinds: dict[Kind, QueuedBatches | UploadedBatches] = {
+            Kind.ITEMS: QueuedBatches(self.world.batches, self.queue, **panels),
+            Kind.UPLOAD: UploadedBatches(self.world.batches, self.bulk, **panels),
+        }
+
+    def take(self, request: BatchRequest) -> None:
+        self.kinds[request.kind].start(TENANT, BATCH, request)
 
 
 def new_cloud(dynamodb: Any) -> Cloud:
@@ -139,7 +141,7 @@ def queued(cloud: Cloud) -> set[int]:
 
 def left(cloud: Cloud) -> Any:
     """Everything that must be the same however it came about: all but times."""
-    view = living(cloud).world.batches.view(TENANT, BATCH)
+    view = living(cloud).world.view()
     runs = cloud.machines.list_executions(stateMachineArn=cloud.machine)["executions"]
     listed = cloud.s3.list_objects_v2(Bucket=BUCKET, Prefix="results/").get("Contents", [])
     results = {
@@ -173,7 +175,7 @@ def test_a_batch_whose_intake_dies_is_taken_once_by_the_next_try(
     request = BatchRequest.model_validate(asked)
 
     def take(one: Lambda) -> None:
-        one.intake.take(TENANT, request, BATCH)
+        one.take(request)
 
     wanted = left(undisturbed(account, take, nothing)[0])
     assert wanted[-1] == ({0, 2, 3} if given == "items" else set())
@@ -210,7 +212,7 @@ def test_dead_letters_whose_redrive_dies_are_sent_round_by_the_next_try(
 
 
 def uploaded(cloud: Cloud) -> None:
-    living(cloud).intake.take(TENANT, BatchRequest(upload=UPLOAD), BATCH)
+    living(cloud).take(BatchRequest(upload=UPLOAD))
 
 
 def run(one: Lambda, number: int = 1) -> None:
@@ -248,15 +250,15 @@ def test_a_bulk_redrive_that_dies_is_one_run_with_the_next_try(
         one.bulk.finish(
             Finish(step="finish", tenant=TENANT, batch=BATCH, run=1, failed_with="Lambda.Unknown")
         )
-        assert one.world.batches.view(TENANT, BATCH).state == "incomplete"
+        assert one.world.view().state == "incomplete"
 
     def redrive(one: Lambda) -> None:
-        one.bulk.redrive(TENANT, BATCH, one.world.batches.record(TENANT, BATCH))
+        one.bulk.redrive(one.world.batches.record(TENANT, BATCH))
 
     wanted = left(undisturbed(account, redrive, failed)[0])
     assert wanted[4] == {f"{BATCH}-1", f"{BATCH}-2"}
     for died, cloud, gateway in replays(account, redrive, failed, after=after):
         assert left(cloud) == wanted, died
         run(living(cloud, gateway), number=2)
-        assert living(cloud).world.batches.view(TENANT, BATCH).state == "complete", died
+        assert living(cloud).world.view().state == "complete", died
         assert booked(cloud.dynamodb) == gateway.billed > Decimal(0)

@@ -49,7 +49,7 @@ def test_every_item_is_settled_and_counted_in_its_batch(
     gateway.says["three"] = Decision.UNSAFE
     world.new_batch(3)
     assert set(world.judge(items("one", "two", "three")).values()) == {None}
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert view.state == "complete"
     assert view.decisions == {"safe": 2, "unsafe": 1, "needs_review": 0}
     assert view.settled == 3
@@ -62,10 +62,10 @@ def test_items_judged_again_are_neither_paid_nor_counted_again(
 ) -> None:
     world.new_batch(2)
     world.judge(items("one", "two"))
-    before = (stored(aws), booked(aws), world.batches.view(TENANT, BATCH), dict(gateway.calls))
+    before = (stored(aws), booked(aws), world.view(), dict(gateway.calls))
     world.judge(items("one", "two"))
     world.judge([*items("one", "two"), *items("one", "two")])
-    after = (stored(aws), booked(aws), world.batches.view(TENANT, BATCH), dict(gateway.calls))
+    after = (stored(aws), booked(aws), world.view(), dict(gateway.calls))
     assert after == before
 
 
@@ -77,7 +77,7 @@ def test_the_same_content_is_asked_about_once_in_one_invocation(
     # near-identical contents share a vote; shouting does not
     assert {text for _, text in gateway.calls} == {"spam", "SPAM", "ham"}
     assert set(gateway.calls.values()) == {1}
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert view.settled == 6
     assert view.cached_votes == 3 * 2
     assert view.saved_usd == 6 * PRICE
@@ -101,7 +101,7 @@ def test_the_same_content_is_asked_about_once_by_workers_at_the_same_time(
         outcomes = list(pool.map(work, workers, parts))
     assert {failure for outcome in outcomes for failure in outcome.values()} == {None}
     assert set(gateway.calls.values()) == {1}
-    assert workers[0].batches.view(TENANT, BATCH).settled == 6
+    assert workers[0].view().settled == 6
     assert booked(aws) == gateway.billed
 
 
@@ -120,7 +120,7 @@ def test_the_same_item_at_two_workers_at_the_same_time_is_paid_for_once(
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, workers))
     assert set(gateway.calls.values()) == {1}
-    assert workers[0].batches.view(TENANT, BATCH).settled == 1
+    assert workers[0].view().settled == 1
 
 
 def test_items_of_no_batch_are_judged_too(world: World, aws: Any) -> None:
@@ -141,7 +141,7 @@ def test_what_has_not_begun_when_a_batch_is_cancelled_is_not_begun(
     world.judge(items("one"))
     world.batches.cancel(TENANT, BATCH)
     assert set(world.judge(items("one", "two")).values()) == {None}
-    view = world.batches.view(TENANT, BATCH)
+    view = world.view()
     assert (view.state, view.settled, view.cancelled, view.pending) == ("cancelled", 1, 1, 0)
     assert "two" not in {text for _, text in gateway.calls}
 
@@ -199,7 +199,7 @@ def test_an_alert_is_published_once_however_many_notice(
         worlds[number % 2].judge(items(text, start=number))
     (alert,) = published
     assert '"limit_usd": "0.00384"' in alert["Message"]
-    assert worlds[0].batches.view(TENANT, BATCH).alerted is (what == "alert_batch_usd")
+    assert worlds[0].view().alerted is (what == "alert_batch_usd")
 
 
 # ---- crashes ---------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def state(aws: Any) -> Any:
         key: (entry["decision"], entry["batch"], entry["item"])
         for key, entry in stored(aws).items()
     }
-    view = World(aws, Gateway()).batches.view(TENANT, BATCH)
+    view = World(aws, Gateway()).view()
     return verdicts, view.decisions, view.settled, view.rejected, view.dead, decided(aws)
 
 

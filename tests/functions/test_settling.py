@@ -150,7 +150,7 @@ def test_however_workers_interleave_counters_are_what_is_stored_and_nothing_is_s
         thread.join()
     assert failures == []
     entries = stored(account).values()
-    view = World(account, Gateway()).batches.view(TENANT, BATCH)
+    view = World(account, Gateway()).view()
     verdicts = [entry["decision"] for entry in entries if "verdict" in entry]
     assert view.settled == len(verdicts) == sum(decided(account).values())
     assert view.decisions == {d: verdicts.count(d) for d in view.decisions}

@@ -1,17 +1,22 @@
 """The container of the HTTP API."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quorum.app.intake import DocumentIntakeContainer
 from quorum.app.votes import WorkflowContainer
+from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
-from quorum.bulk.intake import Intake
+from quorum.bulk.batches import QueuedBatches, UploadedBatches
 from quorum.bulk.machine import Bulk
+from quorum.document.batches import DocumentBatches
 from quorum.ledger.costs import Costs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quorum.app.settings import ApiSettings
+    from quorum.batch.kinds import BatchKind
 
 
 class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
@@ -45,15 +50,17 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
         )
 
     @cached_property
-    def intake(self) -> Intake:
-        """The intake of batches of contents."""
-        return Intake(
-            self.batches,
-            self.item_queue,
-            self.bulk,
-            default_panel=self.settings.default_panel,
-            panel_of=self.panels.get,
-        )
+    def batch_kinds(self) -> "Mapping[Kind, BatchKind[Any]]":
+        """What can be done with batches of each kind."""
+        panels: dict[str, Any] = {
+            "default_panel": self.settings.default_panel,
+            "panel_of": self.panels.get,
+        }
+        return {
+            Kind.ITEMS: QueuedBatches(self.batches, self.item_queue, **panels),
+            Kind.UPLOAD: UploadedBatches(self.batches, self.bulk, **panels),
+            Kind.DOCUMENTS: DocumentBatches(self.batches, self.document_intake),
+        }
 
     @cached_property
     def costs(self) -> Costs:

@@ -36,8 +36,9 @@ class BatchBudget(Budget):
         with suppress(BudgetSpent):  # the next request is refused
             self.check(tenant)
         for batch, record in self._batches.records((tenant, batch) for batch in batches).items():
-            limit = record.get("alert_usd", self.thresholds.alert_batch_usd)
-            if limit is None or "alerted_at" in record:
+            own = record.alert_usd
+            limit = self.thresholds.alert_batch_usd if own is None else own
+            if limit is None or record.alerted_at is not None:
                 continue
             paid = self._batches.paid(*batch)
             today = self.now().date()

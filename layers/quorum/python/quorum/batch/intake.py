@@ -1,12 +1,15 @@
 """The steps of taking in a batch that all kinds share: count, reject, queue."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from quorum.batch.progress import Source
 from quorum.batch.queue import ItemQueue
 from quorum.batch.records import Batches, FailedItem
 from quorum.core.errors import InvalidRequest, TooLarge
-from quorum.core.models import Frozen
+from quorum.core.models import Frozen, is_none
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection
 
@@ -27,16 +30,32 @@ def require_some(given: Sequence[Any], field: str) -> None:
         )
 
 
+class RejectedItem(Rejection):
+    """A rejected item: its index in the request, and the reason."""
+
+    index: int
+
+
+class BatchTaken(Frozen):
+    """A batch that was accepted; the number of `items` of an upload is known later."""
+
+    id: str
+    state: Literal["receiving", "running"]
+    source: Source
+    items: int | None = Field(default=None, exclude_if=is_none)
+    rejected: tuple[RejectedItem, ...] = ()
+
+
 def reject(
     batches: Batches, tenant: str, batch: str, rejected: Mapping[int, Rejection]
-) -> list[dict[str, Any]]:
+) -> tuple[RejectedItem, ...]:
     """Store the rejections, by index; returns them in the form of the answer."""
-    told = {index: why.model_dump(exclude_none=True) for index, why in rejected.items()}
     failed = [
-        FailedItem(BatchPosition(batch=batch, index=index), why) for index, why in told.items()
+        FailedItem(BatchPosition(batch=batch, index=index), why.model_dump())
+        for index, why in rejected.items()
     ]
     batches.mark_failed(tenant, "rejected", failed)
-    return [{"index": index} | why for index, why in told.items()]
+    return tuple(RejectedItem(index=index, **dict(why)) for index, why in rejected.items())
 
 
 def hand_in(
@@ -46,16 +65,10 @@ def hand_in(
     batch: str,
     taken: Sequence[Frozen],
     rejected: Mapping[int, Rejection],
-) -> dict[str, Any]:
+) -> BatchTaken:
     """Store the rejections and queue the other items; returns the answer to the POST."""
     told = reject(batches, tenant, batch, rejected)
     queue.send(taken)
     batches.note(tenant, batch, received=True)
     items = len(taken) + len(rejected)
-    return {
-        "id": batch,
-        "state": "running",
-        "source": "items",
-        "items": items,
-        "rejected": told,
-    }
+    return BatchTaken(id=batch, state="running", source="items", items=items, rejected=told)

@@ -13,16 +13,16 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from time import time
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
 from quorum.batch import counters
 from quorum.batch.counters import position_fields
+from quorum.batch.progress import BatchRecord, BatchView, Kind, view_of
 from quorum.core.errors import NotFound
 from quorum.core.identifiers import batch_key, batch_partition, item_id_of, verdict_key
-from quorum.core.models import Decision, Frozen
 from quorum.core.position import INDEX_DIGITS, BatchPosition
 from quorum.ledger import ledger
 
@@ -35,15 +35,6 @@ PAGE_BYTES = 3 * 1024 * 1024
 """Bytes of one page, where answers are long: API Gateway quotes the page in JSON once more."""
 _TOGETHER = 90
 _BATCH_ID = re.compile(r"[0-9a-f]{32}")
-_Source = Literal["items", "upload"]
-
-
-class Amounts(Frozen):
-    """Tokens and dollars of a batch's settled documents."""
-
-    input_tokens: int
-    output_tokens: int
-    cost_usd: Decimal
 
 
 class FailedItem(NamedTuple):
@@ -53,50 +44,19 @@ class FailedItem(NamedTuple):
     reason: Mapping[str, Any]
 
 
-class BatchView(Frozen):
-    """A batch as its tenant sees it. Dollars are exact.
+class Facts(TypedDict, total=False):
+    """The fields of a batch's record that change while it runs (`BatchRecord`)."""
 
-    `state`: receiving → running → complete; or paused (a budget is spent; `paused_until`),
-    incomplete (the rest waits for a redrive), cancelled. `hit_rate` is the share of votes that
-    came from the cache. Rates and estimates are None until enough items are settled.
-
-    A batch of documents has an `operation` and a `model` in place of a panel, counts
-    documents without a usable answer as `failed`, and has for the settled ones the sum of the
-    estimates made beforehand (`estimate`) and of the actual tokens and dollars (`actual`).
-    """
-
-    id: str
-    state: Literal["receiving", "running", "paused", "complete", "incomplete", "cancelled"]
-    source: _Source
-    panel: str | None = None
-    operation: str | None = None
-    model: str | None = None
-    created_at: str
+    received: bool
     items: int
-    settled: int
-    decisions: dict[str, int]
-    rejected: int
-    dead: int
-    pending: int
-    cancelled: int
-    calls: int
-    cost_usd: Decimal
-    cached_votes: int
-    cached_answers: int = 0
-    failed: int = 0
-    estimate: Amounts | None = None
-    actual: Amounts | None = None
-    hit_rate: float | None
-    saved_tokens: int
-    saved_usd: Decimal
-    items_per_second: float | None
-    remaining_seconds: float | None
-    remaining_cost_usd: Decimal | None
-    alert_usd: Decimal | None = None
-    alerted: bool = False
-    paused_until: str | None = None
-    last_problem: str | None = None
-    results: str | None = None
+    run: int
+    execution: str
+    ended: int
+    cancelled_at: str
+    paused_until: str
+    alerted_at: str
+    last_problem: str
+    results: str
 
 
 class Batches:
@@ -124,7 +84,7 @@ class Batches:
         tenant: str,
         batch: str,
         *,
-        source: _Source,
+        kind: Kind,
         items: int,
         panel: str | None = None,
         work: str | None = None,
@@ -137,7 +97,8 @@ class Batches:
         """
         record: dict[str, Any] = {
             "id": batch_key(tenant, batch),
-            "source": source,
+            "kind": str(kind),
+            "source": "items" if upload is None else "upload",
             "items": items,
             "created_at": self._now().isoformat(),
             "expires_at": int(self._clock()) + self._days * DAY,
@@ -153,8 +114,8 @@ class Batches:
                 ConditionExpression="attribute_not_exists(id)",
             )
 
-    def note(self, tenant: str, batch: str, **facts: Any) -> None:
-        """Set fields of the batch, such as `received`, `cancelled_at` or `paused_until`."""
+    def note(self, tenant: str, batch: str, **facts: Unpack[Facts]) -> None:
+        """Set fields of the batch's record."""
         with unavailable("the batch could not be stored"):
             dynamo.attempt(
                 self._client.update_item,
@@ -166,10 +127,15 @@ class Batches:
                 ExpressionAttributeValues={f":{name}": value for name, value in facts.items()},
             )
 
-    def cancel(self, tenant: str, batch: str) -> None:
-        """Mark the batch cancelled, so that no more items are begun. Raises `NotFound`."""
-        self.record(tenant, batch)
-        self.note(tenant, batch, cancelled_at=self._now().isoformat())
+    def cancel(self, tenant: str, batch: str) -> BatchRecord:
+        """Mark the batch cancelled, so that no more items are begun; returns its record.
+
+        Raises `NotFound`.
+        """
+        record = self.record(tenant, batch)
+        now = self._now().isoformat()
+        self.note(tenant, batch, cancelled_at=now)
+        return record.model_copy(update={"cancelled_at": now})
 
     def mark_failed(
         self, tenant: str, kind: Literal["rejected", "dead"], items: Sequence[FailedItem]
@@ -270,61 +236,24 @@ class Batches:
 
     # ---- read --------------------------------------------------------------------------------
 
-    def records(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    def records(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], BatchRecord]:
         """The records of the batches, of (tenant, batch), that exist, read consistently."""
         keys = {batch_key(tenant, batch): (tenant, batch) for tenant, batch in wanted}
         found = dynamo.read(
             self._client, self._table, [{"id": key} for key in sorted(keys)], consistent=True
         )
-        return {keys[item["id"]]: item for item in found}
+        return {keys[item["id"]]: BatchRecord.of(*keys[item["id"]], item) for item in found}
 
-    def record(self, tenant: str, batch: str) -> dict[str, Any]:
+    def record(self, tenant: str, batch: str) -> BatchRecord:
         """The batch's record; raises `NotFound`."""
         found = self.records([(tenant, batch)]) if _BATCH_ID.fullmatch(batch) else {}
         if not found:
             raise NotFound("no such batch", code="batch_not_found", field="id")
         return found[tenant, batch]
 
-    def view(self, tenant: str, batch: str) -> BatchView:
-        """The batch's progress and cost; raises `NotFound`."""
-        record = self.record(tenant, batch)
-        paid = self.paid(tenant, batch)
-        count = {
-            name: int(record.get(name, 0))
-            for name in (
-                *("items", "settled", "rejected", "dead", "failed"),
-                *("calls", "cached_votes", "cached_answers"),
-            )
-        }
-        left = max(0, count["items"] - count["settled"] - count["rejected"] - count["dead"])
-        cancelled = left if "cancelled_at" in record else 0
-        rate = _rate(record, count["settled"])
-        pending = left - cancelled
-        cached = count["cached_votes"] + count["cached_answers"]
-        asked = count["calls"] + cached
-        each = paid / count["settled"] if count["settled"] else None
-        return BatchView(
-            id=batch,
-            state=_state(record, pending, count["dead"], self._now()),
-            source=record["source"],
-            panel=record.get("panel"),
-            **_documents(record),
-            created_at=record["created_at"],
-            **count,
-            decisions={} if "work" in record else _decisions(record),
-            pending=pending,
-            cancelled=cancelled,
-            cost_usd=paid,
-            hit_rate=cached / asked if asked else None,
-            saved_tokens=int(record.get("saved_tokens", 0)),
-            saved_usd=Decimal(record.get("saved_usd", 0)),
-            items_per_second=rate,
-            remaining_seconds=pending / rate if rate else None,
-            remaining_cost_usd=None if each is None else round(each * pending, 12),
-            paused_until=record.get("paused_until") or None,
-            **{name: record.get(name) for name in ("alert_usd", "last_problem", "results")},
-            alerted="alerted_at" in record,
-        )
+    def view(self, record: BatchRecord) -> BatchView:
+        """The batch's progress and cost."""
+        return view_of(record, self.paid(record.tenant, record.batch), self._now())
 
     def paid(self, tenant: str, batch: str) -> Decimal:
         """Dollars booked for the batch so far."""
@@ -372,55 +301,11 @@ class Batches:
             if entry:
                 shown.append(_shown(index, entry))
         following = max(indexes, default=start - 1) + 1
-        ended = following >= int(record["items"]) and "received" in record
+        ended = following >= record.items and record.received
         return {"items": shown, "next": None if ended else following}
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
-
-
-def _decisions(record: Mapping[str, Any]) -> dict[str, int]:
-    return {str(decision): int(record.get(decision, 0)) for decision in Decision}
-
-
-def _documents(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the view that only a batch of documents has."""
-    if "work" not in record:
-        return {}
-    work = json.loads(record["work"])
-    view: dict[str, Any] = {"operation": work["operation"], "model": work["model"]}
-    if record.get("settled"):
-        view |= {
-            shown: Amounts(
-                **{name: record.get(f"{kind}_{name}", 0) for name in Amounts.model_fields}
-            )
-            for shown, kind in (("estimate", "estimated"), ("actual", "actual"))
-        }
-    return view
-
-
-def _state(record: Mapping[str, Any], pending: int, dead: int, now: datetime) -> Any:
-    if "cancelled_at" in record:
-        return "cancelled"
-    if pending and record.get("paused_until", "") > now.isoformat():
-        return "paused"
-    ended = "ended" in record and record["ended"] == record.get("run", True)
-    if "received" not in record:
-        return "incomplete" if ended else "receiving"
-    if pending and not ended:
-        return "running"
-    return "incomplete" if dead or pending else "complete"
-
-
-def _rate(record: Mapping[str, Any], settled: int) -> float | None:
-    """Items per second, from the batch's beginning to the last settled item."""
-    if not settled or "last_settled_at" not in record:
-        return None
-    begun, last = (
-        datetime.fromisoformat(record[name]) for name in ("created_at", "last_settled_at")
-    )
-    seconds = (last - begun).total_seconds()
-    return settled / seconds if seconds > 0 else None
 
 
 def _shown(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:

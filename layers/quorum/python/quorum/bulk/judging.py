@@ -130,7 +130,7 @@ class Judging:
                 if batch is None:
                     outcomes[verdict_id] = Undeliverable("there is no such batch")
                     continue
-                if "cancelled_at" in batch:
+                if batch.is_cancelled:
                     outcomes[verdict_id] = None
                     continue
             try:

@@ -23,7 +23,8 @@ from pydantic import Field, TypeAdapter
 
 from quorum.aws.bucket import Bucket
 from quorum.aws.faults import unavailable
-from quorum.batch.records import Batches, BatchView, FailedItem
+from quorum.batch.progress import BatchRecord
+from quorum.batch.records import Batches, Facts, FailedItem
 from quorum.bulk.judging import Item, Judging, Outcomes
 from quorum.bulk.requests import read_item
 from quorum.core.errors import BudgetSpent, Postponed, Undeliverable
@@ -151,22 +152,22 @@ class Bulk:
                 stateMachineArn=self._machine_arn, name=_name(batch, run), input=json.dumps(given)
             )
 
-    def stop(self, record: dict[str, Any]) -> None:
+    def stop(self, record: BatchRecord) -> None:
         """Stop the run of a batch's record, if it has one that still runs."""
-        if "execution" in record:
+        if record.execution is not None:
             ended_long_ago = self._machine.exceptions.ExecutionDoesNotExist
             with unavailable("the bulk run could not be stopped"), suppress(ended_long_ago):
-                self._machine.stop_execution(executionArn=record["execution"], cause="cancelled")
+                self._machine.stop_execution(executionArn=record.execution, cause="cancelled")
 
-    def redrive(self, tenant: str, batch: str, record: dict[str, Any]) -> None:
+    def redrive(self, record: BatchRecord) -> None:
         """Begin another run over the pages without results, unless one is running.
 
         Raises `StoreUnavailable`.
         """
-        run = int(record.get("run", 1))
-        while self._has_ended(batch, run):
+        run = record.run
+        while self._has_ended(record.batch, run):
             run += 1
-        self.start(tenant, batch, record["upload"], record["panel"], run)
+        self.start(record.tenant, record.batch, str(record.upload), str(record.panel), run)
 
     def _has_ended(self, batch: str, run: int) -> bool:
         """Whether that run was begun and has ended."""
@@ -190,9 +191,9 @@ class Bulk:
         of the results. Raises `NotFound`, `StoreUnavailable`, and the errors of S3.
         """
         record = self._batches.record(step.tenant, step.batch)
-        if "paused_until" in record:
+        if record.paused_until:
             self._batches.note(step.tenant, step.batch, paused_until="")  # for `finish` to see anew
-        if "received" in record:
+        if record.received:
             return self._prepare_left(step)
         counted = _Counted()
         lines = self._paged(step, self._contents.lines(step.upload), counted, panel_called)
@@ -318,17 +319,17 @@ class Bulk:
 
         A run whose batch waits for a budget has not ended: it goes on at `resume_at`.
         """
-        view = self._batches.view(step.tenant, step.batch)
+        record = self._batches.record(step.tenant, step.batch)
         # The budget may have been reset by now, but the items it stopped are still pending.
-        waits = view.pending > 0 and view.paused_until is not None
+        waits = record.pending > 0 and bool(record.paused_until)
         if not waits:
-            self._batches.note(step.tenant, step.batch, ended=step.run, **_problem(step, view))
+            self._batches.note(step.tenant, step.batch, **_ended(step, record))
         return {
-            "settled": view.settled,
-            "rejected": view.rejected,
-            "unsettled": view.pending,
+            "settled": record.settled,
+            "rejected": record.rejected,
+            "unsettled": record.pending,
             "failed_with": step.failed_with,
-            "resume_at": view.paused_until if waits else None,
+            "resume_at": record.paused_until if waits else None,
         }
 
 
@@ -375,7 +376,7 @@ def _page_line(step: Prepare, page: Sequence[PagedItem]) -> bytes:
     return whole.model_dump_json(exclude_defaults=True).encode() + b"\n"
 
 
-def _told(failure: Exception) -> dict[str, str]:
+def _told(failure: Exception) -> Facts:
     """A failure, as the batch shows it."""
     if isinstance(failure, BudgetSpent):
         return {"paused_until": str(failure.limit)}
@@ -383,11 +384,12 @@ def _told(failure: Exception) -> dict[str, str]:
     return {"last_problem": reason}
 
 
-def _problem(step: Finish, view: BatchView) -> dict[str, str]:
-    """The failure of a run, as the batch shows it, unless its pages have recorded theirs."""
-    if step.failed_with is None or (step.failed_with == TOO_MANY_PAGES and view.last_problem):
-        return {}
-    return {"last_problem": step.failed_with}
+def _ended(step: Finish, record: BatchRecord) -> Facts:
+    """The end of a run, with its failure unless its pages have recorded theirs."""
+    told = step.failed_with == TOO_MANY_PAGES and record.last_problem
+    if step.failed_with is None or told:
+        return {"ended": step.run}
+    return {"ended": step.run, "last_problem": step.failed_with}
 
 
 def _name(batch: str, run: int) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints, ValidationError, model_validator
 
+from quorum.batch.progress import Kind
 from quorum.core.errors import PanelInvalid
 from quorum.core.fields import AlertDollars
 from quorum.core.models import Frozen, Identifier
@@ -35,6 +36,11 @@ class BatchRequest(Frozen):
     upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     alert_usd: AlertDollars | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind of batch it is the request of."""
+        return Kind.ITEMS if self.upload is None else Kind.UPLOAD
 
     @model_validator(mode="after")
     def _either(self) -> "BatchRequest":

@@ -30,6 +30,11 @@ Identifier = Annotated[
 ]
 
 
+def is_none(value: object) -> bool:
+    """Whether there is nothing: for fields that are left out of their JSON then."""
+    return value is None
+
+
 class Frozen(BaseModel):
     """The base of all values: immutable, and closed to undeclared fields."""
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from quorum.core.models import Frozen
+from quorum.core.models import Frozen, is_none
 
 
 class Rejection(Frozen):
@@ -12,13 +12,13 @@ class Rejection(Frozen):
 
     code: str
     message: str
-    field: str | None = None
-    limit: Any = None
+    field: str | None = Field(default=None, exclude_if=is_none)
+    limit: Any = Field(default=None, exclude_if=is_none)
 
 
 _LIMITS = (
     *("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected"),
-    *("decimal_places", "max_digits"),
+    *("decimal_places", "max_digits", "limit"),
 )
 
 

@@ -86,17 +86,18 @@ class Documents:
         # The same document twice in one invocation is one.
         wanted = {(one.item.tenant, one.item.position): one for one in delivered}
         records = self._batches.records({(tenant, position.batch) for tenant, position in wanted})
-        works = {key: (operations.work_of(record), record) for key, record in records.items()}
+        works = {key: operations.work_of(record.work) for key, record in records.items()}
         settled = self._batches.settled(wanted)
 
         def do(one: "Delivered[QueuedDocument]") -> Exception | None:
             item = one.item
             if (item.tenant, item.position) in settled:
                 return None
-            work, record = works.get((item.tenant, item.position.batch), (None, {}))
+            key = item.tenant, item.position.batch
+            work = works.get(key)
             if work is None:
                 return Undeliverable("there is no such batch")
-            if "cancelled_at" in record:
+            if records[key].is_cancelled:
                 return None
             return self._outcome(one, Task(item, work, deadline))
 

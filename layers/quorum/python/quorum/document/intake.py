@@ -14,7 +14,9 @@ from uuid import uuid4
 
 from quorum.aws.bucket import Bucket
 from quorum.aws.faults import unavailable
-from quorum.batch.intake import hand_in, reject, require_some
+from quorum.batch.intake import BatchTaken, hand_in, reject, require_some
+from quorum.batch.kinds import Redriven
+from quorum.batch.progress import BatchRecord, Kind
 from quorum.batch.queue import ItemQueue
 from quorum.batch.records import Batches
 from quorum.core import registry
@@ -64,44 +66,41 @@ class DocumentIntake:
         self._machine_arn = machine_arn
         self._default_model = default_model
 
-    def take(
-        self, tenant: str, request: DocumentsRequest, batch: str | None = None
-    ) -> dict[str, Any]:
-        """The answer to `POST /documents`; `batch` is given where the request may come again.
+    def start(self, tenant: str, batch: str, request: DocumentsRequest) -> BatchTaken:
+        """Record the documents as the batch of that id and send them on; the answer to the POST.
 
         Raises `ModelUnknown`, `InvalidRequest`, `TooLarge`, `NotFound` and `StoreUnavailable`.
         """
         work = work_for(request, self._default_model)
-        batch = batch or uuid4().hex
         if request.upload is not None:
             return self._upload(tenant, batch, request, work)
         given = request.documents or []
         require_some(given, "documents")
-        facts: dict[str, Any] = {
-            "source": "items",
-            "work": work.model_dump_json(by_alias=True),
-            "alert_usd": request.alert_usd,
-        }
-        self._batches.create(tenant, batch, items=len(given), **facts)
+        self._batches.create(
+            tenant,
+            batch,
+            kind=Kind.DOCUMENTS,
+            work=work.model_dump_json(by_alias=True),
+            items=len(given),
+            alert_usd=request.alert_usd,
+        )
         taken, rejected = self._sorted(tenant, batch, enumerate(given))
         return hand_in(self._batches, self._queue, tenant, batch, taken, rejected)
 
-    def _upload(
-        self, tenant: str, batch: str, request: DocumentsRequest, work: Work
-    ) -> dict[str, Any]:
+    def _upload(self, tenant: str, batch: str, request: DocumentsRequest, work: Work) -> BatchTaken:
         upload = str(request.upload)
         self._bucket.require_upload(tenant, upload)
         self._batches.create(
             tenant,
             batch,
-            source="upload",
+            kind=Kind.DOCUMENTS,
             work=work.model_dump_json(by_alias=True),
             items=0,
             alert_usd=request.alert_usd,
             upload=upload,
         )
         self._start(tenant, batch, upload)
-        return {"id": batch, "state": "receiving", "source": "upload", "rejected": []}
+        return BatchTaken(id=batch, state="receiving", source="upload")
 
     def _start(self, tenant: str, batch: str, upload: str, run: str = "") -> None:
         given = {"tenant": tenant, "batch": batch, "upload": upload}
@@ -111,17 +110,14 @@ class DocumentIntake:
                 stateMachineArn=self._machine_arn, name=batch + run, input=json.dumps(given)
             )
 
-    def redrive(
-        self, tenant: str, batch: str, record: dict[str, Any], *, seconds: float
-    ) -> tuple[int, bool]:
-        """Send the dead letters round again; an upload that was not read to its end is, again.
-
-        As `ItemQueue.redrive`.
-        """
-        if record["source"] == "upload" and "received" not in record:
-            self._batches.note(tenant, batch, ended=False)
-            self._start(tenant, batch, record["upload"], f"-{uuid4().hex[:8]}")
-        return self._queue.redrive(tenant, batch, seconds=seconds)
+    def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:
+        """Send the dead letters round again; an upload that was not read to its end is, again."""
+        tenant, batch = record.tenant, record.batch
+        if record.upload is not None and not record.received:
+            self._batches.note(tenant, batch, ended=0)
+            self._start(tenant, batch, record.upload, f"-{uuid4().hex[:8]}")
+        sent, complete = self._queue.redrive(tenant, batch, seconds=seconds)
+        return Redriven(sent=sent, complete=complete)
 
     # ---- an upload, by the machine -----------------------------------------------------------
 
@@ -147,7 +143,7 @@ class DocumentIntake:
 
     def abandon(self, tenant: str, batch: str, reason: str) -> None:
         """The upload could not be read to its end: the batch waits for a redrive."""
-        self._batches.note(tenant, batch, ended=True, last_problem=reason)
+        self._batches.note(tenant, batch, ended=1, last_problem=reason)
 
     # ---- one by one --------------------------------------------------------------------------
 

@@ -287,8 +287,8 @@ class LongDocuments:
             item = self.document_of(step.tenant, step.position)
         except NotFound as error:
             raise Undeliverable(error.message) from error
-        over = "cancelled_at" in record or self._batches.settled([(step.tenant, step.position)])
-        return item, None if over else operations.work_of(record)
+        over = record.is_cancelled or self._batches.settled([(step.tenant, step.position)])
+        return item, None if over else operations.work_of(record.work)
 
     def _put(self, item: QueuedDocument, level: int, cut: Sequence[Piece]) -> dict[str, Any]:
         position = item.tenant, item.position, level

@@ -356,6 +356,6 @@ def _object(work: Work, text: str, *, part: bool) -> dict[str, Any]:
     return said
 
 
-def work_of(record: Mapping[str, Any]) -> Work | None:
-    """What is done with the documents of a batch's record; None for a batch of verdicts."""
-    return Work.model_validate_json(record["work"]) if "work" in record else None
+def work_of(written: str | None) -> Work | None:
+    """What is done with the documents of a batch, as its record holds it."""
+    return None if written is None else Work.model_validate_json(written)

@@ -9,7 +9,7 @@ from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.core import registry
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
-from quorum.core.normalise import normalise
+from quorum.core.normalise import NORMALISER_VERSION, normalise
 from quorum.vote.policy import POLICY_VERSION
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class VoteKey(Frozen):
     voter: str
     revision: str
     policy_version: str
+    normaliser_version: str
     text: str
     sampling: str
 
@@ -66,6 +67,7 @@ class VoteCache:
             voter=voter,
             revision=model.revision,
             policy_version=POLICY_VERSION,
+            normaliser_version=NORMALISER_VERSION,
             text=normalise(content.text).text,
             # An embedded voter is told the language and nothing else.
             sampling=f"language={content.language}"

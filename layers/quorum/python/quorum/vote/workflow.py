@@ -14,6 +14,7 @@ from quorum.aws.faults import AWS_ERRORS, code_of
 from quorum.aws.telemetry import logger
 from quorum.core.errors import Postponed, WorkflowFailed, WorkflowNotStarted
 from quorum.core.models import Abstention, CastVote, Content, Frozen, Verdict
+from quorum.core.normalise import normalise
 from quorum.core.position import BatchPosition
 from quorum.vote import telemetry
 from quorum.vote.cache import VoteCache, Wanted
@@ -102,7 +103,7 @@ class Workflow:
     ) -> Evaluation:
         """An evaluation that begins now. A language the caller does not name is detected."""
         if content.language is None:
-            content = content.model_copy(update={"language": detect(content.text)})
+            content = content.model_copy(update={"language": detect(normalise(content.text).text)})
         now = self._clock()
         return Evaluation(
             verdict_id=verdict_id,

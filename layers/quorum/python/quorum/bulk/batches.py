@@ -1,0 +1,115 @@
+"""Batches of contents: two kinds of batch (`quorum.batch.kinds`), by the queue and in bulk."""
+
+from collections.abc import Callable
+from functools import partial
+
+from quorum.batch.intake import BatchTaken, hand_in, require_some
+from quorum.batch.kinds import Redriven
+from quorum.batch.progress import BatchRecord, BatchView, Kind
+from quorum.batch.queue import ItemQueue
+from quorum.batch.records import Batches
+from quorum.bulk.machine import Bulk
+from quorum.bulk.requests import BatchRequest, QueuedItem, read_item
+from quorum.core.position import BatchPosition
+from quorum.core.rejection import Rejection
+from quorum.vote.panel import Panel
+
+PanelOf = Callable[[str, str], Panel]
+"""The panel of a tenant and a name; raises `PanelInvalid`."""
+
+
+class QueuedBatches:
+    """Contents of a request: validated one by one, one message each on the queue."""
+
+    def __init__(
+        self, batches: Batches, queue: ItemQueue, *, default_panel: str, panel_of: PanelOf
+    ) -> None:
+        self._batches = batches
+        self._queue = queue
+        self._default_panel = default_panel
+        self._panel_of = panel_of
+
+    def start(self, tenant: str, batch: str, request: BatchRequest) -> BatchTaken:
+        """Store the batch, reject bad items, queue the others.
+
+        Every step may be repeated: results of an earlier try stay as they are. Raises
+        `PanelInvalid`, `InvalidRequest`, `TooLarge` and `StoreUnavailable`.
+        """
+        panel_name = self._panel_of(tenant, request.panel or self._default_panel).name
+        given = request.items or []
+        require_some(given, "items")
+        taken: list[QueuedItem] = []
+        rejected: dict[int, Rejection] = {}
+        for index, item in enumerate(given):
+            read = read_item(item, panel_name, partial(self._panel_of, tenant))
+            if isinstance(read, Rejection):
+                rejected[index] = read
+            else:
+                position = BatchPosition(batch=batch, index=index)
+                taken.append(QueuedItem(**dict(read), tenant=tenant, position=position))
+        self._batches.create(
+            tenant,
+            batch,
+            kind=Kind.ITEMS,
+            panel=panel_name,
+            items=len(given),
+            alert_usd=request.alert_usd,
+        )
+        return hand_in(self._batches, self._queue, tenant, batch, taken, rejected)
+
+    def view(self, record: BatchRecord) -> BatchView:
+        """The batch's progress and cost."""
+        return self._batches.view(record)
+
+    def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:
+        """Queue the dead letters again, for at most `seconds`."""
+        sent, complete = self._queue.redrive(record.tenant, record.batch, seconds=seconds)
+        return Redriven(sent=sent, complete=complete)
+
+    def stop(self, record: BatchRecord) -> None:
+        """Do nothing: each worker checks whether its batch is cancelled."""
+
+
+class UploadedBatches:
+    """Contents of an upload: judged page by page in runs of the bulk machine."""
+
+    def __init__(
+        self, batches: Batches, bulk: Bulk, *, default_panel: str, panel_of: PanelOf
+    ) -> None:
+        self._batches = batches
+        self._bulk = bulk
+        self._default_panel = default_panel
+        self._panel_of = panel_of
+
+    def start(self, tenant: str, batch: str, request: BatchRequest) -> BatchTaken:
+        """Store the batch and begin its run; both may be repeated.
+
+        Raises `PanelInvalid`, `NotFound` and `StoreUnavailable`.
+        """
+        panel_name = self._panel_of(tenant, request.panel or self._default_panel).name
+        upload = str(request.upload)
+        self._bulk.require_upload(tenant, upload)
+        self._batches.create(
+            tenant,
+            batch,
+            kind=Kind.UPLOAD,
+            panel=panel_name,
+            items=0,
+            alert_usd=request.alert_usd,
+            upload=upload,
+        )
+        self._bulk.start(tenant, batch, upload, panel_name)
+        return BatchTaken(id=batch, state="receiving", source="upload")
+
+    def view(self, record: BatchRecord) -> BatchView:
+        """The batch's progress and cost."""
+        return self._batches.view(record)
+
+    def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:  # noqa: ARG002 the interface's
+        """Begin another run over the pages without results; their items are not counted."""
+        self._bulk.redrive(record)
+        return Redriven(complete=True)
+
+    def stop(self, record: BatchRecord) -> None:
+        """Stop the run."""
+        self._bulk.stop(record)

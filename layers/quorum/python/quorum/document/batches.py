@@ -1,0 +1,77 @@
+"""Batches of documents: one kind of batch (`quorum.batch.kinds`)."""
+
+from decimal import Decimal
+
+from quorum.batch.intake import BatchTaken
+from quorum.batch.kinds import Redriven
+from quorum.batch.progress import BatchRecord, BatchView, hit_rate
+from quorum.batch.records import Batches
+from quorum.core.models import Frozen
+from quorum.document.intake import DocumentIntake
+from quorum.document.operations import work_of
+from quorum.document.requests import DocumentsRequest
+
+
+class Amounts(Frozen):
+    """Tokens and dollars of a batch's settled documents."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+
+
+class DocumentBatchView(BatchView):
+    """A batch of documents as its tenant sees it.
+
+    It has an `operation` and a `model` in place of a panel, counts documents without a usable
+    answer as `failed`, and has for the settled ones the sum of the estimates made beforehand
+    (`estimate`) and of the actual tokens and dollars (`actual`).
+    """
+
+    operation: str | None = None
+    model: str | None = None
+    cached_answers: int = 0
+    failed: int = 0
+    estimate: Amounts | None = None
+    actual: Amounts | None = None
+
+
+class DocumentBatches:
+    """Documents, taken by their intake and worked on from their queue."""
+
+    def __init__(self, batches: Batches, intake: DocumentIntake) -> None:
+        self._batches = batches
+        self._intake = intake
+
+    def start(self, tenant: str, batch: str, request: DocumentsRequest) -> BatchTaken:
+        """As `DocumentIntake.start`."""
+        return self._intake.start(tenant, batch, request)
+
+    def view(self, record: BatchRecord) -> DocumentBatchView:
+        """The batch's progress and cost."""
+        work = work_of(record.work)
+        return DocumentBatchView(
+            **dict(self._batches.view(record))
+            | {"decisions": {}, "hit_rate": hit_rate(record, "cached_answers")},
+            operation=None if work is None else str(work.operation),
+            model=None if work is None else work.model,
+            cached_answers=record.count("cached_answers"),
+            failed=record.count("failed"),
+            estimate=_amounts(record, "estimated"),
+            actual=_amounts(record, "actual"),
+        )
+
+    def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:
+        """As `DocumentIntake.redrive`."""
+        return self._intake.redrive(record, seconds=seconds)
+
+    def stop(self, record: BatchRecord) -> None:
+        """Do nothing: each worker checks whether its batch is cancelled."""
+
+
+def _amounts(record: BatchRecord, counted: str) -> Amounts | None:
+    """What was `estimated`, or `actual`; None before a document is settled."""
+    if not record.settled:
+        return None
+    amounts = {name: record.amounts.get(f"{counted}_{name}", 0) for name in Amounts.model_fields}
+    return Amounts.model_validate(amounts)
