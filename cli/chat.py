@@ -130,6 +130,10 @@ def connected(url: str, key: str) -> "Iterator[ClientConnection]":
 
 def session(console: Console, conversation: Conversation) -> None:
     """Prompt after prompt, until the end of the input or Ctrl-C."""
+    if console.is_interactive:
+        console.print(
+            "Ctrl-C stops an answer; Ctrl-D, or Ctrl-C here, ends the session.", style="dim"
+        )
     while True:
         try:
             prompt = console.input("[bold]you[/] ")

@@ -60,7 +60,7 @@ def _table(base: BaseUrlReport, needed: list[str], panel: str) -> Table:
     served = ", ".join(base.models_served[:SHOWN]) + (f" and {more} more" if more > 0 else "")
     rows = (
         ("key", f"{base.key} (from {base.key_source})"),
-        (f"asked by {panel}", ", ".join(missing) or "no model of a gateway"),
+        (f"panel {panel} asks", ", ".join(missing) or "no model of a gateway"),
         ("known models", ", ".join(base.models_found) or ("none" if base.models_served else "")),
         ("serves", served),
         ("/models", "" if base.latency_ms is None else f"{base.latency_ms} ms"),

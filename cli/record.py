@@ -29,9 +29,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from analysis import gold
 from analysis.gold import LabelUnknown
 from analysis.rows import FileUnreadable, Row, harmless, meant, opened
-from cli import loading
+from cli import loading, output
 from cli.gateway import GATEWAY_URL, KEY_VARIABLE, parsed
-from cli.output import notes
 
 Ask = Callable[[Content], CastVote | Abstention]
 
@@ -47,7 +46,7 @@ def record(
             exists=True, dir_okay=False, help="a table with text and gold (or label, toxic)"
         ),
     ],
-    out: Annotated[Path, typer.Option(help="where the recorded votes go")],
+    out: Annotated[Path, typer.Option(help="the CSV file of recorded votes; - for stdout")],
     panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts asked at once")] = 8,
 ) -> None:
@@ -70,14 +69,14 @@ def _write(
     # Embedded voters hold the interpreter; more threads would only wait for each other.
     threads = 1 if everyone_is_here else concurrency
     with (
-        out.open("w", encoding="utf-8", newline="") as file,
+        output.opened(out) as file,
         ThreadPoolExecutor(threads) as pool,
         Progress(
             TextColumn("recording"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=notes,
+            console=output.notes,
         ) as progress,
     ):
         writer = csv.DictWriter(file, columns)
