@@ -1,4 +1,4 @@
-"""The bodies of the requests about one verdict. Pure."""
+"""The bodies of requests about one verdict. Pure."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -36,7 +36,7 @@ Text = Annotated[
     AfterValidator(not_blank),
     AfterValidator(_not_too_large),
 ]
-"""A content's text as a request brings it."""
+"""The text of a content in a request."""
 
 
 class VerdictRequest(Frozen):
@@ -58,7 +58,7 @@ class VerdictRequest(Frozen):
 
 
 class ReviewRequest(Frozen):
-    """The body of `POST /verdicts/{id}/review`: what a person decided, and who that was."""
+    """The body of `POST /verdicts/{id}/review`: a person's decision and name."""
 
     decision: Literal[Decision.SAFE, Decision.UNSAFE]
     reviewer: Identifier
