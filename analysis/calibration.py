@@ -29,7 +29,7 @@ from quorum.vote.panel import (
     Thresholds,
 )
 from quorum.vote.tally import confidence_logit
-from scipy.stats import beta
+from scipy.special import betaincinv
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
@@ -586,7 +586,7 @@ def _narrowest(away: Floats, right: Flags, accuracy: float, widest: float) -> fl
     for start in _STARTS:
         enough = np.flatnonzero(number >= start * len(away))
         for width in enough[::-1]:
-            worst = float(beta.ppf(1 - doubt, wrong[width] + 1, number[width] - wrong[width]))
+            worst = float(betaincinv(wrong[width] + 1, number[width] - wrong[width], 1 - doubt))
             if number[width] == wrong[width] or worst > 1 - accuracy:
                 break
             passed = width if passed is None else min(passed, width)

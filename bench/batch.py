@@ -93,7 +93,7 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
     )
 
     def ask(case: Any, voter: str) -> Any:
-        asked = voting.ask_gateway(case, model, gateway, 30_000)
+        asked = voting.ask_gateway(case, model, lambda: gateway, 30_000)
         return voting.vote(case, voter, world.vote_store, asked)
 
     world = World(dynamodb, Paper(), at_once=16, ask=ask, panel_of=lambda _tenant, _name: alone)

@@ -99,7 +99,7 @@ def _rows(texts: Path) -> Iterator[dict[str, str]]:
 
 def _judged(row: dict[str, str], panel: Panel, voters: dict[str, Ask]) -> dict[str, str]:
     # As in the API: the caller's word for the language, else ours.
-    language = row["language"] or detect(row["text"])
+    language = row["language"] or detect(normalise(row["text"]).text)
     content = Content(text=row["text"][:CONTENT_LIMIT], language=language)
     votes = [ask(content) for ask in voters.values()]
     outcome = tally(panel, votes, language, final=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.session import Session
+from hypothesis import settings
 from moto import mock_aws
 from moto.moto_api._internal.models import moto_api_backend
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+# A busy machine makes any example slow. Claims about time are measured in `bench/`.
+settings.register_profile("quorum", deadline=None)
+settings.load_profile("quorum")
 
 
 def no_account(environment: pytest.MonkeyPatch) -> None:

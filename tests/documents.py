@@ -7,14 +7,14 @@ from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 _NAMESPACE = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-_CONTENT_TYPES = (
+CONTENT_TYPES = (
     '<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
     '<Default Extension="rels" '
     'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
     '<Override PartName="/word/document.xml" ContentType='
     '"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/></Types>'
 )
-_RELATIONSHIPS = (
+RELATIONSHIPS = (
     '<?xml version="1.0"?>'
     '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
     '<Relationship Id="r1" Target="word/document.xml" Type='
@@ -32,8 +32,8 @@ def docx(paragraphs: Sequence[str], *, body: str = "", head: str = "") -> bytes:
     )
     packed = BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
-        archive.writestr("[Content_Types].xml", _CONTENT_TYPES)
-        archive.writestr("_rels/.rels", _RELATIONSHIPS)
+        archive.writestr("[Content_Types].xml", CONTENT_TYPES)
+        archive.writestr("_rels/.rels", RELATIONSHIPS)
         archive.writestr("word/document.xml", document)
     return packed.getvalue()
 
@@ -108,14 +108,15 @@ def pdf_of(objects: Sequence[bytes]) -> bytes:
 
 
 def pdf_bomb() -> bytes:
-    """A PDF of under a megabyte whose only page is eighty megabytes long."""
+    """A PDF of under a megabyte whose only page is eight gigabytes long."""
     return pdf_of(
         [
             b"<< /Type /Catalog /Pages 2 0 R >>",
             b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
             (
-                b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R"
-                b" /Resources << /Font << >> >> >>"
+                b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents ["
+                + b"4 0 R " * 100
+                + b"] /Resources << /Font << >> >> >>"
             ),
             stream(b"(x) Tj " * 12_000_000, times=2),
         ]

@@ -4,7 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.settings import VoteSettings
-from quorum.app.votes import VoterContainer
+from quorum.app.voters import VoterContainer
 from quorum.core import registry
 from quorum.vote import voting
 from quorum.vote.evaluation import VoteRequest
@@ -24,6 +24,6 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     evaluation = VoteRequest.model_validate(event).evaluation
     model = registry.model(app().settings.voter)
     ask = voting.ask_gateway(
-        evaluation, model, app().gateway, context.get_remaining_time_in_millis()
+        evaluation, model, lambda: app().gateway, context.get_remaining_time_in_millis()
     )
     return voting.vote(evaluation, model.name, app().vote_store, ask).model_dump(mode="json")

@@ -160,6 +160,8 @@ def test_a_content_that_waits_for_a_person_is_kept_and_a_decided_one_is_not(
         ({"content": ""}, "invalid_content", "content", 1),
         ({"content": " \n\u200b"}, "invalid_content", "content", None),
         ({"content": "x" * 32_769}, "invalid_content", "content", 32_768),
+        ({"content": "\ufdfa" * 32_768}, "invalid_content", "content", 32_768),
+        ({"content": "𐍈" * 32_768}, "invalid_content", "content", 32_768),
         ({"content": 7}, "invalid_content", "content", None),
         ({"content": None}, "invalid_content", "content", None),
         ({"content": "\ud800"}, "invalid_content", "content", None),

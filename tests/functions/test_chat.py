@@ -40,6 +40,7 @@ from quorum.vote.panel import Panel
 from fakes.gateway import serving
 from functions.authorize import app as authorize
 from functions.chat import app
+from functions.converse import app as converse
 from tests import make
 from tests.clock import Clock
 from tests.functions.conftest import reopen
@@ -673,7 +674,7 @@ def route(
 ) -> Callable[[str], dict[str, Any]]:
     within("RouteFunction")
     reopen(app)
-    return lambda name: dict(app.route(event(name), context))
+    return lambda name: dict(app.handler(event(name), context))
 
 
 def rows(aws: Any) -> list[str]:
@@ -706,8 +707,8 @@ def test_an_answer_begun_by_nobody_is_not_given(
     aws: Any, within: Callable[[str], None], event: Callable[[str], Any], context: Any
 ) -> None:
     within("ConverseFunction")
-    reopen(app)
-    app.converse(event("converse.json"), context)
+    reopen(converse)
+    converse.handler(event("converse.json"), context)
     assert rows(aws) == []
 
 

@@ -115,7 +115,7 @@ def test_the_ledger_equals_the_gateways_own_count_and_no_reservation_is_left(
     client = gateway(there, limiter=limiter)
     for number in range(BOOKED_VOTES):
         evaluation = make.evaluation(f"text {number}", deadline=time.time() + SECONDS)
-        ask_now = voting.ask_gateway(evaluation, GPT, client, int(SECONDS * 1000))
+        ask_now = voting.ask_gateway(evaluation, GPT, lambda: client, int(SECONDS * 1000))
         vote_store.book(evaluation, ask_now())
 
     items: dict[str, Any] = {

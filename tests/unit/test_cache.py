@@ -17,9 +17,9 @@ def key(text: str, *, tenant: str = "acme", voter: str = "gpt-4.1", shared: bool
     return cache.key(tenant, voter, Content(text=text))
 
 
-@given(st.lists(TEXT, min_size=5, max_size=5), st.integers(0, 4), TEXT)
+@given(st.lists(TEXT, min_size=6, max_size=6), st.integers(0, 5), TEXT)
 def test_a_key_changes_with_each_of_its_parts(parts: list[str], which: int, other: str) -> None:
-    names = ("tenant", "voter", "revision", "policy_version", "text")
+    names = ("tenant", "voter", "revision", "policy_version", "normaliser_version", "text")
     same = dict(zip(names, parts, strict=True)) | {"sampling": ""}
     changed = same | {names[which]: other}
     assert (VoteKey(**same).digest() == VoteKey(**changed).digest()) is (changed == same)
@@ -29,7 +29,13 @@ def test_a_key_changes_with_each_of_its_parts(parts: list[str], which: int, othe
 def test_parts_cannot_run_into_each_other(first: str, second: str, third: str) -> None:
     def digest(tenant: str, voter: str) -> str:
         return VoteKey(
-            tenant=tenant, voter=voter, revision="", policy_version="", text="", sampling=""
+            tenant=tenant,
+            voter=voter,
+            revision="",
+            policy_version="",
+            normaliser_version="",
+            text="",
+            sampling="",
         ).digest()
 
     assert digest(first + second, third) != digest(first, second + third)

@@ -112,6 +112,12 @@ def test_a_prompt_and_messages_are_read() -> None:
             "prompt",
             CONTENT_LIMIT,
         ),
+        (
+            {"prompt": "\ufdfa" * 10_000, "moderate": {"prompt": True}},
+            "invalid_prompt",
+            "prompt",
+            CONTENT_LIMIT,
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_field_and_limit(

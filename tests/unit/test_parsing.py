@@ -1,6 +1,7 @@
 """Text out of files: all of it, or a named reason why not."""
 
 from io import BytesIO
+from time import perf_counter
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -8,7 +9,7 @@ from pypdf import PdfReader, PdfWriter
 from quorum.core.errors import DocumentUnreadable
 from quorum.document.parsing import MEBIBYTE, Limits, Parsed, text_of
 
-from tests.documents import docx, pdf, pdf_bomb, pdf_of
+from tests.documents import CONTENT_TYPES, RELATIONSHIPS, docx, pdf, pdf_bomb, pdf_of
 
 TIGHT = Limits(seconds=3, memory=384 * MEBIBYTE)
 KOREAN = "위원회는 월요일 아침에 모였다. "
@@ -110,7 +111,7 @@ def test_a_word_document_keeps_tables_insertions_and_what_stands_in_controls() -
         "<w:sdt><w:sdtContent><w:p><w:r><w:t>controlled</w:t></w:r></w:p></w:sdtContent></w:sdt>"
     )
     text = text_of(docx([MANY_SCRIPTS, "<second>"], body=body)).text
-    assert text == f"{MANY_SCRIPTS}\n\n<second>\n\na\n\nb\n\ninserted\n\ncontrolled"
+    assert text == f"{MANY_SCRIPTS}\n\n<second>\n\na\tb\n\ninserted\n\ncontrolled"
 
 
 def encrypted(password: str) -> bytes:
@@ -133,7 +134,7 @@ def test_a_pdf_that_opens_without_a_password_is_read_and_another_one_refused() -
         (b" \n", "empty"),
         (bytes(range(256)) * 10, "unsupported_type"),
         (b"PK\x03\x04 no archive", "broken"),
-        (b"%PDF-1.7 no document", "broken"),
+        (b"%PDF-1.7\nno document", "broken"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "unsupported_type"),
         (rb"{\rtf1 text}", "unsupported_type"),
         (b"<html><script>only</script>", "no_text"),
@@ -169,6 +170,19 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
         archive.writestr("word/document.xml", b" " * 60 * MEBIBYTE)
     assert len(packed.getvalue()) < MEBIBYTE
     assert unreadable(packed.getvalue()) == "too_complex"
+
+
+def test_a_part_that_unpacks_to_far_too_much_is_refused_whatever_it_is_called() -> None:
+    rels = RELATIONSHIPS.replace("word/document.xml", "word/document.bin")
+    types = CONTENT_TYPES.replace("/word/document.xml", "/word/document.bin")
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", types)
+        archive.writestr("_rels/.rels", rels)
+        archive.writestr("word/document.bin", b"<w>" + b" " * 60 * MEBIBYTE)
+    began = perf_counter()
+    assert unreadable(packed.getvalue()) == "too_complex"
+    assert perf_counter() - began < 5
 
 
 def test_a_zip_that_lies_about_its_size_is_not_unpacked_further_than_it_says() -> None:

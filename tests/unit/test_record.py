@@ -46,6 +46,15 @@ def test_embedded_voters_vote_in_this_process_and_the_panel_decides(tmp_path: Pa
     assert 0.5 <= float(rows[1]["meaning.confidence"]) <= 1
 
 
+def test_a_row_in_disguise_is_read_in_the_language_it_shows(tmp_path: Path) -> None:
+    texts, out = tmp_path / "texts.csv", tmp_path / "votes.csv"
+    disguised = "Тhаnk уоu fоr thе lоvеlу еvеning аt thе lаkе"  # Cyrillic letters among Latin ones
+    texts.write_text(f"text,gold\n{disguised},safe\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["record", str(texts), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert [row["language"] for row in read(out)] == ["en"]
+
+
 def test_gateway_voters_vote_through_the_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

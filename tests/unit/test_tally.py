@@ -273,14 +273,14 @@ def test_two_sure_cheap_voters_spare_the_dear_one() -> None:
     outcome = tally(DEFAULT, votes)
     assert outcome.settled
     assert outcome.decision is UNSAFE
-    assert "nothing gpt-4.1 could say would change it" in outcome.reason
+    assert "no vote of gpt-4.1 could change it" in outcome.reason
     votes[1] = vote("deepseek-v3.2", SAFE, 0.9)
     assert tally(DEFAULT, votes).next_voters == ("gpt-4.1",)
 
 
 def test_the_first_round_is_asked_first_and_cached_votes_of_later_rounds_count() -> None:
     assert tally(DEFAULT, []).next_voters == ("gemini-2.5-flash", "deepseek-v3.2")
-    assert tally(DEFAULT, []).reason.startswith("nobody has voted yet")
+    assert tally(DEFAULT, []).reason.startswith("no votes yet")
     cached: Votes = [vote("gpt-4.1", UNSAFE), vote("deepseek-v3.2", UNSAFE)]
     assert tally(DEFAULT, cached).settled
     assert tally(DEFAULT, cached[:1]).next_voters == ("gemini-2.5-flash", "deepseek-v3.2")

@@ -1,6 +1,6 @@
 """The voter `characters`: logistic regression over hashed character n-grams, pure Python.
 
-A text is lower-cased and decomposed (NFD), so that a Hangul syllable falls into its jamo and an
+A text is lower-cased and decomposed (NFKD), so that a Hangul syllable falls into its jamo and an
 accent stands beside its letter: a word spelled around a filter still shares most of its n-grams.
 """
 
@@ -43,7 +43,7 @@ _REASONS = {
 
 def buckets(text: str) -> set[int]:
     """The numbers below 2^`BITS` of the distinct n-grams of a normalised text."""
-    units = f" {unicodedata.normalize('NFD', text.lower())} ".encode("utf-16-le", "surrogatepass")
+    units = f" {unicodedata.normalize('NFKD', text.lower())} ".encode("utf-16-le", "surrogatepass")
     found: set[int] = set()
     for order in ORDERS:
         width = order * _BYTES

@@ -1,17 +1,21 @@
 """The voter `rules`: lists of abusive words, each rule with its measured precision.
 
-korcen for Korean, safetype and badwords-py for the rest. A hit votes unsafe with the precision of
-the most precise rule that fired; a mention of a topic that no small model can judge votes for
-review; without a hit the voter abstains, since that does not show that a text is safe.
+korcen for Korean, safetype and badwords-py for the rest, and words of our own (`words.json`) that
+these leave out. They read the text, and what it spells once disguises are undone. A hit votes
+unsafe with the precision of the most precise rule that fired; a mention of a topic that no small
+model can judge votes for review; without a hit the voter abstains, since that does not show that a
+text is safe.
 """
 
 import contextlib
 import io
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +29,14 @@ from quorum.core.models import (
 )
 
 from embedded import topics
+from embedded.disguises import VERSION as DISGUISES_VERSION
+from embedded.disguises import respelled
 from embedded.reading import language_unknown, read
 
 VOTER = "rules"
 PRECISIONS = Path(__file__).with_name("rules.json")
+WORDS = Path(__file__).with_name("words.json")
+"""Patterns of words, by language, that none of the packages lists."""
 
 KORCEN_LEVELS = {
     "general": Category.HARASSMENT,
@@ -54,6 +62,10 @@ SAFETYPE_LANGUAGES = {
     "hi": ("hi", "hi-latn"),
     "pt": ("pt",),
 }
+ACROSS_WORDS = " across words"
+"""Ends the name of a rule that fires on a text and on none of its words: korcen overlooks blanks
+and stops, and takes 도시 발전 (the city grows) for a curse. Its precision is measured by itself."""
+_WORD = re.compile(r"[^\s.,:;?!…~/·]+")
 KORCEN_FOREIGN_LEVELS = {"ja": "japanese", "zh": "chinese"}
 BADWORDS_LANGUAGES = frozenset(
     [
@@ -87,8 +99,10 @@ LANGUAGES = BADWORDS_LANGUAGES | SAFETYPE_LANGUAGES.keys() | KORCEN_FOREIGN_LEVE
 
 _CATEGORIES = {
     **{f"korcen {level}": category for level, category in KORCEN_LEVELS.items()},
+    **{f"korcen {level}{ACROSS_WORDS}": category for level, category in KORCEN_LEVELS.items()},
     **{f"korcen {level}": Category.HARASSMENT for level in KORCEN_FOREIGN_LEVELS.values()},
     "badwords": Category.HARASSMENT,
+    "words": Category.HARASSMENT,
 }
 _REASONS = {
     "ko": "욕설·비하 낱말 목록에 있는 표현이 있습니다 ({rule}).",
@@ -131,11 +145,29 @@ def _badwords(language: str) -> Callable[[str], bool]:
     return is_profane
 
 
+@cache
+def _words() -> dict[str, re.Pattern[str]]:
+    listed: dict[str, list[str]] = json.loads(WORDS.read_text(encoding="utf-8"))
+    return {language: re.compile("|".join(patterns)) for language, patterns in listed.items()}
+
+
+def _words_of(text: str) -> Iterator[str]:
+    """The words of a Korean text, and each two neighbours of which one is a single character."""
+    words = [found.span() for found in _WORD.finditer(text)]
+    for start, end in words:
+        yield text[start:end]
+    for (first, first_end), (second, second_end) in pairwise(words):
+        if first_end - first == 1 or second_end - second == 1:
+            yield text[first:second_end]
+
+
 def _fired(text: str, language: str) -> Iterator[str]:
     if language == "ko":
         for level in KORCEN_LEVELS:
-            if getattr(_korcen(), level)(text):
-                yield f"korcen {level}"
+            listed = getattr(_korcen(), level)
+            if listed(text):
+                within = any(map(listed, _words_of(text)))
+                yield f"korcen {level}" if within else f"korcen {level}{ACROSS_WORDS}"
     if language in KORCEN_FOREIGN_LEVELS:
         level = KORCEN_FOREIGN_LEVELS[language]
         if getattr(_korcen(), level)(text):
@@ -145,11 +177,18 @@ def _fired(text: str, language: str) -> Iterator[str]:
             yield f"safetype {match.category} {match.severity}"
     if language in BADWORDS_LANGUAGES and _badwords(language)(text):
         yield "badwords"
+    if language in _words() and _words()[language].search(text):
+        yield "words"
 
 
 def fired(text: str, language: str) -> frozenset[str]:
-    """Names of all rules that fire on a normalised text, whatever their precision."""
-    return frozenset(_fired(text, language))
+    """Names of all rules that fire on a normalised text, whatever their precision.
+
+    The lists also read the text with its disguises undone.
+    """
+    return frozenset(
+        rule for spelling in (text, *respelled(text)) for rule in _fired(spelling, language)
+    )
 
 
 def category(rule: str) -> Category:
@@ -193,8 +232,9 @@ def precisions() -> Precisions:
 
 @cache
 def version() -> str:
-    """`rules@<12 hex>` of the measured precisions and the topics."""
-    known = PRECISIONS.read_bytes() + topics.TOPICS.read_bytes()
+    """`rules@<12 hex>` of the measured precisions, our words, the topics and the respelling."""
+    known = b"".join(path.read_bytes() for path in (PRECISIONS, WORDS, topics.TOPICS))
+    known += DISGUISES_VERSION.encode()
     return f"{VOTER}@{sha256(known).hexdigest()[:12]}"
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from quorum.core.models import Category
 
+from embedded.disguises import respelled
+
 TOPICS = Path(__file__).with_name("topics.json")
 _NO_SPACES = frozenset(("ja", "ko", "zh"))
 """Languages without spaces between words: a word matches anywhere."""
@@ -31,8 +33,10 @@ def _patterns(language: str) -> dict[Category, re.Pattern[str]]:
 
 
 def mentioned(text: str, language: str) -> tuple[Category, ...]:
-    """The topics that a normalised text in `language` mentions."""
-    folded = text.casefold()
+    """The topics that a normalised text in `language` mentions, in disguise or not."""
+    spellings = [spelling.casefold() for spelling in (text, *respelled(text))]
     return tuple(
-        category for category, pattern in _patterns(language).items() if pattern.search(folded)
+        category
+        for category, pattern in _patterns(language).items()
+        if any(map(pattern.search, spellings))
     )

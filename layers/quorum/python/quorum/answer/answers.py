@@ -1,8 +1,8 @@
-"""Answers kept for the next one who asks the same: what they cost, and what they saved.
+"""The answer cache, with the cost of every answer and the savings of every hit.
 
-An answer is kept under everything it depends on, for its tenant alone, until its time is over.
-Hits and misses are counted where they happen, in the ledger's day: savings are what the kept answer
-had cost, never an estimate.
+An answer is cached under everything it depends on, for its tenant alone, until it expires. Hits and
+misses are counted as they happen, in the ledger's day. The savings of a hit are the actual cost of
+the cached answer.
 """
 
 import json
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from quorum.gateway.limiter import Limiter
 
 KEEP_BYTES = 300 * 1024
-"""A longer answer is not kept: an item holds 400 KiB."""
+"""Bytes of an answer above which it is not cached: an item holds 400 KiB."""
 
 
 class Paid(NamedTuple):
-    """What a call cost that gave no answer."""
+    """The cost of a call that gave no answer."""
 
     tokens: Tokens
     cost_usd: Decimal
@@ -39,7 +39,7 @@ class Paid(NamedTuple):
 
 
 class Bill(NamedTuple):
-    """Who pays for which model; `batch` and `bought_for` say what for."""
+    """The tenant and the model of a call, and the `batch` and the work it was `bought_for`."""
 
     tenant: str
     model: str
@@ -50,7 +50,7 @@ class Bill(NamedTuple):
 class Statistics(Frozen):
     """The answer cache from `start` to `end`, both included, UTC; as counted, not estimated.
 
-    `hits` and `misses` are of questions whose answer may be kept; the others are `not_cacheable`.
+    `hits` and `misses` count questions whose answer may be cached; others are `not_cacheable`.
     """
 
     start: date
@@ -64,7 +64,7 @@ class Statistics(Frozen):
 
 
 def key_of(tenant: str, question: "Question") -> str:
-    """What makes two questions the same: tenant, model, messages, sampling and form of reply."""
+    """A digest of all an answer depends on: tenant, model, messages, sampling and reply form."""
     asked = question.model_dump(mode="json") | {"model": registry.model(question.model).name}
     written = json.dumps([tenant, asked], sort_keys=True, ensure_ascii=False)
     return sha256(written.encode(errors="replace")).hexdigest()
@@ -91,13 +91,13 @@ class Answers:
         self._clock = clock
 
     def find(self, key: str, bought_for: str | None = None) -> Answered | None:
-        """The kept answer: free, and marked so; raises `StoreUnavailable`.
+        """The cached answer, marked `cached` and without cost; raises `StoreUnavailable`.
 
-        One bought for this very purpose is no saving: it comes back as it was bought, so that work
-        done again after a crash costs what it cost.
+        An answer that was bought for the same work comes back with its cost, and is no saving: work
+        that is repeated after a crash costs the same.
         """
         found = dynamo.get(self._client, self._table, {"answer_key": key}, consistent=True)
-        # DynamoDB deletes what has expired when it gets round to it.
+        # DynamoDB deletes expired items only after a while.
         if found is None or int(found["expires_at"]) <= self._clock():
             return None
         answer = Answered.model_validate_json(found["answer"])
@@ -115,10 +115,10 @@ class Answers:
         key: str | None,
         keep: bool,
     ) -> None:
-        """Book what an answer cost, end its reservation, and keep it under `key`: all at once.
+        """Book an answer, end its reservation and cache it under `key`, in one transaction.
 
-        Without a `key` it was not to be kept; `keep` is False for one that did not come to its
-        end. Raises `StoreUnavailable`; then the intent stays, and says what may be owed.
+        Without a `key` it is not to be cached; `keep` is False for an incomplete one. Raises
+        `StoreUnavailable`; the intent then stays, as a cost that was possibly paid.
         """
         counter = {"not_cacheable" if key is None else "misses": 1}
         items = [
@@ -130,7 +130,7 @@ class Answers:
         self._write(items)
 
     def book_failure(self, bill: Bill, paid: Paid, reservation: "Reservation | None") -> None:
-        """Book what a call cost all the same; raises as `book`."""
+        """Book the cost of a call without an answer; raises as `book`."""
         self._write(self._paid(bill, paid, reservation))
 
     def _kept(self, key: str, answer: Answered, bought_for: str | None) -> list[dict[str, Any]]:
@@ -158,16 +158,16 @@ class Answers:
         return items
 
     def _write(self, items: list[dict[str, Any]]) -> None:
-        # Where the intent is gone, an earlier try was booked although its answer was lost.
+        # If the intent is gone, an earlier try was booked although its answer was lost.
         dynamo.write(self._client, items)
 
     def hit(self, tenant: str, answer: Answered) -> None:
-        """Count that a kept answer served, and what it saved; raises `StoreUnavailable`."""
+        """Count a hit and its savings; raises `StoreUnavailable`."""
         saved = {"hits": 1, "saved_tokens": answer.tokens.total, "saved_usd": answer.saved_usd}
         self._write([ledger.answered(self._usage_table, tenant, saved, day=ledger.today())])
 
     def statistics(self, tenant: str, start: date, end: date) -> Statistics:
-        """How the cache served `tenant` from `start` to `end`; raises `StoreUnavailable`."""
+        """The statistics of `tenant` from `start` to `end`; raises `StoreUnavailable`."""
         days = [start + timedelta(number) for number in range((end - start).days + 1)]
         keys = [{"key": ledger.answers_key(day, tenant)} for day in days]
         found = dynamo.read(self._client, self._usage_table, keys)

@@ -1,15 +1,15 @@
-"""Asks models for a tenant: within its budget, from kept answers, every paid token in the ledger.
+"""Asks models for a tenant, within its budget; answers are cached and every token is booked.
 
 ::
 
     answer / stream
       └─ the budget                                            BudgetSpent
-      └─ the kept answer, if the question may have one         counted as a hit
-      └─ one of those who ask the same at once asks, the others wait for its answer
+      └─ the cached answer, if the question may have one       counted as a hit
+      └─ one of several callers with the same question asks, the others wait for its answer
       └─ the gateway                                           VoteUnavailable, StreamCut
-      └─ booked: the cost, the end of the reservation and the kept answer are one transaction
+      └─ booked: the cost, the end of the reservation and the cached answer are one transaction
 
-Chat and documents go through here. What was paid is booked whatever becomes of the answer.
+Chat and documents use it. The cost is booked even if the answer is not used.
 """
 
 import asyncio
@@ -39,17 +39,16 @@ if TYPE_CHECKING:
     from quorum.ledger.budget import Budget
 
 WAIT_SECONDS = 0.1
-"""How often it is looked whether the answer is there that another is asking for."""
+"""Seconds between two looks for an answer that another caller is asking for."""
 
 
 LONGEST_CLAIM_SECONDS = 60.0
-"""Who dies while asking keeps the others waiting no longer; an answer that takes longer may be
-asked for twice."""
+"""Seconds after which a crashed caller's lease expires. A longer call may be made twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Inquiry:
-    """One question: who pays, until when, and the key of its answer if it may be kept."""
+    """One question with its tenant, its deadline, and the key of its answer if it may be cached."""
 
     bill: Bill
     question: "Question"
@@ -59,7 +58,7 @@ class _Inquiry:
     expected_output_tokens: int | None = None
 
     def asked(self) -> dict[str, Any]:
-        """For the gateway."""
+        """The arguments for the gateway."""
         return {
             "max_output_tokens": self.question.max_output_tokens,
             "deadline": self.deadline,
@@ -71,12 +70,12 @@ class _Inquiry:
         }
 
     def messages(self) -> list[dict[str, str]]:
-        """As they travel."""
+        """The messages as JSON types."""
         return [message.model_dump() for message in self.question.messages]
 
 
 class Asking:
-    """Asks `gateway`, which is opened when nothing kept answers; belongs to one event loop."""
+    """Asks `gateway`, which is opened at the first cache miss; belongs to one event loop."""
 
     def __init__(
         self,
@@ -103,10 +102,10 @@ class Asking:
     ) -> Answered:
         """The whole answer, before `deadline`.
 
-        `use_cache`: None keeps and finds answers drawn at temperature 0, True any, False none.
-        `batch` is booked with it; `bought_for` names the work an answer is for, which finds it
-        again as it was bought. Raises `ModelUnknown`, `BudgetSpent`, `StoreUnavailable` and the
-        `VoteUnavailable` of what happened.
+        `use_cache`: None caches answers at temperature 0, True all, False none. The cost is booked
+        to `batch` too; `bought_for` names the work that the answer is for, which finds it again
+        with its cost. Raises `ModelUnknown`, `BudgetSpent`, `StoreUnavailable` and
+        `VoteUnavailable`.
         """
         model = registry.answering(question.model)
         bill = Bill(tenant, model.name, batch, bought_for)
@@ -133,10 +132,11 @@ class Asking:
         use_cache: bool | None = None,
         stopped: Callable[[Answered], None] | None = None,
     ) -> AsyncGenerator[Delta | Answered]:
-        """The answer piece by piece, and last of all the whole of it.
+        """The answer piece by piece, and at the end the whole answer.
 
-        As `answer`; also raises `StreamCut`. Who stops listening (by `aclose`, as `aclosing` does,
-        or by being cancelled) ends the call: what had come by then is booked, and told `stopped`.
+        As `answer`; also raises `StreamCut`. A caller that stops listening (by `aclose`, as
+        `aclosing` does, or by being cancelled) ends the call: the tokens that had come are booked,
+        and `stopped` is called with them.
         """
         model = registry.answering(question.model)
         key = _key(tenant, question, use_cache=use_cache)
@@ -170,11 +170,11 @@ class Asking:
         """Close the connections to the gateway; the next question opens new ones."""
         await self._gateway().close()
 
-    # ---- kept answers ------------------------------------------------------------------------
+    # ---- cached answers ----------------------------------------------------------------------
 
     @asynccontextmanager
     async def _turn(self, inquiry: _Inquiry) -> AsyncIterator[Answered | None]:
-        """The kept answer; or None, and nobody else asks the same while the block lasts."""
+        """The cached answer; or None, with the lease on the question while the block lasts."""
         await asyncio.to_thread(self._budget.check, inquiry.bill.tenant)
         if inquiry.key is None:
             yield None
@@ -187,13 +187,13 @@ class Asking:
                 return
             seconds = inquiry.deadline.remaining()
             if not seconds:
-                raise ModelTimedOut("another is asking the same, and has no answer yet")
+                raise ModelTimedOut("another caller is asking the same and has no answer yet")
             held = min(seconds, LONGEST_CLAIM_SECONDS)
             if await asyncio.to_thread(self._claims.take, inquiry.key, owner, held):
                 break
             await asyncio.sleep(min(WAIT_SECONDS, seconds))
         try:
-            # The other may have left its answer between the look and the claim.
+            # Another caller may have left its answer between the look and the lease.
             yield await asyncio.to_thread(self._find, inquiry)
         finally:
             await asyncio.shield(asyncio.to_thread(self._claims.release, inquiry.key, owner))
@@ -204,12 +204,12 @@ class Asking:
             self._answers.hit(inquiry.bill.tenant, found)
         return found
 
-    # ---- the books ---------------------------------------------------------------------------
+    # ---- booking -----------------------------------------------------------------------------
 
     async def _book(
         self, inquiry: _Inquiry, completion: Completion, *, whole: bool = True
     ) -> Answered:
-        """Book a completion; a `whole` one is kept if it may be."""
+        """Book a completion; a `whole` one is cached if it may be."""
         answered = Answered(
             text=completion.text,
             finish_reason=completion.finish_reason,
@@ -232,7 +232,7 @@ class Asking:
         return answered
 
     async def _book_failure(self, inquiry: _Inquiry, error: VoteUnavailable | StreamCut) -> None:
-        """Book what a call cost that failed; nothing for one that cost nothing."""
+        """Book the cost of a failed call, if it had one."""
         if error.tokens is None or not error.tokens.total:
             return
         paid = Paid(error.tokens, error.cost_usd, error.cost_estimated)
@@ -240,6 +240,6 @@ class Asking:
 
 
 def _key(tenant: str, question: "Question", *, use_cache: bool | None) -> str | None:
-    """The key of the kept answer; None where none is wanted."""
+    """The key of the cached answer; None if the cache is not to be used."""
     wanted = question.temperature == 0 if use_cache is None else use_cache
     return key_of(tenant, question) if wanted else None

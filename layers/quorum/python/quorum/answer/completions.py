@@ -1,7 +1,7 @@
-"""The OpenAI API's chat completions: what is asked in its words, and the answer in its form. Pure.
+"""The form of the OpenAI API's chat completions: its requests and its answers. Pure.
 
 Format: the OpenAI API reference, "Chat", "Create chat completion" and "The chat completion chunk
-object". Beyond it stand `use_cache` in the request, and `cached` and `cost_usd` in the answer.
+object". Added are `use_cache` in the request, and `cached` and `cost_usd` in the answer.
 """
 
 import json
@@ -16,9 +16,9 @@ from quorum.core.models import Frozen
 MESSAGES_LIMIT = 2_000
 """Messages of one conversation."""
 OUTPUT_LIMIT = 32_768
-"""Tokens an answer may be asked to have at most; the model's window may hold fewer."""
+"""Tokens: the highest `max_tokens` of a request; the model's window may hold fewer."""
 OUTPUT_TOKENS = 1_024
-"""… and has where the request does not say: a request ends after 29 s."""
+"""Tokens: the default of `max_tokens`. A request ends after 29 s."""
 STOPS_LIMIT = 4
 SCHEMA_BYTES = 64 * 1024
 _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
@@ -30,14 +30,14 @@ _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
 
 
 class TextPart(Frozen):
-    """A part of a message: text, the only kind there is here."""
+    """A part of a message; text is the only kind supported."""
 
     type: Literal["text"]
     text: str
 
 
 class Message(Frozen):
-    """A turn as the OpenAI API writes it."""
+    """A turn in the form of the OpenAI API."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
@@ -57,7 +57,7 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 class NamedSchema(Frozen):
-    """A JSON schema an answer is to be of."""
+    """The JSON schema of an answer."""
 
     name: Annotated[str, StringConstraints(max_length=64)] = "reply"
     description: str | None = None
@@ -66,7 +66,7 @@ class NamedSchema(Frozen):
 
 
 class ResponseFormat(Frozen):
-    """What form an answer is to have."""
+    """The form of an answer."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: NamedSchema | None = None
@@ -79,7 +79,7 @@ class ResponseFormat(Frozen):
 
 
 class StreamOptions(Frozen):
-    """What a stream tells beside the answer."""
+    """The options of a stream."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
@@ -91,7 +91,7 @@ Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 class ChatCompletionRequest(Frozen):
     """The body of `POST /chat/completions`; one answer at a time (`n` is 1), in text.
 
-    `use_cache`: left out, an answer at temperature 0 is kept and found; true, any; false, none.
+    `use_cache`: by default answers at temperature 0 are cached; true: all; false: none.
     """
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_LIMIT)]
@@ -112,7 +112,7 @@ class ChatCompletionRequest(Frozen):
     use_cache: bool | None = None
 
     def to_question(self, default_model: str) -> Question:
-        """What is asked of the model named, or of `default_model`."""
+        """The question to the named model, or to `default_model`."""
         form = self.response_format
         named = None if form is None else form.json_schema
         stop = self.stop or ()
@@ -164,7 +164,7 @@ def events(answer: Answered, *, name: str, created: int, with_usage: bool) -> It
 
 
 def usage(answer: Answered) -> dict[str, Any]:
-    """Tokens in the words of the OpenAI API."""
+    """Tokens in the form of the OpenAI API."""
     tokens = answer.tokens
     return {
         "prompt_tokens": tokens.input,

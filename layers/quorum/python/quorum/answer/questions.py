@@ -1,4 +1,4 @@
-"""What is asked of a model, everything its answer depends on, and the answer. Pure."""
+"""Questions to a model, with everything the answer depends on, and answers. Pure."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,7 +18,7 @@ class ChatMessage(Frozen):
 
 
 class Question(Sampling):
-    """A conversation that a model is to go on with; `model` is a name or an alias of it.
+    """A conversation that a model is to continue; `model` is its name or an alias.
 
     With `reply_schema` the answer is asked for as JSON of that schema, with `reply_json` as any
     JSON object, as strictly as the model supports.
@@ -33,9 +33,9 @@ class Question(Sampling):
 
 
 class Answered(Frozen):
-    """A model's answer, and what it took.
+    """A model's answer, with its tokens and cost.
 
-    `cost_usd` is what it cost now: nothing when `cached`, and then `saved_usd` is what it had cost.
+    `cost_usd` is the cost of this use: zero when `cached`; `saved_usd` is then its original cost.
     `finish_reason` is the model's own: `stop`, `length`, `content_filter`.
     """
 

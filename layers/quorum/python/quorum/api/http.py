@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LIMITS = (
     *("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected"),
-    *("decimal_places", "max_digits"),
+    *("decimal_places", "max_digits", "limit"),
 )
 _BODY = "body"
 _PROMPT = "messages"

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyValidationError,
 )
 
+from quorum.aws.clients import client_config
 from quorum.core.errors import Conflict, StoreUnavailable
 from quorum.core.models import Frozen
 
@@ -29,6 +30,7 @@ REMEMBERED_SECONDS = 86_400
 def _store(table: str) -> DynamoDBPersistenceLayer:
     return DynamoDBPersistenceLayer(
         table_name=table,
+        boto_config=client_config(),
         key_attr="id",
         expiry_attr="expires_at",
         in_progress_expiry_attr="in_progress_until",

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from quorum.app.clients import client_config
+from quorum.app.clients import Clients
+from quorum.aws.clients import client_config
 from quorum.chat.connections import Connections
 from quorum.chat.conversations import Conversations
 from quorum.chat.reception import Reception, starting
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
-    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
-    from mypy_boto3_lambda import LambdaClient
 
     from quorum.app.settings import ChatSettings, ReceptionSettings
 
@@ -23,18 +22,10 @@ POST_ATTEMPTS = 5
 """Tries of one post to a chat's client."""
 
 
-class ConversationContainer:
+class ConversationContainer(Clients):
     """What both functions of the chat use."""
 
     settings: "ChatSettings"
-
-    def __init__(self, settings: "ChatSettings") -> None:
-        self.settings = settings
-
-    @cached_property
-    def dynamodb(self) -> "DynamoDBServiceResource":
-        """DynamoDB."""
-        return boto3.resource("dynamodb", config=client_config())
 
     @cached_property
     def management(self) -> "ApiGatewayManagementApiClient":
@@ -63,11 +54,6 @@ class ReceptionContainer(ConversationContainer):
     """What the function that receives messages uses."""
 
     settings: "ReceptionSettings"
-
-    @cached_property
-    def functions(self) -> "LambdaClient":
-        """Lambda. What is started twice is answered once (`Conversations.claim`)."""
-        return boto3.client("lambda", config=client_config())
 
     @cached_property
     def reception(self) -> Reception:

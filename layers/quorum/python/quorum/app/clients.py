@@ -1,18 +1,78 @@
-"""Time-outs and retries of every AWS client."""
+"""The AWS clients of one Lambda environment, each opened when it is first used."""
 
+from collections.abc import Callable
+from functools import cached_property
+from time import time
+from typing import TYPE_CHECKING
+
+import boto3
 from botocore.config import Config
 
-CONNECT_SECONDS = 2
-"""Seconds for a connection to any AWS service."""
-READ_SECONDS = 5
-"""Seconds for an answer of a store: the API function has 28 s for all it does."""
+from quorum.aws.clients import client_config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+    from quorum.core.models import Frozen
+
+S3_SECONDS = 30
+"""Seconds between two parts of an object that S3 sends."""
+S3_CONNECTIONS = 16
+"""Connections to S3: as many as documents are put there at once."""
+PARAMETER_SECONDS = 1
+"""Seconds for an answer of SSM, at each of two tries: the aggregate step has 6 s in all."""
+SECRET_SECONDS = 2
+"""Seconds for an answer of Secrets Manager, at each of two tries: a voter has 11 s in all."""
 
 
-def client_config(*, read_seconds: float = READ_SECONDS, attempts: int = 3) -> Config:
-    """Time-outs and retries of an AWS client; `attempts` counts the first try."""
-    return Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=read_seconds,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        tcp_keepalive=True,
-    )
+class Clients:
+    """The root of every container: settings, a clock (epoch seconds) and the AWS clients."""
+
+    settings: "Frozen"
+
+    def __init__(self, settings: "Frozen", *, clock: Callable[[], float] = time) -> None:
+        self.settings = settings
+        self.clock = clock
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBServiceResource":
+        """DynamoDB."""
+        return boto3.resource("dynamodb", config=client_config())
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """SQS; it may wait a second for dead letters."""
+        return boto3.client("sqs", config=client_config())
+
+    @cached_property
+    def sns(self) -> "SNSClient":
+        """SNS."""
+        return boto3.client("sns", config=client_config())
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """S3, with the signature that every region accepts."""
+        several = Config(signature_version="s3v4", max_pool_connections=S3_CONNECTIONS)
+        return boto3.client("s3", config=client_config(read_seconds=S3_SECONDS).merge(several))
+
+    @cached_property
+    def ssm(self) -> "SSMClient":
+        """SSM. An answer that does not come within a few seconds is not waited for."""
+        return boto3.client("ssm", config=client_config(read_seconds=PARAMETER_SECONDS, attempts=2))
+
+    @cached_property
+    def secrets(self) -> "SecretsManagerClient":
+        """Secrets Manager."""
+        config = client_config(read_seconds=SECRET_SECONDS, attempts=2)
+        return boto3.client("secretsmanager", config=config)
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """Lambda. Whatever it starts may be started twice (`Conversations.claim`)."""
+        return boto3.client("lambda", config=client_config())

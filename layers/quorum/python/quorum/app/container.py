@@ -1,4 +1,4 @@
-"""The container: the AWS clients and stores of one Lambda environment, each opened once.
+"""The container: the stores and services of one Lambda environment, each opened once.
 
 There is one class for each family of functions, in a module of its own, so that a function imports
 what it uses and nothing else. Members are opened when they are first used. A test builds the same
@@ -8,66 +8,32 @@ container and sets a member to a fake before it is used::
     app.sqs = fake
 """
 
-from collections.abc import Callable
 from functools import cached_property
-from time import time
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
-from quorum.app.clients import client_config
+from quorum.app.clients import Clients
+from quorum.aws.clients import client_config
 from quorum.batch.alerts import BatchBudget
 from quorum.batch.records import Batches
 from quorum.gateway.limiter import Limiter, RateLimit
 from quorum.ledger.budget import Thresholds
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
     from quorum.app.settings import SpendingSettings, StoreSettings
 
 VOTE_MACHINE_SECONDS = 27
 """Seconds for an answer of the vote machine: it ends after 25."""
-S3_CONNECTIONS = 16
-"""Connections to S3: as many as documents are put there at once."""
 
 
-class Container:
-    """What every function of the service may use."""
+class Container(Clients):
+    """What every function may use that works for the tables of votes, verdicts and usage."""
 
     settings: "StoreSettings"
-
-    def __init__(self, settings: "StoreSettings", *, clock: Callable[[], float] = time) -> None:
-        self.settings = settings
-        self.clock = clock
-
-    @cached_property
-    def dynamodb(self) -> "DynamoDBServiceResource":
-        """DynamoDB."""
-        return boto3.resource("dynamodb", config=client_config())
-
-    @cached_property
-    def sqs(self) -> "SQSClient":
-        """SQS; it may wait a second for dead letters."""
-        return boto3.client("sqs", config=client_config())
-
-    @cached_property
-    def sns(self) -> "SNSClient":
-        """SNS."""
-        return boto3.client("sns", config=client_config())
-
-    @cached_property
-    def s3(self) -> "S3Client":
-        """S3, with the signature that every region accepts."""
-        config = client_config(read_seconds=30).merge(
-            Config(signature_version="s3v4", max_pool_connections=S3_CONNECTIONS)
-        )
-        return boto3.client("s3", config=config)
 
     @cached_property
     def step_functions(self) -> "SFNClient":

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from quorum.app.intake import DocumentIntakeContainer
+from quorum.document import parsing
 from quorum.document.answering import DocumentAnswers
 from quorum.document.documents import Documents, ReadText
 from quorum.document.learning import Learned
@@ -45,8 +46,5 @@ class DocumentContainer(DocumentIntakeContainer):
 
 def read(data: bytes, media_type: str | None, name: str | None) -> ReadText:
     """The text of a file; raises `DocumentUnreadable`."""
-    # Only the function that reads files has the layer this needs.
-    from quorum.document import parsing  # noqa: PLC0415 - see above
-
     parsed = parsing.text_of(data, media_type, name)
     return ReadText(parsed.text, parsed.media_type)

@@ -4,9 +4,6 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.utilities import parameters
-
-from quorum.app.clients import client_config
 from quorum.app.container import Container
 from quorum.gateway import breaker
 from quorum.gateway.base_urls import RotatingBaseUrls
@@ -23,9 +20,9 @@ class GatewayContainer(Container):
 
     @cached_property
     def gateway(self) -> Gateway:
-        """The gateway client; its connections stay open between calls.
+        """The gateway client; its connections stay open between calls, whatever key they carry.
 
-        Raises `StoreUnavailable` if no key can be read.
+        Raises `StoreUnavailable` if no key can be read; the next use tries again.
         """
         return Gateway(
             GatewaySettings(base_urls=self.base_urls.current()),
@@ -36,21 +33,18 @@ class GatewayContainer(Container):
 
     @cached_property
     def base_urls(self) -> RotatingBaseUrls:
-        """The gateway's addresses with their keys, read again when a key may have been rotated."""
+        """The gateway's addresses with the keys of now."""
         return RotatingBaseUrls(self.read_base_urls)
-
-    @cached_property
-    def secrets(self) -> parameters.SecretsProvider:
-        """Secrets Manager. Nothing is cached here: `RotatingBaseUrls` knows when to look again."""
-        return parameters.SecretsProvider(boto_config=client_config())
 
     def read_base_urls(self) -> tuple[BaseUrl, ...]:
         """The gateway's addresses, each with the key that the secret has for it now.
 
-        The secret is one key for every base URL, or a JSON object from base URL or host to key.
-        Raises what Secrets Manager raises, and `ValueError` for a secret that fits no base URL.
+        The secret is one key for every base URL, several separated by commas, or a JSON object from
+        base URL or host to key. Raises what Secrets Manager raises, and `ValueError` for a secret
+        that fits no base URL; its message does not quote the secret.
         """
-        secret = str(self.secrets.get(self.settings.gateway_secret, force_fetch=True))
+        found = self.secrets.get_secret_value(SecretId=self.settings.gateway_secret)
+        secret = found["SecretString"].strip()
         keys: str | dict[str, object] = json.loads(secret) if secret.startswith("{") else secret
         return parse_base_urls(
             self.settings.gateway_base_url, keys, key_source="the secret GatewaySecret"

@@ -3,23 +3,19 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import boto3
-
-from quorum.app.clients import client_config
+from quorum.app.clients import Clients
 from quorum.aws.keys import Keys
 
 if TYPE_CHECKING:
     from quorum.app.settings import AuthorizeSettings
 
 
-class KeysContainer:
+class KeysContainer(Clients):
     """What the authorizer uses."""
 
-    def __init__(self, settings: "AuthorizeSettings") -> None:
-        self.settings = settings
+    settings: "AuthorizeSettings"
 
     @cached_property
     def keys(self) -> Keys:
         """The API keys, stored as hashes."""
-        dynamodb = boto3.resource("dynamodb", config=client_config())
-        return Keys(dynamodb.Table(self.settings.keys_table))
+        return Keys(self.dynamodb.Table(self.settings.keys_table))

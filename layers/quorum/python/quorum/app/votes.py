@@ -3,11 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import boto3
-
-from quorum.app.clients import client_config
 from quorum.app.container import Container, SpendingContainer
-from quorum.app.gateway import GatewayContainer
 from quorum.vote.panels import Panels
 from quorum.vote.reviews import Reviews
 from quorum.vote.verdicts import Verdicts
@@ -15,12 +11,7 @@ from quorum.vote.voting import VoteStore
 from quorum.vote.workflow import Workflow
 
 if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
-
-    from quorum.app.settings import AggregateSettings, StoreSettings, VoteSettings, WorkflowSettings
-
-PARAMETER_SECONDS = 1
-"""Seconds for an answer of SSM, at each of two tries: the aggregate step has 6 s in all."""
+    from quorum.app.settings import AggregateSettings, StoreSettings, WorkflowSettings
 
 
 class VoteStoreContainer(Container):
@@ -42,21 +33,10 @@ class VoteStoreContainer(Container):
         )
 
 
-class VoterContainer(VoteStoreContainer, GatewayContainer):
-    """What a gateway voter uses."""
-
-    settings: "VoteSettings"
-
-
 class VerdictContainer(Container):
     """What the aggregate step uses."""
 
     settings: "AggregateSettings"
-
-    @cached_property
-    def ssm(self) -> "SSMClient":
-        """SSM. An answer that does not come within a few seconds is not waited for."""
-        return boto3.client("ssm", config=client_config(read_seconds=PARAMETER_SECONDS, attempts=2))
 
     @cached_property
     def panels(self) -> Panels:

@@ -30,8 +30,9 @@ from quorum.core.errors import (
     TooLarge,
     VoteUnavailable,
 )
-from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier, Tokens
+from quorum.core.models import Frozen, Identifier, Tokens
 from quorum.core.rejection import rejection
+from quorum.vote.size import too_large
 
 if TYPE_CHECKING:
     from quorum.ledger.ledger import Spending
@@ -172,9 +173,8 @@ def _require_sense(request: ChatRequest) -> None:
         wrong = ("conversation", "goes on by prompt; messages stand alone", None)
     elif request.messages is not None and request.messages[-1].role != "user":
         wrong = ("messages", "the last must be the user's", None)
-    elif request.moderate.prompt and len(request.judged_prompt()) > CONTENT_LIMIT:
-        said = f"to be moderated it has at most {CONTENT_LIMIT} characters"
-        wrong = ("prompt", said, CONTENT_LIMIT)
+    elif request.moderate.prompt and (broken := too_large(request.judged_prompt())) is not None:
+        wrong = ("prompt", f"to be moderated it {broken.message}", broken.limit)
     if wrong is not None:
         field, message, limit = wrong
         raise InvalidRequest(

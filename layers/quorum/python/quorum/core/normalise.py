@@ -8,16 +8,23 @@ Undone and counted are:
 
 * characters that show nothing (zero-width, fillers, tag characters, soft hyphens, controls);
 * right-to-left overrides, which show a text backwards: it is turned round, as a reader reads it;
-* letters of another alphabet that look like Latin ones, inside a word that is otherwise Latin.
+* letters of another alphabet that look like Latin ones, inside a word that is otherwise Latin, and
+  words made of nothing else in a text whose other words are Latin.
 
 Characters that are no trick stay, uncounted: joiners inside emoji and between letters of scripts
 that need them, and words wholly in another alphabet.
+
+Korean letters stay as a keyboard types them (`quorum.core.hangul`).
 """
 
 import re
 import unicodedata
 
+from quorum.core import hangul
 from quorum.core.models import Frozen
+
+NORMALISER_VERSION = "2"
+"""Changes whenever the normalised form of some text changes: votes are cached by that form."""
 
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _HIDDEN = re.compile(
@@ -36,11 +43,19 @@ _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile("[A-Za-z]")
 
 _LOOKALIKES = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХԜасеіјорѕухԁԛԝһӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανικρυ",
-    "ABESIJKMHOPCTYXWaceijopsyxdqwhlABEZHIKMNOPTYXoavikpu",
+    "АВЕЅІЈКМНОРСТУХԜасеіјорѕухԁԛԝһӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανικρυօսոհցᎪᏴᏟᎠᎬᎻᎫᏦᏞᎷᏢᏒᏚᎢᏙᎳᏃ",
+    "ABESIJKMHOPCTYXWaceijopsyxdqwhlABEZHIKMNOPTYXoavikpuounhgABCDEHJKLMPRSTVWZ",
 )
-"""Cyrillic and Greek letters a reader takes for Latin ones (Unicode TR 39, single characters)."""
+"""Letters a reader takes for Latin ones (Unicode TR 39, single characters): Cyrillic, Greek,
+Armenian and Cherokee."""
+_SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɑɡ", "abcdefghijklmnoprstuvwyzag")
+"""Latin letters in the shape of capitals, which Unicode does not fold."""
 _FOREIGN = re.compile(f"[{''.join(map(chr, _LOOKALIKES))}]")
+_FOREIGN_WORD = re.compile(f"(?:{_FOREIGN.pattern})+")
+_OTHER_ALPHABETS = re.compile(
+    f"(?!{_FOREIGN.pattern})[\u0370-\u03ff\u0400-\u052f\u0531-\u058f\u13a0-\u13ff]"
+)
+"""A letter of an alphabet with lookalikes that is none: the text really is in that alphabet."""
 
 _JOINING_SCRIPTS = (
     "ARABIC", "SYRIAC", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU",
@@ -72,22 +87,29 @@ class Normalised(Frozen):
 
 
 def normalise(text: str) -> Normalised:
-    """NFKC, tricks undone, white space folded to single blanks.
+    """NFKC (Korean letters as typed), tricks undone, white space folded to single blanks.
 
     Normalising a normalised text changes nothing.
     """
     whole = text.encode(errors="replace").decode()  # half a surrogate pair is no character
-    composed = unicodedata.normalize("NFKC", whole)
-    turned, backwards = _turned_round(composed)
+    turned, backwards = _turned_round(_composed(whole))
     shown, hidden = _HIDDEN.subn("", _VARIATION.sub("", turned))
     joined, joiners = _without_idle_joiners(shown)
-    undisguised, disguised = _undisguised(unicodedata.normalize("NFKC", joined))
+    composed = hangul.joined(_composed(joined.translate(_SMALL_CAPITALS)))
+    undisguised, disguised = _undisguised(composed)
     return Normalised(
         text=_SPACE.sub(" ", undisguised).strip(),
         hidden=hidden + joiners,
         reversed=backwards,
         disguised=disguised,
     )
+
+
+def _composed(text: str) -> str:
+    """NFKC of everything but single Korean letters."""
+    if not hangul.has_letters(text):
+        return unicodedata.normalize("NFKC", text)
+    return hangul.as_typed(text)
 
 
 def _turned_round(text: str) -> tuple[str, int]:
@@ -127,16 +149,19 @@ def _joins(character: str) -> bool:
 
 
 def _undisguised(text: str) -> tuple[str, int]:
-    """The text with lookalikes in Latin words replaced by Latin letters, and their number."""
+    """The text with lookalikes replaced by Latin letters, and their number."""
+    if not _FOREIGN.search(text):
+        return text, 0
     changed = 0
+    latin_text = bool(_LATIN.search(text)) and not _OTHER_ALPHABETS.search(text)
 
     def in_latin(found: re.Match[str]) -> str:
         nonlocal changed
         word = found[0]
-        if not _LATIN.search(word):
+        if not (_LATIN.search(word) or (latin_text and _FOREIGN_WORD.fullmatch(word))):
             return word
         latin = word.translate(_LOOKALIKES)
         changed += sum(old != new for old, new in zip(word, latin, strict=True))
         return latin
 
-    return (_WORD.sub(in_latin, text), changed) if _FOREIGN.search(text) else (text, 0)
+    return _WORD.sub(in_latin, text), changed

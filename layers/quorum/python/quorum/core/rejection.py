@@ -18,7 +18,7 @@ class Rejection(Frozen):
 
 _LIMITS = (
     *("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected"),
-    *("decimal_places", "max_digits"),
+    *("decimal_places", "max_digits", "limit"),
 )
 
 

@@ -5,11 +5,11 @@ and ends when it takes too much memory or time. stdin: a line of JSON (media_typ
 then the file. stdout: JSON, either text, pages and media_type or code, message and limit.
 """
 
+import codecs
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from io import BytesIO
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from quorum.core.errors import DocumentUnreadable
@@ -24,12 +24,8 @@ _BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-_LEGACY = [
-    "cp949", "cp932", "gb18030", "big5", "euc_jp", "cp1252", "cp1251", "cp1250", "cp1253", "cp1254",
-    "cp1255", "cp1256", "koi8_r",
-]  # fmt: skip
-"""Encodings without a mark that are looked for: those texts are still found in."""
 _HEAD = 4096
+_STANDARD_STREAMS = 3
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # Nothing is tried twice: comments without end must not take for ever here, outside of any bound.
 _SPACE_AND_COMMENTS = r"(?>\s++|<!--(?>.*?-->)|<\?xml[^>]*+>)*+"
@@ -37,35 +33,26 @@ _HTML_START = re.compile(
     rf"{_SPACE_AND_COMMENTS}<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
 )
 _OTHER_START = re.compile(r"\s*+(?:<\?xml|<!doctype|<!entity|\{\\rtf)", re.IGNORECASE)
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
-
-_DOCX_XML_BYTES = 32 * 1024 * 1024
-"""Unpacked; the text of a 300-page document takes about 2 MB of it."""
-_DEPTH = 500
-"""Elements inside each other; pages people write have a few dozen."""
-
-_SKIPPED = frozenset(
-    ("script", "style", "template", "noscript", "iframe", "object", "svg", "canvas", "head")
+_PDF_START = re.compile(rb"\s*+%PDF-\d")
+_PDF_LINE = re.compile(rb"%PDF-\d\.\d[ \t]*+(?:[\r\n]|\Z)")
+_PDF_OBJECT = re.compile(rb"\d++\s++\d++\s++obj\b")
+_PDF_END = re.compile(rb"startxref\s++\d++\s++%%EOF\s*+\Z")
+_PDF_WITHIN = 1024
+"""Bytes that may stand before a PDF: what printers and mail programs leave there."""
+_ESCAPED = re.compile(rb"\x1b(?:\$[@B]|\([BJ])")
+"""How ISO-2022-JP changes its characters, all of which are ASCII's."""
+_OLE = b"\xd0\xcf\x11\xe0"
+_HWP = "a Hangul document (HWP): save it as DOCX or PDF"
+_OLE_KINDS = (
+    (b"HWP Document File", _HWP),
+    ("WordDocument".encode("utf-16-le"), "a Word file of before 2007 (DOC)"),
+    ("Workbook".encode("utf-16-le"), "an Excel file of before 2007 (XLS)"),
+    ("PowerPoint Document".encode("utf-16-le"), "a PowerPoint file of before 2007 (PPT)"),
+    ("__substg1.0_".encode("utf-16-le"), "an Outlook message (MSG)"),
 )
-_PARAGRAPHS = frozenset(
-    ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "blockquote", "pre", "hr")
-)
-_LINES = {
-    "div",
-    "section",
-    "article",
-    "header",
-    "footer",
-    "main",
-    "nav",
-    "aside",
-    "address",
-    "form",
-}
-_LINES |= {"body", "li", "tr", "dt", "dd", "br", "figure", "figcaption", "caption", "legend"}
-_CELLS = frozenset(("td", "th"))
-_BLANKS = re.compile(r"[ \t\n\r\f]+")
-_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""What stands in a kind of OLE file, and what that kind is."""
+_OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_HWP_3 = b"HWP Document File V"
 
 
 class Text(NamedTuple):
@@ -80,13 +67,43 @@ def read(
     data: bytes, media_type: str | None, name: str | None, *, pages: int, characters: int
 ) -> Text:
     """The text of a file of any kind; raises `DocumentUnreadable`, and whatever parsers raise."""
-    if b"%PDF-" in data[:1024]:
-        return _pdf(data, pages, characters)
+    if is_pdf(data):
+        from quorum.document.pdf_text import pdf_text  # noqa: PLC0415 - as all: what is needed
+
+        seal()
+        text, count = pdf_text(data, pages, characters)
+        return Text(text, count, PDF)
     if data.startswith(b"PK\x03\x04"):
-        return _docx(data)
+        from quorum.document.docx_text import docx_text  # noqa: PLC0415 - as above
+
+        seal()
+        return Text(docx_text(data), None, DOCX)
     text = in_unicode(data) or _in_legacy(data, media_type)
     kind = kind_of(text, media_type, name)
-    return Text(_html(text) if kind == HTML else text, None, kind)
+    if kind == HTML:
+        from quorum.document.html_text import html_text  # noqa: PLC0415 - as above
+
+        seal()
+        text = html_text(text)
+    return Text(text, None, kind)
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether a file is a PDF, rather than a text that speaks of PDFs.
+
+    One begins as one: with a first line of its own, or with objects behind it. Further on only a
+    file is one that is no text, or ends as a PDF does.
+    """
+    if _PDF_START.match(data.removeprefix(_BYTE_ORDER_MARKS[0][0])):
+        start = data.index(b"%PDF-")
+        return bool(_PDF_LINE.match(data, start) or _PDF_OBJECT.search(data, start))
+    start = data.find(b"%PDF-", 0, _PDF_WITHIN)
+    if start < 0 or not _PDF_OBJECT.search(data, start):
+        return False
+    if _HTML_START.match(data[:start].decode("latin-1")):
+        return False
+    ends = _PDF_END.search(data, max(0, len(data) - _HEAD))
+    return ends is not None or _BINARY.search(data, start) is not None
 
 
 def in_unicode(data: bytes) -> str | None:
@@ -97,7 +114,7 @@ def in_unicode(data: bytes) -> str | None:
                 return data.decode(encoding)
             except UnicodeDecodeError:
                 return None
-    if b"\x00" in data:
+    if b"\x00" in data or _ESCAPED.search(data):
         return None
     try:
         return data.decode()
@@ -124,168 +141,42 @@ def kind_of(text: str, media_type: str | None, name: str | None) -> str:
     return TEXT
 
 
-def _whole(text: str) -> str:
-    """Without halves of characters, which some encodings let through."""
-    return text.encode(errors="replace").decode()
-
-
 def _unsupported(message: str) -> DocumentUnreadable:
     return DocumentUnreadable(message, code="unsupported_type")
 
 
 def _in_legacy(data: bytes, media_type: str | None) -> str:
-    """The text in the encoding it names, else in the one it most likely is in."""
-    if data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise _unsupported("an encrypted Office file, or one of before 2007")
+    """The text of bytes that are no Unicode; raises `DocumentUnreadable` where they are no text."""
+    if data.startswith(_OLE):
+        raise _ole(data)
+    if data.startswith(_HWP_3):
+        raise _unsupported(_HWP)
     if _BINARY.search(data):
         raise _unsupported("neither text nor PDF nor DOCX")
-    head = data[:_HEAD].decode("latin-1")
-    named = _CHARSET.search(media_type or "") or (_CHARSET.search(head) if "<" in head else None)
-    if named:
-        try:
-            return _whole(data.decode(named[1]))
-        except (LookupError, UnicodeError):
-            pass  # it is not what it says
-    from charset_normalizer import from_bytes  # noqa: PLC0415 - as all here: only what is needed
+    from quorum.document.encodings import text_in  # noqa: PLC0415 - as above
 
-    found = from_bytes(data, cp_isolation=_LEGACY)
-    best = found.best()
-    if best is None:
-        raise DocumentUnreadable("its character encoding is not known", code="unknown_encoding")
-    even = {match.encoding for match in found if match.coherence == best.coherence}
-    # Central and western European differ in few letters; where nothing tells, western is likelier.
-    return data.decode("cp1252") if best.encoding == "cp1250" and "cp1252" in even else str(best)
+    return text_in(data, media_type)
 
 
-def _pdf(data: bytes, pages: int, characters: int) -> Text:
-    from pypdf import PasswordType, PdfReader  # noqa: PLC0415 - when needed
-
-    reader = PdfReader(BytesIO(data))
-    if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
-        raise DocumentUnreadable("the file is encrypted", code="encrypted")
-    count = len(reader.pages)
-    if count > pages:
-        raise DocumentUnreadable(
-            f"the file has {count} pages, over {pages}", code="too_many_pages", limit=pages
-        )
-    texts: list[str] = []
-    for page in reader.pages:
-        texts.append(_tidy(page.extract_text()))
-        characters -= len(texts[-1])
-        if characters < 0:
-            break  # too long, as the caller will say
-    return Text("\n\n".join(text for text in texts if text), count, PDF)
+def _ole(data: bytes) -> DocumentUnreadable:
+    """Why a file of Microsoft's older container is not read."""
+    if _OLE_ENCRYPTED in data:
+        return DocumentUnreadable("the Office file is encrypted", code="encrypted")
+    kind = next((kind for mark, kind in _OLE_KINDS if mark in data), None)
+    return _unsupported(kind or "an Office file of before 2007, or of another program")
 
 
-def _docx(data: bytes) -> Text:
-    from zipfile import ZipFile  # noqa: PLC0415 - when needed
+def seal() -> None:
+    """From now on this process opens no file and no socket, and starts no other process.
 
-    with ZipFile(BytesIO(data)) as archive:
-        files = archive.infolist()
-    if not any(file.filename == "word/document.xml" for file in files):
-        raise _unsupported("a ZIP file, but no DOCX")
-    # What the directory says is what is unpacked: zipfile reads no further.
-    unpacked = sum(file.file_size for file in files if file.filename.endswith((".xml", ".rels")))
-    if unpacked > _DOCX_XML_BYTES:
-        raise DocumentUnreadable(
-            "the file unpacks to far more than a document",
-            code="too_complex",
-            limit=_DOCX_XML_BYTES,
-        )
-    import mammoth  # noqa: PLC0415 - when needed
+    Whatever takes over a parser has what the file held and nothing more. What a parser imports
+    only when it needs it has to be there already.
+    """
+    import resource  # noqa: PLC0415 - Unix only
 
-    # Pictures are not looked at, nor is anything outside of the file.
-    converted = mammoth.convert_to_html(
-        BytesIO(data), convert_image=lambda _image: [], external_file_access=False
-    )
-    return Text(_html(str(converted.value)), None, DOCX)
-
-
-def _html(text: str) -> str:
-    """What a reader sees: one line for each line, a blank one between paragraphs."""
-    from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - when needed
-
-    body = LexborHTMLParser(text).body
-    written = _Writing()
-    for node, begins in _walked(body) if body is not None else ():
-        written.take(node, begins=begins)
-    return _tidy("".join(written.pieces))
-
-
-def _walked(top: Any) -> Iterator[tuple[Any, bool]]:
-    """Every node twice, where it begins (True) and where it ends; nothing of what is skipped."""
-    node, depth = top, 0
-    while True:
-        yield node, True
-        if node.tag not in _SKIPPED and node.child is not None:
-            node, depth = node.child, depth + 1
-            if depth > _DEPTH:
-                raise DocumentUnreadable(
-                    "elements stand too deep inside each other", code="too_complex", limit=_DEPTH
-                )
-            continue
-        yield node, False
-        while depth and node.next is None:
-            node, depth = node.parent, depth - 1
-            yield node, False
-        if not depth:
-            return
-        node = node.next
-
-
-class _Writing:
-    """Text as it comes, white space as a browser shows it."""
-
-    def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self._gap = ""
-        self._preformatted = 0
-
-    def take(self, node: Any, *, begins: bool) -> None:
-        tag = node.tag
-        if tag == "-text":
-            if begins:
-                self._write(node.text_content or "")
-        elif tag == "pre":
-            self._preformatted += 1 if begins else -1
-            self._break("\n\n")
-        elif tag in _PARAGRAPHS:
-            self._break("\n\n")
-        elif tag in _LINES:
-            self._break("\n")
-            if tag == "li" and begins:
-                self._write("- ")
-        elif tag in _CELLS and not begins:
-            self._break("\t")
-
-    def _break(self, gap: str) -> None:
-        order = ("", " ", "\t", "\n", "\n\n")
-        self._gap = max(self._gap, gap, key=order.index)
-
-    def _write(self, text: str) -> None:
-        if self._preformatted:
-            self._put(text)
-            return
-        folded = _BLANKS.sub(" ", text)
-        if folded.startswith(" "):
-            self._break(" ")
-        if folded.strip(" "):
-            self._put(folded.strip(" "))
-            if folded.endswith(" "):
-                self._break(" ")
-
-    def _put(self, text: str) -> None:
-        if self._gap and self.pieces:
-            self.pieces.append(self._gap)
-        self.pieces.append(text)
-        self._gap = ""
-
-
-def _tidy(text: str) -> str:
-    """Without what shows nothing: control characters, half characters, blanks at a line's end."""
-    shown = _UNSHOWN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    lines = (line.rstrip(" \t") for line in shown.split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+    codecs.lookup("cp437")  # names in ZIP files
+    for kind, most in ((resource.RLIMIT_NOFILE, _STANDARD_STREAMS), (resource.RLIMIT_NPROC, 0)):
+        resource.setrlimit(kind, (most, most))
 
 
 def _bound(seconds: float, memory: int) -> None:

@@ -79,7 +79,8 @@ def text_of(
 
 def _as_it_stands(data: bytes, media_type: str | None, name: str | None) -> Parsed | None:
     """Unicode text needs no parser; None if it is something else."""
-    text = None if data.startswith((b"%PDF-", b"PK")) else parsers.in_unicode(data)
+    is_packed = data.startswith(b"PK") or parsers.is_pdf(data)
+    text = None if is_packed else parsers.in_unicode(data)
     if text is None:
         return None
     kind = parsers.kind_of(text, media_type, name)

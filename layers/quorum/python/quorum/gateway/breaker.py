@@ -15,10 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+import boto3
+from aws_lambda_powertools.utilities.circuit_breaker import CircuitBreakerConfig
+from aws_lambda_powertools.utilities.circuit_breaker.persistence import (
+    CircuitBreakerDynamoDBPersistence,
+)
+
 from quorum.aws.faults import AWS_ERRORS
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.circuit_breaker import CircuitBreakerConfig
     from aws_lambda_powertools.utilities.circuit_breaker.persistence.base import (
         CircuitBreakerPersistenceLayer,
     )
@@ -121,14 +126,6 @@ def in_table(
 
     `failures` in a row, seen by one Lambda environment, open a circuit for all of them.
     """
-    import boto3  # noqa: PLC0415 - as the next two: slow to import, and not every path needs them
-    from aws_lambda_powertools.utilities.circuit_breaker import (  # noqa: PLC0415 - when needed
-        CircuitBreakerConfig,
-    )
-    from aws_lambda_powertools.utilities.circuit_breaker.persistence import (  # noqa: PLC0415 - when needed
-        CircuitBreakerDynamoDBPersistence,
-    )
-
     # Powertools speaks DynamoDB's own types, which a resource's client would translate once more.
     known = dynamodb.meta.client.meta
     client = boto3.client("dynamodb", config=known.config, endpoint_url=known.endpoint_url)

@@ -23,6 +23,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import httpx
@@ -63,6 +64,8 @@ NETWORK_SECONDS = 2.0
 """What the timeout allows for the network (published method)."""
 MOST_LIKELY = Sampling(temperature=0.0)
 """The same question gets the same answer, as far as a model can."""
+KEY_SECONDS = 2.0
+"""Seconds a call waits for keys that are read again; then it goes out with those it has."""
 _SPEED_SMOOTHING = 0.2
 _SPEED_RANGE = 4
 """A measured speed never strays further than this factor from the registry's."""
@@ -110,8 +113,8 @@ def parse_base_urls(
     `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
     order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
     does not name. `key_source` is where they came from, for people. Raises `ValueError` for a URL
-    that is not http(s) or is named twice, and for a URL without a key or with one that no HTTP
-    header can carry.
+    that is not http(s) or is named twice, for a URL without a key, and for a key that no header can
+    carry; no message quotes a key.
     """
     written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
     if not written:
@@ -134,9 +137,11 @@ def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
     name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
     if name is None:
         raise ValueError(f"no key for {url} in {key_source}")
-    key = keys[name]
-    if not (isinstance(key, str) and key.isascii() and key.isprintable()):
-        raise ValueError(f"the key for {url} in {key_source} is not a line of printable ASCII")
+    found = keys[name]
+    key = found.strip() if isinstance(found, str) else ""
+    # It becomes a header, which carries nothing else. The message does not quote it.
+    if not key or not all("!" <= character <= "~" for character in key):
+        raise ValueError(f"the key for {url} in {key_source} is not printable ASCII without spaces")
     return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
 
 
@@ -349,7 +354,7 @@ class Gateway:
 
     async def _attempts(self, call: Call, attempt: "_Attempt[_T]") -> _T:
         """`attempt` at one base URL after the other, until it succeeds or may not be repeated."""
-        await self.take_up_keys()
+        await self.take_up_keys(call.deadline.remaining())
         retrying = AsyncRetrying(
             retry=lambda state: isinstance(_failure(state), _Again),
             wait=self._wait,
@@ -379,24 +384,32 @@ class Gateway:
             raise
         except VoteUnavailable as failed:  # it answers, if not with what was asked for
             await self._report(call, base, well=True)
-            if await self._has_new_key(failed, base):
+            if await self._has_new_key(failed, base, call.deadline.remaining()):
                 raise _Again(failed, elsewhere=False, wait_seconds=0.0) from failed
             raise
         await self._report(call, base, well=True)
         return result
 
-    async def take_up_keys(self) -> None:
-        """Use the keys of now; a read of the secret happens in a thread, once in a while."""
-        if self._rotating is not None and not self._rotating.is_fresh:
-            self.base_urls = await asyncio.to_thread(self._rotating.current)
+    async def take_up_keys(self, seconds: float = KEY_SECONDS) -> None:
+        """Use the keys of now; they are read in a thread, once in a while, for `seconds` at most.
 
-    async def _has_new_key(self, failed: VoteUnavailable, base: BaseUrl) -> bool:
+        A read that takes longer goes on, and a later call uses what it found.
+        """
+        if self._rotating is not None and not self._rotating.is_fresh:
+            await self._use_keys(self._rotating.current, seconds)
+
+    async def _has_new_key(self, failed: VoteUnavailable, base: BaseUrl, seconds: float) -> bool:
         """Whether the key of `base` was refused and another one is there by now."""
         refused = isinstance(failed, GatewayRejected) and failed.status == _UNAUTHORIZED
         if not refused or self._rotating is None:
             return False
-        self.base_urls = await asyncio.to_thread(self._rotating.after_refusal, base)
+        await self._use_keys(partial(self._rotating.after_refusal, base), seconds)
         return base not in self.base_urls
+
+    async def _use_keys(self, read: Callable[[], tuple[BaseUrl, ...]], seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(seconds, KEY_SECONDS)):
+                self.base_urls = await asyncio.to_thread(read)
 
     async def _within(
         self, call: Call, base: BaseUrl, attempt: "_Attempt[_T]", seconds: float

@@ -1,1 +1,1 @@
-"""From one content to its verdict: panels, voters, replies, the tally, reviews."""
+"""Judging one content: panels, voters, replies, the tally, verdicts, reviews."""

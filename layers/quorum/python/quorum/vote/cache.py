@@ -1,4 +1,4 @@
-"""Votes by content, policy and model: what was judged once is not judged again."""
+"""The cache of votes, by content, policy and model."""
 
 from decimal import Decimal
 from hashlib import sha256
@@ -9,7 +9,7 @@ from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.core import registry
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
-from quorum.core.normalise import normalise
+from quorum.core.normalise import NORMALISER_VERSION, normalise
 from quorum.vote.policy import POLICY_VERSION
 
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 class VoteKey(Frozen):
-    """What makes two votes the same vote. `tenant` is empty where votes are shared."""
+    """Everything a vote depends on. `tenant` is empty where votes are shared."""
 
     tenant: str
     voter: str
     revision: str
     policy_version: str
+    normaliser_version: str
     text: str
     sampling: str
 
@@ -35,7 +36,7 @@ class VoteKey(Frozen):
 
 
 class Wanted(NamedTuple):
-    """Whose cached votes on what are wanted; `verdict_id` is the verdict they are wanted for."""
+    """A look-up of cached votes; `verdict_id` is the verdict that they are looked up for."""
 
     tenant: str
     voters: tuple[str, ...]
@@ -44,10 +45,9 @@ class Wanted(NamedTuple):
 
 
 class VoteCache:
-    """The Votes table: a vote key holds one vote until its time is over.
+    """The Votes table: one vote per vote key, until it expires.
 
-    Abstentions are kept only where the voter would abstain again: else the vote may be had next
-    time.
+    An abstention is cached only if the voter would abstain again.
     """
 
     def __init__(
@@ -59,15 +59,16 @@ class VoteCache:
         self._days = days
 
     def key(self, tenant: str, voter: str, content: Content) -> str:
-        """The digest under which `voter`'s vote on `content` is kept for `tenant`."""
+        """The digest under which `voter`'s vote on `content` is cached for `tenant`."""
         model = registry.model(voter)
         return VoteKey(
             tenant="" if self._shared else tenant,
             voter=voter,
             revision=model.revision,
             policy_version=POLICY_VERSION,
+            normaliser_version=NORMALISER_VERSION,
             text=normalise(content.text).text,
-            # An embedded voter is told the language and nothing else.
+            # An embedded voter depends on the text and the language only.
             sampling=f"language={content.language}"
             if model.kind == "embedded"
             else "temperature=0",
@@ -80,10 +81,10 @@ class VoteCache:
         content: Content,
         verdict_id: str | None = None,
     ) -> list[CastVote | Abstention]:
-        """The cached votes of `voters` on `content`: free, and marked so.
+        """The cached votes of `voters` on `content`, marked `cached` and without cost.
 
-        A vote bought for this very verdict is no saving: it comes back as it was bought, so that a
-        case judged again after a crash costs what it cost.
+        A vote that was bought for this same verdict comes back with its cost, and is no saving: an
+        evaluation that is repeated after a crash costs the same.
         """
         (found,) = self.find_all([Wanted(tenant, tuple(voters), content, verdict_id)])
         return found
@@ -104,14 +105,14 @@ class VoteCache:
         return {
             str(item["vote_key"]): item
             for item in dynamo.read(self._dynamodb.meta.client, self._table, wanted)
-            # DynamoDB deletes what has expired when it gets round to it.
+            # DynamoDB deletes expired items only after a while.
             if int(str(item["expires_at"])) > time()
         }
 
     def put(
         self, key: str, vote: CastVote | Abstention, bought_for: str | None = None
     ) -> dict[str, Any]:
-        """The transaction item that keeps `vote` under `key`; `bought_for` is a verdict's id."""
+        """The transaction item that caches `vote` under `key`; `bought_for` is a verdict's id."""
         item = {
             "vote_key": key,
             "vote": vote.model_dump_json(),

@@ -1,6 +1,6 @@
-"""A case: one content before one panel, from the first vote to the verdict. Pure.
+"""Evaluations: one run of a panel on a content, from the first vote to the verdict. Pure.
 
-A case travels through the state machine; every Lambda gets it whole.
+An evaluation travels through the state machine; every Lambda gets it whole.
 """
 
 from collections.abc import Sequence
@@ -29,20 +29,21 @@ from quorum.vote.policy import POLICY_VERSION
 from quorum.vote.tally import tally
 
 VOTING_SECONDS = 22.0
-"""From the start of a case, the time in which votes must be in; under the machine's 25 s."""
+"""Seconds from the start of an evaluation until its deadline; the machine ends after 25."""
 ROUND_SECONDS = 1.0
-"""Less time than this before the deadline is not worth another round."""
+"""Seconds before the deadline after which no other round begins."""
 _WAYS: tuple[type[VoteUnavailable], ...] = (VoteUnavailable, *VoteUnavailable.__subclasses__())
 TRANSIENT = frozenset(way.abstention for way in _WAYS if way.transient)
-"""Why a vote could not be had that may be had later."""
+"""Reasons of abstentions after which the same vote may be had later."""
 POSTPONED_SECONDS = 10.0
-"""When a case is tried again whose abstentions do not say when."""
+"""Seconds until an evaluation is tried again if its abstentions name no time."""
 
 
 class Evaluation(Frozen):
-    """What is judged, for whom, by which panel, until when (`deadline` in epoch seconds).
+    """One run of a panel on a content, until `deadline` (epoch seconds).
 
-    A `patient` case is postponed rather than left to a person when voters were throttled or down.
+    If it `may_postpone`, it is postponed rather than left to a person when voters were throttled or
+    down.
     """
 
     verdict_id: str
@@ -56,13 +57,13 @@ class Evaluation(Frozen):
 
 
 class VoteRequest(Frozen):
-    """What a voter's Lambda is called with."""
+    """The event of a voter's Lambda."""
 
     evaluation: Evaluation
 
 
 class AggregateRequest(Frozen):
-    """What the aggregate Lambda is called with, after each round."""
+    """The event of the aggregate Lambda, after each round."""
 
     evaluation: Evaluation
     votes: tuple[Vote, ...]
@@ -72,27 +73,27 @@ class AggregateRequest(Frozen):
     def complete(self) -> tuple[CastVote | Abstention, ...]:
         """The votes, with an abstention for every voter of the round that did not answer.
 
-        So nobody is asked twice, whatever became of their branch.
+        So no voter is asked twice, even if its branch was lost.
         """
         heard = {vote.voter for vote in self.votes}
         return self.votes + tuple(
-            Abstention(voter=voter, reason=AbstentionReason.FAILED, detail="nothing came back")
+            Abstention(voter=voter, reason=AbstentionReason.FAILED, detail="no answer came back")
             for voter in self.voters
             if voter not in heard
         )
 
 
 class Postponement(Frozen):
-    """A case to be judged later, in how many seconds, and why."""
+    """The reason why an evaluation is postponed, and the seconds until it is tried again."""
 
     seconds: float = Field(ge=0)
     reason: str
 
 
 class RoundResult(Frozen):
-    """Where a case stands after a round: settled with a verdict, postponed, or who is asked next.
+    """The result of a round: a verdict, a postponement, or the voters of the next round.
 
-    A postponed case is `settled` too: nobody is asked any more, this time.
+    A postponed evaluation is `settled` too: no more voters are asked this time.
     """
 
     settled: bool
@@ -127,7 +128,7 @@ def conclude_round(
 
 
 def _postponed(evaluation: Evaluation, votes: Sequence[Vote]) -> Postponement | None:
-    """Whether the panel has no quorum now and may have one later."""
+    """The postponement, if the panel has no quorum now and may have one later."""
     abstained = {
         vote.voter: vote
         for vote in votes
@@ -195,7 +196,7 @@ def _verdict(  # every fact of a verdict comes from its caller
 
 
 def _seat(panel: Panel, voter: str) -> int:
-    """Where `voter` sits in the order of asking."""
+    """The index of `voter` in the order of asking."""
     return panel.voters.index(voter) if voter in panel.voters else len(panel.voters)
 
 

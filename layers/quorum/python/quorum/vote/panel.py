@@ -1,7 +1,7 @@
-"""Who sits: voters, rounds, rule, thresholds. A panel is data, and a bad one is refused by field.
+"""Panels: voters, rounds, rule, thresholds. A panel is data; a bad one is refused by field.
 
 Pure. A panel is a small JSON document; `quorum calibrate` writes one from labelled votes, and the
-packaged ones lie beside this module in `panels/`. `quorum.vote.tally` says what the rules mean.
+packaged ones are in `panels/` beside this module. `quorum.vote.tally` defines the rules.
 """
 
 import json
@@ -32,9 +32,9 @@ Weight = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
 class Stop(StrEnum):
-    """When asking ends.
+    """The rule by which asking ends.
 
-    `all`: everyone is asked at once. `settled`: round by round, until nothing outstanding can
+    `all`: all voters are asked at once. `settled`: round by round, until no outstanding vote could
     change the verdict. `risk`: round by round, until the calibrated error is small enough.
     """
 
@@ -44,10 +44,10 @@ class Stop(StrEnum):
 
 
 class Thresholds(Frozen):
-    """How much says unsafe, and how much says safe; between them a person decides.
+    """The scores from which a text is unsafe, and safe; in between a person decides.
 
-    Shares of the answering weight under the weighted rule. Under the calibrated rule
-    probabilities: of unsafe, and of safe (one minus the score).
+    Under the weighted rule they are shares of the weight that answered; under the calibrated rule
+    probabilities of unsafe, and of safe (one minus the score).
     """
 
     unsafe: Share
@@ -68,10 +68,10 @@ class Majority(Frozen):
 
 
 class Evidence(Frozen):
-    """What one voter's vote adds to the log-odds of unsafe.
+    """The log-odds of unsafe that one voter's vote adds.
 
     `slope` × the logit of the vote's confidence is added towards the vote's side, for voters whose
-    confidences mean something. An abstention adds nothing.
+    confidences are informative. An abstention adds nothing.
     """
 
     unsafe: Annotated[LogOdds, Field(ge=0.0)] = 0.0
@@ -87,7 +87,7 @@ class Evidence(Frozen):
 
 
 class Pair(Frozen):
-    """What two voters' agreement adds to the log-odds: their errors are not independent.
+    """The log-odds that two voters' agreement adds: their errors are not independent.
 
     The signs make every calibrated panel monotone: no vote for unsafe can lower its score.
     """
@@ -107,7 +107,7 @@ class LanguageTerms(Frozen):
 class Stage(Frozen):
     """The log-odds of unsafe once voters up to one round have been heard.
 
-    `bias` and `evidence` are pooled over languages; `languages` holds those with labels enough for
+    `bias` and `evidence` are pooled over languages; `languages` holds those with enough labels for
     numbers of their own. `evidence` names every voter of the rounds so far.
     """
 
@@ -120,8 +120,8 @@ class Stage(Frozen):
 class Calibrated(Frozen):
     """Log-odds of unsafe learned from labels: one stage for each round.
 
-    Correlated voters are worth less together than one by one, so what a voter's vote says depends
-    on who else was heard: every round has numbers of its own.
+    Correlated voters add less together than one by one, so the evidence of a vote depends on the
+    other votes: every round has numbers of its own.
     """
 
     kind: Literal["calibrated"] = "calibrated"
@@ -132,7 +132,7 @@ Rule = Annotated[Weighted | Majority | Calibrated, Field(discriminator="kind")]
 
 
 class Estimate(Frozen):
-    """A figure with the interval it is expected in."""
+    """A figure with its confidence interval."""
 
     value: Finite
     low: Finite
@@ -140,14 +140,14 @@ class Estimate(Frozen):
 
 
 class Panel(Frozen):
-    """Which voters sit, in which rounds, and what their votes amount to.
+    """Voters, the rounds in which they are asked, and the rule that weighs their votes.
 
-    `quorum` is the number of voters that must have answered (an abstention is no answer), else the
-    verdict is `needs_review`. `risk` belongs to the stop rule of that name: for every round but the
+    `quorum` is the least number of votes (an abstention is none); with fewer, the verdict is
+    `needs_review`. `risk` belongs to the stop rule of that name: for every round but the
     last, the calibrated probability of error at which asking ends; without it, asking ends as soon
     as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
-    panel does not say safe: a person decides. `expected` is what calibration measured on rows it
-    had not seen.
+    panel does not say safe: a person decides. `expected` holds the figures that calibration
+    measured on unseen rows.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
@@ -165,7 +165,7 @@ class Panel(Frozen):
 
     @cached_property
     def voters(self) -> tuple[str, ...]:
-        """Everyone who sits, in the order of asking."""
+        """All voters, in the order of asking."""
         return tuple(voter for voters in self.rounds for voter in voters)
 
     @cached_property
@@ -176,13 +176,13 @@ class Panel(Frozen):
 
     @property
     def midpoint(self) -> float:
-        """The score in the middle of what a person would decide: where a decision is forced."""
+        """The score in the middle of the band of reviews, at which a decision is forced."""
         if self.thresholds is None:
             return 0.5
         return (self.thresholds.unsafe + 1 - self.thresholds.safe) / 2
 
     def document(self) -> dict[str, Any]:
-        """The panel as JSON types, without what was left out; `load` reads it back."""
+        """The panel as JSON types, without defaults; `load` reads it back."""
         return self.model_dump(mode="json", exclude_defaults=True) | {
             "rule": self.rule.model_dump(mode="json", exclude_defaults=True)
             | {"kind": self.rule.kind}
@@ -212,7 +212,7 @@ class Panel(Frozen):
 def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = None) -> Panel:
     """The panel in `document` (JSON text or parsed); raises `PanelInvalid` naming the field.
 
-    `voters` are the names that may sit; without it, those the registry gives a seat.
+    `voters` are the allowed names; by default those of the registry.
     """
     try:
         panel = (
@@ -236,7 +236,7 @@ def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = 
         for seat, voter in enumerate(asked):
             if voter not in known:
                 raise PanelInvalid(
-                    f"{voter} is no voter here; known: {', '.join(sorted(known))}",
+                    f"{voter} is not a known voter; known voters: {', '.join(sorted(known))}",
                     path=f"rounds.{number}.{seat}",
                 )
     return panel
@@ -244,7 +244,7 @@ def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = 
 
 @cache
 def packaged(name: str) -> Panel:
-    """The panel of that name that comes with the package; raises `PanelInvalid`."""
+    """The packaged panel of that name; raises `PanelInvalid`."""
     if name not in PACKAGED:
         raise PanelInvalid(
             f"no packaged panel {name!r}; there are {', '.join(PACKAGED)}", path="name"
@@ -268,9 +268,9 @@ def _same_voters(named: Collection[str], voters: Collection[str], field: str) ->
 def _rounds_fit(panel: Panel, voters: list[str]) -> None:
     for voter in voters:
         if voters.count(voter) > 1:
-            _refuse("rounds", f"{voter} sits twice")
+            _refuse("rounds", f"{voter} is named twice")
     if panel.quorum > len(voters):
-        _refuse("quorum", f"is {panel.quorum}, but only {len(voters)} voters sit")
+        _refuse("quorum", f"is {panel.quorum}, but the panel has only {len(voters)} voters")
     if panel.stop is Stop.RISK and not isinstance(panel.rule, Calibrated):
         _refuse("stop", "risk needs the calibrated rule: other scores are no probabilities")
     if panel.stop is not Stop.RISK and panel.risk is not None:

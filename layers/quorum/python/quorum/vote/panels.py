@@ -1,21 +1,21 @@
-"""Panels as a deployment has them: the packaged ones, overridden by SSM parameters.
+"""The panels of a deployment: the packaged ones, overridden by SSM parameters.
 
-The panel called `<name>` is, for a tenant, the first of these that is there::
+The panel called `<name>` is, for a tenant, the first of these that exists::
 
     /<stack>/tenants/<tenant>/panels/<name>     the tenant's own
     /<stack>/panels/<name>                      the deployment's
     the packaged one
 
-and `/<stack>/shadow/<name>`, if there is one, tallies beside it and is only recorded.
+and `/<stack>/shadow/<name>`, if it exists, is tallied beside it and only recorded.
 
-A parameter holds one panel's JSON; only a shadow may have a name of its own. What is read is kept
-for a minute, and so is that nothing was there. A bad panel is refused and the last good one stays:
-the one this process has, else the youngest good version of the parameter in its history, else the
-next in the order above. When SSM does not answer, what is known stays; where nothing is known,
-nobody guesses which panel was meant.
+A parameter holds one panel's JSON; only a shadow may have a name of its own. A read parameter, or
+its absence, is remembered for a minute. A bad panel is refused and the last good one stays: that of
+this process, else the youngest good version of the parameter in its history, else the next in the
+order above. When SSM does not answer, known panels stay; where none is known, the request fails,
+because the intended panel cannot be guessed.
 
-Powertools' `parameters` is not used here: it does not remember that nothing was there, forgets what
-it had when SSM fails, and does not tell a parameter's version.
+Powertools' `parameters` is not used here: it does not remember that a parameter is absent, forgets
+values when SSM fails, and does not return a parameter's version.
 """
 
 import re
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 RETRY_SECONDS = 5.0
-"""After SSM failed, it is not asked again for so long."""
+"""Seconds after a failure of SSM before it is asked again."""
 LOOK_BACK = 10
-"""So many versions of a parameter are searched for a good one."""
+"""Versions of a parameter that are searched for a good one."""
 KNOWN_PARAMETERS = 2048
-"""So many parameters are remembered at a time."""
+"""Parameters that are remembered at a time."""
 
 Source = Literal["tenant", "deployment", "packaged"]
 
@@ -48,7 +48,7 @@ _PARAMETER_NAME = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,15}")
 
 
 class Effective(NamedTuple):
-    """The panel that judges under a name, and where it comes from."""
+    """The panel that judges under a name, and its source."""
 
     panel: Panel
     source: Source
@@ -67,7 +67,7 @@ def shadow_parameter_name(stack: str, name: str) -> str:
 class Panels:
     """The panels of the deployment whose parameters are under `path`, read again after `seconds`.
 
-    Threads may share it. Raises `StoreUnavailable` where a parameter could never be read.
+    Threads may share it. Raises `StoreUnavailable` if a parameter could never be read.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Panels:
         return self.effective(tenant, name).panel
 
     def effective(self, tenant: str, name: str) -> Effective:
-        """As `get`, with where it comes from."""
+        """The panel and its source; raises as `get`."""
         own = self._override(parameter_name(self._path, name, tenant=tenant), name)
         if own is not None:
             return Effective(own, "tenant")
@@ -109,7 +109,7 @@ class Panels:
         return self._read(parameter, name, name)
 
     def _read(self, parameter: str, name: str, called: str | None) -> Panel | None:
-        # What cannot be the name of a parameter overrides nothing (and ":" would pick a version).
+        # A name that no parameter can have overrides nothing (and ":" would pick a version).
         if not (_PANEL_NAME.fullmatch(name) and _PARAMETER_NAME.fullmatch(parameter)):
             return None
         return self._parameter(parameter, called).panel()
@@ -123,7 +123,7 @@ class _Good(NamedTuple):
 
 
 class _Parameter:
-    """One parameter, as last read. Its panel is `called` so; a shadow may be called anything."""
+    """One parameter, as last read. Its panel must be `called` so; a shadow may have any name."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class _Parameter:
             return self._good or self._earlier(version)
 
     def _earlier(self, version: int) -> _Good | None:
-        """The youngest good one before `version`; SSM keeps a hundred."""
+        """The youngest good panel before `version`; SSM keeps a hundred versions."""
         for number in range(version - 1, max(version - 1 - LOOK_BACK, 0), -1):
             found = self._version(number)
             if found is not None:
@@ -198,7 +198,7 @@ class _Parameter:
         return found["Value"], found["Version"]
 
     def _load(self, text: str) -> _Good:
-        """Raises `PanelInvalid`."""
+        """The panel in `text`; raises `PanelInvalid`."""
         loaded = panel.load(text)
         if self._called is not None and loaded.name != self._called:
             raise PanelInvalid(

@@ -1,4 +1,4 @@
-"""What counts as unsafe: the instructions a voter is given, and their version.
+"""The policy: the instructions given to every voter, and their version.
 
 The instructions are constant: they come first in every prompt, so that providers can cache them,
 and nothing in a content can change them.
@@ -30,7 +30,7 @@ PUBLISHED_CATEGORIES = MappingProxyType(
         ),
     }
 )
-"""The four published categories, mapped onto OpenAI's thirteen."""
+"""The four categories of the instructions, mapped to OpenAI's thirteen."""
 
 
 def _instructions() -> str:
@@ -61,7 +61,7 @@ List only the categories that apply; for a safe text the list is empty."""
 
 
 INSTRUCTIONS = _instructions()
-"""What every gateway voter is told, word for word."""
+"""The system message of every gateway voter, word for word."""
 
 REPLY_SCHEMA: dict[str, object] = {
     "type": "object",
@@ -89,19 +89,19 @@ REPLY_SCHEMA: dict[str, object] = {
 """The reply's JSON schema, within what structured-output modes accept."""
 
 WRAPPER = "-----{boundary}-----\n{text}\n-----{boundary}-----\nUndone in it: {tricks}."
-"""What a content is sent in: between two lines nobody can guess, and after them what was hidden."""
+"""The user message: the content between two unguessable lines, then the tricks undone in it."""
 
 MAX_OUTPUT_TOKENS = 200
-"""Tokens a voter may answer with; a reply that is cut off is read otherwise than a whole one."""
+"""Tokens of a voter's reply at most. It is part of the policy: a reply may be cut off there."""
 
 
 def version_of(*parts: object) -> str:
-    """A digest of `parts`, JSON values in an order that is theirs: 12 hexadecimal digits."""
+    """A digest of `parts` (JSON values, in this order): 12 hexadecimal digits."""
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 POLICY_VERSION = version_of(
     INSTRUCTIONS, WRAPPER, REPLY_SCHEMA, MAX_OUTPUT_TOKENS, reply.PARSER_VERSION
 )
-"""Changes with whatever a voter is sent and with how its reply is read: votes cast under another
-policy are not reused."""
+"""The version of everything a voter is sent and of the parser of its reply. Votes cast under
+another policy are not reused."""

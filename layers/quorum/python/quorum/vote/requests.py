@@ -1,9 +1,10 @@
-"""The bodies of the requests about one verdict. Pure."""
+"""The bodies of requests about one verdict. Pure."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from quorum.core.fields import MetadataName, MetadataValue, not_blank
 from quorum.core.models import (
@@ -16,11 +17,26 @@ from quorum.core.models import (
     Identifier,
     Review,
 )
+from quorum.vote.size import too_large
+
+
+def _not_too_large(text: str) -> str:
+    """`text`; raises `PydanticCustomError` with the limit it breaks once normalised."""
+    broken = too_large(text)
+    if broken is not None:
+        raise PydanticCustomError(
+            "too_large", "{message}", {"message": broken.message, "limit": broken.limit}
+        )
+    return text
+
 
 Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=CONTENT_LIMIT), AfterValidator(not_blank)
+    str,
+    StringConstraints(min_length=1, max_length=CONTENT_LIMIT),
+    AfterValidator(not_blank),
+    AfterValidator(_not_too_large),
 ]
-"""A content's text as a request brings it."""
+"""The text of a content in a request."""
 
 
 class VerdictRequest(Frozen):
@@ -42,7 +58,7 @@ class VerdictRequest(Frozen):
 
 
 class ReviewRequest(Frozen):
-    """The body of `POST /verdicts/{id}/review`: what a person decided, and who that was."""
+    """The body of `POST /verdicts/{id}/review`: a person's decision and name."""
 
     decision: Literal[Decision.SAFE, Decision.UNSAFE]
     reviewer: Identifier

@@ -1,8 +1,8 @@
-"""Reviews: what people decide on verdicts. Each becomes a label for calibration.
+"""Reviews: people's decisions on verdicts. Each becomes a label for calibration.
 
 A verdict may be reviewed again: the latest review counts and the earlier ones stay, so a mistake
-can be mended and nothing a person decided is lost. The content, which was kept for the reviewer, is
-kept for `label_days` more, because a label without its text teaches fewer voters; then it expires.
+can be corrected and no decision is lost. The content that was kept for the reviewer is kept for
+`label_days` more, because a label without its text teaches fewer voters; then it expires.
 """
 
 import base64
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 PAGE_LIMIT = 10
-"""Entries of a page: as many contents of full length, escaped, as a Lambda may answer with."""
+"""Entries of a page: ten contents of full length, escaped, fit into a Lambda's answer."""
 
 Status = Literal["pending", "reviewed"]
 
@@ -36,8 +36,8 @@ Status = Literal["pending", "reviewed"]
 class Reviewed(Frozen):
     """A verdict in the queue of reviewers.
 
-    `content` is None where none was kept (the panel had decided) or its time is over; `reviews` are
-    all of them, the latest last.
+    `content` is None if it was not kept (the panel had decided) or has expired; `reviews` has all
+    reviews, the latest last.
     """
 
     verdict: Verdict
@@ -46,14 +46,14 @@ class Reviewed(Frozen):
 
 
 class Page(Frozen):
-    """Some of the queue, oldest first, and where the next page begins (None: nowhere)."""
+    """A page of the queue, oldest first, and the cursor of the next page (None: it is the last)."""
 
     reviews: tuple[Reviewed, ...]
     next: str | None
 
 
 class Reviews:
-    """The reviewers' side of the Verdicts table."""
+    """The reviews in the Verdicts table."""
 
     def __init__(self, dynamodb: "DynamoDBServiceResource", table: str, *, label_days: int) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
@@ -61,9 +61,9 @@ class Reviews:
         self._label_days = label_days
 
     def add(self, tenant: str, verdict_id: str, review: Review) -> Verdict:
-        """The verdict with `review` as its latest; the same review sent again changes nothing.
+        """Store `review`; returns the verdict with it. The same review sent again changes nothing.
 
-        Raises `NotFound`, `Conflict` if somebody reviewed it at the same moment, and
+        Raises `NotFound`, `Conflict` if another review came at the same moment, and
         `StoreUnavailable`.
         """
         key = {"id": verdict_key(tenant, verdict_id)}
@@ -85,7 +85,7 @@ class Reviews:
     ) -> Page:
         """Up to `limit` verdicts that are pending or reviewed, the oldest first.
 
-        `after` is the `next` of the page before. Raises `InvalidRequest` if it is not, and
+        `after` is the `next` of the page before. Raises `InvalidRequest` for an invalid cursor, and
         `StoreUnavailable`.
         """
         start = {} if after is None else {"ExclusiveStartKey": _position(tenant, status, after)}
@@ -135,9 +135,9 @@ class Reviews:
             ) from error
 
     def _keep_content(self, tenant: str, verdict_id: str) -> None:
-        """Keep the content, if it is still here, as long as its label is worth most with it."""
+        """Keep the content, if it is still stored, for `label_days` more."""
         not_kept = self._client.exceptions.ConditionalCheckFailedException
-        # Where none was kept the panel had decided, or nobody looked in time.
+        # If none is stored, the panel had decided, or the content has expired.
         with suppress(not_kept):
             dynamo.attempt(
                 self._client.update_item,
@@ -149,7 +149,7 @@ class Reviews:
             )
 
     def _contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, str]:
-        """Verdict id → content, of those whose time is not over (expiry may lag by two days)."""
+        """Verdict id → content, without expired ones (DynamoDB may delete them two days late)."""
         keys: list[dict[str, Any]] = [{"id": content_key(tenant, found)} for found in verdict_ids]
         now = time()
         return {
@@ -168,7 +168,7 @@ def _same(one: Review, other: Review) -> bool:
 
 
 def _cursor(tenant: str, key: Any) -> str:
-    """Where a page ended, without the tenant, which the reader's key says."""
+    """The cursor: the last key of a page, without the tenant, which the reader's key gives."""
     position = [str(key["id"]).removeprefix(verdict_key(tenant, "")), str(key["created_at"])]
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 

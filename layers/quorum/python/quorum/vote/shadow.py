@@ -1,6 +1,6 @@
-"""The shadow: a second panel that tallies the same votes, to be looked at before it is deployed.
+"""The shadow: a second panel that tallies the same votes, to try it before it is deployed.
 
-It changes no verdict. It asks nobody either: of its voters only those count that the panel asked.
+It changes no verdict and asks no voters: only votes that the panel asked for count.
 """
 
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def shadowed(verdict: Verdict, panels: "Panels") -> Verdict:
-    """`verdict` with what the shadow of its panel makes of the same votes, if there is one.
+    """`verdict` with the decision of its panel's shadow on the same votes, if there is a shadow.
 
-    Never raises: whatever is wrong with a shadow is logged and counted, and the verdict stands.
+    Never raises: a shadow's failure is logged and counted, and the verdict stands.
     """
     try:
         panel = panels.shadow_of(verdict.panel)
@@ -29,7 +29,7 @@ def shadowed(verdict: Verdict, panels: "Panels") -> Verdict:
             decision=outcome.decision,
             score=outcome.score,
         )
-    except Exception as error:  # noqa: BLE001 whatever it is, it is only a shadow's
+    except Exception as error:  # noqa: BLE001 a shadow's failure never affects the verdict
         telemetry.shadow_failed(verdict, type(error).__name__)
         return verdict
     return verdict.model_copy(update={"shadow": seen})

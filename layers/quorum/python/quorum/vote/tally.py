@@ -9,7 +9,8 @@ Three rules (see `quorum.vote.panel`):
 * calibrated: the log-odds of unsafe are the language's bias, plus each vote's evidence, plus what
   pairs of agreeing votes add; decided by two thresholds on the probability.
 
-Under every rule, a voter the panel lets escalate keeps `safe` from being said unless it says so.
+Under every rule, while a voter in the panel's `escalates` votes anything but safe, the panel does
+not decide `safe`.
 
 Whether the panel is settled is decided by the extremes the score can still reach. They are exact:
 every rule is monotone in each vote, so the extremes are where all outstanding voters vote one way
@@ -27,7 +28,7 @@ from quorum.core.models import Abstention, CastVote, Decision, Outcome
 from quorum.vote.panel import Calibrated, Evidence, Majority, Panel, Stop, Thresholds, Weighted
 
 CONFIDENCE_CEILING = 0.99
-"""A vote more confident than this counts as this confident: nobody is that sure."""
+"""Highest confidence of a vote: a higher one counts as this."""
 
 _HALF = Fraction(1, 2)
 _SEVERITY = {Decision.SAFE: 0, Decision.NEEDS_REVIEW: 1, Decision.UNSAFE: 2}
@@ -35,7 +36,7 @@ _SEVERITY = {Decision.SAFE: 0, Decision.NEEDS_REVIEW: 1, Decision.UNSAFE: 2}
 
 @dataclass(frozen=True, slots=True)
 class _TallyVote:
-    """One vote, as far as it counts."""
+    """The parts of a vote that the tally uses."""
 
     decision: Decision
     confidence: float
@@ -48,7 +49,7 @@ _ASKS_FOR_REVIEW = _TallyVote(Decision.NEEDS_REVIEW, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class _TallyState:
-    """A panel over one content: who answered what so far, and who has not been heard of."""
+    """A panel's votes on one content so far, and the voters that are outstanding."""
 
     panel: Panel
     language: str | None
@@ -56,14 +57,14 @@ class _TallyState:
     outstanding: tuple[str, ...]
 
     def supposing(self, tally_vote: _TallyVote, rounds: int | None = None) -> "_TallyState":
-        """The same, had everyone outstanding (of the first `rounds`) cast this ballot."""
+        """The state if all outstanding voters (of the first `rounds`) cast this vote."""
         asked = {voter for voters in self.panel.rounds[:rounds] for voter in voters}
         filled = {voter: tally_vote for voter in self.outstanding if voter in asked}
         return replace(self, tally_votes={**self.tally_votes, **filled})
 
     @property
     def last_round(self) -> int:
-        """The number of the last round of which somebody answered."""
+        """The number of the last round with a vote."""
         return max(
             number
             for number, voters in enumerate(self.panel.rounds)
@@ -73,7 +74,7 @@ class _TallyState:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What the votes amount to: the decision, both scores, and the comparison that decided."""
+    """The decision on the votes, both scores, and the comparison that decided."""
 
     decision: Decision
     unsafe: float
@@ -88,10 +89,10 @@ def tally(
     *,
     final: bool = False,
 ) -> Outcome:
-    """What `votes` (of any rounds, or from the cache) amount to on `panel`, and who is asked next.
+    """The outcome of `votes` (of any rounds, or from the cache) on `panel`, with the next voters.
 
-    Votes of voters who do not sit are ignored. With `final` (the deadline is spent) nobody is asked
-    any more: the outcome is concluded from what there is.
+    Votes of voters that are not on the panel are ignored. With `final` (the deadline has passed) no
+    more voters are asked: the outcome is concluded from the votes there are.
     """
     tally_votes, heard = _by_voter(panel, votes)
     outstanding = tuple(voter for voter in panel.voters if voter not in heard)
@@ -103,7 +104,7 @@ def tally(
     why_stopped = _why_stopped(state, reading, final=final)
     next_voters = () if why_stopped is not None else _next_round(panel, heard)
     if not heard:
-        beginning = "nobody has voted yet"
+        beginning = "no votes yet"
     elif quorate and decision is not reading.decision:
         beginning = f"{_described(state, reading)}, but {_listed(escalating)} asks for a person"
     elif quorate:
@@ -151,7 +152,7 @@ def confidence_logit(confidence: float) -> float:
 def _by_voter(
     panel: Panel, votes: Iterable[CastVote | Abstention]
 ) -> tuple[dict[str, _TallyVote], set[str]]:
-    """What each voter of the panel said, and the names of all that answered or abstained.
+    """Each voter's vote, and the names of all voters that voted or abstained.
 
     A voter counts once. Of two votes (a redelivered round) the graver one counts, whichever came
     first; a vote beats an abstention.
@@ -176,7 +177,7 @@ def _gravity(tally_vote: _TallyVote) -> tuple[int, float]:
 
 
 def _escalating(state: _TallyState) -> tuple[str, ...]:
-    """The voters that keep the panel from saying safe."""
+    """The voters that keep the panel from deciding safe."""
     return tuple(
         voter
         for voter in state.panel.escalates
@@ -192,7 +193,7 @@ def _held(decision: Decision, escalating: tuple[str, ...]) -> Decision:
 
 
 def _why_stopped(state: _TallyState, reading: _Reading, *, final: bool) -> str | None:
-    """Why nobody more is asked ("" if that needs no words), or None if somebody is."""
+    """The reason why asking ends ("" if it needs no words), or None if it goes on."""
     if not state.outstanding:
         return ""
     if final:
@@ -200,7 +201,7 @@ def _why_stopped(state: _TallyState, reading: _Reading, *, final: bool) -> str |
     if len(state.tally_votes) + len(state.outstanding) < state.panel.quorum:
         return "the quorum cannot be met any more"
     if state.panel.stop is Stop.SETTLED and len(_reachable(state)) == 1:
-        return f"nothing {_listed(state.outstanding)} could say would change it"
+        return f"no vote of {_listed(state.outstanding)} could change it"
     if state.panel.stop is Stop.RISK:
         return _why_sure_enough(state, reading)
     return None
@@ -209,7 +210,7 @@ def _why_stopped(state: _TallyState, reading: _Reading, *, final: bool) -> str |
 def _why_sure_enough(state: _TallyState, reading: _Reading) -> str | None:
     panel = state.panel
     without = _listed(state.outstanding)
-    # What one voter wants looked at, the others look at before a person must.
+    # If a voter escalates, the others are asked before a person is.
     escalated = reading.decision is Decision.SAFE and bool(_escalating(state))
     if len(state.tally_votes) < panel.quorum or escalated:
         return None
@@ -217,7 +218,7 @@ def _why_sure_enough(state: _TallyState, reading: _Reading) -> str | None:
         in_between = reading.decision is Decision.NEEDS_REVIEW
         return None if in_between else f"sure enough without {without}"
     error = min(reading.unsafe, reading.safe)
-    # Somebody is outstanding in the last round too, or its bound is that of the round before.
+    # Voters of the last round are outstanding, or its bound is that of the round before.
     bound = panel.risk[min(state.last_round, len(panel.risk) - 1)] if panel.risk else 0.0
     if error > bound:
         return None
@@ -231,7 +232,7 @@ def _next_round(panel: Panel, heard: set[str]) -> tuple[str, ...]:
 
 
 def _reachable(state: _TallyState) -> set[Decision]:
-    """Every decision some outcome of the outstanding votes, abstentions included, leads to."""
+    """Every decision that the outstanding votes, or abstentions, could still lead to."""
     panel, answered = state.panel, len(state.tally_votes)
     if isinstance(panel.rule, Calibrated):
         reachable = _reachable_log_odds(state, panel.rule)
@@ -245,8 +246,8 @@ def _reachable(state: _TallyState) -> set[Decision]:
 
 
 def _reachable_shares(state: _TallyState, rule: Weighted | Majority) -> set[Decision]:
-    # A ballot adds its weight to the divisor and at most that weight to one score. So a score is
-    # highest when everyone outstanding is sure of it, and lowest when they all say something else.
+    # A vote adds its weight to the divisor and at most that weight to one score. So a score is
+    # highest when all outstanding voters are sure of it, and lowest when all vote otherwise.
     extremes = (_SURELY_UNSAFE, _SURELY_SAFE, _ASKS_FOR_REVIEW)
     return {
         _read_shares(state.panel.thresholds, *_shares(rule, state.supposing(extreme))).decision
@@ -274,7 +275,7 @@ def _reachable_log_odds(state: _TallyState, rule: Calibrated) -> set[Decision]:
     return reachable
 
 
-# --- what the votes amount to --------------------------------------------------------------------
+# --- the decision on the votes -------------------------------------------------------------------
 
 
 def _read(state: _TallyState) -> _Reading:
@@ -322,7 +323,7 @@ def _read_shares(thresholds: Thresholds | None, unsafe: Fraction, safe: Fraction
 
 
 def _exact(number: float) -> Fraction:
-    """The number as it is written: 0.1 is a tenth, not the binary fraction next to it."""
+    """The number as it is written in decimal: 0.1 is one tenth, not a binary fraction near it."""
     return Fraction(Decimal(repr(number)))
 
 

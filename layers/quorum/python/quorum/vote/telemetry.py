@@ -1,6 +1,6 @@
 """Logs and metrics of votes, verdicts, reviews and panels. Never content.
 
-Each logged field is named one by one; nothing is logged by handing over a request or an event.
+Each logged field is named one by one; whole requests and events are never logged.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def vote_answered(verdict_id: str, vote: CastVote | Abstention) -> None:
-    """One voter's answer: what it was and what it took; never why or about what."""
+    """Log one voter's vote or abstention, its cost and its latency, without its reason."""
     abstained = isinstance(vote, Abstention)
     logger.info(
         "vote",
@@ -39,7 +39,7 @@ def vote_answered(verdict_id: str, vote: CastVote | Abstention) -> None:
 
 
 def verdict_reached(verdict: Verdict) -> None:
-    """One verdict: its decision and what it took."""
+    """Log one verdict: its decision, cost and latency."""
     logger.info(
         "verdict",
         extra={
@@ -63,13 +63,13 @@ def verdict_reached(verdict: Verdict) -> None:
         disagrees = verdict.shadow.decision != verdict.decision
         metrics.add_metric("ShadowDisagreement", MetricUnit.Count, int(disagrees))
     metrics.flush_metrics()
-    # A cached vote agreed or not when it was cast; a text sent often would else count often.
+    # A cached vote was counted when it was cast; a text that is sent often would count often.
     fresh = [vote for vote in verdict.votes if not vote.cached]
     _voters_agreed("AgreementWithVerdict", agreements(verdict.decision, fresh))
 
 
 def verdict_reviewed(verdict: Verdict, review: Review) -> None:
-    """A person's decision on a verdict; neither who decided nor what was noted."""
+    """Log a person's decision on a verdict, without the name and the note."""
     logger.info(
         "review",
         extra={
@@ -84,7 +84,7 @@ def verdict_reviewed(verdict: Verdict, review: Review) -> None:
 
 
 def _voters_agreed(metric: str, agreed: "Mapping[str, bool]") -> None:
-    """1 for each voter that agreed and 0 for one that did not: a day's average is its agreement."""
+    """Count 1 for each voter that agreed, else 0: the average of a day is its agreement."""
     for voter, did in agreed.items():
         metrics = metrics_of("agreement")
         metrics.add_dimension("voter", voter)
@@ -93,7 +93,7 @@ def _voters_agreed(metric: str, agreed: "Mapping[str, bool]") -> None:
 
 
 def panel_refused(parameter: str, version: int, field: str, message: str) -> None:
-    """A bad panel in a parameter; the last good one stays."""
+    """Log and count a bad panel in a parameter; the last good one stays."""
     logger.error(
         "panel refused",
         extra={"parameter": parameter, "version": version, "field": field, "why": message},
@@ -102,13 +102,13 @@ def panel_refused(parameter: str, version: int, field: str, message: str) -> Non
 
 
 def panel_unread(parameter: str, why: str) -> None:
-    """A parameter that could not be read; what is known of it stays."""
+    """Log a parameter that could not be read; its known panel stays."""
     logger.error("panel not read", extra={"parameter": parameter, "why": why})
     _panels_counted("PanelsUnread")
 
 
 def shadow_failed(verdict: Verdict, why: str) -> None:
-    """A shadow that could not be tallied; the verdict stands."""
+    """Log and count a shadow that could not be tallied; the verdict stands."""
     logger.error("shadow failed", extra={"correlation_id": verdict.id, "why": why})
     _panels_counted("ShadowsFailed")
 

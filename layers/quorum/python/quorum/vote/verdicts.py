@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 TOGETHER = 25
-"""So many verdicts are settled in one transaction: with their contents and counters under 100
-entries and 4 MB, DynamoDB's limits."""
+"""Verdicts of one transaction: with contents and counters they stay under DynamoDB's limits of 100
+entries and 4 MB."""
 
 _ROUNDS = 10
-"""How often settling is tried while others settle the same items, or give them up."""
+"""Tries of settling while other workers settle or dead-letter the same items."""
 _VERDICT = TypeAdapter(Verdict)
 
 
 class Decided(NamedTuple):
-    """A verdict to be stored, and what it is on; `place` where it belongs to a batch."""
+    """A verdict to be stored, with its content, and its `position` if it belongs to a batch."""
 
     content: Content
     verdict: Verdict
@@ -72,7 +72,7 @@ class Verdicts:
         return self.find_all([(tenant, verdict_id)]).get(verdict_id)
 
     def find_all(self, wanted: Sequence[tuple[str, str]]) -> dict[str, Verdict]:
-        """Those of the verdicts of tenant and id that there are, by id; read consistently."""
+        """The existing verdicts, of (tenant, id), by id; read consistently."""
         return {
             verdict_id: verdict_of(item)
             for verdict_id, item in self.entries(wanted).items()
@@ -80,7 +80,7 @@ class Verdicts:
         }
 
     def entries(self, wanted: Sequence[tuple[str, str]]) -> dict[str, dict[str, Any]]:
-        """What is stored under tenant and verdict id, by id: verdicts, and items that got none."""
+        """The stored items, of (tenant, id), by id: verdicts, rejections and dead letters."""
         ids = {
             verdict_key(tenant, verdict_id): verdict_id
             for tenant, verdict_id in wanted
@@ -102,7 +102,7 @@ class Verdicts:
     ) -> Verdict:
         """Store `verdict` and count it, in one transaction that happens once.
 
-        If the verdict's id is settled already nothing changes, and what is stored is returned.
+        If the verdict's id is settled already, nothing changes and the stored verdict is returned.
         Raises `StoreUnavailable`.
         """
         (stored,) = self.record_all(tenant, [Decided(content, verdict, position)])
@@ -111,8 +111,8 @@ class Verdicts:
     def record_all(self, tenant: str, decided: Sequence[Decided]) -> list[Verdict]:
         """`record` for many verdicts of one tenant, with one write to each counter.
 
-        The verdicts are of different ids. They are settled together, or those that are not settled
-        yet are; each is counted once. Raises `StoreUnavailable`.
+        The verdicts have different ids. Those not settled yet are settled together; each is counted
+        once. Raises `StoreUnavailable`.
         """
         stored: list[Verdict] = []
         for start in range(0, len(decided), TOGETHER):
@@ -180,7 +180,7 @@ class Verdicts:
         }
         if verdict.decision is Decision.NEEDS_REVIEW:
             item["review"] = f"pending#{tenant}"
-        # An item that was given up may be settled after all; a settled one never again.
+        # A dead letter may still be settled; a settled item never again.
         condition = "attribute_exists(dead)" if revive else "attribute_not_exists(id)"
         return {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": condition}}
 

@@ -1,4 +1,4 @@
-"""One vote, asked of a model behind the gateway."""
+"""The vote of a model behind the gateway."""
 
 import json
 import secrets
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from quorum.gateway.deadline import Deadline
 
 EXPECTED_OUTPUT_TOKENS = 60
-"""What a vote takes of them: 35 to 60 in practice."""
+"""Tokens of a usual vote: 35 to 60 in practice."""
 
 
 class PaidVote(NamedTuple):
-    """A vote, and what the ledger settles with it (nothing where no limit is shared)."""
+    """A vote with the reservation that it ends (None where no limit is shared)."""
 
     vote: CastVote | Abstention
     reservation: "Reservation | None" = None
@@ -38,7 +38,7 @@ async def ask(
 ) -> PaidVote:
     """`model`'s vote on `content`.
 
-    Raises the `VoteUnavailable` of what happened; it carries what was paid and the reservation.
+    Raises a `VoteUnavailable`, which carries the cost and the reservation.
     """
     completion = await gateway.complete(
         model,
@@ -85,8 +85,8 @@ async def ask(
 def messages(content: "Normalised") -> list[dict[str, str]]:
     """The prompt: the constant instructions first, then the content as data.
 
-    The content stands between two lines nobody can guess, as one line of JSON: whatever it holds,
-    it cannot end its own block. What was hidden in it is said after the block, never inside it.
+    The content is one line of JSON between two unguessable lines, so it cannot end its own block.
+    The tricks that were undone in it are named after the block, never inside it.
     """
     wrapped = WRAPPER.format(
         boundary=secrets.token_hex(16),
@@ -102,7 +102,7 @@ def messages(content: "Normalised") -> list[dict[str, str]]:
 def abstention_of(
     voter: str, error: VoteUnavailable, latency_ms: int, *, keep_content: bool = False
 ) -> Abstention:
-    """The abstention that `error` becomes, with what was paid for it.
+    """The abstention that `error` becomes, with its cost.
 
     `keep_content` adds the start of an unreadable or refusing reply: content, for debugging only.
     """

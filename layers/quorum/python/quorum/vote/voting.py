@@ -1,4 +1,4 @@
-"""One voter's part in a case: the cached vote, or ask, and book what it cost.
+"""One voter's part in an evaluation: the cached vote, or a new one and its booking.
 
 The vote, its cost in the ledger and the end of its reservation are one transaction.
 """
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class VoteStore:
-    """Stores votes and books what they cost, in the Votes table and the ledger.
+    """Stores votes and books their costs, in the Votes table and the ledger.
 
-    Cached votes of one tenant answer another only if `share_votes`; they are kept `vote_days`.
+    Votes are cached for `vote_days`, and shared between tenants only if `share_votes`.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class VoteStore:
         self.cache = VoteCache(dynamodb, votes_table, shared=share_votes, days=vote_days)
 
     def book(self, evaluation: "Evaluation", answer: PaidVote) -> None:
-        """Keep the vote, book its cost and end its reservation, all at once and once only.
+        """Cache the vote, book its cost and end its reservation, in one transaction.
 
-        Raises `StoreUnavailable`; then the reservation's intent stays, and says what may be owed.
+        Raises `StoreUnavailable`; the intent then stays, as a cost that was possibly paid.
         """
         transaction = self._transaction(evaluation, answer)
         if not transaction:
             return
-        # Where the intent is gone, an earlier try was booked although its answer was lost.
+        # If the intent is gone, an earlier try was booked although its answer was lost.
         dynamo.write(self._client, transaction)
 
     def _transaction(self, evaluation: "Evaluation", answer: PaidVote) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ class VoteStore:
 def vote(
     evaluation: "Evaluation", name: str, store: VoteStore, ask: Callable[[], PaidVote]
 ) -> CastVote | Abstention:
-    """The vote of the voter called `name` on the case: from the cache, or by asking."""
+    """The vote of the voter called `name`: from the cache, or by asking."""
     for cached in store.cache.find(
         evaluation.tenant, [name], evaluation.content, evaluation.verdict_id
     ):
@@ -97,7 +97,7 @@ def vote(
 def ask_embedded(
     evaluation: "Evaluation", ask: "Callable[[Any], CastVote | Abstention]"
 ) -> Callable[[], PaidVote]:
-    """How an embedded voter is asked: in this process, for nothing."""
+    """A function that asks an embedded voter in this process, without cost."""
 
     def asked() -> PaidVote:
         started = perf_counter()
@@ -109,11 +109,15 @@ def ask_embedded(
 
 
 def ask_gateway(
-    evaluation: "Evaluation", model: "Model", gateway: "Gateway", remaining_milliseconds: int
+    evaluation: "Evaluation",
+    model: "Model",
+    gateway: "Callable[[], Gateway]",
+    remaining_milliseconds: int,
 ) -> Callable[[], PaidVote]:
-    """How a gateway voter is asked: until the Lambda's or the case's time is over.
+    """A function that asks a gateway voter, until the Lambda's or the evaluation's deadline.
 
-    What a gateway cannot or will not answer becomes an abstention that says why.
+    `gateway` opens the client, which a cached vote does without. Every failure becomes an
+    abstention with its reason.
     """
 
     def asked() -> PaidVote:
@@ -122,7 +126,7 @@ def ask_gateway(
         try:
             return loop.run(
                 voter.ask(
-                    gateway,
+                    gateway(),
                     model,
                     normalise(evaluation.content.text),
                     deadline,

@@ -1,4 +1,4 @@
-"""From a content to its verdict: cached votes if they settle it, else the vote machine."""
+"""The verdict on a content: from cached votes if they settle it, else from the vote machine."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,6 +14,7 @@ from quorum.aws.faults import AWS_ERRORS, code_of
 from quorum.aws.telemetry import logger
 from quorum.core.errors import Postponed, WorkflowFailed, WorkflowNotStarted
 from quorum.core.models import Abstention, CastVote, Content, Frozen, Verdict
+from quorum.core.normalise import normalise
 from quorum.core.position import BatchPosition
 from quorum.vote import telemetry
 from quorum.vote.cache import VoteCache, Wanted
@@ -54,7 +55,7 @@ START_PAUSE_SECONDS = 0.1
 
 
 class Workflow:
-    """Starts the vote machine and turns its envelope into a verdict."""
+    """Starts the vote machine and turns its answer into a verdict."""
 
     def __init__(
         self,
@@ -80,8 +81,8 @@ class Workflow:
     ) -> Verdict:
         """The verdict on `content`, stored. A language the caller does not name is detected.
 
-        A `verdict_id` that is settled already answers with what is stored. When the machine ran and
-        failed the verdict is `needs_review` and says so. Raises `WorkflowNotStarted` and
+        For a `verdict_id` that is settled already, the stored verdict is returned. When the machine
+        ran and failed, the verdict is `needs_review` and says so. Raises `WorkflowNotStarted` and
         `StoreUnavailable`.
         """
         if verdict_id is not None:
@@ -102,7 +103,7 @@ class Workflow:
     ) -> Evaluation:
         """An evaluation that begins now. A language the caller does not name is detected."""
         if content.language is None:
-            content = content.model_copy(update={"language": detect(content.text)})
+            content = content.model_copy(update={"language": detect(normalise(content.text).text)})
         now = self._clock()
         return Evaluation(
             verdict_id=verdict_id,
@@ -141,7 +142,7 @@ class Workflow:
                 raise Postponed(str(failure), retry_after_seconds=POSTPONED_SECONDS) from failure
             if isinstance(failure, WorkflowNotStarted):
                 raise
-            # The machine may have recorded the verdict and failed to say so: then that one stands.
+            # The machine may have recorded a verdict before it failed: then that one stands.
             return self._record(
                 evaluation, conclude_without_votes(evaluation, str(failure), now=self._clock())
             )
@@ -199,7 +200,7 @@ class Workflow:
             "votes": [vote.model_dump(mode="json") for vote in cached],
             "round": opening.round,
         }
-        # Not escaped: escapes would make 32,768 characters more than the machine may carry.
+        # Not escaped: with escapes, 32,768 characters would exceed the machine's limit.
         given = json.dumps(request, ensure_ascii=False)
         starting = Retrying(
             retry=retry_if_exception_type(WorkflowNotStarted),

@@ -1,0 +1,134 @@
+"""Spellings that hide a word from a list, undone: for the lists only, never for what is shown.
+
+Pure. A list matches what is written. A reader also reads through a digit or a sign inside a
+word (시1발, b0mb), letters set apart (k i l l), drawn-out vowels (시이이발) and repeated letters.
+Undoing them gives other texts for the lists to read. That must not make a listed word out of
+innocent neighbours: 도시.발전 stays as it is because its pieces are words, and 3시1분 because it
+is a time.
+"""
+
+import re
+from itertools import pairwise
+
+from quorum.core import hangul
+
+VERSION = "1"
+"""Changes whenever some text is respelled otherwise: the lists' votes are kept by it."""
+
+_HANGUL = "가-힣ㄱ-ㅣ"
+_STOPS = ".,:;?!…~"
+"""Signs that stand between sentences and clauses as well."""
+_SIGNS = r"0-9!-/:-@\[-`{-~·ㆍ…♡♥★☆○●◎◇◆□■※～"
+_TOKEN = re.compile(
+    f"(?<![0-9A-Za-z{_HANGUL}])[{_HANGUL}]+(?:[{_SIGNS}]{{1,8}}[{_HANGUL}]+)+(?![0-9A-Za-z{_HANGUL}])"
+)
+"""Korean letters with digits or signs between them, and no blank."""
+_GAP = re.compile(f"([{_SIGNS}]+)")
+_WHOLE_WORD = 4
+"""Syllables of a token that may hold stops: longer ones are clauses."""
+_REPEATED = re.compile(r"([^\W\d_])\1{2,}")
+_SPELLED_OUT = re.compile(
+    r"(?<![^\W\d_])[^\W\d_](?:([ .\-_*/|])[^\W\d_])(?:\1[^\W\d_])+(?![^\W\d_])"
+)
+"""Three letters or more, with the same sign or a blank between them."""
+_BASES = {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
+_LEET = tuple(str.maketrans(_BASES | dict.fromkeys("1!|", stroke)) for stroke in "il")
+"""Digits and signs that stand for Latin letters; a stroke is an i or an l."""
+_LEET_WORD = re.compile(
+    r"(?<![\w@$])(?!@[a-z])(?=[\w@$!|]{4})[a-z013457@$!|]*(?:[a-z][013457@$!|]|[013457@$|][a-z])[a-z013457@$!|]*(?!\w)"
+)
+_LETTERS_IN_SHAPES = {
+    first + position: letter
+    for first in (0x1F150, 0x1F170, 0x1F1E6)
+    for position, letter in enumerate("abcdefghijklmnopqrstuvwxyz")
+}
+"""White letters in black circles and squares and the letters of flags, which NFKC leaves."""
+_IN_SHAPES = re.compile("[\U0001f150-\U0001f169\U0001f170-\U0001f189\U0001f1e6-\U0001f1ff]{3,}")
+_FIRST, _LAST = 0xAC00, 0xD7A3
+_FINALS, _VOWELS = 28, 21
+"""Numbers of finals (none included) and vowels in Unicode's order of syllables."""
+_I = 20
+"""The number of the vowel ㅣ."""
+_SILENT = 11
+"""The number of the initial ㅇ, which has no sound."""
+
+
+def respelled(text: str) -> tuple[str, ...]:
+    """The other texts that a reader may see in a normalised text; empty where there is none."""
+    plain = _IN_SHAPES.sub(lambda run: run[0].translate(_LETTERS_IN_SHAPES), text).lower()
+    plain = _SPELLED_OUT.sub(lambda word: word[0].replace(word[1], ""), plain)
+    plain = hangul.joined(plain)
+    plain = _undrawn(_REPEATED.sub(r"\1", _TOKEN.sub(_without_gaps, plain)))
+    readings = dict.fromkeys(_REPEATED.sub(r"\1", _unleeted(plain, leet)) for leet in _LEET)
+    return tuple(reading for reading in readings if reading != text.lower())
+
+
+def _without_gaps(found: re.Match[str]) -> str:
+    """A Korean token without the signs beside its single syllables."""
+    token = found[0]
+    pieces = _GAP.split(token)
+    words, gaps = pieces[::2], pieces[1::2]
+    syllables = sum(map(len, words))
+    numbers = sum(any(sign.isdigit() for sign in gap) for gap in gaps)
+    joined = words[0]
+    for (before, after), gap in zip(pairwise(words), gaps, strict=True):
+        alone = min(len(before), len(after)) == 1
+        a_stop = any(sign in _STOPS for sign in gap)
+        a_number = any(sign.isdigit() for sign in gap)
+        keep = not alone or (a_stop and syllables > _WHOLE_WORD) or (a_number and numbers > 1)
+        joined += (gap if keep else "") + after
+    return joined
+
+
+def _undrawn(text: str) -> str:
+    """The text without vowels that only draw out the syllable before: 시이이발 as 시발.
+
+    One such vowel is enough; two of 이 inside a word, which often begins another (도시이발소).
+    """
+    out: list[str] = []
+    at = 0
+    while at < len(text):
+        character = text[at]
+        vowel, final = _sound(character)
+        end = at + 1
+        if vowel >= 0 and final == 0:
+            while end < len(text) and _draws(text[end], vowel):
+                end += 1
+                if _sound(text[end - 1])[1]:
+                    break
+        extra = end - at - 1
+        starts = at == 0 or not _is_syllable(text[at - 1])
+        closes = end < len(text) and _is_syllable(text[end])
+        if extra >= (2 if vowel == _I and not starts else 1) and (
+            closes or _sound(text[end - 1])[1]
+        ):
+            character = chr(ord(character) + max(0, _sound(text[end - 1])[1]))
+            at = end
+        else:
+            at += 1
+        out.append(character)
+    return "".join(out)
+
+
+def _is_syllable(character: str) -> bool:
+    return _FIRST <= ord(character) <= _LAST
+
+
+def _sound(character: str) -> tuple[int, int]:
+    """The numbers of a syllable's vowel and final; -1 and 0 for anything else."""
+    if not _is_syllable(character):
+        return -1, 0
+    number = ord(character) - _FIRST
+    return number // _FINALS % _VOWELS, number % _FINALS
+
+
+def _draws(character: str, vowel: int) -> bool:
+    """Whether the syllable has no initial sound, and this vowel."""
+    if not _is_syllable(character):
+        return False
+    initial = (ord(character) - _FIRST) // (_FINALS * _VOWELS)
+    return initial == _SILENT and _sound(character)[0] == vowel
+
+
+def _unleeted(text: str, leet: dict[int, str]) -> str:
+    return _LEET_WORD.sub(lambda word: word[0].translate(leet), text)

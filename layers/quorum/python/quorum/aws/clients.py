@@ -1,0 +1,18 @@
+"""Time-outs and retries of every AWS client: one place, so that no client waits for a minute."""
+
+from botocore.config import Config
+
+CONNECT_SECONDS = 2
+"""Seconds for a connection to any AWS service."""
+READ_SECONDS = 5
+"""Seconds for an answer of a store: the API function has 28 s for all it does."""
+
+
+def client_config(*, read_seconds: float = READ_SECONDS, attempts: int = 3) -> Config:
+    """Time-outs and retries of an AWS client; `attempts` counts the first try."""
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        tcp_keepalive=True,
+    )

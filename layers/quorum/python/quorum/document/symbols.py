@@ -1,0 +1,29 @@
+"""Characters of the fonts of symbols that come with Word, as Unicode has them. Pure."""
+
+_WINGDINGS = {
+    0x6C: "●", 0x6E: "■", 0x6F: "□", 0x71: "❑", 0x76: "❖", 0xA7: "▪", 0xA8: "☐", 0xD8: "➢",
+    0xE0: "→", 0xE8: "➔", 0xFB: "✗", 0xFC: "✓", 0xFD: "☒", 0xFE: "☑",
+}  # fmt: skip
+_SYMBOL = (
+    "ΑΒΧ∆ΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ",  # from 0x41
+    "αβχδεφγηιϕκλμνοπθρστυϖωξψζ",  # from 0x61
+)
+_LETTERS = 26
+_FIRST_LETTERS = (0x41, 0x61)
+_PRIVATE = range(0xF000, 0xF100)
+"""Where Word puts the characters of a font that has its own."""
+_ASCII = 0x7F
+
+
+def symbol(font: str, code: int) -> str:
+    """The character of a font of symbols; "" where there is none like it."""
+    code -= _PRIVATE.start if code in _PRIVATE else 0
+    name = font.lower()
+    if name.startswith("wingdings"):
+        return _WINGDINGS.get(code, "")
+    if name != "symbol":
+        return chr(code) if code else ""
+    for first, letters in zip(_FIRST_LETTERS, _SYMBOL, strict=True):
+        if 0 <= code - first < _LETTERS:
+            return letters[code - first]
+    return chr(code) if code < _ASCII and chr(code).isprintable() else ""
