@@ -68,7 +68,7 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
     import boto3  # noqa: PLC0415 - when needed
     from quorum.core import registry  # noqa: PLC0415 - when needed
     from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415 - when needed
-    from quorum.gateway.limiter import RateLimit  # noqa: PLC0415 - when needed
+    from quorum.gateway.fair_share import RateLimit  # noqa: PLC0415 - when needed
     from quorum.vote import panel, voting  # noqa: PLC0415 - when needed
 
     from tests import template  # noqa: PLC0415 - when needed

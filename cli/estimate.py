@@ -10,7 +10,7 @@ import typer
 from quorum.app.settings import DEFAULT_MODEL, WonSettings
 from quorum.document.estimating import Estimate, ModelEstimate, Terms, estimate
 from quorum.document.operations import SHARE_UNTIL_LEARNED
-from quorum.gateway.limiter import RateLimit
+from quorum.gateway.fair_share import RateLimit
 from rich.console import Console
 from rich.markup import escape
 

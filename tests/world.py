@@ -19,7 +19,8 @@ from quorum.bulk.judging import Item, Outcomes
 from quorum.core.identifiers import item_id_of
 from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
 from quorum.core.position import BatchPosition
-from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.gateway.fair_share import RateLimit
+from quorum.gateway.limiter import Limiter
 from quorum.ledger import ledger
 from quorum.ledger.budget import Thresholds
 from quorum.ledger.intents import PICODOLLARS

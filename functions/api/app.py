@@ -194,7 +194,7 @@ def post_chat_completion(request: ChatCompletionRequest) -> Response[Any]:
     question = request.to_question(app().settings.default_model)
     deadline = Deadline.of_lambda(routes.lambda_context.get_remaining_time_in_millis())
     asked = app().asking.answer(tenant(), question, deadline=deadline, use_cache=request.use_cache)
-    answered = loop.run(asked)
+    answered = completions.require_answer(loop.run(asked))
     name, created = f"chatcmpl-{routes.current_event.request_context.request_id}", int(time())
     if not request.stream:
         return answer(completions.completion(answered, name=name, created=created))

@@ -61,17 +61,19 @@ class Refusing:
     def __call__(
         self,
         status: int,
-        body: str = '{"error": {"code": "no"}}',
+        body: str | bytes = '{"error": {"code": "no"}}',
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
+        sending = body if isinstance(body, bytes) else body.encode()
+
         async def app(_scope: Any, receive: Any, send: Any) -> None:
             self.asked += 1
             while (await receive()).get("more_body"):
                 pass
-            sent = {"content-length": str(len(body.encode()))} | dict(headers)
+            sent = {"content-length": str(len(sending))} | dict(headers)
             encoded = [(name.encode(), value.encode()) for name, value in sent.items()]
             await send({"type": "http.response.start", "status": status, "headers": encoded})
-            await send({"type": "http.response.body", "body": body.encode()})
+            await send({"type": "http.response.body", "body": sending})
 
         return self._started.enter_context(serving(app))
 

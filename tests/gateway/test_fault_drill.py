@@ -17,7 +17,8 @@ from quorum.core.models import Abstention, AbstentionReason, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
-from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.gateway.fair_share import RateLimit
+from quorum.gateway.limiter import Limiter
 from quorum.ledger import ledger
 from quorum.vote import voting
 from quorum.vote.voter import abstention_of, ask

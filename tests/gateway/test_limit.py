@@ -1,6 +1,7 @@
 """The client and the shared limit: wait as told, settle what was paid, give back what was not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -29,8 +30,9 @@ GatewayOf = Callable[..., Gateway]
 class Places:
     """A limiter that remembers what it was asked, and makes everyone wait as told."""
 
-    def __init__(self, wait_seconds: float = 0.0) -> None:
+    def __init__(self, wait_seconds: float = 0.0, overtaken: Sequence[float] = ()) -> None:
         self.wait_seconds = wait_seconds
+        self.overtaken = list(overtaken)
         self.asked: list[dict[str, Any]] = []
         self.released: list[Reservation] = []
 
@@ -40,6 +42,9 @@ class Places:
             raise ModelThrottled("full", retry_after_seconds=self.wait_seconds)
         number = str(len(self.asked))
         return Reservation(number, model, asked["tenant"], tokens, self.wait_seconds)
+
+    def moved_back(self, reservation: Reservation) -> Reservation:
+        return replace(reservation, wait_seconds=self.overtaken.pop() if self.overtaken else 0.0)
 
     def release(self, reservation: Reservation) -> None:
         self.released.append(reservation)
@@ -68,6 +73,24 @@ def test_a_caller_waits_for_its_place_within_its_deadline(
 ) -> None:
     paid_vote = vote(gateway(stand_in(), limiter=Places(wait_seconds=0.2)))
     assert paid_vote.vote.latency_ms >= 200
+
+
+def test_a_caller_that_is_overtaken_waits_as_much_longer(stand_in: Any, gateway: GatewayOf) -> None:
+    overtaken = Places(wait_seconds=0.1, overtaken=[0.1, 0.1])
+    paid_vote = vote(gateway(stand_in(), limiter=overtaken))
+    assert paid_vote.vote.latency_ms >= 300
+    assert overtaken.released == []
+
+
+def test_a_caller_overtaken_beyond_its_deadline_gives_its_place_back(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    there, overtaken = stand_in(), Places(wait_seconds=0.1, overtaken=[60])
+    with pytest.raises(ModelThrottled) as caught:
+        vote(gateway(there, limiter=overtaken), seconds=10)
+    assert caught.value.retry_after_seconds == 60
+    assert [one.id for one in overtaken.released] == ["1"]
+    assert there.count.requests == 0
 
 
 def test_a_place_that_comes_too_late_is_not_taken(stand_in: Any, gateway: GatewayOf) -> None:

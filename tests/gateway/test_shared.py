@@ -11,7 +11,8 @@ from quorum.core.normalise import normalise
 from quorum.gateway import breaker
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
-from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.gateway.fair_share import RateLimit
+from quorum.gateway.limiter import Limiter
 from quorum.vote.voter import PaidVote, ask
 
 from fakes.gateway import Fault

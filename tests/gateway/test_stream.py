@@ -99,12 +99,20 @@ USAGE = _event(choices=[], usage={"prompt_tokens": 7, "completion_tokens": 1})
     "body",
     [
         PIECE,
-        PIECE + "data: [DONE]",
+        PIECE + 'data: {"choices": [{"delta": {"content": " more"}}',
         PIECE + 'data: {"choices": [{"del\n\n' + "data: [DONE]\n\n",
         PIECE + _event(error={"message": "overloaded"}) + "data: [DONE]\n\n",
-        PIECE + _event(choices=[{"delta": {}, "finish_reason": "stop"}]) + USAGE,
+        PIECE + USAGE,
+        PIECE + 'event: error\ndata: {"message": "overloaded", "code": 503}\n\n',
     ],
-    ids=["closed", "half an event", "a broken chunk", "an error inside", "all but DONE"],
+    ids=[
+        "closed",
+        "half an event",
+        "a broken chunk",
+        "an error inside",
+        "no finish reason and no DONE",
+        "an event that is an error",
+    ],
 )
 def test_no_stream_looks_complete_that_is_not(
     refusing: Callable[..., str], gateway: GatewayOf, body: str
@@ -113,6 +121,58 @@ def test_no_stream_looks_complete_that_is_not(
         stream(gateway(refusing(200, body)))
     assert caught.value.received == "half"
     assert caught.value.cost_estimated is ("usage" not in body)
+
+
+STOP = _event(choices=[{"delta": {}, "finish_reason": "stop"}])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PIECE + STOP + USAGE,
+        PIECE + STOP + USAGE + "data: [DONE]",
+        PIECE + STOP + USAGE + "data: [DONE]\n",
+        PIECE + STOP + USAGE.rstrip(),
+        (PIECE + STOP + USAGE).replace("\n", "\r\n") + "data: [DONE]\r\n\r\n",
+        ": hello\n\n" + PIECE + "data:\n\n" + STOP + "\n\n: ping\n\n" + USAGE + "data:\n\n",
+        PIECE.replace("data: ", "event: message\ndata:") + STOP + USAGE,
+        PIECE + USAGE + STOP + 'data: {"choi',
+    ],
+    ids=[
+        "no DONE",
+        "DONE without its line end",
+        "DONE without its blank line",
+        "the last chunk without its blank line",
+        "CR LF",
+        "comments and empty data",
+        "a named event, no blank after the colon",
+        "half an event after the finish reason",
+    ],
+)
+def test_a_stream_with_a_finish_reason_is_whole_however_its_end_is_written(
+    refusing: Callable[..., str], gateway: GatewayOf, body: str
+) -> None:
+    last = stream(gateway(refusing(200, body)))[-1]
+    assert (last.text, last.finish_reason) == ("half", "stop")
+    assert (last.tokens.input, last.tokens.output, last.cost_estimated) == (7, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "finish"),
+    [
+        ({"choices": [{"delta": {}, "finish_reason": "SAFETY"}]}, "content_filter"),
+        ({"choices": [{"delta": {}, "finish_reason": "MAX_TOKENS"}]}, "length"),
+        ({"choices": [{"finish_reason": "insufficient_system_resource"}]}, "error"),
+        ({"error": {"code": "content_filter", "message": "blocked"}}, "content_filter"),
+        ({"prompt_filter_results": [{"content_filter_results": {"hate": {"filtered": True}}}]},
+         "content_filter"),
+    ],
+)  # fmt: skip
+def test_how_a_stream_ended_is_said_in_one_vocabulary(
+    refusing: Callable[..., str], gateway: GatewayOf, chunk: Any, finish: str
+) -> None:
+    last = stream(gateway(refusing(200, PIECE + USAGE + _event(**chunk))))[-1]
+    assert (last.text, last.finish_reason) == ("half", finish)
 
 
 def test_nothing_after_done_counts(refusing: Callable[..., str], gateway: GatewayOf) -> None:

@@ -10,7 +10,7 @@ from quorum.document import operations
 from quorum.document.estimating import Document, Terms, estimate
 from quorum.document.operations import Operation, Part, Work
 from quorum.gateway import tokenizer
-from quorum.gateway.limiter import RateLimit
+from quorum.gateway.fair_share import RateLimit
 
 LIMIT = RateLimit(requests_per_minute=60, tokens_per_minute=600_000)
 SMALL = "deepseek-coder"

@@ -28,11 +28,11 @@ from quorum.gateway.finish import Finish, finish
         ("function_call", Finish.CALLED),
         ("error", Finish.FAILED),
         ("insufficient_system_resource", Finish.FAILED),
-        ("MALFORMED_FUNCTION_CALL", Finish.FAILED),
-        ("OTHER", Finish.FAILED),
+        ("MALFORMED_FUNCTION_CALL", Finish.OTHER),
+        ("OTHER", Finish.OTHER),
         ("aborted", Finish.FAILED),
-        (7, Finish.FAILED),
-        (["stop"], Finish.FAILED),
+        (7, Finish.OTHER),
+        (["stop"], Finish.OTHER),
     ],
 )
 def test_every_vendors_word_has_one_meaning(reason: object, means: Finish) -> None:

@@ -1,6 +1,5 @@
 """The shared rate limit: exact under concurrency, and never wasteful."""
 
-import contextlib
 import random
 import threading
 from collections.abc import Callable
@@ -11,10 +10,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError, EndpointConnectionError
 from quorum.core.errors import ModelThrottled, StoreUnavailable
 from quorum.core.models import Tokens
-from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.gateway.fair_share import RateLimit
+from quorum.gateway.limiter import Limiter
 from quorum.ledger.intents import PICODOLLARS
 
 from tests.clock import Clock
@@ -39,10 +40,11 @@ class Cancelled(ClientError):
     """A transaction whose condition failed, as boto3 tells of it."""
 
     def __init__(self, item: dict[str, Any]) -> None:
+        sent = {name: TypeSerializer().serialize(value) for name, value in item.items()}
         response: Any = {
             "Error": {"Code": "TransactionCanceledException"},
             "CancellationReasons": [
-                {"Code": "ConditionalCheckFailed", "Item": item},
+                {"Code": "ConditionalCheckFailed", "Item": sent},
                 {"Code": "None"},
             ],
         }
@@ -63,16 +65,16 @@ class Bucket:
         self.exceptions = SimpleNamespace(TransactionCanceledException=Cancelled)
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803 - boto3's name
-        values = TransactItems[0]["Update"]["ExpressionAttributeValues"]
-        known = {"r": "requests_paid_off_at", "t": "tokens_paid_off_at"}
+        values = dict(TransactItems[0]["Update"]["ExpressionAttributeValues"])
+        known = {
+            "requests_paid_off_at": values.pop(":known_requests", None),
+            "tokens_paid_off_at": values.pop(":known_tokens", None),
+        }
         with self._lock:
             self.writes += 1
-            if any(values.get(f":{short}") != self.item.get(name) for short, name in known.items()):
-                raise Cancelled(dict(self.item))
-            self.item = {
-                "requests_paid_off_at": values[":requests"],
-                "tokens_paid_off_at": values[":tokens"],
-            }
+            if any(value != self.item.get(name) for name, value in known.items()):
+                raise Cancelled(self.item)
+            self.item = {name.removeprefix(":"): value for name, value in values.items()}
 
     def get_item(self, **_: Any) -> dict[str, Any]:
         with self._lock:
@@ -103,13 +105,6 @@ def _admitted_in(limiter: Limiter, clock: Clock, seconds: float, tokens: int) ->
     return admitted
 
 
-def _use_up(limiter: Limiter) -> None:
-    """Take the places that are free now."""
-    with contextlib.suppress(ModelThrottled):
-        while True:
-            limiter.reserve(MODEL, 1)
-
-
 def _most_in_a_minute(times: list[float]) -> int:
     return max(sum(start <= time < start + MINUTE for time in times) for start in times)
 
@@ -135,17 +130,17 @@ def test_an_idle_minute_earns_no_more_than_the_burst(clock: Clock) -> None:
     assert _most_in_a_minute(_admitted_in(shared, clock, MINUTE, 1)) <= 300
 
 
-def test_a_caller_told_to_wait_is_admitted_after_that_and_not_before(
+def test_a_caller_told_to_wait_is_admitted_after_that_and_not_at_once(
     limiter: Callable[..., Limiter], clock: Clock
 ) -> None:
     shared = limiter(60, 1_000_000)
-    _use_up(shared)
+    for _ in range(20):  # more than its share: from here on it stands in line
+        shared.reserve(MODEL, 1, patience_seconds=60)
     with pytest.raises(ModelThrottled) as told:
         shared.reserve(MODEL, 1)
-    clock.now += told.value.retry_after_seconds - 0.01
     with pytest.raises(ModelThrottled):
         shared.reserve(MODEL, 1)
-    clock.now += 0.011
+    clock.now += told.value.retry_after_seconds + 0.001
     assert shared.reserve(MODEL, 1).wait_seconds == 0
 
 
@@ -153,8 +148,8 @@ def test_a_patient_caller_books_the_next_free_place(
     limiter: Callable[..., Limiter], clock: Clock
 ) -> None:
     shared = limiter(60, 1_000_000)
-    waits = [shared.reserve(MODEL, 1, patience_seconds=60).wait_seconds for _ in range(12)]
-    spacing = [later - sooner for sooner, later in pairwise(waits[3:])]
+    waits = [shared.reserve(MODEL, 1, patience_seconds=60).wait_seconds for _ in range(20)]
+    spacing = [later - sooner for sooner, later in pairwise(waits[10:])]
     assert waits[0] == 0
     assert spacing == pytest.approx([60 / (60 * 0.96)] * len(spacing), abs=1e-5)
 
@@ -178,6 +173,44 @@ def test_a_call_larger_than_the_burst_is_admitted_and_charged_in_full(
     with pytest.raises(ModelThrottled) as told:
         shared.reserve(MODEL, 500)
     assert told.value.retry_after_seconds > 25
+
+
+def test_another_tenants_call_overtakes_a_line_that_moves_back_by_as_much(
+    limiter: Callable[..., Limiter], usage: "DynamoDBServiceResource", clock: Clock
+) -> None:
+    flooding, quiet = limiter(600, 60_000), limiter(600, 60_000)
+    waits = [flooding.reserve(MODEL, 500, tenant="acme", patience_seconds=60) for _ in range(60)]
+    last = waits[-1]
+    assert last.wait_seconds > 25
+    clock.now += 2  # its own first calls have taken what is reserved
+    place = quiet.reserve(MODEL, 500, tenant="bolt", patience_seconds=5)
+    assert place.wait_seconds == 0
+    assert place.overtakes
+    clock.now += last.wait_seconds - 2
+    moved = flooding.moved_back(last)
+    assert moved.wait_seconds == pytest.approx(500 * MINUTE / (60_000 * 0.96), abs=1e-3)
+    clock.now += moved.wait_seconds
+    assert flooding.moved_back(moved).wait_seconds == 0
+    assert quiet.moved_back(place).wait_seconds == 0
+    (item,) = _items(usage, "bucket")
+    assert set(item["used"]) == {"acme", "bolt"}
+
+
+def test_settling_an_overtaking_call_corrects_what_is_reserved_too(
+    limiter: Callable[..., Limiter], usage: "DynamoDBServiceResource", clock: Clock
+) -> None:
+    shared = limiter(600, 60_000)
+    for _ in range(60):
+        shared.reserve(MODEL, 500, tenant="acme", patience_seconds=60)
+    clock.now += 2
+    place = shared.reserve(MODEL, 500, tenant="bolt")
+    before = _items(usage, "bucket")[0]
+    client: Any = usage.meta.client
+    client.transact_write_items(TransactItems=shared.settlement(place, Tokens(input=100)))
+    after = _items(usage, "bucket")[0]
+    expected = 400 * MINUTE * 1_000_000 / (60_000 * 0.96)
+    for name in ("tokens_paid_off_at", "reserved_tokens_paid_off_at"):
+        assert int(before[name]) - int(after[name]) == pytest.approx(expected, abs=1)
 
 
 def test_models_and_limits_are_kept_apart(limiter: Callable[..., Limiter]) -> None:

@@ -1,5 +1,8 @@
 """Text out of files: all of it, or a named reason why not."""
 
+import subprocess
+import sys
+from errno import EMFILE
 from io import BytesIO
 from time import perf_counter
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -71,6 +74,89 @@ def test_a_file_is_what_its_bytes_say(media_type: str | None) -> None:
     assert text_of(pdf(["Page"]), media_type).media_type == "application/pdf"
     assert text_of(docx(["Word"]), media_type).media_type.endswith("wordprocessingml.document")
     assert text_of(b"<!DOCTYPE html><p>Web</p>", media_type).media_type == "text/html"
+
+
+PAGE_ABOUT_PDF = "<!DOCTYPE html><title>t</title><p>A PDF starts with %PDF-1.7, {}</p>"
+TEXT_ABOUT_PDF = "파일이 %PDF-1.4 로 시작하면 PDF 문서라고 합니다."
+
+
+@pytest.mark.parametrize(
+    ("data", "found", "text"),
+    [
+        (PAGE_ABOUT_PDF.format("always.").encode(), "text/html", "A PDF starts with %PDF-1.7, "),
+        (PAGE_ABOUT_PDF.format("항상").encode("cp949"), "text/html", "A PDF starts with"),
+        (TEXT_ABOUT_PDF.encode(), "text/plain", TEXT_ABOUT_PDF),
+        (TEXT_ABOUT_PDF.encode("cp949"), "text/plain", TEXT_ABOUT_PDF),
+        (b"%PDF-1.7 is how such files begin", "text/plain", "%PDF-1.7 is how"),
+        (b"%PDF-1.7 1 0 obj said the log", "application/pdf", None),
+        (b"PK is short for Phil Katz", "text/plain", "PK is short"),
+        (b"\n\n" + pdf(["Late"]), "application/pdf", "Late"),
+        (b"\xef\xbb\xbf" + pdf(["Marked"]), "application/pdf", "Marked"),
+        (b"@PJL ENTER LANGUAGE=PDF\r\n" + pdf(["Printed"]), "application/pdf", "Printed"),
+        (b"\xef\xbb\xbf<html><p>Marked", "text/html", "Marked"),
+        (b"<!-- c --> <?xml version='1.0'?><html><p>XHTML", "text/html", "XHTML"),
+    ],
+)
+def test_a_kind_is_told_by_more_than_one_mark(data: bytes, found: str, text: str | None) -> None:
+    if text is None:
+        assert unreadable(data) == "broken"
+        return
+    parsed = text_of(data)
+    assert parsed.media_type == found
+    assert text in parsed.text
+
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "says"),
+    [
+        (OLE + b"HWP Document File", "unsupported_type", "Hangul"),
+        (b"HWP Document File V3.00 \x1a\1\2", "unsupported_type", "Hangul"),
+        (OLE + "WordDocument".encode("utf-16-le"), "unsupported_type", "DOC"),
+        (OLE + "Workbook".encode("utf-16-le"), "unsupported_type", "XLS"),
+        (OLE + "PowerPoint Document".encode("utf-16-le"), "unsupported_type", "PPT"),
+        (OLE + "EncryptedPackage".encode("utf-16-le"), "encrypted", "encrypted"),
+        (OLE, "unsupported_type", "before 2007"),
+    ],
+)
+def test_files_of_other_programs_are_refused_by_the_name_people_know(
+    data: bytes, code: str, says: str
+) -> None:
+    with pytest.raises(DocumentUnreadable, match=says) as raised:
+        text_of(data)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("spreadsheetml.sheet", "Excel"),
+        ("presentationml.presentation", "PowerPoint"),
+        ("hwpml-package", "HWPX"),
+    ],
+)
+def test_files_that_are_packed_like_a_docx_are_refused_by_name(part: str, says: str) -> None:
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        types = CONTENT_TYPES.replace("wordprocessingml.document", part)
+        archive.writestr("[Content_Types].xml", types.replace("/word/document.xml", "/x/x.xml"))
+    with pytest.raises(DocumentUnreadable, match=says):
+        text_of(packed.getvalue())
+
+
+def test_a_reader_at_work_opens_no_file_and_no_connection() -> None:
+    script = (
+        "import socket; from quorum.document import parsers; parsers.seal()\n"
+        "for attempt in (lambda: open('/etc/hostname'), socket.socket):\n"
+        "    try: attempt()\n"
+        "    except OSError as error: print(error.errno)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert ended.stdout.split() == [str(EMFILE)] * 2
 
 
 def test_comments_before_the_text_take_no_time_in_proportion_to_their_ways() -> None:

@@ -1,5 +1,7 @@
 """How many tokens a text is."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,52 @@ def test_the_estimate_of_prose_is_cautious_but_not_wild() -> None:
         messages = [{"role": "user", "content": prose}]
         exact = tokenizer.count(messages)
         assert exact <= tokenizer.estimate(messages) <= 2.2 * exact
+
+
+LONG = 250_000
+HARD = {
+    "blanks": " " * LONG,
+    "blanks with a letter now and then": (" " * 39_999 + "x") * 6,
+    "blanks up to the cut": (" " * 255 + "x") * 1_000,
+    "blanks and a line end": " " * LONG + "\n",
+    "line ends": "\n" * LONG,
+    "blanks and line ends": " \n" * (LONG // 2),
+    "wide blanks": "\u3000" * (LONG // 3),
+    "one small letter": "a" * LONG,
+    "one capital": "A" * LONG,
+    "capitals and small letters": "Aa" * (LONG // 2),
+    "a sequence": "GATTACA" * (LONG // 7),
+    "Hangul": "각" * (LONG // 3),
+    "single jamo": "ㅋ" * (LONG // 3),
+    "Chinese": "字" * (LONG // 3),
+    "marks on one letter": "a" + "\u0301" * (LONG // 2),
+    "exclamation marks": "!" * LONG,
+    "signs and line ends": "!" + "/\n" * (LONG // 2),
+    "zero-width joiners": "\u200d" * (LONG // 3),
+    "emoji": "🎉" * (LONG // 4),
+    "digits": "7" * LONG,
+    "apostrophes": "a'" * (LONG // 2),
+}
+
+
+@pytest.mark.parametrize("text", HARD.values(), ids=HARD)
+def test_a_quarter_of_a_megabyte_of_anything_is_counted_at_once(text: str) -> None:
+    tokenizer.count_text("the vocabulary is loaded")
+    begun = time.process_time()
+    assert 0 < tokenizer.count_text(text) <= len(text.encode())
+    # 0.02 s to 0.2 s in fact; what was not linear took ten seconds and more
+    assert time.process_time() - begun < 1
+
+
+@given(st.text("aB각!\n \u0301", max_size=600), st.sampled_from("aB각! \n"), st.integers(0, 3_000))
+def test_a_cut_changes_a_count_by_a_few_tokens_at_most(
+    text: str, repeated: str, times: int
+) -> None:
+    long = text + repeated * times + text
+    whole = len(tokenizer._encoding().encode_ordinary(long))  # noqa: SLF001 - what is compared with
+    assert abs(tokenizer.count_text(long) - whole) <= 6 * (len(long) // 256)
+    if len(long) <= 256:
+        assert tokenizer.count_text(long) == whole
 
 
 @pytest.mark.parametrize("blank", [" ", "\n", "\t \r\n"])

@@ -105,7 +105,8 @@ class Asking:
         `use_cache`: None caches answers at temperature 0, True all, False none. The cost is booked
         to `batch` too; `bought_for` names the work that the answer is for, which finds it again
         with its cost. Raises `ModelUnknown`, `BudgetSpent`, `StoreUnavailable` and
-        `VoteUnavailable`.
+        `VoteUnavailable`. An answer that is not whole is returned as it is, and not cached:
+        `Answered.failure` names what it is.
         """
         model = registry.answering(question.model)
         bill = Bill(tenant, model.name, batch, bought_for)
@@ -209,7 +210,10 @@ class Asking:
     async def _book(
         self, inquiry: _Inquiry, completion: Completion, *, whole: bool = True
     ) -> Answered:
-        """Book a completion; a `whole` one is cached if it may be."""
+        """Book a completion; a `whole` one is cached if it may be and is an answer.
+
+        An answer that nothing was billed for is not cached.
+        """
         answered = Answered(
             text=completion.text,
             finish_reason=completion.finish_reason,
@@ -227,7 +231,7 @@ class Asking:
             answered,
             completion.reservation,
             key=inquiry.key,
-            keep=whole,
+            keep=whole and answered.failure() is None and not completion.unbilled,
         )
         return answered
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from quorum.answer.questions import Answered, ChatMessage, Question
+from quorum.core.errors import AnswerEmpty, AnswerFailed, AnswerUnusable
 from quorum.core.models import Frozen
 
 MESSAGES_LIMIT = 2_000
@@ -129,6 +130,17 @@ class ChatCompletionRequest(Frozen):
             reply_schema=None if named is None else named.schema_,
             reply_json=form is not None and form.type == "json_object",
         )
+
+
+def require_answer(answer: Answered) -> Answered:
+    """The answer; raises the error of one that the API has no word for.
+
+    One that was cut or blocked is an answer there: its `finish_reason` says so.
+    """
+    failure = answer.failure()
+    if isinstance(failure, AnswerEmpty | AnswerFailed | AnswerUnusable):
+        raise failure
+    return answer
 
 
 def completion(answer: Answered, *, name: str, created: int) -> dict[str, Any]:

@@ -6,7 +6,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from quorum.core.errors import (
+    AnswerCut,
+    AnswerEmpty,
+    AnswerFailed,
+    AnswerUnusable,
+    ModelRefused,
+    VoteUnavailable,
+)
 from quorum.core.models import Dollars, Frozen, Tokens
+from quorum.gateway.finish import Finish, finish
 from quorum.gateway.sampling import Sampling
 
 
@@ -36,7 +45,7 @@ class Answered(Frozen):
     """A model's answer, with its tokens and cost.
 
     `cost_usd` is the cost of this use: zero when `cached`; `saved_usd` is then its original cost.
-    `finish_reason` is the model's own: `stop`, `length`, `content_filter`.
+    `finish_reason` is in the words of the OpenAI API where it has one (`gateway.finish`).
     """
 
     text: str
@@ -50,3 +59,27 @@ class Answered(Frozen):
     saved_usd: Dollars = Decimal(0)
     latency_ms: int = 0
     first_token_ms: int | None = None
+
+    @property
+    def finish(self) -> Finish:
+        """How the answer ended."""
+        return finish(self.finish_reason)
+
+    def failure(self) -> VoteUnavailable | None:
+        """Why this is no whole answer, with what it cost; None for one that is."""
+        why = self._why()
+        if why is not None:
+            why.tokens, why.cost_usd = self.tokens, self.cost_usd
+            why.cost_estimated = self.cost_estimated
+        return why
+
+    def _why(self) -> VoteUnavailable | None:
+        if self.refusal is not None or self.finish is Finish.FILTERED:
+            return ModelRefused("the model or its safety filter would not answer")
+        if self.finish is Finish.CUT:
+            return AnswerCut("the answer ran into its limit of tokens")
+        if self.finish is Finish.FAILED:
+            return AnswerFailed("the model failed before the end of its answer")
+        if self.finish is not Finish.WHOLE:
+            return AnswerUnusable("the answer broke off before its end")
+        return AnswerEmpty("the answer has no text") if not self.text.strip() else None

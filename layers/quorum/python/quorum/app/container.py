@@ -18,7 +18,8 @@ from quorum.app.clients import Clients
 from quorum.aws.clients import client_config
 from quorum.batch.alerts import BatchBudget
 from quorum.batch.records import Batches
-from quorum.gateway.limiter import Limiter, RateLimit
+from quorum.gateway.fair_share import RateLimit
+from quorum.gateway.limiter import Limiter
 from quorum.ledger.budget import Thresholds
 
 if TYPE_CHECKING:

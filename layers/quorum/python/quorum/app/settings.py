@@ -11,7 +11,7 @@ from pydantic import Field, Json
 
 from quorum.aws.environment import variable
 from quorum.core.models import Dollars, Frozen
-from quorum.gateway.limiter import RateLimit
+from quorum.gateway.fair_share import RateLimit
 
 DEFAULT_MODEL = "gpt-4.1-nano"
 """What answers where neither the request nor the deployment names a model."""

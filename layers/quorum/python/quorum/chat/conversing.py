@@ -276,6 +276,7 @@ class Conversing:
         ended: Answered | VoteUnavailable | StreamCut
         try:
             ended = await self._read(progress, question, relay)
+            ended = ended.failure() or ended
         except (VoteUnavailable, StreamCut) as failure:
             ended = failure  # what had come by then is sent, and judged, all the same
         progress.paid = _paid(ended)

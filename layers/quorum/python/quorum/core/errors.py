@@ -16,8 +16,13 @@
     │   ├── ModelTimedOut               timed_out                 504    yes
     │   ├── ModelRefused                refused                   400
     │   ├── ReplyUnreadable             model_unavailable         502
+    │   │   ├── AnswerCut               answer_cut                502
+    │   │   ├── AnswerEmpty             answer_empty              502    yes
+    │   │   ├── AnswerFailed            answer_failed             502    yes
+    │   │   └── AnswerUnusable          answer_unusable           502
     │   ├── PromptTooLong               prompt_too_long           400
     │   └── GatewayRejected             model_unavailable         502
+    │       └── GatewayDenied           model_unavailable         502    yes
     ├── PanelInvalid                    invalid_panel             400
     ├── ModelUnknown                    invalid_model             400
     ├── DocumentUnreadable              one of its own            400
@@ -218,7 +223,9 @@ class ModelRefused(VoteUnavailable):
 
 
 class ReplyUnreadable(VoteUnavailable):
-    """The reply cannot be read as a vote with certainty; it is never guessed.
+    """The reply is not what was asked for: no vote with certainty, or no whole answer.
+
+    It is never guessed.
 
     `excerpt` is the start of the reply: content, to be stored only where content may be.
     """
@@ -250,6 +257,43 @@ class GatewayRejected(VoteUnavailable):
     def __init__(self, message: str, *, status: int, served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
         self.status = status
+
+
+class GatewayDenied(GatewayRejected):
+    """The gateway refuses any call: its key, its credit, its rights or its address is wrong.
+
+    That says nothing of the prompt: ask again after `retry_after_seconds`, when an operator may
+    have repaired it.
+    """
+
+    transient = True
+    retry_after_seconds = 300.0
+
+
+class AnswerCut(ReplyUnreadable):
+    """The answer ran into its limit of tokens: half an answer is none."""
+
+    code = "answer_cut"
+
+
+class AnswerEmpty(ReplyUnreadable):
+    """The answer has no text."""
+
+    code = "answer_empty"
+    transient = True
+
+
+class AnswerFailed(ReplyUnreadable):
+    """The model's vendor failed before the end of the answer."""
+
+    code = "answer_failed"
+    transient = True
+
+
+class AnswerUnusable(ReplyUnreadable):
+    """The answer ended in another way than with its end: it wants a tool called, for example."""
+
+    code = "answer_unusable"
 
 
 class PanelInvalid(QuorumError):

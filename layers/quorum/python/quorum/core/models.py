@@ -110,13 +110,19 @@ class Tokens(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A place in a model's rate limit: send after `wait_seconds`, then settle or release."""
+    """A place in a model's rate limit: send after `wait_seconds`, then settle or release.
+
+    `overtakes` says that it is ahead of the line; `overtaken` is how far, in microseconds, the line
+    had been moved back when this place was last looked at.
+    """
 
     id: str
     model: str
     tenant: str
     tokens: int
     wait_seconds: float
+    overtakes: bool = False
+    overtaken: int = 0
 
 
 class CastVote(Frozen):

@@ -17,6 +17,8 @@ from quorum.aws import loop, telemetry
 from quorum.aws.bucket import Bucket
 from quorum.batch.records import Batches, FailedItem
 from quorum.core.errors import (
+    AnswerCut,
+    AnswerUnusable,
     DocumentUnreadable,
     ModelRefused,
     Postponed,
@@ -222,10 +224,15 @@ class DocumentAnswers:
             taken.add_refused(refused)
             raise Failed("model_refused", refused.message) from refused
         taken.add(answered)
-        if answered.refusal is not None or answered.finish_reason == "content_filter":
-            raise Failed("model_refused", "the model or its safety filter would not answer")
-        if answered.finish_reason == "length":
-            raise Failed("answer_cut", f"the answer is over {asked.max_output_tokens} tokens")
+        failure = answered.failure()
+        if isinstance(failure, AnswerCut):
+            raise Failed(failure.code, f"the answer is over {asked.max_output_tokens} tokens")
+        if isinstance(failure, ModelRefused):
+            raise Failed("model_refused", failure.message)
+        if isinstance(failure, AnswerUnusable):
+            raise Failed(failure.code, failure.message)
+        if failure is not None:
+            raise failure
         return answered.text
 
     def settle(self, task: Task, concluded: Conclusion) -> None:
@@ -260,6 +267,8 @@ class DocumentAnswers:
         learned = ledger.worked(
             self._usage_table, item.tenant, work.operation, work.model, taken.tokens
         )
+        # What was estimated must not teach what is estimated next.
+        teaches = concluded.failure is None and not taken.cost_estimated
         self._batches.settle(
             item.tenant,
             item.position,
@@ -277,7 +286,7 @@ class DocumentAnswers:
                 "estimated_output_tokens": taken.estimated.output,
                 "estimated_cost_usd": taken.estimated_usd,
             },
-            [] if failed else [learned],
+            [learned] if teaches else [],
         )
         why = concluded.failure and concluded.failure.code
         facts = {"operation": str(work.operation), "pieces": concluded.pieces, "failure": why}

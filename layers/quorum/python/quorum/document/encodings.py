@@ -30,6 +30,15 @@ _RARE = frozenset(("cp1257", "windows-1257", "iso-8859-13", "iso-8859-4", "iso-8
 """Encodings whose letters in a text of a few are more likely those of a western language."""
 _RARE_LETTERS = 4
 _WESTERN = "cp1252"
+_OF_TURKISH = re.compile("[ðþÐÞÝ]")
+"""What ğ, ş, Ğ, Ş and İ of windows-1254 look like in windows-1252."""
+_SENTENCES_BYTES = 200
+"""Bytes of a text below which Icelandic and Turkish are not told apart."""
+_EAST_ASIAN = frozenset(("cp949", "cp932", "euc-jp", "gb18030", "big5hkscs", "iso-2022-jp"))
+_SURE = 0.5
+"""What chardet's confidence in such an encoding has to be to stand alone."""
+_SENTENCE_LETTERS = 12
+"""Letters of a western text that a detector takes for one in a rare encoding, at least."""
 _PLAIN_LETTERS = 2
 """Plain letters that stand in a western text for each accented one, at least."""
 _PYTHONS_OWN = re.compile(r"(?:cp|ms|mac|euc|iso)[\w-]*|johab|uhc|big5[\w-]*", re.IGNORECASE)
@@ -61,26 +70,34 @@ def _codec(label: str) -> str | None:
 
 
 def _detected(data: bytes) -> str | None:
-    """The codec two detectors agree on, or a western one that the text bears out; else None."""
+    """The codec that two detectors agree on, or that one is sure of; else None."""
     sample = data[:_SAMPLE_BYTES]
     if len(data) > len(sample):
         sample = sample.rpartition(b"\n")[0] or sample
-    first = _codec(chardetng_py.detect(sample))
-    second = _codec(str(chardet.detect(sample)["encoding"]))
+    first, guess = _codec(chardetng_py.detect(sample)), chardet.detect(sample)
+    second = _codec(str(guess["encoding"]))
     text = _decoded(sample, first)
-    if text is None:
+    letters = sum(not character.isascii() for character in text or "")
+    is_rare = first in _RARE and letters < _RARE_LETTERS
+    may_be_turkish = first == _WESTERN and bool(_OF_TURKISH.search(text or ""))
+    if len(sample) < _SENTENCES_BYTES and may_be_turkish:
         return None
-    accented = [character for character in text if not character.isascii()]
-    if text == _decoded(sample, second):
-        return None if first in _RARE and len(accented) < _RARE_LETTERS else first
-    return first if first == _WESTERN and _is_western(text) else None
+    if text is not None and text == _decoded(sample, second) and not is_rare:
+        return first
+    if second in _EAST_ASIAN and guess["confidence"] >= _SURE:
+        return second
+    if first != _WESTERN and not is_rare:
+        return None
+    western = _decoded(sample, _WESTERN)
+    least = _SENTENCE_LETTERS if is_rare else 1
+    return _WESTERN if western is not None and _is_western(western, least) else None
 
 
-def _is_western(text: str) -> bool:
-    """Whether a text read as windows-1252 has at most one accented letter to two plain ones."""
+def _is_western(text: str, least: int) -> bool:
+    """Whether a text has that many letters, and at most one accented to two plain ones."""
     letters = [character for character in text if character.isalpha()]
     accented = sum(not character.isascii() for character in letters)
-    return accented * _PLAIN_LETTERS <= len(letters) - accented
+    return len(letters) >= least and accented * _PLAIN_LETTERS <= len(letters) - accented
 
 
 def _decoded(data: bytes, codec: str | None) -> str | None:

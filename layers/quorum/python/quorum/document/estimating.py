@@ -19,7 +19,7 @@ from quorum.core.models import Dollars, Frozen, Tokens
 from quorum.document import operations
 from quorum.document.operations import Operation, Part, Work
 from quorum.gateway import tokenizer
-from quorum.gateway.limiter import RateLimit
+from quorum.gateway.fair_share import RateLimit
 
 LEVELS_LIMIT = 4
 """How often the answers to pieces are put together, as `quorum.document.long_documents` does."""

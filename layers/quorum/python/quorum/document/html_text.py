@@ -83,14 +83,14 @@ def _is_hidden(node: Any) -> bool:
     if tag in _SKIPPED:
         return True
     attributes = node.attributes
+    if tag == "dialog" and "open" not in attributes:
+        return True
     if not attributes:
         return False
     if "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found":
         return True
     style = attributes.get("style")
-    return bool(style and _HIDDEN.search(_COMMENT.sub("", style))) or (
-        tag == "dialog" and "open" not in attributes
-    )
+    return bool(style and _HIDDEN.search(_COMMENT.sub("", style)))
 
 
 class _Page:

@@ -52,7 +52,7 @@ _OLE_KINDS = (
 )
 """What stands in a kind of OLE file, and what that kind is."""
 _OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-_HWP_3 = b"HWP Document File V"
+_HWP_3 = re.compile(r"HWP Document File V\d\.\d\d \x1a")
 
 
 class Text(NamedTuple):
@@ -125,11 +125,13 @@ def in_unicode(data: bytes) -> str | None:
 def kind_of(text: str, media_type: str | None, name: str | None) -> str:
     """Plain text, Markdown or HTML: by its beginning, else as it is called, which harms nobody.
 
-    Raises `DocumentUnreadable` for XML that is not HTML, and for RTF.
+    Raises `DocumentUnreadable` for XML that is not HTML, for RTF and for HWP.
     """
     called = (media_type or "").split(";")[0].strip().lower()
     ending = (name or "").rpartition(".")[2].lower()
     head = text[:_HEAD].lstrip("\ufeff")
+    if _HWP_3.match(head):
+        raise _unsupported(_HWP)
     if _HTML_START.match(head):
         return HTML
     if _OTHER_START.match(head):
@@ -149,7 +151,7 @@ def _in_legacy(data: bytes, media_type: str | None) -> str:
     """The text of bytes that are no Unicode; raises `DocumentUnreadable` where they are no text."""
     if data.startswith(_OLE):
         raise _ole(data)
-    if data.startswith(_HWP_3):
+    if _HWP_3.match(data[:_HEAD].decode("latin-1")):
         raise _unsupported(_HWP)
     if _BINARY.search(data):
         raise _unsupported("neither text nor PDF nor DOCX")

@@ -6,53 +6,36 @@ sockets and children.
 """
 
 import ctypes
-from typing import Any, NamedTuple
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from quorum.core.errors import DocumentUnreadable
-from quorum.document.text_writer import raised, tidy
+from quorum.document.pdf_forms import Box, Form, place
+from quorum.document.symbols import in_symbol_font, symbol
+from quorum.document.text_writer import lowered, raised, tidy
 
 _UNTOLD_SHARE = 0.25
 """The share of characters whose fonts do not tell them, above which a text is not worth reading."""
 _UNTOLD = "\ufffd"
+_PRIVATE_USE = range(0xE000, 0xF900)
+"""Characters that mean something in one font alone."""
 _PASSWORD_NEEDED, _PROTECTION_UNKNOWN = pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY
 _HYPHEN = 0x02
 """What PDFium gives for the hyphen at a line's end, in place of the hyphen and the end."""
-_NEAR = 2.0
-"""Points that a field may overlap the label on its left."""
-_ABOVE = 20.0
-"""Points between a field and a label above it."""
+_NAME_BYTES = 128
+
+# Exponents and subscripts, as shares of the height of the character before them.
+_SMALL = (0.4, 0.85)
+"""The height of a script: above an initial's next letters, below the text's own size."""
+_RAISED = (0.12, 0.8)
+"""How far the line of a superscript stands above the text's."""
+_LOWERED = (-0.5, -0.05)
+"""How far the line of a subscript stands below the text's, as a negative share."""
 _SCRIPT_LIMIT = 20
 """Characters of one exponent."""
-_VALUE_CHARACTERS = 32_768
-_UNSEEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
-_CHECKS = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
-_CHOICES = (pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX)
-_PASSWORD_FIELD = 1 << 13
-_OPTIONS_LIMIT = 1_000
-
-
-class _Box(NamedTuple):
-    """Where something stands on a page, in points from its lower left corner."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-
-    @property
-    def height(self) -> float:
-        return self.top - self.bottom
-
-
-class _Entry(NamedTuple):
-    """What was filled in, where, and what its field is called."""
-
-    box: _Box
-    text: str
-    name: str
+_SAME = 0.1
+"""Points by which characters of one line may differ."""
 
 
 def pdf_text(data: bytes, pages: int, characters: int) -> tuple[str, int]:
@@ -101,22 +84,26 @@ class _Page:
     """The characters of one page, in the order in which the file shows them."""
 
     def __init__(self, document: pypdfium2.PdfDocument, number: int) -> None:
-        self._form = document.formenv
         self._page = document[number]
-        self._text = self._page.get_textpage()
+        form = document.formenv
+        self._form = Form(form.raw if form is not None else None, self._page)
+        self._text_page = self._page.get_textpage()
+        self._text = self._text_page.raw
         self._count = max(0, pdfium.FPDFText_CountChars(self._text))
+        self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self.told = 0
         self.untold = 0
 
     def close(self) -> None:
         """Frees the page."""
-        self._text.close()
+        self._text_page.close()
         self._page.close()
 
     def text(self) -> str:
         """The page's text, filled in; counts the characters that fonts tell and do not tell."""
         units = [self._unit(index) for index in range(self._count)]
         self._mend_lines(units)
+        self._mark_scripts(units)
         for at, text in self._filled_in(units):
             units.insert(at, text)
         # Characters beyond the first plane come as two halves.
@@ -129,25 +116,37 @@ class _Page:
             return _UNTOLD
         if code == _HYPHEN and pdfium.FPDFText_IsHyphen(self._text, index) == 1:
             return "-\n"
+        if code in _PRIVATE_USE:
+            return self._of_its_font(index, code)
         self.told += 1
         return chr(code)
 
-    def _box(self, index: int, *, loose: bool = False) -> _Box:
+    def _of_its_font(self, index: int, code: int) -> str:
+        """A character that only its font knows: a bullet or an arrow, where that is a known one."""
+        name = ctypes.create_string_buffer(_NAME_BYTES)
+        pdfium.FPDFText_GetFontInfo(self._text, index, name, _NAME_BYTES, None)
+        font = in_symbol_font(name.value.decode("latin-1"))
+        if font is None:
+            self.untold += 1
+            return _UNTOLD
+        self.told += 1
+        return symbol(font, code)
+
+    def _box(self, index: int, *, loose: bool = False) -> Box:
         """The box of a character; a loose one is as high as its font."""
         if loose:
             rect = pdfium.FS_RECTF()
             pdfium.FPDFText_GetLooseCharBox(self._text, index, rect)
-            return _Box(rect.left, rect.bottom, rect.right, rect.top)
+            return Box(rect.left, rect.bottom, rect.right, rect.top)
         sides = [ctypes.c_double() for _ in range(4)]
         pdfium.FPDFText_GetCharBox(self._text, index, *sides)
         left, right, bottom, top = (side.value for side in sides)
-        return _Box(left, bottom, right, top)
+        return Box(left, bottom, right, top)
 
-    # ---- exponents -----------------------------------------------------------------------------
+    # ---- lines, exponents and subscripts ---------------------------------------------------------
 
     def _mend_lines(self, units: list[str]) -> None:
         """Takes back the lines that PDFium ends before and behind raised characters: x² + 1."""
-        script = False
         for index in range(1, self._count - 2):
             if units[index] != "\r" or units[index + 1] != "\n":
                 continue
@@ -158,139 +157,63 @@ class _Page:
             step = there.left - here.right
             size = max(here.height, there.height)
             overlap = min(here.top, there.top) - max(here.bottom, there.bottom)
-            if not -0.3 * size <= step <= size or overlap < 0.4 * min(here.height, there.height):
-                continue
-            units[index] = units[index + 1] = ""
-            script = there.height < 0.85 * here.height and there.bottom > here.bottom
-            if script:
-                self._raise(units, after)
+            if -0.3 * size <= step <= size and overlap >= 0.4 * min(here.height, there.height):
+                units[index] = units[index + 1] = ""
 
-    def _raise(self, units: list[str], first: int) -> None:
-        """Raises the characters of one size that begin at `first`."""
-        size = self._box(first, loose=True).height
+    def _mark_scripts(self, units: list[str]) -> None:
+        """Writes exponents and subscripts as such: characters that are smaller, off the line."""
+        base, level = -1, 0.0
+        at = 0
+        while at < self._count:
+            if units[at].isspace():
+                base = -1
+            elif units[at]:
+                line = self._line(at)
+                kind = self._script(base, at, line - level) if base >= 0 else ""
+                if kind:
+                    at = self._write_script(units, kind, base, at)
+                    continue
+                base, level = at, line
+            at += 1
+
+    def _script(self, base: int, at: int, shift: float) -> str:
+        """Whether a character is a superscript ("sup") or a subscript ("sub") of another."""
+        if abs(shift) < _SAME:
+            return ""
+        size = self._box(base, loose=True).height
+        if size <= 0 or not _SMALL[0] <= self._box(at, loose=True).height / size <= _SMALL[1]:
+            return ""
+        if _RAISED[0] <= shift / size <= _RAISED[1]:
+            return "sup"
+        return "sub" if _LOWERED[0] <= shift / size <= _LOWERED[1] else ""
+
+    def _write_script(self, units: list[str], kind: str, base: int, first: int) -> int:
+        """Writes the characters of one size and line that begin at `first`; where they end."""
+        line, size = self._line(first), self._box(first, loose=True).height
         last = first
         while last < self._count and units[last].strip() and last - first < _SCRIPT_LIMIT:
-            if abs(self._box(last, loose=True).height - size) > 0.1 * size:
+            differs = abs(self._line(last) - line) > _SAME
+            if differs or abs(self._box(last, loose=True).height - size) > _SAME * size:
                 break
             last += 1
-        before = next((units[i] for i in range(first - 1, -1, -1) if units[i].strip()), "")
-        units[first] = raised("".join(units[first:last]), before)
+        text = "".join(units[first:last])
+        units[first] = raised(text, units[base]) if kind == "sup" else lowered(text)
         units[first + 1 : last] = [""] * (last - first - 1)
+        return last
+
+    def _line(self, index: int) -> float:
+        """The height of the line that a character stands on, in points."""
+        pdfium.FPDFText_GetCharOrigin(self._text, index, self._x, self._y)
+        return self._y.value
 
     # ---- forms ---------------------------------------------------------------------------------
 
     def _filled_in(self, units: list[str]) -> list[tuple[int, str]]:
         """What was filled in and before which character it goes, from the page's end on."""
-        entries = self._entries()
+        entries = self._form.entries()
         if not entries:
             return []
         boxes = {index: self._box(index) for index in range(self._count) if units[index].strip()}
-        placed = [(*self._place(entry, boxes, units), entry.box.left) for entry in entries]
-        placed.sort(key=lambda place: (-place[0], -place[2]))
+        placed = [(*place(entry, boxes, units), entry.box.left) for entry in entries]
+        placed.sort(key=lambda each: (-each[0], -each[2]))
         return [(at, text) for at, text, _ in placed]
-
-    def _place(self, entry: _Entry, boxes: dict[int, _Box], units: list[str]) -> tuple[int, str]:
-        """Behind the label on its left, else before the one on its right, else below one above."""
-        field = entry.box
-        level = {
-            index: box
-            for index, box in boxes.items()
-            if field.bottom <= (box.bottom + box.top) / 2 <= field.top
-        }
-        left = [
-            (box.right, index) for index, box in level.items() if box.right <= field.left + _NEAR
-        ]
-        if left:
-            return max(left)[1] + 1, f" {entry.text}"
-        right = [
-            (box.left, index) for index, box in level.items() if box.left >= field.right - _NEAR
-        ]
-        if right:
-            return min(right)[1], f"{entry.text} "
-        above = [
-            (box.bottom, -index)
-            for index, box in boxes.items()
-            if 0 <= box.bottom - field.top + _NEAR <= _ABOVE
-            and box.left < field.right
-            and box.right > field.left
-        ]
-        if above:
-            at = -min(above)[1]
-            while at < len(units) and units[at] not in {"\r", "\n"}:
-                at += 1
-            return at, f"\n{entry.text}"
-        return len(units), f"\n{entry.name}: {entry.text}" if entry.name else f"\n{entry.text}"
-
-    def _entries(self) -> list[_Entry]:
-        found = []
-        for index in range(max(0, pdfium.FPDFPage_GetAnnotCount(self._page))):
-            annotation = pdfium.FPDFPage_GetAnnot(self._page, index)
-            if not annotation:
-                continue
-            try:
-                entry = self._entry(annotation)
-            finally:
-                pdfium.FPDFPage_CloseAnnot(annotation)
-            if entry is not None and entry.text.strip():
-                found.append(entry)
-        return found
-
-    def _entry(self, annotation: Any) -> _Entry | None:
-        """What an annotation shows as text; None for one that shows none."""
-        kind = pdfium.FPDFAnnot_GetSubtype(annotation)
-        rect = pdfium.FS_RECTF()
-        if pdfium.FPDFAnnot_GetFlags(annotation) & _UNSEEN:
-            return None
-        if not pdfium.FPDFAnnot_GetRect(annotation, rect):
-            return None
-        box = _Box(
-            min(rect.left, rect.right),
-            min(rect.bottom, rect.top),
-            max(rect.left, rect.right),
-            max(rect.bottom, rect.top),
-        )
-        if kind == pdfium.FPDF_ANNOT_FREETEXT:
-            said = _string(pdfium.FPDFAnnot_GetStringValue, annotation, b"Contents")
-            return _Entry(box, said.replace("\r", "\n"), "")
-        if kind != pdfium.FPDF_ANNOT_WIDGET or self._form is None:
-            return None
-        return self._field(annotation, box)
-
-    def _field(self, annotation: Any, box: _Box) -> _Entry | None:
-        form = self._form.raw
-        kind = pdfium.FPDFAnnot_GetFormFieldType(form, annotation)
-        name = _string(pdfium.FPDFAnnot_GetFormFieldAlternateName, form, annotation) or _string(
-            pdfium.FPDFAnnot_GetFormFieldName, form, annotation
-        )
-        if kind in _CHECKS:
-            checked = pdfium.FPDFAnnot_IsChecked(form, annotation)
-            return _Entry(box, "[x]" if checked else "[ ]", name)
-        if kind in _CHOICES:
-            chosen = self._chosen(annotation)
-            if chosen:
-                return _Entry(box, ", ".join(chosen), name)
-        elif kind != pdfium.FPDF_FORMFIELD_TEXTFIELD:
-            return None
-        if pdfium.FPDFAnnot_GetFormFieldFlags(form, annotation) & _PASSWORD_FIELD:
-            return None
-        value = _string(pdfium.FPDFAnnot_GetFormFieldValue, form, annotation)
-        return _Entry(box, value.replace("\r\n", "\n").replace("\r", "\n"), name)
-
-    def _chosen(self, annotation: Any) -> list[str]:
-        form = self._form.raw
-        count = min(max(0, pdfium.FPDFAnnot_GetOptionCount(form, annotation)), _OPTIONS_LIMIT)
-        return [
-            _string(pdfium.FPDFAnnot_GetOptionLabel, form, annotation, option)
-            for option in range(count)
-            if pdfium.FPDFAnnot_IsOptionSelected(form, annotation, option)
-        ]
-
-
-def _string(get: Any, *given: Any) -> str:
-    """What a function of PDFium's gives that writes UTF-16 into a buffer: first how long it is."""
-    size = min(get(*given, None, 0), 2 * _VALUE_CHARACTERS)
-    if size <= len(b"\0\0"):
-        return ""
-    buffer = ctypes.create_string_buffer(size)
-    get(*given, ctypes.cast(buffer, ctypes.POINTER(pdfium.FPDF_WCHAR)), size)
-    return buffer.raw.decode("utf-16-le", "replace").rstrip("\0")

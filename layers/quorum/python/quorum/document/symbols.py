@@ -13,16 +13,26 @@ _FIRST_LETTERS = (0x41, 0x61)
 _PRIVATE = range(0xF000, 0xF100)
 """Where Word puts the characters of a font that has its own."""
 _ASCII = 0x7F
+_BULLET = 0xB7
+_FONTS = ("wingdings", "symbol")
+
+
+def in_symbol_font(name: str) -> str | None:
+    """The font of symbols that a font's name is one of; None for a font of letters."""
+    plain = name.rpartition("+")[2].lower()
+    return next((font for font in _FONTS if plain.startswith(font)), None)
 
 
 def symbol(font: str, code: int) -> str:
     """The character of a font of symbols; "" where there is none like it."""
     code -= _PRIVATE.start if code in _PRIVATE else 0
-    name = font.lower()
-    if name.startswith("wingdings"):
-        return _WINGDINGS.get(code, "")
-    if name != "symbol":
+    known = in_symbol_font(font)
+    if known is None:
         return chr(code) if code else ""
+    if code == _BULLET:
+        return "•"
+    if known == "wingdings":
+        return _WINGDINGS.get(code, "")
     for first, letters in zip(_FIRST_LETTERS, _SYMBOL, strict=True):
         if 0 <= code - first < _LETTERS:
             return letters[code - first]

@@ -240,7 +240,8 @@ class TextWriter:
         cells = [cell for cell in row if cell is not None]
         outer = self._blocks[-1]
         outer.put_break("\n")
-        if len(cells) == 1 or any(cell.holds_table for cell in cells):
+        is_frame = len(cells) == 1 and row[0] is not None
+        if is_frame or any(cell.holds_table for cell in cells):
             for cell in cells:
                 if cell.pieces:
                     outer.put_break("\n\n" if cell.holds_table else "\n")

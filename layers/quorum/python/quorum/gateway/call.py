@@ -12,6 +12,8 @@ from quorum.core.errors import PromptTooLong
 from quorum.core.models import Tokens
 from quorum.core.registry import Model
 from quorum.gateway import tokenizer, wire
+from quorum.gateway.finish import Finish
+from quorum.gateway.usage import Usage
 from quorum.gateway.wire import TokenLogProbability
 
 if TYPE_CHECKING:
@@ -28,12 +30,13 @@ class Completion:
 
     `tokens` and `cost_usd` are those of all attempts together; `cost_estimated` when any part of
     them was not reported by the gateway. `latency_ms` is from the call to the whole answer,
-    waiting and retries included. `model` is what the gateway says it was. `reservation` is what
+    waiting and retries included. `model` is what the gateway says it was. `unbilled` says that the
+    gateway reported no tokens at all: such an answer is not to be kept. `reservation` is what
     the ledger settles with it.
     """
 
     text: str
-    finish_reason: str | None
+    finish_reason: Finish
     refusal: str | None
     logprobs: tuple[TokenLogProbability, ...]
     tokens: Tokens
@@ -44,6 +47,7 @@ class Completion:
     latency_ms: int
     first_token_ms: int | None
     attempts: int
+    unbilled: bool = False
     reservation: "Reservation | None" = None
 
 
@@ -81,23 +85,28 @@ class Call:
         self.cost_usd += self.model.price.cost(tokens)
         self.cost_estimated = self.cost_estimated or estimated
 
-    def pay_for(self, text: str, usage: Tokens | None) -> Tokens:
-        """Add what an answer cost: as reported, else counted. Gives its own tokens."""
-        tokens = usage or Tokens(
-            input=_count(self.model, tokenizer.count(self.messages)),
-            output=_count(self.model, tokenizer.count_text(text)),
-        )
-        self.pay(tokens, estimated=usage is None)
-        return tokens
+    def pay_for(self, text: str, usage: Usage | None) -> Tokens | None:
+        """Add what an answer cost: as reported, else counted. Gives its own tokens if exact."""
+        reported = Tokens() if usage is None else usage.tokens
+        if usage is not None and reported.input and (reported.output or not text):
+            self.pay(reported, estimated=not usage.exact)
+            return reported if usage.exact else None
+        given = 0 if reported.input else _count(self.model, tokenizer.count(self.messages))
+        counted = Tokens(input=given, output=_count(self.model, tokenizer.count_text(text)))
+        self.pay(reported + counted, estimated=True)
+        return None
 
     def pay_for_part(self, body: bytes, *, answered: bool) -> None:
+        """Add what an answer cost that did not come whole: as it says itself, or at most."""
+        self.pay_unread(wire.usage_in_part(body), answered=answered)
+
+    def pay_unread(self, usage: Usage | None, *, answered: bool) -> None:
         """Add what an answer cost that cannot be read: as it says itself, or at most.
 
-        Nothing if the model never `answered`: a proxy's page is free.
+        Nothing if the model never `answered`: a proxy's page is free, and an error is.
         """
-        usage = wire.usage_in_part(body)
-        if usage is not None:
-            self.pay(usage, estimated=False)
+        if usage is not None and usage.tokens.total:
+            self.pay(usage.tokens, estimated=not usage.exact)
         elif answered:
             self.pay_at_most()
 
@@ -113,7 +122,7 @@ class Call:
         first = None if first_token_at is None else round((first_token_at - self.started) * 1000)
         return Completion(
             text=answer.text,
-            finish_reason=answer.finish_reason,
+            finish_reason=answer.finish,
             refusal=answer.refusal,
             logprobs=answer.logprobs,
             tokens=self.tokens,
@@ -124,6 +133,7 @@ class Call:
             latency_ms=round((time.monotonic() - self.started) * 1000),
             first_token_ms=first,
             attempts=self.attempts,
+            unbilled=answer.usage is not None and not answer.usage.tokens.total,
             reservation=self.reservation,
         )
 

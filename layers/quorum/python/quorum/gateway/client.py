@@ -13,7 +13,11 @@ deadline; the state machine retries what happens around the Lambda, never what a
            the next base URL whose circuit is closed               ModelUnavailable
            200 → read          429 → wait as told          408, 409 → wait a little
            5xx, connection, timeout → next base URL                ModelTimedOut, …
-           400, 401, 403, 404, 422 → no further attempt            GatewayRejected
+           what a safety filter blocked → no further attempt       ModelRefused
+           400, 422 → no further attempt                           GatewayRejected
+           any other status → no further attempt                   GatewayDenied
+
+What a status means an error inside an answer of status 200 means too (`quorum.gateway.problems`).
 
 Whatever an attempt may have cost is kept, in the answer or in the error that ends the call.
 """
@@ -35,6 +39,7 @@ from tenacity import (
 )
 
 from quorum.core.errors import (
+    GatewayDenied,
     GatewayRejected,
     ModelRefused,
     ModelThrottled,
@@ -47,9 +52,12 @@ from quorum.core.errors import (
 )
 from quorum.core.models import Frozen, Tokens
 from quorum.core.registry import Model
-from quorum.gateway import wire
+from quorum.gateway import body, problems, wire
+from quorum.gateway.body import BodyInvalid
 from quorum.gateway.call import Call, Completion, Message, prepared
+from quorum.gateway.problems import Kind, Problem
 from quorum.gateway.sampling import Sampling
+from quorum.gateway.stream import Stream
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
@@ -69,11 +77,13 @@ KEY_SECONDS = 2.0
 _SPEED_SMOOTHING = 0.2
 _SPEED_RANGE = 4
 """A measured speed never strays further than this factor from the registry's."""
-_WORTH_REPEATING = frozenset({408, 409})
+_LONGEST_BODY_BYTES = 16 * 1024 * 1024
+_ENVELOPE_BYTES = 1024 * 1024
+_BYTES_PER_TOKEN = 2 * 1024
+"""Bytes: an answer has no more, each token with its log-probability, or in a chunk of its own."""
+_MODELS_BYTES = 8 * 1024 * 1024
 _OK = 200
 _UNAUTHORIZED = 401
-_THROTTLED = 429
-_SERVER_ERRORS = 500
 _T = TypeVar("_T")
 _ResultT_co = TypeVar("_ResultT_co", covariant=True)
 
@@ -282,19 +292,26 @@ class Gateway:
 
     async def models(self, base: BaseUrl, *, deadline: "Deadline") -> tuple[str, ...]:
         """The names of the models at `base`; asked once. Raises as `complete`."""
+        client = self._http()
         try:
-            response = await self._http().get(
-                f"{base.url}/models", headers=_headers(base), timeout=deadline.remaining()
-            )
-        except httpx.TimeoutException as error:
+            async with asyncio.timeout(deadline.remaining()):
+                request = client.build_request("GET", f"{base.url}/models", headers=_headers(base))
+                response = await client.send(request, stream=True)
+                try:
+                    await _require_ok(response, base)
+                    listed = bytes(await body.whole(response, _MODELS_BYTES))
+                finally:
+                    await response.aclose()
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise ModelTimedOut("no answer from /models", served_by=base.url) from error
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise ModelUnavailable(type(error).__name__, served_by=base.url) from error
-        if response.status_code != _OK:
-            problem = _problem(response.status_code, response.content, base, None)
-            raise problem.error if isinstance(problem, _Again) else problem
+        except BodyInvalid as invalid:
+            raise ModelUnavailable(str(invalid), served_by=base.url) from invalid
+        except _Again as failed:
+            raise failed.error from None
         try:
-            return tuple(str(entry["id"]) for entry in response.json()["data"])
+            return tuple(str(entry["id"]) for entry in problems.parsed(listed)["data"])
         except (ValueError, KeyError, TypeError) as error:
             raise ModelUnavailable("/models is no list of models", served_by=base.url) from error
 
@@ -311,8 +328,9 @@ class Gateway:
         """A place in the shared limit; what the call cost goes with any error that ends it."""
         if self._limiter is not None:
             call.reservation = await self._reserve(self._limiter, call, tenant)
-            await asyncio.sleep(call.reservation.wait_seconds)
         try:
+            if self._limiter is not None and call.reservation is not None:
+                await self._stand_in_line(self._limiter, call, call.reservation)
             yield
         except (VoteUnavailable, StreamCut) as error:
             error.tokens = call.tokens
@@ -329,9 +347,26 @@ class Gateway:
                 await self._release(call)
             raise
 
+    async def _stand_in_line(self, limiter: "Limiter", call: Call, place: "Reservation") -> None:
+        """Wait for the turn of `place`, which others may overtake in the meantime.
+
+        Raises `ModelThrottled` if it moves back further than the deadline allows.
+        """
+        await asyncio.sleep(place.wait_seconds)
+        while (place := await asyncio.to_thread(limiter.moved_back, place)).wait_seconds > 0:
+            if place.wait_seconds > self._patience_seconds(call):
+                raise ModelThrottled(
+                    f"the limit of {place.model} is reached",
+                    retry_after_seconds=place.wait_seconds,
+                )
+            await asyncio.sleep(place.wait_seconds)
+
+    def _patience_seconds(self, call: Call) -> float:
+        """Seconds that may be waited before a call, so that its answer is still in time."""
+        return max(0.0, call.deadline.remaining() - self._expected_seconds(call))
+
     async def _reserve(self, limiter: "Limiter", call: Call, tenant: str) -> "Reservation":
         estimated = Tokens(input=call.prompt_tokens, output=call.expected_output_tokens)
-        patience_seconds = call.deadline.remaining() - self._expected_seconds(call)
         return await asyncio.to_thread(
             limiter.reserve,
             call.model.name,
@@ -341,7 +376,7 @@ class Gateway:
             cost_usd=call.model.price.cost(
                 Tokens(input=call.prompt_tokens, output=call.max_output_tokens)
             ),
-            patience_seconds=max(0.0, patience_seconds),
+            patience_seconds=self._patience_seconds(call),
         )
 
     async def _release(self, call: Call) -> None:
@@ -425,7 +460,7 @@ class Gateway:
                 call.pay_at_most()
             late = ModelTimedOut(f"no answer within {seconds:.1f} s", served_by=base.url)
             raise _Again(late, elsewhere=True) from error
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             lost = ModelUnavailable(f"connection lost: {type(error).__name__}", served_by=base.url)
             raise _Again(lost, elsewhere=True) from error
 
@@ -479,9 +514,12 @@ class Gateway:
         speed = self._speeds.get(call.model.name, call.model.tokens_per_second)
         return (call.prompt_tokens + call.expected_output_tokens) / speed
 
-    def _measure(self, model: Model, tokens: Tokens, seconds: float) -> None:
-        """Remember the speed seen: all tokens of a call over its time, as the timeout uses it."""
-        if seconds <= 0 or not tokens.total:
+    def _measure(self, model: Model, tokens: Tokens | None, seconds: float) -> None:
+        """Remember the speed seen: all tokens of a call over its time, as the timeout uses it.
+
+        Tokens that were estimated (None) teach nothing.
+        """
+        if seconds <= 0 or tokens is None or not tokens.total:
             return
         known = self._speeds.get(model.name, float(model.tokens_per_second))
         speed = known + _SPEED_SMOOTHING * (tokens.total / seconds - known)
@@ -516,12 +554,12 @@ class Gateway:
             timeout=httpx.Timeout(seconds, connect=min(self.settings.connect_seconds, seconds)),
         )
         response = await client.send(request, stream=True)
-        if response.status_code != _OK:
-            try:
-                body = await response.aread()
-            finally:
-                await response.aclose()
-            raise _problem(response.status_code, body, base, response.headers.get("retry-after"))
+        try:
+            call.sent = response.status_code == _OK  # an error is billed nothing
+            await _require_ok(response, base)
+        except BaseException:
+            await response.aclose()
+            raise
         return base, response
 
     async def _answer(self, call: Call, base: BaseUrl, seconds: float) -> Completion:
@@ -529,22 +567,24 @@ class Gateway:
         _, response = await self._open(call, base, seconds)
         received = bytearray()
         try:
-            async for chunk in response.aiter_bytes():
-                received += chunk
-        except httpx.TransportError as error:
+            async for piece in body.pieces(response, _most_bytes(call)):
+                received += piece
+        except (httpx.HTTPError, BodyInvalid) as error:
+            if isinstance(error, httpx.TimeoutException):
+                raise
             call.pay_for_part(bytes(received), answered=True)
-            cut = ModelUnavailable(f"answer cut: {type(error).__name__}", served_by=base.url)
+            why = str(error) if isinstance(error, BodyInvalid) else type(error).__name__
+            cut = ModelUnavailable(f"answer cut: {why}", served_by=base.url)
             raise _Again(cut, elsewhere=True) from error
         finally:
             await response.aclose()
-        answer = wire.answer(bytes(received))
-        if answer is None:
-            call.pay_for_part(bytes(received), answered=b'"choices"' in received)
-            other = ModelUnavailable("the answer is not what was asked for", served_by=base.url)
-            raise _Again(other, elsewhere=True)
-        tokens = call.pay_for(answer.text, answer.usage)
-        self._measure(call.model, tokens, time.monotonic() - begun)
-        return call.completion(base.url, answer)
+        came = wire.received(bytes(received))
+        if came.answer is None:
+            call.pay_unread(came.usage, answered=came.answered)
+            raise _failed(came.problem, base)
+        exact = call.pay_for(came.answer.text, came.answer.usage)
+        self._measure(call.model, exact, time.monotonic() - begun)
+        return call.completion(base.url, came.answer)
 
     async def _pieces(
         self,
@@ -553,31 +593,38 @@ class Gateway:
         response: httpx.Response,
         stopped: Callable[[Completion], None] | None,
     ) -> AsyncGenerator[Delta | Completion]:
-        stream = wire.Stream()
+        stream = Stream()
         begun = time.monotonic()
         try:
-            async with aclosing(_chunks(response, call.deadline)) as chunks:
+            async with aclosing(_chunks(response, call)) as chunks:
                 async for chunk in chunks:
                     for piece in stream.feed(chunk):
                         yield Delta(piece)
+                    if stream.over:
+                        break
+            for piece in stream.close():
+                yield Delta(piece)
         except (GeneratorExit, asyncio.CancelledError):
             call.pay_for(stream.answer.text, stream.answer.usage)
             if stopped is not None:
                 stopped(call.completion(base.url, stream.answer, stream.first_token_at))
             raise
-        except (httpx.TransportError, TimeoutError) as error:
-            stream.problem = type(error).__name__
+        except (httpx.HTTPError, TimeoutError, BodyInvalid) as error:
+            why = str(error) if isinstance(error, BodyInvalid) else type(error).__name__
+            # All of the answer may have come, and only the end of the body not.
+            if not stream.complete:
+                stream.problem = stream.problem or why
         answer = stream.answer
-        tokens = call.pay_for(answer.text, answer.usage)
-        if not stream.done:
+        exact = call.pay_for(answer.text, answer.usage)
+        if not stream.complete:
             raise StreamCut(
                 f"the stream ended before it was complete: {stream.problem or 'closed'}",
                 received=answer.text,
-                tokens=tokens,
+                tokens=call.tokens,
                 cost_usd=call.cost_usd,
                 served_by=base.url,
             )
-        self._measure(call.model, tokens, time.monotonic() - begun)
+        self._measure(call.model, exact, time.monotonic() - begun)
         yield call.completion(base.url, answer, stream.first_token_at)
 
 
@@ -585,54 +632,71 @@ class Gateway:
 
 
 def _headers(base: BaseUrl) -> dict[str, str]:
-    headers = {"content-type": "application/json", "accept": "application/json"}
+    headers = {
+        "content-type": "application/json",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+    }
     if key := base.key.get_secret_value():
         headers["authorization"] = f"Bearer {key}"
     return headers
 
 
-def _problem(
-    status: int, body: bytes, base: BaseUrl, retry_after: str | None
-) -> "_Again | VoteUnavailable":
-    """What a status other than 200 means. The body's message is not shown: it may quote content."""
-    code = wire.error_code(body)
-    said = f"{status} {code}".strip()
-    if status == _THROTTLED:
-        seconds = wire.retry_after_seconds(retry_after)
-        throttled = ModelThrottled(
-            f"the gateway answered {said}",
-            retry_after_seconds=1.0 if seconds is None else seconds,
-            served_by=base.url,
-        )
-        return _Again(throttled, elsewhere=False, wait_seconds=seconds)
-    if status >= _SERVER_ERRORS or status in _WORTH_REPEATING:
-        failed = ModelUnavailable(f"the gateway answered {said}", served_by=base.url)
-        return _Again(
-            failed,
-            elsewhere=status >= _SERVER_ERRORS,
-            wait_seconds=wire.retry_after_seconds(retry_after),
-        )
-    if code in {"context_length_exceeded", "string_above_max_length"}:
-        return PromptTooLong(f"the gateway answered {said}", served_by=base.url)
-    if code in {"content_filter", "content_policy_violation"}:
-        return ModelRefused(f"the gateway answered {said}", served_by=base.url)
-    return GatewayRejected(
-        f"the gateway answered {said} (key from {base.key_source})",
-        status=status,
-        served_by=base.url,
-    )
+async def _require_ok(response: httpx.Response, base: BaseUrl) -> None:
+    """Raises what another status than 200 means, of whose body no more is read than need be."""
+    if response.status_code == _OK:
+        return
+    said = await body.beginning(response)
+    raise _failed(problems.of_status(response.status_code, said, response.headers), base)
+
+
+def _failed(problem: Problem | None, base: BaseUrl) -> "_Again | VoteUnavailable":
+    """The error that a gateway's own becomes. Its message is not shown: it may quote content."""
+    if problem is None:
+        other = ModelUnavailable("the answer is not what was asked for", served_by=base.url)
+        return _Again(other, elsewhere=True)
+    said, seconds = f"the gateway answered {problem.said}", problem.retry_after_seconds
+    match problem.kind:
+        case Kind.THROTTLED:
+            wait = 1.0 if seconds is None else seconds
+            throttled = ModelThrottled(said, retry_after_seconds=wait, served_by=base.url)
+            return _Again(throttled, elsewhere=False, wait_seconds=seconds)
+        case Kind.DOWN | Kind.PASSING as kind:
+            failed = ModelUnavailable(said, served_by=base.url)
+            return _Again(failed, elsewhere=kind is Kind.DOWN, wait_seconds=seconds)
+        case _:
+            return _final(problem, said, base)
+
+
+def _final(problem: Problem, said: str, base: BaseUrl) -> VoteUnavailable:
+    """The error of what no other attempt can change."""
+    match problem.kind:
+        case Kind.TOO_LONG:
+            return PromptTooLong(said, served_by=base.url)
+        case Kind.BLOCKED:
+            return ModelRefused(said, served_by=base.url)
+        case Kind.REJECTED:
+            return GatewayRejected(said, status=problem.status, served_by=base.url)
+        case _:
+            said = f"{said} (key from {base.key_source})"
+            return GatewayDenied(said, status=problem.status, served_by=base.url)
+
+
+def _most_bytes(call: Call) -> int:
+    """Bytes that an answer to this call may have."""
+    return min(_LONGEST_BODY_BYTES, _ENVELOPE_BYTES + call.max_output_tokens * _BYTES_PER_TOKEN)
 
 
 def _failure(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome is not None else None
 
 
-async def _chunks(response: httpx.Response, deadline: "Deadline") -> AsyncGenerator[bytes]:
+async def _chunks(response: httpx.Response, call: Call) -> AsyncGenerator[bytes]:
     """The body as it arrives; raises `TimeoutError` at the deadline."""
-    body = response.aiter_bytes()
-    while True:
-        async with asyncio.timeout(deadline.remaining()):
-            chunk = await anext(body, None)
-        if chunk is None:
-            return
-        yield chunk
+    async with aclosing(body.pieces(response, _most_bytes(call))) as pieces:
+        while True:
+            async with asyncio.timeout(call.deadline.remaining()):
+                piece = await anext(pieces, None)
+            if piece is None:
+                return
+            yield piece

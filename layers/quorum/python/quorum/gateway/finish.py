@@ -7,9 +7,9 @@ from enum import StrEnum
 class Finish(StrEnum):
     """The end of an answer; the values are the OpenAI API's words where it has one.
 
-    `WHOLE` is a full stop, or nothing said of the end; `CUT` ran into the limit of tokens;
-    `FILTERED` was stopped by a safety filter; `CALLED` wants a tool called; `FAILED` is any other
-    end, known or not: the answer is not whole.
+    `WHOLE` is a full stop, or nothing said of the end. Any other answer is not whole: `CUT` ran
+    into the limit of tokens; `FILTERED` was stopped by a safety filter; `CALLED` wants a tool
+    called; `FAILED` is a failure of the vendor, which may pass; `OTHER` is any end that is left.
     """
 
     WHOLE = "stop"
@@ -17,6 +17,7 @@ class Finish(StrEnum):
     FILTERED = "content_filter"
     CALLED = "tool_calls"
     FAILED = "error"
+    OTHER = "other"
 
 
 _SEPARATORS = re.compile(r"[\W_]+")
@@ -38,6 +39,10 @@ _NAMED = {
     ),
     **dict.fromkeys(("tool calls", "tool call", "tool use", "function call"), Finish.CALLED),
 }
+_FAILURES = re.compile(
+    r"^error$|resource|abort|cancel|overload|timeout|timed out|server|unavailable|internal|network"
+)
+"""Words for failures of vendors: DeepSeek's insufficient_system_resource, OpenRouter's error, …"""
 _FILTERS = re.compile(
     r"filter|safety|recitation|blocklist|prohibited|\bspii\b|sensitive|refusal|refused|moderation"
     r"|guardrail|blocked|inspection|policy|\brisk\b"
@@ -52,11 +57,13 @@ def finish(reason: object) -> Finish:
     if reason is None:
         return Finish.WHOLE
     if not isinstance(reason, str):
-        return Finish.FAILED
+        return Finish.OTHER
     spelled = _SEPARATORS.sub(" ", reason).strip().casefold()
     if not spelled:
         return Finish.WHOLE
     named = _NAMED.get(spelled)
     if named is not None:
         return named
-    return Finish.FILTERED if _FILTERS.search(spelled) else Finish.FAILED
+    if _FILTERS.search(spelled):
+        return Finish.FILTERED
+    return Finish.FAILED if _FAILURES.search(spelled) else Finish.OTHER

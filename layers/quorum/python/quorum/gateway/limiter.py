@@ -1,19 +1,18 @@
 """One rate limit per model, shared by every Lambda: requests and tokens a minute.
 
-Two GCRA buckets (generic cell rate algorithm, ITU-T I.371) in one item of the Usage table. Each is
-one integer: the time, in microseconds, at which all that was admitted will have been paid off at
-the sustained rate. A reservation books the first moment both buckets allow, if the caller is
-patient enough to wait for it, else it is told how long to wait.
-
-The sustained rate is 96 % of the limit and the burst 4 %, so that no minute, wherever it begins,
-sees more than the limit; a bucket of a full minute's burst would let twice the limit through in
-one. (A single call of more than 1 % of the tokens a minute may exceed that by its own size.)
+A model's limit is one item of the Usage table: the line of calls and each tenant's use
+(`quorum.gateway.fair_share`, which also says how no tenant's flood keeps the others waiting). A
+reservation books the first free place, if the caller is patient enough to wait for it, else it is
+told how long to wait. The sustained rate is 96 % of the limit and the bursts 4 %, so that no
+minute, wherever it begins, sees more than the limit. (A single call of more than 1 % of the tokens
+a minute may exceed that by its own size.)
 
 Concurrency is optimistic: the update holds only if the item is still as last seen. A failed
 condition brings the item as it is, so nobody reads, and the next try knows. An unconditional `ADD`
 needs no retries, but could not say when a slot is free in both buckets, and would make waiters
 poll; here a waiter writes once. Conflicts are few because admissions are (8 a second at 500 a
-minute), and are retried with jitter.
+minute), and are retried with jitter. A call that has waited in the line looks whether others have
+overtaken it, and then waits as much longer.
 
 The same transaction writes an intent: what the call may cost, before it is sent. The ledger's
 transaction deletes it when the vote is booked; what is left belongs to a Lambda that died, and is
@@ -25,76 +24,29 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
-from pydantic import Field
 
 from quorum.aws import dynamo
 from quorum.aws.faults import unavailable
 from quorum.core.errors import ModelThrottled, StoreUnavailable
-from quorum.core.models import Frozen, Reservation, Tokens
+from quorum.core.models import Reservation, Tokens
+from quorum.gateway.fair_share import Line, RateLimit, State
 from quorum.ledger.intents import PICODOLLARS, intent_shard
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
-_MINUTE = 60_000_000
-_SUSTAINED = 0.96
-_BURST = 0.04
+_SECOND = 1_000_000
+"""Microseconds."""
 _TRIES = 40
 """At least; who has more patience tries until it is used up."""
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.2
-
-
-class RateLimit(Frozen):
-    """What a model's vendor admits a minute."""
-
-    requests_per_minute: int = Field(default=500, ge=1)
-    tokens_per_minute: int = Field(default=100_000, ge=1)
-
-    def seconds(self, *, requests: int = 0, tokens: int = 0) -> float:
-        """How long it takes until so much is admitted: a burst at once, the rest as it flows."""
-        return max(
-            0.0,
-            *(
-                60 * (amount / limit - _BURST) / _SUSTAINED
-                for amount, limit in (
-                    (requests, self.requests_per_minute),
-                    (tokens, self.tokens_per_minute),
-                )
-            ),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Bucket:
-    """One GCRA: `unit` microseconds each, `burst` of them at once."""
-
-    unit: float
-    burst: float
-
-    def opens_at(self, paid_off_at: int, amount: int) -> int:
-        """When `amount` is admitted. Amounts over a quarter of the burst wait no longer for it.
-
-        They would else never pass while small ones keep coming; they are charged in full.
-        """
-        spare = self.burst - min(amount, max(1.0, self.burst / 4))
-        return round(paid_off_at - spare * self.unit)
-
-    def charged(self, amount: int) -> int:
-        return round(amount * self.unit)
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """The item as last seen; 0 where it does not exist."""
-
-    requests_paid_off_at: int = 0
-    tokens_paid_off_at: int = 0
 
 
 @dataclass(slots=True)
@@ -111,7 +63,7 @@ class Limiter:
     default: RateLimit = field(default_factory=RateLimit)
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
-    _seen: dict[str, _State] = field(default_factory=dict)
+    _seen: dict[str, State] = field(default_factory=dict)
 
     def reserve(
         self,
@@ -127,17 +79,13 @@ class Limiter:
         Leaves the intent `intent#<id>`. Raises `ModelThrottled` saying how long to wait when the
         first free place is later than that; then nothing is left behind.
         """
-        requests, by_token = self._buckets(model)
-        state = self._seen.get(model, _State())
+        line = self._line(model)
+        state = self._seen.get(model, State())
         waited_seconds = 0.0
         for attempt in itertools.count():
-            now = round(self.clock() * 1_000_000)
-            starts_at = max(
-                now,
-                requests.opens_at(state.requests_paid_off_at, 1),
-                by_token.opens_at(state.tokens_paid_off_at, tokens),
-            )
-            wait_seconds = (starts_at - now) / 1_000_000
+            now = round(self.clock() * _SECOND)
+            place = line.next_place(state, tenant, tokens, now)
+            wait_seconds = (place.starts_at - now) / _SECOND
             if wait_seconds > patience_seconds:
                 fresh = self._read(model)
                 if fresh == state:
@@ -146,10 +94,15 @@ class Limiter:
                     )
                 state = fresh
                 continue
-            reserved = Reservation(uuid.uuid4().hex, model, tenant, tokens, wait_seconds)
-            booked = _State(
-                max(state.requests_paid_off_at, starts_at) + requests.charged(1),
-                max(state.tokens_paid_off_at, starts_at) + by_token.charged(tokens),
+            booked = place.state
+            reserved = Reservation(
+                uuid.uuid4().hex,
+                model,
+                tenant,
+                tokens,
+                wait_seconds,
+                overtakes=place.overtakes,
+                overtaken=booked.overtaken,
             )
             found = self._book(reserved, state, booked, self._intent(reserved, cost_usd))
             if found is booked:
@@ -162,6 +115,17 @@ class Limiter:
             # As it is now, not as it was before the pause: others have written since.
             state = found if attempt == 0 else self._read(model)
         raise StoreUnavailable(f"the limit of {model} is too contended to be written")
+
+    def moved_back(self, reserved: Reservation) -> Reservation:
+        """The place after its wait is over: `wait_seconds` more where others have overtaken it.
+
+        Raises `StoreUnavailable`.
+        """
+        overtaken = reserved.overtaken
+        if reserved.wait_seconds > 0 and not reserved.overtakes:
+            overtaken = self._read(reserved.model).overtaken
+        seconds = (overtaken - reserved.overtaken) / _SECOND
+        return replace(reserved, wait_seconds=max(0.0, seconds), overtaken=overtaken)
 
     def settlement(self, reservation: Reservation, tokens: Tokens) -> list[dict[str, Any]]:
         """What the ledger's transaction adds to book a call that was paid, with its real `tokens`.
@@ -180,19 +144,9 @@ class Limiter:
                 }
             }
         ]
-        _, by_token = self._buckets(reservation.model)
         difference = tokens.total - reservation.tokens
         if difference:
-            items.append(
-                {
-                    "Update": {
-                        "TableName": self.table,
-                        "Key": {"key": f"bucket#{reservation.model}"},
-                        "UpdateExpression": "ADD tokens_paid_off_at :difference",
-                        "ExpressionAttributeValues": {":difference": by_token.charged(difference)},
-                    }
-                }
-            )
+            items.append({"Update": self._correction(reservation, difference)})
         return items
 
     def release(self, reservation: Reservation) -> None:
@@ -208,36 +162,45 @@ class Limiter:
         """The resource's own client, which takes Python values and may be used by threads."""
         return self.dynamodb.meta.client
 
-    def _buckets(self, model: str) -> tuple[_Bucket, _Bucket]:
-        limit = self.limits.get(model, self.default)
-        return tuple(  # type: ignore[return-value] # of two, as written
-            _Bucket(unit=_MINUTE / (amount * _SUSTAINED), burst=max(1.0, amount * _BURST))
-            for amount in (limit.requests_per_minute, limit.tokens_per_minute)
-        )
+    def _line(self, model: str) -> Line:
+        return Line(self.limits.get(model, self.default))
+
+    def _correction(self, reservation: Reservation, difference: int) -> dict[str, Any]:
+        """The update that charges `difference` tokens more, or less, than were estimated."""
+        corrected = ["tokens_paid_off_at"]
+        if reservation.overtakes:
+            corrected.append("reserved_tokens_paid_off_at")
+        charge = self._line(reservation.model).tokens.charge(difference)
+        return {
+            "TableName": self.table,
+            "Key": {"key": f"bucket#{reservation.model}"},
+            "UpdateExpression": "ADD " + ", ".join(f"{name} :difference" for name in corrected),
+            "ExpressionAttributeValues": {":difference": charge},
+        }
 
     def _book(
-        self, reserved: Reservation, state: _State, booked: _State, intent: dict[str, Any]
-    ) -> _State:
-        """Write `booked` and the intent if the item is still `state`; else the item as it is."""
-        exists = bool(state.requests_paid_off_at)
-        known = (
-            "requests_paid_off_at = :r AND tokens_paid_off_at = :t"
-            if exists
-            else "attribute_not_exists(requests_paid_off_at)"
-        )
-        values = {
-            ":requests": booked.requests_paid_off_at,
-            ":tokens": booked.tokens_paid_off_at,
-        }
-        if exists:
-            values |= {":r": state.requests_paid_off_at, ":t": state.tokens_paid_off_at}
+        self, reserved: Reservation, state: State, booked: State, intent: dict[str, Any]
+    ) -> State:
+        """Write `booked` and the intent if the item is still `state`; else the item as it is.
+
+        Every booking changes the requests, and every correction the tokens, so the two tell
+        whether anything changed.
+        """
+        attributes = asdict(booked)
+        values: dict[str, Any] = {f":{name}": value for name, value in attributes.items()}
+        known = "attribute_not_exists(requests_paid_off_at)"
+        if state.requests_paid_off_at:
+            known = "requests_paid_off_at = :known_requests AND tokens_paid_off_at = :known_tokens"
+            values |= {
+                ":known_requests": state.requests_paid_off_at,
+                ":known_tokens": state.tokens_paid_off_at,
+            }
         update = {
             "TableName": self.table,
             "Key": {"key": f"bucket#{reserved.model}"},
-            "UpdateExpression": (
-                "SET requests_paid_off_at = :requests, tokens_paid_off_at = :tokens"
-            ),
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
             "ConditionExpression": known,
+            "ExpressionAttributeNames": {f"#{name}": name for name in attributes},
             "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
@@ -252,10 +215,10 @@ class Limiter:
                         return state  # a conflict says nothing of the item
                     raise
                 found = dynamo.reasons(error)[0].get("Item")
-                return _state(found) if found else self._read(reserved.model)
+                return _state(_plain(found)) if found else self._read(reserved.model)
         return booked
 
-    def _read(self, model: str) -> _State:
+    def _read(self, model: str) -> State:
         key = {"key": f"bucket#{model}"}
         return _state(dynamo.get(self._client, self.table, key, consistent=True) or {})
 
@@ -280,12 +243,17 @@ class Limiter:
         return seconds
 
 
-def _state(item: Mapping[str, Any]) -> _State:
-    return _State(
-        _number(item.get("requests_paid_off_at", 0)), _number(item.get("tokens_paid_off_at", 0))
-    )
+def _state(item: Mapping[str, Any]) -> State:
+    """The item as a state; an item written before an attribute was known has none of it."""
+    numbers = {
+        attribute.name: int(item.get(attribute.name, 0))
+        for attribute in fields(State)
+        if attribute.name != "used"
+    }
+    used = {tenant: int(use) for tenant, use in item.get("used", {}).items()}
+    return State(**numbers, used=used)
 
 
-def _number(value: Any) -> int:
-    """An item's number; in a cancelled transaction's reasons boto3 leaves it as it travels."""
-    return int(value["N"] if isinstance(value, dict) else value)
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item in Python values: in a cancelled transaction's reasons boto3 leaves it as sent."""
+    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}

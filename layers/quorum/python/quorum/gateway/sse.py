@@ -5,46 +5,81 @@ JSON string in two.
 """
 
 import re
+from typing import NamedTuple
 
+EVENT_BYTES = 4 * 1024 * 1024
+"""Bytes of one event at most, and of one line."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+class Event(NamedTuple):
+    """An event: its data, and its name, which is empty for most."""
+
+    data: str
+    name: str = ""
+
+
 class EventReader:
-    """Takes bytes as they arrive and gives the data of each event that is complete."""
+    """Takes bytes as they arrive and gives the events that are complete.
+
+    `overlong` says that a line or an event went over `EVENT_BYTES`: then nothing more is read.
+    """
 
     def __init__(self) -> None:
-        self._unread = b""
+        self._unread: list[bytes] = []  # of a line whose end has not come
+        self._unread_bytes = 0
+        self._held = b""  # a CR that may be half of a CR LF
         self._data: list[str] = []
+        self._data_bytes = 0
+        self._name = ""
         self._begun = False
+        self.overlong = False
 
-    def feed(self, received: bytes) -> list[str]:
-        """The data of the events that `received` completes; comments and other fields are none.
-
-        An event without its closing blank line is never given: it may have been cut.
-        """
-        unread = self._unread + received
+    def feed(self, received: bytes) -> list[Event]:
+        """The events that `received` completes; comments and empty data are none."""
+        received = self._held + received
+        self._held = b""
         if not self._begun:
-            if len(unread) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(unread):
-                self._unread = unread
+            if len(received) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(received):
+                self._held = received
                 return []
             self._begun = True
-            unread = unread.removeprefix(_BYTE_ORDER_MARK)
-        held = b""
-        if unread.endswith(b"\r"):  # perhaps half of a CR LF
-            unread, held = unread[:-1], b"\r"
-        *lines, rest = _LINE_END.split(unread)
-        self._unread = rest + held
-        events: list[str] = []
+            received = received.removeprefix(_BYTE_ORDER_MARK)
+        if received.endswith(b"\r"):
+            received, self._held = received[:-1], b"\r"
+        *lines, rest = _LINE_END.split(received)
+        events: list[Event] = []
         for line in lines:
-            if line:
-                self._field(line)
-            elif self._data:
-                events.append("\n".join(self._data))
-                self._data.clear()
-        return events
+            whole = b"".join((*self._unread, line))
+            self._unread, self._unread_bytes = [], 0
+            if whole:
+                self._field(whole)
+            else:
+                events += self._dispatched()
+        if rest:
+            self._unread.append(rest)
+            self._unread_bytes += len(rest)
+        self.overlong = max(self._unread_bytes, self._data_bytes) > EVENT_BYTES or self.overlong
+        return [] if self.overlong else events
+
+    def close(self) -> list[Event]:
+        """The event that the end of the stream left without its blank line, if there is one.
+
+        The standard discards it; who asks for it must be able to tell whether it was cut.
+        """
+        return self.feed(b"\n\n")
+
+    def _dispatched(self) -> list[Event]:
+        event = Event("\n".join(self._data), self._name)
+        self._data, self._data_bytes, self._name = [], 0, ""
+        return [event] if event.data else []
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
+        text = value.removeprefix(b" ").decode("utf-8", errors="replace")
         if name == b"data":
-            self._data.append(value.removeprefix(b" ").decode("utf-8", errors="replace"))
+            self._data.append(text)
+            self._data_bytes += len(value)
+        elif name == b"event":
+            self._name = text

@@ -3,28 +3,27 @@
 Nothing here raises for what a gateway sends: what cannot be read is None, and the caller decides.
 """
 
-import json
-import math
 import re
-import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from quorum.core.models import Tokens
 from quorum.core.registry import Model, ReplyFormat
 from quorum.core.unicode import without_surrogates
+from quorum.gateway import problems
+from quorum.gateway.finish import Finish, finish
+from quorum.gateway.problems import Kind, Problem
 from quorum.gateway.sampling import Sampling
-from quorum.gateway.sse import EventReader
+from quorum.gateway.usage import Usage, usage
 
+_NAME_CHARACTERS = 128
+_TAIL_BYTES = 64 * 1024
+"""Where the usage stands in a body: at its end, and a cut body is not searched for longer."""
 _TEXT_PARTS = ("text", "output_text")
 _BYTE = 255
 _LOWEST_LOG_PROBABILITY = 1e6
 """OpenAI says -9999 of a token that is very unlikely; nothing says less than this."""
 _LOG_PROBABILITY_ROUNDING = 1e-3
 """How far above 0, the logarithm of certainty, a rounded log-probability may be."""
-_CODE = re.compile(r"^[\w.:-]{1,64}$")
 _USAGE = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 
 
@@ -49,33 +48,6 @@ def options(
     return asked | model.reasoning_off
 
 
-def error_code(body: bytes) -> str:
-    """The gateway's own short name for its error, if it gives one."""
-    try:
-        error = json.loads(body)["error"]
-        named = str(error.get("code") or error.get("type") or "")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
-    return named if _CODE.match(named) else ""
-
-
-def retry_after_seconds(value: str | None) -> float | None:
-    """RFC 9110, 10.2.3: seconds, or an HTTP date. None when there is none that can be read."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            at = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=UTC)
-        seconds = (at - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
 class TokenLogProbability(NamedTuple):
     """One token of the reply: its bytes in the reply's text, and the log of its probability."""
 
@@ -84,73 +56,133 @@ class TokenLogProbability(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A completion as far as it can be read; `usage` is None when it does not say."""
+    """A completion as far as it can be read; `usage` is None when it does not say.
+
+    A prompt or an answer that a safety filter blocked is an answer too: `FILTERED`, and empty.
+    """
 
     text: str
-    finish_reason: str | None
+    finish: Finish
     refusal: str | None
     logprobs: tuple[TokenLogProbability, ...]
-    usage: Tokens | None
+    usage: Usage | None
     model: str | None
 
 
-def answer(body: bytes) -> Answer | None:
-    """The completion in a body; None when it is none."""
-    try:
-        read = json.loads(body)
-        choice = read["choices"][0]
-        message = choice.get("message") or {}
-        return Answer(
-            text=text_of(message.get("content")),
-            finish_reason=choice.get("finish_reason"),
-            refusal=message.get("refusal"),
-            logprobs=log_probabilities(choice.get("logprobs")),
-            usage=usage(read.get("usage")),
-            model=read.get("model"),
-        )
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return None
+class Received(NamedTuple):
+    """A body of status 200: an answer, an error, or neither; `usage` is what was billed for it."""
+
+    answer: Answer | None
+    problem: Problem | None
+    usage: Usage | None
+    answered: bool
+    """Whether a model answered, so that something was billed."""
 
 
-def usage_in_part(body: bytes) -> Tokens | None:
-    """The usage in a body that did not arrive whole, if that much of it did."""
-    found = _USAGE.search(body)
+def received(body: bytes) -> Received:
+    """What a whole body of status 200 holds."""
     try:
-        return usage(json.loads(found[1])) if found else None
+        read = problems.parsed(body)
     except ValueError:
-        return None
+        return Received(None, None, usage_in_part(body), b'"choices"' in body)
+    reported = usage(read.get("usage")) if isinstance(read, dict) else None
+    found = _answer(read, reported)
+    problem = problems.inside(read)
+    if problem is not None and problem.kind is Kind.BLOCKED:
+        return Received(_filtered(read, reported), None, reported, answered=True)
+    if problem is not None:
+        said = found is not None and bool(found.text)
+        return Received(None, problem, reported, said)
+    return Received(found, None, reported, found is not None)
 
 
-def usage(reported: object) -> Tokens | None:
-    """Tokens as billed, from the several ways gateways report them; None when they do not.
-
-    Cached input: `prompt_tokens_details.cached_tokens` (OpenAI) or `prompt_cache_hit_tokens`
-    (DeepSeek). Where the total exceeds its parts, the rest is reasoning billed as output.
-    """
-    if not isinstance(reported, dict):
+def _answer(read: object, reported: Usage | None) -> Answer | None:
+    """The completion in a body that was read; None when it is none."""
+    if not isinstance(read, dict):
         return None
-    given = _whole(reported, "prompt_tokens")
-    output = _whole(reported, "completion_tokens")
-    if given is None or output is None:
+    choices = read.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if _is_blocked(read, choice):
+        text = _said(choice.get("message")) if isinstance(choice, dict) else ""
+        return _filtered(read, reported, text)
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
         return None
-    cached = _whole(reported.get("prompt_tokens_details"), "cached_tokens")
-    if cached is None:
-        cached = _whole(reported, "prompt_cache_hit_tokens") or 0
-    reasoning = _whole(reported.get("completion_tokens_details"), "reasoning_tokens") or 0
-    uncounted = (_whole(reported, "total_tokens") or 0) - given - output
-    if uncounted > 0:
-        output, reasoning = output + uncounted, max(reasoning, uncounted)
-    return Tokens(
-        input=given,
-        cached_input=min(cached, given),
-        output=output,
-        reasoning=min(reasoning, output),
+    return Answer(
+        text=text_of(message.get("content")),
+        finish=finish(choice.get("finish_reason")),
+        refusal=refusal_of(message),
+        logprobs=log_probabilities(choice.get("logprobs")),
+        usage=reported,
+        model=name_of(read.get("model")),
     )
 
 
-def _whole(numbers: object, name: str) -> int | None:
-    number = numbers.get(name) if isinstance(numbers, dict) else None
-    return number if isinstance(number, int) and number >= 0 else None
+def _is_blocked(read: Mapping[str, object], choice: object) -> bool:
+    """Whether a filter speaks: in so many words, or by an answer without a choice or a message.
+
+    No more than the latter comes from Gemini for a prompt that it blocks.
+    """
+    if was_filtered(read) or ("choices" in read and not read["choices"]):
+        return True
+    if not isinstance(choice, dict):
+        return False
+    ended = finish(choice.get("finish_reason"))
+    silent = "message" in choice and choice["message"] is None and ended is Finish.WHOLE
+    return silent or ended is Finish.FILTERED or was_filtered(choice)
+
+
+def _filtered(read: object, reported: Usage | None, text: str = "") -> Answer:
+    model = name_of(read.get("model")) if isinstance(read, dict) else None
+    return Answer(text, Finish.FILTERED, None, (), reported, model)
+
+
+def was_filtered(part: Mapping[str, object]) -> bool:
+    """Whether an answer or a choice says that a filter blocked it (Azure's form, and Gemini's)."""
+    feedback = part.get("promptFeedback") or part.get("prompt_feedback")
+    if isinstance(feedback, dict) and (feedback.get("blockReason") or feedback.get("block_reason")):
+        return True
+    results: list[object] = [part.get("content_filter_results"), part.get("content_filter_result")]
+    of_prompt = part.get("prompt_filter_results")
+    results += [
+        one.get("content_filter_results")
+        for one in (of_prompt if isinstance(of_prompt, list) else ())
+        if isinstance(one, dict)
+    ]
+    return any(
+        isinstance(category, dict) and category.get("filtered") is True
+        for result in results
+        if isinstance(result, dict)
+        for category in result.values()
+    )
+
+
+def _said(message: object) -> str:
+    return text_of(message.get("content")) if isinstance(message, dict) else ""
+
+
+def refusal_of(message: Mapping[str, object]) -> str | None:
+    """The refusal in a message; one that is no text is one all the same."""
+    refusal = message.get("refusal")
+    if isinstance(refusal, str):
+        return without_surrogates(refusal) or None
+    return "refused" if refusal else None
+
+
+def name_of(name: object) -> str | None:
+    """The model's name if it is one: text on one line, of no more than `_NAME_CHARACTERS`."""
+    if not isinstance(name, str) or not name.isprintable():
+        return None
+    return name[:_NAME_CHARACTERS] or None
+
+
+def usage_in_part(body: bytes) -> Usage | None:
+    """The usage in a body that did not arrive whole, if that much of it did."""
+    found = _USAGE.findall(body[-_TAIL_BYTES:])
+    try:
+        return usage(problems.parsed(found[-1])) if found else None
+    except ValueError:
+        return None
 
 
 def text_of(content: object) -> str:
@@ -200,64 +232,3 @@ def _bytes(written: object, text: object) -> bytes | None:
         known = all(isinstance(one, int) and 0 <= one <= _BYTE for one in written)
         return bytes(written) if known else None
     return without_surrogates(text).encode() if isinstance(text, str) else None
-
-
-class Stream:
-    """What a stream of completion chunks has come to so far.
-
-    Complete only when `done`: `[DONE]` came, and nothing before it was a `problem`.
-    """
-
-    def __init__(self) -> None:
-        self._events = EventReader()
-        self._pieces: list[str] = []
-        self._finish_reason: str | None = None
-        self._refusal = ""
-        self._usage: Tokens | None = None
-        self._model: str | None = None
-        self.done = False
-        self.problem: str | None = None
-        self.first_token_at: float | None = None
-
-    @property
-    def answer(self) -> Answer:
-        """All of it so far."""
-        return Answer(
-            text="".join(self._pieces),
-            finish_reason=self._finish_reason,
-            refusal=self._refusal or None,
-            logprobs=(),
-            usage=self._usage,
-            model=self._model,
-        )
-
-    def feed(self, received: bytes) -> list[str]:
-        """The pieces of text in `received`; nothing after `[DONE]` or a problem counts."""
-        before = len(self._pieces)
-        for event in self._events.feed(received):
-            if self.done or self.problem is not None:
-                break
-            if event.strip() == "[DONE]":
-                self.done = True
-            else:
-                self._read(event)
-        if self.first_token_at is None and len(self._pieces) > before:
-            self.first_token_at = time.monotonic()
-        return self._pieces[before:]
-
-    def _read(self, event: str) -> None:
-        try:
-            chunk = json.loads(event)
-            if chunk.get("error"):
-                self.problem = "the gateway reported an error"
-                return
-            self._usage = usage(chunk.get("usage")) or self._usage
-            self._model = chunk.get("model") or self._model
-            for choice in chunk.get("choices") or ():
-                delta = choice.get("delta") or {}
-                if piece := text_of(delta.get("content")):
-                    self._pieces.append(piece)
-                self._refusal += delta.get("refusal") or ""
-                self._finish_reason = choice.get("finish_reason") or self._finish_reason
-        except (ValueError, TypeError, AttributeError):
-            self.problem = "an event that cannot be read"

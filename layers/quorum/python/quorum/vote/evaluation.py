@@ -137,7 +137,7 @@ def _postponed(evaluation: Evaluation, votes: Sequence[Vote]) -> Postponement | 
     cast = {vote.voter for vote in votes if isinstance(vote, CastVote)} & set(
         evaluation.panel.voters
     )
-    transient = [vote for vote in abstained.values() if vote.reason in TRANSIENT]
+    transient = [vote for vote in abstained.values() if _is_transient(vote)]
     lost = len(abstained) - len(transient)
     if (
         len(cast) >= evaluation.panel.quorum
@@ -150,6 +150,11 @@ def _postponed(evaluation: Evaluation, votes: Sequence[Vote]) -> Postponement | 
         seconds=max(asked, default=POSTPONED_SECONDS),
         reason=f"no quorum: {why or 'no time was left to ask'}",
     )
+
+
+def _is_transient(vote: Abstention) -> bool:
+    """Whether the vote may be had later: an abstention that says when is no exception."""
+    return vote.reason in TRANSIENT or vote.retry_after_seconds is not None
 
 
 def conclude_without_votes(evaluation: Evaluation, detail: str, *, now: float) -> Verdict:

@@ -205,7 +205,7 @@ class _Uncertain(Exception):
     """Why a reply is no vote, as the end of a sentence about it; quotes nothing."""
 
 
-_UNFINISHED = frozenset({Finish.FAILED, Finish.CALLED})
+_UNFINISHED = frozenset({Finish.FAILED, Finish.CALLED, Finish.OTHER})
 """Ends after which nothing of a reply counts."""
 
 

@@ -5,8 +5,9 @@ import secrets
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from quorum.core.errors import ModelRefused, ReplyUnreadable, VoteUnavailable
+from quorum.core.errors import ModelRefused, ModelUnavailable, ReplyUnreadable, VoteUnavailable
 from quorum.core.models import DETAIL_LIMIT, Abstention, CastVote, Tokens
+from quorum.gateway.finish import Finish
 from quorum.vote import reply
 from quorum.vote.policy import INSTRUCTIONS, MAX_OUTPUT_TOKENS, REPLY_SCHEMA, WRAPPER
 
@@ -51,6 +52,8 @@ async def ask(
         tenant=tenant,
     )
     try:
+        if completion.finish_reason is Finish.FAILED:
+            raise ModelUnavailable("the answer broke off")
         read = reply.read(
             completion.text,
             finish_reason=completion.finish_reason,

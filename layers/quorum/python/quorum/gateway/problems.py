@@ -1,0 +1,234 @@
+"""What an error of a gateway means, whatever form it comes in. Pure.
+
+Errors come as OpenAI's `{"error": {…}}`, as a list of such (Gemini), flat (older vLLM), as
+`{"detail": …}` (DeepSeek, FastAPI), nested once more (proxies), as `base_resp` (MiniMax); with a
+status, or inside an answer of status 200. Their messages may quote the content: they are searched
+for what a vendor's filter says, and never shown.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from quorum.gateway import retry_after
+
+_DEPTH = 4
+"""Levels: an error nested in more errors than this is not looked into."""
+_MESSAGE_CHARACTERS = 2_000
+_BAD_REQUEST, _DENIED, _TOO_LARGE, _UNPROCESSABLE, _THROTTLED = 400, 403, 413, 422, 429
+_SERVER_ERRORS = 500
+_OF_THE_KEY = frozenset({401, 402})
+_OF_THE_LENGTH = frozenset({_BAD_REQUEST, _TOO_LARGE, _UNPROCESSABLE})
+_OF_THE_PROMPT = frozenset({_BAD_REQUEST, _DENIED, 404, 406, _TOO_LARGE, _UNPROCESSABLE, 451})
+_CODE = re.compile(r"[\w.:-]{1,64}")
+_LETTERS = re.compile(r"[\W_]+")
+
+
+class Kind(StrEnum):
+    """What to do about an error."""
+
+    BLOCKED = "blocked"
+    """A safety filter refused the prompt or the answer: a refusal, never a reason to try again."""
+    TOO_LONG = "too_long"
+    THROTTLED = "throttled"
+    DOWN = "down"
+    """The gateway or its model is down: another base URL may not be."""
+    PASSING = "passing"
+    """Worth another try at the same place."""
+    REJECTED = "rejected"
+    """This very request is refused."""
+    DENIED = "denied"
+    """Any request is refused until an operator mends something: key, credit, rights, address."""
+
+
+_KINDS = {
+    _BAD_REQUEST: Kind.REJECTED,
+    _UNPROCESSABLE: Kind.REJECTED,
+    **dict.fromkeys((408, 409, 425), Kind.PASSING),
+}
+"""What a status means by itself; below 500 any other is `DENIED`."""
+
+
+class Problem(NamedTuple):
+    """An error: `said` is the status and the gateway's short name of it, safe to show."""
+
+    kind: Kind
+    status: int
+    said: str
+    retry_after_seconds: float | None = None
+
+
+_BLOCKED_CODE = re.compile(
+    r"contentfilter|contentpolicy|responsibleai|datainspection|moderation|prohibitedcontent"
+    r"|policyviolation|usagepolicy|invalidprompt|sensitive|safety|blocklist|guardrail|inappropriate"
+    r"|jailbreak|flagged|contentblocked|promptblocked|contentexistsrisk"
+)
+"""In codes and types, letters and digits alone: OpenAI, Azure, Qwen, Zhipu, MiniMax, Gemini, …"""
+_BLOCKED_CODES = frozenset({"1301", "1026", "1027"})
+"""Zhipu's number for unsafe content; MiniMax's for input and for output."""
+_BLOCKED_MESSAGE = re.compile(
+    r"content exists risk|content management policy|responsibleaipolicy|contentpolicyviolation"
+    r"|inappropriate content|content[_ ]filter|data_inspection_failed|datainspectionfailed"
+    r"|(?:violat\w*|against) (?:\w+ ){0,4}polic|blocked (?:by|due to|because of) (?:\w+ ){0,3}"
+    r"(?:safety|filter|policy|moderation)|flagged (?:by|as|for)|prohibited_content"
+    r"|不安全或敏感|敏感内容",
+    re.IGNORECASE,
+)
+_SURELY_BLOCKED_MESSAGE = re.compile(
+    r"content exists risk|responsibleaipolicyviolation|contentpolicyviolation"
+    r"|data_inspection_failed|datainspectionfailed",
+    re.IGNORECASE,
+)
+"""Also where a proxy makes a server error of a vendor's refusal."""
+_TOO_LONG_CODE = re.compile(
+    r"contextlength|stringabovemaxlength|exceedcontextsize|contextwindow|prompttoolong"
+    r"|requesttoolarge|toomanytokens|maxtokensexceeded"
+)
+_TOO_LONG_MESSAGE = re.compile(
+    r"(?:maximum|max|model's) context (?:length|size|window)|context (?:length|window) exceeded"
+    r"|exceeds? (?:\w+ ){0,6}(?:context|token|length)|prompt is too long|too many (?:input )?tokens"
+    r"|token count (?:\([^)]*\) )?exceeds",
+    re.IGNORECASE,
+)
+_NO_CREDIT = re.compile(r"insufficientquota|insufficientbalance|billing|creditbalance|arrearage")
+_NAMED_STATUSES = (
+    (re.compile(r"ratelimit|toomanyrequests|resourceexhausted|throttl"), _THROTTLED),
+    (re.compile(r"authentication|invalidapikey|unauthori[sz]ed|unauthenticated"), 401),
+    (re.compile(r"permissiondenied|forbidden"), 403),
+    (re.compile(r"notfound"), 404),
+    (re.compile(r"invalidrequest|invalidargument|badrequest|failedprecondition"), 400),
+    (re.compile(r"overloaded|unavailable|servererror|internalerror|internal$|timeout"), 503),
+)
+"""The status that an error inside an answer of status 200 would have had."""
+
+
+def parsed(body: bytes | str) -> Any:
+    """The JSON in `body`; raises `ValueError` for what is none, or is nested too deeply to be."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Problem:
+    """What an answer with another status than 200 means."""
+    try:
+        read = parsed(body)
+    except ValueError:
+        read = None
+    return _problem(status, read, headers)
+
+
+def inside(read: object) -> Problem | None:
+    """The error inside an answer of status 200; None where there is none."""
+    error = read[0] if isinstance(read, list) and read else read
+    if not isinstance(error, dict):
+        return None
+    base = error.get("base_resp")
+    failed = isinstance(base, dict) and base.get("status_code") not in {0, None}
+    if error.get("error") or error.get("object") == "error" or failed:
+        return _problem(None, read, {})
+    return None
+
+
+def in_event(read: object) -> Problem:
+    """What the data of an event named `error` means."""
+    return _problem(None, read, {})
+
+
+def _problem(status: int | None, read: object, headers: Mapping[str, str]) -> Problem:
+    errors = list(_errors(read))
+    codes = [_letters(code) for error in errors for code in _names(error)]
+    messages = " ".join(_messages(errors))[:_MESSAGE_CHARACTERS]
+    known = _status_inside(errors, codes) if status is None else status
+    kind = _kind(known, codes, messages, reasons=any(_has_reasons(error) for error in errors))
+    said = f"{known} {_code(read)}".strip()
+    return Problem(kind, known, said, retry_after.seconds(headers, errors))
+
+
+def _kind(status: int, codes: list[str], messages: str, *, reasons: bool) -> Kind:
+    if status == _THROTTLED:
+        unpaid = any(_NO_CREDIT.search(code) for code in codes)
+        return Kind.DENIED if unpaid else Kind.THROTTLED
+    if status not in _OF_THE_KEY and _is_blocked(status, codes, messages, reasons=reasons):
+        return Kind.BLOCKED
+    if status in _OF_THE_LENGTH and (
+        status == _TOO_LARGE
+        or any(_TOO_LONG_CODE.search(code) for code in codes)
+        or _TOO_LONG_MESSAGE.search(messages)
+    ):
+        return Kind.TOO_LONG
+    if status >= _SERVER_ERRORS:
+        return Kind.DOWN
+    return _KINDS.get(status, Kind.DENIED)
+
+
+def _is_blocked(status: int, codes: list[str], messages: str, *, reasons: bool) -> bool:
+    """Whether a safety filter speaks; of a server error only its own words count."""
+    if any(_BLOCKED_CODE.search(code) or code in _BLOCKED_CODES for code in codes):
+        return True
+    if status in _OF_THE_PROMPT and (reasons or _BLOCKED_MESSAGE.search(messages)):
+        return True
+    return _SURELY_BLOCKED_MESSAGE.search(messages) is not None
+
+
+def _errors(read: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """The objects of an error that may say something of it, the outermost first."""
+    if depth > _DEPTH:
+        return
+    if isinstance(read, list):
+        for one in read[:_DEPTH]:
+            yield from _errors(one, depth + 1)
+    elif isinstance(read, dict):
+        yield read
+        for name in ("error", "innererror", "inner_error", "metadata", "detail", "base_resp"):
+            yield from _errors(read.get(name), depth + 1)
+
+
+def _names(error: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("code", "type", "status", "status_code"):
+        value = error.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            yield str(value)[:_MESSAGE_CHARACTERS]
+
+
+def _messages(errors: list[Mapping[str, Any]]) -> Iterator[str]:
+    for error in errors:
+        for name in ("message", "error", "detail", "msg", "status_msg", "raw"):
+            value = error.get(name)
+            if isinstance(value, str):
+                yield value[:_MESSAGE_CHARACTERS]
+
+
+def _has_reasons(error: Mapping[str, Any]) -> bool:
+    """Whether it says why a content was flagged, as OpenRouter and Azure do."""
+    return any(error.get(name) for name in ("flagged_input", "reasons", "content_filter_result"))
+
+
+def _status_inside(errors: list[Mapping[str, Any]], codes: list[str]) -> int:
+    for error in errors:
+        for name in ("code", "status", "status_code"):
+            value = str(error.get(name))
+            if value.isascii() and value.isdigit() and 400 <= int(value[:4]) < 600:  # noqa: PLR2004 - HTTP
+                return int(value[:4])
+    for pattern, status in _NAMED_STATUSES:
+        if any(pattern.search(code) for code in codes):
+            return status
+    return _SERVER_ERRORS
+
+
+def _letters(code: str) -> str:
+    return _LETTERS.sub("", code).casefold()
+
+
+def _code(read: object) -> str:
+    """The first short name among the errors, the envelope's last; a bare status is none."""
+    envelope, *errors = list(_errors(read)) or [{}]
+    for error in (*errors, envelope):
+        for name in ("code", "type", "status"):
+            value = error.get(name)
+            if isinstance(value, str) and not value.isdigit() and _CODE.fullmatch(value):
+                return value
+    return ""

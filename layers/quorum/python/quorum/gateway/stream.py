@@ -1,0 +1,128 @@
+"""A streamed answer: chunks of a completion in server-sent events. Pure but for one clock.
+
+Nothing here raises for what a gateway sends.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from quorum.gateway import problems, wire
+from quorum.gateway.finish import Finish, finish
+from quorum.gateway.problems import Kind, Problem
+from quorum.gateway.sse import Event, EventReader
+from quorum.gateway.usage import Usage, usage
+
+
+class Stream:
+    """What a stream of completion chunks has come to so far.
+
+    Complete when `[DONE]` came, or a finish reason, and no problem before it. What a filter
+    blocked is complete too, for nothing more will come of it.
+    """
+
+    def __init__(self) -> None:
+        self._events = EventReader()
+        self._pieces: list[str] = []
+        self._finish: Finish | None = None
+        self._refusal = ""
+        self._usage: Usage | None = None
+        self._model: str | None = None
+        self._done = False
+        self.problem: str | None = None
+        self.first_token_at: float | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the answer is there; its usage may still be to come."""
+        return self.problem is None and (self._done or self._finish is not None)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing that may still come counts."""
+        return self._done or self.problem is not None
+
+    @property
+    def answer(self) -> wire.Answer:
+        """All of it so far."""
+        return wire.Answer(
+            text="".join(self._pieces),
+            finish=self._finish or Finish.WHOLE,
+            refusal=self._refusal or None,
+            logprobs=(),
+            usage=self._usage,
+            model=self._model,
+        )
+
+    def feed(self, received: bytes) -> list[str]:
+        """The pieces of text in `received`; nothing after `[DONE]` or a problem counts."""
+        return self._take(self._events.feed(received))
+
+    def close(self) -> list[str]:
+        """The pieces in what the end of the stream left; half an event there is nothing."""
+        whole = [event for event in self._events.close() if _is_whole(event)]
+        return self._take(whole)
+
+    def _take(self, events: list[Event]) -> list[str]:
+        before = len(self._pieces)
+        for event in events:
+            if self.over:
+                break
+            if event.data.strip() == "[DONE]":
+                self._done = True
+            else:
+                self._read(event)
+        if self._events.overlong and not self.over:
+            self.problem = "an event is too long"
+        if self.first_token_at is None and len(self._pieces) > before:
+            self.first_token_at = time.monotonic()
+        return self._pieces[before:]
+
+    def _read(self, event: Event) -> None:
+        try:
+            chunk = problems.parsed(event.data)
+        except ValueError:
+            chunk = None
+        failed = problems.in_event(chunk) if event.name == "error" else problems.inside(chunk)
+        if failed is not None:
+            self._fail(failed)
+        elif isinstance(chunk, dict):
+            self._add(chunk)
+        else:
+            self.problem = "an event that cannot be read"
+
+    def _fail(self, failed: Problem) -> None:
+        if failed.kind is Kind.BLOCKED:
+            self._finish, self._done = Finish.FILTERED, True
+        else:
+            self.problem = f"the gateway reported an error {failed.said}"
+
+    def _add(self, chunk: Mapping[str, Any]) -> None:
+        self._usage = usage(chunk.get("usage")) or self._usage
+        self._model = wire.name_of(chunk.get("model")) or self._model
+        if wire.was_filtered(chunk):
+            self._finish = Finish.FILTERED
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if not isinstance(choice, dict) or (choice.get("index") or 0) != 0:
+                continue
+            delta = choice.get("delta")
+            if isinstance(delta, dict):
+                if piece := wire.text_of(delta.get("content")):
+                    self._pieces.append(piece)
+                self._refusal += wire.refusal_of(delta) or ""
+            if wire.was_filtered(choice):
+                self._finish = Finish.FILTERED
+            elif choice.get("finish_reason") and self._finish is not Finish.FILTERED:
+                self._finish = finish(choice.get("finish_reason"))
+
+
+def _is_whole(event: Event) -> bool:
+    """Whether an event at the end of a stream has all of its data."""
+    if event.data.strip() == "[DONE]":
+        return True
+    try:
+        problems.parsed(event.data)
+    except ValueError:
+        return False
+    return True
