@@ -37,7 +37,7 @@ test: lint ## lint, types and every test, the deployed local stack included; PYT
 	pytest --numprocesses 3 --dist worksteal --ignore tests/e2e
 	pytest tests/e2e
 
-up: setup ## build, start and deploy the local stack; print a key and the URLs
+up: setup ## build, start and deploy the local stack; GATEWAY=stand-in: without a key for models
 	@$(RUN) local.stack up
 
 down: ## stop what `make up` started; its data stays

@@ -13,8 +13,8 @@ FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 _PROBLEM = "#/components/schemas/Problem"
 _REFUSALS = {
     "400": "The request cannot be read; the field and the limit are named",
-    "401": "No API key",
-    "403": "An unknown API key, or not an operator's",
+    "401": "No API key, or an unknown one",
+    "403": "Not an operator's API key",
     "503": "Nothing could be stored; try again",
 }
 

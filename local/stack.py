@@ -41,6 +41,12 @@ FIRST_PORT = 4566
 """MiniStack's own default; a busy port is chosen around."""
 PORTS = 100
 LOOPBACK = "127.0.0.1"
+STAND_IN = "fakes.gateway"
+"""The module that stands in for the gateway."""
+STAND_IN_NAME = "stand-in"
+"""The value of the variable GATEWAY that chooses it; also the key it is sent, which it ignores."""
+STAND_IN_PORT = 8600
+"""The stand-in's default; a busy port is chosen around."""
 START_SECONDS = 60
 STOP_SECONDS = 15
 UPDATE_SECONDS = 120
@@ -66,6 +72,9 @@ class Stack(BaseModel):
     key: str = ""
     operator_key: str = ""
     panel: str = ""
+    stand_in: int = 0
+    """Process id of the stand-in for the gateway; 0 without one."""
+    stand_in_port: int = 0
 
     @property
     def endpoint(self) -> str:
@@ -140,6 +149,7 @@ class StateDirectory:
         self.scratch = folder / "scratch"
         self.build = folder / "build"
         self.sam_local = folder / "sam-local.json"
+        self.stand_in_log = folder / "stand-in.log"
 
     def running(self) -> Stack | None:
         """The stack that was started here, if it still runs."""
@@ -161,13 +171,20 @@ class StateDirectory:
 
 def _is_ours(stack: Stack) -> bool:
     """Whether the process written down is still the MiniStack we started, not another's pid."""
-    command = Path(f"/proc/{stack.pid}/cmdline")
-    try:
-        os.kill(stack.pid, 0)
-        listed = command.read_bytes().decode() if command.exists() else _ps(stack.pid)
-    except (OSError, ProcessLookupError):
+    return _runs(stack.pid, "ministack") and _answers(stack)
+
+
+def _runs(pid: int, module: str) -> bool:
+    """Whether the process `pid` is one of ours: a Python that runs `module`."""
+    if not pid:
         return False
-    return "ministack" in listed and _answers(stack)
+    command = Path(f"/proc/{pid}/cmdline")
+    try:
+        os.kill(pid, 0)
+        listed = command.read_bytes().decode() if command.exists() else _ps(pid)
+    except OSError:
+        return False
+    return module in listed
 
 
 def _ps(pid: int) -> str:
@@ -277,6 +294,8 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
         "AUTH": "true",  # each Lambda may do only what its role in the template says
         "PERSIST_STATE": "1",
         "STATE_DIR": str(home.data),
+        "S3_PERSIST": "1",  # objects are files of their own
+        "S3_DATA_DIR": str(home.data / "s3"),
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -301,6 +320,40 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
         time.sleep(0.2)
     process.returncode = 0  # it outlives this process, and nobody waits for it
     return stack
+
+
+def start_stand_in(home: StateDirectory, stack: Stack) -> Stack:
+    """`stack` with the stand-in for the gateway running beside it, on last time's port if free."""
+    if _runs(stack.stand_in, STAND_IN):
+        return stack
+    port = _free_port(LOOPBACK, stack.stand_in_port or STAND_IN_PORT)
+    with home.stand_in_log.open("a") as log:
+        process = subprocess.Popen(  # noqa: S603 our own environment's Python
+            [sys.executable, "-m", STAND_IN, "--port", str(port)],
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    patience = time.monotonic() + START_SECONDS
+    while True:
+        with socket.socket() as probe:
+            if not probe.connect_ex((LOOPBACK, port)):
+                break
+        if process.poll() is not None or time.monotonic() > patience:
+            raise SystemExit(f"the stand-in did not start; see {home.stand_in_log}")
+        time.sleep(0.1)
+    process.returncode = 0  # as MiniStack's
+    stack = stack.model_copy(update={"stand_in": process.pid, "stand_in_port": port})
+    home.write(stack)
+    return stack
+
+
+def stop_stand_in(stack: Stack) -> Stack:
+    """Stop the stand-in, if one was started with `stack`."""
+    if _runs(stack.stand_in, STAND_IN):
+        os.kill(stack.stand_in, signal.SIGTERM)
+    return stack.model_copy(update={"stand_in": 0})
 
 
 def _move_queues(home: StateDirectory, old: int, new: int) -> None:
@@ -479,15 +532,20 @@ def start_stack(
     *,
     gateway_key: str | None = None,
     settings: dict[str, str] | None = None,
+    stand_in: bool = False,
 ) -> Stack:
-    """Start, deploy and furnish the stack that lives in `folder`.
+    """Start, deploy and provision the stack that lives in `folder`.
 
-    `overrides` are parameters of the template, `settings` environment variables of MiniStack.
+    `overrides` are parameters of the template, `settings` environment variables of MiniStack. With
+    `stand_in` the gateway is a stand-in on this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     home = StateDirectory(folder)
     with console.status("MiniStack…"):
         stack = start(home, settings or {})
+        stack = start_stand_in(home, stack) if stand_in else stop_stand_in(stack)
+    if stand_in:
+        overrides = overrides | {"GatewayBaseUrl": f"http://{LOOPBACK}:{stack.stand_in_port}/v1"}
     stack = deploy(home, stack, overrides)
     stack = stack.model_copy(update={"panel": overrides["DefaultPanel"]})
     home.write(stack)
@@ -502,6 +560,7 @@ def stop_stack(folder: Path) -> bool:
     stack = StateDirectory(folder).running()
     if stack is None:
         return False
+    StateDirectory(folder).write(stop_stand_in(stack))
     os.kill(stack.pid, signal.SIGTERM)
     patience = time.monotonic() + STOP_SECONDS
     while _alive(stack.pid) and time.monotonic() < patience:
@@ -534,12 +593,19 @@ def up(folder: Folder = FOLDER) -> None:
     """Build, start and deploy; a second time updates in place."""
     began = time.monotonic()
     environment = dotenv()
-    gateway_key = environment.get("GATEWAY_API_KEY")
+    stand_in = environment.get("GATEWAY") == STAND_IN_NAME
+    if environment.get("GATEWAY") and not stand_in:
+        raise SystemExit(
+            f"GATEWAY may be {STAND_IN_NAME}; set GATEWAY_BASE_URL for another gateway"
+        )
+    gateway_key = STAND_IN_NAME if stand_in else environment.get("GATEWAY_API_KEY")
     overrides = {"DefaultPanel": "default" if gateway_key else "embedded"}
-    if environment.get("GATEWAY_BASE_URL"):
+    if environment.get("GATEWAY_BASE_URL") and not stand_in:
         overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
     bound = {name: environment[name] for name in ("BIND_HOST",) if name in environment}
-    stack = start_stack(folder, overrides, gateway_key=gateway_key, settings=bound)
+    stack = start_stack(
+        folder, overrides, gateway_key=gateway_key, settings=bound, stand_in=stand_in
+    )
     console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
     console.print(f"  API    {stack.api}")
     console.print(f"  chat   {stack.chat}")

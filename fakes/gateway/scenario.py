@@ -46,6 +46,7 @@ class ModelScenario(Frozen):
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     reply: str | None = None
+    finish_reason: str = "stop"
 
     def latency_seconds(self, randomness: random.Random) -> float:
         """One drawn latency."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
-from quorum.answer import completions
+from quorum.answer import completions, listing
 from quorum.answer.answers import Statistics
 from quorum.answer.completions import ChatCompletionRequest
 from quorum.api.http import answer, answers, resolve, resolver
@@ -21,7 +21,6 @@ from quorum.aws.keys import OPERATORS
 from quorum.batch.progress import BatchRecord, Kind
 from quorum.batch.records import PAGE_LIMIT
 from quorum.bulk.requests import BatchRequest
-from quorum.core import registry
 from quorum.core.errors import NotAllowed
 from quorum.core.identifiers import batch_id_of
 from quorum.core.models import Frozen, Verdict
@@ -239,10 +238,16 @@ def get_panels(
     )
 
 
-@routes.get("/models", summary="List the models")
+@routes.get("/models", summary="List the models, as the OpenAI API does")
 def get_models() -> Response[Any]:
-    """The registry: prices, limits and who votes."""
-    return answer({"models": [known.model_dump(mode="json") for known in registry.MODELS]})
+    """The registry in the form of the OpenAI API; beside it prices, limits and who votes."""
+    return answer(listing.models())
+
+
+@routes.get("/models/<name>", summary="Read a model, as the OpenAI API does")
+def get_model(name: str) -> Response[Any]:
+    """One model of the list, by its name or an alias."""
+    return answer(listing.model(name))
 
 
 @routes.get("/health", summary="Is the service up? With deep=1, the gateway too")

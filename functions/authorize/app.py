@@ -25,13 +25,14 @@ def app() -> KeysContainer:
 @event_source(data_class=APIGatewayAuthorizerRequestEvent)
 def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") -> dict[str, Any]:
     """An IAM policy for the caller; API Gateway turns `Unauthorized` into a 401."""
-    key = key_of(event)
-    if not key:
-        raise Exception("Unauthorized")  # noqa: TRY002 API Gateway wants exactly this
-    caller = app().keys.caller(key)
-    arn = event.parsed_arn
     # A route of the chat's WebSocket has no method.
     chat = "connectionId" in event["requestContext"]
+    key = key_of(event)
+    caller = app().keys.caller(key) if key else None
+    # A client over HTTP tells a wrong key (401) from a right it lacks (403).
+    if not key or (caller is None and not chat):
+        raise Exception("Unauthorized")  # noqa: TRY002 API Gateway wants exactly this
+    arn = event.parsed_arn
     response = APIGatewayAuthorizerResponseWebSocket if chat else APIGatewayAuthorizerResponse
     policy = response(
         principal_id=caller.tenant if caller else "nobody",

@@ -118,8 +118,8 @@ def test_a_language_no_embedded_voter_knows_goes_to_a_person(api: Api) -> None:
     ("headers", "query", "status"),
     [
         ({}, "", 401),
-        ({"x-api-key": "qk_wrong"}, "", 403),
-        ({}, "?key=qk_wrong", 403),
+        ({"x-api-key": "qk_wrong"}, "", 401),
+        ({}, "?key=qk_wrong", 401),
         ({"Authorization": "Bearer {key}"}, "", 200),
         ({}, "?key={key}", 200),
     ],

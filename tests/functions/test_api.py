@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from openai.types import Model
 from quorum.app.api import ApiContainer
 from quorum.vote import panel, workflow
 from quorum.vote.evaluation import Evaluation
@@ -243,8 +244,25 @@ def test_the_panels_are_listed_with_their_versions(ask: Ask) -> None:
 def test_the_models_are_listed_with_exact_prices(ask: Ask) -> None:
     status, answer = ask(name="get_models.json")
     assert status == 200
-    prices = {model["name"]: model["price"]["input"] for model in answer["models"]}
+    prices = {model["name"]: model["price"]["input"] for model in answer["data"]}
     assert prices["gpt-4.1"] == "2.00"
+
+
+def test_the_models_are_listed_in_the_form_of_the_openai_api(ask: Ask) -> None:
+    _, answer = ask(name="get_models.json")
+    assert answer["object"] == "list"
+    for listed in answer["data"]:
+        read = Model.model_validate(listed, strict=True)
+        assert (read.object, read.created > 0, bool(read.owned_by)) == ("model", True, True)
+        assert ask(name="get_model.json", pathParameters={"name": read.id},
+                   path=f"/models/{read.id}") == (200, listed)  # fmt: skip
+
+
+def test_a_model_is_found_by_an_alias_and_an_unknown_one_is_not_found(ask: Ask) -> None:
+    _, known = ask(name="get_model.json", path="/models/deepseek-chat")
+    assert known["id"] == "deepseek-v3.2"
+    status, answer = ask(name="get_model.json", path="/models/gpt-9")
+    assert (status, answer["error"]["code"]) == (404, "model_not_found")
 
 
 def test_a_deep_look_at_the_gateway_takes_an_operators_key(ask: Ask) -> None:

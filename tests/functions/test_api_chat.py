@@ -2,17 +2,24 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 import boto3
 import pytest
+from openai._utils import maybe_transform
+from openai.types.chat import (
+    ChatCompletion,
+    ChatCompletionAssistantMessageParam,
+    ChatCompletionMessage,
+)
+from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from quorum.aws import loop
 
-from fakes.gateway import Fault, Scenario, StandIn, running
+from fakes.gateway import Fault, ModelScenario, Scenario, StandIn, running
 from functions.api import app as api
 from tests.functions.conftest import Ask
 
-HELLO = {"messages": [{"role": "user", "content": "Say hello."}], "temperature": 0}
+HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}], "temperature": 0}
 
 
 @pytest.fixture
@@ -125,20 +132,96 @@ def test_a_stream_is_the_same_answer_as_server_sent_events(
     assert chunks[-1]["cached"] is True
 
 
+def _as_sent(message: ChatCompletionMessage) -> Any:
+    """The message as the SDK sends it when it is put among the messages as it is."""
+    return maybe_transform(message, ChatCompletionAssistantMessageParam)
+
+
+@pytest.mark.parametrize("send_back", [_as_sent, ChatCompletionMessage.model_dump])
+def test_the_sdks_second_turn_is_answered(
+    complete: Complete, stand_in: StandIn, send_back: Callable[[ChatCompletionMessage], Any]
+) -> None:
+    _, first = complete()
+    said = ChatCompletion.model_validate(first).choices[0].message
+    again = {"role": "user", "content": "Once more."}
+    status, _ = complete(messages=[*HELLO["messages"], send_back(said), again])
+    assert status == 200
+    assert stand_in.bodies[-1]["messages"][1] == {"role": "assistant", "content": said.content}
+
+
+ANSWERED: list[tuple[dict[str, Any], str]] = [
+    ({"content": "Hi.", "refusal": None}, "Hi."),
+    ({"content": None, "refusal": "No."}, "No."),
+    ({"content": "Hi.", "tool_calls": None, "function_call": None, "audio": None}, "Hi."),
+    ({"content": "Hi.", "tool_calls": []}, "Hi."),
+    ({"content": "Hi.", "annotations": [{"type": "url_citation"}], "name": "bot"}, "Hi."),
+    ({"content": "Hi.", "reasoning_content": "They greet."}, "Hi."),
+    ({"content": [{"type": "text", "text": "H"}, {"type": "text", "text": "i."}]}, "Hi."),
+    ({"content": [{"type": "refusal", "refusal": "No."}]}, "No."),
+    ({"content": ""}, ""),
+]
+
+
+@pytest.mark.parametrize(("message", "said"), ANSWERED, ids=str)
+def test_every_field_the_api_gives_an_answer_is_taken_back(
+    complete: Complete, stand_in: StandIn, message: dict[str, Any], said: str
+) -> None:
+    turns = [{"role": "assistant"} | message, {"role": "user", "content": "And?"}]
+    status, _ = complete(messages=[*HELLO["messages"], *turns])
+    assert status == 200
+    assert stand_in.bodies[-1]["messages"][1] == {"role": "assistant", "content": said}
+
+
+NULLABLE = sorted(set(get_type_hints(CompletionCreateParamsNonStreaming)) - {"messages"})
+
+
+def test_every_field_of_the_openai_api_may_be_null(complete: Complete, stand_in: StandIn) -> None:
+    status, answer = complete(**dict.fromkeys(NULLABLE))
+    assert (status, answer.get("error")) == (200, None)
+    assert stand_in.bodies[-1]["temperature"] == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"n": 1, "logprobs": False, "service_tier": "auto", "store": False, "metadata": {"a": "b"}},
+        {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "tool_choice": "none"},
+        {"modalities": ["text"], "parallel_tool_calls": True},
+        {"stream_options": {"include_usage": None}, "response_format": {"type": "text"}},
+    ],
+    ids=str,
+)
+def test_what_asks_for_nothing_else_than_an_answer_is_taken(
+    complete: Complete, stand_in: StandIn, asked: dict[str, Any]
+) -> None:
+    status, answer = complete(**asked)
+    assert (status, answer.get("error")) == (200, None)
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"messages": []}, "messages"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages.0"),
+        ({"messages": [{"role": "assistant", "content": None}]}, "messages.0"),
+        ({"messages": [{"role": "user", "content": "x", "refusal": "no"}]}, "messages.0"),
+        ({"messages": [{"role": "user", "content": "x", "tool_calls": [{"id": "1"}]}]},
+         "messages.0.tool_calls"),
+        ({"messages": [{"role": "user", "content": "x", "cost": 1}]}, "messages.0.cost"),
+        ({"logprobs": True}, "logprobs"),
+        ({"store": True}, "store"),
+        ({"reasoning_effort": "high"}, "reasoning_effort"),
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"temprature": 0}, "temprature"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
         ({"temperature": 3}, "temperature"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"n": 2}, "n"),
-        ({"tools": []}, "tools"),
         ({"model": "gpt-9"}, "model"),
         ({"model": "rules"}, "model"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
     ],
-)
+)  # fmt: skip
 def test_a_request_that_cannot_be_served_is_a_400_that_names_the_field(
     complete: Complete, change: dict[str, Any], field: str
 ) -> None:
@@ -157,6 +240,37 @@ def test_a_model_that_does_not_answer_is_said_to_the_caller(
     stand_in.scenario = Scenario(rates={fault: 1.0}, retry_after="30")
     answered, body = complete()
     assert (answered, body["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish", "code"),
+    [(" ", "stop", "answer_empty"), ("Half", "error", "answer_failed"),
+     ("Half", "tool_calls", "answer_unusable")],
+)  # fmt: skip
+def test_an_answer_that_the_api_has_no_word_for_is_an_error_and_is_asked_for_again(
+    complete: Complete, stand_in: StandIn, reply: str, finish: str, code: str
+) -> None:
+    model = ModelScenario(reply=reply, finish_reason=finish)
+    stand_in.scenario = Scenario(models={"gpt-4.1-nano": model})
+    status, answer = complete()
+    assert (status, answer["error"]["code"]) == (502, code)
+    stand_in.scenario = Scenario()
+    assert complete()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("finish", "told"),
+    [("length", "length"), ("MAX_TOKENS", "length"), ("content_filter", "content_filter"),
+     ("SAFETY", "content_filter"), ("end_turn", "stop")],
+)  # fmt: skip
+def test_how_an_answer_ended_is_told_in_the_words_of_the_openai_api(
+    complete: Complete, stand_in: StandIn, finish: str, told: str
+) -> None:
+    model = ModelScenario(reply="Half", finish_reason=finish)
+    stand_in.scenario = Scenario(models={"gpt-4.1-nano": model})
+    _, answer = complete()
+    (choice,) = answer["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Half", told)
 
 
 def test_the_conversation_is_in_no_log(

@@ -97,6 +97,7 @@ class Model:
         self.pieces: tuple[str, ...] = pieces or ("Hello", " there", ".")
         self.failure: Exception | None = None
         self.endless = False
+        self.finish_reason = "stop"
         self.questions: list[Question] = []
         self.taken = 0
         self.booked: list[Answered] = []
@@ -132,7 +133,7 @@ class Model:
         text = "".join(self.pieces[: self.taken])
         return Answered(
             text=text,
-            finish_reason=None if estimated else "stop",
+            finish_reason=None if estimated else self.finish_reason,
             model="gpt-4.1-nano",
             tokens=Tokens(input=10, output=self.taken),
             cost_usd=PRICE * self.taken,
@@ -370,6 +371,32 @@ def test_whatever_goes_wrong_the_client_is_told(
     model.pieces, model.failure = (), failure
     last = say()
     assert (last["type"], last["code"]) == ("error", code)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "finish", "code"),
+    [
+        (("Half",), "length", "answer_cut"),
+        (("Half",), "MAX_TOKENS", "answer_cut"),
+        (("Half",), "SAFETY", "refused"),
+        (("Half",), "error", "answer_failed"),
+        (("Half",), "tool_calls", "answer_unusable"),
+        ((" ",), "stop", "answer_empty"),
+    ],
+)
+def test_an_answer_that_is_not_whole_is_said_to_be_none_and_is_no_turn(
+    say: Say,
+    model: Model,
+    conversations: Conversations,
+    pieces: tuple[str, ...],
+    finish: str,
+    code: str,
+) -> None:
+    model.pieces, model.finish_reason = pieces, finish
+    last = say()
+    assert (last["type"], last["code"]) == ("error", code)
+    assert (last["cost_usd"], last["cost_estimated"]) == ("0.00001", False)
+    assert conversations.history(TENANT, "conversation-1").turns == ()
 
 
 def test_an_answer_that_never_ends_ends_before_its_function_does(say: Say, model: Model) -> None:

@@ -370,6 +370,52 @@ def test_what_the_model_would_not_answer_is_settled_as_failed_with_what_it_cost(
     assert paid == Decimal(view["cost_usd"]) == stand_in.count.cost_usd
 
 
+@pytest.mark.parametrize(
+    ("reply", "finish", "code"),
+    [
+        ("The first half of", "length", "answer_cut"),
+        ("The first half of", "MAX_TOKENS", "answer_cut"),
+        ("The first half of", "SAFETY", "model_refused"),
+        ("The first half of", "content_filter: PROHIBITED_CONTENT", "model_refused"),
+        ("The first half of", "tool_calls", "answer_unusable"),
+    ],
+)
+def test_half_an_answer_is_no_summary(
+    house: House, stand_in: StandIn, reply: str, finish: str, code: str
+) -> None:
+    half = ModelScenario(reply=reply, finish_reason=finish)
+    stand_in.scenario = Scenario(models={MODEL: half})
+    (found,) = house.done(house.hand_in("a text"))
+    assert (found["document"]["failure"]["code"], found["document"]["answer"]) == (code, None)
+    assert Decimal(found["document"]["cost_usd"]) == stand_in.count.cost_usd > 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish"),
+    [(" ", "stop"), ("The first half of", "error"), ("Half", "insufficient_system_resource")],
+)
+def test_an_answer_that_the_vendor_broke_off_is_asked_for_again_later(
+    house: House, stand_in: StandIn, reply: str, finish: str
+) -> None:
+    stand_in.scenario = Scenario(models={MODEL: ModelScenario(reply=reply, finish_reason=finish)})
+    batch = house.hand_in("a text")
+    records = house.messages()
+    assert len(house.deliver(records)) == 1
+    stand_in.scenario = Scenario()
+    assert house.deliver(records, deliveries=2) == []
+    (found,) = house.results(batch)
+    assert found["document"]["failure"] is None
+    assert stand_in.count.requests == 2
+
+
+def test_what_was_estimated_teaches_no_estimate(house: House, stand_in: StandIn, aws: Any) -> None:
+    stand_in.scenario = Scenario(script=(Fault.NO_USAGE,))
+    house.done(house.hand_in("a text"))
+    assert [item for item in usage(aws) if item["key"].startswith("operation#")] == []
+    house.done(house.hand_in("another text"))
+    assert len([item for item in usage(aws) if item["key"].startswith("operation#")]) == 1
+
+
 def test_a_message_delivered_again_is_neither_asked_about_nor_counted_again(
     house: House, stand_in: StandIn
 ) -> None:

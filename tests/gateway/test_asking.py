@@ -1,6 +1,7 @@
 """Models asked for answers: kept ones found, and what was paid booked, however it ended."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -16,8 +17,13 @@ from quorum.aws.leases import Leases
 from quorum.batch.alerts import BatchBudget
 from quorum.batch.records import Batches
 from quorum.core.errors import (
+    AnswerCut,
+    AnswerEmpty,
+    AnswerFailed,
+    AnswerUnusable,
     BudgetSpent,
     InvalidRequest,
+    ModelRefused,
     ModelTimedOut,
     ModelUnavailable,
     StreamCut,
@@ -370,3 +376,99 @@ def test_an_answer_that_cannot_be_read_is_paid_for_all_the_same(stand_in: Any, d
     assert desk.booked() >= there.count.cost_usd > 0
     assert desk.report().totals.estimated_cost_usd == desk.booked()
     assert desk.items("intent") == []
+
+
+USED = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
+HALF = "The first half of"
+NOT_WHOLE: list[tuple[Any, Any, type[Exception]]] = [
+    ("length", HALF, AnswerCut),
+    ("MAX_TOKENS", HALF, AnswerCut),
+    ("max_tokens", HALF, AnswerCut),
+    ("content_filter", HALF, ModelRefused),
+    ("content_filter: PROHIBITED_CONTENT", HALF, ModelRefused),
+    ("SAFETY", HALF, ModelRefused),
+    ("recitation", HALF, ModelRefused),
+    ("refusal", HALF, ModelRefused),
+    ("error", HALF, AnswerFailed),
+    ("insufficient_system_resource", HALF, AnswerFailed),
+    ("tool_calls", HALF, AnswerUnusable),
+    ("MALFORMED_FUNCTION_CALL", HALF, AnswerUnusable),
+    ("pause_turn", HALF, AnswerUnusable),
+    ("stop", "", AnswerEmpty),
+    ("stop", None, AnswerEmpty),
+    ("stop", " \n", AnswerEmpty),
+    ("stop", [], AnswerEmpty),
+    ("stop", [{"type": "thinking", "thinking": "Hm."}], AnswerEmpty),
+    (None, "", AnswerEmpty),
+]
+
+
+def _streamed(content: Any, finish: Any) -> str:
+    chunks = [
+        {"choices": [{"delta": {"content": content}}]},
+        {"choices": [{"delta": {}, "finish_reason": finish}], "usage": USED},
+    ]
+    events = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
+    return "".join((*events, "data: [DONE]\n\n"))
+
+
+@pytest.mark.parametrize(("finish", "content", "failure"), NOT_WHOLE, ids=str)
+def test_an_answer_that_is_not_whole_has_a_name_and_is_never_kept(
+    desk: Desk, refusing: Any, finish: Any, content: Any, failure: type[Exception]
+) -> None:
+    choice = {"message": {"role": "assistant", "content": content}, "finish_reason": finish}
+    asking = desk.asking(refusing(200, json.dumps({"choices": [choice], "usage": USED})))
+    for asked in (1, 2):
+        answered = answer(asking, question(), use_cache=True)
+        named = answered.failure()
+        assert type(named) is failure
+        assert not answered.cached
+        assert refusing.asked == asked
+    assert named is not None
+    assert (named.cost_usd, named.cost_estimated) == (answered.cost_usd, False)
+    assert desk.booked() == 2 * answered.cost_usd > 0
+
+
+@pytest.mark.parametrize(("finish", "content", "failure"), NOT_WHOLE, ids=str)
+def test_a_stream_that_is_not_whole_has_the_same_name_and_is_never_kept(
+    desk: Desk, refusing: Any, finish: Any, content: Any, failure: type[Exception]
+) -> None:
+    asking = desk.asking(refusing(200, _streamed(content, finish)))
+    for asked in (1, 2):
+        last = listen(asking, question())[-1]
+        assert isinstance(last, Answered)
+        assert type(last.failure()) is failure
+        assert refusing.asked == asked
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+        {"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7},
+        {"prompt_tokens": 12, "completion_tokens": 0, "total_tokens": 12},
+        {"prompt_tokens": None, "completion_tokens": None},
+        None,
+    ],
+    ids=str,
+)
+def test_what_a_report_leaves_out_is_counted_and_marked_as_estimated(
+    desk: Desk, refusing: Any, used: Any
+) -> None:
+    choice = {"message": {"content": "All of it."}, "finish_reason": "stop"}
+    asking = desk.asking(refusing(200, json.dumps({"choices": [choice], "usage": used})))
+    answered = answer(asking, question())
+    assert answered.failure() is None
+    assert answered.cost_estimated
+    assert answered.tokens.input >= 11
+    assert answered.tokens.output >= 4
+    assert desk.booked() == answered.cost_usd > 0
+
+
+def test_an_answer_that_reports_no_tokens_at_all_is_not_kept(desk: Desk, refusing: Any) -> None:
+    choice = {"message": {"content": "All of it."}, "finish_reason": "stop"}
+    used = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    asking = desk.asking(refusing(200, json.dumps({"choices": [choice], "usage": used})))
+    for asked in (1, 2):
+        assert not answer(asking, question()).cached
+        assert refusing.asked == asked

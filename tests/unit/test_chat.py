@@ -70,7 +70,7 @@ def test_a_prompt_and_messages_are_read() -> None:
     messages = [{"role": "user", "content": "Hello?"}]
     taken = read(prompt=None, messages=messages)
     assert isinstance(taken, ChatRequest)
-    assert taken.messages == (ChatMessage(role="user", content="Hello?"),)
+    assert taken.said() == (ChatMessage(role="user", content="Hello?"),)
     cancel = chat.read('{"action": "cancel", "request_id": "one"}')
     assert cancel == CancelRequest(action="cancel", request_id="one")
 
@@ -79,7 +79,7 @@ def test_a_prompt_and_messages_are_read() -> None:
     ("changes", "code", "field", "limit"),
     [
         ({"action": "sing"}, "invalid_action", "action", None),
-        ({"action": None}, "invalid_action", "action", None),
+        ({"action": 7}, "invalid_action", "action", None),
         ({"prompt": None}, "invalid_prompt", "prompt", None),
         ({"prompt": ""}, "invalid_prompt", "prompt", 1),
         ({"messages": [{"role": "user", "content": "x"}]}, "invalid_prompt", "prompt", None),
@@ -126,6 +126,39 @@ def test_what_is_wrong_is_named_with_its_field_and_limit(
     problem = refused(**changes)
     assert (problem.code, problem.field, problem.limit) == (code, field, limit)
     assert PROMPT["prompt"] not in problem.message
+
+
+def test_a_message_without_an_action_is_a_chat() -> None:
+    assert chat.read('{"prompt": "Hello?"}') == ChatRequest(prompt="Hello?")
+    with pytest.raises(InvalidRequest) as caught:
+        chat.read('{"request_id": "one"}')
+    assert (caught.value.code, caught.value.field) == ("invalid_prompt", "prompt")
+
+
+@pytest.mark.parametrize("body", ["7", "[]", '"chat"', "null", "[[]]"])
+def test_what_is_no_object_names_no_action(body: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        chat.read(body)
+    assert caught.value.code == "invalid_action"
+
+
+def test_an_answer_of_the_openai_api_may_be_sent_back_as_it_came() -> None:
+    said: dict[str, Any] = {
+        "role": "assistant",
+        "content": "Hi.",
+        "refusal": None,
+        "annotations": [],
+    }
+    again = {"role": "user", "content": [{"type": "text", "text": "And you?"}]}
+    taken = read(prompt=None, messages=[{"role": "developer", "content": "Be brief."}, said, again])
+    assert isinstance(taken, ChatRequest)
+    assert [(message.role, message.content) for message in taken.said()] == [
+        ("system", "Be brief."),
+        ("assistant", "Hi."),
+        ("user", "And you?"),
+    ]
+    assert taken.model_copy(update={"messages": None}).said() == ()
+    assert ChatRequest.model_validate_json(taken.model_dump_json()) == taken
 
 
 @pytest.mark.parametrize("body", ["nonsense", "", None, "[" * 100_000])

@@ -2,6 +2,8 @@
 
 Format: the OpenAI API reference, "Chat", "Create chat completion" and "The chat completion chunk
 object". Added are `use_cache` in the request, and `cached` and `cost_usd` in the answer.
+A field that is null counts as left out. A message that the API answered with may be sent
+back as it came.
 """
 
 import json
@@ -30,25 +32,63 @@ _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
 }
 
 
-class TextPart(Frozen):
-    """A part of a message; text is the only kind supported."""
+class Nullable(Frozen):
+    """An object in which a field that is null counts as left out, as in the OpenAI API."""
 
-    type: Literal["text"]
-    text: str
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None}
 
 
-class Message(Frozen):
-    """A turn in the form of the OpenAI API."""
+class Part(Nullable):
+    """A part of a message: a text, or the words in which an assistant refused."""
+
+    type: Literal["text", "refusal"]
+    text: str | None = None
+    refusal: str | None = None
+
+    @model_validator(mode="after")
+    def _of_its_type(self) -> "Part":
+        if (self.text is None) == (self.refusal is None) or self.said is None:
+            raise ValueError(f"a part of type {self.type} has the field {self.type} and no other")
+        return self
+
+    @property
+    def said(self) -> str | None:
+        """The words of the part."""
+        return self.text if self.type == "text" else self.refusal
+
+
+class Message(Nullable):
+    """A turn in the form of the OpenAI API, with every field that the API gives an answer.
+
+    `annotations` and `reasoning_content` are no part of what was said, and are left out.
+    """
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: str | list[Part] | None = None
+    refusal: str | None = None
     name: Annotated[str, StringConstraints(max_length=64)] | None = None
+    annotations: list[Any] | None = None
+    reasoning_content: str | None = None
+    tool_calls: tuple[()] = ()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Message":
+        if self.content is None and (self.role != "assistant" or self.refusal is None):
+            raise ValueError("content is missing")
+        if self.refusal is not None and self.role != "assistant":
+            raise ValueError("only an assistant refuses")
+        return self
 
     def to_message(self) -> ChatMessage:
-        """The turn, its parts as one text."""
-        parts = self.content
-        text = parts if isinstance(parts, str) else "".join(part.text for part in parts)
-        return ChatMessage(role=_ROLES[self.role], content=text)
+        """The turn, its parts as one text; a refusal is what was said where nothing else was."""
+        parts = self.content or ()
+        joined = parts if isinstance(parts, str) else "".join(part.said or "" for part in parts)
+        return ChatMessage(role=_ROLES[self.role], content=joined or self.refusal or "")
 
 
 def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +97,7 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-class NamedSchema(Frozen):
+class NamedSchema(Nullable):
     """The JSON schema of an answer."""
 
     name: Annotated[str, StringConstraints(max_length=64)] = "reply"
@@ -66,7 +106,7 @@ class NamedSchema(Frozen):
     schema_: Annotated[dict[str, Any], AfterValidator(_bounded)] = Field(alias="schema")
 
 
-class ResponseFormat(Frozen):
+class ResponseFormat(Nullable):
     """The form of an answer."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -79,7 +119,7 @@ class ResponseFormat(Frozen):
         return self
 
 
-class StreamOptions(Frozen):
+class StreamOptions(Nullable):
     """The options of a stream."""
 
     include_usage: bool = False
@@ -89,7 +129,7 @@ class StreamOptions(Frozen):
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
-class ChatCompletionRequest(Frozen):
+class ChatCompletionRequest(Nullable):
     """The body of `POST /chat/completions`; one answer at a time (`n` is 1), in text.
 
     `use_cache`: by default answers at temperature 0 are cached; true: all; false: none.
@@ -111,6 +151,19 @@ class ChatCompletionRequest(Frozen):
     response_format: ResponseFormat | None = None
     user: Annotated[str, StringConstraints(max_length=256)] | None = None
     use_cache: bool | None = None
+    # Fields that change no answer here.
+    metadata: dict[str, Any] | None = None
+    store: Literal[False] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    parallel_tool_calls: bool | None = None
+    logprobs: Literal[False] | None = None
+    top_logprobs: Literal[0] | None = None
+    modalities: tuple[Literal["text"], ...] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    function_call: Literal["none", "auto"] | None = None
 
     def to_question(self, default_model: str) -> Question:
         """The question to the named model, or to `default_model`."""

@@ -1,6 +1,7 @@
 """What is said over a chat's WebSocket: what a client asks, what it is answered. Pure.
 
-A client sends `chat` and `cancel` (the field `action`); what it is sent says its kind in `type`:
+A client sends `chat` and `cancel` (the field `action`; a message without it is a chat). What it is
+sent says its kind in `type`:
 
 * `token`      a piece of the answer, `content`; its `index` counts from 0, and one that comes twice
                is the same piece (a post whose answer was lost is repeated)
@@ -17,8 +18,9 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError
 
+from quorum.answer.completions import Message as SaidMessage
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import (
     FAILED,
@@ -74,10 +76,10 @@ class ChatRequest(Frozen):
     None keeps and finds answers drawn at temperature 0, true any, false none.
     """
 
-    action: Literal["chat"]
+    action: Literal["chat"] = "chat"
     prompt: Annotated[str, StringConstraints(min_length=1)] | None = None
     messages: (
-        Annotated[tuple[ChatMessage, ...], Field(min_length=1, max_length=MESSAGES_LIMIT)] | None
+        Annotated[tuple[SaidMessage, ...], Field(min_length=1, max_length=MESSAGES_LIMIT)] | None
     ) = None
     system: Annotated[str, StringConstraints(min_length=1)] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
@@ -92,8 +94,11 @@ class ChatRequest(Frozen):
         """What the user says, for the voters: all of it where the client sends the history."""
         if self.prompt is not None:
             return self.prompt
-        said = (message.content for message in self.messages or () if message.role == "user")
-        return "\n\n".join(said)
+        return "\n\n".join(said.content for said in self.said() if said.role == "user")
+
+    def said(self) -> tuple[ChatMessage, ...]:
+        """The conversation that the client sends itself; empty where it sends a prompt."""
+        return tuple(message.to_message() for message in self.messages or ())
 
 
 class CancelRequest(Frozen):
@@ -122,7 +127,7 @@ class Asked(Frozen):
         request = self.request
         first = () if system is None else (ChatMessage(role="system", content=system),)
         if request.messages is not None:
-            said = request.messages
+            said = request.said()
         else:
             said = (*history, ChatMessage(role="user", content=request.prompt or ""))
         return Question(
@@ -133,8 +138,16 @@ class Asked(Frozen):
         )
 
 
+def _action(message: object) -> object:
+    """The action of a message; one that names none is a chat."""
+    return message.get("action", "chat") if isinstance(message, dict) else None
+
+
 _REQUEST: TypeAdapter[ChatRequest | CancelRequest] = TypeAdapter(
-    Annotated[ChatRequest | CancelRequest, Field(discriminator="action")]
+    Annotated[
+        Annotated[ChatRequest, Tag("chat")] | Annotated[CancelRequest, Tag("cancel")],
+        Discriminator(_action),
+    ]
 )
 
 

@@ -54,16 +54,18 @@ class ReplyFormat(StrEnum):
 class Model(Frozen):
     """One model. `name` is also the voter's name; `gateway_name` is what the gateway calls it.
 
-    `context_window` is in tokens, prompt and answer together; `tokens_per_second` is the expected
-    speed. `reasoning_off` holds the request fields that keep the model from reasoning.
-    `token_factor` is its tokens per token of `o200k_base`, by which its prompts are estimated;
-    `token_error` is the relative error of that estimate that nine of ten texts keep within.
-    `revision` is an embedded voter's trained state: votes of another revision are not reused.
+    `owned_by` is the vendor. `context_window` is in tokens, prompt and answer together;
+    `tokens_per_second` is the expected speed. `reasoning_off` holds the request fields that keep
+    the model from reasoning. `token_factor` is its tokens per token of `o200k_base`, by which its
+    prompts are estimated; `token_error` is the relative error of that estimate that nine of ten
+    texts keep within. `revision` is an embedded voter's trained state: votes of another revision
+    are not reused.
     """
 
     name: str
     kind: Literal["gateway", "embedded"] = "gateway"
     gateway_name: str = ""
+    owned_by: str = "quorum"
     aliases: tuple[str, ...] = ()
     price: Price
     context_window: int = 0
@@ -109,6 +111,7 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="gpt-4.1",
         gateway_name="gpt-4.1",
+        owned_by="openai",
         aliases=("gpt-4.1-2025-04-14",),
         price=_price(_OPENAI, "2.00", "8.00", "0.50"),
         context_window=1_047_576,
@@ -119,6 +122,7 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="gpt-4.1-mini",
         gateway_name="gpt-4.1-mini",
+        owned_by="openai",
         aliases=("gpt-4.1-mini-2025-04-14",),
         price=_price(_OPENAI, "0.40", "1.60", "0.10"),
         context_window=1_047_576,
@@ -130,6 +134,7 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="gpt-4.1-nano",
         gateway_name="gpt-4.1-nano",
+        owned_by="openai",
         aliases=("gpt-4.1-nano-2025-04-14",),
         price=_price(_OPENAI, "0.10", "0.40", "0.025"),
         context_window=1_047_576,
@@ -140,6 +145,7 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="gemini-2.5-flash",
         gateway_name="gemini-2.5-flash",
+        owned_by="google",
         price=_price(_GOOGLE, "0.30", "2.50", "0.03"),
         context_window=1_048_576,
         tokens_per_second=200,
@@ -151,6 +157,7 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="gemini-2.5-flash-lite",
         gateway_name="gemini-2.5-flash-lite",
+        owned_by="google",
         price=_price(_GOOGLE, "0.10", "0.40", "0.01"),
         context_window=1_048_576,
         tokens_per_second=300,
@@ -162,6 +169,7 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="deepseek-v3.2",
         gateway_name="deepseek-v3.2",
+        owned_by="deepseek",
         aliases=("deepseek-chat", "deepseek-v3"),
         price=_price(_DEEPSEEK, "0.28", "0.42", "0.028"),
         context_window=64_000,
@@ -174,6 +182,7 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="deepseek-coder",
         gateway_name="deepseek-coder",
+        owned_by="deepseek",
         price=_price(_DEEPSEEK, "0.28", "0.42", "0.028"),
         context_window=16_000,
         tokens_per_second=127,
@@ -185,6 +194,7 @@ MODELS: tuple[Model, ...] = (
     Model(
         name="claude-sonnet-4.5",
         gateway_name="claude-sonnet-4.5",
+        owned_by="anthropic",
         aliases=("claude-sonnet-4-5",),
         price=_price(_ANTHROPIC, "3.00", "15.00", "0.30"),
         context_window=200_000,
