@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ import httpx
 import typer
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 from quorum.aws.keys import Caller, Keys
 from rich.console import Console
@@ -95,6 +97,16 @@ class Stack(BaseModel):
     def connections(self) -> str:
         """Where messages to the WebSocket API's clients are posted."""
         return f"{self.endpoint}/_aws/execute-api/{self.outputs['ChatApiId']}/{self.stage}"
+
+    def variables(self) -> dict[str, str]:
+        """The addresses and keys under the names that the documentation's examples use."""
+        return {
+            "API": self.api,
+            "CHAT": self.chat,
+            "QUEUE": self.outputs["QueueUrl"],
+            "KEY": self.key,
+            "OPERATOR_KEY": self.operator_key,
+        }
 
     def environment(self) -> dict[str, str]:
         """What an AWS client needs to talk to this stack instead of AWS."""
@@ -232,11 +244,14 @@ def _sources() -> "Iterator[Path]":
 
 
 def dotenv() -> dict[str, str]:
-    """What `.env` sets (NAME=value lines); the environment wins."""
-    file = ROOT / ".env"
-    lines = file.read_text().splitlines() if file.exists() else []
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, value in pairs} | dict(os.environ)
+    """The variables that `.env` sets, and those of the environment, which wins."""
+    found = dotenv_values(ROOT / ".env")
+    return {name: value for name, value in found.items() if value is not None} | dict(os.environ)
+
+
+def exports(variables: dict[str, str]) -> list[str]:
+    """Lines by which a shell sets the variables."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
@@ -607,10 +622,9 @@ def up(folder: Folder = FOLDER) -> None:
         folder, overrides, gateway_key=gateway_key, settings=bound, stand_in=stand_in
     )
     console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
-    console.print(f"  API    {stack.api}")
-    console.print(f"  chat   {stack.chat}")
-    console.print(f"  queue  {stack.outputs['QueueUrl']}")
-    console.print(f"  key    {stack.key}")
+    console.print("`quorum env` prints these lines again:", markup=False)
+    for line in exports(stack.variables()):
+        typer.echo(line)
 
 
 @app.command()

@@ -38,6 +38,7 @@ _CREATED = 1_700_000_000
 _TOKEN = re.compile(r"\w+|\W")
 _STATUSES = {
     Fault.THROTTLED: 429,
+    Fault.NO_CREDIT: 402,
     Fault.TIMED_OUT: 408,
     Fault.CONFLICT: 409,
     Fault.SERVER_ERROR: 500,
@@ -201,6 +202,8 @@ class StandIn:
         if fault in _STATUSES:
             retry_after = self.scenario.retry_after if fault is Fault.THROTTLED else None
             return _error(_STATUSES[fault], "made_to_fail", "As the scenario says.", retry_after)
+        if fault is Fault.BLOCKED:
+            return _error(400, "invalid_request_error", "Content Exists Risk")
         if fault is Fault.PAGE:
             return Response("<html><h1>Be right back</h1></html>", media_type="text/html")
         return _resetting if fault is Fault.RESET else None
