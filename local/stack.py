@@ -25,6 +25,7 @@ import boto3
 import httpx
 import typer
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 from quorum.aws.keys import Caller, Keys
@@ -50,6 +51,7 @@ STAND_IN_PORT = 8600
 """The stand-in's default; a busy port is chosen around."""
 START_SECONDS = 60
 STOP_SECONDS = 15
+UPDATE_SECONDS = 120
 BUILT_FROM = ("template.yaml", "functions", "layers", "statemachines")
 
 console = Console(stderr=True)
@@ -385,6 +387,29 @@ def deploy(home: StateDirectory, stack: Stack, overrides: dict[str, str]) -> Sta
     state = fingerprint(*pairs)
     if state == stack.deployed and _deployed(stack):
         return stack
+    built = fingerprint(wanted["PythonRuntime"], wanted["Architecture"])
+    if built == stack.built and home.build.exists() and _stands(stack):
+        _settle_parameters(home.build / "template.yaml", wanted)
+        _update_parameters(stack, wanted)
+    else:
+        _build_and_deploy(home, stack, wanted)
+    described = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    listed = stack.client("cloudformation").describe_stack_resources(StackName=STACK)
+    resources = {
+        found["LogicalResourceId"]: found["PhysicalResourceId"]
+        for found in listed["StackResources"]
+    }
+    stack = stack.model_copy(
+        update={"built": built, "deployed": state, "outputs": outputs, "resources": resources}
+    )
+    home.write(stack)
+    return stack
+
+
+def _build_and_deploy(home: StateDirectory, stack: Stack, wanted: dict[str, str]) -> None:
+    """Build the template with `sam build` and deploy it with `sam deploy`."""
+    pairs = [f"{name}={value}" for name, value in wanted.items()]
     log = home.folder / "sam.log"
     log.write_text("")
     environment = stack.environment() | {
@@ -416,18 +441,31 @@ def deploy(home: StateDirectory, stack: Stack, overrides: dict[str, str]) -> Sta
             environment,
             log,
         )
-    described = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    listed = stack.client("cloudformation").describe_stack_resources(StackName=STACK)
-    resources = {
-        found["LogicalResourceId"]: found["PhysicalResourceId"]
-        for found in listed["StackResources"]
-    }
-    stack = stack.model_copy(
-        update={"built": built, "deployed": state, "outputs": outputs, "resources": resources}
+
+
+def _stands(stack: Stack) -> bool:
+    """Whether CloudFormation knows the stack, whole: its data may have been removed."""
+    try:
+        (found,) = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    except ClientError:
+        return False
+    return found["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+def _update_parameters(stack: Stack, wanted: dict[str, str]) -> None:
+    """Give the deployed template other parameters: a fifth of the time of `sam deploy`."""
+    formation = stack.client("cloudformation")
+    formation.update_stack(
+        StackName=STACK,
+        UsePreviousTemplate=True,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value} for name, value in wanted.items()
+        ],
     )
-    home.write(stack)
-    return stack
+    waiter = formation.get_waiter("stack_update_complete")
+    with console.status("updating the parameters…"):
+        waiter.wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": UPDATE_SECONDS})
 
 
 def _settle_parameters(built: Path, wanted: dict[str, str]) -> None:

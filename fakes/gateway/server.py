@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -31,6 +31,8 @@ from fakes.gateway.scenario import Fault, ModelScenario, Scenario, TooFast
 from fakes.gateway.votes import RecordedVotes, answer, prose
 
 _KEEP_ALIVE_SECONDS = 65
+_TICK_SECONDS = 0.1
+"""Seconds between two looks at the clock, as in uvicorn: its answers carry the date."""
 _CREATED = 1_700_000_000
 """Epoch seconds at which every model was created, as far as the stand-in says."""
 _TOKEN = re.compile(r"\w+|\W")
@@ -480,7 +482,43 @@ async def _reset(receive: Receive) -> None:
     await asyncio.sleep(0)
 
 
-def server(app: ASGIApp, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
+class Server(uvicorn.Server):
+    """A server that stops at once: uvicorn's own looks ten times a second whether it should."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, but for what it waits for between two ticks."""
+        counter = 0
+        while not await self.on_tick(counter) and not self._stopping.is_set():
+            counter += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, close every connection and give up what is being answered."""
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Stop, from another thread."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+
+
+def server(app: ASGIApp, port: int = 0) -> tuple[Server, socket.socket]:
     """A server of `app`, bound to 127.0.0.1 and to `port` or a free one."""
     # With its protocol named, asyncio switches Nagle's algorithm off: no 40 ms between two writes.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -495,7 +533,7 @@ def server(app: ASGIApp, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=0,
     )
-    return uvicorn.Server(config), listening
+    return Server(config), listening
 
 
 def base_url(listening: socket.socket) -> str:
@@ -516,7 +554,7 @@ def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
     try:
         yield base_url(listening)
     finally:
-        running_server.should_exit = True
+        running_server.stop()
         thread.join()
         listening.close()
 

@@ -21,7 +21,7 @@ ASKED = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "hello"}],
 def _ask(base_url: str, **changed: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {changed.pop('key', 'k')}"}
     url = f"{base_url}/chat/completions"
-    return httpx.post(url, json=ASKED | changed, headers=headers, trust_env=False)
+    return httpx.post(url, json=ASKED | changed, headers=headers, trust_env=False, timeout=60)
 
 
 @pytest.mark.parametrize(
