@@ -88,5 +88,5 @@ def test_the_sdk_raises_what_was_wrong(sdk: openai.OpenAI) -> None:
         sdk.chat.completions.create(model="gpt-9", messages=said("four"))
     assert "gpt-4.1" in caught.value.message
     stranger: Any = sdk.with_options(api_key="nobody's")
-    with pytest.raises(openai.PermissionDeniedError):
+    with pytest.raises(openai.AuthenticationError):
         stranger.chat.completions.create(model=MODEL, messages=said("five"))
