@@ -10,7 +10,15 @@ RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test up down logs lint setup lock bench bench-gateway bench-batch bench-chat evaluate openapi deploy
+# Another Python than the environment's: the environment is made anew, with it.
+ifneq ($(filter command environment,$(origin PYTHON)),)
+version = $(shell $(1) -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)
+ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
+.PHONY: .venv/bin/uv .venv/.locked .ministack/.locked
+endif
+endif
+
+.PHONY: help demo check test up down logs lint setup lock bench bench-gateway bench-batch bench-chat evaluate openapi deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,11 +26,18 @@ help: ## what can be made
 demo: up ## judge a dozen texts on the local stack and show the verdicts
 	@$(RUN) cli.demo
 
-test: lint ## lint, types and every test, the deployed local stack included
+check: setup ## for every day: lint, types, import contracts, unit and contract tests
+	ruff check --quiet
+	ruff format --check --quiet
+	mypy
+	lint-imports --no-logo
+	pytest --numprocesses 3 --dist worksteal tests/unit tests/contract
+
+test: lint ## lint, types and every test, the deployed local stack included; PYTHON=python3.12 on that Python
 	pytest --numprocesses 3 --dist worksteal --ignore tests/e2e
 	pytest tests/e2e
 
-up: setup ## build, start and deploy the local stack; print a key and the URLs
+up: setup ## build, start and deploy the local stack; GATEWAY=stand-in: without a key for models
 	@$(RUN) local.stack up
 
 down: ## stop what `make up` started; its data stays
@@ -44,7 +59,7 @@ setup: .venv/.locked .ministack/.locked
 .venv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "Quorum needs Python 3.11, 3.12 or 3.13 with venv; none was found."; exit 1; }
 	@echo "Setting up with $(PYTHON) (once)…"
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 
 .venv/.locked: uv.lock pyproject.toml | .venv/bin/uv

@@ -1,13 +1,13 @@
 """Recorded votes: one row per content, one column per voter, read from CSV.
 
-Columns: `language`, `text`, `gold` (`safe` or `unsafe`), one per voter (`safe`, `unsafe`,
+Columns: `language`, `text`, `gold` (or `label`, `toxic`: see
+`analysis.gold`), one per voter (`safe`, `unsafe`,
 `needs_review`, or empty for an abstention), optionally `<voter>.confidence` (the probability in
 [0, 1] that the vote is right; 1 where it is missing), and optionally `panel` and `panel.score`:
 the decision of a running panel. An empty language means that it is not known. Other columns are
 ignored.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision
+
+from analysis import gold
+from analysis import rows as rows_of_files
+from analysis.gold import LabelUnknown
+from analysis.rows import FileUnreadable, Row, meant
 
 Codes = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float64]
@@ -120,25 +125,24 @@ class Recorded:
 
 
 def read(path: Path) -> Recorded:
-    """The recorded votes in the CSV at `path` (UTF-8); raises `VotesUnreadable`."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        header = tuple(reader.fieldnames or ())
-        rows = list(reader)
-    for needed in ("language", "gold"):
-        if needed not in header:
-            raise VotesUnreadable(f"{path.name}: no column {needed!r}")
+    """The recorded votes in the table at `path`; raises `VotesUnreadable`."""
+    try:
+        with rows_of_files.opened(path, gold.COLUMNS) as table:
+            header = table.columns or ()
+            rows = list(map(_readable, table))
+    except FileUnreadable as problem:
+        raise VotesUnreadable(f"{path.name}: {problem}") from None
+    labels = gold.column_in(header)
+    if labels is None or "language" not in header:
+        missing = "gold (or label)" if labels is None else "language"
+        raise VotesUnreadable(f"{path.name}: no column {missing}")
     if not rows:
         raise VotesUnreadable(f"{path.name}: no rows")
-    voters = tuple(name for name in header if _is_voter(name, rows))
-    gold = _codes(rows, "gold", path)
-    if (gold == REVIEW).any():
-        line = int(np.flatnonzero(gold == REVIEW)[0]) + 2
-        raise VotesUnreadable(f"{path.name}, row {line}: gold is safe, unsafe or empty")
+    voters = tuple(name for name in header if name != labels and _is_voter(name, rows))
     return Recorded(
         languages=_languages(rows, path),
-        texts=tuple(row.get("text") or "" for row in rows),
-        gold=gold,
+        texts=tuple(meant(row.fields.get("text", "")) for row in rows),
+        gold=_gold(rows, labels, path),
         voters=voters,
         decisions=_stacked([_codes(rows, voter, path) for voter in voters], len(rows), np.int8),
         confidences=_stacked(
@@ -150,53 +154,75 @@ def read(path: Path) -> Recorded:
     )
 
 
-def _is_voter(name: str, rows: list[dict[str, str]]) -> bool:
+def _readable(row: Row) -> Row:
+    if row.problem is not None:
+        raise FileUnreadable(f"row {row.line}: {row.problem}")
+    return row
+
+
+def _is_voter(name: str, rows: list[Row]) -> bool:
     """Whether a column holds decisions. Reading refuses a column with some other values."""
-    if name in _NO_VOTER or name is None:
+    if name in _NO_VOTER or not name:
         return False
-    said = {row[name] for row in rows}
+    said = {_cell(row, name) for row in rows}
     return bool(said & (CODES.keys() - {""}))
 
 
-def _languages(rows: list[dict[str, str]], path: Path) -> npt.NDArray[np.str_]:
-    """The languages, empty where none is named."""
-    languages = [(row["language"] or "").strip() for row in rows]
-    for number, language in enumerate(languages):
-        if language and not _LANGUAGE.fullmatch(language):
-            raise VotesUnreadable(
-                f"{path.name}, row {number + 2}: {language!r} is no code of a language; leave the "
-                "cell empty where it is not known"
-            )
-    return np.array(languages, dtype=np.str_)
+def _cell(row: Row, name: str) -> str:
+    return str(row.fields.get(name, "")).strip()
 
 
-def _codes(rows: list[dict[str, str]], name: str, path: Path) -> Codes:
+def _gold(rows: list[Row], name: str, path: Path) -> Codes:
     codes = np.zeros(len(rows), dtype=np.int8)
     for number, row in enumerate(rows):
-        code = CODES.get((row[name] or "").strip())
+        try:
+            decision = gold.decision_of(row.fields.get(name))
+        except LabelUnknown as unknown:
+            raise VotesUnreadable(
+                f"{path.name}, row {row.line}, column {name!r}: {unknown}"
+            ) from None
+        codes[number] = DECISIONS.index(decision)
+    return codes
+
+
+def _languages(rows: list[Row], path: Path) -> npt.NDArray[np.str_]:
+    """The languages, empty where none is named."""
+    for row in rows:
+        language = _cell(row, "language")
+        if language and not _LANGUAGE.fullmatch(language):
+            raise VotesUnreadable(
+                f"{path.name}, row {row.line}: {language!r} is no code of a language; leave the "
+                "cell empty where it is not known"
+            )
+    return np.array([_cell(row, "language") for row in rows], dtype=np.str_)
+
+
+def _codes(rows: list[Row], name: str, path: Path) -> Codes:
+    codes = np.zeros(len(rows), dtype=np.int8)
+    for number, row in enumerate(rows):
+        code = CODES.get(_cell(row, name))
         if code is None:
             raise VotesUnreadable(
-                f"{path.name}, row {number + 2}, column {name!r}: {row[name]!r} is none of "
+                f"{path.name}, row {row.line}, column {name!r}: {_cell(row, name)!r} is none of "
                 "safe, unsafe, needs_review or empty"
             )
         codes[number] = code
     return codes
 
 
-def _shares(rows: list[dict[str, str]], name: str, path: Path) -> Floats:
+def _shares(rows: list[Row], name: str, path: Path) -> Floats:
     shares = np.full(len(rows), np.nan)
-    if name not in rows[0]:
-        return shares
     for number, row in enumerate(rows):
-        if not (row[name] or "").strip():
+        said = _cell(row, name)
+        if not said:
             continue
         try:
-            shares[number] = float(row[name])
+            shares[number] = float(said)
         except ValueError:
             shares[number] = -1.0
         if not 0 <= shares[number] <= 1:
             raise VotesUnreadable(
-                f"{path.name}, row {number + 2}, column {name!r}: no number between 0 and 1"
+                f"{path.name}, row {row.line}, column {name!r}: no number between 0 and 1"
             )
     return shares
 

@@ -169,7 +169,8 @@ class _Pretender(BaseHTTPRequestHandler):
         query = dict(part.split("=") for part in self.path.split("?")[1].split("&"))
         start, limit = int(query["start"]), int(query["limit"])
         end = min(self.total, start + limit)
-        page = [{"index": n, "verdict": {"reason": "x" * 1_500}} for n in range(start, end)]
+        verdict = {"decision": "safe", "reason": "x" * 1_500}
+        page = [{"index": n, "verdict": verdict} for n in range(start, end)]
         self._answer({"items": page, "next": end if end < self.total else None})
 
     def log_message(self, *_: Any) -> None:

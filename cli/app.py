@@ -15,8 +15,10 @@ from cli import (
     costs,
     doctor,
     documents,
+    env,
     estimate,
     evaluate,
+    keys,
     labels,
     moderate,
     panel,
@@ -46,6 +48,8 @@ app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
 app.command()(doctor.doctor)
 app.command()(replies.replies)
+app.command()(env.env)
+app.add_typer(keys.app, name="keys")
 app.add_typer(panel.app, name="panel")
 app.add_typer(labels.app, name="labels")
 

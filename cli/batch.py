@@ -2,20 +2,24 @@
 
 import csv
 import json
-import sys
-import tempfile
+import shlex
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
+from quorum.core.models import Decision
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from analysis.rows import KINDS, harmless
 from cli.deployment import Where
 from cli.errors import DeploymentUnreachable, ExitCode
-from cli.output import notes, opened
+from cli.items import Known, Spooled, spooled
+from cli.output import STANDARD_OUTPUT, as_json_line, notes, opened
 from cli.service import Service, connect
 
 INLINE_ITEMS = 1_000
@@ -25,104 +29,127 @@ POLL_SECONDS = 1.0
 PAGE_ITEMS = 200
 LISTING_TRIES = 10
 ENDED = frozenset({"complete", "incomplete", "cancelled"})
+COLUMNS = (
+    *("index", "line", "id", "decision", "score", "confidence", "categories", "reason"),
+    "cost_usd",
+)
+"""The columns of results as CSV."""
+DIGITS = 4
+"""The digits of a score in CSV; JSON has them all."""
 
 
 def batch(
     file: Annotated[
-        Path | None, typer.Argument(help="JSONL, CSV (column content) or TXT; - or none for stdin")
+        Path | None,
+        typer.Argument(help="CSV, TSV, JSON Lines, JSON, TXT or a workbook; - or none for stdin"),
     ] = None,
     where: Where = "local",
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
-    resume: Annotated[str | None, typer.Option(help="the id of a batch to go on with")] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="the id of a batch to go on with; give its file, too, for lines and ids"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="JSONL or CSV, by its ending; else JSONL to stdout")
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help=f"of the input, whatever its ending: {', '.join(KINDS)}", metavar="KIND"),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="the column or field to judge (content or text)")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="of the input, where it is not told: cp949, big5, …")
+    ] = None,
     *,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, whatever the ending")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="results as CSV")] = False,
+    contents: Annotated[bool, typer.Option(help="write each content beside its result")] = False,
 ) -> None:
-    """Judge a file; Ctrl-C leaves it running, --resume goes on with it."""
+    """Judge a file; Ctrl-C leaves it running, --resume goes on with it.
+
+    Every row is an item. One that cannot be judged is named with its line and the reason, and the
+    others are judged. Exits with 1 if any item has no verdict.
+    """
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"{kind} is none of {', '.join(KINDS)}", param_hint="--kind")
     service = connect(where)
-    if resume is None:
-        resume = submit(service, file, panel)
+    if resume is not None and file is None:
+        _finish(service, resume, None, file, out, as_csv=as_csv, contents=contents)
+        return
+    with spooled(file, kind=kind, column=column, encoding=encoding) as given:
+        batch_id = resume or submit(service, given, panel)
+        _finish(service, batch_id, given, file, out, as_csv=as_csv, contents=contents)
+
+
+def _finish(
+    service: Service,
+    batch_id: str,
+    given: Spooled | None,
+    file: Path | None,
+    out: Path | None,
+    *,
+    as_csv: bool,
+    contents: bool,
+) -> None:
+    """Follow a batch to its end, write its results, and say what became of it."""
+    resumed = going_on(batch_id, file)
     try:
-        notes.print(f"batch {resume}")
-        (view,) = follow(service, [resume])
+        notes.print(f"batch {batch_id}")
+        (view,) = follow(service, [batch_id])
     except KeyboardInterrupt:
-        notes.print(f"\n{going_on(resume)}", soft_wrap=True)
+        notes.print(f"\n{resumed}", soft_wrap=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except DeploymentUnreachable:
-        notes.print(going_on(resume), soft_wrap=True)
+        notes.print(resumed, soft_wrap=True)
         raise
-    with opened(out) as target:
-        written = write(
-            service,
-            resume,
-            target,
-            as_csv=as_csv or str(out).endswith(".csv"),
-            gaps=view["state"] == "cancelled",
-        )
-    notes.print(
-        f"{view['state']}: {written:,} results, {view['rejected']:,} rejected,"
-        f" {view['dead']:,} dead; ${view['cost_usd']}, saved ${view['saved_usd']}"
+    found = results(service, batch_id, gaps=view["state"] == "cancelled")
+    as_csv = as_csv or str(out).lower().endswith(".csv")
+    with opened(out, for_spreadsheets=as_csv) as target:
+        counts = write(_named(found, given), target, as_csv=as_csv, contents=contents)
+    notes.print(summary(view, counts), highlight=False)
+    if any(counts[name] for name in ("rejected", "dead")) or counts.total() < view["items"]:
+        raise typer.Exit(ExitCode.ERROR)
+
+
+def summary(view: dict[str, Any], counts: Counter[str]) -> str:
+    """One line: how the batch ended, how many items were decided how, and what it cost."""
+    decided = ", ".join(
+        f"{counts[decision]:,} {'to review' if decision == Decision.NEEDS_REVIEW else decision}"
+        for decision in Decision
+    )
+    without = {name: counts[name] for name in ("rejected", "dead")}
+    without["without a result"] = view["items"] - counts.total()
+    others = "".join(f", {count:,} {name}" for name, count in without.items() if count > 0)
+    return (
+        f"{view['state']}: {decided}{others}; {_dollars(view['cost_usd'])},"
+        f" saved {_dollars(view['saved_usd'])}"
     )
 
 
-def going_on(batch_id: str) -> str:
-    """What to type to go on with a batch that was handed in."""
-    command = f"quorum batch --resume {batch_id}"
-    return f"The batch continues in the background. Resume with: [bold]{command}[/]"
+def _dollars(amount: str) -> str:
+    return f"${Decimal(amount).normalize():f}"
 
 
-def submit(service: Service, file: Path | None, panel: str | None) -> str:
+def going_on(batch_id: str, file: Path | None = None) -> str:
+    """What to type to go on with a batch that was handed in; escaped for a console."""
+    named = [] if file is None or file == STANDARD_OUTPUT else [str(file)]
+    command = shlex.join(["quorum", "batch", *named, "--resume", batch_id])
+    return f"The batch continues in the background. Resume with: [bold]{escape(command)}[/]"
+
+
+def submit(service: Service, given: Spooled, panel: str | None) -> str:
     """The id of a new batch: inline where it is small, else uploaded. In constant memory."""
-    with tempfile.TemporaryFile() as spooled:
-        count = 0
-        for item in items(file):
-            spooled.write(json.dumps(item, ensure_ascii=False).encode() + b"\n")
-            count += 1
-        if not count:
-            raise typer.BadParameter("there is nothing to judge")
-        size = spooled.tell()
-        spooled.seek(0)
-        request: dict[str, Any] = {} if panel is None else {"panel": panel}
-        if count <= INLINE_ITEMS and size <= INLINE_BYTES:
-            request["items"] = [json.loads(line) for line in spooled]
-        else:
-            upload = service.post("batches/uploads", {})
-            service.put(upload["url"], spooled, size)
-            request["upload"] = upload["upload"]
-        return str(service.post("batches", request)["id"])
-
-
-def items(file: Path | None) -> Iterator[dict[str, Any]]:
-    """The items of a file, one at a time, by its ending; lines of JSON or of text from stdin."""
-    if file is None or str(file) == "-":
-        yield from _lines(sys.stdin, kind="")
-        return
-    with file.open(encoding="utf-8", newline="") as opened_file:
-        yield from _lines(opened_file, kind=file.suffix.lower())
-
-
-def _lines(lines: Iterable[str], kind: str) -> Iterator[dict[str, Any]]:
-    if kind == ".csv":
-        for row in csv.DictReader(lines):
-            text = row.get("content", row.get("text"))
-            given = {"content": text, "id": row.get("id"), "language": row.get("language")}
-            yield {name: value for name, value in given.items() if value is not None}
-        return
-    for line in lines:
-        text = line.rstrip("\r\n")
-        if not text.strip():
-            continue
-        # A line of stdin that is a JSON object is an item; what a JSONL holds is the service's
-        # to judge, bad lines too: they are reported with their index.
-        if kind == ".jsonl" or (not kind and text.lstrip().startswith("{")):
-            try:
-                yield json.loads(text)
-            except ValueError:
-                yield {"content": "", "unreadable": True}
-        else:
-            yield {"content": text}
+    size = given.size
+    given.items.seek(0)
+    request: dict[str, Any] = {} if panel is None else {"panel": panel}
+    if given.count <= INLINE_ITEMS and size <= INLINE_BYTES:
+        request["items"] = [json.loads(line) for line in given.items]
+    else:
+        upload = service.post("batches/uploads", {})
+        service.put(upload["url"], given.items, size)
+        request["upload"] = upload["upload"]
+    return str(service.post("batches", request)["id"])
 
 
 def follow(service: Service, batches: Sequence[str]) -> list[dict[str, Any]]:
@@ -158,7 +185,7 @@ def _rate(views: Sequence[dict[str, Any]]) -> str:
     rate = sum(view["items_per_second"] or 0 for view in views)
     left = max(view["remaining_seconds"] or 0 for view in views)
     until = min((view["paused_until"] for view in views if view["paused_until"]), default=None)
-    shown = f"${sum((Decimal(view['cost_usd']) for view in views), Decimal(0)).normalize():f}"
+    shown = _dollars(str(sum(Decimal(view["cost_usd"]) for view in views)))
     if rate:
         shown += f" · {rate:.1f} items/s"
     if left:
@@ -166,19 +193,48 @@ def _rate(views: Sequence[dict[str, Any]]) -> str:
     return shown if until is None else f"{shown} · until {until}"
 
 
-def write(service: Service, batch_id: str, target: IO[str], *, as_csv: bool, gaps: bool) -> int:
-    """Write every result there is in input order, a page in memory at a time; how many."""
+def write(
+    found: Iterable[tuple[dict[str, Any], Known | None]],
+    target: IO[str],
+    *,
+    as_csv: bool,
+    contents: bool,
+) -> Counter[str]:
+    """Write results in input order, each as it comes; how many were decided or ended how."""
     table = csv.writer(target) if as_csv else None
     if table is not None:
-        table.writerow(("index", "id", "decision", "score", "confidence", "reason", "cost_usd"))
-    written = 0
-    for result in results(service, batch_id, gaps=gaps):
+        table.writerow(COLUMNS + (("content",) if contents else ()))
+    counts: Counter[str] = Counter()
+    for result, known in found:
+        more = {"content": known.content} if contents and known is not None else {}
+        counts[_ending(result)] += 1
         if table is None:
-            target.write(json.dumps(result, ensure_ascii=False) + "\n")
+            target.write(as_json_line(result | more) + "\n")
         else:
-            table.writerow(_row(result))
-        written += 1
-    return written
+            table.writerow((*_row(result), *map(harmless, more.values())))
+    return counts
+
+
+def _named(
+    found: Iterator[dict[str, Any]], given: Spooled | None
+) -> Iterator[tuple[dict[str, Any], Known | None]]:
+    """Each result with its line and id, and the file's own reason where the row was at fault."""
+    facts = iter(()) if given is None else enumerate(given.facts())
+    for result in found:
+        known = next((one for index, one in facts if index == result["index"]), None)
+        named: dict[str, Any] = {"index": result["index"]}
+        ended = result
+        if known is not None:
+            named |= {"line": known.line} | ({} if known.id is None else {"id": known.id})
+            if known.problem is not None:
+                ended = {"rejected": {"code": "unreadable_row", "message": known.problem}}
+        yield named | ended, known
+
+
+def _ending(result: dict[str, Any]) -> str:
+    if "verdict" in result:
+        return str(result["verdict"]["decision"])
+    return "rejected" if "rejected" in result else "dead"
 
 
 def results(service: Service, batch_id: str, *, gaps: bool) -> Iterator[dict[str, Any]]:
@@ -204,10 +260,18 @@ def results(service: Service, batch_id: str, *, gaps: bool) -> Iterator[dict[str
 
 
 def _row(result: dict[str, Any]) -> tuple[Any, ...]:
+    ending = _ending(result)
+    named = (result["index"], result.get("line", ""))
     verdict = result.get("verdict")
     if verdict is None:
-        kind = "rejected" if "rejected" in result else "dead"
-        why = result[kind].get("message") or result[kind].get("reason")
-        return (result["index"], "", kind, "", "", why, "")
-    names = ("content_id", "decision", "score", "confidence", "reason", "cost_usd")
-    return (result["index"], *(verdict[name] for name in names))
+        why = result[ending].get("message") or result[ending].get("reason")
+        return (*named, harmless(result.get("id", "")), ending, "", "", "", harmless(why), "")
+    return (
+        *named,
+        harmless(result.get("id") or verdict["content_id"] or ""),
+        ending,
+        *(round(verdict[name], DIGITS) for name in ("score", "confidence")),
+        harmless(" ".join(verdict["categories"])),
+        harmless(verdict["reason"]),
+        verdict["cost_usd"],
+    )

@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 
 from cli.deployment import Where, chat_of
 from cli.errors import DeploymentRefused, DeploymentUnreachable, ExitCode
+from cli.output import SafeConsole
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -91,7 +92,7 @@ def chat(
         "max_tokens": max_tokens,
         "moderate": wanted if moderate else None,
     }
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     url, key = chat_of(where)
     with connected(url, key) as connection:
         conversation = Conversation(connection, settings)
@@ -129,6 +130,10 @@ def connected(url: str, key: str) -> "Iterator[ClientConnection]":
 
 def session(console: Console, conversation: Conversation) -> None:
     """Prompt after prompt, until the end of the input or Ctrl-C."""
+    if console.is_interactive:
+        console.print(
+            "Ctrl-C stops an answer; Ctrl-D, or Ctrl-C here, ends the session.", style="dim"
+        )
     while True:
         try:
             prompt = console.input("[bold]you[/] ")

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from quorum.core.identifiers import verdict_id_of
 from quorum.core.models import Verdict
-from rich.console import Console
 from rich.progress import Progress
 
 from cli.deployment import local_stack
 from cli.errors import CommandFailed, print_error
+from cli.output import SafeConsole
 from cli.service import Service
 from cli.tables import show_verdicts
 from local.stack import TENANT, Stack
@@ -43,7 +43,7 @@ TEXTS = (
 )
 
 
-def judge_all(stack: Stack, service: Service, console: Console) -> list[tuple[str, Verdict]]:
+def judge_all(stack: Stack, service: Service, console: SafeConsole) -> list[tuple[str, Verdict]]:
     """The verdicts on all texts, in their order."""
     verdicts: dict[int, Verdict] = {}
     with Progress(console=console, transient=True) as progress:
@@ -81,7 +81,7 @@ def _send(stack: Stack, content: str) -> str:
 
 def main() -> None:
     """Judge the texts and show what came of it."""
-    console = Console()
+    console = SafeConsole()
     stack = local_stack()
     judged = judge_all(stack, Service(stack.api, stack.key), console)
     show_verdicts(console, judged)

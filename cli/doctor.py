@@ -5,55 +5,64 @@ from typing import Annotated
 import typer
 from quorum.aws import loop
 from quorum.core import registry
-from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.health.doctor import BaseUrlReport, examine
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from cli import loading
+from cli.errors import ExitCode
+from cli.gateway import GATEWAY_URL, ApiKeys, BaseUrls, parsed
+from cli.output import AsJson, console, notes, print_json
+
+SHOWN = 40
+"""Names of served models that are shown; --json lists more."""
 
 
 def doctor(
-    base_urls: Annotated[
-        str,
-        typer.Option(
-            "--base-url",
-            envvar="GATEWAY_BASE_URL",
-            help="one OpenAI-compatible base URL or several, in order, separated by commas",
-        ),
-    ],
-    keys: Annotated[
-        str,
-        typer.Option(
-            "--api-key",
-            envvar="GATEWAY_API_KEY",
-            show_default=False,
-            help="one key for all, or one for each base URL, separated by commas",
-        ),
-    ] = "",
+    base_urls: BaseUrls = GATEWAY_URL,
+    keys: ApiKeys = "",
+    panel: Annotated[
+        str, typer.Option(help="the panel whose models must be served: its name, or its JSON file")
+    ] = "default",
     seconds: Annotated[float, typer.Option(help="to take for each base URL at most")] = 20.0,
+    *,
+    as_json: AsJson = False,
 ) -> None:
-    """Look at every base URL: its key, its models, its speed. Exits 1 if anything is wrong."""
-    console = Console()
-    try:
-        found = parse_base_urls(base_urls, keys)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    gateway = Gateway(GatewaySettings(base_urls=found))
+    """Look at every base URL: its key, its models, its speed.
+
+    Exits with 1 if a key or an answer is wrong, or a model that the panel asks is not served.
+    """
+    voters = loading.read_panel(panel, [model.name for model in registry.voters()]).voters
+    gateway = Gateway(GatewaySettings(base_urls=parsed(base_urls, keys)))
     models = [model for model in registry.MODELS if model.kind == "gateway"]
-    with console.status("asking the gateway…"):
-        report = loop.run(examine(gateway, models, seconds=seconds))
-    for base in report.base_urls:
-        console.print(_table(base))
-        if base.advice:
-            console.print(f"[bold red]→[/] {base.advice}\n", highlight=False)
-    raise typer.Exit(0 if report.healthy else 1)
+    with notes.status("asking the gateway…"):
+        report = loop.run(examine(gateway, models, needed=voters, seconds=seconds))
+    if as_json:
+        print_json(report.model_dump(mode="json") | {"panel": panel, "healthy": report.healthy})
+    else:
+        for base in report.base_urls:
+            _show(base, [model.name for model in models if model.name in voters], panel)
+    raise typer.Exit(ExitCode.COMPLETE if report.healthy else ExitCode.ERROR)
 
 
-def _table(base: BaseUrlReport) -> Table:
-    table = Table(title=base.url, title_justify="left", show_header=False, min_width=60)
+def _show(base: BaseUrlReport, needed: list[str], panel: str) -> None:
+    to = console()
+    to.print(_table(base, needed, panel))
+    if base.advice:
+        to.print(f"[bold red]→[/] {escape(base.advice)}\n", highlight=False)
+
+
+def _table(base: BaseUrlReport, needed: list[str], panel: str) -> Table:
+    table = Table(title=escape(base.url), title_justify="left", show_header=False)
+    missing = [f"{name} (not served)" if name in base.models_missing else name for name in needed]
+    more = len(base.models_served) - SHOWN
+    served = ", ".join(base.models_served[:SHOWN]) + (f" and {more} more" if more > 0 else "")
     rows = (
         ("key", f"{base.key} (from {base.key_source})"),
-        ("models", ", ".join(base.models_found)),
-        ("missing", ", ".join(base.models_missing)),
+        (f"panel {panel} asks", ", ".join(missing) or "no model of a gateway"),
+        ("known models", ", ".join(base.models_found) or ("none" if base.models_served else "")),
+        ("serves", served),
         ("/models", "" if base.latency_ms is None else f"{base.latency_ms} ms"),
         ("measured with", base.measured_with or ""),
         ("first token", "" if base.first_token_ms is None else f"{base.first_token_ms} ms"),
@@ -61,5 +70,5 @@ def _table(base: BaseUrlReport) -> Table:
     )
     for name, value in rows:
         if value:
-            table.add_row(name, value)
+            table.add_row(escape(name), escape(value))
     return table

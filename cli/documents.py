@@ -85,7 +85,7 @@ def documents(
     else:
         tell(summary, out)
     if any(entry["state"] != "done" for entry in entries):
-        raise typer.Exit(ExitCode.INCOMPLETE)
+        raise typer.Exit(ExitCode.ERROR)
 
 
 def agreed(

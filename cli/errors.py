@@ -17,10 +17,11 @@ from botocore.exceptions import (
 )
 from pydantic import ValidationError
 from quorum.core.errors import QuorumError
-from rich.console import Console
 from rich.markup import escape
 from typer import Abort, Exit, TyperException
 from typer.core import TyperGroup
+
+from cli.output import SafeConsole
 
 _TOO_LARGE = 413
 
@@ -29,15 +30,14 @@ class ExitCode(IntEnum):
     """The exit code of every command."""
 
     COMPLETE = 0
-    ERROR = 1
+    ERROR = 1  # also: incomplete
     USAGE = 2
-    INCOMPLETE = 3
     UNREACHABLE = 4
     INTERRUPTED = 130
 
 
 EXIT_CODES = (
-    "Exit codes: 0 complete, 1 error, 2 usage, 3 incomplete (some items have no result),"
+    "Exit codes: 0 complete, 1 error or incomplete (an item has no result), 2 usage,"
     " 4 the deployment cannot be reached or is unavailable, 130 interrupted."
 )
 
@@ -110,7 +110,7 @@ class Boundary(TyperGroup):
 
 def print_error(sentence: str) -> None:
     """Print `sentence` to stderr, wrapped at words."""
-    Console(stderr=True, highlight=False).print(f"[bold red]Error:[/] {escape(sentence)}")
+    SafeConsole(stderr=True, highlight=False).print(f"[bold red]Error:[/] {escape(sentence)}")
 
 
 def ending_of(error: Exception) -> Ending | None:

@@ -74,7 +74,7 @@ def estimate_command(
     else:
         show(found, read, console())
     if any(file.unreadable is not None for file in read):
-        raise typer.Exit(ExitCode.INCOMPLETE)
+        raise typer.Exit(ExitCode.ERROR)
 
 
 def unreadable(files: Sequence[work.File]) -> list[dict[str, str]]:

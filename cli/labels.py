@@ -10,6 +10,7 @@ from quorum.core import registry
 from quorum.core.models import CastVote
 from quorum.vote.reviews import Reviewed
 
+from analysis.rows import harmless
 from cli.deployment import Where
 from cli.output import notes, opened
 from cli.service import Service, connect
@@ -66,7 +67,7 @@ def _row(entry: Reviewed) -> dict[str, Any]:
     verdict = entry.verdict
     cells: dict[str, Any] = {
         "language": verdict.language or "",
-        "text": entry.content or "",
+        "text": harmless(entry.content or ""),
         "gold": entry.reviews[-1].decision,
         "panel": verdict.decision,
         "panel.score": f"{verdict.score:.6f}",

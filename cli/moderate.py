@@ -50,7 +50,7 @@ def moderate(
         if judged and not as_json:
             show_verdicts(console(), judged)
     if rejected:
-        raise typer.Exit(ExitCode.INCOMPLETE if judged else ExitCode.ERROR)
+        raise typer.Exit(ExitCode.ERROR)
 
 
 def _judged(

@@ -6,7 +6,7 @@ the key in GATEWAY_API_KEY. Nothing is cached and nothing is booked: this is for
 
 import csv
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,35 +15,46 @@ from typing import Annotated
 import typer
 from quorum.aws import loop
 from quorum.core import registry
-from quorum.core.errors import PanelInvalid, VoteUnavailable
+from quorum.core.errors import VoteUnavailable
 from quorum.core.models import CONTENT_LIMIT, Abstention, CastVote, Content
 from quorum.core.normalise import normalise
-from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 from quorum.vote import voter
 from quorum.vote.language import detect
-from quorum.vote.panel import PACKAGED, Panel, load, packaged
+from quorum.vote.panel import Panel
 from quorum.vote.tally import tally
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from analysis import gold
+from analysis.gold import LabelUnknown
+from analysis.rows import FileUnreadable, Row, harmless, meant, opened
+from cli import loading, output
+from cli.gateway import GATEWAY_URL, KEY_VARIABLE, parsed
 
 Ask = Callable[[Content], CastVote | Abstention]
 
-GATEWAY = "https://api.holysheep.ai/v1"
 VOTE_SECONDS = 60.0
 """Nobody waits for a recorded vote, so it may take longer than one in production."""
-_GOLD = ("gold", "label")
+TEXT_COLUMNS = ("text", "content")
 
 
 def record(
-    texts: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with text, gold")],
-    out: Annotated[Path, typer.Option(help="where the recorded votes go")],
+    texts: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="a table with text and gold (or label, toxic)"
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="the CSV file of recorded votes; - for stdout")],
     panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts asked at once")] = 8,
 ) -> None:
     """Write language, text, gold, every voter's vote and confidence, and the panel's verdict."""
-    chosen = _panel(panel)
-    rows = list(_rows(texts))
+    chosen = loading.read_panel(panel, [model.name for model in registry.voters()])
+    rows = _rows(texts)
+    if not rows:
+        raise typer.BadParameter(f"{texts}: there is no row with a text")
     with _asking(chosen) as voters:
         _write(rows, chosen, voters, out, concurrency)
 
@@ -58,14 +69,14 @@ def _write(
     # Embedded voters hold the interpreter; more threads would only wait for each other.
     threads = 1 if everyone_is_here else concurrency
     with (
-        out.open("w", encoding="utf-8", newline="") as file,
+        output.opened(out) as file,
         ThreadPoolExecutor(threads) as pool,
         Progress(
             TextColumn("recording"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=output.notes,
         ) as progress,
     ):
         writer = csv.DictWriter(file, columns)
@@ -76,25 +87,38 @@ def _write(
             progress.advance(task)
 
 
-def _panel(name: str) -> Panel:
+def _rows(texts: Path) -> list[dict[str, str]]:
+    """The rows of `texts` as language, text, gold, all labels read; raises `typer.BadParameter`.
+
+    Left out are rows without a text: labels whose content is no longer kept.
+    """
     try:
-        return packaged(name) if name in PACKAGED else load(Path(name).read_text(encoding="utf-8"))
-    except (PanelInvalid, OSError) as error:
-        raise typer.BadParameter(str(error), param_hint="--panel") from error
+        with opened(texts, TEXT_COLUMNS) as table:
+            found = [_labelled(row, table.columns) for row in table]
+    except FileUnreadable as problem:
+        raise typer.BadParameter(f"{texts}: {problem}") from None
+    return [row for row in found if row["text"]]
 
 
-def _rows(texts: Path) -> Iterator[dict[str, str]]:
-    """The rows of `texts` as language, text, gold; raises `typer.BadParameter`."""
-    with texts.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        named = reader.fieldnames or []
-        gold = next((name for name in _GOLD if name in named), None)
-        if "text" not in named or gold is None:
-            raise typer.BadParameter(f"{texts} needs the columns text and gold (or label)")
-        for row in reader:
-            if not row["text"].strip():
-                continue  # a label whose content is no longer kept
-            yield {"language": row.get("language") or "", "text": row["text"], "gold": row[gold]}
+def _labelled(row: Row, columns: Sequence[str] | None) -> dict[str, str]:
+    """Raises `FileUnreadable` for a row that cannot be read or is labelled neither way."""
+    if row.problem is not None:
+        raise FileUnreadable(f"line {row.line:,}: {row.problem}")
+    named = columns or tuple(row.fields)
+    column = gold.column_in(named)
+    if column is None:
+        raise FileUnreadable(f"it needs a column {' or '.join(gold.COLUMNS)} with the labels")
+    try:
+        decision = gold.decision_of(row.fields.get(column))
+    except LabelUnknown as unknown:
+        raise FileUnreadable(f"line {row.line:,}, column {column}: {unknown}") from None
+    folded = {name.casefold(): str(value) for name, value in row.fields.items()}
+    text = next((folded[name] for name in TEXT_COLUMNS if name in folded), "")
+    return {
+        "language": folded.get("language", ""),
+        "text": meant(text),
+        "gold": "" if decision is None else str(decision),
+    }
 
 
 def _judged(row: dict[str, str], panel: Panel, voters: dict[str, Ask]) -> dict[str, str]:
@@ -105,7 +129,8 @@ def _judged(row: dict[str, str], panel: Panel, voters: dict[str, Ask]) -> dict[s
     outcome = tally(panel, votes, language, final=True)
     cells = {name: cell for vote in votes for name, cell in _cells(vote).items()}
     verdict = {"panel": str(outcome.decision), "panel.score": f"{outcome.score:.6f}"}
-    return row | {"language": language or ""} | cells | verdict
+    named = {"language": language or "", "text": harmless(row["text"])}
+    return row | named | cells | verdict
 
 
 def _cells(vote: CastVote | Abstention) -> dict[str, str]:
@@ -147,11 +172,11 @@ def _embedded_voter(model: registry.Model) -> Ask:
 
 
 def _gateway() -> Gateway:
-    key = os.environ.get("GATEWAY_API_KEY")
+    key = os.environ.get(KEY_VARIABLE)
     if not key:
-        raise typer.BadParameter("this panel asks a gateway: put its key into GATEWAY_API_KEY")
-    urls = os.environ.get("GATEWAY_BASE_URL", GATEWAY)
-    return Gateway(GatewaySettings(base_urls=parse_base_urls(urls, key)))
+        raise typer.BadParameter(f"this panel asks a gateway: put its key into {KEY_VARIABLE}")
+    urls = os.environ.get("GATEWAY_BASE_URL", GATEWAY_URL)
+    return Gateway(GatewaySettings(base_urls=parsed(urls, key)))
 
 
 def _gateway_voter(model: registry.Model, gateway: Gateway) -> Ask:

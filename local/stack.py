@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ import boto3
 import httpx
 import typer
 from botocore.config import Config
+from botocore.exceptions import ClientError
+from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 from quorum.aws.keys import Caller, Keys
 from rich.console import Console
@@ -40,8 +43,15 @@ FIRST_PORT = 4566
 """MiniStack's own default; a busy port is chosen around."""
 PORTS = 100
 LOOPBACK = "127.0.0.1"
+STAND_IN = "fakes.gateway"
+"""The module that stands in for the gateway."""
+STAND_IN_NAME = "stand-in"
+"""The value of the variable GATEWAY that chooses it; also the key it is sent, which it ignores."""
+STAND_IN_PORT = 8600
+"""The stand-in's default; a busy port is chosen around."""
 START_SECONDS = 60
 STOP_SECONDS = 15
+UPDATE_SECONDS = 120
 BUILT_FROM = ("template.yaml", "functions", "layers", "statemachines")
 
 console = Console(stderr=True)
@@ -64,6 +74,9 @@ class Stack(BaseModel):
     key: str = ""
     operator_key: str = ""
     panel: str = ""
+    stand_in: int = 0
+    """Process id of the stand-in for the gateway; 0 without one."""
+    stand_in_port: int = 0
 
     @property
     def endpoint(self) -> str:
@@ -84,6 +97,16 @@ class Stack(BaseModel):
     def connections(self) -> str:
         """Where messages to the WebSocket API's clients are posted."""
         return f"{self.endpoint}/_aws/execute-api/{self.outputs['ChatApiId']}/{self.stage}"
+
+    def variables(self) -> dict[str, str]:
+        """The addresses and keys under the names that the documentation's examples use."""
+        return {
+            "API": self.api,
+            "CHAT": self.chat,
+            "QUEUE": self.outputs["QueueUrl"],
+            "KEY": self.key,
+            "OPERATOR_KEY": self.operator_key,
+        }
 
     def environment(self) -> dict[str, str]:
         """What an AWS client needs to talk to this stack instead of AWS."""
@@ -138,6 +161,7 @@ class StateDirectory:
         self.scratch = folder / "scratch"
         self.build = folder / "build"
         self.sam_local = folder / "sam-local.json"
+        self.stand_in_log = folder / "stand-in.log"
 
     def running(self) -> Stack | None:
         """The stack that was started here, if it still runs."""
@@ -159,13 +183,20 @@ class StateDirectory:
 
 def _is_ours(stack: Stack) -> bool:
     """Whether the process written down is still the MiniStack we started, not another's pid."""
-    command = Path(f"/proc/{stack.pid}/cmdline")
-    try:
-        os.kill(stack.pid, 0)
-        listed = command.read_bytes().decode() if command.exists() else _ps(stack.pid)
-    except (OSError, ProcessLookupError):
+    return _runs(stack.pid, "ministack") and _answers(stack)
+
+
+def _runs(pid: int, module: str) -> bool:
+    """Whether the process `pid` is one of ours: a Python that runs `module`."""
+    if not pid:
         return False
-    return "ministack" in listed and _answers(stack)
+    command = Path(f"/proc/{pid}/cmdline")
+    try:
+        os.kill(pid, 0)
+        listed = command.read_bytes().decode() if command.exists() else _ps(pid)
+    except OSError:
+        return False
+    return module in listed
 
 
 def _ps(pid: int) -> str:
@@ -213,11 +244,14 @@ def _sources() -> "Iterator[Path]":
 
 
 def dotenv() -> dict[str, str]:
-    """What `.env` sets (NAME=value lines); the environment wins."""
-    file = ROOT / ".env"
-    lines = file.read_text().splitlines() if file.exists() else []
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, value in pairs} | dict(os.environ)
+    """The variables that `.env` sets, and those of the environment, which wins."""
+    found = dotenv_values(ROOT / ".env")
+    return {name: value for name, value in found.items() if value is not None} | dict(os.environ)
+
+
+def exports(variables: dict[str, str]) -> list[str]:
+    """Lines by which a shell sets the variables."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
@@ -275,6 +309,8 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
         "AUTH": "true",  # each Lambda may do only what its role in the template says
         "PERSIST_STATE": "1",
         "STATE_DIR": str(home.data),
+        "S3_PERSIST": "1",  # objects are files of their own
+        "S3_DATA_DIR": str(home.data / "s3"),
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -301,6 +337,40 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     return stack
 
 
+def start_stand_in(home: StateDirectory, stack: Stack) -> Stack:
+    """`stack` with the stand-in for the gateway running beside it, on last time's port if free."""
+    if _runs(stack.stand_in, STAND_IN):
+        return stack
+    port = _free_port(LOOPBACK, stack.stand_in_port or STAND_IN_PORT)
+    with home.stand_in_log.open("a") as log:
+        process = subprocess.Popen(  # noqa: S603 our own environment's Python
+            [sys.executable, "-m", STAND_IN, "--port", str(port)],
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    patience = time.monotonic() + START_SECONDS
+    while True:
+        with socket.socket() as probe:
+            if not probe.connect_ex((LOOPBACK, port)):
+                break
+        if process.poll() is not None or time.monotonic() > patience:
+            raise SystemExit(f"the stand-in did not start; see {home.stand_in_log}")
+        time.sleep(0.1)
+    process.returncode = 0  # as MiniStack's
+    stack = stack.model_copy(update={"stand_in": process.pid, "stand_in_port": port})
+    home.write(stack)
+    return stack
+
+
+def stop_stand_in(stack: Stack) -> Stack:
+    """Stop the stand-in, if one was started with `stack`."""
+    if _runs(stack.stand_in, STAND_IN):
+        os.kill(stack.stand_in, signal.SIGTERM)
+    return stack.model_copy(update={"stand_in": 0})
+
+
 def _move_queues(home: StateDirectory, old: int, new: int) -> None:
     """MiniStack keeps a queue under its URL, port and all: on another port nobody is handed any."""
     for name in ("sqs", "lambda", "cloudformation"):
@@ -317,6 +387,29 @@ def deploy(home: StateDirectory, stack: Stack, overrides: dict[str, str]) -> Sta
     state = fingerprint(*pairs)
     if state == stack.deployed and _deployed(stack):
         return stack
+    built = fingerprint(wanted["PythonRuntime"], wanted["Architecture"])
+    if built == stack.built and home.build.exists() and _stands(stack):
+        _settle_parameters(home.build / "template.yaml", wanted)
+        _update_parameters(stack, wanted)
+    else:
+        _build_and_deploy(home, stack, wanted)
+    described = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    listed = stack.client("cloudformation").describe_stack_resources(StackName=STACK)
+    resources = {
+        found["LogicalResourceId"]: found["PhysicalResourceId"]
+        for found in listed["StackResources"]
+    }
+    stack = stack.model_copy(
+        update={"built": built, "deployed": state, "outputs": outputs, "resources": resources}
+    )
+    home.write(stack)
+    return stack
+
+
+def _build_and_deploy(home: StateDirectory, stack: Stack, wanted: dict[str, str]) -> None:
+    """Build the template with `sam build` and deploy it with `sam deploy`."""
+    pairs = [f"{name}={value}" for name, value in wanted.items()]
     log = home.folder / "sam.log"
     log.write_text("")
     environment = stack.environment() | {
@@ -348,18 +441,31 @@ def deploy(home: StateDirectory, stack: Stack, overrides: dict[str, str]) -> Sta
             environment,
             log,
         )
-    described = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    listed = stack.client("cloudformation").describe_stack_resources(StackName=STACK)
-    resources = {
-        found["LogicalResourceId"]: found["PhysicalResourceId"]
-        for found in listed["StackResources"]
-    }
-    stack = stack.model_copy(
-        update={"built": built, "deployed": state, "outputs": outputs, "resources": resources}
+
+
+def _stands(stack: Stack) -> bool:
+    """Whether CloudFormation knows the stack, whole: its data may have been removed."""
+    try:
+        (found,) = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    except ClientError:
+        return False
+    return found["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+def _update_parameters(stack: Stack, wanted: dict[str, str]) -> None:
+    """Give the deployed template other parameters: a fifth of the time of `sam deploy`."""
+    formation = stack.client("cloudformation")
+    formation.update_stack(
+        StackName=STACK,
+        UsePreviousTemplate=True,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value} for name, value in wanted.items()
+        ],
     )
-    home.write(stack)
-    return stack
+    waiter = formation.get_waiter("stack_update_complete")
+    with console.status("updating the parameters…"):
+        waiter.wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": UPDATE_SECONDS})
 
 
 def _settle_parameters(built: Path, wanted: dict[str, str]) -> None:
@@ -441,15 +547,20 @@ def start_stack(
     *,
     gateway_key: str | None = None,
     settings: dict[str, str] | None = None,
+    stand_in: bool = False,
 ) -> Stack:
-    """Start, deploy and furnish the stack that lives in `folder`.
+    """Start, deploy and provision the stack that lives in `folder`.
 
-    `overrides` are parameters of the template, `settings` environment variables of MiniStack.
+    `overrides` are parameters of the template, `settings` environment variables of MiniStack. With
+    `stand_in` the gateway is a stand-in on this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     home = StateDirectory(folder)
     with console.status("MiniStack…"):
         stack = start(home, settings or {})
+        stack = start_stand_in(home, stack) if stand_in else stop_stand_in(stack)
+    if stand_in:
+        overrides = overrides | {"GatewayBaseUrl": f"http://{LOOPBACK}:{stack.stand_in_port}/v1"}
     stack = deploy(home, stack, overrides)
     stack = stack.model_copy(update={"panel": overrides["DefaultPanel"]})
     home.write(stack)
@@ -464,6 +575,7 @@ def stop_stack(folder: Path) -> bool:
     stack = StateDirectory(folder).running()
     if stack is None:
         return False
+    StateDirectory(folder).write(stop_stand_in(stack))
     os.kill(stack.pid, signal.SIGTERM)
     patience = time.monotonic() + STOP_SECONDS
     while _alive(stack.pid) and time.monotonic() < patience:
@@ -496,17 +608,23 @@ def up(folder: Folder = FOLDER) -> None:
     """Build, start and deploy; a second time updates in place."""
     began = time.monotonic()
     environment = dotenv()
-    gateway_key = environment.get("GATEWAY_API_KEY")
+    stand_in = environment.get("GATEWAY") == STAND_IN_NAME
+    if environment.get("GATEWAY") and not stand_in:
+        raise SystemExit(
+            f"GATEWAY may be {STAND_IN_NAME}; set GATEWAY_BASE_URL for another gateway"
+        )
+    gateway_key = STAND_IN_NAME if stand_in else environment.get("GATEWAY_API_KEY")
     overrides = {"DefaultPanel": "default" if gateway_key else "embedded"}
-    if environment.get("GATEWAY_BASE_URL"):
+    if environment.get("GATEWAY_BASE_URL") and not stand_in:
         overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
     bound = {name: environment[name] for name in ("BIND_HOST",) if name in environment}
-    stack = start_stack(folder, overrides, gateway_key=gateway_key, settings=bound)
+    stack = start_stack(
+        folder, overrides, gateway_key=gateway_key, settings=bound, stand_in=stand_in
+    )
     console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
-    console.print(f"  API    {stack.api}")
-    console.print(f"  chat   {stack.chat}")
-    console.print(f"  queue  {stack.outputs['QueueUrl']}")
-    console.print(f"  key    {stack.key}")
+    console.print("`quorum env` prints these lines again:", markup=False)
+    for line in exports(stack.variables()):
+        typer.echo(line)
 
 
 @app.command()

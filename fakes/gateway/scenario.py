@@ -29,6 +29,8 @@ class Fault(StrEnum):
     TWO_MINDS = "two_minds"  # an answer, billed, with two votes that differ
     SLOW = "slow"  # the first byte comes after `slow_seconds`
     NO_USAGE = "no_usage"  # an answer that does not say what it costs
+    BLOCKED = "blocked"  # 400: the safety filter's refusal of the prompt; not billed
+    NO_CREDIT = "402"  # any request is refused until somebody has paid
     FILTERED = "content_filter"  # the safety filter's refusal, billed
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -31,9 +31,14 @@ from fakes.gateway.scenario import Fault, ModelScenario, Scenario, TooFast
 from fakes.gateway.votes import RecordedVotes, answer, prose
 
 _KEEP_ALIVE_SECONDS = 65
+_TICK_SECONDS = 0.1
+"""Seconds between two looks at the clock, as in uvicorn: its answers carry the date."""
+_CREATED = 1_700_000_000
+"""Epoch seconds at which every model was created, as far as the stand-in says."""
 _TOKEN = re.compile(r"\w+|\W")
 _STATUSES = {
     Fault.THROTTLED: 429,
+    Fault.NO_CREDIT: 402,
     Fault.TIMED_OUT: 408,
     Fault.CONFLICT: 409,
     Fault.SERVER_ERROR: 500,
@@ -154,14 +159,14 @@ class StandIn:
         return [name for name in known if name not in self.scenario.missing_models]
 
     def model(self, name: object) -> tuple[registry.Model, ModelScenario] | None:
-        """The model called `name` by the gateway, and its scenario."""
-        if name not in self.names():
-            return None
+        """The model called `name`, which may be an alias, and its scenario."""
         try:
             found = registry.model(str(name))
         except ModelUnknown:
             return None
-        return found, self.scenario.models.get(str(name), self.scenario.every_model)
+        if found.gateway_name not in self.names():
+            return None
+        return found, self.scenario.models.get(found.gateway_name, self.scenario.every_model)
 
     def next_fault(self) -> Fault:
         """The script's next, else one drawn: the n-th request always meets the same."""
@@ -197,6 +202,8 @@ class StandIn:
         if fault in _STATUSES:
             retry_after = self.scenario.retry_after if fault is Fault.THROTTLED else None
             return _error(_STATUSES[fault], "made_to_fail", "As the scenario says.", retry_after)
+        if fault is Fault.BLOCKED:
+            return _error(400, "invalid_request_error", "Content Exists Risk")
         if fault is Fault.PAGE:
             return Response("<html><h1>Be right back</h1></html>", media_type="text/html")
         return _resetting if fault is Fault.RESET else None
@@ -214,7 +221,10 @@ class StandIn:
     async def _models(self, request: Request) -> Response:
         if self.tenant(request.headers) is None:
             return _error(401, "invalid_api_key", "Incorrect API key provided.")
-        entries = [{"id": name, "object": "model"} for name in self.names()]
+        entries = [
+            {"id": name, "object": "model", "created": _CREATED, "owned_by": "stand-in"}
+            for name in self.names()
+        ]
         return JSONResponse({"object": "list", "data": entries})
 
     async def _counted(self, _: Request) -> Response:
@@ -235,11 +245,13 @@ class _Completions:
         request = Request(scope, receive)
         count.requests += 1
         count.connections.add(scope["client"])
-        body = await request.json()
-        stand_in.bodies.append(body)
         tenant = stand_in.tenant(request.headers)
         if tenant is None:
             return _error(401, "invalid_api_key", "Incorrect API key provided.")
+        body = _read(await request.body())
+        if body is None:
+            return _error(400, "invalid_request", "The body is JSON with a list of `messages`.")
+        stand_in.bodies.append(body)
         found = stand_in.model(body.get("model"))
         if found is None:
             return _error(404, "model_not_found", "The model does not exist.")
@@ -294,6 +306,7 @@ class _Answer:
             self._pieces = _TOKEN.findall(text)
             self._output = _tokens(text)
         self._streams = bool(body.get("stream"))
+        self._id = f"chatcmpl-{stand_in.count.requests}"
         self._cached = min(stand_in.cached_tokens(model.name, messages), given)
         filtered = fault is Fault.FILTERED
         self._finish_reason = "content_filter" if filtered else behaviour.finish_reason
@@ -306,7 +319,8 @@ class _Answer:
         choice: dict[str, Any] = {
             "index": 0,
             "finish_reason": self._finish_reason,
-            "message": {"role": "assistant", "content": text},
+            "logprobs": None,
+            "message": {"role": "assistant", "content": text, "refusal": None},
         }
         if self._body.get("logprobs"):
             choice["logprobs"] = {"content": _log_probabilities(self._pieces)}
@@ -329,6 +343,7 @@ class _Answer:
         pause = 1 / self._behaviour.tokens_per_second
         begun, sent = time.monotonic(), 0
         await _start(send, "text/event-stream", None)
+        await _chunk(send, self._event({"role": "assistant", "content": ""}))
         gone = asyncio.create_task(_gone(receive))
         try:
             for piece in pieces:
@@ -336,7 +351,7 @@ class _Answer:
                     return None
                 if self._stand_in.scenario.keep_alive_comments:
                     await _chunk(send, b": keep-alive\n\n")
-                await _chunk(send, self._event({"delta": {"content": piece}}))
+                await _chunk(send, self._event({"content": piece}))
                 sent += 1
                 ahead = begun + sent * pause - time.monotonic()
                 if ahead > 0:
@@ -349,22 +364,34 @@ class _Answer:
             self._bill(billed)
         if self._fault is Fault.CUT:
             return await _reset(receive)
-        await _chunk(send, self._event({"delta": {}, "finish_reason": self._finish_reason}))
-        if self._fault is not Fault.NO_USAGE:
-            usage = {**self._envelope("chat.completion.chunk"), "choices": []}
-            usage["usage"] = self._usage(self._output)
-            await _chunk(send, f"data: {json.dumps(usage)}\n\n".encode())
+        await _chunk(send, self._event({}, self._finish_reason))
+        if self._tells_usage:
+            await _chunk(send, self._chunk(choices=[], usage=self._usage(self._output)))
         await _chunk(send, b"data: [DONE]\n\n")
         return await send({"type": "http.response.body", "body": b""})
 
-    def _event(self, choice: dict[str, Any]) -> bytes:
-        chunk = {**self._envelope("chat.completion.chunk"), "choices": [{"index": 0, **choice}]}
+    @property
+    def _tells_usage(self) -> bool:
+        """Whether the stream's last chunk has the usage: if the request asks for it."""
+        asked = (self._body.get("stream_options") or {}).get("include_usage")
+        return bool(asked) and self._fault is not Fault.NO_USAGE
+
+    def _event(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        """A chunk of the stream with one choice; every chunk but the last has a null usage."""
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._chunk(choices=[choice], **({"usage": None} if self._tells_usage else {}))
+
+    def _chunk(self, **parts: Any) -> bytes:
+        chunk = {**self._envelope("chat.completion.chunk"), **parts}
         return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode()
 
     def _envelope(self, kind: str) -> dict[str, Any]:
-        number = self._stand_in.count.requests
-        name = self._model.gateway_name
-        return {"id": f"chatcmpl-{number}", "object": kind, "created": number, "model": name}
+        return {
+            "id": self._id,
+            "object": kind,
+            "created": int(time.time()),
+            "model": self._model.gateway_name,
+        }
 
     def _usage(self, output: int) -> dict[str, Any]:
         thought = self._stand_in.scenario.reasoning_tokens
@@ -380,6 +407,17 @@ class _Answer:
         output += self._stand_in.scenario.reasoning_tokens
         usage = {"input": self._given, "cached": self._cached, "output": output}
         self._stand_in.count.bill(self._model.name, self._tenant, usage)
+
+
+def _read(received: bytes) -> dict[str, Any] | None:
+    """The body of a request, or None if it is none: each message has a text as `content`."""
+    try:
+        body = json.loads(received)
+        messages = body["messages"]
+        texts = all(isinstance(message["content"], str) for message in messages)
+    except (ValueError, TypeError, KeyError, IndexError):
+        return None
+    return body if messages and texts else None
 
 
 @lru_cache(maxsize=4096)
@@ -444,7 +482,43 @@ async def _reset(receive: Receive) -> None:
     await asyncio.sleep(0)
 
 
-def server(app: ASGIApp, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
+class Server(uvicorn.Server):
+    """A server that stops at once: uvicorn's own looks ten times a second whether it should."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, but for what it waits for between two ticks."""
+        counter = 0
+        while not await self.on_tick(counter) and not self._stopping.is_set():
+            counter += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, close every connection and give up what is being answered."""
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Stop, from another thread."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+
+
+def server(app: ASGIApp, port: int = 0) -> tuple[Server, socket.socket]:
     """A server of `app`, bound to 127.0.0.1 and to `port` or a free one."""
     # With its protocol named, asyncio switches Nagle's algorithm off: no 40 ms between two writes.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -459,7 +533,7 @@ def server(app: ASGIApp, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=0,
     )
-    return uvicorn.Server(config), listening
+    return Server(config), listening
 
 
 def base_url(listening: socket.socket) -> str:
@@ -480,7 +554,7 @@ def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
     try:
         yield base_url(listening)
     finally:
-        running_server.should_exit = True
+        running_server.stop()
         thread.join()
         listening.close()
 

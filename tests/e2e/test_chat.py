@@ -1,6 +1,6 @@
 """Chat over the deployed WebSocket API, with a real client, against the stand-in gateway.
 
-Every answer is made by the deployed function, but for the hundred at once: the local stack starts a
+Every answer is made by the deployed function, but for the forty at once: the local stack starts a
 process for each answer under way, two seconds each, so those are streamed by the same code in this
 process – over the deployed API, tables and connections.
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 MODEL = "gpt-4.1-nano"
 PATIENCE_SECONDS = 60
-HUNDRED = 100
+FORTY = 40
 Message = dict[str, Any]
 
 
@@ -422,7 +422,7 @@ def test_an_interrupt_stops_the_answer_and_not_the_session(
     assert "Enough." in shown
 
 
-# ---- a hundred at once --------------------------------------------------------------------------
+# ---- forty at once ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -495,21 +495,21 @@ async def conversations_at_once(
         return dict(zip(clients, await listening, strict=True))
 
 
-def test_a_hundred_conversations_at_once_each_get_their_own_text_whole(
+def test_forty_conversations_at_once_each_get_their_own_text_whole(
     stack: Stack, warm: None, stand_in: StandIn, opened: ConverseContainer
 ) -> None:
     behave(stand_in, tokens=20, tokens_per_second=20)
-    hundred = token_hex(4)  # on a stack that is kept there may be others
+    run = token_hex(4)  # on a stack that is kept there may be others
     keys = {
         tenant: stack.new_key(Caller(tenant=tenant))
-        for tenant in (f"{hundred}-{number}" for number in range(HUNDRED))
+        for tenant in (f"{run}-{number}" for number in range(FORTY))
     }
     before = billed(stand_in)[0]
     ends = loop.run(conversations_at_once(stack, opened, keys))
     assert {end["type"] for _, end in ends.values()} == {"complete"}
     assert all(end["full_response"] == text for text, end in ends.values())
     texts = {text for text, _ in ends.values()}
-    assert len(texts) == HUNDRED
+    assert len(texts) == FORTY
     paid = sum(Decimal(end["cost_usd"]) for _, end in ends.values())
     assert paid == billed(stand_in)[0] - before > 0
     operator = Api(stack, stack.operator_key).get("costs?by=tenant").json()

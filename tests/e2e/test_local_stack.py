@@ -5,6 +5,7 @@ import socket
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from local import stack as stacks
@@ -17,6 +18,8 @@ def test_the_state_survives_down_and_up_and_a_busy_port_is_chosen_around(
     stack: Stack, api: Api, overrides: dict[str, str]
 ) -> None:
     verdict = api.judge("Thanks for the recipe, my kids loved it.", panel="embedded")
+    bucket = {"Bucket": stack.resources["UploadsBucket"], "Key": "documents/kept"}
+    stack.client("s3").put_object(**bucket, Body=b"a document that waits for a model")
     assert stop_stack(stack.folder)
     assert StateDirectory(stack.folder).running() is None
     with socket.socket() as squatter:
@@ -28,6 +31,8 @@ def test_the_state_survives_down_and_up_and_a_busy_port_is_chosen_around(
         assert second.key == stack.key
         moved = Api(second, second.key)
         assert moved.get(f"verdicts/{verdict['id']}").json() == verdict
+        kept = second.client("s3").get_object(**bucket)["Body"].read()
+        assert kept == b"a document that waits for a model"
         # what is put on the queue now is judged, though a queue's name has the port in it
         items = [{"content": "Thanks for the recipe."}]
         batch = moved.post("batches", {"items": items, "panel": "embedded"}).json()["id"]
@@ -54,3 +59,24 @@ def test_a_gateway_key_in_dotenv_is_read_and_the_environment_wins(
     monkeypatch.setenv("GATEWAY_BASE_URL", "http://b")
     assert stacks.dotenv()["GATEWAY_API_KEY"] == "sk-file"
     assert stacks.dotenv()["GATEWAY_BASE_URL"] == "http://b"
+
+
+def test_the_stand_in_for_the_gateway_starts_once_beside_the_stack_and_stops_with_it(
+    tmp_path: Path,
+) -> None:
+    home = StateDirectory(tmp_path)
+    began = Stack(folder=tmp_path, port=9, pid=0, started=0)
+    first = stacks.start_stand_in(home, began)
+    try:
+        models = httpx.get(f"http://127.0.0.1:{first.stand_in_port}/v1/models", trust_env=False)
+        assert {"id", "object", "created", "owned_by"} <= models.json()["data"][0].keys()
+        assert stacks.start_stand_in(home, first) == first
+        assert home.last() == first
+    finally:
+        stopped = stacks.stop_stand_in(first)
+    assert stopped.stand_in == 0
+    patience = time.monotonic() + 20
+    with socket.socket() as probe:
+        while not probe.connect_ex(("127.0.0.1", first.stand_in_port)):
+            assert time.monotonic() < patience
+            time.sleep(0.1)

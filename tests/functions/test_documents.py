@@ -353,6 +353,7 @@ def test_an_answer_that_does_not_do_is_mended_once_and_both_calls_are_paid(
         ("extract", (Fault.MALFORMED, Fault.MALFORMED), "answer_no_json"),
         ("classify", (Fault.MALFORMED, Fault.MALFORMED), "category_unknown"),
         ("summarize", (Fault.FILTERED,), "model_refused"),
+        ("summarize", (Fault.BLOCKED,), "model_refused"),
     ],
 )
 def test_what_the_model_would_not_answer_is_settled_as_failed_with_what_it_cost(
@@ -508,6 +509,19 @@ def test_a_throttled_document_stays_until_its_last_delivery_then_it_is_dead_and_
     assert (status, sent) == (202, {"sent": 2, "complete": True})
     assert [one["document"]["failure"] for one in house.done(batch)] == [None, None]
     assert house.view(batch)["state"] == "complete"
+
+
+def test_a_document_that_the_gateway_denies_comes_back_from_the_queue(
+    house: House, stand_in: StandIn
+) -> None:
+    stand_in.scenario = Scenario(script=(Fault.NO_CREDIT,))
+    batch = house.hand_in("one")
+    records = house.messages()
+    assert len(house.deliver(records)) == 1
+    view = house.view(batch)
+    assert (view["state"], view["settled"], view["dead"]) == ("running", 0, 0)
+    assert house.deliver(records, deliveries=2) == []
+    assert house.results(batch)[0]["document"]["failure"] is None
 
 
 def test_a_document_that_outlives_its_workers_is_dead_with_that_reason(

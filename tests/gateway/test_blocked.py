@@ -9,7 +9,7 @@ import httpx
 import pytest
 from quorum.aws import loop
 from quorum.core import registry
-from quorum.core.errors import ModelRefused, ModelThrottled, VoteUnavailable
+from quorum.core.errors import ModelRefused, ModelThrottled, ModelUnavailable, VoteUnavailable
 from quorum.core.models import AbstentionReason, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway import breaker
@@ -90,6 +90,18 @@ def test_after_a_hundred_blocked_posts_an_innocent_one_is_voted_on(
             there.vote(f"a text with xyzzy, number {number}")
     assert isinstance(there.vote("an innocent one").vote, CastVote)
     assert there.asked == 101
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_text_that_makes_a_gateway_fail_does_not_open_the_circuit_by_itself(
+    usage: "DynamoDBServiceResource", status: int
+) -> None:
+    there = Filtering(status, {"error": "crashed"}, breaker=breaker.in_table(usage, "Usage"))
+    for number in range(4):
+        with pytest.raises(ModelUnavailable):
+            there.vote(f"a text with xyzzy, number {number}")
+    assert there.asked == 20
+    assert isinstance(there.vote("an innocent one").vote, CastVote)
 
 
 def test_a_throttling_inside_an_answer_is_throttling_and_free(

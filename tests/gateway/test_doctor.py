@@ -1,5 +1,6 @@
 """The doctor names what is wrong and what to do, and never a key."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -90,3 +91,61 @@ def test_the_command_reports_and_exits_0_only_if_all_is_well(stand_in: Any) -> N
     assert "gpt-4.1" in good.stdout
     assert "401" in bad.stdout
     assert "sk-bad" not in bad.stdout
+
+
+def test_only_the_models_that_are_needed_have_to_be_served(
+    stand_in: Any, gateway: GatewayOf
+) -> None:
+    there = stand_in(missing_models=("claude-sonnet-4.5", "gpt-4.1"))
+    for needed, healthy in ((("deepseek-v3.2", "rules"), True), (("gpt-4.1", "rules"), False)):
+        report = loop.run(examine(gateway(there), MODELS, needed=needed, seconds=5.0))
+        assert report.healthy is healthy
+    (base,) = report.base_urls
+    assert base.advice == "not served: gpt-4.1; use a panel without, or another base URL"
+    assert "deepseek-v3.2" in base.models_served
+
+
+def test_a_model_is_found_under_the_name_that_requests_send(
+    refusing: Callable[..., str], gateway: GatewayOf
+) -> None:
+    names = ("deepseek-chat", "gpt-4.1", "smollm2")
+    listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in names]}
+    where = refusing(200, json.dumps(listed), {"content-type": "application/json"})
+    report = loop.run(examine(gateway(where), MODELS, needed=["deepseek-v3.2"], seconds=5.0))
+    (base,) = report.base_urls
+    assert base.models_found == ("gpt-4.1",)
+    assert base.models_served == names
+    assert "deepseek-v3.2 (served as deepseek-chat, which requests do not send)" in base.advice
+
+
+@pytest.mark.parametrize(
+    ("panel", "code", "says"),
+    [
+        ("default", 1, "gpt-4.1 (not served)"),
+        ("embedded", 0, "no model of a gateway"),
+        ("nobody", 2, "neither a file nor packaged"),
+    ],
+)
+def test_the_command_exits_by_what_its_panel_needs_and_shows_what_is_served(
+    stand_in: Any, panel: str, code: int, says: str
+) -> None:
+    there = stand_in(missing_models=("gpt-4.1",))
+    environment = {"GATEWAY_API_KEY": "sk-1", "COLUMNS": "80"}
+    arguments = ["doctor", "--base-url", there.base_url, "--panel", panel]
+    done = CliRunner().invoke(app, arguments, env=environment)
+    assert done.exit_code == code, done.output
+    assert says in " ".join(done.output.replace("│", " ").split())
+    assert code == 2 or "deepseek-v3.2" in done.output
+
+
+def test_without_a_base_url_the_product_s_own_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def examined(gateway: Gateway, *_: Any, **__: Any) -> Report:
+        asked.extend(base.url for base in gateway.base_urls)
+        return Report(base_urls=())
+
+    monkeypatch.setattr("cli.doctor.examine", examined)
+    monkeypatch.delenv("GATEWAY_BASE_URL", raising=False)
+    assert CliRunner().invoke(app, ["doctor"], env={"GATEWAY_API_KEY": "sk-1"}).exit_code == 0
+    assert asked == ["https://api.holysheep.ai/v1"]

@@ -1,4 +1,4 @@
-"""The fault drill: 2,000 votes while a fifth of all calls go wrong."""
+"""The fault drill: 1,000 votes while a fifth of all calls go wrong."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 
-VOTES, AT_ONCE, SECONDS = 2_000, 50, 20.0
+VOTES, AT_ONCE, SECONDS = 1_000, 50, 20.0
 GPT = registry.model("gpt-4.1")
 DRILL = Scenario.model_validate_json(
     resources.files("fakes.gateway").joinpath("drill.json").read_bytes()

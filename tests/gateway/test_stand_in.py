@@ -21,7 +21,7 @@ ASKED = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "hello"}],
 def _ask(base_url: str, **changed: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {changed.pop('key', 'k')}"}
     url = f"{base_url}/chat/completions"
-    return httpx.post(url, json=ASKED | changed, headers=headers, trust_env=False)
+    return httpx.post(url, json=ASKED | changed, headers=headers, trust_env=False, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,34 @@ def test_recorded_votes_know_a_model_by_its_alias() -> None:
     recorded = RecordedVotes({"hello": {"deepseek-v3.2": "safe"}})
     assert recorded.decision("deepseek-v3.2", "hello") == "safe"
     assert recorded.decision("gpt-4.1", "hello") is None
+
+
+def _streamed(base_url: str, **changed: Any) -> list[dict[str, Any]]:
+    lines = _ask(base_url, stream=True, **changed).text.split("\n\n")
+    assert lines[-2:] == ["data: [DONE]", ""]
+    return [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+
+
+def test_a_stream_begins_with_the_role_and_its_usage_comes_only_if_asked_for(stand_in: Any) -> None:
+    base_url = stand_in().base_url
+    plain = _streamed(base_url)
+    assert plain[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert [chunk["choices"][0]["finish_reason"] for chunk in plain] == [None] * 6 + ["stop"]
+    assert all("usage" not in chunk for chunk in plain)
+    assert len({chunk["id"] for chunk in plain}) == 1
+    *chunks, last = _streamed(base_url, stream_options={"include_usage": True})
+    assert all(chunk["usage"] is None for chunk in chunks)
+    assert (last["choices"], last["usage"]["completion_tokens"]) == ([], 5)
+
+
+def test_a_model_is_known_by_its_aliases(stand_in: Any) -> None:
+    there = stand_in()
+    assert _ask(there.base_url, model="deepseek-chat").json()["model"] == "deepseek-v3.2"
+
+
+@pytest.mark.parametrize("body", [b"", b"[", b"[]", b"{}", b'{"messages": [{"content": 1}]}'])
+def test_a_body_that_is_no_request_is_a_400(stand_in: Any, body: bytes) -> None:
+    url = f"{stand_in().base_url}/chat/completions"
+    headers = {"authorization": "Bearer k"}
+    answer = httpx.post(url, content=body, headers=headers, trust_env=False)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")

@@ -175,6 +175,13 @@ def test_how_a_stream_ended_is_said_in_one_vocabulary(
     assert (last.text, last.finish_reason) == ("half", finish)
 
 
+def test_a_stream_without_a_choice_is_a_prompt_that_was_blocked(
+    refusing: Callable[..., str], gateway: GatewayOf
+) -> None:
+    last = stream(gateway(refusing(200, _event(choices=[]) + USAGE + "data: [DONE]\n\n")))[-1]
+    assert (last.text, last.finish_reason) == ("", "content_filter")
+
+
 def test_nothing_after_done_counts(refusing: Callable[..., str], gateway: GatewayOf) -> None:
     last = stream(gateway(refusing(200, PIECE + USAGE + "data: [DONE]\n\n" + PIECE)))[-1]
     assert last.text == "half"

@@ -56,6 +56,26 @@ def test_a_success_between_failures_keeps_it_closed(environment: Callable[[], Br
     assert _allows(one)
 
 
+def test_the_failures_of_one_call_count_once(environment: Callable[[], Breaker]) -> None:
+    one = environment()
+    for again in (False, True, True, True):
+        asyncio.run(one.report(URL, MODEL, well=False, again=again))
+    assert _allows(one)
+    _report(one, well=False, times=2)
+    assert not _allows(one)
+
+
+def test_a_trial_that_fails_again_opens_it_all_the_same(
+    environment: Callable[[], Breaker],
+) -> None:
+    one = environment()
+    _report(one, well=False, times=3)
+    one.clock = Later(31)
+    assert _allows(one)
+    asyncio.run(one.report(URL, MODEL, well=False, again=True))
+    assert not _allows(one)
+
+
 def test_a_circuit_is_one_models_at_one_base_url(environment: Callable[[], Breaker]) -> None:
     one = environment()
     _report(one, well=False, times=3)

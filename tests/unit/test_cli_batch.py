@@ -1,6 +1,8 @@
 """`quorum batch` and `quorum costs` against a service that is a handful of answers."""
 
+import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 from cli import batch, costs
 from cli.app import app
 from cli.service import Service
+from tests.workbooks import workbook
 
 VIEW = {
     "state": "complete",
@@ -31,6 +34,7 @@ VERDICT = {
     "score": 0.1,
     "confidence": 0.9,
     "reason": "2 of 2 voters say safe",
+    "categories": {"harassment": 0.1},
     "cost_usd": "0.005",
 }
 RESULTS = [
@@ -115,25 +119,26 @@ def test_a_file_of_any_kind_is_submitted_and_its_results_come_in_order(
     file, out = tmp_path / name, tmp_path / "out.jsonl"
     file.write_text(text)
     done = run("batch", str(file), "--panel", "economy", "--out", str(out))
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output  # an item is rejected
     assert told.posted == [{"panel": "economy", "items": posted}]
     assert [json.loads(line)["index"] for line in out.read_text().splitlines()] == [0, 1, 2]
 
 
 def test_stdin_is_read_as_json_or_as_text(told: Told) -> None:
-    done = run("batch", stdin='{"content": "one"}\ntwo\n')
-    assert done.exit_code == 0, done.output
-    assert told.posted == [{"items": [{"content": "one"}, {"content": "two"}]}]
+    done = run("batch", stdin='{"content": "one"}\n{"content": "two"}\n')
+    assert told.posted == [{"items": [{"content": "one"}, {"content": "two"}]}], done.output
+    run("batch", stdin="three\nfour\n")
+    assert told.posted[1] == {"items": [{"content": "three"}, {"content": "four"}]}
 
 
 def test_results_as_csv_say_what_was_rejected_and_why(told: Told, tmp_path: Path) -> None:
     file, out = tmp_path / "f.txt", tmp_path / "out.csv"
     file.write_text("one\n")
-    assert run("batch", str(file), "--out", str(out)).exit_code == 0
-    head, first, second, _ = out.read_text().splitlines()
-    assert head.startswith("index,id,decision")
-    assert first == "0,a,safe,0.1,0.9,2 of 2 voters say safe,0.005"
-    assert second == "1,,rejected,,,content: too short,"
+    assert run("batch", str(file), "--out", str(out)).exit_code == 1
+    head, first, second, _ = out.read_text("utf-8-sig").splitlines()
+    assert head.startswith("index,line,id,decision")
+    assert first == "0,1,a,safe,0.1,0.9,harassment,2 of 2 voters say safe,0.005"
+    assert second == "1,,,rejected,,,,content: too short,"
 
 
 def test_interrupted_it_says_how_to_go_on_and_goes_on(told: Told, tmp_path: Path) -> None:
@@ -145,7 +150,7 @@ def test_interrupted_it_says_how_to_go_on_and_goes_on(told: Told, tmp_path: Path
     assert "--resume b1" in stopped.output
     told.interrupt = False
     out = tmp_path / "out.jsonl"
-    assert run("batch", "--resume", "b1", "--out", str(out)).exit_code == 0
+    assert run("batch", "--resume", "b1", "--out", str(out)).exit_code == 1
     assert len(told.posted) == 1
     assert len(out.read_text().splitlines()) == 3
 
@@ -161,7 +166,7 @@ def test_more_than_a_request_takes_is_uploaded(
     monkeypatch.setattr(Service, "put", put)
     file = tmp_path / "f.txt"
     file.write_text("".join(f"text {number}\n" for number in range(1_001)))
-    assert run("batch", str(file)).exit_code == 0
+    assert run("batch", str(file)).exit_code == 1
     assert told.posted == [{}, {"upload": "k"}]
     assert len(uploaded[0].splitlines()) == 1_001
 
@@ -179,3 +184,193 @@ def test_costs_are_shown_and_written(told: Told, tmp_path: Path) -> None:
     assert json.loads(out.read_text()) == REPORT
     for shown in ("gpt-4.1", "$0.0033 a decision", "₩13.50", "25% of all"):
         assert shown in done.output
+
+
+# ---- what is handed in, and what comes back ---------------------------------------------------
+
+
+class Batch:
+    """A deployment that judges what it is handed in, and rejects what is empty."""
+
+    def __init__(self) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.dead: set[int] = set()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if request.method == "POST":
+            self.items = json.loads(request.content)["items"]
+            return httpx.Response(202, json={"id": "b1"})
+        results = [self._result(index, item) for index, item in enumerate(self.items)]
+        if path.endswith("results"):
+            return httpx.Response(200, json={"items": results, "next": None})
+        counts = Counter(next(key for key in one if key != "index") for one in results)
+        state = "incomplete" if self.dead else "complete"
+        view = VIEW | {
+            "state": state,
+            "items": len(results),
+            "settled": counts["verdict"],
+            "rejected": counts["rejected"],
+            "dead": counts["dead"],
+        }
+        return httpx.Response(200, json=view)
+
+    def _result(self, index: int, item: dict[str, Any]) -> dict[str, Any]:
+        if index in self.dead:
+            return {"index": index, "dead": {"reason": "timed_out"}}
+        if not item["content"]:
+            return {"index": index, "rejected": {"code": "invalid_content", "message": "empty"}}
+        decision = {"i": "unsafe", "q": "needs_review"}.get(item["content"][-1], "safe")
+        verdict = VERDICT | {"content_id": item.get("id"), "decision": decision}
+        return {"index": index, "verdict": verdict}
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Batch:
+    deployment = Batch()
+    service = Service("http://service", "key", transport=httpx.MockTransport(deployment))
+    monkeypatch.setattr(batch, "connect", lambda _where: service)
+    return deployment
+
+
+def handed_in(deployed: Batch, name: str, data: bytes, folder: Path, *options: str) -> Any:
+    file = folder / name
+    file.write_bytes(data)
+    return run("batch", str(file), "--out", str(folder / "r.jsonl"), *options)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "items"),
+    [
+        ("f.csv", "ID,Text,Language\n1,a,\n2,b,EN\n", [
+            {"content": "a", "id": "1"}, {"content": "b", "id": "2", "language": "en"}]),
+        ("f.csv", "id,content,language\n1,a,pt-BR\n", [
+            {"content": "a", "id": "1", "language": "pt"}]),
+        ("f.tsv", "content\tid\na, b\t\n", [{"content": "a, b"}]),
+        ("f.ndjson", '{"id": 7, "content": "a"}\n', [{"content": "a", "id": "7"}]),
+        ("f.jsonl", '{"content": "nice \\ud83d"}\n', [{"content": "nice \ufffd"}]),
+        ("f.jsonl", '{"content": "nice \\ud83d\\ude00"}\n', [{"content": "nice 😀"}]),
+        ("f.jsonl", '{"content": "a\\u0000b \\ufffe"}\n', [{"content": "a\x00b \ufffe"}]),
+        ("f.jsonl", '{"content": 12345}\n', [{"content": "12345"}]),
+        ("f.jsonl", '{"content": "a", "metadata": {"k": "\\udc00"}}\n', [
+            {"content": "a", "metadata": {"k": "\ufffd"}}]),
+        ("f.json", '[{"content": "a"}, "b"]', [{"content": "a"}, {"content": "b"}]),
+        ("f.txt", "a\n{b}\n", [{"content": "a"}, {"content": "{b}"}]),
+    ],
+)  # fmt: skip
+def test_items_are_handed_in_as_they_are_meant(
+    deployed: Batch, tmp_path: Path, name: str, text: str, items: Any
+) -> None:
+    done = handed_in(deployed, name, text.encode(), tmp_path)
+    assert done.exit_code == 0, done.output
+    assert deployed.items == items
+
+
+def test_a_workbook_is_handed_in(deployed: Batch, tmp_path: Path) -> None:
+    data = workbook({"posts": [["id", "content"], [7, "a"], [8, "b"]]})
+    assert handed_in(deployed, "f.xlsx", data, tmp_path).exit_code == 0
+    assert deployed.items == [{"content": "a", "id": "7"}, {"content": "b", "id": "8"}]
+
+
+def test_a_table_on_stdin_is_a_table(deployed: Batch) -> None:
+    done = run("batch", "--csv", "-", stdin='id,content\n1,"a\nb"\n2,c\n')
+    assert done.exit_code == 0, done.output
+    assert [item["content"] for item in deployed.items] == ["a\nb", "c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("f.pdf", b"%PDF-1.7", "not read"),
+        ("f.parquet", b"PAR1", "not read"),
+        ("f", b"a\nb\n", "not read"),
+        ("f.csv", b"PK\x03\x04" + bytes(30), "workbook"),
+        ("f.csv", b"id,comment\n1,a\n", "no column is called content or text"),
+        ("f.json", b"[1, 2", "not JSON"),
+        ("f.txt", b"\n\n", "nothing to judge"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_before_anything_is_paid(
+    deployed: Batch, tmp_path: Path, name: str, data: bytes, says: str
+) -> None:
+    done = handed_in(deployed, name, data, tmp_path)
+    assert done.exit_code == 2
+    assert says in " ".join(done.output.replace("│", " ").split())
+    assert deployed.items == []
+
+
+def test_a_column_and_a_kind_can_be_named(deployed: Batch, tmp_path: Path) -> None:
+    options = ("--kind", "csv", "--column", "comment", "--encoding", "cp949")
+    done = handed_in(deployed, "f.dat", "id,comment\n1,바보\n".encode("cp949"), tmp_path, *options)
+    assert done.exit_code == 0, done.output
+    assert deployed.items == [{"content": "바보", "id": "1"}]
+
+
+BAD = '{"id": "a", "content": "fi"}\n\n{"id": "b", "content": NaN}\nnot json\n{"id": "d"}\n'
+"""One good line, two that are not JSON and one without a content."""
+
+
+def test_rejected_rows_are_named_with_line_id_and_reason(deployed: Batch, tmp_path: Path) -> None:
+    done = handed_in(deployed, "f.jsonl", BAD.encode(), tmp_path)
+    assert done.exit_code == 1
+    first, nan, broken, empty = map(json.loads, (tmp_path / "r.jsonl").read_text().splitlines())
+    assert (first["line"], first["id"], first["verdict"]["decision"]) == (1, "a", "unsafe")
+    assert (nan["index"], nan["line"], nan["id"]) == (1, 3, "b")
+    assert "NaN is no value of JSON" in nan["rejected"]["message"]
+    assert (broken["line"], "id" in broken) == (4, False)
+    assert (empty["line"], empty["id"]) == (5, "d")
+    said = done.output
+    assert "line 3 (id b) is rejected: it is not JSON" in said
+    assert "complete: 0 safe, 1 unsafe, 0 to review, 3 rejected; $0.01, saved $0.002" in said
+
+
+def test_nothing_is_handed_in_where_no_row_can_be_judged(deployed: Batch, tmp_path: Path) -> None:
+    done = handed_in(deployed, "f.jsonl", b"not json\n{}\n", tmp_path)
+    assert done.exit_code == 1
+    assert deployed.items == []
+
+
+def test_decisions_are_counted_and_dead_items_are_an_error(deployed: Batch, tmp_path: Path) -> None:
+    whole = handed_in(deployed, "f.txt", b"a\nfi\nq\nb\n", tmp_path)
+    assert whole.exit_code == 0
+    assert "complete: 2 safe, 1 unsafe, 1 to review; $0.01" in whole.output
+    deployed.dead = {1}
+    partly = handed_in(deployed, "f.txt", b"a\nfi\nq\nb\n", tmp_path)
+    assert partly.exit_code == 1
+    assert "incomplete: 2 safe, 0 unsafe, 1 to review, 1 dead;" in partly.output
+
+
+def test_results_as_csv_open_in_a_spreadsheet_and_hold_no_formula(
+    deployed: Batch, tmp_path: Path
+) -> None:
+    out = tmp_path / "r.csv"
+    file = tmp_path / "f.csv"
+    file.write_text("id,content\n=HYPERLINK(1),안녕\n-2,@SUM(1)\n")
+    assert run("batch", str(file), "--out", str(out), "--contents").exit_code == 0
+    assert out.read_bytes().startswith(b"\xef\xbb\xbf")
+    with out.open(encoding="utf-8-sig", newline="") as written:
+        first, second = csv.DictReader(written)
+    assert (first["id"], first["content"], first["categories"]) == (
+        "'=HYPERLINK(1)",
+        "안녕",
+        "harassment",
+    )
+    assert (second["id"], second["content"], second["line"]) == ("'-2", "'@SUM(1)", "3")
+
+
+def test_a_batch_that_is_resumed_with_its_file_knows_lines_and_ids(
+    deployed: Batch, tmp_path: Path
+) -> None:
+    handed_in(deployed, "f.jsonl", BAD.encode(), tmp_path)
+    deployed_items = deployed.items
+    done = handed_in(deployed, "f.jsonl", BAD.encode(), tmp_path, "--resume", "b1")
+    assert done.exit_code == 1
+    assert deployed.items is deployed_items
+    lines = [json.loads(line)["line"] for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert lines == [1, 3, 4, 5]
+
+
+def test_fields_nobody_knows_are_named(deployed: Batch, tmp_path: Path) -> None:
+    done = handed_in(deployed, "f.jsonl", b'{"content": "a", "note": "x"}\n', tmp_path)
+    assert deployed.items == [{"content": "a"}]
+    assert "not used: note" in done.output

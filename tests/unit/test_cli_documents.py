@@ -240,7 +240,7 @@ def test_data_is_written_as_json_and_what_failed_is_said(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Service, "fetch", lambda _self, url: f"from {url}")
         done = run("documents", "--resume", "old", "--out", str(out))
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert told.posted == []
     assert json.loads((out / "a.txt.json").read_text()) == "finance"
     assert json.loads((out / "old-4.json").read_text()) == "About ../../etc/passwd."
@@ -290,7 +290,7 @@ def test_a_poisoned_file_is_left_out_and_the_others_go_in(
     bomb.write_bytes(pdf_bomb())
     out = tmp_path / "out"
     done = run("documents", *files, str(bomb), "--out", str(out), "--yes")
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert len(told.handed_in[0]["documents"]) == 3
     (*_, last) = json.loads((out / "documents.json").read_text())["documents"]
     assert (last["name"], last["reason"]["code"]) == ("bomb.pdf", "too_complex")
@@ -300,7 +300,7 @@ def test_an_estimate_names_the_files_it_leaves_out_and_is_incomplete(files: list
     bomb = Path(files[0]).with_name("bomb.pdf")
     bomb.write_bytes(pdf_bomb())
     done = run("estimate", *files, str(bomb), "--operation", "summarize", "--json")
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     (left_out,) = json.loads(done.stdout)["unreadable"]
     assert (left_out["name"], left_out["code"]) == ("bomb.pdf", "too_complex")
 

@@ -120,7 +120,7 @@ def test_a_batch_whose_deployment_goes_away_says_how_to_go_on(
     answering(vanish)
     done = typed(["batch", "{file}"], tmp_path)
     assert done.exit_code == ExitCode.UNREACHABLE
-    assert "Resume with: quorum batch --resume b7" in done.stderr
+    assert f"Resume with: quorum batch {tmp_path / 'note.txt'} --resume b7" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_texts_that_are_refused_are_reported_and_the_others_judged(
 
     answering(judge)
     done = CliRunner().invoke(app, ["moderate", "one", "long", "two", "--json"])
-    assert done.exit_code == ExitCode.INCOMPLETE
+    assert done.exit_code == ExitCode.ERROR
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert ["rejected" in line for line in lines] == [False, True, False]
     assert "Text 2 of 3 was rejected: Content: too long." in done.stderr

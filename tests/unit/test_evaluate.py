@@ -44,7 +44,7 @@ def test_columns_are_voters_by_what_is_in_them() -> None:
         ("de,niemand mag dich,unsafe", "de,niemand mag dich,rude", "row 11, column 'gold'"),
         ("unsafe,made,unsafe,0.8,safe", "unsafe,made,unsave,0.8,safe", "row 3, column 'ada'"),
         ("safe,0.95,safe", "safe,1.95,safe", "row 4, column 'ada.confidence'"),
-        ("language,text,gold", "language,text,label", "no column 'gold'"),
+        ("language,text,gold", "language,text,colour", "no column is called gold"),
         ("de,niemand mag dich,unsafe", "de,niemand mag dich,needs_review", "row 11"),
     ],
 )

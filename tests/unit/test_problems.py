@@ -92,6 +92,10 @@ def test_an_error_is_what_its_status_and_its_code_say(status: int, body: Any, ki
         ({"error": {"type": "authentication_error"}}, Kind.DENIED, 401),
         ({"object": "error", "message": "no", "code": 400}, Kind.REJECTED, 400),
         ([{"error": {"code": 503}}], Kind.DOWN, 503),
+        ({"code": 429, "message": "busy", "data": None}, Kind.THROTTLED, 429),
+        ({"status": "RESOURCE_EXHAUSTED", "message": "busy"}, Kind.THROTTLED, 429),
+        ({"type": "rate_limit_error", "msg": "busy"}, Kind.THROTTLED, 429),
+        ({"detail": "Internal Server Error"}, Kind.DOWN, 500),
     ],
     ids=str,
 )
@@ -123,6 +127,7 @@ GEMINI = {"prompt_tokens": 31, "completion_tokens": 0, "total_tokens": 31}
                                     {"jailbreak": {"filtered": True, "detected": True}}}],
          "choices": [{"message": {"content": ""}}], "usage": GEMINI},
         {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usage": GEMINI},
+        {"detail": "Content Exists Risk", "usage": GEMINI},
         {"error": {"code": "content_filter"}, "choices": [], "usage": GEMINI},
         {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}, "usage": GEMINI},
     ],

@@ -4,8 +4,10 @@ A key is 256 random bits and cannot be guessed, so a plain SHA-256 of it is stor
 """
 
 import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from quorum.core.models import Frozen, Identifier
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 Role = Literal["member", "operator", "deployment_operator"]
 """A member moderates; an operator also reviews and checks the gateway; the deployment's operator
 also sees every tenant's costs."""
+PREFIX = "qk_"
+"""The beginning of every key."""
 OPERATORS: tuple[Role, ...] = ("operator", "deployment_operator")
 
 
@@ -27,7 +31,7 @@ class Caller(Frozen):
 
 def new_key() -> str:
     """A fresh key; only its hash is ever stored."""
-    return f"qk_{secrets.token_urlsafe(32)}"
+    return f"{PREFIX}{secrets.token_urlsafe(32)}"
 
 
 def hash_of(key: str) -> str:
@@ -35,8 +39,19 @@ def hash_of(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
+class StoredKey(Caller):
+    """A key as it is stored: its hash, its owner, what it is for, and when it was issued.
+
+    Keys issued before names and times were stored have neither.
+    """
+
+    key_hash: str
+    name: str = ""
+    issued_at: datetime | None = None
+
+
 class Keys:
-    """The Keys table: `key_hash` → tenant and role."""
+    """The Keys table: `key_hash` → tenant, role, name and time of issue."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -48,10 +63,32 @@ class Keys:
             return None
         return Caller.model_validate({"tenant": item["tenant"], "role": item["role"]})
 
-    def issue(self, caller: Caller) -> str:
-        """Store and return a new key for `caller`; it cannot be read again."""
+    def issue(self, caller: Caller, *, name: str = "") -> str:
+        """Store and return a new key for `caller`; it cannot be read again.
+
+        `name` says what it is for.
+        """
         key = new_key()
-        self._table.put_item(
-            Item={"key_hash": hash_of(key), "tenant": caller.tenant, "role": caller.role}
+        stored = StoredKey(
+            key_hash=hash_of(key),
+            tenant=caller.tenant,
+            role=caller.role,
+            name=name,
+            issued_at=datetime.now(UTC),
         )
+        self._table.put_item(Item=stored.model_dump(mode="json"))
         return key
+
+    def stored(self) -> Iterator[StoredKey]:
+        """Every key, in no order."""
+        more: dict[str, Any] = {}
+        while True:
+            page = self._table.scan(**more)
+            yield from map(StoredKey.model_validate, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def revoke(self, key_hash: str) -> None:
+        """Delete the key with that hash, if there is one."""
+        self._table.delete_item(Key={"key_hash": key_hash})

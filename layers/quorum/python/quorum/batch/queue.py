@@ -95,6 +95,12 @@ class Outcomes:
             raise Again(why)
 
 
+def message_body(item: Frozen) -> str:
+    """An item as JSON. Escaped are the two characters for which SQS refuses a whole request."""
+    body = item.model_dump_json(exclude_defaults=True, exclude_none=True)
+    return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+
 class ItemQueue:
     """The queue and its dead letters; `max_receives` is how often a message is tried."""
 
@@ -119,8 +125,7 @@ class ItemQueue:
 
     def send(self, items: Iterable[Frozen]) -> None:
         """Put `items` on the queue. Raises `StoreUnavailable` if any could not be."""
-        bodies = (item.model_dump_json(exclude_defaults=True, exclude_none=True) for item in items)
-        for group in _groups(bodies):
+        for group in _groups(map(message_body, items)):
             entries: Any = [
                 {"Id": str(number), "MessageBody": body} for number, body in enumerate(group)
             ]

@@ -52,7 +52,7 @@ def text_in(data: bytes, media_type: str | None) -> str:
     named = _CHARSET.search(media_type or "") or (_CHARSET.search(head) if "<" in head else None)
     if named and (text := _decoded(data, _codec(named[1]))) is not None:
         return text
-    found = _decoded(data, _detected(data))
+    found = _decoded(data, detected(data))
     if found is None:
         raise DocumentUnreadable(
             "its character encoding is not certain: send it as UTF-8, or name its charset",
@@ -69,7 +69,7 @@ def _codec(label: str) -> str | None:
     return label.lower() if _PYTHONS_OWN.fullmatch(label) else None
 
 
-def _detected(data: bytes) -> str | None:
+def detected(data: bytes) -> str | None:
     """The codec that two detectors agree on, or that one is sure of; else None."""
     sample = data[:_SAMPLE_BYTES]
     if len(data) > len(sample):

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
 from pydantic import Json
 
-from quorum.batch.queue import Delivered, ItemQueue, Outcomes
+from quorum.batch.queue import Delivered, ItemQueue, Outcomes, message_body
 from quorum.batch.records import Batches
 from quorum.core.errors import Undeliverable
 from quorum.core.identifiers import item_id_of
@@ -40,5 +40,4 @@ def handle(
 def give_up(queue: ItemQueue, document: QueuedDocument, reason: str) -> None:
     """Put a document among the dead letters that no message of the queue stands for now."""
     origin = item_id_of(document.tenant, document.position)
-    body = document.model_dump_json(exclude_defaults=True, exclude_none=True)
-    queue.give_up(document, body, origin, reason)
+    queue.give_up(document, message_body(document), origin, reason)

@@ -78,8 +78,12 @@ class Breaker:
             self._seen.pop(name, None)
         return bool(elected)
 
-    async def report(self, base_url: str, model: str, *, well: bool) -> None:
-        """What came of a call that was allowed."""
+    async def report(self, base_url: str, model: str, *, well: bool, again: bool = False) -> None:
+        """The result of an attempt that was allowed.
+
+        `again` says that the same call failed there before. Its failures count once: what one
+        caller sends must not open a circuit for all.
+        """
         name = _name(base_url, model)
         probing = name in self._probing
         self._probing.discard(name)
@@ -87,6 +91,8 @@ class Breaker:
             self._failed.pop(name, None)
             if probing:
                 await self._tell(self.store.save_closed, name)
+            return
+        if again and not probing:
             return
         failed = self._failed.get(name, 0) + 1
         self._failed[name] = failed

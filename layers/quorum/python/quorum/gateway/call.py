@@ -56,6 +56,7 @@ class Call:
     """What one call is, and has come to so far.
 
     `prompt_tokens` is an estimate. `sent` is whether the last attempt has left for the gateway.
+    `failures_counted` are the base URLs whose circuits know of a failure of this call.
     """
 
     model: Model
@@ -70,6 +71,7 @@ class Call:
     attempts: int = 0
     sent: bool = False
     failed_at: list[str] = field(default_factory=list)
+    failures_counted: set[str] = field(default_factory=set)
     tokens: Tokens = field(default_factory=Tokens)
     cost_usd: Decimal = Decimal(0)
     cost_estimated: bool = False

@@ -411,11 +411,14 @@ class Gateway:
         try:
             result = await self._within(call, base, attempt, seconds)
         except _Again as failed:
+            again = base.url in call.failures_counted
             if failed.elsewhere and base.url not in call.failed_at:
                 call.failed_at.append(base.url)
             # A timeout says nothing of the gateway when the caller left it next to no time.
             if seconds >= NETWORK_SECONDS or not isinstance(failed.error, ModelTimedOut):
-                await self._report(call, base, well=not failed.elsewhere)
+                if failed.elsewhere:
+                    call.failures_counted.add(base.url)
+                await self._report(call, base, well=not failed.elsewhere, again=again)
             raise
         except VoteUnavailable as failed:  # it answers, if not with what was asked for
             await self._report(call, base, well=True)
@@ -487,9 +490,9 @@ class Gateway:
     async def _allows(self, call: Call, base: BaseUrl) -> bool:
         return self._breaker is None or await self._breaker.allows(base.url, call.model.name)
 
-    async def _report(self, call: Call, base: BaseUrl, *, well: bool) -> None:
+    async def _report(self, call: Call, base: BaseUrl, *, well: bool, again: bool = False) -> None:
         if self._breaker is not None:
-            await self._breaker.report(base.url, call.model.name, well=well)
+            await self._breaker.report(base.url, call.model.name, well=well, again=again)
 
     def _wait(self, state: RetryCallState) -> float:
         """Nothing before a base URL not tried yet; what the gateway asked for; else full jitter."""
@@ -678,7 +681,6 @@ def _final(problem: Problem, said: str, base: BaseUrl) -> VoteUnavailable:
         case Kind.REJECTED:
             return GatewayRejected(said, status=problem.status, served_by=base.url)
         case _:
-            said = f"{said} (key from {base.key_source})"
             return GatewayDenied(said, status=problem.status, served_by=base.url)
 
 

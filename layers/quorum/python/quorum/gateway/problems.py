@@ -22,6 +22,8 @@ _SERVER_ERRORS = 500
 _OF_THE_KEY = frozenset({401, 402})
 _OF_THE_LENGTH = frozenset({_BAD_REQUEST, _TOO_LARGE, _UNPROCESSABLE})
 _OF_THE_PROMPT = frozenset({_BAD_REQUEST, _DENIED, 404, 406, _TOO_LARGE, _UNPROCESSABLE, 451})
+_MESSAGES = ("message", "detail", "msg")
+"""Fields of an error's words, also where the error is the whole body."""
 _CODE = re.compile(r"[\w.:-]{1,64}")
 _LETTERS = re.compile(r"[\W_]+")
 
@@ -128,9 +130,14 @@ def inside(read: object) -> Problem | None:
         return None
     base = error.get("base_resp")
     failed = isinstance(base, dict) and base.get("status_code") not in {0, None}
-    if error.get("error") or error.get("object") == "error" or failed:
+    flat = "choices" not in error and any(_is_text(error.get(name)) for name in _MESSAGES)
+    if error.get("error") or error.get("object") == "error" or failed or flat:
         return _problem(None, read, {})
     return None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def in_event(read: object) -> Problem:
@@ -196,7 +203,7 @@ def _names(error: Mapping[str, Any]) -> Iterator[str]:
 
 def _messages(errors: list[Mapping[str, Any]]) -> Iterator[str]:
     for error in errors:
-        for name in ("message", "error", "detail", "msg", "status_msg", "raw"):
+        for name in (*_MESSAGES, "error", "status_msg", "raw"):
             value = error.get(name)
             if isinstance(value, str):
                 yield value[:_MESSAGE_CHARACTERS]

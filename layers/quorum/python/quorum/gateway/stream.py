@@ -25,6 +25,8 @@ class Stream:
         self._events = EventReader()
         self._pieces: list[str] = []
         self._finish: Finish | None = None
+        self._chunks = 0
+        self._choices = 0
         self._refusal = ""
         self._usage: Usage | None = None
         self._model: str | None = None
@@ -47,12 +49,17 @@ class Stream:
         """All of it so far."""
         return wire.Answer(
             text="".join(self._pieces),
-            finish=self._finish or Finish.WHOLE,
+            finish=self._finish or (Finish.FILTERED if self._said_nothing else Finish.WHOLE),
             refusal=self._refusal or None,
             logprobs=(),
             usage=self._usage,
             model=self._model,
         )
+
+    @property
+    def _said_nothing(self) -> bool:
+        """Whether chunks came and none had a choice: no more comes of a prompt that is blocked."""
+        return self._done and self._chunks > 0 and self._choices == 0
 
     def feed(self, received: bytes) -> list[str]:
         """The pieces of text in `received`; nothing after `[DONE]` or a problem counts."""
@@ -102,10 +109,12 @@ class Stream:
         self._model = wire.name_of(chunk.get("model")) or self._model
         if wire.was_filtered(chunk):
             self._finish = Finish.FILTERED
+        self._chunks += 1
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict) or (choice.get("index") or 0) != 0:
                 continue
+            self._choices += 1
             delta = choice.get("delta")
             if isinstance(delta, dict):
                 if piece := wire.text_of(delta.get("content")):

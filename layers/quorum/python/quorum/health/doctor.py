@@ -1,6 +1,6 @@
 """The gateway check-up: each base URL's reachability, key, models and speed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from time import monotonic
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _UNAUTHORISED = 401
 _QUESTION = [{"role": "user", "content": "Count from one to ten, in words."}]
 _ANSWER_TOKENS = 40
+_LISTED = 200
+"""Names of served models that a report lists at most."""
 
 
 class KeyState(StrEnum):
@@ -38,6 +40,8 @@ class KeyState(StrEnum):
 class BaseUrlReport(Frozen):
     """The state of one base URL. `advice` says what to do, and is empty when all is well.
 
+    `models_served` are the names of all models that the base URL lists, `models_found` those of
+    ours whose name in requests is among them.
     `latency_ms` is that of `/models` over an open connection; `first_token_ms` and
     `tokens_per_second` are of one short streamed answer of `measured_with`.
     """
@@ -46,6 +50,7 @@ class BaseUrlReport(Frozen):
     key: KeyState
     key_source: str
     advice: str = ""
+    models_served: tuple[str, ...] = ()
     models_found: tuple[str, ...] = ()
     models_missing: tuple[str, ...] = ()
     latency_ms: int | None = None
@@ -58,7 +63,7 @@ class BaseUrlReport(Frozen):
 
     @property
     def healthy(self) -> bool:
-        """Whether the base URL serves every model that was looked for."""
+        """Whether the base URL serves every model that is needed, and answers."""
         return not self.advice
 
 
@@ -73,9 +78,16 @@ class Report(Frozen):
         return all(report.healthy for report in self.base_urls)
 
 
-async def examine(gateway: Gateway, models: "Sequence[Model]", *, seconds: float = 20.0) -> Report:
+async def examine(
+    gateway: Gateway,
+    models: "Sequence[Model]",
+    *,
+    needed: Collection[str] | None = None,
+    seconds: float = 20.0,
+) -> Report:
     """Check every base URL of `gateway` for `models`, for at most `seconds` each.
 
+    Only the models `needed`, by name, must be served; without it, all.
     Costs one answer of 40 tokens for each base URL, from its cheapest model. Ignores the breaker
     and the shared limit, because it is used when those are in doubt. Raises nothing.
     """
@@ -83,7 +95,7 @@ async def examine(gateway: Gateway, models: "Sequence[Model]", *, seconds: float
     return Report(
         base_urls=tuple(
             [
-                await _examine(gateway, base, models, Deadline.after(seconds))
+                await _examine(gateway, base, models, needed, Deadline.after(seconds))
                 for base in gateway.base_urls
             ]
         )
@@ -91,7 +103,11 @@ async def examine(gateway: Gateway, models: "Sequence[Model]", *, seconds: float
 
 
 async def _examine(
-    gateway: Gateway, base: BaseUrl, models: "Sequence[Model]", deadline: Deadline
+    gateway: Gateway,
+    base: BaseUrl,
+    models: "Sequence[Model]",
+    needed: Collection[str] | None,
+    deadline: Deadline,
 ) -> BaseUrlReport:
     alone = gateway.settings.model_copy(update={"base_urls": (base,), "max_attempts": 1})
     client = Gateway(alone)
@@ -104,10 +120,18 @@ async def _examine(
             key=KeyState.VALID,
             key_source=base.key_source,
             latency_ms=round((monotonic() - begun) * 1000),
-            models_found=tuple(model.name for model in models if _serves(served, model)),
-            models_missing=tuple(model.name for model in models if not _serves(served, model)),
+            models_served=tuple(served[:_LISTED]),
+            models_found=tuple(model.name for model in models if model.gateway_name in served),
+            models_missing=tuple(
+                model.name for model in models if model.gateway_name not in served
+            ),
         )
-        return await _measured(client, report, models, deadline)
+        missing = [
+            model
+            for model in models
+            if model.name in report.models_missing and (needed is None or model.name in needed)
+        ]
+        return await _measured(client, report, models, _missing(missing, served), deadline)
     except VoteUnavailable as error:
         rejected = isinstance(error, GatewayRejected) and error.status == _UNAUTHORISED
         return BaseUrlReport(
@@ -120,22 +144,31 @@ async def _examine(
         await client.close()
 
 
-def _serves(served: Sequence[str], model: "Model") -> bool:
-    return any(name in served for name in (model.gateway_name, *model.aliases))
+def _missing(models: "Sequence[Model]", served: Sequence[str]) -> str:
+    """Advice on models that are needed and not served under the names that requests send."""
+    if not models:
+        return ""
+    said = []
+    for model in models:
+        others = [name for name in (model.name, *model.aliases) if name in served]
+        sent = "" if model.gateway_name == model.name else f" (asked for as {model.gateway_name})"
+        known = f" (served as {', '.join(others)}, which requests do not send)" if others else ""
+        said.append(f"{model.name}{sent}{known}")
+    return f"not served: {', '.join(said)}; use a panel without, or another base URL"
 
 
 async def _measured(
-    client: Gateway, report: BaseUrlReport, models: "Sequence[Model]", deadline: Deadline
+    client: Gateway,
+    report: BaseUrlReport,
+    models: "Sequence[Model]",
+    missing: str,
+    deadline: Deadline,
 ) -> BaseUrlReport:
-    """The report, with the speed of the cheapest model found."""
-    missing = (
-        f"not served: {', '.join(report.models_missing)}; take them off the panel"
-        if report.models_missing
-        else ""
-    )
+    """The report, with the speed of the cheapest model found, and advice on those `missing`."""
     found = [model for model in models if model.name in report.models_found]
     if not found:
-        return report.model_copy(update={"advice": missing or "no model to look for"})
+        advice = missing or "none of the known models is served; see what is"
+        return report.model_copy(update={"advice": advice})
     cheapest = min(found, key=lambda model: model.price.output)
     begun, first = monotonic(), None
     answer: Completion | None = None

@@ -1,0 +1,36 @@
+"""The gateway that a command asks itself, without a deployment between: its options."""
+
+from typing import Annotated
+
+import typer
+from quorum.gateway.client import BaseUrl, parse_base_urls
+
+GATEWAY_URL = "https://api.holysheep.ai/v1"
+"""The base URL of the template, where no other is set."""
+KEY_VARIABLE = "GATEWAY_API_KEY"
+
+BaseUrls = Annotated[
+    str,
+    typer.Option(
+        "--base-url",
+        envvar="GATEWAY_BASE_URL",
+        help="one OpenAI-compatible base URL or several, in order, separated by commas",
+    ),
+]
+ApiKeys = Annotated[
+    str,
+    typer.Option(
+        "--api-key",
+        envvar=KEY_VARIABLE,
+        show_default=False,
+        help="one key for all, or one for each base URL, separated by commas",
+    ),
+]
+
+
+def parsed(base_urls: str, keys: str) -> tuple[BaseUrl, ...]:
+    """The base URLs with their keys; raises `typer.BadParameter`."""
+    try:
+        return parse_base_urls(base_urls or GATEWAY_URL, keys)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
