@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from quorum.core import registry
 from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision
 
 from analysis import gold
@@ -113,7 +114,7 @@ class Recorded:
             column = self.voters.index(voter)
             decision = DECISIONS[self.decisions[row, column]]
             if decision is None:
-                yield Abstention(voter=voter, reason=AbstentionReason.FAILED)
+                yield Abstention(voter=voter, reason=_why_blank(voter))
             else:
                 confidence = self.confidences[row, column]
                 yield CastVote(
@@ -122,6 +123,14 @@ class Recorded:
                     decision=decision,
                     confidence=1.0 if np.isnan(confidence) else float(confidence),
                 )
+
+
+def _why_blank(voter: str) -> AbstentionReason:
+    """The reason for a vote that is not there: an embedded voter never fails, it has no opinion."""
+    model = next((model for model in registry.voters() if model.name == voter), None)
+    if model is not None and model.kind == "embedded":
+        return AbstentionReason.NOTHING_FOUND
+    return AbstentionReason.FAILED
 
 
 def read(path: Path) -> Recorded:

@@ -21,6 +21,9 @@ def moderate(
     where: Where = "local",
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
     language: Annotated[str | None, typer.Option(help="ISO 639-1, if known")] = None,
+    default_language: Annotated[
+        str | None, typer.Option(help="assumed where the language cannot be told")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -38,7 +41,8 @@ def moderate(
     rejected = 0
     try:
         shown = track(contents, "judging", console=notes, transient=True, disable=as_json)
-        for number, content, verdict in _judged(service, shown, panel=panel, language=language):
+        options = {"panel": panel, "language": language, "default_language": default_language}
+        for number, content, verdict in _judged(service, shown, **options):
             if isinstance(verdict, DeploymentRefused):
                 rejected += 1
                 print_error(f"Text {number:,} of {len(contents):,} was rejected: {verdict.message}")

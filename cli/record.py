@@ -21,7 +21,7 @@ from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 from quorum.vote import voter
-from quorum.vote.language import detect
+from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
 from quorum.vote.tally import tally
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -48,10 +48,15 @@ def record(
     ],
     out: Annotated[Path, typer.Option(help="the CSV file of recorded votes; - for stdout")],
     panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
+    default_language: Annotated[
+        str, typer.Option(help="assumed where a row's language is not given and cannot be told")
+    ] = "en",
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts asked at once")] = 8,
 ) -> None:
     """Write language, text, gold, every voter's vote and confidence, and the panel's verdict."""
     chosen = loading.read_panel(panel, [model.name for model in registry.voters()])
+    if chosen.default_language is None and default_language:
+        chosen = chosen.model_copy(update={"default_language": default_language})
     rows = _rows(texts)
     if not rows:
         raise typer.BadParameter(f"{texts}: there is no row with a text")
@@ -123,8 +128,9 @@ def _labelled(row: Row, columns: Sequence[str] | None) -> dict[str, str]:
 
 def _judged(row: dict[str, str], panel: Panel, voters: dict[str, Ask]) -> dict[str, str]:
     # As in the API: the caller's word for the language, else ours.
-    language = row["language"] or detect(normalise(row["text"]).text)
-    content = Content(text=row["text"][:CONTENT_LIMIT], language=language)
+    written = Content(text=row["text"][:CONTENT_LIMIT], language=row["language"] or None)
+    content = with_language(written, panel.default_language)
+    language = content.language
     votes = [ask(content) for ask in voters.values()]
     outcome = tally(panel, votes, language, final=True)
     cells = {name: cell for vote in votes for name, cell in _cells(vote).items()}

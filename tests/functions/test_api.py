@@ -155,6 +155,22 @@ def test_a_content_that_waits_for_a_person_is_kept_and_a_decided_one_is_not(
 
 
 @pytest.mark.parametrize(
+    ("given", "language"),
+    [
+        ({}, "en"),  # the template's
+        ({"default_language": "en"}, "en"),
+        ({"default_language": "ru"}, None),
+        ({"default_language": "en", "language": "de"}, "de"),
+    ],
+)
+def test_a_default_language_is_assumed_where_none_can_be_told(
+    ask: Ask, given: dict[str, str], language: str | None
+) -> None:
+    _, verdict = ask({"content": "gg", "panel": "default"} | given)
+    assert verdict["language"] == language
+
+
+@pytest.mark.parametrize(
     ("body", "code", "field", "limit"),
     [
         ({}, "invalid_content", "content", None),
@@ -169,6 +185,12 @@ def test_a_content_that_waits_for_a_person_is_kept_and_a_decided_one_is_not(
         ({"content": "x", "colour": "red"}, "unknown_field", "colour", None),
         ({"content": "x", "id": "a b"}, "invalid_id", "id", r"^[\w.:#@/-]+$"),
         ({"content": "x", "language": "English"}, "invalid_language", "language", "^[a-z]{2,3}$"),
+        (
+            {"content": "x", "default_language": "en-US"},
+            "invalid_default_language",
+            "default_language",
+            "^[a-z]{2,3}$",
+        ),
         ({"content": "x", "panel": "nobody"}, "invalid_panel", "panel", None),
         ({"content": "x", "metadata": {"a": {}}}, "invalid_metadata", "metadata.a", None),
         ({"content": "x", "metadata": {"a": "x" * 257}}, "invalid_metadata", "metadata.a", None),

@@ -60,4 +60,6 @@ def test_an_embedded_voters_vote_belongs_to_its_language() -> None:
     cache = VoteCache(dynamodb=None, table="", shared=False, days=1)  # type: ignore[arg-type] # unused
     english, german = (Content(text="Gift", language=code) for code in ("en", "de"))
     assert cache.key("acme", "rules", english) != cache.key("acme", "rules", german)
+    assumed = Content(text="Gift", language="en", default_language="en")
+    assert cache.key("acme", "rules", english) != cache.key("acme", "rules", assumed)
     assert cache.key("acme", "gpt-4.1", english) == cache.key("acme", "gpt-4.1", german)

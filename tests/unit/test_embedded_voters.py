@@ -86,10 +86,21 @@ def test_a_language_nobody_knows_is_an_abstention(voter: ModuleType, language: s
     assert vote.reason is AbstentionReason.LANGUAGE_UNKNOWN
 
 
-@pytest.mark.parametrize("voter", VOTERS, ids=names)
-def test_a_text_without_letters_is_in_no_language(voter: ModuleType) -> None:
-    vote = voter.vote(Content(text="😀 123"))
-    assert vote.reason is AbstentionReason.LANGUAGE_UNKNOWN
+@pytest.mark.parametrize("voter", TRAINED, ids=names)
+@pytest.mark.parametrize(
+    "text", ["😀 123", "10/10", "@someone", "https://example.org/a", "❤️❤️", "?!"]
+)
+def test_a_text_without_words_is_safe_to_the_trained_voters(voter: ModuleType, text: str) -> None:
+    vote = voter.vote(Content(text=text))
+    assert (vote.decision, vote.confidence_measured) == (Decision.SAFE, None)
+
+
+def test_lists_read_a_text_without_words_as_well() -> None:
+    assert rules.vote(Content(text="👍 10/10")).reason is AbstentionReason.NOTHING_FOUND
+    for text in ("👉🖕👈", "https://example.org/fuck-you"):
+        vote = rules.vote(Content(text=text))
+        assert isinstance(vote, CastVote)
+        assert vote.decision is Decision.UNSAFE
 
 
 def test_a_language_without_labels_is_judged_by_meaning_alone() -> None:

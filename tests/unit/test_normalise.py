@@ -20,6 +20,7 @@ from quorum.core.normalise import Normalised, normalise
         ("so сосо is here", Normalised(text="so coco is here", disguised=4)),
         ("nісе օnе", Normalised(text="nice one", disguised=5)),
         ("ᎬᎪᎡ", Normalised(text="ᎬᎪᎡ")),
+        ("🅷🅸 🅣🅗🅔🅡🅔 🅰", Normalised(text="HI THERE 🅰")),
         ("ɢᴏᴏᴅ ᴍᴏʀɴɪɴɢ", Normalised(text="good morning")),
         ("ａｂｃ 𝓱𝓲", Normalised(text="abc hi")),
         ("  a \n\t b  ", Normalised(text="a b")),

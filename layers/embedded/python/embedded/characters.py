@@ -16,8 +16,8 @@ from zlib import crc32
 from quorum.core.models import Abstention, CastVote, Content, Decision
 
 from embedded import weights
-from embedded.calibration import Platt, cast
-from embedded.reading import language_unknown, read, windows
+from embedded.calibration import Platt, cast, wordless
+from embedded.reading import language_unknown, read, windows, worst
 
 VOTER = "characters"
 WEIGHTS = Path(__file__).with_name("characters.weights")
@@ -101,6 +101,11 @@ class Scorer(NamedTuple):
             )
         return cls(version=read_weights.version, languages=languages)
 
+    def probability(self, text: str, language: str) -> float:
+        """The probability that a text in a trained language is unsafe."""
+        spelling = self.languages[language]
+        return spelling.calibration.probability(spelling.score(text))
+
 
 @cache
 def scorer() -> Scorer:
@@ -117,9 +122,10 @@ def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its spelling, in the languages it was trained on."""
     reading = read(content)
     trained = scorer()
-    spelling = trained.languages.get(reading.language or "")
-    if spelling is None or not reading.text:
-        return language_unknown(VOTER, reading.language)
+    if not reading.parts and reading.text:
+        return wordless(VOTER, trained.version)
+    unsafe = worst(reading, trained.languages.keys(), trained.probability)
+    if unsafe is None:
+        return language_unknown(VOTER, reading)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    probability = spelling.calibration.probability(spelling.score(reading.text))
-    return cast(VOTER, trained.version, probability, reasons)
+    return cast(VOTER, trained.version, unsafe, reasons)

@@ -38,12 +38,10 @@ _LEET_WORD = re.compile(
     r"(?<![\w@$])(?!@[a-z])(?=[\w@$!|]{4})[a-z013457@$!|]*(?:[a-z][013457@$!|]|[013457@$|][a-z])[a-z013457@$!|]*(?!\w)"
 )
 _LETTERS_IN_SHAPES = {
-    first + position: letter
-    for first in (0x1F150, 0x1F170, 0x1F1E6)
-    for position, letter in enumerate("abcdefghijklmnopqrstuvwxyz")
+    0x1F1E6 + position: letter for position, letter in enumerate("abcdefghijklmnopqrstuvwxyz")
 }
-"""White letters in black circles and squares and the letters of flags, which NFKC leaves."""
-_IN_SHAPES = re.compile("[\U0001f150-\U0001f169\U0001f170-\U0001f189\U0001f1e6-\U0001f1ff]{3,}")
+"""The letters that flags are made of."""
+_IN_SHAPES = re.compile("[\U0001f1e6-\U0001f1ff]{3,}")
 _FIRST, _LAST = 0xAC00, 0xD7A3
 _FINALS, _VOWELS = 28, 21
 """Numbers of finals (none included) and vowels in Unicode's order of syllables."""

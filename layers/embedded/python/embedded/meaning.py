@@ -11,15 +11,15 @@ a gate estimates from which source such a text comes (a mixture of experts: Jaco
 """
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.models import Abstention, CastVote, Content, Decision
 
 from embedded import weights
-from embedded.calibration import Platt, cast
-from embedded.reading import language_unknown, read, windows
+from embedded.calibration import Platt, cast, wordless
+from embedded.reading import language_unknown, read, windows, worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,11 +156,15 @@ class Scorer(NamedTuple):
             )
         return cls(version=read_weights.version, languages=languages)
 
-    def heads(self, language: str | None) -> Heads | None:
-        """The heads for a language; None where neither training nor encoder knows it."""
-        if language in ENCODER_LANGUAGES or language in self.languages:
-            return self.languages.get(language or "", self.languages[OTHER])
-        return None
+    @property
+    def known(self) -> frozenset[str]:
+        """The languages that the training or the encoder knows."""
+        return ENCODER_LANGUAGES | self.languages.keys()
+
+    def probability(self, text: str, language: str) -> float:
+        """The probability that a text in a known language is unsafe."""
+        heads = self.languages.get(language, self.languages[OTHER])
+        return heads.calibration.probability(float(heads.scores(embedded(text), [0])[0]))
 
 
 @cache
@@ -175,6 +179,12 @@ def embed(texts: "Sequence[str]") -> "NDArray[np.float32]":
     """Embeddings (n, 512) of normalised texts."""
     embeddings: NDArray[np.float32] = encoder().encode(list(texts))
     return embeddings
+
+
+@lru_cache(maxsize=1)
+def embedded(text: str) -> "NDArray[np.float32]":
+    """Embeddings of a text's windows: the text may be judged in several languages."""
+    return embed(windows(text))
 
 
 @cache
@@ -192,9 +202,10 @@ def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its meaning, in the languages the encoder or the training knows."""
     reading = read(content)
     trained = scorer()
-    heads = trained.heads(reading.language)
-    if heads is None or not reading.text:
-        return language_unknown(VOTER, reading.language)
-    score = float(heads.scores(embed(windows(reading.text)), [0])[0])
+    if not reading.parts and reading.text:
+        return wordless(VOTER, trained.version)
+    unsafe = worst(reading, trained.known, trained.probability)
+    if unsafe is None:
+        return language_unknown(VOTER, reading)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, trained.version, heads.calibration.probability(score), reasons)
+    return cast(VOTER, trained.version, unsafe, reasons)

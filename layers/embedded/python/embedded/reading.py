@@ -1,26 +1,67 @@
-"""Input of the embedded voters: the normalised text, its language, and its windows."""
+"""Input of the embedded voters: the normalised text, its parts and languages, and its windows."""
 
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from quorum.core.models import Abstention, AbstentionReason, Content
 from quorum.core.normalise import normalise
 from quorum.vote import language
+from quorum.vote.language import Part
 
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
+KNOWN_SHARE = 0.25
+"""Least probability that a part is in a language a voter knows, for the voter to judge it."""
+TINY = 0.02
+"""The same for a few letters, which show little of their language."""
+SURE_PART = 0.9
+"""Least probability of unsafe with which a part that is not the longest counts: few words of
+another script are mostly names."""
 
 
 class Reading(NamedTuple):
-    """The normalised text and its language (ISO 639-1; None if unknown)."""
+    """The normalised text and its parts by script, the longest first; no words, no parts."""
 
     text: str
-    language: str | None
+    parts: tuple[Part, ...]
+
+    @property
+    def language(self) -> str | None:
+        """The most probable language of the longest part."""
+        return next(iter(self.parts[0].languages), None) if self.parts else None
 
 
 def read(content: Content) -> Reading:
-    """Normalise a content and find its language: the caller's, else the detected one."""
+    """Normalise a content and find the languages of its parts: the caller's, else told ones."""
     text = normalise(content.text).text
-    return Reading(text=text, language=content.language or language.detect(text))
+    told, default = content.language, content.default_language
+    # A language that is the default one was assumed, unless it can be told.
+    known = language.detect(text) if told is not None and told == default else told
+    found = language.parts(text, known, default)
+    if found and len(found) > 1:  # the longest part's language reads the whole
+        found = (found[0]._replace(text=text), *found[1:])
+    return Reading(text=text, parts=found)
+
+
+def worst(
+    reading: Reading, known: Collection[str], probability: Callable[[str, str], float]
+) -> float | None:
+    """The probability that the worst part is unsafe; None where no part is in a known language.
+
+    `probability(text, language)` judges a text as one in a language. A part that may be in several
+    languages has their mean, each with its own probability. Parts behind the longest count where
+    they are surely unsafe, or where the longest cannot be read.
+    """
+    worst_so_far: float | None = None
+    for part in reading.parts:
+        shares = {code: share for code, share in part.languages.items() if code in known}
+        total = sum(shares.values())
+        if total < (KNOWN_SHARE if sum(map(str.isalpha, part.text)) >= language.FEW else TINY):
+            continue
+        unsafe = sum(share * probability(part.text, code) for code, share in shares.items()) / total
+        if worst_so_far is None or unsafe >= SURE_PART:
+            worst_so_far = max(unsafe, worst_so_far or 0.0)
+    return worst_so_far
 
 
 def windows(text: str) -> list[str]:
@@ -36,7 +77,8 @@ def windows(text: str) -> list[str]:
     return pieces
 
 
-def language_unknown(voter: str, language_code: str | None) -> Abstention:
-    """The abstention of a voter that does not know the language."""
-    told = "the language cannot be told" if language_code is None else f"knows no {language_code}"
+def language_unknown(voter: str, reading: Reading) -> Abstention:
+    """The abstention of a voter that knows none of the languages."""
+    code = reading.language
+    told = "the language cannot be told" if code is None else f"knows no {code}"
     return Abstention(voter=voter, reason=AbstentionReason.LANGUAGE_UNKNOWN, detail=told)

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from hashlib import sha256
 from itertools import pairwise
@@ -31,9 +31,13 @@ from quorum.core.models import (
 from embedded import topics
 from embedded.disguises import VERSION as DISGUISES_VERSION
 from embedded.disguises import respelled
-from embedded.reading import language_unknown, read
+from embedded.reading import Reading, language_unknown, read
 
 VOTER = "rules"
+SIGNS = "signs"
+"""The rule of words that are the same in every language."""
+EVERY = "*"
+"""The key of words that are the same in every language."""
 PRECISIONS = Path(__file__).with_name("rules.json")
 WORDS = Path(__file__).with_name("words.json")
 """Patterns of words, by language, that none of the packages lists."""
@@ -94,6 +98,8 @@ BADWORDS_LANGUAGES = frozenset(
         "uk",
     ]
 )
+WORDLESS = "en"
+"""The language of the lists that read a text without words, where none is the default."""
 LANGUAGES = BADWORDS_LANGUAGES | SAFETYPE_LANGUAGES.keys() | KORCEN_FOREIGN_LEVELS.keys()
 """Languages for which some list exists."""
 
@@ -103,6 +109,7 @@ _CATEGORIES = {
     **{f"korcen {level}": Category.HARASSMENT for level in KORCEN_FOREIGN_LEVELS.values()},
     "badwords": Category.HARASSMENT,
     "words": Category.HARASSMENT,
+    SIGNS: Category.HARASSMENT,
 }
 _REASONS = {
     "ko": "욕설·비하 낱말 목록에 있는 표현이 있습니다 ({rule}).",
@@ -161,13 +168,17 @@ def _words_of(text: str) -> Iterator[str]:
             yield text[first:second_end]
 
 
+def _korcen_fired(text: str) -> Iterator[str]:
+    for level in KORCEN_LEVELS:
+        listed = getattr(_korcen(), level)
+        if listed(text):
+            within = any(map(listed, _words_of(text)))
+            yield f"korcen {level}" if within else f"korcen {level}{ACROSS_WORDS}"
+
+
 def _fired(text: str, language: str) -> Iterator[str]:
     if language == "ko":
-        for level in KORCEN_LEVELS:
-            listed = getattr(_korcen(), level)
-            if listed(text):
-                within = any(map(listed, _words_of(text)))
-                yield f"korcen {level}" if within else f"korcen {level}{ACROSS_WORDS}"
+        yield from _korcen_fired(text)
     if language in KORCEN_FOREIGN_LEVELS:
         level = KORCEN_FOREIGN_LEVELS[language]
         if getattr(_korcen(), level)(text):
@@ -179,6 +190,8 @@ def _fired(text: str, language: str) -> Iterator[str]:
         yield "badwords"
     if language in _words() and _words()[language].search(text):
         yield "words"
+    if _words()[EVERY].search(text):
+        yield SIGNS
 
 
 def fired(text: str, language: str) -> frozenset[str]:
@@ -221,6 +234,8 @@ class Precisions(NamedTuple):
         known = self.measured.get(language)
         if known is None:
             return dict.fromkeys(rules, self.unmeasured)
+        if SIGNS in rules:
+            known = {SIGNS: self.unmeasured} | known
         return {rule: known[rule] for rule in rules if rule in known}
 
 
@@ -238,16 +253,51 @@ def version() -> str:
     return f"{VOTER}@{sha256(known).hexdigest()[:12]}"
 
 
+class _Search(NamedTuple):
+    """A text and the language of the lists that read it; `assumed` if it may be another's."""
+
+    text: str
+    language: str
+    assumed: bool
+
+
+def _searched(reading: Reading, default: str | None) -> list[_Search]:
+    """What the lists read: each part in each language that it may be in and that has lists.
+
+    A text without words is read in the default language: letters may stand in shapes and links.
+    """
+    if not reading.parts and reading.text:
+        return [_Search(reading.text, default if default in LANGUAGES else WORDLESS, assumed=True)]
+    return [
+        _Search(part.text, code, assumed=position > 0)
+        for part in reading.parts
+        for position, code in enumerate(part.languages)
+        if code in LANGUAGES
+    ]
+
+
+def _found(searched: Iterable[_Search]) -> dict[str, float]:
+    """The rules that count, with their precision: at most the unmeasured one where assumed."""
+    known = precisions()
+    found: dict[str, float] = {}
+    for text, language, assumed in searched:
+        for rule, precision in known.sure(fired(text, language), language).items():
+            counted = min(precision, known.unmeasured) if assumed else precision
+            found[rule] = max(counted, found.get(rule, 0.0))
+    return found
+
+
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by the words in it: unsafe, a topic for a person to look at, or no opinion.
 
     A vote for review has confidence 0.5: a mention alone does not show what is meant.
     """
     reading = read(content)
-    if reading.language not in LANGUAGES:
-        return language_unknown(VOTER, reading.language)
-    sure = precisions().sure(fired(reading.text, reading.language), reading.language)
-    touched = topics.mentioned(reading.text, reading.language)
+    searched = _searched(reading, content.default_language)
+    if not searched:
+        return language_unknown(VOTER, reading)
+    sure = _found(searched)
+    touched = [topic for text, code, _ in searched for topic in topics.mentioned(text, code)]
     if not sure and touched:
         return CastVote(
             voter=VOTER,

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, Json
 
 from quorum.aws.environment import variable
-from quorum.core.models import Dollars, Frozen
+from quorum.core.models import Dollars, Frozen, LanguageCode
 from quorum.gateway.fair_share import RateLimit
 
 DEFAULT_MODEL = "gpt-4.1-nano"
@@ -107,6 +107,9 @@ class WorkflowSettings(AggregateSettings, SpendingSettings):
 
     vote_machine: str
     default_panel: str
+    default_language: LanguageCode | None = Field(
+        default=None, description="the language of texts whose language cannot be told"
+    )
 
 
 class QueueSettings(WorkflowSettings):

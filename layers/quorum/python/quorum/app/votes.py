@@ -65,7 +65,11 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
     def workflow(self) -> Workflow:
         """The vote machine, and the cache that is asked before it."""
         return Workflow(
-            self.step_functions, self.settings.vote_machine, self.vote_store.cache, self.verdicts
+            self.step_functions,
+            self.settings.vote_machine,
+            self.vote_store.cache,
+            self.verdicts,
+            default_language=self.settings.default_language,
         )
 
     @cached_property

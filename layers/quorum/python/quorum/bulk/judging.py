@@ -188,7 +188,7 @@ class Judging:
             try:
                 while evaluations:
                     first, *others = evaluations
-                    self._workflow.run(_again(self._workflow, first))
+                    self._workflow.run(self._workflow.renew(first))
                     outcomes[first.verdict_id] = None
                     evaluations = self._from_cache(others, outcomes) if others else []
             finally:
@@ -221,18 +221,6 @@ class Judging:
             [evaluation for evaluation in evaluations if evaluation.verdict_id not in there],
             outcomes,
         )
-
-
-def _again(workflow: Workflow, evaluation: Evaluation) -> Evaluation:
-    """The evaluation with a new deadline, since it may have waited for its turn."""
-    return workflow.open(
-        evaluation.tenant,
-        evaluation.content,
-        evaluation.panel,
-        evaluation.verdict_id,
-        evaluation.position,
-        may_postpone=evaluation.may_postpone,
-    )
 
 
 def _content_of(evaluation: Evaluation) -> str:

@@ -16,6 +16,7 @@ from quorum.core.errors import QuorumError
 from quorum.core.models import CastVote, Category, Content, Decision, Verdict
 from quorum.core.normalise import normalise
 from quorum.vote.panel import Panel
+from quorum.vote.tally import quorum_of
 
 CONTEXT_CHARACTERS = 300
 """What is judged again of what stood before: a sentence alone may mean anything."""
@@ -74,7 +75,7 @@ class Moderation:
             raise Objection("unsafe", verdict)
         if verdict.decision is Decision.NEEDS_REVIEW:
             heard = sum(isinstance(vote, CastVote) for vote in verdict.votes)
-            if heard < self.panel.quorum:
+            if heard < quorum_of(self.panel, verdict.votes):
                 raise Objection("unchecked", verdict)
             if self.strict:
                 raise Objection("needs_review", verdict)

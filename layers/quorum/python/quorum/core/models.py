@@ -180,12 +180,20 @@ Vote = Annotated[CastVote | Abstention, Field(discriminator="kind")]
 VOTE: TypeAdapter[CastVote | Abstention] = TypeAdapter(Vote)
 
 
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+"""A language as ISO 639 writes it in small letters."""
+
+
 class Content(Frozen):
-    """A text to be judged, with the id, language and metadata that its caller gave."""
+    """A text to be judged, with the id, language and metadata that its caller gave.
+
+    `default_language` is the language of texts whose language cannot be told, where it is known.
+    """
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LIMIT)]
     id: Identifier | None = None
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
+    language: LanguageCode | None = None
+    default_language: LanguageCode | None = None
     metadata: dict[str, str | int | float | bool | None] = Field(
         default_factory=dict, max_length=METADATA_LIMIT
     )

@@ -57,6 +57,13 @@ _OTHER_ALPHABETS = re.compile(
 )
 """A letter of an alphabet with lookalikes that is none: the text really is in that alphabet."""
 
+_BLACK_LETTERS = str.maketrans(
+    {first + letter: chr(ord("A") + letter) for first in (0x1F150, 0x1F170) for letter in range(26)}
+)
+"""White letters in black circles and squares: NFKC leaves them, but not those on white."""
+_BLACK_WORD = re.compile("[\U0001f150-\U0001f169\U0001f170-\U0001f189]{2,}")
+"""Two of them or more; one alone is an emoji (a blood group, a car park)."""
+
 _JOINING_SCRIPTS = (
     "ARABIC", "SYRIAC", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU",
     "KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR", "MONGOLIAN", "TIBETAN", "NKO",
@@ -95,7 +102,8 @@ def normalise(text: str) -> Normalised:
     turned, backwards = _turned_round(_composed(whole))
     shown, hidden = _HIDDEN.subn("", _VARIATION.sub("", turned))
     joined, joiners = _without_idle_joiners(shown)
-    composed = hangul.joined(_composed(joined.translate(_SMALL_CAPITALS)))
+    plain = _BLACK_WORD.sub(lambda word: word[0].translate(_BLACK_LETTERS), joined)
+    composed = hangul.joined(_composed(plain.translate(_SMALL_CAPITALS)))
     undisguised, disguised = _undisguised(composed)
     return Normalised(
         text=_SPACE.sub(" ", undisguised).strip(),

@@ -202,7 +202,7 @@ MODELS: tuple[Model, ...] = (
         token_factor=_CLAUDE_TOKENS,
         token_error=_CLAUDE_ERROR,
     ),
-    Model(name="rules", kind="embedded", price=_FREE, revision="a00e985d486d"),
+    Model(name="rules", kind="embedded", price=_FREE, revision="fd20200a9870"),
     Model(name="characters", kind="embedded", price=_FREE, revision="5c76bbc3bc45"),
     Model(name="meaning", kind="embedded", price=_FREE, revision="bd1f7e4921d6"),
 )

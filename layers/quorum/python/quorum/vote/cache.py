@@ -69,7 +69,7 @@ class VoteCache:
             normaliser_version=NORMALISER_VERSION,
             text=normalise(content.text).text,
             # An embedded voter depends on the text and the language only.
-            sampling=f"language={content.language}"
+            sampling=f"language={content.language},default={content.default_language}"
             if model.kind == "embedded"
             else "temperature=0",
         ).digest()

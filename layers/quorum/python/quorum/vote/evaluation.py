@@ -26,7 +26,7 @@ from quorum.core.models import (
 from quorum.core.position import BatchPosition
 from quorum.vote.panel import Panel
 from quorum.vote.policy import POLICY_VERSION
-from quorum.vote.tally import tally
+from quorum.vote.tally import quorum_of, tally
 
 VOTING_SECONDS = 22.0
 """Seconds from the start of an evaluation until its deadline; the machine ends after 25."""
@@ -139,10 +139,8 @@ def _postponed(evaluation: Evaluation, votes: Sequence[Vote]) -> Postponement | 
     )
     transient = [vote for vote in abstained.values() if _is_transient(vote)]
     lost = len(abstained) - len(transient)
-    if (
-        len(cast) >= evaluation.panel.quorum
-        or len(evaluation.panel.voters) - lost < evaluation.panel.quorum
-    ):
+    quorum = quorum_of(evaluation.panel, votes)
+    if len(cast) >= quorum or len(evaluation.panel.voters) - lost < quorum:
         return None
     asked = [vote.retry_after_seconds for vote in transient if vote.retry_after_seconds is not None]
     why = ", ".join(f"{vote.voter} {vote.reason}" for vote in transient)

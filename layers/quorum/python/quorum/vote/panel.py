@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from quorum.core import registry
 from quorum.core.errors import PanelInvalid
-from quorum.core.models import Frozen
+from quorum.core.models import Frozen, LanguageCode
 
 PACKAGED = ("default", "economy", "embedded")
 """Names of the panels that come with the package."""
@@ -146,8 +146,9 @@ class Panel(Frozen):
     `needs_review`. `risk` belongs to the stop rule of that name: for every round but the
     last, the calibrated probability of error at which asking ends; without it, asking ends as soon
     as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
-    panel does not say safe: a person decides. `expected` holds the figures that calibration
-    measured on unseen rows.
+    panel does not say safe: a person decides. `default_language` is that of texts whose
+    language cannot be told, unless the request names one. `expected` holds the figures that
+    calibration measured on unseen rows.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
@@ -161,6 +162,7 @@ class Panel(Frozen):
     thresholds: Thresholds | None = None
     rule: Rule
     escalates: tuple[VoterName, ...] = ()
+    default_language: LanguageCode | None = None
     expected: dict[str, Estimate] | None = None
 
     @cached_property

@@ -15,6 +15,7 @@ from quorum.core.models import (
     Decision,
     Frozen,
     Identifier,
+    LanguageCode,
     Review,
 )
 from quorum.vote.size import too_large
@@ -40,11 +41,16 @@ Text = Annotated[
 
 
 class VerdictRequest(Frozen):
-    """The body of `POST /verdicts`."""
+    """The body of `POST /verdicts`.
+
+    `language` is the content's; `default_language` is assumed where it is not given and cannot be
+    told.
+    """
 
     content: Text
     id: Identifier | None = None
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
+    language: LanguageCode | None = None
+    default_language: LanguageCode | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, max_length=METADATA_LIMIT
@@ -53,7 +59,11 @@ class VerdictRequest(Frozen):
     def to_content(self) -> Content:
         """The content to be judged."""
         return Content(
-            text=self.content, id=self.id, language=self.language, metadata=self.metadata
+            text=self.content,
+            id=self.id,
+            language=self.language,
+            default_language=self.default_language,
+            metadata=self.metadata,
         )
 
 

@@ -55,6 +55,7 @@ class _TallyState:
     language: str | None
     tally_votes: Mapping[str, _TallyVote]
     outstanding: tuple[str, ...]
+    quorum: int
 
     def supposing(self, tally_vote: _TallyVote, rounds: int | None = None) -> "_TallyState":
         """The state if all outstanding voters (of the first `rounds`) cast this vote."""
@@ -94,11 +95,13 @@ def tally(
     Votes of voters that are not on the panel are ignored. With `final` (the deadline has passed) no
     more voters are asked: the outcome is concluded from the votes there are.
     """
+    votes = tuple(votes)
     tally_votes, heard = _by_voter(panel, votes)
     outstanding = tuple(voter for voter in panel.voters if voter not in heard)
-    state = _TallyState(panel, language, tally_votes, outstanding)
+    quorum = quorum_of(panel, votes)
+    state = _TallyState(panel, language, tally_votes, outstanding, quorum)
     reading = _read(state)
-    quorate = len(tally_votes) >= panel.quorum
+    quorate = len(tally_votes) >= quorum
     escalating = _escalating(state)
     decision = _held(reading.decision, escalating) if quorate else Decision.NEEDS_REVIEW
     why_stopped = _why_stopped(state, reading, final=final)
@@ -111,7 +114,7 @@ def tally(
         beginning = _described(state, reading)
     else:
         beginning = (
-            f"only {len(tally_votes)} of {len(panel.voters)} answered; the quorum is {panel.quorum}"
+            f"only {len(tally_votes)} of {len(panel.voters)} answered; the quorum is {quorum}"
         )
     ending = why_stopped if why_stopped is not None else f"next to vote: {_listed(next_voters)}"
     return Outcome(
@@ -126,6 +129,20 @@ def tally(
         settled=why_stopped is not None,
         next_voters=next_voters,
     )
+
+
+def quorum_of(panel: Panel, votes: Iterable[CastVote | Abstention]) -> int:
+    """The number of votes that decide: the panel's quorum, or all that can be had if fewer can.
+
+    A voter that does not know the language, or that only speaks where it finds something and
+    found nothing, could not have voted. A voter that failed could have.
+    """
+    mute = {
+        vote.voter
+        for vote in votes
+        if isinstance(vote, Abstention) and vote.repeatable and vote.voter in panel.voters
+    }
+    return max(1, min(panel.quorum, len(panel.voters) - len(mute)))
 
 
 def agreements(decision: Decision, votes: Iterable[CastVote | Abstention]) -> dict[str, bool]:
@@ -198,7 +215,7 @@ def _why_stopped(state: _TallyState, reading: _Reading, *, final: bool) -> str |
         return ""
     if final:
         return f"concluded without {_listed(state.outstanding)}"
-    if len(state.tally_votes) + len(state.outstanding) < state.panel.quorum:
+    if len(state.tally_votes) + len(state.outstanding) < state.quorum:
         return "the quorum cannot be met any more"
     if state.panel.stop is Stop.SETTLED and len(_reachable(state)) == 1:
         return f"no vote of {_listed(state.outstanding)} could change it"
@@ -212,7 +229,7 @@ def _why_sure_enough(state: _TallyState, reading: _Reading) -> str | None:
     without = _listed(state.outstanding)
     # If a voter escalates, the others are asked before a person is.
     escalated = reading.decision is Decision.SAFE and bool(_escalating(state))
-    if len(state.tally_votes) < panel.quorum or escalated:
+    if len(state.tally_votes) < state.quorum or escalated:
         return None
     if panel.risk is None:
         in_between = reading.decision is Decision.NEEDS_REVIEW
@@ -242,7 +259,7 @@ def _reachable(state: _TallyState) -> set[Decision]:
     if Decision.SAFE in reachable and may_escalate:
         reachable = reachable | {Decision.NEEDS_REVIEW}
     reachable = {_held(decision, _escalating(state)) for decision in reachable}
-    return reachable if answered >= panel.quorum else reachable | {Decision.NEEDS_REVIEW}
+    return reachable if answered >= state.quorum else reachable | {Decision.NEEDS_REVIEW}
 
 
 def _reachable_shares(state: _TallyState, rule: Weighted | Majority) -> set[Decision]:

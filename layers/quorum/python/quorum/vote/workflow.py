@@ -14,7 +14,6 @@ from quorum.aws.faults import AWS_ERRORS, code_of
 from quorum.aws.telemetry import logger
 from quorum.core.errors import Postponed, WorkflowFailed, WorkflowNotStarted
 from quorum.core.models import Abstention, CastVote, Content, Frozen, Verdict
-from quorum.core.normalise import normalise
 from quorum.core.position import BatchPosition
 from quorum.vote import telemetry
 from quorum.vote.cache import VoteCache, Wanted
@@ -27,7 +26,7 @@ from quorum.vote.evaluation import (
     conclude_round,
     conclude_without_votes,
 )
-from quorum.vote.language import detect
+from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
 from quorum.vote.verdicts import Verdicts
 
@@ -64,12 +63,14 @@ class Workflow:
         votes: VoteCache,
         verdicts: Verdicts,
         *,
+        default_language: str | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         self._machine = machine
         self._machine_arn = machine_arn
         self._votes = votes
         self._verdicts = verdicts
+        self._default_language = default_language
         self._clock = clock
 
     def moderate(
@@ -102,8 +103,7 @@ class Workflow:
         may_postpone: bool = False,
     ) -> Evaluation:
         """An evaluation that begins now. A language the caller does not name is detected."""
-        if content.language is None:
-            content = content.model_copy(update={"language": detect(normalise(content.text).text)})
+        content = with_language(content, panel.default_language, self._default_language)
         now = self._clock()
         return Evaluation(
             verdict_id=verdict_id,
@@ -115,6 +115,11 @@ class Workflow:
             position=position,
             may_postpone=may_postpone,
         )
+
+    def renew(self, evaluation: Evaluation) -> Evaluation:
+        """The evaluation with a new deadline, since it may have waited for its turn."""
+        now = self._clock()
+        return evaluation.model_copy(update={"started_at": now, "deadline": now + VOTING_SECONDS})
 
     def from_cache(self, evaluations: Sequence[Evaluation]) -> list[Verdict | None]:
         """The verdicts that cached votes settle, in the order given; nothing is stored."""
