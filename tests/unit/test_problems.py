@@ -206,6 +206,8 @@ def test_a_refusal_and_a_model_that_are_no_text_do_no_harm() -> None:
         ({"retry-after-ms": "700", "retry-after": "9"}, {}, 0.7),
         ({"retry-after": "-3"}, {}, 0),
         ({"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT"}, {}, 0),
+        ({"retry-after": "1e9"}, {}, 86_400),
+        ({"retry-after": "Fri, 01 Jan 2100 00:00:00 GMT"}, {}, 86_400),
         ({"retry-after": "nan"}, {}, None),
         ({"retry-after": "soon"}, {}, None),
         ({"retry-after": "9" * 5_000}, {}, None),

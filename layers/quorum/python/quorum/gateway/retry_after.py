@@ -10,14 +10,21 @@ from typing import Any
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m|h)?")
 _UNITS = {None: 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0}
 _RETRY_INFO = "RetryInfo"
+_LONGEST_SECONDS = 86_400.0
+"""Seconds waited for at most, whatever a gateway says."""
 
 
 def seconds(headers: Mapping[str, str], errors: Iterable[Mapping[str, Any]] = ()) -> float | None:
-    """Seconds to wait; None where nothing says so that can be read.
+    """Seconds to wait, a day at most; None where nothing says so that can be read.
 
     From the headers `retry-after-ms` (OpenAI) and `retry-after` (RFC 9110, 10.2.3: seconds or an
     HTTP date; also `20s`), else from Google's `RetryInfo` among an error's details.
     """
+    wait = _said(headers, errors)
+    return None if wait is None else min(wait, _LONGEST_SECONDS)
+
+
+def _said(headers: Mapping[str, str], errors: Iterable[Mapping[str, Any]]) -> float | None:
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
