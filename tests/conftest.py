@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -70,13 +71,15 @@ def account(
 ) -> "DynamoDBServiceResource":
     """An empty account; its DynamoDB.
 
-    boto3 takes 20 ms to make a client: each is made once, for all tests that ask for the same.
+    boto3 takes 20 ms to make a client: each is made once, for all tests that ask for the same in
+    the same environment (which may name another endpoint).
     """
     create_client: Any = vars(Session)["create_client"]
 
     def create_client_once(session: Session, *arguments: Any, **options: Any) -> Any:
         config = vars(options["config"]) if options.get("config") else None
-        key = repr((arguments, options | {"config": config}))
+        environment = sorted((name, set_to) for name, set_to in os.environ.items() if "AWS" in name)
+        key = repr((arguments, options | {"config": config}, environment))
         if key not in clients:
             clients[key] = create_client(session, *arguments, **options)
         return clients[key]

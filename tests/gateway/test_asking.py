@@ -270,14 +270,14 @@ def test_who_waits_for_anothers_answer_waits_no_longer_than_his_time(
     there = stand_in(every_model=ModelScenario(latency_ms=1500))
     asking = desk.asking(there)
 
-    async def at_once() -> tuple[Answered | BaseException, ...]:
-        return await asyncio.gather(
-            asking.answer("acme", question(), deadline=Deadline.after(20)),
-            asking.answer("acme", question(), deadline=Deadline.after(0.5)),
-            return_exceptions=True,
-        )
+    async def both() -> tuple[Answered | BaseException, ...]:
+        first = asyncio.create_task(asking.answer("acme", question(), deadline=Deadline.after(20)))
+        while not there.count.requests:  # noqa: ASYNC110 the stand-in has a count and no event
+            await asyncio.sleep(0.01)
+        second = asking.answer("acme", question(), deadline=Deadline.after(0.5))
+        return await asyncio.gather(first, second, return_exceptions=True)
 
-    answered, late = loop.run(at_once())
+    answered, late = loop.run(both())
     assert isinstance(answered, Answered)
     assert isinstance(late, ModelTimedOut)
     assert there.count.requests == 1
