@@ -63,7 +63,7 @@ def shown(error: BaseException) -> str:
 
 
 ANSWERED = {("api", "handler")}
-"""Its resolver answers every error of a route itself; before it, only API Gateway's event is read."""
+"""Its resolver answers every error of a route; before that only API Gateway's event is read."""
 
 
 @pytest.mark.parametrize(("folder", "name"), sorted(set(handlers()) - ANSWERED))
