@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from quorum.api.http import answer, resolve, resolver
 from quorum.app.estimates import EstimateContainer
 from quorum.app.settings import EstimateSettings
+from quorum.aws.boundary import guarded
 from quorum.document.requests import EstimateRequest
 from quorum.gateway.deadline import Deadline
 
@@ -33,6 +34,7 @@ def post_estimate(request: EstimateRequest) -> Response[Any]:
     return answer(app().estimates.take(tenant, request, deadline))
 
 
+@guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One HTTP request of API Gateway's proxy integration."""
     return resolve(routes, event, context)

@@ -1,0 +1,187 @@
+"""One answer of the chat, from its question to its client."""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from quorum.chat.chat import Asked, ChatRequest
+from quorum.chat.conversations import Conversations, Turn
+from quorum.chat.conversing import Conversing
+from quorum.core.errors import BudgetSpent, ModelThrottled, StoreUnavailable, StreamCut
+from quorum.core.models import Tokens
+from quorum.gateway.deadline import Deadline
+
+from tests.functions.chat.conftest import CONNECTION, TENANT, Client, Message, Model, Say
+
+
+def test_an_answer_comes_as_tokens_and_then_whole_with_what_it_cost(
+    say: Say, client: Client
+) -> None:
+    last = say()
+    assert last["type"] == "complete"
+    assert last["full_response"] == client.text == "Hello there."
+    assert last["cost_usd"] == "0.00003"
+    assert last["usage"] == {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
+    assert last["kept"]
+    assert "moderation" not in last
+    tokens = [message for message in client.messages if message["type"] == "token"]
+    assert [token["index"] for token in tokens] == list(range(last["tokens_sent"]))
+    assert {message["request_id"] for message in client.messages} == {"request-1"}
+
+
+def test_a_request_delivered_twice_is_answered_once(
+    conversing: Callable[..., Conversing], conversations: Conversations, model: Model
+) -> None:
+    conversations.open(CONNECTION, "once")
+    asked = Asked(
+        connection=CONNECTION,
+        tenant=TENANT,
+        request_id="once",
+        request=ChatRequest(action="chat", prompt="Hello?"),
+        model="gpt-4.1-nano",
+    )
+
+    async def twice() -> None:
+        one, other = conversing(), conversing()
+        await asyncio.gather(
+            one.converse(asked, Deadline.after(20)), other.converse(asked, Deadline.after(20))
+        )
+
+    asyncio.run(twice())
+    assert len(model.questions) == 1
+
+
+def test_cancel_stops_the_model_and_says_what_was_paid(
+    say: Say, client: Client, model: Model, conversations: Conversations
+) -> None:
+    model.endless = True
+    client.seen = lambda _message: conversations.cancel(CONNECTION, "request-1")
+    last = say()
+    assert last["type"] == "cancelled"
+    assert last["cost_usd"] == "0.00003"
+    assert last["cost_estimated"]
+    assert len(model.booked) == 1
+    # The client has seen it: the conversation goes on from there.
+    turns = conversations.history(TENANT, "conversation-1").turns
+    assert turns == (Turn(prompt="Hello?", answer="Hello there."),)
+
+
+def test_a_request_cancelled_before_the_model_began_costs_nothing_that_is_known(
+    say: Say, model: Model, conversations: Conversations
+) -> None:
+    model.pieces, model.endless = (), True
+    conversations.open(CONNECTION, "request-0")
+    open_ = conversations.open
+
+    def open_and_cancel(connection: str, request_id: str) -> None:
+        open_(connection, request_id)
+        conversations.cancel(connection, request_id)
+
+    conversations.open = open_and_cancel  # type: ignore[method-assign] # a hasty client
+    last = say()
+    assert (last["type"], last["usage"]["completion_tokens"]) == ("cancelled", 0)
+
+
+def test_a_disconnected_client_stops_the_model_and_what_was_paid_is_booked(
+    say: Say, client: Client, model: Model, conversations: Conversations
+) -> None:
+    model.endless = True
+    client.seen = lambda _message: conversations.disconnect(CONNECTION)
+    assert say()["type"] == "token"  # nobody is told that it ended
+    assert len(model.booked) == 1
+
+
+def test_a_client_that_is_found_gone_stops_the_model(
+    say: Say, client: Client, model: Model
+) -> None:
+    model.pieces = tuple("word " for _ in range(5_000))  # more than one message
+    model.endless = True
+
+    def leave(_message: Message) -> None:
+        client.gone = True
+
+    client.seen = leave
+    say()
+    assert len(model.booked) == 1
+    assert len(client.messages) == 1
+
+
+def test_a_slow_client_is_not_read_ahead_of(say: Say, client: Client, model: Model) -> None:
+    model.pieces = tuple("x" * 10 for _ in range(100))
+    ahead: list[int] = []
+
+    def look(message: Message) -> None:
+        if message["type"] == "token":
+            ahead.append(10 * model.taken - len(client.text))
+
+    client.seen = look
+    last = say(build={"buffer": 50})
+    assert last["full_response"] == client.text == "x" * 1_000
+    assert max(ahead) <= 2 * 50 + 20
+
+
+def test_a_stream_cut_says_so_after_what_had_come_with_what_was_paid(
+    say: Say, client: Client, model: Model, conversations: Conversations
+) -> None:
+    model.failure = StreamCut(
+        "the stream ended before it was complete: closed",
+        received="Hello there.",
+        tokens=Tokens(input=10, output=3),
+        cost_usd=Decimal("0.00003"),
+    )
+    last = say()
+    assert client.text == "Hello there."
+    assert (last["type"], last["code"]) == ("error", "stream_cut")
+    assert (last["cost_usd"], last["cost_estimated"]) == ("0.00003", True)
+    assert conversations.history(TENANT, "conversation-1").turns == ()
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (ModelThrottled("429", retry_after_seconds=3), "throttled"),
+        (BudgetSpent("spent", code="budget_spent", limit="midnight"), "budget_spent"),
+        (StoreUnavailable("no"), "unavailable"),
+        (ValueError("unforeseen"), "failed"),
+    ],
+)
+def test_whatever_goes_wrong_the_client_is_told(
+    say: Say, model: Model, failure: Exception, code: str
+) -> None:
+    model.pieces, model.failure = (), failure
+    last = say()
+    assert (last["type"], last["code"]) == ("error", code)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "finish", "code"),
+    [
+        (("Half",), "length", "answer_cut"),
+        (("Half",), "MAX_TOKENS", "answer_cut"),
+        (("Half",), "SAFETY", "refused"),
+        (("Half",), "error", "answer_failed"),
+        (("Half",), "tool_calls", "answer_unusable"),
+        ((" ",), "stop", "answer_empty"),
+    ],
+)
+def test_an_answer_that_is_not_whole_is_said_to_be_none_and_is_no_turn(
+    say: Say,
+    model: Model,
+    conversations: Conversations,
+    pieces: tuple[str, ...],
+    finish: str,
+    code: str,
+) -> None:
+    model.pieces, model.finish_reason = pieces, finish
+    last = say()
+    assert (last["type"], last["code"]) == ("error", code)
+    assert (last["cost_usd"], last["cost_estimated"]) == ("0.00001", False)
+    assert conversations.history(TENANT, "conversation-1").turns == ()
+
+
+def test_an_answer_that_never_ends_ends_before_its_function_does(say: Say, model: Model) -> None:
+    model.endless = True
+    last = say(seconds=1.2)
+    assert (last["type"], last["code"]) == ("error", "timed_out")
+    assert (last["cost_usd"], last["cost_estimated"]) == ("0.00003", True)

@@ -1,0 +1,219 @@
+"""What comes in, what is posted to a client, and the handlers."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from quorum.app.chat import ConversationContainer
+from quorum.app.settings import ChatSettings
+from quorum.aws.keys import Caller, Keys
+from quorum.chat.chat import Asked
+from quorum.chat.connections import Connections
+from quorum.chat.conversations import Conversations
+from quorum.chat.reception import Reception, starting
+from quorum.core.errors import Conflict, ConnectionGone, StoreUnavailable
+
+from fakes.gateway import serving
+from functions.authorize import app as authorize
+from functions.chat import app
+from functions.converse import app as converse
+from tests.functions.chat.conftest import CONNECTION, TENANT, Client, Message
+from tests.functions.conftest import reopen
+from tests.template import ROOT
+
+
+class Started:
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+
+    def __call__(self, asked: Asked) -> None:
+        self.asked.append(asked)
+
+
+@pytest.fixture
+def started() -> Started:
+    return Started()
+
+
+@pytest.fixture
+def reception(conversations: Conversations, client: Client, started: Started) -> Reception:
+    return Reception(conversations, client, started, default_model="gpt-4.1-nano")  # type: ignore[arg-type] # it takes posts
+
+
+def test_a_chat_is_begun_for_the_tenant_that_connected(
+    reception: Reception, started: Started, client: Client
+) -> None:
+    reception.receive(CONNECTION, json.dumps({"action": "chat", "prompt": "Hello?"}))
+    (asked,) = started.asked
+    assert (asked.tenant, asked.model, asked.fresh) == (TENANT, "gpt-4.1-nano", True)
+    assert asked.conversation
+    assert client.messages == []
+
+
+def test_an_alias_is_the_model_it_names(reception: Reception, started: Started) -> None:
+    said = {"action": "chat", "prompt": "Hello?", "model": "deepseek-chat"}
+    reception.receive(CONNECTION, json.dumps(said))
+    assert started.asked[0].model == "deepseek-v3.2"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"action": "chat", "prompt": "x", "model": "gpt-9"}, "invalid_model"),
+        ({"action": "chat", "prompt": "x", "model": "rules"}, "invalid_model"),
+        ({"action": "chat", "prompt": "x", "conversation": "another's"}, "invalid_conversation"),
+        ({"action": "chat", "prompt": "x", "conversation": "nobodys"}, "conversation_not_found"),
+        ({"action": "chat", "prompt": "x", "request_id": "used"}, "request_id_used"),
+        ({"action": "cancel", "request_id": "never"}, "request_not_found"),
+        ({"action": "sing"}, "invalid_action"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_at_once(
+    reception: Reception,
+    conversations: Conversations,
+    client: Client,
+    started: Started,
+    said: Message,
+    code: str,
+) -> None:
+    conversations.open(CONNECTION, "used")
+    reception.receive(CONNECTION, json.dumps(said | {"request_id": said.get("request_id", "one")}))
+    assert (client.last["type"], client.last["code"]) == ("error", code)
+    assert client.last["request_id"] == said.get("request_id", "one")
+    assert started.asked == []
+
+
+def test_two_requests_of_one_connection_do_not_share_a_flag(conversations: Conversations) -> None:
+    conversations.open(CONNECTION, "one")
+    conversations.open(CONNECTION, "other")
+    conversations.cancel(CONNECTION, "one")
+    assert conversations.standing(CONNECTION, "one") == (True, True)
+    assert conversations.standing(CONNECTION, "other") == (True, False)
+    with pytest.raises(Conflict):
+        conversations.open(CONNECTION, "one")
+
+
+def test_a_client_that_left_is_not_told_what_was_wrong(
+    reception: Reception, client: Client
+) -> None:
+    client.gone = True
+    reception.receive(CONNECTION, "nonsense")
+    assert client.messages == []
+
+
+def test_the_streaming_function_is_started_and_not_waited_for() -> None:
+    functions = boto3.client("lambda", region_name="us-east-1")
+    asked = Asked.model_validate_json((ROOT / "events/converse.json").read_text())
+    with Stubber(functions) as stubbed:
+        stubbed.add_response(
+            "invoke",
+            {"StatusCode": 202},
+            {
+                "FunctionName": "converse",
+                "InvocationType": "Event",
+                "Payload": asked.model_dump_json().encode(),
+            },
+        )
+        stubbed.add_client_error("invoke", "TooManyRequestsException")
+        start = starting(functions, "converse")
+        start(asked)
+        with pytest.raises(StoreUnavailable):
+            start(asked)
+
+
+def test_who_cannot_be_reached_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    management = boto3.client(
+        "apigatewaymanagementapi", region_name="us-east-1", endpoint_url="https://example.com/v1"
+    )
+    connections = Connections(management)
+    with Stubber(management) as stubbed:
+        for code in ("GoneException", "ForbiddenException"):
+            stubbed.add_client_error("post_to_connection", code, http_status_code=410)
+            with pytest.raises(ConnectionGone):
+                connections.post(CONNECTION, {"type": "token", "content": "a secret"})
+    (logged,) = caplog.records  # a client that left is nothing to report
+    assert vars(logged)["error"] == "ForbiddenException"
+    assert "secret" not in str(vars(logged))
+
+
+def test_a_throttled_post_is_sent_again(aws_credentials: None) -> None:
+    statuses = [429, 200]
+    received: list[bytes] = []
+
+    async def api(_scope: Any, receive: Any, send: Any) -> None:
+        received.append((await receive())["body"])
+        headers = [(b"x-amzn-errortype", b"LimitExceededException"), (b"content-length", b"2")]
+        start = {"type": "http.response.start", "status": statuses.pop(0), "headers": headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    with serving(api) as url:
+        settings = ChatSettings(conversations_table="ConversationsTable", connections_url=url)
+        ConversationContainer(settings).connections.post(CONNECTION, {"type": "token"})
+    assert received == [b'{"type":"token"}'] * 2
+
+
+@pytest.fixture
+def route(
+    aws: Any, within: Callable[[str], None], event: Callable[[str], Any], context: Any
+) -> Callable[[str], dict[str, Any]]:
+    within("RouteFunction")
+    reopen(app)
+    return lambda name: dict(app.handler(event(name), context))
+
+
+def rows(aws: Any) -> list[str]:
+    return sorted(item["entry"] for item in aws.Table("ConversationsTable").scan()["Items"])
+
+
+def test_a_connection_is_known_from_its_first_to_its_last(
+    route: Callable[[str], dict[str, Any]], aws: Any
+) -> None:
+    assert route("chat_connect.json")["statusCode"] == 200
+    assert rows(aws) == ["connection"]
+    assert route("chat_disconnect.json")["statusCode"] == 200
+    assert rows(aws) == []
+
+
+def test_a_message_is_taken_or_refused_but_never_an_error_of_the_function(
+    route: Callable[[str], dict[str, Any]], aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Asked] = []
+    route("chat_connect.json")
+    monkeypatch.setattr(app.app().reception, "_start", begun.append)
+    for name in ("chat_message.json", "chat_cancel.json", "chat_default.json"):
+        assert route(name)["statusCode"] == 200
+    (asked,) = begun
+    assert asked.request.prompt == "Why is the sky blue?"
+    assert "request#question-1" in rows(aws)
+
+
+def test_an_answer_begun_by_nobody_is_not_given(
+    aws: Any, within: Callable[[str], None], event: Callable[[str], Any], context: Any
+) -> None:
+    within("ConverseFunction")
+    reopen(converse)
+    converse.handler(event("converse.json"), context)
+    assert rows(aws) == []
+
+
+def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
+    aws: Any, within: Callable[[str], None], event: Callable[[str], Any], context: Any
+) -> None:
+    within("AuthorizeFunction")
+    authorize.app.cache_clear()
+    request = event("authorize_chat.json")
+    denied = authorize.handler(request, context)["policyDocument"]["Statement"][0]
+    assert denied["Effect"] == "Deny"
+    request["headers"] = {}
+    request["queryStringParameters"] = {
+        "key": Keys(aws.Table("KeysTable")).issue(Caller(tenant="acme"))
+    }
+    policy = authorize.handler(request, context)
+    (allowed,) = policy["policyDocument"]["Statement"]
+    assert allowed["Effect"] == "Allow"
+    assert allowed["Resource"] == ["arn:aws:execute-api:us-east-1:123456789012:local/v1/*"]
+    assert policy["context"] == {"tenant": "acme", "role": "member"}
