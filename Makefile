@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test up down logs lint setup lock bench bench-gateway bench-batch bench-chat evaluate openapi deploy
+.PHONY: help demo check test up down logs lint setup lock bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,8 +68,16 @@ setup: .venv/.locked .ministack/.locked
 
 # MiniStack has an environment of its own: a package missing from a layer must be missing locally too.
 .ministack/.locked: uv.lock | .venv/bin/uv
-	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project
+	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project --compile-bytecode
 	@touch $@
+
+# mutmut and aws-sam-cli want different versions of click.
+.local/mutants/environment/.locked: uv.lock | .venv/bin/uv
+	@UV_PROJECT_ENVIRONMENT=.local/mutants/environment $(UV) sync --quiet --frozen --python .venv/bin/python --no-default-groups --group mutants --no-install-project
+	@touch $@
+
+mutants: setup .local/mutants/environment/.locked ## MODULE=tally LIMIT=100: do the tests notice when a module that decides is changed?
+	@nice -n 15 .local/mutants/environment/bin/python -m local.mutants $(if $(LIMIT),--limit $(LIMIT)) $(MODULE)
 
 lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) lock

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.session import Session
-from hypothesis import settings
+from hypothesis import HealthCheck, Phase, settings
 from moto import mock_aws
 from moto.moto_api._internal.models import moto_api_backend
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 # A busy machine makes any example slow. Claims about time are measured in `bench/`.
 settings.register_profile("quorum", deadline=None)
+# `make mutants`: the same few examples for every mutant; the smallest that fails is not looked for.
+settings.register_profile(
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 settings.load_profile("quorum")
 
 

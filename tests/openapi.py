@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -47,6 +47,7 @@ def hold(method: str, path: str, status: int, media_type: str, body: str) -> Non
 def held(handler: Handler) -> Handler:
     """`handler`, each of whose answers is held to the description."""
 
+    @wraps(handler)
     def answering(event: dict[str, Any], context: Any) -> dict[str, Any]:
         answer = handler(event, context)
         (media_type,) = answer["multiValueHeaders"]["Content-Type"]

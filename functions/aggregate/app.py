@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.app.settings import AggregateSettings
 from quorum.app.votes import VerdictContainer
+from quorum.aws.boundary import guarded
 from quorum.vote import telemetry
 from quorum.vote.evaluation import AggregateRequest, RoundResult, conclude_round
 from quorum.vote.shadow import shadowed
@@ -20,6 +21,7 @@ def app() -> VerdictContainer:
     return VerdictContainer(AggregateSettings.from_environment())
 
 
+@guarded
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Where the case stands (`quorum.vote.evaluation.Deliberation`)."""
     request = AggregateRequest.model_validate(event)

@@ -11,6 +11,8 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
 )
 from quorum.app.keys import KeysContainer
 from quorum.app.settings import AuthorizeSettings
+from quorum.aws.boundary import guarded
+from quorum.core.errors import Unauthorized
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -22,16 +24,17 @@ def app() -> KeysContainer:
     return KeysContainer(AuthorizeSettings.from_environment())
 
 
+@guarded
 @event_source(data_class=APIGatewayAuthorizerRequestEvent)
 def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") -> dict[str, Any]:
-    """An IAM policy for the caller; API Gateway turns `Unauthorized` into a 401."""
+    """An IAM policy for the caller; API Gateway turns the message `Unauthorized` into a 401."""
     # A route of the chat's WebSocket has no method.
     chat = "connectionId" in event["requestContext"]
     key = key_of(event)
     caller = app().keys.caller(key) if key else None
     # A client over HTTP tells a wrong key (401) from a right it lacks (403).
     if not key or (caller is None and not chat):
-        raise Exception("Unauthorized")  # noqa: TRY002 API Gateway wants exactly this
+        raise Unauthorized
     arn = event.parsed_arn
     response = APIGatewayAuthorizerResponseWebSocket if chat else APIGatewayAuthorizerResponse
     policy = response(

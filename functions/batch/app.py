@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from quorum.app.bulk import BatchContainer
 from quorum.app.settings import BatchSettings
+from quorum.aws.boundary import guarded
 from quorum.bulk.queue import handle
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def app() -> BatchContainer:
     return BatchContainer(BatchSettings.from_environment())
 
 
+@guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Judges the messages of one invocation at once; reports which ones stay on the queue."""
     outcomes = handle(app().item_queue, event["Records"], app().judging)

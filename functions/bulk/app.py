@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.app.bulk import BulkContainer
 from quorum.app.settings import BulkSettings
+from quorum.aws.boundary import guarded
 from quorum.bulk.machine import Finish, JudgePage, Prepare, step_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def app() -> BulkContainer:
     return BulkContainer(BulkSettings.from_environment())
 
 
+@guarded
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """What one step came to."""
     match step_of(event):

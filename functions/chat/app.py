@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.data_classes import APIGatewayWebSocketEvent, event_source
 from quorum.app.chat import ReceptionContainer
 from quorum.app.settings import ReceptionSettings
+from quorum.aws.boundary import guarded
 from quorum.aws.keys import Caller
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def app() -> ReceptionContainer:
     return ReceptionContainer(ReceptionSettings.from_environment())
 
 
+@guarded
 @event_source(data_class=APIGatewayWebSocketEvent)
 def handler(event: APIGatewayWebSocketEvent, _context: "LambdaContext") -> dict[str, Any]:
     """One event of the WebSocket API: a client connected, left, or sent a message."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from quorum.app.converse import ConverseContainer
 from quorum.app.settings import ConverseSettings
 from quorum.aws import loop
+from quorum.aws.boundary import guarded
 from quorum.chat.chat import Asked
 from quorum.gateway.deadline import Deadline
 
@@ -19,6 +20,7 @@ def app() -> ConverseContainer:
     return ConverseContainer(ConverseSettings.from_environment())
 
 
+@guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> None:
     """Stream the answer to one request (`quorum.chat.chat.Asked`)."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())

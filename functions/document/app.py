@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from quorum.app.documents import DocumentContainer
 from quorum.app.settings import DocumentSettings
+from quorum.aws.boundary import guarded
 from quorum.document.long_documents import (
     STEP,
     STEP_SECONDS,
@@ -36,6 +37,7 @@ def app() -> DocumentContainer:
     return DocumentContainer(DocumentSettings.from_environment())
 
 
+@guarded
 def queue(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Works through the messages of one invocation at once; reports which ones stay."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
@@ -52,6 +54,7 @@ def queue(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     )
 
 
+@guarded
 def step(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any] | None:
     """What one step of the machine came to."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis(), STEP_SECONDS)

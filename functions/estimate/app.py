@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from quorum.api.http import resolve, resolver
 from quorum.app.estimates import EstimateContainer
 from quorum.app.settings import EstimateSettings
+from quorum.aws.boundary import guarded
 from quorum.routes import estimates
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def app() -> EstimateContainer:
     return EstimateContainer(EstimateSettings.from_environment())
 
 
+@guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One HTTP request of API Gateway's proxy integration."""
     return resolve(routes, event, context, app)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.app.settings import VoteSettings
 from quorum.app.voters import VoterContainer
+from quorum.aws.boundary import guarded
 from quorum.core import registry
 from quorum.vote import voting
 from quorum.vote.evaluation import VoteRequest
@@ -19,6 +20,7 @@ def app() -> VoterContainer:
     return VoterContainer(VoteSettings.from_environment())
 
 
+@guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """This model's vote on the case in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation

@@ -8,6 +8,7 @@ from embedded import meaning as meaning_model
 from embedded import rules as rules_model
 from quorum.app.settings import StoreSettings
 from quorum.app.votes import VoteStoreContainer
+from quorum.aws.boundary import guarded
 from quorum.vote import voting
 from quorum.vote.evaluation import VoteRequest
 
@@ -24,16 +25,19 @@ def app() -> VoteStoreContainer:
     return VoteStoreContainer(StoreSettings.from_environment())
 
 
+@guarded
 def rules(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Word lists and patterns."""
     return answer(event, "rules", rules_model.vote)
 
 
+@guarded
 def characters(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Character n-grams."""
     return answer(event, "characters", characters_model.vote)
 
 
+@guarded
 def meaning(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Sentence embeddings."""
     return answer(event, "meaning", meaning_model.vote)

@@ -7,9 +7,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Self
 
-from pydantic import Field, Json
+from pydantic import Field, Json, ValidationError
 
 from quorum.aws.environment import variable
+from quorum.core.errors import SettingsInvalid
 from quorum.core.models import Dollars, Frozen, LanguageCode
 from quorum.gateway.fair_share import RateLimit
 
@@ -22,10 +23,15 @@ class _FromEnvironment(Frozen):
     def from_environment(cls) -> Self:
         """Each field from the variable of the same name in capitals.
 
-        Raises pydantic's `ValidationError` naming what is missing or malformed.
+        Raises `SettingsInvalid` naming what is missing or malformed.
         """
         named = ((name, variable(name.upper())) for name in cls.model_fields)
-        return cls.model_validate({name: value for name, value in named if value})
+        try:
+            return cls.model_validate({name: value for name, value in named if value})
+        except ValidationError as error:
+            raise SettingsInvalid(
+                "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
+            ) from None
 
 
 class AuthorizeSettings(_FromEnvironment):
@@ -51,6 +57,9 @@ class StoreSettings(_FromEnvironment):
     review_days: int = Field(default=30, ge=1, description="days a content waits for a reviewer")
     requests_per_minute: int = Field(default=500, ge=1, description="of each model")
     tokens_per_minute: int = Field(default=100_000, ge=1, description="of each model")
+    reuse_days: int = Field(
+        default=30, ge=0, description="days a person's decision answers the same content"
+    )
     label_days: int = Field(default=90, ge=1, description="days a reviewed content is kept")
     aws_endpoint_url: str = Field(default="", description="of the local stack; empty in AWS")
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import atexit
+import logging
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+_LOGGER = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -23,11 +25,17 @@ class _Loop:
         with self._lock:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
+                loop.set_exception_handler(_log_lost)
                 thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
                 thread.start()
                 atexit.register(_end, loop, thread)
                 self._loop = loop
             return self._loop
+
+
+def _log_lost(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error that nobody waits for; asyncio's own message shows the values of the task."""
+    _LOGGER.error("an error in the event loop", exc_info=context.get("exception"))
 
 
 def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:

@@ -30,6 +30,8 @@
     ├── Postponed                       unavailable               503    yes
     ├── Undeliverable                   undeliverable             400
     ├── ConnectionGone                  failed                    500
+    ├── SettingsInvalid                 failed                    500
+    ├── Unauthorized                    invalid_api_key           401
     ├── StoreUnavailable                unavailable               503    yes
     └── WorkflowFailed                  unavailable               503    yes
         └── WorkflowNotStarted          unavailable               503    yes
@@ -427,6 +429,20 @@ class Undeliverable(QuorumError):
 
 class ConnectionGone(QuorumError):
     """The client of a chat has closed its connection."""
+
+
+class SettingsInvalid(QuorumError):
+    """The environment lacks a setting or has a wrong one; the message names it."""
+
+
+class Unauthorized(QuorumError):
+    """There is no key, or it is unknown; API Gateway answers 401 to an authorizer that says so."""
+
+    code = "invalid_api_key"
+    http_status = 401
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
 
 
 class StoreUnavailable(_Unavailable):
