@@ -135,14 +135,14 @@ def show_verdicts(console: Console, judged: Iterable[tuple[str, Verdict]]) -> No
 
 def _verdict_cells(content: str, verdict: Verdict) -> Cells:
     shown = content if len(content) <= _SHOWN else content[: _SHOWN - 1] + "…"
-    cached = " [dim]cached[/]" if verdict.answered_from == "cache" else ""
+    source = {"panel": "", "cache": " [dim]cached[/]", "review": " [dim]reviewed[/]"}
     return (
         escape(shown),
         coloured(verdict.decision),
         f"{verdict.score:.2f}",
         "\n".join(vote_line(vote) for vote in verdict.votes),
         dollars(verdict.cost_usd),
-        f"{verdict.latency_ms}{cached}",
+        f"{verdict.latency_ms}{source[verdict.answered_from]}",
     )
 
 

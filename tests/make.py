@@ -1,5 +1,6 @@
 """Values with sensible defaults, so that a test names only what it is about."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,11 @@ from quorum.vote.evaluation import Evaluation
 
 NOW = 1_700_000_000.0
 """Epoch seconds at which these cases start."""
+
+
+def at(seconds: float) -> datetime:
+    """The moment of that epoch second."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def cast(voter: str = "gpt-4.1", decision: str = "unsafe", **changes: Any) -> CastVote:

@@ -30,7 +30,9 @@ def entry(number: int, content: str | None, golds: list[str], *votes: Any) -> di
         {"decision": gold, "reviewer": "ada", "reviewed_at": "2026-11-01T12:00:00Z"}
         for gold in golds
     ]
-    return {"verdict": verdict.model_dump(mode="json"), "content": content, "reviews": reviews}
+    shown = verdict.model_dump(mode="json")
+    seen = {"count": 1, "first_seen": shown["created_at"], "last_seen": shown["created_at"]}
+    return {"verdict": shown, "content": content, "reviews": reviews} | seen
 
 
 ENTRIES = [

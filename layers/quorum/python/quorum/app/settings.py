@@ -57,6 +57,9 @@ class StoreSettings(_FromEnvironment):
     review_days: int = Field(default=30, ge=1, description="days a content waits for a reviewer")
     requests_per_minute: int = Field(default=500, ge=1, description="of each model")
     tokens_per_minute: int = Field(default=100_000, ge=1, description="of each model")
+    reuse_days: int = Field(
+        default=30, ge=0, description="days a person's decision answers the same content"
+    )
     label_days: int = Field(default=90, ge=1, description="days a reviewed content is kept")
     aws_endpoint_url: str = Field(default="", description="of the local stack; empty in AWS")
 

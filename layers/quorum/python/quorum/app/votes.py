@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from quorum.app.container import Container, SpendingContainer
 from quorum.vote.panels import Panels
+from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.reviews import Reviews
 from quorum.vote.verdicts import Verdicts
 from quorum.vote.voting import VoteStore
@@ -44,6 +45,18 @@ class VerdictContainer(Container):
         return Panels(self.ssm, self.settings.panels_path, seconds=self.settings.panel_seconds)
 
     @cached_property
+    def review_entries(self) -> ReviewEntries:
+        """What people are asked and have decided, by content."""
+        settings = self.settings
+        return ReviewEntries(
+            self.dynamodb,
+            settings.verdicts_table,
+            reuse_days=settings.reuse_days,
+            review_days=settings.review_days,
+            clock=self.clock,
+        )
+
+    @cached_property
     def verdicts(self) -> Verdicts:
         """The stored verdicts."""
         settings = self.settings
@@ -51,8 +64,8 @@ class VerdictContainer(Container):
             self.dynamodb,
             settings.verdicts_table,
             settings.usage_table,
+            self.review_entries,
             verdict_days=settings.verdict_days,
-            review_days=settings.review_days,
         )
 
 
@@ -69,6 +82,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             self.settings.vote_machine,
             self.vote_store.cache,
             self.verdicts,
+            self.review_entries,
             default_language=self.settings.default_language,
         )
 
@@ -76,4 +90,9 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
     def reviews(self) -> Reviews:
         """What people decided."""
         settings = self.settings
-        return Reviews(self.dynamodb, settings.verdicts_table, label_days=settings.label_days)
+        return Reviews(
+            self.dynamodb,
+            settings.verdicts_table,
+            self.review_entries,
+            label_days=settings.label_days,
+        )

@@ -45,6 +45,11 @@ def content_key(tenant: str, verdict_id: str) -> str:
     return f"content#{tenant}#{verdict_id}"
 
 
+def review_entry_key(tenant: str, digest: str) -> str:
+    """The Verdicts table's key of the review entry of a content under a policy."""
+    return f"entry#{tenant}#{digest}"
+
+
 def batch_key(tenant: str, batch: str) -> str:
     """The Verdicts table's key of a batch."""
     return f"batch#{tenant}#{batch}"

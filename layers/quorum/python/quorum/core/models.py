@@ -225,18 +225,29 @@ class Shadow(Frozen):
 
 
 class Review(Frozen):
-    """A person's decision on a verdict: a label. `note` may quote content: never logged."""
+    """A person's decision on a verdict: a label. `note` may quote content: never logged.
 
-    decision: Literal[Decision.SAFE, Decision.UNSAFE]
+    `needs_review` withdraws the review before it: the content waits for a person again.
+    """
+
+    decision: Decision
     reviewer: Identifier
     note: Annotated[str, StringConstraints(max_length=NOTE_LIMIT)] = ""
+    reviewed_at: datetime
+
+
+class ReusedReview(Frozen):
+    """The review that answered a content: that of an earlier verdict on the same one."""
+
+    verdict_id: str
     reviewed_at: datetime
 
 
 class Verdict(Frozen):
     """A panel's decision on a content, and everything that explains it.
 
-    `review` is the latest one; a person's decision does not change the panel's.
+    `review` is the latest one of this content; a person's decision does not change the panel's.
+    Where a person had decided the same content before, `reused_review` says so, and nobody voted.
     """
 
     id: str
@@ -252,7 +263,7 @@ class Verdict(Frozen):
     cost_usd: Dollars
     saved_usd: Dollars
     latency_ms: int = Field(ge=0)
-    answered_from: Literal["panel", "cache"]
+    answered_from: Literal["panel", "cache", "review"]
     panel: str
     panel_version: str
     policy_version: str
@@ -261,3 +272,4 @@ class Verdict(Frozen):
     created_at: datetime
     shadow: Shadow | None = None
     review: Review | None = None
+    reused_review: ReusedReview | None = None

@@ -17,9 +17,11 @@ from quorum.core.models import (
     CastVote,
     Category,
     Content,
+    Decision,
     Frozen,
     Identifier,
     Outcome,
+    ReusedReview,
     Verdict,
     Vote,
 )
@@ -155,6 +157,24 @@ def _is_transient(vote: Abstention) -> bool:
     return vote.reason in TRANSIENT or vote.retry_after_seconds is not None
 
 
+def conclude_by_review(
+    evaluation: Evaluation, decision: Decision, reused: ReusedReview, *, now: float
+) -> RoundResult:
+    """The verdict on a content that a person has decided: nobody is asked."""
+    day = f"{reused.reviewed_at:%Y-%m-%d}"
+    outcome = Outcome(
+        decision=decision,
+        score=float(decision is Decision.UNSAFE),
+        confidence=1.0,
+        reason=f"a person decided this content on {day}: {decision}",
+        settled=True,
+    )
+    verdict = _verdict(evaluation, (), outcome, 0, now, "review")
+    return RoundResult(
+        settled=True, round=0, verdict=verdict.model_copy(update={"reused_review": reused})
+    )
+
+
 def conclude_without_votes(evaluation: Evaluation, detail: str, *, now: float) -> Verdict:
     """The verdict when the machine itself failed: every voter abstains, so a person decides."""
     votes = [
@@ -171,7 +191,7 @@ def _verdict(  # every fact of a verdict comes from its caller
     outcome: Outcome,
     rounds: int,
     now: float,
-    answered_from: Literal["panel", "cache"],
+    answered_from: Literal["panel", "cache", "review"],
 ) -> Verdict:
     cast = [vote for vote in votes if isinstance(vote, CastVote)]
     return Verdict(

@@ -1,7 +1,7 @@
 """The bodies of requests about one verdict. Pure."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -68,9 +68,12 @@ class VerdictRequest(Frozen):
 
 
 class ReviewRequest(Frozen):
-    """The body of `POST /verdicts/{id}/review`: a person's decision and name."""
+    """The body of `POST /verdicts/{id}/review`: a person's decision and name.
 
-    decision: Literal[Decision.SAFE, Decision.UNSAFE]
+    `needs_review` withdraws an earlier review.
+    """
+
+    decision: Decision
     reviewer: Identifier
     note: Annotated[str, StringConstraints(max_length=NOTE_LIMIT)] = ""
 

@@ -1,8 +1,10 @@
 """Reviews: people's decisions on verdicts. Each becomes a label for calibration.
 
 A verdict may be reviewed again: the latest review counts and the earlier ones stay, so a mistake
-can be corrected and no decision is lost. The content that was kept for the reviewer is kept for
-`label_days` more, because a label without its text teaches fewer voters; then it expires.
+can be corrected and no decision is lost. A review decides for every verdict that shares its entry
+(`quorum.vote.review_entries`): it is stored with the one that stands in the queue for all. The
+content that was kept for the reviewer is kept for `label_days` more, because a label without its
+text teaches fewer voters; then it expires.
 """
 
 import base64
@@ -11,15 +13,16 @@ import json
 from contextlib import suppress
 from datetime import datetime
 from time import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
-from quorum.core.errors import Conflict, InvalidRequest, NotFound
+from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
 from quorum.core.identifiers import content_key, may_be_record, verdict_key
-from quorum.core.models import Frozen, Review, Verdict
+from quorum.core.models import Decision, Frozen, Review, Verdict
 from quorum.vote import telemetry
+from quorum.vote.review_entries import PENDING, REVIEWED, ReviewEntries, ReviewEntry
 from quorum.vote.verdicts import verdict_of
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 PAGE_LIMIT = 10
 """Entries of a page: ten contents of full length, escaped, fit into a Lambda's answer."""
 
+_ROUNDS = 5
+"""Tries of one review while the entry of its content changes."""
+
 Status = Literal["pending", "reviewed"]
 
 
@@ -37,12 +43,24 @@ class Reviewed(Frozen):
     """A verdict in the queue of reviewers.
 
     `content` is None if it was not kept (the panel had decided) or has expired; `reviews` has all
-    reviews, the latest last.
+    reviews, the latest last. `count` verdicts on the same content wait for the same decision, this
+    one included; they came from `first_seen` to `last_seen`.
     """
 
     verdict: Verdict
     content: str | None
     reviews: tuple[Review, ...]
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+class _Target(NamedTuple):
+    """The verdict that a review is stored with: its id, its table item, and its entry as read."""
+
+    verdict_id: str
+    item: dict[str, Any]
+    entry: ReviewEntry | None
 
 
 class Page(Frozen):
@@ -55,30 +73,61 @@ class Page(Frozen):
 class Reviews:
     """The reviews in the Verdicts table."""
 
-    def __init__(self, dynamodb: "DynamoDBServiceResource", table: str, *, label_days: int) -> None:
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        entries: ReviewEntries,
+        *,
+        label_days: int,
+    ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
+        self._entries = entries
         self._label_days = label_days
 
     def add(self, tenant: str, verdict_id: str, review: Review) -> Verdict:
         """Store `review`; returns the verdict with it. The same review sent again changes nothing.
 
+        It decides for all verdicts of the same entry; one of `needs_review` withdraws the last.
+
         Raises `NotFound`, `Conflict` if another review came at the same moment, and
         `StoreUnavailable`.
         """
-        key = {"id": verdict_key(tenant, verdict_id)}
-        known = may_be_record(verdict_id)
-        found = dynamo.get(self._client, self._table, key, consistent=True) if known else None
-        if found is None:
-            raise NotFound("no such verdict", code="verdict_not_found", field="id")
-        verdict = verdict_of(found)
-        if verdict.review is not None and _same(verdict.review, review):
-            return verdict
-        with unavailable("the review could not be stored"):
-            self._append(tenant, verdict_id, review, earlier=len(_reviews(found)))
-            self._keep_content(tenant, verdict_id)
+        for _ in range(_ROUNDS):
+            item = self._item(tenant, verdict_id) if may_be_record(verdict_id) else None
+            if item is None:
+                raise NotFound("no such verdict", code="verdict_not_found", field="id")
+            target = self._target(tenant, verdict_id, item)
+            verdict = verdict_of(item | {"reviews": target.item.get("reviews", [])})
+            if verdict.review is not None and _same(verdict.review, review):
+                return verdict
+            if self._append(tenant, item, target, review):
+                break
+        else:
+            raise StoreUnavailable("the review's entry changes faster than it can be written")
+        with unavailable("the review's content could not be kept"):
+            self._keep_content(tenant, target.verdict_id)
         telemetry.verdict_reviewed(verdict, review)
         return verdict.model_copy(update={"review": review})
+
+    def _item(self, tenant: str, verdict_id: str) -> dict[str, Any] | None:
+        key = {"id": verdict_key(tenant, verdict_id)}
+        return dynamo.get(self._client, self._table, key, consistent=True)
+
+    def _target(self, tenant: str, verdict_id: str, item: dict[str, Any]) -> _Target:
+        """The verdict in the queue for the content of `item`; `item`'s own if there is no other."""
+        digest = str(item.get("entry", ""))  # verdicts of before there were entries have none
+        entry = self._entries.read([(tenant, digest)]).get(digest) if digest else None
+        if entry is not None and self._entries.is_open(entry):
+            name = entry.verdict_id
+        else:
+            waits_with = str(item.get("waits_with", verdict_key(tenant, verdict_id)))
+            name = waits_with.removeprefix(verdict_key(tenant, ""))
+        found = item if name == verdict_id else self._item(tenant, name)
+        if found is None:  # it has expired
+            return _Target(verdict_id, item, entry)
+        return _Target(name, found, entry)
 
     def page(
         self, tenant: str, status: Status, *, limit: int = PAGE_LIMIT, after: str | None = None
@@ -102,37 +151,75 @@ class Reviews:
         verdicts = [verdict_of(item) for item in found["Items"]]
         contents = self._contents(tenant, [verdict.id for verdict in verdicts])
         entries = tuple(
-            Reviewed(verdict=verdict, content=contents.get(verdict.id), reviews=_reviews(item))
+            Reviewed(
+                verdict=verdict,
+                content=contents.get(verdict.id),
+                reviews=_reviews(item),
+                count=int(item.get("seen", 1)),
+                first_seen=verdict.created_at,
+                last_seen=item.get("last_seen", verdict.created_at),
+            )
             for verdict, item in zip(verdicts, found["Items"], strict=True)
         )
         last = found.get("LastEvaluatedKey")
         return Page(reviews=entries, next=None if last is None else _cursor(tenant, last))
 
-    def _append(self, tenant: str, verdict_id: str, review: Review, *, earlier: int) -> None:
-        unchanged = "size(reviews) = :earlier" if earlier else "attribute_not_exists(reviews)"
+    def _append(self, tenant: str, item: dict[str, Any], target: _Target, review: Review) -> bool:
+        """Store `review` with `target`, where `item` reads it; False if its entry has changed.
+
+        Raises `Conflict` if another review came in between.
+        """
+        earlier = len(target.item.get("reviews", ()))
+        after = self._entries.after(review, target.verdict_id, int(target.item["expires_at"]))
+        state = PENDING if review.decision is Decision.NEEDS_REVIEW else REVIEWED
         values: dict[str, Any] = {
-            ":reviewed": f"reviewed#{tenant}",
+            ":state": f"{state}#{tenant}",
             ":none": [],
             ":review": [review.model_dump_json()],
+            ":expires_at": after.expires_at,
         }
-        try:
-            dynamo.attempt(
-                self._client.update_item,
-                TableName=self._table,
-                Key={"id": verdict_key(tenant, verdict_id)},
-                UpdateExpression=(
-                    "SET #review = :reviewed, "
-                    "reviews = list_append(if_not_exists(reviews, :none), :review)"
-                ),
-                ConditionExpression=f"attribute_exists(id) AND {unchanged}",
-                ExpressionAttributeNames={"#review": "review"},
-                ExpressionAttributeValues=values | ({":earlier": earlier} if earlier else {}),
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
+        unchanged = "size(reviews) = :earlier" if earlier else "attribute_not_exists(reviews)"
+        transaction = [
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": {"id": verdict_key(tenant, target.verdict_id)},
+                    "UpdateExpression": (
+                        "SET #review = :state, expires_at = :expires_at,"
+                        " reviews = list_append(if_not_exists(reviews, :none), :review)"
+                    ),
+                    "ConditionExpression": f"attribute_exists(id) AND {unchanged}",
+                    "ExpressionAttributeNames": {"#review": "review"},
+                    "ExpressionAttributeValues": values
+                    | ({":earlier": earlier} if earlier else {}),
+                }
+            }
+        ]
+        if "entry" in target.item:
+            digest = str(target.item["entry"])
+            transaction.append(self._entries.claim(tenant, digest, target.entry, after))
+        if item["id"] != target.item["id"]:
+            transaction.append(self._read_from(item, target))
+        failed = dynamo.write(self._client, transaction)
+        if 0 in failed:
             raise Conflict(
                 "somebody else reviewed this verdict at the same moment; look again",
                 code="reviewed_meanwhile",
-            ) from error
+            )
+        return not failed
+
+    def _read_from(self, item: dict[str, Any], target: _Target) -> dict[str, Any]:
+        """The transaction item by which a verdict shows the reviews of `target`."""
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": {"id": item["id"]},
+                "UpdateExpression": "SET waits_with = :target REMOVE #review",
+                "ConditionExpression": "attribute_exists(id)",
+                "ExpressionAttributeNames": {"#review": "review"},
+                "ExpressionAttributeValues": {":target": target.item["id"]},
+            }
+        }
 
     def _keep_content(self, tenant: str, verdict_id: str) -> None:
         """Keep the content, if it is still stored, for `label_days` more."""

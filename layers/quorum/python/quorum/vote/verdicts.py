@@ -12,19 +12,20 @@ from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.batch import counters
 from quorum.core.errors import NotFound, StoreUnavailable
-from quorum.core.identifiers import content_key, may_be_record, verdict_key
+from quorum.core.identifiers import may_be_record, verdict_key
 from quorum.core.models import Content, Decision, Review, Verdict
 from quorum.core.position import BatchPosition
 from quorum.ledger import ledger
+from quorum.vote.review_entries import Queued, ReviewEntries, Waiting, entry_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
-TOGETHER = 25
-"""Verdicts of one transaction: with contents and counters they stay under DynamoDB's limits of 100
-entries and 4 MB."""
+TOGETHER = 20
+"""Verdicts of one transaction: with review entries, contents and counters they stay under
+DynamoDB's limits of 100 entries and 4 MB."""
 
 _ROUNDS = 10
 """Tries of settling while other workers settle or dead-letter the same items."""
@@ -57,15 +58,15 @@ class Verdicts:
         dynamodb: "DynamoDBServiceResource",
         table: str,
         usage_table: str,
+        review_entries: ReviewEntries,
         *,
         verdict_days: int,
-        review_days: int,
     ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
         self._usage_table = usage_table
+        self._review_entries = review_entries
         self._verdict_days = verdict_days
-        self._review_days = review_days
 
     def find(self, tenant: str, verdict_id: str) -> Verdict | None:
         """The verdict, or None."""
@@ -88,7 +89,19 @@ class Verdicts:
         }
         keys = [{"id": key} for key in sorted(ids)]
         found = dynamo.read(self._client, self._table, keys, consistent=True)
-        return {ids[str(item["id"])]: item for item in found}
+        reviews = self._reviews_of({str(one["waits_with"]) for one in found if "waits_with" in one})
+        return {
+            ids[str(item["id"])]: item | reviews.get(str(item.get("waits_with")), {})
+            for item in found
+        }
+
+    def _reviews_of(self, keys: AbstractSet[str]) -> dict[str, dict[str, Any]]:
+        """The reviews on the verdicts that others wait with, as fields, by table key."""
+        wanted = [{"id": key} for key in sorted(keys)]
+        return {
+            str(item["id"]): {"reviews": item.get("reviews", [])}
+            for item in dynamo.read(self._client, self._table, wanted, consistent=True)
+        }
 
     def get(self, tenant: str, verdict_id: str) -> Verdict:
         """The verdict; raises `NotFound`."""
@@ -126,11 +139,20 @@ class Verdicts:
             unsettled = [one for one in decided if one.verdict.id not in settled]
             if not unsettled:
                 break
-            failed = dynamo.write(self._client, self._transaction(tenant, unsettled, dead))
+            expires_at = int(time()) + self._verdict_days * DAY
+            waiting = [
+                Waiting(one.content, one.verdict)
+                for one in unsettled
+                if one.verdict.decision is Decision.NEEDS_REVIEW
+            ]
+            queued = self._review_entries.queue(tenant, waiting, expires_at)
+            transaction = self._transaction(tenant, unsettled, queued, dead, expires_at)
+            failed = dynamo.write(self._client, transaction)
             if not failed:
                 break
-            # The first entries are the verdicts'; of the others only a batch has a condition.
-            if min(failed) >= len(unsettled):
+            # First come the verdicts and the review entries; of the rest only batches have
+            # conditions.
+            if min(failed) >= len(unsettled) + len(queued.claims):
                 raise StoreUnavailable("there is no such batch to count a verdict in")
             found = self.entries([(tenant, one.verdict.id) for one in unsettled])
             settled |= {
@@ -144,14 +166,23 @@ class Verdicts:
         return [settled.get(one.verdict.id, one.verdict) for one in decided]
 
     def _transaction(
-        self, tenant: str, decided: Sequence[Decided], dead: AbstractSet[str]
+        self,
+        tenant: str,
+        decided: Sequence[Decided],
+        queued: Queued,
+        dead: AbstractSet[str],
+        expires_at: int,
     ) -> list[dict[str, Any]]:
-        transaction = [self._put(tenant, one, revive=one.verdict.id in dead) for one in decided]
-        transaction += [
-            self._keep_for_review(tenant, one.content, one.verdict)
+        transaction = [
+            self._put(
+                tenant,
+                one,
+                queued.fields.get(one.verdict.id, {}) | {"expires_at": expires_at},
+                revive=one.verdict.id in dead,
+            )
             for one in decided
-            if one.verdict.decision is Decision.NEEDS_REVIEW
         ]
+        transaction += [*queued.claims, *queued.contents]
         verdicts = [one.verdict for one in decided]
         transaction += ledger.decided(self._usage_table, tenant, verdicts)
         for batch in {one.position.batch for one in decided if one.position is not None}:
@@ -168,30 +199,20 @@ class Verdicts:
             )
         return transaction
 
-    def _put(self, tenant: str, decided: Decided, *, revive: bool) -> dict[str, Any]:
+    def _put(
+        self, tenant: str, decided: Decided, fields: dict[str, Any], *, revive: bool
+    ) -> dict[str, Any]:
         verdict = decided.verdict
-        item: dict[str, Any] = {
+        item = {
             "id": verdict_key(tenant, verdict.id),
             "verdict": verdict.model_dump_json(),
             "decision": str(verdict.decision),
             "created_at": verdict.created_at.isoformat(),
-            "expires_at": int(time()) + self._verdict_days * DAY,
+            # Under this a person's decision on the verdict is found for the same content.
+            "entry": entry_digest(tenant, decided.content, verdict.policy_version),
             **counters.position_fields(tenant, decided.position),
+            **fields,
         }
-        if verdict.decision is Decision.NEEDS_REVIEW:
-            item["review"] = f"pending#{tenant}"
         # A dead letter may still be settled; a settled item never again.
         condition = "attribute_exists(dead)" if revive else "attribute_not_exists(id)"
         return {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": condition}}
-
-    def _keep_for_review(self, tenant: str, content: Content, verdict: Verdict) -> dict[str, Any]:
-        return {
-            "Put": {
-                "TableName": self._table,
-                "Item": {
-                    "id": content_key(tenant, verdict.id),
-                    "content": content.text,
-                    "expires_at": int(time()) + self._review_days * DAY,
-                },
-            }
-        }

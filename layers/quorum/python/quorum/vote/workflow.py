@@ -1,4 +1,4 @@
-"""The verdict on a content: from cached votes if they settle it, else from the vote machine."""
+"""The verdict on a content: from a person's review or cached votes, else from the vote machine."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -23,11 +23,14 @@ from quorum.vote.evaluation import (
     Evaluation,
     Postponement,
     RoundResult,
+    conclude_by_review,
     conclude_round,
     conclude_without_votes,
 )
 from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
+from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ class Workflow:
         machine_arn: str,
         votes: VoteCache,
         verdicts: Verdicts,
+        review_entries: ReviewEntries,
         *,
         default_language: str | None = None,
         clock: Callable[[], float] = time,
@@ -70,6 +74,7 @@ class Workflow:
         self._machine_arn = machine_arn
         self._votes = votes
         self._verdicts = verdicts
+        self._review_entries = review_entries
         self._default_language = default_language
         self._clock = clock
 
@@ -122,7 +127,7 @@ class Workflow:
         return evaluation.model_copy(update={"started_at": now, "deadline": now + VOTING_SECONDS})
 
     def from_cache(self, evaluations: Sequence[Evaluation]) -> list[Verdict | None]:
-        """The verdicts that cached votes settle, in the order given; nothing is stored."""
+        """The verdicts that reviews or cached votes settle, in the order given; none is stored."""
         return [opening.verdict for opening, _ in self._openings(evaluations)]
 
     def run(self, evaluation: Evaluation) -> Verdict:
@@ -165,31 +170,37 @@ class Workflow:
             raise WorkflowNotStarted(f"the vote machine could not be started: {why}") from error
 
     def _openings(self, evaluations: Sequence[Evaluation]) -> list[tuple[RoundResult, Votes]]:
-        """The state of each evaluation by its cached votes, and those votes."""
+        """The state of each evaluation before anybody is asked, and its cached votes.
+
+        A person's decision settles it; votes are looked up where there is none.
+        """
+        reviewed = self._review_entries.reusable(
+            [(one.tenant, one.content) for one in evaluations], POLICY_VERSION
+        )
+        openings: dict[int, tuple[RoundResult, Votes]] = {
+            index: (conclude_by_review(evaluations[index], *reuse, now=self._clock()), [])
+            for index, reuse in enumerate(reviewed)
+            if reuse is not None
+        }
+        others = [index for index in range(len(evaluations)) if index not in openings]
         found = self._votes.find_all(
             [
-                Wanted(
-                    evaluation.tenant,
-                    evaluation.panel.voters,
-                    evaluation.content,
-                    evaluation.verdict_id,
-                )
-                for evaluation in evaluations
+                Wanted(one.tenant, one.panel.voters, one.content, one.verdict_id)
+                for one in (evaluations[index] for index in others)
             ]
         )
-        return [
-            (
-                conclude_round(
-                    evaluation,
-                    cached,
-                    round_number=0,
-                    now=self._clock(),
-                    answered_from="cache" if all(vote.cached for vote in cached) else "panel",
-                ),
-                cached,
-            )
-            for evaluation, cached in zip(evaluations, found, strict=True)
-        ]
+        for index, cached in zip(others, found, strict=True):
+            openings[index] = (self._by_votes(evaluations[index], cached), cached)
+        return [openings[index] for index in range(len(evaluations))]
+
+    def _by_votes(self, evaluation: Evaluation, cached: Votes) -> RoundResult:
+        return conclude_round(
+            evaluation,
+            cached,
+            round_number=0,
+            now=self._clock(),
+            answered_from="cache" if all(vote.cached for vote in cached) else "panel",
+        )
 
     def _record(self, evaluation: Evaluation, verdict: Verdict) -> Verdict:
         recorded = self._verdicts.record(
