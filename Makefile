@@ -68,7 +68,7 @@ setup: .venv/.locked .ministack/.locked
 
 # MiniStack has an environment of its own: a package missing from a layer must be missing locally too.
 .ministack/.locked: uv.lock | .venv/bin/uv
-	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project
+	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project --compile-bytecode
 	@touch $@
 
 # mutmut and aws-sam-cli want different versions of click.

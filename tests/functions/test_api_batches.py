@@ -8,7 +8,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from quorum.api import http
+from quorum.app.api import ApiContainer
 from quorum.aws.dynamo import DAY
 from quorum.batch.intake import ITEMS_LIMIT
 from quorum.batch.progress import BatchView
@@ -125,6 +127,80 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
     assert [(one["index"], one["rejected"]["code"]) for one in page["items"]] == [
         (2, "invalid_content")
     ]
+
+
+ODD = ["nothing odd", "\ufffe and \uffff", "nul \x00", "half a pair \ud800"]
+
+
+def test_one_item_of_characters_that_cannot_be_stored_is_rejected_and_the_others_are_taken(
+    ask: Ask, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    contents = [ODD[index % 3] for index in range(25)]
+    contents[7] = ODD[3]
+    status, taken = ask("post_batch", {"items": [{"content": one} for one in contents]})
+    assert status == 202
+    assert [(one["index"], one["code"]) for one in taken["rejected"]] == [(7, "invalid_content")]
+    sent = {item["position"]["index"]: item["content"] for item in queued()}
+    assert sent == {index: one for index, one in enumerate(contents) if index != 7}
+
+
+class Choosy:
+    """SQS that will not take some messages: each by itself, or the whole request with it."""
+
+    def __init__(self, sqs: Any, code: str, *, whole: bool) -> None:
+        self._sqs = sqs
+        self._code = code
+        self._whole = whole
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sqs, name)
+
+    def send_message_batch(self, **request: Any) -> Any:
+        bad = [entry for entry in request["Entries"] if "refuse me" in entry["MessageBody"]]
+        if bad and self._whole:
+            raise ClientError({"Error": {"Code": self._code}}, "SendMessageBatch")
+        good = [entry for entry in request["Entries"] if entry not in bad]
+        sent = self._sqs.send_message_batch(**request | {"Entries": good}) if good else {}
+        failed = [{"Id": one["Id"], "SenderFault": True, "Code": self._code} for one in bad]
+        return sent | {"Failed": failed}
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the entry", "the whole request"])
+@pytest.mark.parametrize(
+    "code", ["InvalidMessageContents", "AWS.SimpleQueueService.InvalidMessageContents"]
+)
+def test_an_item_that_sqs_refuses_is_rejected_and_the_others_are_queued(
+    ask: Ask,
+    sqs: Any,
+    queued: Callable[[], list[dict[str, Any]]],
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    whole: bool,
+) -> None:
+    monkeypatch.setattr(ApiContainer, "sqs", Choosy(sqs, code, whole=whole))
+    contents = [{"content": "refuse me" if index in {3, 12} else "fine"} for index in range(25)]
+    contents[20] = {"content": ""}
+    status, taken = ask("post_batch", {"items": contents})
+    assert status == 202
+    assert [(one["index"], one["code"]) for one in taken["rejected"]] == [
+        *((3, "invalid_item"), (12, "invalid_item"), (20, "invalid_content"))
+    ]
+    assert "InvalidMessageContents" in taken["rejected"][0]["message"]
+    assert [item["position"]["index"] for item in queued()] == [
+        index for index in range(25) if index not in {3, 12, 20}
+    ]
+    _, view = ask("get_batch", batch=taken["id"])
+    assert (view["state"], view["rejected"], view["pending"]) == ("running", 3, 22)
+
+
+def test_a_queue_that_takes_nothing_is_an_outage_and_rejects_no_item(
+    ask: Ask, sqs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choosy = Choosy(sqs, "ServiceUnavailable", whole=False)
+    monkeypatch.setattr(ApiContainer, "sqs", choosy)
+    status, told = ask("post_batch", {"items": [{"content": "refuse me"}, {"content": "fine"}]})
+    assert (status, told["error"]["code"]) == (503, "unavailable")
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,15 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from quorum.core.identifiers import verdict_id_of
 from quorum.core.models import Decision
 from quorum.ledger import ledger
 from quorum.ledger.budget import Thresholds
+from quorum.vote.panel import Panel
 
 from functions.batch import app as batch
-from tests.world import BATCH, PRICE, TENANT, Death, Gateway, World, decided, stored
+from tests.world import BATCH, PRICE, TENANT, Death, Gateway, World, decided, packaged, stored
 
 Deliver = Callable[..., list[str]]
 
@@ -147,16 +149,68 @@ def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
         (item(""), "content: "),
         (item("x", panel="nobody"), "name: no packaged panel"),
         (item("x", 7), "there is no such batch"),
+        ("[" * 60_000, "not JSON"),
+        ('{"position": ' * 60_000, "not JSON"),
+        (item("half a pair \ud800"), "not JSON"),
+        ('{"tenant": "acme", "content": "x", "metadata": {"n": %s}}' % ("9" * 100_000), ""),
+        ('{"tenant": "acme", "position": {"batch": "b", "index": %s}}' % ("9" * 100_000), ""),
+        (item("x", position={"batch": "\ud800", "index": 0}), "not JSON"),
+        (item("x", position={"batch": "b" * 100_000, "index": 0}), "position.batch: "),
+        (item("x", position={"batch": BATCH, "index": 10**9}), "position.index: "),
+        (item("x", position=[[[]]]), "position: Input should be"),
+        ({"tenant": "a" * 100_000, "position": {"batch": BATCH, "index": 0}}, "content: "),
+        ({"tenant": ["acme"], "content": 7, "position": {"batch": BATCH, "index": 0}}, "content: "),
+        (item("x", **{"\x00\uffff": 1}), "\ufffd\ufffd: Extra inputs"),
     ],
 )
 def test_poison_goes_to_the_dead_letters_at_once_with_its_reason_and_sinks_no_other(
     deliver: Deliver, letters: Callable[[], dict[str, str]], aws: Any, poison: Any, reason: str
 ) -> None:
-    assert deliver(item("good"), poison) == []
+    good = [item(f"good {number}") for number in range(9)]
+    assert deliver(*good[:4], poison, *good[4:]) == []
     ((body, why),) = letters().items()
     assert body == (poison if isinstance(poison, str) else json.dumps(poison))
     assert why.startswith(reason)
+    assert len(stored(aws)) == 9
+
+
+def test_an_item_at_which_judging_breaks_stays_alone_and_its_neighbours_are_judged(
+    deliver: Deliver, aws: Any, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def panel_of(tenant: str, name: str) -> Panel:
+        if name == "breaks":
+            raise LookupError(name)
+        return packaged(tenant, name)
+
+    monkeypatch.setattr(batch.app(), "judging", World(aws, gateway, panel_of=panel_of).judging)
+    good = [item(f"good {number}") for number in range(3)]
+    (stays,) = deliver(*good, item("bad", panel="breaks"))
+    assert json.loads(stays)["content"] == "bad"
+    assert len(stored(aws)) == 3
+
+
+def test_a_message_that_cannot_be_dead_lettered_stays_alone(
+    deliver: Deliver, aws: Any, world: World, sqs: Any, urls: dict[str, str]
+) -> None:
+    class Deaf:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(sqs, name)
+
+        def send_message(self, **_given: Any) -> None:
+            raise ClientError({"Error": {"Code": "InternalFailure"}}, "SendMessage")
+
+    world.app.item_queue = world.queue(Deaf(), urls["items"], urls["dead"])
+    assert deliver("not json", item("good")) == ["not json"]
     assert len(stored(aws)) == 1
+
+
+def test_no_redrive_stumbles_over_another_tenants_dead_letter(
+    deliver: Deliver, world: World, sqs: Any, urls: dict[str, str]
+) -> None:
+    world.new_batch(1)
+    deliver("[" * 60_000, '{"tenant": "other", "position": ' + "[" * 60_000, "\\ud800")
+    queue = world.queue(sqs, urls["items"], urls["dead"])
+    assert queue.redrive(TENANT, BATCH, seconds=5) == (0, True)
 
 
 def test_poison_of_a_batch_is_counted_there_with_its_reason(deliver: Deliver, world: World) -> None:

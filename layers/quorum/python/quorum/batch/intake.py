@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from quorum.batch.progress import Source
-from quorum.batch.queue import ItemQueue
+from quorum.batch.queue import ItemQueue, Refused, Sendable
 from quorum.batch.records import Batches, FailedItem
 from quorum.core.errors import InvalidRequest, TooLarge
 from quorum.core.models import Frozen, is_none
@@ -63,12 +63,32 @@ def hand_in(
     queue: ItemQueue,
     tenant: str,
     batch: str,
-    taken: Sequence[Frozen],
+    taken: Sequence[Sendable],
     rejected: Mapping[int, Rejection],
 ) -> BatchTaken:
-    """Store the rejections and queue the other items; returns the answer to the POST."""
+    """Store the rejections and queue the other items; returns the answer to the POST.
+
+    An item that the queue will never take is rejected too.
+    """
     told = reject(batches, tenant, batch, rejected)
-    queue.send(taken)
+    told += reject(batches, tenant, batch, refusals(queue.send(taken)))
     batches.note(tenant, batch, received=True)
     items = len(taken) + len(rejected)
-    return BatchTaken(id=batch, state="running", source="items", items=items, rejected=told)
+    return BatchTaken(
+        id=batch,
+        state="running",
+        source="items",
+        items=items,
+        rejected=tuple(sorted(told, key=lambda one: one.index)),
+    )
+
+
+def refusals(refused: Sequence[Refused]) -> dict[int, Rejection]:
+    """The rejections of items that the queue will never take, by index."""
+    return {
+        one.item.position.index: Rejection(
+            code="invalid_item", message=f"the queue refuses the item ({one.code})"
+        )
+        for one in refused
+        if one.item.position is not None
+    }

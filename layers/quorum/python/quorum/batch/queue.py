@@ -1,14 +1,15 @@
 """The queues of contents and of documents, and the handling of their messages.
 
 A message is done when its item is settled. A malformed message, and one that failed on its last
-delivery, goes to the dead letters with the reason in the attribute `reason`. An item whose voters
+delivery, goes to the dead letters with the reason in the attribute `reason`. Whatever one message
+holds, its neighbours of the same invocation are handled all the same. An item whose voters
 were throttled or down stays on the queue until they may be asked again; one that waits for a budget
 is sent anew, so that waiting costs none of its deliveries. A message delivered more than
 `max_receives` times is dead-lettered without another try: its workers crashed.
 """
 
-import json
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,13 +17,20 @@ from time import time
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
-from pydantic import ValidationError
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ValidationError
 
 from quorum.aws import telemetry
-from quorum.aws.faults import unavailable
+from quorum.aws.faults import code_of, unavailable
 from quorum.batch.records import Batches, FailedItem
-from quorum.core.errors import BudgetSpent, Postponed, StoreUnavailable, Undeliverable
-from quorum.core.models import Frozen
+from quorum.core.errors import (
+    BudgetSpent,
+    Postponed,
+    QuorumError,
+    StoreUnavailable,
+    Undeliverable,
+)
+from quorum.core.models import Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import rejection
 
@@ -34,6 +42,12 @@ SEND_LIMIT = 10
 SEND_BYTES = 256 * 1024
 """Bytes of one SendMessageBatch. SQS takes 1 MiB since August 2025, older regions' stand-ins less;
 an item of 32,768 characters has at most 131,072 bytes of them."""
+SEND_TRIES = 3
+"""Tries to put a message on the queue that SQS could not take for a reason of its own."""
+_REFUSED = frozenset({"InvalidMessageContents", "InvalidParameterValue", "MessageTooLong"})
+"""SQS's codes for a message that it will never take."""
+_UNSENDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters for which SQS refuses a message."""
 LONGEST_DELAY_SECONDS = 900
 """Seconds: SQS's longest delay, and the longest that an item waits for its voters."""
 RETRY_SECONDS = 30
@@ -67,6 +81,20 @@ class Queued(Protocol):
         """The caller's own id for it."""
 
 
+class Sendable(Queued, Protocol):
+    """An item that can be written as a message: a pydantic model."""
+
+    def model_dump_json(self, *arguments: Any, **options: Any) -> str:
+        """The item as JSON."""
+
+
+class Refused(NamedTuple):
+    """An item that SQS will never take, with SQS's code."""
+
+    item: Sendable
+    code: str
+
+
 _ItemT = TypeVar("_ItemT", bound=Queued)
 
 
@@ -95,7 +123,7 @@ class Outcomes:
             raise Again(why)
 
 
-def message_body(item: Frozen) -> str:
+def message_body(item: Sendable) -> str:
     """An item as JSON. Escaped are the two characters for which SQS refuses a whole request."""
     body = item.model_dump_json(exclude_defaults=True, exclude_none=True)
     return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
@@ -123,21 +151,47 @@ class ItemQueue:
 
     # ---- sent --------------------------------------------------------------------------------
 
-    def send(self, items: Iterable[Frozen]) -> None:
-        """Put `items` on the queue. Raises `StoreUnavailable` if any could not be."""
-        for group in _groups(map(message_body, items)):
-            entries: Any = [
-                {"Id": str(number), "MessageBody": body} for number, body in enumerate(group)
+    def send(self, items: Iterable[Sendable]) -> list[Refused]:
+        """Put `items` on the queue; returns those that SQS will never take.
+
+        Raises `StoreUnavailable` if any other could not be sent.
+        """
+        return [refused for group in _groups(items) for refused in self._send_group(group)]
+
+    def _send_group(self, group: "Sequence[_Sent]") -> list[Refused]:
+        refused: list[Refused] = []
+        left = dict(enumerate(group))
+        for _ in range(SEND_TRIES):
+            with unavailable("the queue does not take the items"):
+                try:
+                    failed = self._failures(left)
+                except ClientError as error:
+                    code = _code(code_of(error))
+                    if code not in _REFUSED:
+                        raise
+                    if len(left) > 1:  # SQS does not say which of them it means
+                        alone = [self._send_group([one]) for one in left.values()]
+                        return refused + [one for each in alone for one in each]
+                    failed = dict.fromkeys(left, code)
+            refused += [
+                Refused(left[number].item, code)
+                for number, code in failed.items()
+                if code in _REFUSED
             ]
-            for _ in range(3):
-                with unavailable("the queue does not take the items"):
-                    sent = self._sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
-                left = {failure["Id"] for failure in sent.get("Failed", [])}
-                entries = [entry for entry in entries if entry["Id"] in left]
-                if not entries:
-                    break
-            else:
-                raise StoreUnavailable("the queue does not take the items")
+            left = {number: left[number] for number in failed if failed[number] not in _REFUSED}
+            if not left:
+                return refused
+        raise StoreUnavailable("the queue does not take the items")
+
+    def _failures(self, entries: "Mapping[int, _Sent]") -> dict[int, str]:
+        """Send the entries; returns SQS's code for each that it did not take."""
+        sent = self._sqs.send_message_batch(
+            QueueUrl=self._queue,
+            Entries=[
+                {"Id": str(number), "MessageBody": one.body} for number, one in entries.items()
+            ],
+        )
+        return {int(failure["Id"]): _code(failure["Code"]) for failure in sent.get("Failed", [])}
 
     # ---- delivered ---------------------------------------------------------------------------
 
@@ -155,13 +209,14 @@ class ItemQueue:
         crashed, and gets that reason.
         """
         delivered: dict[str, tuple[_Message, Delivered[Any]]] = {}
-        again: dict[str, str] = {}
+        stays: dict[str, str | None] = {}
         for record in records:
             message = _message(record)
             try:
                 item: Any = record_model.model_validate(record).body
             except ValidationError as error:
-                self._dead_letter(message, rejection(error, skip=1).message, _claimed(message.body))
+                malformed = Undeliverable(rejection(error, skip=1).message)
+                stays[message.id] = self._why_it_stays(message, _claimed(message.body), malformed)
             else:
                 delivered[message.id] = message, Delivered(item, message.id, message.origin)
         # A running worker dead-letters a message on its last delivery itself.
@@ -171,19 +226,28 @@ class ItemQueue:
             if message.deliveries > self._max_receives
         ]
         tried = [name for name in delivered if name not in outlived]
-        failures = dict(zip(tried, do([delivered[name][1] for name in tried]), strict=True))
-        lost = given_up(
-            [delivered[name][1] for name in outlived],
-            f"its worker crashed on delivery {self._max_receives}",
-        )
+        failures = dict(zip(tried, _each(do, [delivered[name][1] for name in tried]), strict=True))
+        reason = f"its worker crashed on delivery {self._max_receives}"
+        lost = _each(lambda some: given_up(some, reason), [delivered[name][1] for name in outlived])
         failures |= dict(zip(outlived, lost, strict=True))
         for name, (message, one) in delivered.items():
             failure = failures[name]
-            if failure is not None and not self._handled(message, one.item, failure):
-                again[name] = type(failure).__name__
-        return Outcomes(again)
+            if failure is not None:
+                stays[name] = self._why_it_stays(message, one.item, failure)
+        return Outcomes({name: why for name, why in stays.items() if why is not None})
 
-    def _handled(self, message: _Message, item: Queued, failure: Exception) -> bool:
+    def _why_it_stays(
+        self, message: _Message, item: "Queued | _Claimed", failure: Exception
+    ) -> str | None:
+        """Handle a failure; the reason why the message stays on the queue, None if it does not."""
+        try:
+            handled = self._handled(message, item, failure)
+        except Exception as error:  # noqa: BLE001 - the other messages are handled all the same
+            telemetry.logger.error("a message could not be handled", exc_info=error)
+            return type(error).__name__
+        return None if handled else type(failure).__name__
+
+    def _handled(self, message: _Message, item: "Queued | _Claimed", failure: Exception) -> bool:
         """Handle a failure; returns whether the message is done although its item is unsettled."""
         if isinstance(failure, Undeliverable):
             self._dead_letter(message, failure.reason, item)
@@ -196,7 +260,7 @@ class ItemQueue:
         if message.deliveries >= self._max_receives:
             self._dead_letter(message, reason, item)
             return True
-        if item.position is not None:
+        if item.tenant is not None and item.position is not None:
             with suppress(StoreUnavailable):
                 self._batches.note(item.tenant, item.position.batch, last_problem=reason)
         wanted = failure.retry_after_seconds if isinstance(failure, Postponed) else RETRY_SECONDS
@@ -210,7 +274,7 @@ class ItemQueue:
             )
         return False
 
-    def _send_later(self, message: _Message, item: Queued, resets_at: str) -> None:
+    def _send_later(self, message: _Message, item: "Queued | _Claimed", resets_at: str) -> None:
         """Send the message anew, delayed until the budget resets or as long as SQS allows."""
         seconds = datetime.fromisoformat(resets_at).timestamp() - self._clock()
         with unavailable("a message could not be sent"):
@@ -220,12 +284,12 @@ class ItemQueue:
                 DelaySeconds=min(LONGEST_DELAY_SECONDS, max(1, round(seconds))),
                 MessageAttributes={"origin": {"DataType": "String", "StringValue": message.origin}},
             )
-        if item.position is not None:
+        if item.tenant is not None and item.position is not None:
             self._batches.note(item.tenant, item.position.batch, paused_until=resets_at)
 
     def _dead_letter(self, message: _Message, reason: str, item: "Queued | _Claimed") -> None:
         """Send the message to the dead letters with its reason, and count it in its batch."""
-        reason = reason[:REASON_LIMIT]
+        reason = _UNSENDABLE.sub("\ufffd", reason[:REASON_LIMIT])
         if item.tenant is not None and item.position is not None:
             self._batches.mark_failed(
                 item.tenant,
@@ -320,13 +384,39 @@ class _Claimed(NamedTuple):
     id: str | None = None
 
 
+class _Claim(BaseModel):
+    """What is read of a message that may be malformed in every other respect."""
+
+    tenant: Identifier
+    position: BatchPosition
+
+
 def _claimed(body: str) -> _Claimed:
     """The tenant and position of a message that may be malformed."""
     try:
-        said = json.loads(body)
-        return _Claimed(str(said["tenant"]), BatchPosition.model_validate(said["position"]))
-    except (ValueError, KeyError, TypeError):
+        said = _Claim.model_validate_json(body)
+    except ValidationError:
         return _Claimed()
+    return _Claimed(said.tenant, said.position)
+
+
+def _each(
+    do: Callable[[Sequence[Delivered[Any]]], Sequence[Exception | None]],
+    delivered: Sequence[Delivered[Any]],
+) -> Sequence[Exception | None]:
+    """What `do` says of each item; where it fails for all of them, it is asked about each alone.
+
+    An error of Quorum's own is an outage, which strikes all alike.
+    """
+    try:
+        return do(delivered)
+    except QuorumError as error:
+        return [error] * len(delivered)
+    except Exception as error:  # noqa: BLE001 - which item it is about is found out here
+        if len(delivered) > 1:
+            return [failure for one in delivered for failure in _each(do, [one])]
+        telemetry.logger.error("an item could not be handled", exc_info=error)
+        return [error] * len(delivered)
 
 
 def _message(record: Mapping[str, Any]) -> _Message:
@@ -340,16 +430,29 @@ def _message(record: Mapping[str, Any]) -> _Message:
     )
 
 
-def _groups(bodies: Iterable[str]) -> Iterable[list[str]]:
-    """The bodies in groups, each small enough for one SendMessageBatch."""
-    group: list[str] = []
+def _code(code: str) -> str:
+    """A code of SQS without the name that older ones begin with."""
+    return code.rpartition(".")[2]
+
+
+class _Sent(NamedTuple):
+    """An item, and its message's body."""
+
+    item: Sendable
+    body: str
+
+
+def _groups(items: Iterable[Sendable]) -> Iterable[list[_Sent]]:
+    """The items with their bodies in groups, each small enough for one SendMessageBatch."""
+    group: list[_Sent] = []
     size = 0
-    for body in bodies:
+    for item in items:
+        body = message_body(item)
         length = len(body.encode())
         if group and (len(group) == SEND_LIMIT or size + length > SEND_BYTES):
             yield group
             group, size = [], 0
-        group.append(body)
+        group.append(_Sent(item, body))
         size += length
     if group:
         yield group

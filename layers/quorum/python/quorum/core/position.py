@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from quorum.core.models import Frozen
+from quorum.core.models import Frozen, Identifier
 
 INDEX_DIGITS = 9
 """Digits of an index as it is stored: leading zeros make items sort in input order."""
@@ -11,8 +11,8 @@ INDEX_DIGITS = 9
 class BatchPosition(Frozen):
     """The batch an item belongs to, and its index there, from 0."""
 
-    batch: str
-    index: int = Field(ge=0)
+    batch: Identifier
+    index: int = Field(ge=0, lt=10**INDEX_DIGITS)
 
     @property
     def padded_index(self) -> str:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from quorum.aws.bucket import Bucket
 from quorum.aws.faults import unavailable
-from quorum.batch.intake import BatchTaken, hand_in, reject, require_some
+from quorum.batch.intake import BatchTaken, hand_in, refusals, reject, require_some
 from quorum.batch.kinds import Redriven
 from quorum.batch.progress import BatchRecord, Kind
 from quorum.batch.queue import ItemQueue
@@ -132,8 +132,8 @@ class DocumentIntake:
                 if some[-1][0] >= UPLOADED_LIMIT:
                     raise Undeliverable(f"an upload has at most {UPLOADED_LIMIT} documents")
                 taken, rejected = self._sorted(tenant, batch, some)
+                rejected |= refusals(self._queue.send(taken))
                 reject(self._batches, tenant, batch, rejected)
-                self._queue.send(taken)
                 count += len(some)
                 rejections += len(rejected)
         except NotFound as error:
