@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test up down logs lint setup lock bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
+.PHONY: help demo check test up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,7 +68,7 @@ setup: .venv/.locked .ministack/.locked
 
 # MiniStack has an environment of its own: a package missing from a layer must be missing locally too.
 .ministack/.locked: uv.lock | .venv/bin/uv
-	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project
+	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project --compile-bytecode
 	@touch $@
 
 # mutmut and aws-sam-cli want different versions of click.
@@ -85,6 +85,9 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
 	$(UV) export --quiet --frozen --only-group documents --no-emit-project --no-header > layers/documents/requirements.txt
+
+licences: setup ## name, version, licence and author of every package in every layer
+	@$(RUN) local.licences
 
 evaluate: setup ## TEXTS=labelled.csv: how right the panel PANEL (embedded) is on them
 	@test -n "$(TEXTS)" || { echo "make evaluate TEXTS=labelled.csv (columns text, gold)"; exit 1; }

@@ -8,6 +8,8 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import disk_usage
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -19,6 +21,9 @@ from fakes.gateway import RecordedVotes, Scenario, StandIn, running
 from local.stack import Stack, start_stack, stop_stack
 
 GATEWAY_KEY = "sk-stand-in"
+MEMORY = Path("/dev/shm")  # noqa: S108 a folder of a random name in it
+STACK_BYTES = 8 * 2**30
+"""Room for the files of all processes of a stack; 5 GB were seen."""
 
 STAGED = {
     "StateMachines": {
@@ -74,10 +79,25 @@ def overrides(gateway: StandIn) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def stack(overrides: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole template, deployed; its gateway voters ask the stand-in."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the stack keeps its files: in memory where there is room.
+
+    Each Lambda's process unpacks thousands of files, which takes a slow disk most of the time that
+    these tests run.
+    """
     kept = os.environ.get("QUORUM_E2E_FOLDER")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("stack")
+    if kept:
+        yield Path(kept)
+    elif MEMORY.is_dir() and disk_usage(MEMORY).free > STACK_BYTES:
+        with TemporaryDirectory(dir=MEMORY, prefix="quorum-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+    else:
+        yield tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def stack(overrides: dict[str, str], folder: Path) -> Iterator[Stack]:
+    """The whole template, deployed; its gateway voters ask the stand-in."""
     folder.mkdir(parents=True, exist_ok=True)
     staged = folder / "staged.json"
     staged.write_text(json.dumps(STAGED))
