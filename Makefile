@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
+.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -91,6 +91,9 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
 	$(UV) export --quiet --frozen --only-group documents --no-emit-project --no-header > layers/documents/requirements.txt
+
+licences: setup ## name, version, licence and author of every package in every layer
+	@$(RUN) local.licences
 
 evaluate: setup ## TEXTS=labelled.csv: how right the panel PANEL (embedded) is on them
 	@test -n "$(TEXTS)" || { echo "make evaluate TEXTS=labelled.csv (columns text, gold)"; exit 1; }

@@ -1,21 +1,19 @@
 """`docs/openapi.json`, as the routes themselves say it: `python -m local.openapi`."""
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 
-from quorum.api.http import PROBLEM_SCHEMA
+from quorum.api.problems import ANYWHERE
 
 from functions.api.app import routes
 from functions.estimate.app import routes as estimate
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 
-_PROBLEM = "#/components/schemas/Problem"
-_REFUSALS = {
-    "400": "The request cannot be read; the field and the limit are named",
-    "401": "No API key, or an unknown one",
-    "403": "Not an operator's API key",
-    "503": "Nothing could be stored; try again",
+_FAILED = {
+    "description": ANYWHERE[HTTPStatus.INTERNAL_SERVER_ERROR],
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 
 
@@ -31,26 +29,21 @@ def document() -> str:
         )
         for each in (routes, estimate)
     )
+    schemas = described["components"]["schemas"]
     for other in others:
         described["paths"] |= other["paths"]
-        described["components"]["schemas"] |= other["components"]["schemas"]
+        schemas |= other["components"]["schemas"]
     keyed = {"type": "apiKey", "in": "header", "name": "x-api-key"}
-    described.setdefault("components", {})["securitySchemes"] = {"key": keyed}
-    described["components"].setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    described["components"]["securitySchemes"] = {"key": keyed}
     described["security"] = [{"key": []}]
     for operations in described["paths"].values():
         for operation in operations.values():
-            # Powertools describes its own form of a refusal; ours is a 400 and a Problem.
+            # Powertools describes its own forms of these two; ours is a Problem.
             del operation["responses"]["422"]
-            operation["responses"] |= {
-                status: {
-                    "description": what,
-                    "content": {"application/json": {"schema": {"$ref": _PROBLEM}}},
-                }
-                for status, what in _REFUSALS.items()
-            }
+            operation["responses"]["500"] = _FAILED
+            operation["responses"] = dict(sorted(operation["responses"].items()))
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
-        described["components"]["schemas"].pop(unused, None)
+        schemas.pop(unused, None)
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -24,7 +24,7 @@ settings.register_profile(
     "mutants",
     deadline=None,
     derandomize=True,
-    max_examples=50,
+    max_examples=30,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )

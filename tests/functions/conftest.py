@@ -13,7 +13,8 @@ from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
 
 from functions.api import app as api
-from tests import make, template
+from functions.estimate import app as estimate
+from tests import make, openapi, template
 from tests.template import ROOT
 
 TABLE_FIELDS = (
@@ -79,6 +80,13 @@ class Context:
 @pytest.fixture
 def context() -> Context:
     return Context()
+
+
+@pytest.fixture(autouse=True)
+def _described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every answer of the HTTP API that a test sees is held to the API's description."""
+    for function in (api, estimate):
+        monkeypatch.setattr(function, "handler", openapi.held(function.handler))
 
 
 Ask = Callable[..., tuple[int, Any]]

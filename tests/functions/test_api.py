@@ -255,6 +255,19 @@ def test_an_idempotency_key_with_another_body_is_a_409(ask: Ask) -> None:
     assert answer["error"]["code"] == "idempotency_key_reused"
 
 
+@pytest.mark.parametrize("body", [{"content": "a text", "panel": None}, {"content": " a text"}])
+def test_an_idempotency_key_is_of_a_request_as_it_was_sent(ask: Ask, body: Any) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    assert ask({"content": "a text"}, headers=key)[0] == 200
+    status, answer = ask(body, headers=key)
+    assert (status, answer["error"]["code"]) == (409, "idempotency_key_reused")
+
+
+def test_a_body_that_is_a_list_is_a_400(ask: Ask) -> None:
+    status, answer = ask([{"content": "a text"}])
+    assert (status, answer["error"]["code"]) == (400, "invalid_body")
+
+
 def test_the_panels_are_listed_with_their_versions(ask: Ask) -> None:
     status, answer = ask(name="get_panels.json")
     assert status == 200

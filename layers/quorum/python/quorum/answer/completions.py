@@ -14,7 +14,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import AnswerEmpty, AnswerFailed, AnswerUnusable
-from quorum.core.models import Frozen
+from quorum.core.fields import UnicodeText, unkeepable
+from quorum.core.models import Dollars, Frozen
 
 MESSAGES_LIMIT = 2_000
 """Messages of one conversation."""
@@ -23,6 +24,8 @@ OUTPUT_LIMIT = 32_768
 OUTPUT_TOKENS = 1_024
 """Tokens: the default of `max_tokens`. A request ends after 29 s."""
 STOPS_LIMIT = 4
+SEED_LIMIT = 2**63
+"""Seeds are whole numbers of 64 bits."""
 SCHEMA_BYTES = 64 * 1024
 _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
     "developer": "system",
@@ -47,8 +50,8 @@ class Part(Nullable):
     """A part of a message: a text, or the words in which an assistant refused."""
 
     type: Literal["text", "refusal"]
-    text: str | None = None
-    refusal: str | None = None
+    text: UnicodeText | None = None
+    refusal: UnicodeText | None = None
 
     @model_validator(mode="after")
     def _of_its_type(self) -> "Part":
@@ -69,8 +72,8 @@ class Message(Nullable):
     """
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part] | None = None
-    refusal: str | None = None
+    content: UnicodeText | list[Part] | None = None
+    refusal: UnicodeText | None = None
     name: Annotated[str, StringConstraints(max_length=64)] | None = None
     annotations: list[Any] | None = None
     reasoning_content: str | None = None
@@ -92,6 +95,9 @@ class Message(Nullable):
 
 
 def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
+    held = unkeepable(schema)
+    if held is not None:
+        raise ValueError(f"must not hold {held}")
     if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > SCHEMA_BYTES:
         raise ValueError(f"must be at most {SCHEMA_BYTES} bytes")
     return schema
@@ -141,7 +147,7 @@ class ChatCompletionRequest(Nullable):
     top_p: float | None = Field(default=None, gt=0, le=1)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=-SEED_LIMIT, lt=SEED_LIMIT)
     stop: Stop | Annotated[list[Stop], Field(max_length=STOPS_LIMIT)] | None = None
     max_tokens: int | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
@@ -185,6 +191,58 @@ class ChatCompletionRequest(Nullable):
         )
 
 
+class PromptTokens(Frozen):
+    """Tokens of the prompt that the model's vendor had cached."""
+
+    cached_tokens: int
+
+
+class CompletionTokens(Frozen):
+    """Tokens of the answer that went into reasoning."""
+
+    reasoning_tokens: int
+
+
+class Usage(Frozen):
+    """Tokens as billed."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokens
+    completion_tokens_details: CompletionTokens
+
+
+class AnswerMessage(Frozen):
+    """What the assistant said."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: str | None
+
+
+class Choice(Frozen):
+    """The one answer, and how it ended."""
+
+    index: Literal[0] = 0
+    message: AnswerMessage
+    finish_reason: str
+    logprobs: None = None
+
+
+class ChatCompletion(Frozen):
+    """An answer in the form of the OpenAI API; `cached` and `cost_usd` come on top."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: tuple[Choice]
+    usage: Usage
+    cached: bool
+    cost_usd: Dollars
+
+
 def require_answer(answer: Answered) -> Answered:
     """The answer; raises the error of one that the API has no word for.
 
@@ -196,22 +254,28 @@ def require_answer(answer: Answered) -> Answered:
     return answer
 
 
-def completion(answer: Answered, *, name: str, created: int) -> dict[str, Any]:
+def completion(answer: Answered, *, name: str, created: int) -> ChatCompletion:
     """The answer as a chat completion called `name`, made at `created` (epoch seconds)."""
-    message = {"role": "assistant", "content": answer.text, "refusal": answer.refusal}
-    choice = {
-        "index": 0,
-        "message": message,
-        "finish_reason": answer.finish_reason or "stop",
-        "logprobs": None,
-    }
-    envelope = _envelope("chat.completion", answer, name, created)
-    return envelope | {"choices": [choice], "usage": usage(answer)} | _beyond(answer)
+    message = AnswerMessage(content=answer.text, refusal=answer.refusal)
+    return ChatCompletion(
+        id=name,
+        created=created,
+        model=answer.model,
+        choices=(Choice(message=message, finish_reason=answer.finish_reason or "stop"),),
+        usage=usage(answer),
+        cached=answer.cached,
+        cost_usd=answer.cost_usd,
+    )
 
 
 def events(answer: Answered, *, name: str, created: int, with_usage: bool) -> Iterator[str]:
     """The answer as the server-sent events of a stream of chunks."""
-    envelope = _envelope("chat.completion.chunk", answer, name, created)
+    envelope = {
+        "id": name,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": answer.model,
+    }
     deltas: list[tuple[dict[str, Any], str | None]] = [
         ({"role": "assistant", "content": ""}, None),
         ({"content": answer.text}, None),
@@ -224,28 +288,21 @@ def events(answer: Answered, *, name: str, created: int, with_usage: bool) -> It
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
         yield _event(envelope | {"choices": [choice]} | unsaid)
     if with_usage:
-        yield _event(envelope | {"choices": [], "usage": usage(answer)} | _beyond(answer))
+        beyond = {"cached": answer.cached, "cost_usd": f"{answer.cost_usd:f}"}
+        yield _event(envelope | {"choices": [], "usage": usage(answer).model_dump()} | beyond)
     yield "data: [DONE]\n\n"
 
 
-def usage(answer: Answered) -> dict[str, Any]:
+def usage(answer: Answered) -> Usage:
     """Tokens in the form of the OpenAI API."""
     tokens = answer.tokens
-    return {
-        "prompt_tokens": tokens.input,
-        "completion_tokens": tokens.output,
-        "total_tokens": tokens.total,
-        "prompt_tokens_details": {"cached_tokens": tokens.cached_input},
-        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
-    }
-
-
-def _beyond(answer: Answered) -> dict[str, Any]:
-    return {"cached": answer.cached, "cost_usd": str(answer.cost_usd)}
-
-
-def _envelope(kind: str, answer: Answered, name: str, created: int) -> dict[str, Any]:
-    return {"id": name, "object": kind, "created": created, "model": answer.model}
+    return Usage(
+        prompt_tokens=tokens.input,
+        completion_tokens=tokens.output,
+        total_tokens=tokens.total,
+        prompt_tokens_details=PromptTokens(cached_tokens=tokens.cached_input),
+        completion_tokens_details=CompletionTokens(reasoning_tokens=tokens.reasoning),
+    )
 
 
 def _event(chunk: dict[str, Any]) -> str:

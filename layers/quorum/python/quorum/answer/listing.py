@@ -4,18 +4,34 @@ Format: the OpenAI API reference, "Models". `created` is the day that the model'
 """
 
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Literal
 
 from quorum.core import registry
 from quorum.core.errors import ModelUnknown, NotFound
+from quorum.core.models import Frozen
 
 
-def models() -> dict[str, Any]:
+class ListedModel(registry.Model):
+    """A model in the form of the OpenAI API, with its price and limits beside it."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+
+
+class ListedModels(Frozen):
+    """All models, in the form of the OpenAI API."""
+
+    object: Literal["list"] = "list"
+    data: tuple[ListedModel, ...]
+
+
+def models() -> ListedModels:
     """Every model of the registry."""
-    return {"object": "list", "data": [_listed(known) for known in registry.MODELS]}
+    return ListedModels(data=tuple(_listed(known) for known in registry.MODELS))
 
 
-def model(name: str) -> dict[str, Any]:
+def model(name: str) -> ListedModel:
     """The model called `name`, by its own name or an alias; raises `NotFound`."""
     try:
         return _listed(registry.model(name))
@@ -23,7 +39,6 @@ def model(name: str) -> dict[str, Any]:
         raise NotFound("no such model", code="model_not_found", field="model") from unknown
 
 
-def _listed(known: registry.Model) -> dict[str, Any]:
+def _listed(known: registry.Model) -> ListedModel:
     priced = datetime.combine(known.price.as_of, time(), UTC)
-    form = {"id": known.name, "object": "model", "created": int(priced.timestamp())}
-    return form | known.model_dump(mode="json")
+    return ListedModel(id=known.name, created=int(priced.timestamp()), **dict(known))

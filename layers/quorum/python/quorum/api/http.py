@@ -8,77 +8,59 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
+from quorum.api.problems import Problem, ProblemDetail
 from quorum.aws.telemetry import logger
-from quorum.core.errors import (
-    FAILED,
-    QuorumError,
-    VoteUnavailable,
-)
+from quorum.core.errors import FAILED, InvalidRequest, QuorumError, VoteUnavailable
 from quorum.core.models import Frozen
+from quorum.core.rejection import rejection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from aws_lambda_powertools.event_handler.api_gateway import Router
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-_LIMITS = (
-    *("max_length", "min_length", "le", "ge", "lt", "gt", "pattern", "expected"),
-    *("decimal_places", "max_digits", "limit"),
-)
 _BODY = "body"
 _PROMPT = "messages"
 """What the prompt is called in a request over HTTP."""
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of a request's body. API Gateway takes 10 MB and a Lambda 6 MB, in which the body is quoted
 in JSON once more; larger batches are uploaded."""
-
-PROBLEM_SCHEMA: dict[str, object] = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message"],
-            "properties": {
-                "code": {"type": "string", "description": "stable, for machines"},
-                "message": {"type": "string", "description": "for people; never quotes content"},
-                "field": {"type": "string", "description": "what to change"},
-                "limit": {"description": "what it may be at most, at least, or must match"},
-            },
-        }
-    },
-}
-"""The one form of every error."""
+_DIGITS_LIMIT = 4_000
+"""Digits of a whole number: Python reads 4,300, and pays for each with each other."""
 
 
 def answer(
-    body: Any, status: HTTPStatus = HTTPStatus.OK, headers: "Mapping[str, str] | None" = None
+    body: Frozen, status: HTTPStatus = HTTPStatus.OK, headers: "Mapping[str, str] | None" = None
 ) -> Response[Any]:
-    """`body` (a model or plain JSON data) as an HTTP answer; money stays an exact string."""
-    data = body.model_dump(mode="json") if isinstance(body, Frozen) else body
+    """`body` as an HTTP answer that nothing validates any more; money stays an exact string."""
     return Response(
         status_code=status.value,
         content_type=content_types.APPLICATION_JSON,
-        body=data,
+        body=body.model_dump(mode="json"),
         headers=dict(headers or {}),
     )
 
 
-def answers(model: type[Frozen]) -> dict[int, OpenAPIResponse]:
-    """For the API's description: this route answers with a `model`."""
-    return {
-        HTTPStatus.OK.value: {
-            "description": model.__doc__ or model.__name__,
-            "content": {content_types.APPLICATION_JSON: {"model": model}},
-        }
-    }
+def new_router() -> APIGatewayRouter:
+    """A router for the routes of one subject."""
+    return APIGatewayRouter()  # type: ignore[no-untyped-call] # it declares no type
 
 
-def resolver() -> APIGatewayRestResolver:
-    """A resolver that validates requests and answers every error in one form."""
-    app = APIGatewayRestResolver(enable_validation=True)
+def resolver(*routers: "Router") -> APIGatewayRestResolver:
+    """A resolver of the routers' routes that answers every error in one form.
+
+    Requests and answers are validated; an answer that is not as described is an error of ours.
+    """
+    app = APIGatewayRestResolver(
+        enable_validation=True,
+        response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
+        json_body_deserializer=_read,
+    )
+    for router in routers:
+        app.include_router(router)
     app.exception_handler(RequestValidationError)(_unreadable)
     app.exception_handler(RecursionError)(_too_deep)
     app.exception_handler(QuorumError)(_refused)
@@ -88,11 +70,18 @@ def resolver() -> APIGatewayRestResolver:
 
 
 def resolve(
-    app: APIGatewayRestResolver, event: dict[str, Any], context: "LambdaContext"
+    app: APIGatewayRestResolver,
+    event: dict[str, Any],
+    context: "LambdaContext",
+    container: "Callable[[], Any]",
 ) -> dict[str, Any]:
-    """One HTTP request of API Gateway's proxy integration."""
+    """One HTTP request of API Gateway's proxy integration; routes get what `container` gives."""
     if len((event.get("body") or "").encode(errors="replace")) > BODY_LIMIT:
-        return _too_large()
+        message = f"the body is over {BODY_LIMIT} bytes; upload larger batches"
+        too_large = _problem("body_too_large", message, _BODY, BODY_LIMIT)
+        return _unrouted(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
+    if not event["path"].isprintable():
+        return _unrouted(HTTPStatus.NOT_FOUND, _NO_ROUTE)
     # Every body here is JSON, whatever the client calls it (curl -d calls it a form).
     headers = {
         name: value
@@ -100,42 +89,58 @@ def resolve(
         if name.lower() != "content-type"
     }
     headers["content-type"] = content_types.APPLICATION_JSON
+    app.append_context(container=container)  # type: ignore[no-untyped-call] # it declares no type
     return app.resolve(event | {"headers": headers, "multiValueHeaders": None}, context)
+
+
+def _read(body: str) -> dict[str, Any]:
+    """The body as JSON; raises `InvalidRequest` for JSON that is no object.
+
+    A whole number that is too long to be read is an infinity, as `1e999` is, so that the field it
+    stands in is refused and not the whole body.
+    """
+    read = json.loads(body, parse_int=_whole_number)
+    if not isinstance(read, dict):
+        raise InvalidRequest("body: must be a JSON object", code="invalid_body", field=_BODY)
+    return read
+
+
+def _whole_number(digits: str) -> int | float:
+    if len(digits) > _DIGITS_LIMIT:
+        return -math.inf if digits.startswith("-") else math.inf
+    return int(digits)
 
 
 def problem(
     status: HTTPStatus, code: str, message: str, field: str | None = None, limit: Any = None
 ) -> Response[Any]:
     """The one form of every error: code, message, and what to change where that is known."""
-    error: dict[str, Any] = {"code": code, "message": message}
-    if field is not None:
-        error["field"] = field
-    if limit is not None:
-        error["limit"] = limit
-    return answer({"error": error}, status)
+    return answer(_problem(code, message, field, limit), status)
+
+
+def _problem(code: str, message: str, field: str | None = None, limit: Any = None) -> Problem:
+    return Problem(error=ProblemDetail(code=code, message=message, field=field, limit=limit))
 
 
 def _unreadable(error: RequestValidationError) -> Response[Any]:
     """The first thing wrong with the request; its input is never repeated."""
     first = error.errors()[0]
-    kind = str(first["type"])
-    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
-    if kind.startswith("json"):
+    if str(first["type"]).startswith("json"):
         return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is not JSON", _BODY)
-    code = "unknown_field" if kind == "extra_forbidden" else f"invalid_{field.split('.')[0]}"
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return problem(HTTPStatus.BAD_REQUEST, code, f"{field}: {message}", field, limit)
+    # The location begins with where the field is: the body, the query, the path, a header.
+    told = rejection_of(first, skip=min(1, len(first["loc"]) - 1))
+    return problem(HTTPStatus.BAD_REQUEST, **dict(told))
 
 
-def _too_large() -> dict[str, Any]:
-    # Said before the resolver parses it, so in the form of API Gateway itself.
-    message = f"the body is over {BODY_LIMIT} bytes; upload larger batches"
-    error = {"code": "body_too_large", "message": message, "field": _BODY, "limit": BODY_LIMIT}
+_NO_ROUTE = _problem("no_such_route", "there is nothing at this address")
+
+
+def _unrouted(status: HTTPStatus, told: Problem) -> dict[str, Any]:
+    """An answer before the resolver reads the request, so in the form of API Gateway itself."""
     return {
-        "statusCode": HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value,
+        "statusCode": status.value,
         "multiValueHeaders": {"Content-Type": [content_types.APPLICATION_JSON]},
-        "body": json.dumps({"error": error}),
+        "body": told.model_dump_json(),
         "isBase64Encoded": False,
     }
 
@@ -163,4 +168,4 @@ def _failed(error: Exception) -> Response[Any]:
 
 
 def _no_route(_error: NotFoundError) -> Response[Any]:
-    return problem(HTTPStatus.NOT_FOUND, "no_such_route", "there is nothing at this address")
+    return answer(_NO_ROUTE, HTTPStatus.NOT_FOUND)

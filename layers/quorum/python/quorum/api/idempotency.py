@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     IdempotencyConfig,
@@ -15,15 +17,47 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyValidationError,
 )
 
+from quorum.api.callers import caller_of
 from quorum.aws.clients import client_config
 from quorum.core.errors import Conflict, StoreUnavailable
-from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 REMEMBERED_SECONDS = 86_400
 """How long a key is remembered."""
+HEADER = "Idempotency-Key"
+
+IdempotencyKey = Annotated[str | None, Header(alias=HEADER, min_length=1, max_length=128)]
+"""The parameter of a route that honours the key."""
+
+Middleware = Callable[["APIGatewayRestResolver", "NextMiddleware"], Response[Any]]
+
+
+def idempotent(table_of: "Callable[[APIGatewayRestResolver], str]") -> Middleware:
+    """Middleware of routes that honour an Idempotency-Key, remembered in a table.
+
+    A key belongs to one request of its tenant: method, address and body, as the body was sent.
+    """
+
+    def once(app: "APIGatewayRestResolver", next_middleware: "NextMiddleware") -> Response[Any]:
+        event = app.current_event
+        key = event.headers.get(HEADER)
+        if key is None:
+            return next_middleware(app)
+        request = f"{event.http_method} {event.path}\n{event.body}"
+        asked = {"tenant": caller_of(event).tenant, "key": key, "request": request}
+
+        def answered() -> dict[str, Any]:
+            response = next_middleware(app)
+            return {"status": response.status_code, "body": response.body}
+
+        answer = _once(table_of(app), asked, answered, context=app.lambda_context)
+        return Response(answer["status"], content_types.APPLICATION_JSON, answer["body"])
+
+    return once
 
 
 @cache
@@ -40,22 +74,17 @@ def _store(table: str) -> DynamoDBPersistenceLayer:
     )
 
 
-def once(
+def _once(
     table: str,
-    tenant: str,
-    key: str | None,
-    request: Frozen,
+    asked: dict[str, str],
     do: Callable[[], dict[str, Any]],
     *,
     context: "LambdaContext",
 ) -> dict[str, Any]:
-    """`do()`, or what it answered when `tenant` first sent `key`.
+    """`do()`, or what it answered when the tenant first sent the key.
 
     Raises `Conflict` if the key came with another request before, or is being answered right now.
     """
-    if key is None:
-        return do()
-
     config = IdempotencyConfig(
         event_key_jmespath="[tenant, key]",
         payload_validation_jmespath="request",
@@ -71,20 +100,18 @@ def once(
         key_prefix="idempotency",
     )
     try:
-        answer: dict[str, Any] = answer_once(
-            asked={"tenant": tenant, "key": key, "request": request.model_dump(mode="json")}
-        )
+        answer: dict[str, Any] = answer_once(asked=asked)
     except IdempotencyValidationError as error:
         raise Conflict(
             "this Idempotency-Key came with another request before",
             code="idempotency_key_reused",
-            field="Idempotency-Key",
+            field=HEADER,
         ) from error
     except IdempotencyAlreadyInProgressError as error:
         raise Conflict(
             "the first request with this Idempotency-Key is still being answered",
             code="idempotency_key_in_progress",
-            field="Idempotency-Key",
+            field=HEADER,
         ) from error
     except IdempotencyPersistenceLayerError as error:
         raise StoreUnavailable("the Idempotency-Key could not be stored") from error

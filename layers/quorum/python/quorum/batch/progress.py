@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from quorum.core.models import Decision, Frozen
+from quorum.core.models import Decision, Frozen, Money
 
 Source = Literal["items", "upload"]
 """Whether the items came in the request or in an upload."""
@@ -44,7 +44,7 @@ class BatchRecord(Frozen):
     panel: str | None = None
     work: str | None = None
     upload: str | None = None
-    alert_usd: Decimal | None = None
+    alert_usd: Money | None = None
     run: int = 1
     ended: int = 0
     execution: str | None = None
@@ -135,15 +135,15 @@ class BatchView(Frozen):
     pending: int
     cancelled: int
     calls: int
-    cost_usd: Decimal
+    cost_usd: Money
     cached_votes: int
     hit_rate: float | None
     saved_tokens: int
-    saved_usd: Decimal
+    saved_usd: Money
     items_per_second: float | None
     remaining_seconds: float | None
-    remaining_cost_usd: Decimal | None
-    alert_usd: Decimal | None = None
+    remaining_cost_usd: Money | None
+    alert_usd: Money | None = None
     alerted: bool = False
     paused_until: str | None = None
     last_problem: str | None = None

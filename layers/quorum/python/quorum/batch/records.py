@@ -15,6 +15,8 @@ from decimal import Decimal
 from time import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
+from pydantic import Field
+
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
@@ -23,6 +25,7 @@ from quorum.batch.counters import position_fields
 from quorum.batch.progress import BatchRecord, BatchView, Kind, view_of
 from quorum.core.errors import NotFound
 from quorum.core.identifiers import batch_key, batch_partition, item_id_of, verdict_key
+from quorum.core.models import Frozen, is_none
 from quorum.core.position import INDEX_DIGITS, BatchPosition
 from quorum.ledger import ledger
 
@@ -42,6 +45,14 @@ class FailedItem(NamedTuple):
 
     position: BatchPosition
     reason: Mapping[str, Any]
+
+
+class DeadLetter(Frozen):
+    """Why an item has no verdict yet, since when, and its caller's id where that is known."""
+
+    reason: str
+    at: str
+    id: str | None = Field(default=None, exclude_if=is_none)
 
 
 class Facts(TypedDict, total=False):

@@ -52,6 +52,15 @@ TOO_MANY_PAGES = "States.ExceedToleratedFailureThreshold"
 """The error's name when more pages failed than the map tolerates."""
 
 
+class NewUpload(Frozen):
+    """A presigned URL to send a JSONL file to, and the key to name it by."""
+
+    upload: str
+    url: str
+    method: Literal["PUT"] = "PUT"
+    expires_in_seconds: int = UPLOAD_SECONDS
+
+
 class PagedItem(Frozen):
     """One valid item of an upload, and its line's number, from 0."""
 
@@ -122,13 +131,13 @@ class Bulk:
 
     # ---- begun by the API --------------------------------------------------------------------
 
-    def new_upload(self, tenant: str) -> dict[str, Any]:
+    def new_upload(self, tenant: str) -> NewUpload:
         """A URL to PUT a JSONL file to, and the key to name in `POST /batches`."""
         key = f"uploads/{tenant}/{uuid4().hex}.jsonl"
         url = self._s3.generate_presigned_url(
             "put_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=UPLOAD_SECONDS
         )
-        return {"upload": key, "url": url, "method": "PUT", "expires_in_seconds": UPLOAD_SECONDS}
+        return NewUpload(upload=key, url=url)
 
     def require_upload(self, tenant: str, upload: str) -> None:
         """Raise `NotFound` unless `tenant` has uploaded `upload`."""

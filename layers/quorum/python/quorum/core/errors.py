@@ -130,7 +130,7 @@ class NotFound(RequestRejected):
 
 
 class Conflict(RequestRejected):
-    """The same Idempotency-Key came with another body, or is still being answered."""
+    """A used Idempotency-Key with another request, or one in use; a review at the same moment."""
 
     http_status = 409
 

@@ -1,6 +1,7 @@
 """Field types that several kinds of requests share. Pure."""
 
 import math
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -25,12 +26,52 @@ def not_blank(text: str) -> str:
     return text
 
 
+def is_unicode(text: str) -> bool:
+    """Whether no half of a surrogate pair stands alone in `text`."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def unicode_text(text: str) -> str:
+    """`text`; raises `ValueError` for what JSON can spell and no encoding can write."""
+    if not is_unicode(text):
+        raise ValueError("must be Unicode text: half of a surrogate pair stands alone")
+    return text
+
+
+UnicodeText = Annotated[str, AfterValidator(unicode_text)]
+"""A text of any length. Pydantic looks at the characters of a text only where it has limits."""
+
+
+def unkeepable(value: Any, *, number_limit: float = math.inf) -> str | None:
+    """What of `value` JSON can spell and nothing can keep, after "holds"; None if all can be kept.
+
+    Numbers are kept whose absolute value is below `number_limit`.
+    """
+    match value:
+        case str():
+            return None if is_unicode(value) else "half a character (a lone surrogate)"
+        case int() | float():
+            if -number_limit < value < number_limit:
+                return None
+            return (
+                "a number that is not finite"
+                if number_limit == math.inf
+                else f"a number that is not between ±{number_limit}"
+            )
+        case Mapping():
+            parts: Iterable[Any] = (*value.keys(), *value.values())
+        case list():
+            parts = value
+        case _:
+            return None
+    found = (unkeepable(part, number_limit=number_limit) for part in parts)
+    return next((held for held in found if held is not None), None)
+
+
 def _simple(value: Any) -> Any:
     """`value` as it may be stored; raises `ValueError` with the limit it breaks."""
     if isinstance(value, str) and len(value) <= METADATA_VALUE_LIMIT:
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("must be Unicode text: half of a surrogate pair stands alone")
-        return value
+        return unicode_text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):

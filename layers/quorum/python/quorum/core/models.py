@@ -10,7 +10,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    TypeAdapter,
+    WithJsonSchema,
+)
 
 CONTENT_LIMIT = 32_768
 """Characters of one content."""
@@ -24,7 +32,13 @@ METADATA_LIMIT = 20
 """Entries of a request's metadata."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Dollars = Annotated[Decimal, Field(ge=0)]
+Money = Annotated[
+    Decimal,
+    PlainSerializer(lambda amount: f"{amount:f}", return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}, mode="serialization"),
+]
+"""An exact amount; in JSON a string without an exponent, which not every reader knows."""
+Dollars = Annotated[Money, Field(ge=0)]
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.:#@/-]+$")
 ]

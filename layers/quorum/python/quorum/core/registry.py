@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from quorum.core.errors import InvalidRequest, ModelUnknown
-from quorum.core.models import Frozen, Tokens
+from quorum.core.models import Frozen, Money, Tokens
 
 MILLION = Decimal(1_000_000)
 
@@ -24,10 +24,10 @@ class Price(Frozen):
     Where `cached_input` or `reasoning` is None, the price of input or output applies.
     """
 
-    input: Decimal
-    output: Decimal
-    cached_input: Decimal | None = None
-    reasoning: Decimal | None = None
+    input: Money
+    output: Money
+    cached_input: Money | None = None
+    reasoning: Money | None = None
     as_of: date
     source: str
 

@@ -1,5 +1,6 @@
 """The reason why one item of a batch was rejected, in the form of the API. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -36,7 +37,11 @@ def _shown(part: str | int) -> str:
 
 def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
     """The first error of an item that is `skip` levels down in the validated data."""
-    first = error.errors(include_input=False, include_url=False)[0]
+    return rejection_of(error.errors(include_input=False, include_url=False)[0], skip=skip)
+
+
+def rejection_of(first: Mapping[str, Any], *, skip: int = 0) -> Rejection:
+    """One of pydantic's errors, of an item that is `skip` levels down in the validated data."""
     field = ".".join(_shown(part) for part in first["loc"][skip:]) or None
     kind = str(first["type"])
     limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
@@ -46,13 +51,8 @@ def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
         else f"invalid_{(field or 'item').split('.')[0]}"
     )
     if kind.startswith("json"):
-        code, field = "invalid_json", None
+        return Rejection(code="invalid_json", message="not JSON", limit=limit)
     message = str(first["msg"]).removeprefix("Value error, ")
     return Rejection(
-        code=code,
-        message=f"{field}: {message}"
-        if field
-        else ("not JSON" if code == "invalid_json" else message),
-        field=field,
-        limit=limit,
+        code=code, message=f"{field}: {message}" if field else message, field=field, limit=limit
     )

@@ -69,17 +69,16 @@ class Conclusion(Frozen):
     votes: dict[str, int] = Field(default_factory=dict)
 
 
-class DocumentResult(Conclusion):
+class DocumentOutcome(Conclusion):
     """What became of a document, and what it took.
 
-    An answer that is too long for the table lies at `answer_key`. `cached` when all of it came from
-    kept answers. `estimate_usd` is what was expected before it was asked about.
+    `cached` when all of it came from kept answers. `estimate_usd` is what was expected before it
+    was asked about.
     """
 
     id: Identifier | None = None
     operation: Operation
     model: str
-    answer_key: str | None = None
     calls: int = 0
     tokens: Tokens = Tokens()
     cost_usd: Dollars = Decimal(0)
@@ -91,6 +90,12 @@ class DocumentResult(Conclusion):
     name: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime
+
+
+class DocumentResult(DocumentOutcome):
+    """The outcome as it is stored: an answer too long for the table lies at `answer_key`."""
+
+    answer_key: str | None = None
 
 
 @dataclass(slots=True)

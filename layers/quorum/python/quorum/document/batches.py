@@ -1,12 +1,10 @@
 """Batches of documents: one kind of batch (`quorum.batch.kinds`)."""
 
-from decimal import Decimal
-
 from quorum.batch.intake import BatchTaken
 from quorum.batch.kinds import Redriven
 from quorum.batch.progress import BatchRecord, BatchView, hit_rate
 from quorum.batch.records import Batches
-from quorum.core.models import Frozen
+from quorum.core.models import Frozen, Money
 from quorum.document.intake import DocumentIntake
 from quorum.document.operations import work_of
 from quorum.document.requests import DocumentsRequest
@@ -17,15 +15,15 @@ class Amounts(Frozen):
 
     input_tokens: int
     output_tokens: int
-    cost_usd: Decimal
+    cost_usd: Money
 
 
 class DocumentBatchView(BatchView):
-    """A batch of documents as its tenant sees it.
+    """A batch of any kind as its tenant sees it, with places for what only documents have.
 
-    It has an `operation` and a `model` in place of a panel, counts documents without a usable
-    answer as `failed`, and has for the settled ones the sum of the estimates made beforehand
-    (`estimate`) and of the actual tokens and dollars (`actual`).
+    A batch of documents has an `operation` and a `model` in place of a panel, counts documents
+    without a usable answer as `failed`, and has for the settled ones the sum of the estimates made
+    beforehand (`estimate`) and of the actual tokens and dollars (`actual`).
     """
 
     operation: str | None = None

@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from quorum.aws.bucket import Bucket
-from quorum.batch.intake import ITEMS_LIMIT, require_some
+from quorum.batch.intake import ITEMS_LIMIT, RejectedItem, require_some
 from quorum.core.errors import DocumentUnreadable, NotFound, TooLarge
 from quorum.core.rejection import Rejection
 from quorum.document import estimating, parsing
 from quorum.document.documents import DOCUMENT_BYTES
-from quorum.document.estimating import Document, Terms
+from quorum.document.estimating import Document, Estimate, Terms
 from quorum.document.intake import work_for
 from quorum.document.learning import Learned
 from quorum.document.requests import DocumentRequest, EstimateRequest, read_document
@@ -27,6 +27,12 @@ _WORKERS = 2
 _LIMITS = parsing.Limits(bytes=DOCUMENT_BYTES)
 _COUNTING_SECONDS = 3.0
 """What is left for counting when reading has to stop."""
+
+
+class TakenEstimate(Estimate):
+    """What documents will take; those that cannot be read are `rejected`."""
+
+    rejected: tuple[RejectedItem, ...]
 
 
 class Estimates:
@@ -49,7 +55,7 @@ class Estimates:
         self._krw_per_usd = krw_per_usd
         self._krw_as_of = krw_as_of
 
-    def take(self, tenant: str, request: EstimateRequest, deadline: "Deadline") -> dict[str, Any]:
+    def take(self, tenant: str, request: EstimateRequest, deadline: "Deadline") -> TakenEstimate:
         """The answer to `POST /documents/estimate`; documents that cannot be read are named.
 
         Raises `ModelUnknown`, `InvalidRequest`, `NotFound`, `StoreUnavailable`, and `TooLarge` for
@@ -57,12 +63,12 @@ class Estimates:
         """
         work = work_for(request, self._default_model)
         documents: list[Document] = []
-        rejected: list[dict[str, Any]] = []
+        rejected: list[RejectedItem] = []
         read = partial(self._read, tenant, deadline)
         with ThreadPoolExecutor(_WORKERS) as workers:
             for index, found in enumerate(workers.map(read, self._given(tenant, request))):
                 if isinstance(found, Rejection):
-                    rejected.append({"index": index} | found.model_dump(exclude_none=True))
+                    rejected.append(RejectedItem(index=index, **dict(found)))
                     continue
                 document, parsed = found
                 name = document.id or document.name
@@ -75,7 +81,7 @@ class Estimates:
             krw_as_of=self._krw_as_of,
         )
         estimate = estimating.estimate(work, documents, terms, compare=request.compare)
-        return estimate.model_dump(mode="json") | {"rejected": rejected}
+        return TakenEstimate(**dict(estimate), rejected=tuple(rejected))
 
     def _given(self, tenant: str, request: EstimateRequest) -> Iterator[Any]:
         if request.upload is None:

@@ -10,12 +10,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from quorum.answer.questions import Question
 from quorum.core import registry
-from quorum.core.models import Dollars, Frozen, Tokens
+from quorum.core.models import Dollars, Frozen, Money, Tokens
 from quorum.document import operations
 from quorum.document.operations import Operation, Part, Work
 from quorum.gateway import tokenizer
@@ -57,7 +56,7 @@ class ModelEstimate(Frozen):
     token_factor: float
     token_error: float
     cost_usd: Dollars
-    cost_krw: Decimal
+    cost_krw: Money
     requests_per_minute: int
     tokens_per_minute: int
     seconds: int
@@ -69,7 +68,7 @@ class Estimate(ModelEstimate):
 
     operation: Operation
     documents: tuple[DocumentEstimate, ...]
-    krw_per_usd: Decimal
+    krw_per_usd: Money
     krw_as_of: date
     compared: tuple[ModelEstimate, ...] = ()
 
@@ -93,7 +92,7 @@ class Terms(NamedTuple):
     share_of: Callable[[str], float]
     limits: Mapping[str, RateLimit]
     default_limit: RateLimit
-    krw_per_usd: Decimal
+    krw_per_usd: Money
     krw_as_of: date
 
 

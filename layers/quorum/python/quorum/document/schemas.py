@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from quorum.core.fields import unkeepable
+
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
@@ -37,7 +39,9 @@ def refused(schema: Mapping[str, Any]) -> str | None:
     from jsonschema.exceptions import SchemaError  # noqa: PLC0415 - as above
 
     try:
-        _representable(schema)
+        held = unkeepable(schema, number_limit=NUMBER_LIMIT)
+        if held is not None:
+            raise _Refused(f"holds {held}")  # noqa: TRY301 said below, with the others
         if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > SCHEMA_BYTES:
             return f"has more than {SCHEMA_BYTES} bytes"
         Draft202012Validator.check_schema(schema)
@@ -113,22 +117,6 @@ def _short(rule: Any) -> bool:
 
 class _Refused(Exception):
     """What of a schema is not taken."""
-
-
-def _representable(value: Any) -> None:
-    """Raises `_Refused` for what JSON can spell and nothing can keep."""
-    if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise _Refused("holds half a character (a lone surrogate)")
-    elif isinstance(value, int | float):
-        if not -NUMBER_LIMIT < value < NUMBER_LIMIT:  # an infinity and what is no number too
-            raise _Refused(f"holds a number that is not between ±{NUMBER_LIMIT}")
-    elif isinstance(value, Mapping):
-        for part in (*value.keys(), *value.values()):
-            _representable(part)
-    elif isinstance(value, list):
-        for part in value:
-            _representable(part)
 
 
 def _grown(schema: Mapping[str, Any]) -> None:

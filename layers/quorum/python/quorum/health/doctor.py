@@ -14,7 +14,7 @@ from quorum.core.errors import (
     StreamCut,
     VoteUnavailable,
 )
-from quorum.core.models import Frozen, Tokens
+from quorum.core.models import Frozen, Money, Tokens
 from quorum.gateway.call import Completion
 from quorum.gateway.client import BaseUrl, Delta, Gateway
 from quorum.gateway.deadline import Deadline
@@ -58,7 +58,7 @@ class BaseUrlReport(Frozen):
     first_token_ms: int | None = None
     tokens_per_second: float | None = None
     tokens: Tokens = Tokens()
-    cost_usd: Decimal = Decimal(0)
+    cost_usd: Money = Decimal(0)
     cost_estimated: bool = False
 
     @property

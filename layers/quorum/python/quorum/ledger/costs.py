@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from quorum.aws import dynamo
-from quorum.core.models import Decision, Frozen
+from quorum.core.models import Decision, Frozen, Money
 from quorum.ledger import ledger, listing
 from quorum.ledger.intents import INTENT_SHARDS, PICODOLLARS, intent_shard
 
@@ -45,16 +45,16 @@ class CostRow(Frozen):
     cached_input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
-    estimated_cost_usd: Decimal = Decimal(0)
+    cost_usd: Money = Decimal(0)
+    estimated_cost_usd: Money = Decimal(0)
     possibly_paid_calls: int = 0
-    possibly_paid_usd: Decimal = Decimal(0)
+    possibly_paid_usd: Money = Decimal(0)
     open_calls: int = 0
-    open_usd: Decimal = Decimal(0)
+    open_usd: Money = Decimal(0)
     decisions: int = 0
     cached_votes: int = 0
     saved_tokens: int = 0
-    saved_usd: Decimal = Decimal(0)
+    saved_usd: Money = Decimal(0)
 
 
 class CostReport(Frozen):
@@ -70,10 +70,10 @@ class CostReport(Frozen):
     by: By
     requests: int
     decisions: dict[Decision, int]
-    cost_per_decision_usd: Decimal | None
+    cost_per_decision_usd: Money | None
     cache_hit_rate: float | None
-    cost_krw: Decimal
-    krw_per_usd: Decimal
+    cost_krw: Money
+    krw_per_usd: Money
     krw_as_of: date
     totals: CostRow
     rows: tuple[CostRow, ...]

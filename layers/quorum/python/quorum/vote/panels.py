@@ -24,10 +24,15 @@ from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import GetJsonSchemaHandler, TypeAdapter, model_serializer
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from quorum.aws.faults import AWS_ERRORS
 from quorum.core.errors import PanelInvalid, StoreUnavailable
+from quorum.core.models import Frozen
 from quorum.vote import panel, telemetry
 from quorum.vote.panel import Panel
 
@@ -45,6 +50,38 @@ Source = Literal["tenant", "deployment", "packaged"]
 
 _PANEL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PARAMETER_NAME = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,15}")
+
+
+class PanelView(Frozen):
+    """A panel as it is shown: its document without defaults, its version and its source."""
+
+    panel: Panel
+    source: Source
+
+    @classmethod
+    def of(cls, effective: "Effective") -> "PanelView":
+        """The view of the panel that judges under a name."""
+        return cls(panel=effective.panel, source=effective.source)
+
+    @model_serializer
+    def shown(self) -> dict[str, Any]:
+        """The panel's own fields, and two more."""
+        return self.panel.document() | {"version": self.panel.version, "source": self.source}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema of what is shown."""
+        of_panel = handler.resolve_ref_schema(handler(Panel.__pydantic_core_schema__))
+        of_source = handler(TypeAdapter(Source).core_schema)
+        return of_panel | {
+            "title": "PanelView",
+            "description": cls.__doc__,
+            "properties": of_panel["properties"]
+            | {"version": {"type": "string"}, "source": of_source},
+            "required": [*of_panel["required"], "version", "source"],
+        }
 
 
 class Effective(NamedTuple):

@@ -426,7 +426,6 @@ def _described(state: _TallyState, reading: _Reading) -> str:
 
 def _compared(left: Fraction | float, sign: str, right: Fraction | float) -> str:
     """Both numbers, with as many digits as it takes to tell them apart."""
-    shown = ("", "")
     for digits in (2, 4, 6):
         shown = (f"{float(left):.{digits}f}", f"{float(right):.{digits}f}")
         if shown[0] != shown[1] or left == right:

@@ -1,0 +1,42 @@
+"""Who calls: the tenant and the role that the authorizer found, and what takes an operator."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from aws_lambda_powertools.event_handler import Depends, Request, Response
+
+from quorum.aws.keys import OPERATORS, Caller
+from quorum.core.errors import NotAllowed
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+
+
+def caller_of(event: Any) -> Caller:
+    """The caller of API Gateway's `event`; one without a role is a member."""
+    found = event["requestContext"]["authorizer"]
+    return Caller.model_validate(
+        {name: found[name] for name in ("tenant", "role") if name in found}
+    )
+
+
+def _calling(request: Request) -> Caller:
+    return caller_of(request.resolved_event)
+
+
+Calling = Annotated[Caller, Depends(_calling)]
+"""The parameter of a route that gets its caller."""
+
+
+def require_operator(caller: Caller) -> None:
+    """Raises `NotAllowed` for a key that is not an operator's."""
+    if caller.role not in OPERATORS:
+        raise NotAllowed("this takes an operator's key", code="operators_only")
+
+
+def operators_only(
+    app: "APIGatewayRestResolver", next_middleware: "NextMiddleware"
+) -> Response[Any]:
+    """Middleware of routes for operators."""
+    require_operator(caller_of(app.current_event))
+    return next_middleware(app)

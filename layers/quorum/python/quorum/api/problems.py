@@ -1,0 +1,93 @@
+"""What a route answers with, for its description: a model, or a `Problem` for every error."""
+
+import inspect
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, TypedDict
+
+from aws_lambda_powertools.event_handler import content_types
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from pydantic import Field
+
+from quorum.core.errors import InvalidRequest, QuorumError
+from quorum.core.models import Frozen, is_none
+
+
+class ProblemDetail(Frozen):
+    """What went wrong: `code` for machines, `message` for people; neither quotes content.
+
+    `field` is what to change, `limit` what it may be at most, at least, or must match.
+    """
+
+    code: str
+    message: str
+    field: str | None = Field(default=None, exclude_if=is_none)
+    limit: Any = Field(default=None, exclude_if=is_none)
+
+
+class Problem(Frozen):
+    """The one form of every error."""
+
+    error: ProblemDetail
+
+
+ANYWHERE: Mapping[HTTPStatus, str] = MappingProxyType(
+    {
+        HTTPStatus.UNAUTHORIZED: "No API key, or an unknown one.",
+        HTTPStatus.FORBIDDEN: "The key is known but may not do this.",
+        HTTPStatus.TOO_MANY_REQUESTS: "More requests at once than the deployment takes.",
+        HTTPStatus.INTERNAL_SERVER_ERROR: "The request could not be served.",
+        HTTPStatus.BAD_GATEWAY: "The service did not answer as it should.",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable; retry later.",
+        HTTPStatus.GATEWAY_TIMEOUT: "The service did not answer in time.",
+    }
+)
+"""The errors that any route may answer with: those of API Gateway, and of a store that is down."""
+
+
+class Described(TypedDict):
+    """What the description of a route says of its answers."""
+
+    status_code: int
+    responses: dict[int, OpenAPIResponse]
+
+
+def gives(
+    model: type[Frozen],
+    *errors: type[QuorumError],
+    status: HTTPStatus = HTTPStatus.OK,
+    also: Mapping[HTTPStatus, type[Frozen]] = MappingProxyType({}),
+    stream: bool = False,
+) -> Described:
+    """The description of a route that answers with a `model` and `status`, or with an error.
+
+    `errors` come on top of those that any route may answer with. `also` are other statuses that
+    come with a model; such a status may come with a `Problem` as well. With `stream`, the answer
+    may be server-sent events.
+    """
+    described = {each: [text] for each, text in ANYWHERE.items()}
+    refusals: tuple[type[QuorumError], ...] = (InvalidRequest, *errors)
+    for error in refusals:
+        described.setdefault(HTTPStatus(error.http_status), []).insert(0, _summary(error))
+    responses = {
+        each.value: _response(" ".join(dict.fromkeys(texts)), Problem)
+        for each, texts in sorted(described.items())
+    }
+    for each, other in also.items():
+        responses[each.value] = _response(_summary(other), other | Problem)
+    responses[status.value] = _response(_summary(model), model)
+    if stream:
+        text: Any = {"schema": {"type": "string", "description": "server-sent events"}}
+        responses[status.value]["content"]["text/event-stream"] = text
+    return {"status_code": status.value, "responses": responses}
+
+
+def _summary(documented: type) -> str:
+    """The first paragraph of a class's docstring, on one line."""
+    return " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
+
+
+def _response(description: str, model: Any) -> OpenAPIResponse:
+    content: Any = {content_types.APPLICATION_JSON: {"model": model}}
+    return {"description": description, "content": content}

@@ -1,0 +1,171 @@
+"""Routes about batches: of contents and of documents."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field
+
+from quorum.api.callers import Calling
+from quorum.api.http import new_router
+from quorum.api.idempotency import IdempotencyKey
+from quorum.api.problems import gives
+from quorum.batch.intake import BatchTaken
+from quorum.batch.kinds import Redriven
+from quorum.batch.progress import Kind
+from quorum.batch.records import PAGE_LIMIT, DeadLetter
+from quorum.bulk.machine import NewUpload
+from quorum.bulk.requests import BatchRequest
+from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
+from quorum.core.identifiers import batch_id_of
+from quorum.core.models import Frozen, Verdict, is_none
+from quorum.core.position import INDEX_DIGITS
+from quorum.core.rejection import Rejection
+from quorum.document.answering import DocumentOutcome
+from quorum.document.batches import DocumentBatchView
+from quorum.document.requests import DocumentsRequest
+from quorum.routes.parameters import App, once
+
+if TYPE_CHECKING:
+    from quorum.app.api import ApiContainer
+    from quorum.batch.progress import BatchRecord
+
+router = new_router()
+
+REDRIVE_SECONDS = 15.0
+"""How long one request looks through the dead letters."""
+
+
+class RejectedResult(Rejection):
+    """The reason for rejecting an item, with its id where that is known."""
+
+    id: str | None = Field(default=None, exclude_if=is_none)
+
+
+class SettledDocument(DocumentOutcome):
+    """What became of a document; an answer that is too long for the page is at `answer_url`."""
+
+    answer_url: str | None
+
+
+class Result(Frozen):
+    """An item of a batch: its index, and one of a verdict, a document, or why there is none."""
+
+    index: int
+    verdict: Verdict | None = Field(default=None, exclude_if=is_none)
+    document: SettledDocument | None = Field(default=None, exclude_if=is_none)
+    rejected: RejectedResult | None = Field(default=None, exclude_if=is_none)
+    dead: DeadLetter | None = Field(default=None, exclude_if=is_none)
+
+
+class Results(Frozen):
+    """A page of results in input order; `next` is the index to go on at, None after the last."""
+
+    items: tuple[Result, ...]
+    next: int | None
+
+
+def begin(
+    app: "ApiContainer", tenant: str, kind: Kind, request: Frozen, key: str | None
+) -> BatchTaken:
+    """What was taken; the batch's id is derived from `key` where there is one."""
+    # Each route has its own ids: the same key may have named a batch of the other long ago.
+    route = "documents" if kind is Kind.DOCUMENTS else "batches"
+    batch = uuid4().hex if key is None else batch_id_of(tenant, f"{route}#{key}")
+    app.budget.check(tenant)
+    return app.batch_kinds[kind].start(tenant, batch, request)
+
+
+@router.post(
+    "/batches",
+    summary="Hand in a batch of contents",
+    middlewares=[once],
+    **gives(BatchTaken, BudgetSpent, NotFound, Conflict, TooLarge, status=HTTPStatus.ACCEPTED),
+)
+def post_batch(
+    request: BatchRequest, app: App, caller: Calling, idempotency_key: IdempotencyKey = None
+) -> BatchTaken:
+    """202 with the batch's id, and which items were rejected and why."""
+    return begin(app, caller.tenant, request.kind, request, idempotency_key)
+
+
+@router.post(
+    "/documents",
+    summary="Hand in a batch of documents",
+    middlewares=[once],
+    **gives(BatchTaken, BudgetSpent, NotFound, Conflict, TooLarge, status=HTTPStatus.ACCEPTED),
+)
+def post_documents(
+    request: DocumentsRequest, app: App, caller: Calling, idempotency_key: IdempotencyKey = None
+) -> BatchTaken:
+    """202 with the batch's id, and which documents were rejected and why."""
+    return begin(app, caller.tenant, Kind.DOCUMENTS, request, idempotency_key)
+
+
+@router.post(
+    "/batches/uploads",
+    summary="Get a place to upload a large batch to",
+    **gives(NewUpload, status=HTTPStatus.CREATED),
+)
+def post_upload(app: App, caller: Calling) -> NewUpload:
+    """A presigned URL to PUT JSONL to, and the key to name in `POST /batches`."""
+    return app.bulk.new_upload(caller.tenant)
+
+
+@router.get(
+    "/batches/<batch_id>",
+    summary="See how far a batch is",
+    **gives(DocumentBatchView, NotFound),
+)
+def get_batch(batch_id: str, app: App, caller: Calling) -> DocumentBatchView:
+    """Counts by state and decision, cost so far, and what is left of both."""
+    return shown(app, app.batches.record(caller.tenant, batch_id))
+
+
+@router.get(
+    "/batches/<batch_id>/results",
+    summary="Read a batch's results in input order",
+    **gives(Results, NotFound),
+)
+def get_results(
+    batch_id: str,
+    app: App,
+    caller: Calling,
+    start: Annotated[int, Query(ge=0, lt=10**INDEX_DIGITS)] = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
+    gaps: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
+) -> Results:
+    """A page from index `start`, up to the first item not settled yet; with `gaps`, beyond it."""
+    page = app.batches.results(caller.tenant, batch_id, start=start, limit=limit, gaps=gaps)
+    for document in (item["document"] for item in page["items"] if "document" in item):
+        key = document.pop("answer_key")
+        document["answer_url"] = None if key is None else app.bucket.link(key)
+    return Results.model_validate(page)
+
+
+@router.delete(
+    "/batches/<batch_id>", summary="Cancel a batch", **gives(DocumentBatchView, NotFound)
+)
+def delete_batch(batch_id: str, app: App, caller: Calling) -> DocumentBatchView:
+    """What has not begun will not be; the rest is settled as it comes."""
+    record = app.batches.cancel(caller.tenant, batch_id)
+    app.batch_kinds[record.kind].stop(record)
+    return shown(app, record)
+
+
+@router.post(
+    "/batches/<batch_id>/redrive",
+    summary="Send a batch's dead letters round again",
+    **gives(Redriven, NotFound, status=HTTPStatus.ACCEPTED),
+)
+def post_redrive(batch_id: str, app: App, caller: Calling) -> Redriven:
+    """How many were; `complete` is false when there may be more, for another such request."""
+    record = app.batches.record(caller.tenant, batch_id)
+    return app.batch_kinds[record.kind].redrive(record, seconds=REDRIVE_SECONDS)
+
+
+def shown(app: "ApiContainer", record: "BatchRecord") -> DocumentBatchView:
+    """The batch in the one form that has a place for what any kind of batch shows."""
+    view: Any = app.batch_kinds[record.kind].view(record)
+    return DocumentBatchView(**dict(view))

@@ -1,0 +1,62 @@
+"""Routes about what there is to choose from: panels and models."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from quorum.answer import listing
+from quorum.answer.listing import ListedModel, ListedModels
+from quorum.api.callers import Calling
+from quorum.api.http import new_router
+from quorum.api.problems import gives
+from quorum.core.errors import NotFound
+from quorum.core.models import Frozen
+from quorum.routes.parameters import App
+from quorum.vote.panel import PACKAGED
+from quorum.vote.panels import PanelView
+from quorum.vote.policy import POLICY_VERSION
+
+router = new_router()
+
+
+class PanelList(Frozen):
+    """The panels, the name of the one that judges by default, and the policy's version."""
+
+    default: str
+    policy_version: str
+    panels: tuple[PanelView, ...]
+
+
+@router.get("/panels", summary="List the tenant's panels", **gives(PanelList))
+def get_panels(
+    app: App,
+    caller: Calling,
+    name: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
+) -> PanelList:
+    """Who sits, in which rounds, with which weights and thresholds, and where that comes from.
+
+    The packaged names and the default one; with `name` that one, which may be the tenant's own.
+    """
+    default = app.settings.default_panel
+    names = dict.fromkeys((*PACKAGED, default)) if name is None else (name,)
+    return PanelList(
+        default=default,
+        policy_version=POLICY_VERSION,
+        panels=tuple(PanelView.of(app.panels.effective(caller.tenant, each)) for each in names),
+    )
+
+
+@router.get("/models", summary="List the models, as the OpenAI API does", **gives(ListedModels))
+def get_models() -> ListedModels:
+    """The registry in the form of the OpenAI API; beside it prices, limits and who votes."""
+    return listing.models()
+
+
+@router.get(
+    "/models/<name>",
+    summary="Read a model, as the OpenAI API does",
+    **gives(ListedModel, NotFound),
+)
+def get_model(name: str) -> ListedModel:
+    """One model of the list, by its name or an alias."""
+    return listing.model(name)

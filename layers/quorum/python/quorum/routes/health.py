@@ -1,0 +1,50 @@
+"""The route that says whether the service is up."""
+
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field
+
+from quorum.api.callers import Calling, require_operator
+from quorum.api.http import new_router
+from quorum.api.problems import gives
+from quorum.core.models import Frozen, is_none
+from quorum.health.doctor import Report
+from quorum.health.examination import examined
+from quorum.routes.parameters import App
+
+router = new_router()
+
+
+class Health(Frozen):
+    """The service is up; `gateway` is the state of its base URLs, where it was asked for."""
+
+    status: Literal["ok"] = "ok"
+    default_panel: str
+    gateway: Report | None = Field(default=None, exclude_if=is_none)
+
+
+@router.get(
+    "/health",
+    summary="Is the service up? With deep=1, the gateway too",
+    **gives(Health, also={HTTPStatus.SERVICE_UNAVAILABLE: Health}),
+)
+def get_health(
+    app: App,
+    caller: Calling,
+    deep: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
+) -> Response[Health]:
+    """Answers when the function runs and its settings are complete.
+
+    `deep` examines every base URL of the gateway, for operators only: it costs a short answer each.
+    """
+    health = Health(default_panel=app.settings.default_panel)
+    if not deep:
+        return Response(HTTPStatus.OK.value, "application/json", health)
+    require_operator(caller)
+    report = examined(app.gateway, app.dynamodb, app.settings.usage_table, caller.tenant)
+    status = HTTPStatus.OK if report.healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    shown = health.model_copy(update={"gateway": report})
+    return Response(status.value, "application/json", shown)

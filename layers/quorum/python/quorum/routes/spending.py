@@ -1,0 +1,33 @@
+"""Routes about money: what was spent on what, and what kept answers saved."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from quorum.answer.answers import Statistics
+from quorum.api.callers import Calling
+from quorum.api.http import new_router
+from quorum.api.problems import gives
+from quorum.ledger.costs import By, CostReport
+from quorum.routes.parameters import App, From, To, days
+
+router = new_router()
+
+
+@router.get("/stats", summary="See what kept answers saved", **gives(Statistics))
+def get_stats(app: App, caller: Calling, start: From = None, end: To = None) -> Statistics:
+    """Hits, misses and savings of the caller's tenant, as counted; this month, left out."""
+    return app.answers.statistics(caller.tenant, *days(start, end))
+
+
+@router.get("/costs", summary="See what was spent on what", **gives(CostReport))
+def get_costs(
+    app: App,
+    caller: Calling,
+    start: From = None,
+    end: To = None,
+    by: Annotated[By, Query()] = "model",
+) -> CostReport:
+    """Booked and possibly paid, of the caller's tenant; of all for the deployment's operator."""
+    whose = None if caller.role == "deployment_operator" else caller.tenant
+    return app.costs.report(whose, *days(start, end), by)

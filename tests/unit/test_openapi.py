@@ -1,0 +1,73 @@
+"""The description of the API has all it should have, and what holds answers to it can fail."""
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import ValidationError
+from quorum.core import errors
+from quorum.core.errors import QuorumError
+
+from tests import openapi
+
+PROBLEM = {"error": {"code": "failed", "message": "it failed"}}
+
+
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, operation)
+        for path, methods in openapi.described()["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (418, PROBLEM, AssertionError),
+        (500, {"message": "Internal Server Error"}, ValidationError),
+        (200, PROBLEM, ValidationError),
+        (200, {"status": "ok", "default_panel": "default", "more": 1}, ValidationError),
+    ],
+)
+def test_an_answer_that_is_not_described_is_not_held(
+    status: int, body: Any, error: type[Exception]
+) -> None:
+    described = {"status": "ok", "default_panel": "default"}
+    openapi.hold("GET", "/health", 200, "application/json", json.dumps(described))
+    with pytest.raises(error):
+        openapi.hold("GET", "/health", status, "application/json", json.dumps(body))
+
+
+def test_every_route_describes_its_answer_and_its_errors() -> None:
+    assert len(operations()) == 19
+    for method, path, operation in operations():
+        answered = {int(status): told for status, told in operation["responses"].items()}
+        (status,) = (status for status in answered if status < 300)
+        schema = answered[status]["content"]["application/json"]["schema"]
+        assert schema["$ref"].startswith("#/components/schemas/"), (method, path)
+        assert answered.keys() >= {400, 401, 403, 429, 500, 502, 503, 504}, (method, path)
+        for refused in answered.keys() - {status}:
+            text = json.dumps(answered[refused]["content"])
+            assert '"#/components/schemas/Problem"' in text, (method, path, refused)
+
+
+def test_every_status_of_the_table_of_errors_is_described_somewhere() -> None:
+    classes = (found for found in vars(errors).values() if isinstance(found, type))
+    statuses = {found.http_status for found in classes if issubclass(found, QuorumError)}
+    described = {
+        int(status) for _, _, operation in operations() for status in operation["responses"]
+    }
+    assert statuses <= described
+    assert {201, 202, 200} <= described
+
+
+def test_an_object_of_an_answer_names_all_its_fields() -> None:
+    """A field that is added to an answer and not to the description is found by its tests."""
+    schemas = openapi.described()["components"]["schemas"]
+    open_ones = {
+        name
+        for name, schema in schemas.items()
+        if schema.get("type") == "object" and schema.get("additionalProperties") is not False
+    }
+    assert open_ones == set()
