@@ -10,7 +10,6 @@ from typing import Self
 from pydantic import Field, Json, ValidationError
 
 from quorum.aws.environment import variable
-from quorum.chat.conversations import ANSWERS_AT_ONCE
 from quorum.core.errors import SettingsInvalid
 from quorum.core.models import Dollars, Frozen, LanguageCode
 from quorum.gateway.fair_share import RateLimit
@@ -190,7 +189,7 @@ class ReceptionSettings(ChatSettings):
 
     converse_function: str
     answers_at_once: int = Field(
-        default=ANSWERS_AT_ONCE, ge=1, le=100, description="answers of one connection under way"
+        default=3, ge=1, le=100, description="answers of one connection under way"
     )
     default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
 
