@@ -33,7 +33,7 @@ TESTS = {
     "vote/reply.py": ("test_reply.py", "test_reply_exact.py"),
     "vote/panel.py": ("test_panel.py",),
     "gateway/limiter.py": ("test_limiter.py",),
-    "gateway/fair_share.py": ("test_fair_share.py",),
+    "gateway/fair_share.py": ("test_fair_share_exact.py",),
 }
 """The modules below `quorum/`, each with its tests below `tests/unit/`."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from embedded import characters, meaning, rules
 from quorum.api.http import BODY_LIMIT
+from quorum.api.problems import Problem
 from quorum.aws.leases import LEASE_SECONDS
 from quorum.bulk.machine import PAGE_BYTES, PAGE_ITEMS, Prepare
 from quorum.bulk.requests import BatchRequest, QueuedItem
@@ -290,10 +291,22 @@ def test_a_bulk_run_that_fails_says_so_before_it_ends() -> None:
     assert states[failed["Next"]]["Type"] == "Fail"
 
 
+def gateway_responses() -> dict[str, Any]:
+    responses: dict[str, Any] = template.resources("AWS::Serverless::Api")["Api"][
+        "GatewayResponses"
+    ]
+    return responses
+
+
 def test_the_limit_api_gateway_names_is_the_apis_own() -> None:
-    responses = template.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"]
-    body = responses["REQUEST_TOO_LARGE"]["ResponseTemplates"]["application/json"]
+    body = gateway_responses()["REQUEST_TOO_LARGE"]["ResponseTemplates"]["application/json"]
     assert json.loads(body)["error"]["limit"] == BODY_LIMIT
+
+
+def test_whatever_api_gateway_answers_itself_is_a_problem_as_well() -> None:
+    assert gateway_responses().keys() >= {"DEFAULT_4XX", "DEFAULT_5XX"}
+    for response in gateway_responses().values():
+        Problem.model_validate_json(response["ResponseTemplates"]["application/json"])
 
 
 def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:

@@ -174,6 +174,7 @@ def test_the_reason_is_the_first_one_and_only_words() -> None:
     assert read(reply(reason=["mild"])).reason == ""
     assert read("decision: safe\nreason: mild\nreason: other").reason == "mild"
     assert read("decision: safe").reason == ""
+    assert read("Safe.").reason == ""
     assert read(VOTE).reason == ""
 
 
@@ -216,6 +217,7 @@ def test_the_reason_is_the_first_one_and_only_words() -> None:
         ("a/b", None),
         ("1/2/3", None),
         ("high", None),
+        ("X0.9", None),
         ("", None),
         ("inf", None),
     ],
@@ -299,6 +301,7 @@ def test_without_tokens_nothing_is_measured() -> None:
         ("abcdef", 5, "abcd…"),
         ("abc def", 5, "abc…"),
         ("ab👨‍👩‍👧", 5, "ab…"),
+        ("👨‍👩‍👧ab", 5, "…"),
         ("ab🇰🇷cde", 5, "ab🇰🇷…"),
     ],
 )

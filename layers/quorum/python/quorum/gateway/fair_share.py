@@ -89,7 +89,7 @@ class Bucket:
             reserved = 0.0
         # Where a burst of one is more than 4 %, the rate makes up for it.
         rate = min(per_minute * _SUSTAINED, per_minute + 0.99 - burst - reserved)
-        return cls(_MINUTE / max(rate, per_minute / 2), burst, reserved)
+        return cls(_MINUTE / rate, burst, reserved)
 
     def charge(self, amount: int) -> int:
         """Microseconds in which `amount` is paid off."""

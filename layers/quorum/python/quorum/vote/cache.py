@@ -71,7 +71,7 @@ class VoteCache:
             # An embedded voter depends on the text and the language only.
             sampling=f"language={content.language},default={content.default_language}"
             if model.kind == "embedded"
-            else "temperature=0",
+            else _asked_for(model),
         ).digest()
 
     def find(
@@ -121,6 +121,12 @@ class VoteCache:
         if bought_for is not None:
             item["bought_for"] = bought_for
         return {"Put": {"TableName": self._table, "Item": item}}
+
+
+def _asked_for(model: registry.Model) -> str:
+    """What a request to `model` says beside its messages and its schema."""
+    fields = {"gateway_name", "reply_format", "reasoning_off", "gives_log_probabilities"}
+    return f"temperature=0,{model.model_dump_json(include=fields)}"
 
 
 def _as_found(item: "Mapping[str, Any]", verdict_id: str | None) -> CastVote | Abstention:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from quorum.core.models import REASON_LIMIT, Category
+from quorum.core.normalise import Normalised, normalise
 from quorum.vote import reply
 
 PUBLISHED_CATEGORIES = MappingProxyType(
@@ -95,13 +96,37 @@ MAX_OUTPUT_TOKENS = 200
 """Tokens of a voter's reply at most. It is part of the policy: a reply may be cut off there."""
 
 
+def prompt(content: Normalised, boundary: str) -> list[dict[str, str]]:
+    """The messages of a vote: the constant instructions first, then the content as data.
+
+    The content is one line of JSON between two lines of `boundary`, so it cannot end its own block.
+    The tricks that were undone in it are named after the block, never inside it.
+    """
+    wrapped = WRAPPER.format(
+        boundary=boundary,
+        text=json.dumps(content.text, ensure_ascii=False),
+        tricks=content.tricks or "nothing",
+    )
+    return [
+        {"role": "system", "content": INSTRUCTIONS},
+        {"role": "user", "content": wrapped},
+    ]
+
+
+_PROBES = ("plain", 'a "quoted"\nline, 가 and \u2028', "p\u200bay \u202elap\u202c")
+"""Contents that show how any is sent: as it is, escaped, and with tricks undone in it."""
+
+
+def sent() -> list[list[dict[str, str]]]:
+    """The messages of each probe, word for word."""
+    return [prompt(normalise(probe), "boundary") for probe in _PROBES]
+
+
 def version_of(*parts: object) -> str:
     """A digest of `parts` (JSON values, in this order): 12 hexadecimal digits."""
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-POLICY_VERSION = version_of(
-    INSTRUCTIONS, WRAPPER, REPLY_SCHEMA, MAX_OUTPUT_TOKENS, reply.PARSER_VERSION
-)
+POLICY_VERSION = version_of(sent(), REPLY_SCHEMA, MAX_OUTPUT_TOKENS, reply.PARSER_VERSION)
 """The version of everything a voter is sent and of the parser of its reply. Votes cast under
 another policy are not reused."""

@@ -1,6 +1,5 @@
 """The vote of a model behind the gateway."""
 
-import json
 import secrets
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +8,7 @@ from quorum.core.errors import ModelRefused, ModelUnavailable, ReplyUnreadable, 
 from quorum.core.models import DETAIL_LIMIT, Abstention, CastVote, Tokens
 from quorum.gateway.finish import Finish
 from quorum.vote import reply
-from quorum.vote.policy import INSTRUCTIONS, MAX_OUTPUT_TOKENS, REPLY_SCHEMA, WRAPPER
+from quorum.vote.policy import MAX_OUTPUT_TOKENS, REPLY_SCHEMA, prompt
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
@@ -86,20 +85,8 @@ async def ask(
 
 
 def messages(content: "Normalised") -> list[dict[str, str]]:
-    """The prompt: the constant instructions first, then the content as data.
-
-    The content is one line of JSON between two unguessable lines, so it cannot end its own block.
-    The tricks that were undone in it are named after the block, never inside it.
-    """
-    wrapped = WRAPPER.format(
-        boundary=secrets.token_hex(16),
-        text=json.dumps(content.text, ensure_ascii=False),
-        tricks=content.tricks or "nothing",
-    )
-    return [
-        {"role": "system", "content": INSTRUCTIONS},
-        {"role": "user", "content": wrapped},
-    ]
+    """The prompt, its content between two lines that nobody can guess."""
+    return prompt(content, boundary=secrets.token_hex(16))
 
 
 def abstention_of(
