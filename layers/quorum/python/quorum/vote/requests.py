@@ -43,9 +43,9 @@ def _language(tag: str) -> str:
 
 Text = Annotated[
     str,
+    StringConstraints(min_length=1, max_length=CONTENT_LIMIT),
     # Judged and not refused: whoever cuts a text inside an emoji means the rest of it.
     BeforeValidator(_whole),
-    StringConstraints(min_length=1, max_length=CONTENT_LIMIT),
     AfterValidator(not_blank),
     AfterValidator(_not_too_large),
 ]
