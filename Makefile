@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
+.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,8 +34,14 @@ check: setup ## for every day: lint, types, import contracts, unit and contract 
 	pytest --numprocesses 3 --dist worksteal tests/unit tests/contract
 
 test: lint ## lint, types and every test, the deployed local stack included; PYTHON=python3.12 on that Python
-	pytest --numprocesses 3 --dist worksteal --ignore tests/e2e
+	@$(MAKE) --no-print-directory --jobs 2 test-the-stack test-the-rest
+
+# Side by side: the stack's tests mostly wait. They share one stack, so they share one process.
+test-the-stack:
 	pytest tests/e2e
+
+test-the-rest:
+	pytest --numprocesses 2 --dist worksteal --ignore tests/e2e
 
 up: setup ## build, start and deploy the local stack; GATEWAY=stand-in: without a key for models
 	@$(RUN) local.stack up

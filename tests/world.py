@@ -204,8 +204,15 @@ class World:
         self.vote_store, self.verdicts, self.batches = app.vote_store, app.verdicts, app.batches
         self.judging = app.judging
 
-    def queue(self, sqs: Any, queue: str, dead_letters: str) -> ItemQueue:
-        return ItemQueue(sqs, queue, dead_letters, self.batches, max_receives=3, clock=self._clock)
+    def queue(self, sqs: Any, queue: str, dead_letters: str, *, max_receives: int = 3) -> ItemQueue:
+        return ItemQueue(
+            sqs,
+            queue,
+            dead_letters,
+            self.batches,
+            max_receives=max_receives,
+            clock=self._clock,
+        )
 
     def new_batch(self, items: int, batch: str = BATCH, **facts: Any) -> None:
         facts |= {"kind": Kind.ITEMS, "panel": "default", "items": items}

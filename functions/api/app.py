@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from quorum.api.http import resolve, resolver
 from quorum.app.api import ApiContainer
 from quorum.app.settings import ApiSettings
+from quorum.aws.boundary import guarded
 from quorum.routes import batches, catalogue, completions, health, spending, verdicts
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def app() -> ApiContainer:
     return ApiContainer(ApiSettings.from_environment())
 
 
+@guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One HTTP request of API Gateway's proxy integration."""
     return resolve(routes, event, context, app)

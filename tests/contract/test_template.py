@@ -13,6 +13,7 @@ from embedded import characters, meaning, rules
 from quorum.api.http import BODY_LIMIT
 from quorum.api.problems import Problem
 from quorum.aws.leases import LEASE_SECONDS
+from quorum.batch import pauses
 from quorum.bulk.machine import PAGE_BYTES, PAGE_ITEMS, Prepare
 from quorum.bulk.requests import BatchRequest, QueuedItem
 from quorum.chat import chat
@@ -186,6 +187,39 @@ def test_the_worker_buries_a_message_with_its_reason_before_the_queue_does_witho
             tries = int(template.functions()[function]["Environment"]["MAX_RECEIVES"])
             # the one after the last try is for burying, and may itself be died in
             assert queues[name]["RedrivePolicy"]["maxReceiveCount"] > tries + 1
+
+
+def test_a_message_is_tried_for_two_hours_and_its_queue_keeps_it_for_longer() -> None:
+    longest_visibility = 43_200  # SQS hides no message for longer
+    assert pauses.total_seconds(pauses.TRIES) >= 7_200
+    assert longest_visibility > pauses.LONGEST_SECONDS * 1.25 + 1
+    for function in ("BatchFunction", "DocumentFunction", "DocumentStepFunction", "ApiFunction"):
+        tries = int(template.functions()[function]["Environment"]["MAX_RECEIVES"])
+        assert tries == pauses.TRIES, function
+    for queue in template.resources("AWS::SQS::Queue").values():
+        assert queue["MessageRetentionPeriod"] > 10 * pauses.total_seconds(pauses.TRIES)
+
+
+def waited_seconds(retrier: dict[str, Any]) -> float:
+    """Seconds that a state's retries wait altogether: full jitter halves each on average."""
+    waits: list[float] = [
+        min(retrier["MaxDelaySeconds"], retrier["IntervalSeconds"] * retrier["BackoffRate"] ** done)
+        for done in range(retrier["MaxAttempts"])
+    ]
+    return sum(waits) / (2 if retrier["JitterStrategy"] == "FULL" else 1)
+
+
+def test_a_machine_waits_out_an_outage_as_a_message_does() -> None:
+    bulk = bulk_machine()["States"]
+    documents = document_machine()["States"]
+    tasks = {
+        **{name: state for name, state in bulk.items() if state["Type"] == "Task"},
+        **{name: state for name, state in documents.items() if state["Type"] == "Task"},
+        **documents["Pieces"]["ItemProcessor"]["States"],
+    }
+    assert len(tasks) == 9
+    for name, state in tasks.items():
+        assert waited_seconds(state["Retry"][0]) >= 7_200, name
 
 
 def test_a_claim_outlives_the_vote_it_is_for_and_a_worker_the_wait_for_it() -> None:

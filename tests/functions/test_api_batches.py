@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from time import time
 from typing import Any
@@ -12,7 +13,9 @@ from botocore.exceptions import ClientError
 from quorum.api import http
 from quorum.app.api import ApiContainer
 from quorum.aws.dynamo import DAY
+from quorum.aws.redaction import Redacted
 from quorum.batch.intake import ITEMS_LIMIT
+from quorum.batch.pauses import TRIES
 from quorum.batch.progress import BatchView
 from quorum.bulk.machine import PAGE_ITEMS, TOO_MANY_PAGES
 from quorum.core.errors import BudgetSpent, Postponed
@@ -21,6 +24,7 @@ from quorum.ledger.budget import Thresholds
 
 from functions.api import app as api
 from functions.bulk import app as bulk
+from tests.clock import Clock
 from tests.functions.conftest import Faults
 from tests.world import BATCH, PRICE, Gateway, World, items, stored
 
@@ -573,10 +577,74 @@ def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
     with pytest.raises(Postponed):
         steps(pages_at(f"pages/acme/{batch}.jsonl")[0])
+    steps({"step": "finish", "run": 1, "failed_with": "Lambda.Unknown"} | given)
+    _, view = ask("get_batch", batch=batch)
+    assert (view["state"], view["last_problem"]) == ("incomplete", "Lambda.Unknown")
+    with pytest.raises(Postponed):
+        steps(pages_at(f"pages/acme/{batch}.jsonl")[0])
+    bulk.app().batches.note("acme", batch, waits=TRIES)
     steps({"step": "finish", "run": 1, "failed_with": TOO_MANY_PAGES} | given)
     _, view = ask("get_batch", batch=batch)
     assert view["state"] == "incomplete"
     assert "throttled" in view["last_problem"]
+
+
+def test_a_bulk_run_waits_out_an_outage_with_growing_pauses_and_goes_on(
+    ask: Ask,
+    steps: Steps,
+    uploaded: Callable[..., str],
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+) -> None:
+    monkeypatch.setattr(bulk.app().bulk, "_clock", clock)
+    batch = uploaded(*["one"] * PAGE_ITEMS, *["two"] * PAGE_ITEMS, "three")
+    upload = api.app().batches.record("acme", batch).upload
+    given = {"tenant": "acme", "batch": batch}
+    prepare = {"step": "prepare", "panel": "default", "upload": upload} | given
+    first, second, third = pages_at(steps(prepare)["key"])
+    steps(first)
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+
+    def waits(page: Any, failed_with: str | None) -> float | None:
+        with pytest.raises(Postponed):
+            steps(page)
+        finished = steps({"step": "finish", "run": 1, "failed_with": failed_with} | given)
+        resume_at = finished["resume_at"]
+        return resume_at and datetime.fromisoformat(resume_at).timestamp() - clock()
+
+    # whether the map tolerates the pages that failed or not
+    assert [waits(second, why) for why in (None, TOO_MANY_PAGES, None)] == [30, 60, 120]
+    _, view = ask("get_batch", batch=batch)
+    assert (view["state"], view["settled"], view["pending"]) == ("running", 100, 101)
+    assert "throttled" in view["last_problem"]
+    assert pages_at(steps(prepare)["key"]) == [second, third]
+    gateway.down = set()
+    steps(second)
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+    pauses = [waits(third, TOO_MANY_PAGES) for _ in range(TRIES)]
+    assert pauses[0] == 30  # something was done meanwhile: it is another outage
+    assert pauses[-1] is None
+    assert sum(pause for pause in pauses if pause) >= 2 * 3_600
+    assert ask("get_batch", batch=batch)[1]["state"] == "incomplete"
+
+
+def test_a_fault_that_may_not_pass_ends_a_bulk_run_at_once(
+    ask: Ask, steps: Steps, uploaded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = uploaded("one")
+    upload = api.app().batches.record("acme", batch).upload
+    given = {"tenant": "acme", "batch": batch}
+    steps({"step": "prepare", "panel": "default", "upload": upload} | given)
+
+    def broken(items: Any) -> Any:
+        return {item.verdict_id: LookupError("a fault") for item in items}
+
+    monkeypatch.setattr(bulk.app().judging, "moderate_all", broken)
+    with pytest.raises(Redacted):
+        steps(pages_at(f"pages/acme/{batch}.jsonl")[0])
+    finished = steps({"step": "finish", "run": 1, "failed_with": TOO_MANY_PAGES} | given)
+    assert (finished["resume_at"], finished["unsettled"]) == (None, 1)
 
 
 def test_a_bulk_run_waits_for_a_spent_budget_and_goes_on_with_the_pages_that_are_left(

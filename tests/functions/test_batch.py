@@ -8,6 +8,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from quorum.batch.pauses import FAULT_TRIES, TRIES
+from quorum.core.errors import StoreUnavailable
 from quorum.core.identifiers import verdict_id_of
 from quorum.core.models import Decision
 from quorum.ledger import ledger
@@ -15,6 +17,7 @@ from quorum.ledger.budget import Thresholds
 from quorum.vote.panel import Panel
 
 from functions.batch import app as batch
+from tests.functions.conftest import Faults
 from tests.world import BATCH, PRICE, TENANT, Death, Gateway, World, decided, packaged, stored
 
 Deliver = Callable[..., list[str]]
@@ -251,6 +254,55 @@ def test_a_throttled_item_stays_and_says_why_until_its_last_delivery_then_it_is_
     assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
     (reason,) = letters().values()
     assert "throttled" in reason
+
+
+@pytest.fixture
+def patient(deliver: Deliver, world: World, sqs: Any, urls: dict[str, str]) -> None:
+    """The worker tries a message as often as the template says."""
+    world.app.item_queue = world.queue(sqs, urls["items"], urls["dead"], max_receives=TRIES)
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "seconds"), [(1, 7), (2, 60), (3, 120), (5, 480), (6, 900), (12, 900)]
+)
+def test_an_outage_is_waited_out_with_growing_pauses_and_jitter(
+    deliver: Deliver, patient: None, gateway: Gateway, faults: Faults, deliveries: int, seconds: int
+) -> None:
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+    pauses = set()
+    for number in range(6):
+        assert len(deliver(item(f"text {number}"), deliveries=deliveries)) == 1
+        pauses.add(faults.requests["ChangeMessageVisibility"][-1]["VisibilityTimeout"])
+    assert len(pauses) > 1 or seconds < 60  # six that are the same are no chance then
+    assert seconds <= min(pauses) <= max(pauses) <= seconds * 1.25 + 2
+
+
+def test_after_two_hours_of_an_outage_an_item_is_dead_with_its_reason(
+    deliver: Deliver, patient: None, letters: Callable[[], dict[str, str]], gateway: Gateway
+) -> None:
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+    assert deliver(item("one"), deliveries=TRIES) == []
+    assert "throttled" in next(iter(letters().values()))
+
+
+def test_a_store_that_is_down_is_waited_for_and_a_fault_of_our_own_not_as_long(
+    deliver: Deliver,
+    patient: None,
+    letters: Callable[[], dict[str, str]],
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures = iter([StoreUnavailable("down"), LookupError("a fault"), LookupError("a fault")])
+
+    def moderate_all(items: Any) -> Any:
+        raise next(failures)
+
+    monkeypatch.setattr(world.app.judging, "moderate_all", moderate_all)
+    assert len(deliver(item("one"), deliveries=TRIES - 1)) == 1
+    assert len(deliver(item("two"), deliveries=FAULT_TRIES - 1)) == 1
+    assert letters() == {}
+    assert deliver(item("three"), deliveries=FAULT_TRIES) == []
+    assert list(letters().values()) == ["LookupError"]
 
 
 def test_a_message_that_outlives_its_workers_is_buried_with_that_reason_and_counted(

@@ -62,11 +62,7 @@ def shown(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error) + str(error)
 
 
-ANSWERED = {("api", "handler")}
-"""Its resolver answers every error of a route; before that only API Gateway's event is read."""
-
-
-@pytest.mark.parametrize(("folder", "name"), sorted(set(handlers()) - ANSWERED))
+@pytest.mark.parametrize(("folder", "name"), handlers())
 def test_an_error_leaves_a_handler_without_the_content_it_quotes(
     folder: str, name: str, context: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

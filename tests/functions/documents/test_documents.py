@@ -8,6 +8,7 @@ import pytest
 from quorum.answer.asking import Asking
 from quorum.app.documents import DocumentContainer
 from quorum.aws import loop
+from quorum.batch.pauses import TRIES
 from quorum.document.documents import Documents
 from quorum.document.queue import handle
 from quorum.gateway.deadline import Deadline
@@ -16,7 +17,7 @@ from quorum.ledger import ledger
 from fakes.gateway import Fault, ModelScenario, Scenario, StandIn
 from functions.api import app as api
 from functions.document import app as document
-from tests.functions.conftest import reopen
+from tests.functions.conftest import Faults, reopen
 from tests.functions.documents.conftest import (
     MODEL,
     SCHEMA,
@@ -120,7 +121,7 @@ def test_a_spent_budget_refuses_new_documents_and_pauses_those_that_wait(
     reopen(api)
     reopen(document)
     assert service.deliver([first]) == []
-    assert service.deliver([second], deliveries=5) == []  # the last delivery, and yet not dead
+    assert service.deliver([second], deliveries=TRIES) == []  # the last delivery, and yet not dead
     view = service.view(batch)
     assert (view["state"], view["settled"], view["dead"]) == ("paused", 1, 0)
     assert stand_in.count.requests == 1
@@ -306,6 +307,18 @@ def test_the_same_document_twice_is_paid_for_once_and_says_so(
     assert stand_in.count.requests == 1
 
 
+def test_a_document_waits_out_an_outage_with_growing_pauses(
+    service: DocumentService, stand_in: StandIn, faults: Faults
+) -> None:
+    stand_in.scenario = Scenario(rates={Fault.THROTTLED: 1.0}, retry_after="45")
+    service.hand_in("one")
+    records = service.messages()
+    for deliveries, seconds in ((1, 45), (4, 240), (TRIES - 1, 900)):
+        assert len(service.deliver(records, deliveries=deliveries)) == 1
+        pause = faults.requests["ChangeMessageVisibility"][-1]["VisibilityTimeout"]
+        assert seconds - 1 <= pause <= seconds * 1.25 + 2
+
+
 def test_a_throttled_document_stays_until_its_last_delivery_then_it_is_dead_and_sent_round_again(
     service: DocumentService, stand_in: StandIn
 ) -> None:
@@ -315,7 +328,7 @@ def test_a_throttled_document_stays_until_its_last_delivery_then_it_is_dead_and_
     assert len(service.deliver(records)) == 2
     view = service.view(batch)
     assert (view["state"], view["last_problem"]) == ("running", "model throttled")
-    assert service.deliver(records, deliveries=5) == []
+    assert service.deliver(records, deliveries=TRIES) == []
     view = service.view(batch)
     assert (view["state"], view["dead"]) == ("incomplete", 2)
     assert service.results(batch)[0]["dead"]["id"] == "a"
@@ -343,7 +356,7 @@ def test_a_document_that_outlives_its_workers_is_dead_with_that_reason(
     service: DocumentService, stand_in: StandIn
 ) -> None:
     batch = service.hand_in("one")
-    service.deliver(service.messages(), deliveries=6)
+    service.deliver(service.messages(), deliveries=TRIES + 1)
     (dead,) = service.results(batch)
     assert dead["dead"]["reason"].startswith("its worker crashed")
     assert stand_in.count.requests == 0

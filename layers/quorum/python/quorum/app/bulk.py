@@ -60,4 +60,11 @@ class BulkContainer(ManyContainer):
     @cached_property
     def bulk(self) -> Bulk:
         """The bucket of uploads, pages and results."""
-        return Bulk(self.s3, self.settings.uploads_bucket, self.step_functions, "", self.batches)
+        return Bulk(
+            self.s3,
+            self.settings.uploads_bucket,
+            self.step_functions,
+            "",
+            self.batches,
+            clock=self.clock,
+        )

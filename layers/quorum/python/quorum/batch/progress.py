@@ -30,7 +30,9 @@ class BatchRecord(Frozen):
     """A batch as the table holds it.
 
     Contents have a `panel`; documents have `work`, which is JSON that only `document/` reads.
-    `ended` is the number of the last run that ended, 0 before. `amounts` are the other counters,
+    `ended` is the number of the last run that ended, 0 before. `problem_passes` says that the last
+    problem is an outage; `waits` is how often the run waited for its end since `done_at_wait` items
+    were done. `amounts` are the other counters,
     by name; each kind of batch adds its own when an item is settled.
     """
 
@@ -52,6 +54,9 @@ class BatchRecord(Frozen):
     paused_until: str | None = None
     alerted_at: str | None = None
     last_problem: str | None = None
+    problem_passes: bool = False
+    waits: int = 0
+    done_at_wait: int = 0
     results: str | None = None
     settled: int = 0
     rejected: int = 0

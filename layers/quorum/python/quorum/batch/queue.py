@@ -3,9 +3,9 @@
 A message is done when its item is settled. A malformed message, and one that failed on its last
 delivery, goes to the dead letters with the reason in the attribute `reason`. Whatever one message
 holds, its neighbours of the same invocation are handled all the same. An item whose voters
-were throttled or down stays on the queue until they may be asked again; one that waits for a budget
-is sent anew, so that waiting costs none of its deliveries. A message delivered more than
-`max_receives` times is dead-lettered without another try: its workers crashed.
+were throttled or down stays on the queue and comes back after growing pauses (`batch.pauses`); one
+that waits for a budget is sent anew, so that waiting costs none of its deliveries. A message
+delivered more than `max_receives` times is dead-lettered without another try: its workers crashed.
 """
 
 import random
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from quorum.aws import telemetry
 from quorum.aws.faults import code_of, unavailable
+from quorum.batch.pauses import FAULT_TRIES, pause_after
 from quorum.batch.records import Batches, FailedItem
 from quorum.core.errors import (
     BudgetSpent,
@@ -49,9 +50,7 @@ _REFUSED = frozenset({"InvalidMessageContents", "InvalidParameterValue", "Messag
 _UNSENDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters for which SQS refuses a message."""
 LONGEST_DELAY_SECONDS = 900
-"""Seconds: SQS's longest delay, and the longest that an item waits for its voters."""
-RETRY_SECONDS = 30
-"""Seconds until a message is delivered again that failed for a reason of Quorum's own."""
+"""Seconds: SQS's longest delay of a message that is sent."""
 REASON_LIMIT = 256
 
 
@@ -257,20 +256,23 @@ class ItemQueue:
             return True
         reason = failure.reason if isinstance(failure, Postponed) else type(failure).__name__
         telemetry.logger.warning("item not judged", extra={"why": reason})
-        if message.deliveries >= self._max_receives:
+        passes = isinstance(failure, QuorumError) and failure.transient
+        tries = self._max_receives if passes else min(FAULT_TRIES, self._max_receives)
+        if message.deliveries >= tries:
             self._dead_letter(message, reason, item)
             return True
         if item.tenant is not None and item.position is not None:
             with suppress(StoreUnavailable):
                 self._batches.note(item.tenant, item.position.batch, last_problem=reason)
-        wanted = failure.retry_after_seconds if isinstance(failure, Postponed) else RETRY_SECONDS
+        named = failure.retry_after_seconds if isinstance(failure, QuorumError) else None
+        wanted = pause_after(message.deliveries, named)
         # A little later than asked for, and not all at once.
         delay = wanted + random.uniform(0, 1 + wanted / 4)  # noqa: S311 - jitter, not a secret
         with unavailable("a message could not be postponed"):
             self._sqs.change_message_visibility(
                 QueueUrl=self._queue,
                 ReceiptHandle=message.receipt,
-                VisibilityTimeout=min(LONGEST_DELAY_SECONDS, max(1, round(delay))),
+                VisibilityTimeout=max(1, round(delay)),
             )
         return False
 

@@ -67,6 +67,9 @@ class Facts(TypedDict, total=False):
     paused_until: str
     alerted_at: str
     last_problem: str
+    problem_passes: bool
+    waits: int
+    done_at_wait: int
     results: str
 
 

@@ -8,14 +8,17 @@
     results/<tenant>/<batch>/<index>.jsonl   the results of a page, named by its first index
 
 Every step may be repeated: pages and results are written whole under the same names, and settled
-items are skipped. A run whose batch waits for a budget goes on when the budget resets; a run that
-fails is ended, and a redrive is another run, over the pages without results.
+items are skipped. A run whose batch waits for a budget goes on when the budget resets, and one that
+meets an outage after growing pauses (`batch.pauses`); a run that fails is ended, and a redrive is
+another run, over the pages without results.
 """
 
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
+from time import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import uuid4
 
@@ -23,11 +26,12 @@ from pydantic import Field, TypeAdapter
 
 from quorum.aws.bucket import Bucket
 from quorum.aws.faults import unavailable
+from quorum.batch.pauses import TRIES, pause_after
 from quorum.batch.progress import BatchRecord
 from quorum.batch.records import Batches, Facts, FailedItem
 from quorum.bulk.judging import Item, Judging, Outcomes
 from quorum.bulk.requests import read_item
-from quorum.core.errors import BudgetSpent, Postponed, Undeliverable
+from quorum.core.errors import BudgetSpent, Postponed, QuorumError, Undeliverable
 from quorum.core.identifiers import item_id_of
 from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier
 from quorum.core.position import INDEX_DIGITS, BatchPosition
@@ -120,13 +124,21 @@ class Bulk:
     """The bucket of uploads, and the bulk machine."""
 
     def __init__(
-        self, s3: "S3Client", bucket: str, machine: "SFNClient", machine_arn: str, batches: Batches
+        self,
+        s3: "S3Client",
+        bucket: str,
+        machine: "SFNClient",
+        machine_arn: str,
+        batches: Batches,
+        *,
+        clock: Callable[[], float] = time,
     ) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._machine = machine
         self._machine_arn = machine_arn
         self._batches = batches
+        self._clock = clock
         self._contents = Bucket(s3, bucket)
 
     # ---- begun by the API --------------------------------------------------------------------
@@ -154,7 +166,7 @@ class Bulk:
             "run": run,
         }
         # Noted first, because an unrecorded run could be neither stopped nor redriven.
-        self._batches.note(tenant, batch, run=run, execution=self._execution(batch, run))
+        self._batches.note(tenant, batch, run=run, execution=self._execution(batch, run), waits=0)
         begun_already = self._machine.exceptions.ExecutionAlreadyExists
         with unavailable("the bulk run could not be started"), suppress(begun_already):
             self._machine.start_execution(
@@ -326,20 +338,39 @@ class Bulk:
     def finish(self, step: Finish) -> dict[str, Any]:
         """Record the end of the run; unsettled items are left for a redrive.
 
-        A run whose batch waits for a budget has not ended: it goes on at `resume_at`.
+        A run whose batch waits for a budget, or for the end of an outage, has not ended: it goes on
+        at `resume_at`.
         """
         record = self._batches.record(step.tenant, step.batch)
-        # The budget may have been reset by now, but the items it stopped are still pending.
-        waits = record.pending > 0 and bool(record.paused_until)
-        if not waits:
+        resume_at = self._resume_at(step, record)
+        if resume_at is None:
             self._batches.note(step.tenant, step.batch, **_ended(step, record))
         return {
             "settled": record.settled,
             "rejected": record.rejected,
             "unsettled": record.pending,
             "failed_with": step.failed_with,
-            "resume_at": record.paused_until if waits else None,
+            "resume_at": resume_at,
         }
+
+    def _resume_at(self, step: Finish, record: BatchRecord) -> str | None:
+        """When the run goes on with its pending items, None if it does not.
+
+        The pauses begin anew whenever items were done since the last one.
+        """
+        if not record.pending:
+            return None
+        if record.paused_until:
+            # The budget may have been reset by now, but the items it stopped are still pending.
+            return record.paused_until
+        if not record.problem_passes or step.failed_with not in (None, TOO_MANY_PAGES):
+            return None
+        done = record.settled + record.rejected
+        waits = 1 if done > record.done_at_wait else record.waits + 1
+        if waits >= TRIES:
+            return None
+        self._batches.note(step.tenant, step.batch, waits=waits, done_at_wait=done)
+        return datetime.fromtimestamp(self._clock() + pause_after(waits), UTC).isoformat()
 
 
 class _Counted:
@@ -390,7 +421,8 @@ def _told(failure: Exception) -> Facts:
     if isinstance(failure, BudgetSpent):
         return {"paused_until": str(failure.limit)}
     reason = failure.reason if isinstance(failure, Postponed) else type(failure).__name__
-    return {"last_problem": reason}
+    passes = isinstance(failure, QuorumError) and failure.transient
+    return {"last_problem": reason, "problem_passes": passes}
 
 
 def _ended(step: Finish, record: BatchRecord) -> Facts:

@@ -1,0 +1,114 @@
+"""The deployed API does what `docs/openapi.json` says, whatever it is sent: requests are made up.
+
+schemathesis makes them from the description: as it says, and as it says not. Each operation gets a
+fixed number of them, the same in every run, after the example of `events/`, which it takes.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from quorum.aws.keys import Caller
+from schemathesis.checks import not_a_server_error
+from schemathesis.core import NOT_SET
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from local.stack import Stack
+from tests import openapi
+from tests.e2e.conftest import Api
+from tests.template import ROOT
+
+REQUESTS = 5
+"""Made-up requests to each operation."""
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+DESCRIPTION = schemathesis.openapi.from_dict(openapi.described())
+OPERATIONS: dict[str, Any] = {
+    found.ok().label: found.ok()  # type: ignore[union-attr] # the description is valid
+    for found in DESCRIPTION.get_all_operations()
+}
+
+
+def bodies() -> Iterator[tuple[str, Any]]:
+    """Operation → the body of its example; NOT_SET for one without."""
+    for event in (json.loads(file.read_text()) for file in (ROOT / "events").glob("*.json")):
+        if "httpMethod" in event:
+            body = event.get("body")
+            given = NOT_SET if body is None else json.loads(body)
+            yield f"{event['httpMethod']} {event['resource']}", given
+
+
+EXAMPLES = dict(bodies())
+
+
+@pytest.fixture(scope="module")
+def key(stack: Stack) -> str:
+    """The key of a tenant of this test's own: no other test sees what is made up here."""
+    return stack.new_key(Caller(tenant="made-up", role="operator"))
+
+
+@pytest.fixture(scope="module")
+def known(stack: Stack, key: str) -> dict[str, str]:
+    """What there is to be found, by the parameters of paths."""
+    api = Api(stack, key)
+    verdict = api.judge("made up", panel="embedded")
+    items = [{"content": "made up", "panel": "embedded"}, {"content": ""}]
+    batch = api.post("batches", {"items": items}).json()
+    return {"verdict_id": verdict["id"], "batch_id": batch["id"], "name": "gpt-4.1"}
+
+
+def excused(response: Any) -> bool:
+    """Whether MiniStack refused the request itself.
+
+    It answers 401 and 403 with bodies of its own: it does not know the templates of API Gateway's
+    responses, only their statuses.
+    """
+    return response.status_code in (401, 403) and "error" not in response.json()
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_an_operation_answers_as_described(
+    stack: Stack, key: str, known: dict[str, str], label: str
+) -> None:
+    operation = OPERATIONS[label]
+    path = {name: known[name] for name in known if f"{{{name}}}" in label}
+
+    def send(case: Any) -> int:
+        response = case.call(base_url=stack.api, headers={"x-api-key": key})
+        if not excused(response):
+            case.validate_response(response, checks=CHECKS)
+        return int(response.status_code)
+
+    example = operation.Case(
+        path_parameters=path, body=EXAMPLES[label], media_type="application/json"
+    )
+    assert send(example) in (200, 201, 202)
+
+    made_up = [operation.as_strategy(generation_mode=mode) for mode in GenerationMode]
+    made_up += [operation.as_strategy(path_parameters=path)] if path else []
+
+    @settings(
+        max_examples=REQUESTS,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=st.one_of(made_up))
+    def answers(case: Any) -> None:
+        send(case)
+
+    answers()
