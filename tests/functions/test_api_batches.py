@@ -136,16 +136,25 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
 ODD = ["nothing odd", "\ufffe and \uffff", "nul \x00", "half a pair \ud800"]
 
 
-def test_one_item_of_characters_that_cannot_be_stored_is_rejected_and_the_others_are_taken(
+def test_items_of_odd_characters_are_taken_and_half_a_pair_is_replaced(
     ask: Ask, queued: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    contents = [ODD[index % 3] for index in range(25)]
-    contents[7] = ODD[3]
+    contents = [ODD[index % 4] for index in range(25)]
     status, taken = ask("post_batch", {"items": [{"content": one} for one in contents]})
-    assert status == 202
-    assert [(one["index"], one["code"]) for one in taken["rejected"]] == [(7, "invalid_content")]
+    assert (status, taken["rejected"]) == (202, [])
     sent = {item["position"]["index"]: item["content"] for item in queued()}
-    assert sent == {index: one for index, one in enumerate(contents) if index != 7}
+    assert sent == {index: one.replace("\ud800", "\ufffd") for index, one in enumerate(contents)}
+
+
+def test_an_item_that_cannot_be_stored_is_rejected_and_the_others_are_taken(
+    ask: Ask, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    items: list[dict[str, Any]] = [{"content": f"text {index}"} for index in range(25)]
+    items[7]["metadata"] = {"a": ODD[3]}
+    status, taken = ask("post_batch", {"items": items})
+    assert status == 202
+    assert [(one["index"], one["code"]) for one in taken["rejected"]] == [(7, "invalid_metadata")]
+    assert len(queued()) == 24
 
 
 class Choosy:

@@ -188,9 +188,12 @@ def test_every_field_of_the_openai_api_may_be_null(complete: Complete, stand_in:
         {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "tool_choice": "none"},
         {"modalities": ["text"], "parallel_tool_calls": True},
         {"stream_options": {"include_usage": None}, "response_format": {"type": "text"}},
+        {"tools": [], "functions": [], "logit_bias": {}, "tool_choice": "auto"},
+        {"messages": [{"role": "user", "content": [
+            {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}]}]},
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_what_asks_for_nothing_else_than_an_answer_is_taken(
     complete: Complete, stand_in: StandIn, asked: dict[str, Any]
 ) -> None:
@@ -212,6 +215,7 @@ def test_what_asks_for_nothing_else_than_an_answer_is_taken(
         ({"store": True}, "store"),
         ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"tools": [{"type": "function"}]}, "tools"),
+        ({"logit_bias": {"50256": -100}}, "logit_bias"),
         ({"temprature": 0}, "temprature"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
         ({"temperature": 3}, "temperature"),

@@ -51,6 +51,7 @@ class Part(Nullable):
 
     type: Literal["text", "refusal"]
     text: UnicodeText | None = None
+    cache_control: dict[str, Any] | None = None
     refusal: UnicodeText | None = None
 
     @model_validator(mode="after")
@@ -170,6 +171,9 @@ class ChatCompletionRequest(Nullable):
     modalities: tuple[Literal["text"], ...] | None = None
     tool_choice: Literal["none", "auto"] | None = None
     function_call: Literal["none", "auto"] | None = None
+    tools: tuple[()] = ()
+    functions: tuple[()] = ()
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
 
     def to_question(self, default_model: str) -> Question:
         """The question to the named model, or to `default_model`."""

@@ -18,6 +18,7 @@ from quorum.core.fields import AlertDollars, MetadataName, MetadataValue, not_bl
 from quorum.core.models import METADATA_LIMIT, Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
+from quorum.core.unicode import whole_json
 from quorum.document.operations import PROMPT_LIMIT, Category, Language, Operation, Work
 from quorum.document.schemas import refused
 
@@ -165,7 +166,7 @@ def read_document(given: Any) -> DocumentRequest | Rejection:
     """A document of a batch, or why it is rejected; bytes are read as JSON."""
     try:
         return (
-            DocumentRequest.model_validate_json(given)
+            DocumentRequest.model_validate_json(whole_json(given))
             if isinstance(given, bytes)
             else DocumentRequest.model_validate(given)
         )
