@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from quorum.gateway.client import BaseUrl, parse_base_urls
+from quorum.gateway.base_urls import BaseUrl, parse_base_urls
 
 GATEWAY_URL = "https://api.holysheep.ai/v1"
 """The base URL if no other is set; the template's default too."""
