@@ -353,7 +353,7 @@ def test_dead_letters_of_a_batch_are_sent_round_again_and_others_stay(
 ) -> None:
     world.new_batch(1)
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
-    deliver(item("one", 0), deliveries=3)
+    deliver(item("one \ud83d", 0), deliveries=3)
     deliver("not json")
     gateway.down = set()
     queue = world.queue(sqs, urls["items"], urls["dead"])

@@ -191,7 +191,7 @@ def say(conversing: Callable[..., Conversing], conversations: Conversations, cli
         request_id = f"request-{next(numbers)}"
         given = {"action": "chat", "prompt": prompt} | changes
         request = ChatRequest.model_validate(given)
-        conversations.open(CONNECTION, request_id)
+        slot = conversations.open(CONNECTION, request_id)
         asked = Asked(
             connection=CONNECTION,
             tenant=TENANT,
@@ -200,6 +200,7 @@ def say(conversing: Callable[..., Conversing], conversations: Conversations, cli
             model="gpt-4.1-nano",
             conversation=conversation or "conversation-1",
             fresh=conversation is None,
+            slot=slot,
         )
         answering = conversing(**(build or {})).converse(asked, Deadline.after(seconds))
         asyncio.run(asyncio.wait_for(answering, 30))

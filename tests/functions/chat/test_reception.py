@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -12,17 +13,20 @@ from quorum.app.settings import ChatSettings
 from quorum.aws.keys import Caller, Keys
 from quorum.chat.chat import Asked
 from quorum.chat.connections import Connections
-from quorum.chat.conversations import Conversations
+from quorum.chat.conversations import SLOT_SECONDS, Conversations
 from quorum.chat.reception import Reception, starting
-from quorum.core.errors import Conflict, ConnectionGone, StoreUnavailable
+from quorum.core.errors import Conflict, ConnectionGone, StoreUnavailable, TooMany
 
 from fakes.gateway import serving
 from functions.authorize import app as authorize
 from functions.chat import app
 from functions.converse import app as converse
+from tests.clock import Clock
 from tests.functions.chat.conftest import CONNECTION, TENANT, Client, Message
 from tests.functions.conftest import reopen
 from tests.template import ROOT
+
+MODEL = "gpt-4.1-nano"
 
 
 class Started:
@@ -94,6 +98,73 @@ def test_two_requests_of_one_connection_do_not_share_a_flag(conversations: Conve
     assert conversations.standing(CONNECTION, "other") == (True, False)
     with pytest.raises(Conflict):
         conversations.open(CONNECTION, "one")
+
+
+def ask(reception: Reception, *names: str) -> None:
+    for name in names:
+        said = {"action": "chat", "prompt": "Hello?", "request_id": name}
+        reception.receive(CONNECTION, json.dumps(said))
+
+
+def test_a_connection_has_a_few_answers_at_once_and_one_more_is_refused_with_the_limit(
+    conversations: Conversations, client: Client, started: Started
+) -> None:
+    reception = Reception(conversations, client, started, default_model=MODEL, answers_at_once=2)  # type: ignore[arg-type] # it takes posts
+    ask(reception, "one", "two", "three")
+    assert [(asked.request_id, asked.slot) for asked in started.asked] == [("one", 0), ("two", 1)]
+    assert client.messages == [
+        {
+            "type": "error",
+            "request_id": "three",
+            "code": "too_many_answers",
+            "message": "a connection has at most 2 answers at once; wait for one or cancel it",
+            "limit": 2,
+        }
+    ]
+    conversations.connect("another", Caller(tenant=TENANT))
+    assert conversations.open("another", "one", 2) == 0
+    conversations.close(CONNECTION, "one", 0)
+    conversations.close(CONNECTION, "one", 1)  # it has another's slot no more than its own
+    ask(reception, "three", "four")
+    assert [(asked.request_id, asked.slot) for asked in started.asked[2:]] == [("three", 0)]
+    assert client.last["request_id"] == "four"
+
+
+def test_a_worker_that_died_gives_its_slot_back_after_a_while(
+    reception: Reception, client: Client, started: Started, clock: Clock
+) -> None:
+    ask(reception, "one", "two", "three")
+    clock.now += SLOT_SECONDS - 1
+    ask(reception, "four")
+    assert client.last["code"] == "too_many_answers"
+    clock.now += 1
+    ask(reception, "four")
+    assert [asked.request_id for asked in started.asked] == ["one", "two", "three", "four"]
+
+
+def test_an_answer_that_cannot_be_begun_takes_no_slot(
+    conversations: Conversations, client: Client
+) -> None:
+    def down(_asked: Asked) -> None:
+        raise StoreUnavailable("no function to spare")
+
+    reception = Reception(conversations, client, down, default_model=MODEL, answers_at_once=1)  # type: ignore[arg-type] # it takes posts
+    ask(reception, "one", "two")
+    assert [message["code"] for message in client.messages] == ["unavailable"] * 2
+
+
+def test_of_many_that_begin_at_the_same_time_no_more_than_may_get_a_slot(
+    conversations: Conversations,
+) -> None:
+    def take(number: int) -> bool:
+        try:
+            conversations.open(CONNECTION, f"request-{number}", 2)
+        except TooMany:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(take, range(12))) == 2
 
 
 def test_a_client_that_left_is_not_told_what_was_wrong(

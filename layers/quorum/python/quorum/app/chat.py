@@ -63,4 +63,5 @@ class ReceptionContainer(ConversationContainer):
             self.connections,
             starting(self.functions, self.settings.converse_function),
             default_model=self.settings.default_model,
+            answers_at_once=self.settings.answers_at_once,
         )

@@ -188,6 +188,9 @@ class ReceptionSettings(ChatSettings):
     """What takes the messages of a chat."""
 
     converse_function: str
+    answers_at_once: int = Field(
+        default=3, ge=1, le=100, description="answers of one connection under way"
+    )
     default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
 
 
