@@ -12,6 +12,7 @@ from typing import Any
 
 from quorum.core.models import VOTE, Abstention, CastVote
 from quorum.vote.evaluation import AggregateRequest, Evaluation, conclude_round
+from quorum.vote.policy import DEFAULT
 from quorum.vote.verdicts import Verdicts
 
 Ask = Callable[[Evaluation, str], CastVote | Abstention]
@@ -37,7 +38,7 @@ class InProcessMachine:
                 evaluation=evaluation, votes=tuple(votes), voters=voters, round=number
             )
             standing = conclude_round(
-                evaluation, heard.complete(), round_number=number, now=time.time()
+                evaluation, heard.complete(), DEFAULT, round_number=number, now=time.time()
             )
             if standing.settled:
                 break

@@ -9,6 +9,7 @@ from quorum.app.votes import VerdictContainer
 from quorum.aws.boundary import guarded
 from quorum.vote import telemetry
 from quorum.vote.evaluation import AggregateRequest, RoundResult, conclude_round
+from quorum.vote.policy import DEFAULT
 from quorum.vote.shadow import shadowed
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Where the case stands (`quorum.vote.evaluation.Deliberation`)."""
     request = AggregateRequest.model_validate(event)
     standing = conclude_round(
-        request.evaluation, request.complete(), round_number=request.round, now=time()
+        request.evaluation,
+        request.complete(),
+        DEFAULT,
+        round_number=request.round,
+        now=time(),
     )
     return record(request, standing).model_dump(mode="json")
 

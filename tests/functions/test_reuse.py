@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from quorum.aws.dynamo import DAY
 from quorum.core.errors import Conflict
 from quorum.core.models import Decision, Review, Verdict
-from quorum.vote import evaluation as evaluations
 from quorum.vote import workflow
 from quorum.vote.evaluation import Evaluation, conclude_without_votes
+from quorum.vote.policy import DEFAULT, Policy
 
+from fakes import machine
 from functions.api import app as api
 from tests import make
 from tests.conftest import empty_account
@@ -132,8 +133,9 @@ def test_a_decision_under_another_policy_is_not_reused(
     api_of: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_of.review(api_of.judge(), "unsafe")
-    monkeypatch.setattr(workflow, "POLICY_VERSION", "another")
-    monkeypatch.setattr(evaluations, "POLICY_VERSION", "another")
+    another = Policy(name="default", instructions="Another policy.")
+    monkeypatch.setattr(workflow, "DEFAULT", another)
+    monkeypatch.setattr(machine, "DEFAULT", another)
     assert api_of.judge()["decision"] == "needs_review"
     assert len(api_of.queue()) == 1
 
@@ -393,7 +395,7 @@ def undecided(name: str, text: str = TEXT) -> Evaluation:
 
 
 def concluded(found: Evaluation) -> Verdict:
-    return conclude_without_votes(found, "made up", now=make.NOW)
+    return conclude_without_votes(found, "made up", DEFAULT, now=make.NOW)
 
 
 def review_of(decision: str) -> Review:

@@ -15,6 +15,7 @@ from quorum.core.errors import (
     VoteUnavailable,
 )
 from quorum.vote.evaluation import POSTPONED_SECONDS, conclude_round
+from quorum.vote.policy import DEFAULT
 from quorum.vote.voter import abstention_of
 
 from tests import make
@@ -38,7 +39,7 @@ def concluded(error: VoteUnavailable) -> Any:
     """The result of a round in which every voter failed alike."""
     evaluation = make.evaluation(may_postpone=True)
     votes = [abstention_of(voter, error, 1) for voter in evaluation.panel.voters]
-    return conclude_round(evaluation, votes, round_number=2, now=make.NOW + 22)
+    return conclude_round(evaluation, votes, DEFAULT, round_number=2, now=make.NOW + 22)
 
 
 @pytest.mark.parametrize(("error", "seconds"), PASSING, ids=repr)

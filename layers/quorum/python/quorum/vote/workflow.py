@@ -29,7 +29,7 @@ from quorum.vote.evaluation import (
 )
 from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
-from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.policy import DEFAULT
 from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.verdicts import Verdicts
 
@@ -154,7 +154,8 @@ class Workflow:
                 raise
             # The machine may have recorded a verdict before it failed: then that one stands.
             return self._record(
-                evaluation, conclude_without_votes(evaluation, str(failure), now=self._clock())
+                evaluation,
+                conclude_without_votes(evaluation, str(failure), DEFAULT, now=self._clock()),
             )
 
     def _start(self, given: str) -> Any:
@@ -175,10 +176,10 @@ class Workflow:
         A person's decision settles it; votes are looked up where there is none.
         """
         reviewed = self._review_entries.reusable(
-            [(one.tenant, one.content) for one in evaluations], POLICY_VERSION
+            [(one.tenant, one.content) for one in evaluations], DEFAULT.version
         )
         openings: dict[int, tuple[RoundResult, Votes]] = {
-            index: (conclude_by_review(evaluations[index], *reuse, now=self._clock()), [])
+            index: (conclude_by_review(evaluations[index], *reuse, DEFAULT, now=self._clock()), [])
             for index, reuse in enumerate(reviewed)
             if reuse is not None
         }
@@ -197,6 +198,7 @@ class Workflow:
         return conclude_round(
             evaluation,
             cached,
+            DEFAULT,
             round_number=0,
             now=self._clock(),
             answered_from="cache" if all(vote.cached for vote in cached) else "panel",
