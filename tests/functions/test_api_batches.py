@@ -17,7 +17,7 @@ from quorum.aws.redaction import Redacted
 from quorum.batch.intake import ITEMS_LIMIT
 from quorum.batch.pauses import TRIES
 from quorum.batch.progress import BatchView
-from quorum.bulk.machine import PAGE_ITEMS, TOO_MANY_PAGES
+from quorum.bulk.machine import LINE_BYTES, PAGE_ITEMS, TOO_MANY_PAGES
 from quorum.core.errors import BudgetSpent, Postponed
 from quorum.document.batches import DocumentBatchView
 from quorum.ledger.budget import Thresholds
@@ -136,16 +136,25 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
 ODD = ["nothing odd", "\ufffe and \uffff", "nul \x00", "half a pair \ud800"]
 
 
-def test_one_item_of_characters_that_cannot_be_stored_is_rejected_and_the_others_are_taken(
+def test_items_of_odd_characters_are_taken_and_half_a_pair_is_replaced(
     ask: Ask, queued: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    contents = [ODD[index % 3] for index in range(25)]
-    contents[7] = ODD[3]
+    contents = [ODD[index % 4] for index in range(25)]
     status, taken = ask("post_batch", {"items": [{"content": one} for one in contents]})
-    assert status == 202
-    assert [(one["index"], one["code"]) for one in taken["rejected"]] == [(7, "invalid_content")]
+    assert (status, taken["rejected"]) == (202, [])
     sent = {item["position"]["index"]: item["content"] for item in queued()}
-    assert sent == {index: one for index, one in enumerate(contents) if index != 7}
+    assert sent == {index: one.replace("\ud800", "\ufffd") for index, one in enumerate(contents)}
+
+
+def test_an_item_that_cannot_be_stored_is_rejected_and_the_others_are_taken(
+    ask: Ask, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    items: list[dict[str, Any]] = [{"content": f"text {index}"} for index in range(25)]
+    items[7]["metadata"] = {"a": ODD[3]}
+    status, taken = ask("post_batch", {"items": items})
+    assert status == 202
+    assert [(one["index"], one["code"]) for one in taken["rejected"]] == [(7, "invalid_metadata")]
+    assert len(queued()) == 24
 
 
 class Choosy:
@@ -510,6 +519,26 @@ def test_an_upload_becomes_pages_verdicts_and_results_in_order(
     gone = paged[2] | {"items": [{"index": 220, "item": {"content": "x", "panel": "gone"}}]}
     assert steps(gone) == {"judged": 1}
     assert ask("get_batch", batch=batch)[1]["rejected"] == 3
+
+
+def test_a_line_that_is_too_long_is_rejected_by_its_number_and_the_others_are_judged(
+    ask: Ask, steps: Steps
+) -> None:
+    upload = ask("post_upload")[1]["upload"]
+    lines = [json.dumps({"content": content}) for content in ("one", "x" * LINE_BYTES, "three")]
+    body = "\r\n".join(lines).encode()
+    boto3.client("s3").put_object(Bucket="UploadsBucket", Key=upload, Body=body)
+    batch = ask("post_batch", {"upload": upload})[1]["id"]
+    prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
+    (page,) = pages_at(steps(prepare | {"upload": upload})["key"])
+    assert [(one["index"], one["item"]["content"]) for one in page["items"]] == [
+        (0, "one"),
+        (2, "three"),
+    ]
+    _, results = ask("get_results", batch=batch, query={"gaps": "true"})
+    assert [(one["index"], one["rejected"]) for one in results["items"]] == [
+        (1, {"code": "too_long", "message": "the line is too long", "limit": LINE_BYTES})
+    ]
 
 
 @pytest.mark.parametrize("received", [False, True])

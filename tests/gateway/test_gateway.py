@@ -19,8 +19,9 @@ from quorum.core.errors import (
     VoteUnavailable,
 )
 from quorum.core.registry import Model
+from quorum.gateway.base_urls import parse_base_urls
 from quorum.gateway.call import Completion
-from quorum.gateway.client import Gateway, parse_base_urls
+from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
 from quorum.vote.policy import DEFAULT
 

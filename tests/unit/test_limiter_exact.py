@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 from quorum.core.errors import ModelThrottled, StoreUnavailable
 from quorum.core.models import Reservation, Tokens
@@ -16,6 +15,7 @@ from quorum.gateway.fair_share import RateLimit
 from quorum.gateway.limiter import Limiter
 
 from tests.clock import Clock
+from tests.transactions import cancelled, condition_failed, conflict
 
 MODEL = "gpt-4.1"
 SECOND = 1_000_000
@@ -33,21 +33,6 @@ FIELDS = (
     "used_at",
     "used",
 )
-
-
-def failed(*reasons: dict[str, Any], code: str = "TransactionCanceledException") -> ClientError:
-    response: Any = {"Error": {"Code": code}, "CancellationReasons": list(reasons)}
-    return ClientError(response, "TransactWriteItems")
-
-
-def taken(item: dict[str, Any] | None = None) -> ClientError:
-    """The answer to a write whose condition failed, with the item as it is."""
-    sent = {name: TypeSerializer().serialize(value) for name, value in (item or {}).items()}
-    reason = {"Code": "ConditionalCheckFailed"} | ({"Item": sent} if item else {})
-    return failed(reason, {"Code": "None"})
-
-
-CONFLICT = failed({"Code": "TransactionConflict"}, {"Code": "None"})
 
 
 class Table:
@@ -192,7 +177,7 @@ SPENT = FULL | {"used": {"-": Decimal(99 * SECOND)}, "used_at": Decimal(NOW)}
 
 
 def test_a_caller_is_told_to_wait_by_the_limit_as_it_is_now(limiter: Build) -> None:
-    table = Table(taken(SPENT), item=SPENT)
+    table = Table(condition_failed(SPENT), item=SPENT)
     with pytest.raises(ModelThrottled) as told:
         limiter(table).reserve(MODEL, 400)
     assert str(told.value) == "the limit of gpt-4.1 is reached"
@@ -201,23 +186,25 @@ def test_a_caller_is_told_to_wait_by_the_limit_as_it_is_now(limiter: Build) -> N
 
 
 def test_a_caller_with_patience_waits_exactly_as_long_as_it_must(limiter: Build) -> None:
-    table = Table(taken(SPENT), item=SPENT)
+    table = Table(condition_failed(SPENT), item=SPENT)
     assert limiter(table).reserve(MODEL, 400, patience_seconds=0.1).wait_seconds == 0.1
     assert table.asked == ["write", "write"]
     assert table.condition() == as_known(NOW + 600_000, NOW)
     with pytest.raises(ModelThrottled):
-        limiter(Table(taken(SPENT), item=SPENT)).reserve(MODEL, 400, patience_seconds=0.099)
+        limiter(Table(condition_failed(SPENT), item=SPENT)).reserve(
+            MODEL, 400, patience_seconds=0.099
+        )
 
 
 def test_a_limit_that_was_full_and_no_longer_is_admits_the_caller(limiter: Build) -> None:
-    table = Table(taken(SPENT), item=None)
+    table = Table(condition_failed(SPENT), item=None)
     assert limiter(table).reserve(MODEL, 400).wait_seconds == 0
     assert table.asked == ["write", "read", "write"]
     assert table.condition() == NEW
 
 
 def test_an_item_written_before_its_attributes_were_known_has_none_of_them(limiter: Build) -> None:
-    table = Table(taken(FULL))
+    table = Table(condition_failed(FULL))
     reserved = limiter(table).reserve(MODEL, 400, tenant="acme")
     assert (reserved.wait_seconds, reserved.overtakes, reserved.overtaken) == (0, True, 250_000)
     values = table.writes[-1]["TransactItems"][0]["Update"]["ExpressionAttributeValues"]
@@ -230,7 +217,7 @@ def test_after_a_second_failure_the_item_is_read_and_not_taken_from_the_failure(
 ) -> None:
     first = {"requests_paid_off_at": Decimal(1), "tokens_paid_off_at": Decimal(2)}
     second = {"requests_paid_off_at": Decimal(3), "tokens_paid_off_at": Decimal(4)}
-    table = Table(taken(first), taken(first), item=second)
+    table = Table(condition_failed(first), condition_failed(first), item=second)
     limiter(table).reserve(MODEL, 400)
     assert table.asked == ["write", "write", "read", "write"]
     assert [table.condition(number) for number in range(3)] == [
@@ -243,21 +230,21 @@ def test_after_a_second_failure_the_item_is_read_and_not_taken_from_the_failure(
 
 def test_a_failure_that_does_not_show_the_item_has_it_read(limiter: Build) -> None:
     item = {"requests_paid_off_at": Decimal(3), "tokens_paid_off_at": Decimal(4)}
-    table = Table(taken(), item=item)
+    table = Table(condition_failed(), item=item)
     limiter(table).reserve(MODEL, 400)
     assert table.asked == ["write", "read", "write"]
     assert table.condition() == as_known(3, 4)
 
 
 def test_a_conflict_is_tried_again_with_what_was_known(limiter: Build) -> None:
-    table = Table(CONFLICT)
+    table = Table(conflict())
     limiter(table).reserve(MODEL, 400)
     assert table.asked == ["write", "write"]
     assert table.condition() == NEW
 
 
 def test_any_other_failure_is_named_and_not_tried_again(limiter: Build) -> None:
-    table = Table(failed(code="ValidationException"))
+    table = Table(cancelled(code="ValidationException"))
     with pytest.raises(StoreUnavailable) as unavailable:
         limiter(table).reserve(MODEL, 400)
     assert str(unavailable.value) == "the limit of gpt-4.1 could not be written"
@@ -267,7 +254,7 @@ def test_any_other_failure_is_named_and_not_tried_again(limiter: Build) -> None:
 def test_without_patience_a_contended_limit_is_tried_forty_times_with_longer_pauses(
     limiter: Build, slept: list[float]
 ) -> None:
-    table = Table(*[CONFLICT] * 99)
+    table = Table(*[conflict()] * 99)
     with pytest.raises(StoreUnavailable) as contended:
         limiter(table).reserve(MODEL, 400)
     assert str(contended.value) == "the limit of gpt-4.1 is too contended to be written"
@@ -279,12 +266,12 @@ def test_with_patience_it_is_tried_until_that_is_used_up(
     limiter: Build, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda *_: 0.25)
-    table = Table(*[CONFLICT] * 99)
+    table = Table(*[conflict()] * 99)
     with pytest.raises(StoreUnavailable):
         limiter(table).reserve(MODEL, 400, patience_seconds=12.0)
     assert (len(table.writes), sum(slept)) == (49, 12.0)
     with pytest.raises(StoreUnavailable):
-        limiter(Table(*[CONFLICT] * 99)).reserve(MODEL, 400, patience_seconds=0.1)
+        limiter(Table(*[conflict()] * 99)).reserve(MODEL, 400, patience_seconds=0.1)
     assert len(slept) == 48 + TRIES - 1
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from quorum.answer.questions import Answered, Question
-from quorum.aws.keys import Caller
+from quorum.aws.keys import Caller, hash_of
 from quorum.chat.chat import Asked, ChatRequest
 from quorum.chat.conversations import Conversations
 from quorum.chat.conversing import Conversing, Judges, Pace
@@ -27,13 +27,14 @@ from tests.world import Serial
 
 Message = dict[str, Any]
 CONNECTION, TENANT = "connection-1", "acme"
+KEY_HASH = hash_of("qk_of-a-test")
 PRICE = Decimal("0.00001")
 
 
 @pytest.fixture
 def conversations(aws: Any, clock: Clock) -> Conversations:
     kept = Conversations(Serial(aws), "ConversationsTable", seconds=3600, clock=clock)  # type: ignore[arg-type] # as in every world
-    kept.connect(CONNECTION, Caller(tenant=TENANT))
+    kept.connect(CONNECTION, Caller(tenant=TENANT), KEY_HASH)
     return kept
 
 
@@ -192,7 +193,7 @@ def say(conversing: Callable[..., Conversing], conversations: Conversations, cli
         request_id = f"request-{next(numbers)}"
         given = {"action": "chat", "prompt": prompt} | changes
         request = ChatRequest.model_validate(given)
-        conversations.open(CONNECTION, request_id)
+        slot = conversations.open(CONNECTION, request_id)
         asked = Asked(
             connection=CONNECTION,
             tenant=TENANT,
@@ -201,6 +202,7 @@ def say(conversing: Callable[..., Conversing], conversations: Conversations, cli
             model="gpt-4.1-nano",
             conversation=conversation or "conversation-1",
             fresh=conversation is None,
+            slot=slot,
         )
         answering = conversing(**(build or {})).converse(asked, Deadline.after(seconds))
         asyncio.run(asyncio.wait_for(answering, 30))

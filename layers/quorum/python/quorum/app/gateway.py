@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from quorum.app.container import Container
 from quorum.gateway import breaker
-from quorum.gateway.base_urls import RotatingBaseUrls
-from quorum.gateway.client import BaseUrl, Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.base_urls import BaseUrl, RotatingBaseUrls, parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
 
 if TYPE_CHECKING:
     from quorum.app.settings import AskSettings

@@ -111,7 +111,8 @@ class CancelRequest(Frozen):
 class Asked(Frozen):
     """A chat request on its way to the function that streams the answer.
 
-    `conversation` is None for messages that stand alone; a `fresh` one has no history yet.
+    `conversation` is None for messages that stand alone; a `fresh` one has no history yet. `slot`
+    is which of its connection's answers at once this one is.
     """
 
     connection: str
@@ -121,6 +122,7 @@ class Asked(Frozen):
     model: str
     conversation: ConversationId | None = None
     fresh: bool = False
+    slot: int = 0
 
     def question(self, history: tuple[ChatMessage, ...], system: str | None) -> Question:
         """What the model is asked: what was said before, and what is said now."""

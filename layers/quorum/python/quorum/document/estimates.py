@@ -16,7 +16,7 @@ from quorum.document.documents import DOCUMENT_BYTES
 from quorum.document.estimating import Document, Estimate, Terms
 from quorum.document.intake import work_for
 from quorum.document.learning import Learned
-from quorum.document.requests import DocumentRequest, EstimateRequest, read_document
+from quorum.document.requests import LINE_BYTES, DocumentRequest, EstimateRequest, read_document
 
 if TYPE_CHECKING:
     from quorum.gateway.deadline import Deadline
@@ -90,7 +90,7 @@ class Estimates:
             yield from given
             return
         self._bucket.require_upload(tenant, request.upload)
-        for number, line in enumerate(self._bucket.lines(request.upload), 1):
+        for number, line in enumerate(self._bucket.lines(request.upload, most_bytes=LINE_BYTES), 1):
             if number > ITEMS_LIMIT:
                 raise TooLarge(
                     f"an estimate is of at most {ITEMS_LIMIT} documents",

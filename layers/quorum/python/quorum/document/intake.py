@@ -26,6 +26,7 @@ from quorum.core.rejection import Rejection
 from quorum.document.keys import document_key
 from quorum.document.operations import Work
 from quorum.document.requests import (
+    LINE_BYTES,
     DocumentRequest,
     DocumentsRequest,
     QueuedDocument,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 UPLOADED_LIMIT = 100_000
 """Documents of one upload: they are put on the queue within a function's 900 s."""
-LINE_BYTES = 16 * 1024 * 1024
-"""Bytes of one line of an upload: a document of 10 MiB in base64 has 14."""
 _TOGETHER = 100
 """Documents of an upload that are handed on at a time,"""
 _BYTES_TOGETHER = 32 * 1024 * 1024
@@ -128,7 +127,7 @@ class DocumentIntake:
         """
         count = rejections = 0
         try:
-            for some in _groups(enumerate(self._bucket.lines(upload))):
+            for some in _groups(enumerate(self._bucket.lines(upload, most_bytes=LINE_BYTES))):
                 if some[-1][0] >= UPLOADED_LIMIT:
                     raise Undeliverable(f"an upload has at most {UPLOADED_LIMIT} documents")
                 taken, rejected = self._sorted(tenant, batch, some)
@@ -169,8 +168,6 @@ class DocumentIntake:
     def _taken(
         self, tenant: str, position: BatchPosition, given: Any
     ) -> QueuedDocument | Rejection:
-        if isinstance(given, bytes) and len(given) > LINE_BYTES:
-            return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
         document = read_document(given)
         if isinstance(document, Rejection):
             return document

@@ -18,9 +18,12 @@ from quorum.core.fields import AlertDollars, MetadataName, MetadataValue, not_bl
 from quorum.core.models import METADATA_LIMIT, Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
+from quorum.core.unicode import whole_json
 from quorum.document.operations import PROMPT_LIMIT, Category, Language, Operation, Work
 from quorum.document.schemas import refused
 
+LINE_BYTES = 16 * 1024 * 1024
+"""Bytes of one line of an upload: a document of 10 MiB in base64 has 14."""
 _OPTIONS: Mapping[str, Operation] = {
     "sentences": Operation.SUMMARIZE,
     "categories": Operation.CLASSIFY,
@@ -162,10 +165,12 @@ class QueuedDocument(Frozen):
 
 
 def read_document(given: Any) -> DocumentRequest | Rejection:
-    """A document of a batch, or why it is rejected; bytes are read as JSON."""
+    """A document of a batch, or why it is rejected; bytes are a line of an upload, read as JSON."""
+    if isinstance(given, bytes) and len(given) > LINE_BYTES:
+        return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
     try:
         return (
-            DocumentRequest.model_validate_json(given)
+            DocumentRequest.model_validate_json(whole_json(given))
             if isinstance(given, bytes)
             else DocumentRequest.model_validate(given)
         )

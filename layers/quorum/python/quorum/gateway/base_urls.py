@@ -1,12 +1,15 @@
-"""The gateway's base URLs with their keys, read again when a key may have been rotated."""
+"""The gateway's base URLs with their keys, and when these are read again: a key may be rotated."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 
+import httpx
+from pydantic import SecretStr
+
 from quorum.core.errors import StoreUnavailable
-from quorum.gateway.client import BaseUrl
+from quorum.core.models import Frozen
 
 REFRESH_SECONDS = 300.0
 """Seconds for which keys are used once read: a rotated key is taken up after this at the latest."""
@@ -16,6 +19,57 @@ REFUSED_SECONDS = 5.0
 """Seconds between two reads because of a 401: a wrong key is not read again for every call."""
 
 _LOGGER = logging.getLogger(__name__)
+
+
+class BaseUrl(Frozen):
+    """One way to a gateway, with the key it takes.
+
+    `key_source` says where the key came from, for people: its value is shown nowhere.
+    """
+
+    url: str
+    key: SecretStr = SecretStr("")
+    key_source: str = "GATEWAY_API_KEY"
+
+
+def parse_base_urls(
+    urls: str, keys: str | Mapping[str, object], *, key_source: str = "GATEWAY_API_KEY"
+) -> tuple[BaseUrl, ...]:
+    """The ordered base URLs in `GATEWAY_BASE_URL`, each with its key.
+
+    `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
+    order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
+    does not name. `key_source` is where they came from, for people. Raises `ValueError` for a URL
+    that is not http(s) or is named twice, for a URL without a key, and for a key that no header can
+    carry; no message quotes a key.
+    """
+    written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
+    if not written:
+        raise ValueError("no base URL given")
+    for url in written:
+        parsed = httpx.URL(url)
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
+            raise ValueError(f"not an http(s) base URL: {url!r}")
+    if len(set(written)) < len(written):
+        raise ValueError("a base URL is named twice")
+    if isinstance(keys, str):
+        listed = [key.strip() for key in keys.split(",")]
+        if len(listed) not in {1, len(written)}:
+            raise ValueError(f"{len(listed)} keys in {key_source} for {len(written)} base URLs")
+        keys = dict(zip(written, listed if len(listed) > 1 else listed * len(written), strict=True))
+    return tuple(_with_key(url, keys, key_source) for url in written)
+
+
+def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
+    name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
+    if name is None:
+        raise ValueError(f"no key for {url} in {key_source}")
+    found = keys[name]
+    key = found.strip() if isinstance(found, str) else ""
+    # It becomes a header, which carries nothing else. The message does not quote it.
+    if not key or not all("!" <= character <= "~" for character in key):
+        raise ValueError(f"the key for {url} in {key_source} is not printable ASCII without spaces")
+    return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
 
 
 class RotatingBaseUrls:

@@ -31,7 +31,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import httpx
-from pydantic import Field, SecretStr
+from pydantic import Field
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -53,6 +53,7 @@ from quorum.core.errors import (
 from quorum.core.models import Frozen, Tokens
 from quorum.core.registry import Model
 from quorum.gateway import body, problems, wire
+from quorum.gateway.base_urls import BaseUrl, RotatingBaseUrls
 from quorum.gateway.body import BodyInvalid
 from quorum.gateway.call import Call, Completion, Message, prepared
 from quorum.gateway.problems import Kind, Problem
@@ -61,7 +62,6 @@ from quorum.gateway.stream import Stream
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
-    from quorum.gateway.base_urls import RotatingBaseUrls
     from quorum.gateway.breaker import Breaker
     from quorum.gateway.deadline import Deadline
     from quorum.gateway.limiter import Limiter
@@ -88,17 +88,6 @@ _T = TypeVar("_T")
 _ResultT_co = TypeVar("_ResultT_co", covariant=True)
 
 
-class BaseUrl(Frozen):
-    """One way to a gateway, with the key it takes.
-
-    `key_source` says where the key came from, for people: its value is shown nowhere.
-    """
-
-    url: str
-    key: SecretStr = SecretStr("")
-    key_source: str = "GATEWAY_API_KEY"
-
-
 class GatewaySettings(Frozen):
     """Where the gateways are and how patient to be; seconds throughout.
 
@@ -113,46 +102,6 @@ class GatewaySettings(Frozen):
     max_attempts: int = Field(default=5, ge=1)
     backoff_seconds: float = Field(default=0.25, ge=0)
     backoff_cap_seconds: float = Field(default=8.0, ge=0)
-
-
-def parse_base_urls(
-    urls: str, keys: str | Mapping[str, object], *, key_source: str = "GATEWAY_API_KEY"
-) -> tuple[BaseUrl, ...]:
-    """The ordered base URLs in `GATEWAY_BASE_URL`, each with its key.
-
-    `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
-    order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
-    does not name. `key_source` is where they came from, for people. Raises `ValueError` for a URL
-    that is not http(s) or is named twice, for a URL without a key, and for a key that no header can
-    carry; no message quotes a key.
-    """
-    written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
-    if not written:
-        raise ValueError("no base URL given")
-    for url in written:
-        parsed = httpx.URL(url)
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise ValueError(f"not an http(s) base URL: {url!r}")
-    if len(set(written)) < len(written):
-        raise ValueError("a base URL is named twice")
-    if isinstance(keys, str):
-        listed = [key.strip() for key in keys.split(",")]
-        if len(listed) not in {1, len(written)}:
-            raise ValueError(f"{len(listed)} keys in {key_source} for {len(written)} base URLs")
-        keys = dict(zip(written, listed if len(listed) > 1 else listed * len(written), strict=True))
-    return tuple(_with_key(url, keys, key_source) for url in written)
-
-
-def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
-    name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
-    if name is None:
-        raise ValueError(f"no key for {url} in {key_source}")
-    found = keys[name]
-    key = found.strip() if isinstance(found, str) else ""
-    # It becomes a header, which carries nothing else. The message does not quote it.
-    if not key or not all("!" <= character <= "~" for character in key):
-        raise ValueError(f"the key for {url} in {key_source} is not printable ASCII without spaces")
-    return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +148,7 @@ class Gateway:
         breaker: "Breaker | None" = None,
         limiter: "Limiter | None" = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        base_urls: "RotatingBaseUrls | None" = None,
+        base_urls: RotatingBaseUrls | None = None,
     ) -> None:
         self.settings = settings
         self.base_urls = settings.base_urls
