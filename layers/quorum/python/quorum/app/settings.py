@@ -188,6 +188,7 @@ class ReceptionSettings(ChatSettings):
     """What takes the messages of a chat."""
 
     converse_function: str
+    keys_table: str
     answers_at_once: int = Field(
         default=3, ge=1, le=100, description="answers of one connection under way"
     )

@@ -2,8 +2,8 @@
 
 ::
 
-    connection#<id>             connection         tenant and role, as long as it is open; which
-                                                   answers are under way
+    connection#<id>             connection         tenant, role and the key's hash, as long as it is
+                                                   open; which answers are under way
                                 request#<id>       one answer: claimed once; cancelled?
     conversation#<tenant>#<id>  head               system prompt, how many turns there were
                                 turn#<when>        one question and its answer
@@ -44,6 +44,12 @@ class Standing(NamedTuple):
 
     connected: bool
     cancelled: bool
+
+
+class Connected(Caller):
+    """The caller on a connection, and the hash of the key it came with."""
+
+    key_hash: str
 
 
 class Turn(Frozen):
@@ -98,9 +104,10 @@ class Conversations:
 
     # ---- connections -------------------------------------------------------------------------
 
-    def connect(self, connection: str, caller: Caller) -> None:
-        """Somebody has connected."""
-        item = _connection(connection) | caller.model_dump() | self._until(CONNECTION_SECONDS)
+    def connect(self, connection: str, caller: Caller, key_hash: str) -> None:
+        """Remember the caller on a new connection, and the hash of its key."""
+        connected = Connected(**caller.model_dump(), key_hash=key_hash)
+        item = _connection(connection) | connected.model_dump() | self._until(CONNECTION_SECONDS)
         with _stored():
             dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
 
@@ -111,12 +118,12 @@ class Conversations:
                 self._client.delete_item, TableName=self._table, Key=_connection(connection)
             )
 
-    def caller(self, connection: str) -> Caller:
-        """Who is connected; raises `NotFound`."""
+    def connected(self, connection: str) -> Connected:
+        """The caller on a connection; raises `NotFound`."""
         item = self._get(_connection(connection))
         if item is None:
             raise NotFound("this connection is closed", code="connection_closed")
-        return Caller.model_validate({"tenant": item["tenant"], "role": item["role"]})
+        return Connected.model_validate({name: item[name] for name in Connected.model_fields})
 
     # ---- answers -----------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from quorum.chat import chat
 from quorum.chat.chat import Asked, CancelRequest, ChatRequest
 from quorum.chat.conversations import ANSWERS_AT_ONCE
 from quorum.core import registry
-from quorum.core.errors import ConnectionGone, QuorumError, StoreUnavailable
+from quorum.core.errors import ConnectionGone, NotAllowed, QuorumError, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Reception:
-    """Answers a connection's messages; `start` has a request answered, and does not wait for it."""
+    """Answers a connection's messages; `start` has a request answered, and does not wait for it.
+
+    `is_known` tells whether the key with a hash was not revoked: a connection lives for hours.
+    """
 
     def __init__(
         self,
@@ -34,17 +37,19 @@ class Reception:
         start: Callable[[Asked], None],
         *,
         default_model: str,
+        is_known: Callable[[str], bool],
         answers_at_once: int = ANSWERS_AT_ONCE,
     ) -> None:
         self._conversations = conversations
         self._connections = connections
         self._start = start
         self._default_model = default_model
+        self._is_known = is_known
         self._answers_at_once = answers_at_once
 
-    def connect(self, connection: str, caller: "Caller") -> None:
-        """Somebody has connected, whom the authorizer knows."""
-        self._conversations.connect(connection, caller)
+    def connect(self, connection: str, caller: "Caller", key_hash: str) -> None:
+        """Remember the caller that the authorizer let in, by the key with that hash."""
+        self._conversations.connect(connection, caller, key_hash)
 
     def disconnect(self, connection: str) -> None:
         """Whatever is being answered on the connection will find nobody there."""
@@ -64,7 +69,12 @@ class Reception:
     def _asked(self, connection: str, request: ChatRequest) -> Asked:
         """The request, once it is known that it can be answered."""
         model = registry.answering(request.model or self._default_model)
-        tenant = self._conversations.caller(connection).tenant
+        connected = self._conversations.connected(connection)
+        with unavailable("the keys could not be read"):
+            revoked = not self._is_known(connected.key_hash)
+        if revoked:
+            raise NotAllowed("this API key was revoked", code="invalid_api_key")
+        tenant = connected.tenant
         fresh = request.messages is None and request.conversation is None
         if request.conversation is not None:
             self._conversations.require(tenant, request.conversation)

@@ -4,6 +4,7 @@ from quorum.batch.intake import BatchTaken
 from quorum.batch.kinds import Redriven
 from quorum.batch.progress import BatchRecord, BatchView, hit_rate
 from quorum.batch.records import Batches
+from quorum.batch.runs import Runs
 from quorum.core.models import Frozen, Money
 from quorum.document.intake import DocumentIntake
 from quorum.document.operations import work_of
@@ -37,8 +38,9 @@ class DocumentBatchView(BatchView):
 class DocumentBatches:
     """The batches of documents: started by the intake, worked on from the queue."""
 
-    def __init__(self, batches: Batches, intake: DocumentIntake) -> None:
+    def __init__(self, batches: Batches, intake: DocumentIntake, runs: Runs) -> None:
         self._batches = batches
+        self._runs = runs
         self._intake = intake
 
     def start(self, tenant: str, batch: str, request: DocumentsRequest) -> BatchTaken:
@@ -47,6 +49,7 @@ class DocumentBatches:
 
     def view(self, record: BatchRecord) -> DocumentBatchView:
         """The batch's progress and cost."""
+        record = self._runs.looked_at(record)
         work = work_of(record.work)
         return DocumentBatchView(
             **dict(self._batches.view(record))

@@ -103,6 +103,9 @@ class DocumentIntake:
 
     def _start(self, tenant: str, batch: str, upload: str, run: str = "") -> None:
         given = {"tenant": tenant, "batch": batch, "upload": upload}
+        executions = self._machine_arn.replace(":stateMachine:", ":execution:")
+        # Noted first, because of an unrecorded run nobody could see whether it has ended.
+        self._batches.note(tenant, batch, execution=f"{executions}:{batch}{run}")
         begun_already = self._machine.exceptions.ExecutionAlreadyExists
         with unavailable("the document machine could not be started"), suppress(begun_already):
             self._machine.start_execution(
