@@ -66,7 +66,7 @@ def test_a_verdict_does_not_name_the_gateways_address_not_even_one_stored_before
         make.cast("deepseek-v3.2", served_by=address),
         make.abstention("gpt-4.1", served_by=address),
     ]
-    result = conclude_round(make.evaluation(), votes, round_number=1, now=make.NOW)
+    result = conclude_round(make.evaluation(), votes, DEFAULT, round_number=1, now=make.NOW)
     assert result.verdict is not None
     assert len(result.verdict.votes) == 3
     assert address not in result.model_dump_json()

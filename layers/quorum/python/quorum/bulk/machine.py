@@ -413,7 +413,9 @@ def _read_line(
     line: bytes, panel_name: str, panel_called: Callable[[str], Panel]
 ) -> VerdictRequest | Rejection:
     if len(line) > LINE_BYTES:
-        return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
+        return Rejection(
+            code="too_long", message=f"the line is longer than {LINE_BYTES} bytes", limit=LINE_BYTES
+        )
     return read_item(line, panel_name, panel_called)
 
 
