@@ -245,10 +245,10 @@ def test_a_vote_that_was_asked_for_in_another_way_has_another_key(
 ) -> None:
     votes = cache.VoteCache(None, "Votes", shared=False, days=1)  # type: ignore[arg-type] # a key needs no table
     content = Content(text="a text")
-    before = votes.key("acme", "gpt-4.1", content)
+    before = votes.key("acme", "gpt-4.1", content, policy.DEFAULT)
     changed = registry.model("gpt-4.1").model_copy(update=change)
     monkeypatch.setattr(registry, "model", lambda _name: changed)
-    assert votes.key("acme", "gpt-4.1", content) != before
+    assert votes.key("acme", "gpt-4.1", content, policy.DEFAULT) != before
 
 
 def test_what_a_voter_is_sent_is_the_wrapper_filled_in() -> None:
