@@ -342,6 +342,7 @@ def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(
     assert status == 200
     (base,) = answer["gateway"]["base_urls"]
     assert (base["url"], base["key"]) == (stand_in.base_url, "valid")
+    assert base["key_source"] == "the deployment's secret"  # and not which
     assert base["first_token_ms"] is not None
     (booked,) = aws.Table("UsageTable").scan()["Items"]
     assert booked["cost_usd"] == cost > 0

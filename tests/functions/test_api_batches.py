@@ -17,6 +17,7 @@ from quorum.aws.redaction import Redacted
 from quorum.batch.intake import ITEMS_LIMIT
 from quorum.batch.pauses import TRIES
 from quorum.batch.progress import BatchView
+from quorum.batch.runs import QUIET_SECONDS
 from quorum.bulk.machine import LINE_BYTES, PAGE_ITEMS, TOO_MANY_PAGES
 from quorum.core.errors import BudgetSpent, Postponed
 from quorum.document.batches import DocumentBatchView
@@ -537,7 +538,14 @@ def test_a_line_that_is_too_long_is_rejected_by_its_number_and_the_others_are_ju
     ]
     _, results = ask("get_results", batch=batch, query={"gaps": "true"})
     assert [(one["index"], one["rejected"]) for one in results["items"]] == [
-        (1, {"code": "too_long", "message": "the line is too long", "limit": LINE_BYTES})
+        (
+            1,
+            {
+                "code": "too_long",
+                "message": f"the line is longer than {LINE_BYTES} bytes",
+                "limit": LINE_BYTES,
+            },
+        )
     ]
 
 
@@ -585,6 +593,50 @@ def test_a_batch_whose_run_was_noted_and_never_begun_is_cancelled_and_redriven_a
     assert machine.describe_execution(executionArn=f"{execution}:{batch}-2")["status"] == "RUNNING"
     stored_batches.note("acme", batch, run=3, execution=f"{execution}:{batch}-3")
     assert ask("delete_batch", batch=batch)[1]["state"] == "cancelled"
+
+
+def test_a_run_that_was_aborted_leaves_its_batch_incomplete_and_not_running_for_ever(
+    ask: Ask,
+    steps: Steps,
+    uploaded: Callable[..., str],
+    faults: Faults,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch = uploaded("one", "two")
+    upload = api.app().batches.record("acme", batch).upload
+    steps(
+        {"step": "prepare", "panel": "default", "upload": upload, "tenant": "acme", "batch": batch}
+    )
+    monkeypatch.setattr(api.app().runs, "_clock", clock)
+    clock.now = time()
+    machine = boto3.client("stepfunctions")
+    (run,) = machine.list_executions(stateMachineArn=api.app().settings.bulk_machine)["executions"]
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"
+    assert "DescribeExecution" not in faults.requests  # it was heard of a moment ago
+    clock.now += QUIET_SECONDS + 1
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"
+    machine.stop_execution(executionArn=run["executionArn"])
+    faults.fail("DescribeExecution")
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"  # nobody can tell
+    faults.operations.clear()
+    for _ in range(2):
+        _, view = ask("get_batch", batch=batch)
+        assert (view["state"], view["last_problem"]) == ("incomplete", "the run was aborted")
+    assert ask("post_redrive", batch=batch)[0] == 202
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"
+
+
+def test_an_upload_whose_run_was_never_begun_is_incomplete_and_says_so(
+    ask: Ask, uploaded: Callable[..., str], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = uploaded("one")
+    nowhere = "arn:aws:states:us-east-1:123456789012:execution:bulk:nowhere"
+    api.app().batches.note("acme", batch, execution=nowhere)
+    clock.now = time() + QUIET_SECONDS + 1
+    monkeypatch.setattr(api.app().runs, "_clock", clock)
+    _, view = ask("get_batch", batch=batch)
+    assert (view["state"], view["last_problem"]) == ("incomplete", "the run was never begun")
 
 
 def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(

@@ -183,7 +183,7 @@ def say(conversing: Callable[..., Conversing], conversations: Conversations, cli
     numbers = iter(range(1, 1_000))
 
     def send(
-        prompt: str = "Hello?",
+        prompt: str | None = "Hello?",
         *,
         conversation: str | None = None,
         build: dict[str, Any] | None = None,

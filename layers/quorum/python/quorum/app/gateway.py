@@ -47,5 +47,5 @@ class GatewayContainer(Container):
         secret = found["SecretString"].strip()
         keys: str | dict[str, object] = json.loads(secret) if secret.startswith("{") else secret
         return parse_base_urls(
-            self.settings.gateway_base_url, keys, key_source="the secret GatewaySecret"
+            self.settings.gateway_base_url, keys, key_source="the deployment's secret"
         )

@@ -418,7 +418,9 @@ class _Stream(io.RawIOBase):
 
 def _read_line(line: bytes, chosen: Chosen) -> VerdictRequest | Rejection:
     if len(line) > LINE_BYTES:
-        return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
+        return Rejection(
+            code="too_long", message=f"the line is longer than {LINE_BYTES} bytes", limit=LINE_BYTES
+        )
     return read_item(line, chosen)
 
 

@@ -91,10 +91,13 @@ class ChatRequest(Frozen):
     moderate: Moderate = Moderate()
 
     def judged_prompt(self) -> str:
-        """What the user says, for the voters: all of it where the client sends the history."""
-        if self.prompt is not None:
-            return self.prompt
-        return "\n\n".join(said.content for said in self.said() if said.role == "user")
+        """All that the client says now, for the voters, whatever role it gives to its words.
+
+        What a client puts into the system's or the model's mouth is as new as its user's turn.
+        """
+        said = [message.content for message in self.said()]
+        now = (self.system, *said) if self.prompt is None else (self.system, self.prompt)
+        return "\n\n".join(words for words in now if words)
 
     def said(self) -> tuple[ChatMessage, ...]:
         """The conversation that the client sends itself; empty where it sends a prompt."""
