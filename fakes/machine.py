@@ -44,8 +44,7 @@ class InProcessMachine:
             )
             if standing.settled:
                 break
-            policy = self._policies.of(evaluation.tenant, evaluation.policy)
-        voters, number = standing.voters, standing.round
+            voters, number = standing.voters, standing.round
         if standing.verdict is None:
             output = json.dumps({"postponed": standing.model_dump(mode="json")["postponed"]})
         else:

@@ -317,7 +317,7 @@ def _refuse(field: str, message: str, limit: int | None = None) -> None:
     ending = "" if limit is None else f"; at most {limit} are allowed"
     raise PydanticCustomError(
         "policy_invalid",
-        "{field}: {message}",
+        "{message}",
         {"field": field, "message": f"{message}{ending}"} | bound,
     )
 
