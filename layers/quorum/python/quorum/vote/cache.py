@@ -11,7 +11,7 @@ from quorum.core import registry
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
 from quorum.core.normalise import NORMALISER_VERSION, normalise
 from quorum.vote import guards
-from quorum.vote.policy import DEFAULT, Policy
+from quorum.vote.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +43,7 @@ class Wanted(NamedTuple):
     voters: tuple[str, ...]
     content: Content
     verdict_id: str | None
-    policy: Policy = DEFAULT
+    policy: Policy
 
 
 class VoteCache:
@@ -60,7 +60,7 @@ class VoteCache:
         self._shared = shared
         self._days = days
 
-    def key(self, tenant: str, voter: str, content: Content, policy: Policy = DEFAULT) -> str:
+    def key(self, tenant: str, voter: str, content: Content, policy: Policy) -> str:
         """The digest under which `voter`'s vote on `content` is cached for `tenant`.
 
         Policies that ask the same have the same votes, however they count them.
@@ -84,8 +84,8 @@ class VoteCache:
         tenant: str,
         voters: "Iterable[str]",
         content: Content,
+        policy: Policy,
         verdict_id: str | None = None,
-        policy: Policy = DEFAULT,
     ) -> list[CastVote | Abstention]:
         """The cached votes of `voters` on `content`, marked `cached` and without cost.
 

@@ -27,7 +27,7 @@ from quorum.core.models import (
 from quorum.core.position import BatchPosition
 from quorum.vote import policy_reading
 from quorum.vote.panel import Panel
-from quorum.vote.policy import Policy
+from quorum.vote.policy import PACKAGED, Policy
 from quorum.vote.tally import quorum_of, tally
 
 VOTING_SECONDS = 22.0
@@ -44,6 +44,7 @@ POSTPONED_SECONDS = 10.0
 class Evaluation(Frozen):
     """One run of a panel on a content, until `deadline` (epoch seconds).
 
+    `policy` is a reference (`quorum.vote.policies`): the state machine has no room for a policy.
     If it `may_postpone`, it is postponed rather than left to a person when voters were throttled or
     down.
     """
@@ -52,6 +53,7 @@ class Evaluation(Frozen):
     tenant: Identifier
     content: Content
     panel: Panel
+    policy: str = PACKAGED
     started_at: float
     deadline: float
     position: BatchPosition | None = None

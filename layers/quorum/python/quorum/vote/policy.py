@@ -298,6 +298,12 @@ class Policy(PolicyDocument):
 
     name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
 
+    @classmethod
+    def of(cls, name: str, document: PolicyDocument) -> Self:
+        """The policy of that name and document."""
+        fields = {field: getattr(document, field) for field in PolicyDocument.model_fields}
+        return cls.model_validate({"name": name} | fields)
+
 
 _THIRTEEN: tuple[str, ...] = tuple(str(category) for category in Category)
 _UNKNOWN = CategoryRules(enabled=False)
@@ -316,10 +322,20 @@ def _refuse(field: str, message: str, limit: int | None = None) -> None:
     ending = "" if limit is None else f"; at most {limit} are allowed"
     raise PydanticCustomError(
         "policy_invalid",
-        "{field}: {message}",
+        "{message}",
         {"field": field, "message": f"{message}{ending}"} | bound,
     )
 
 
 DEFAULT = Policy(name="default")
 """The packaged policy: it judges where neither the request nor the tenant names another."""
+
+PACKAGED = "default@packaged"
+"""The reference to the packaged policy, whatever its version is in the next deployment."""
+
+
+def reference_of(policy: Policy) -> str:
+    """The name and version by which an evaluation or a batch refers to `policy`."""
+    if (policy.name, policy.version) == (DEFAULT.name, DEFAULT.version):
+        return PACKAGED
+    return f"{policy.name}@{policy.version}"
