@@ -538,7 +538,14 @@ def test_a_line_that_is_too_long_is_rejected_by_its_number_and_the_others_are_ju
     ]
     _, results = ask("get_results", batch=batch, query={"gaps": "true"})
     assert [(one["index"], one["rejected"]) for one in results["items"]] == [
-        (1, {"code": "too_long", "message": "the line is too long", "limit": LINE_BYTES})
+        (
+            1,
+            {
+                "code": "too_long",
+                "message": f"the line is longer than {LINE_BYTES} bytes",
+                "limit": LINE_BYTES,
+            },
+        )
     ]
 
 

@@ -23,7 +23,7 @@ from quorum.gateway.base_urls import parse_base_urls
 from quorum.gateway.call import Completion
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
-from quorum.vote.policy import REPLY_SCHEMA
+from quorum.vote.policy import DEFAULT
 
 from fakes.gateway import Fault, ModelScenario, StandIn
 
@@ -244,7 +244,7 @@ def test_a_base_url_whose_circuit_is_open_is_not_called(stand_in: Any, gateway: 
 
 def test_with_every_circuit_open_the_call_fails_at_once(stand_in: Any, gateway: GatewayOf) -> None:
     there = stand_in()
-    with pytest.raises(ModelUnavailable, match="left to recover"):
+    with pytest.raises(ModelUnavailable, match="none is tried yet"):
         complete(gateway(there, breaker=Circuits(there.base_url)))
     assert there.count.requests == 0
 
@@ -364,14 +364,14 @@ def test_json_is_asked_for_as_strictly_as_the_model_supports(
 ) -> None:
     there = stand_in()
     client = gateway(there)
-    complete(client, GPT, schema=REPLY_SCHEMA, log_probabilities=True)
+    complete(client, GPT, schema=DEFAULT.reply_schema, log_probabilities=True)
     by_schema = _asked(there)
-    assert by_schema["response_format"]["json_schema"]["schema"] == REPLY_SCHEMA
+    assert by_schema["response_format"]["json_schema"]["schema"] == DEFAULT.reply_schema
     assert by_schema["response_format"]["json_schema"]["strict"] is True
     assert by_schema["logprobs"] is True
-    complete(client, DEEPSEEK, schema=REPLY_SCHEMA)
+    complete(client, DEEPSEEK, schema=DEFAULT.reply_schema)
     assert _asked(there)["response_format"] == {"type": "json_object"}
-    complete(client, CLAUDE, schema=REPLY_SCHEMA, log_probabilities=True)
+    complete(client, CLAUDE, schema=DEFAULT.reply_schema, log_probabilities=True)
     assert not {"response_format", "logprobs"} & set(_asked(there))
 
 
@@ -390,7 +390,7 @@ def test_a_prompt_over_the_context_window_is_refused_before_it_is_sent(
     client = gateway(there)
     fits = [{"role": "user", "content": "word " * 12_000}]
     complete(client, coder, messages=fits)
-    with pytest.raises(PromptTooLong, match="16000 of deepseek-coder"):
+    with pytest.raises(PromptTooLong, match="deepseek-coder, 16000 tokens"):
         complete(client, coder, messages=[{"role": "user", "content": "word " * 17_000}])
     assert there.count.requests == 1
 

@@ -173,7 +173,7 @@ def test_an_estimate_with_a_service_takes_its_terms_and_tells_it_nothing(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--operation", "extract"], "extract needs a schema"),
+        (["--operation", "extract"], "extract needs the field schema"),
         (["--operation", "summarize", "--prompt", "x"], "prompt is an option of custom"),
         (
             ["--operation", "summarize", "--model", "rules"],

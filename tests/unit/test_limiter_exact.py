@@ -180,7 +180,7 @@ def test_a_caller_is_told_to_wait_by_the_limit_as_it_is_now(limiter: Build) -> N
     table = Table(condition_failed(SPENT), item=SPENT)
     with pytest.raises(ModelThrottled) as told:
         limiter(table).reserve(MODEL, 400)
-    assert str(told.value) == "the limit of gpt-4.1 is reached"
+    assert str(told.value) == "the rate limit of gpt-4.1 is reached"
     assert told.value.retry_after_seconds == pytest.approx(0.1)
     assert table.asked == ["write", "read"]
 
@@ -247,7 +247,7 @@ def test_any_other_failure_is_named_and_not_tried_again(limiter: Build) -> None:
     table = Table(cancelled(code="ValidationException"))
     with pytest.raises(StoreUnavailable) as unavailable:
         limiter(table).reserve(MODEL, 400)
-    assert str(unavailable.value) == "the limit of gpt-4.1 could not be written"
+    assert str(unavailable.value) == "the rate limit of gpt-4.1 could not be written"
     assert table.asked == ["write"]
 
 
@@ -257,7 +257,7 @@ def test_without_patience_a_contended_limit_is_tried_forty_times_with_longer_pau
     table = Table(*[conflict()] * 99)
     with pytest.raises(StoreUnavailable) as contended:
         limiter(table).reserve(MODEL, 400)
-    assert str(contended.value) == "the limit of gpt-4.1 is too contended to be written"
+    assert str(contended.value) == "the rate limit of gpt-4.1 is too contended to be written"
     assert len(table.writes) == TRIES
     assert slept == pytest.approx([min(0.2, 0.005 * 2**number) for number in range(TRIES - 1)])
 

@@ -1,4 +1,4 @@
-"""The gateway's base URLs with their keys, and when these are read again: a key may be rotated."""
+"""The gateway's base URLs with their keys, which are read again so that keys can be rotated."""
 
 import logging
 import time
@@ -12,19 +12,19 @@ from quorum.core.errors import StoreUnavailable
 from quorum.core.models import Frozen
 
 REFRESH_SECONDS = 300.0
-"""Seconds for which keys are used once read: a rotated key is taken up after this at the latest."""
+"""Seconds for which keys are used once read, so the longest time until a rotated key is in use."""
 RETRY_SECONDS = 30.0
-"""Seconds until keys are read again that could not be read although they were due."""
+"""Seconds until the next try after keys could not be read."""
 REFUSED_SECONDS = 5.0
-"""Seconds between two reads because of a 401: a wrong key is not read again for every call."""
+"""Seconds between two reads after a 401: a wrong key is not read again for every call."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class BaseUrl(Frozen):
-    """One way to a gateway, with the key it takes.
+    """One address of a gateway, with its key.
 
-    `key_source` says where the key came from, for people: its value is shown nowhere.
+    `key_source` says where the key came from, for people; the key itself is shown nowhere.
     """
 
     url: str
@@ -39,17 +39,17 @@ def parse_base_urls(
 
     `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
     order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
-    does not name. `key_source` is where they came from, for people. Raises `ValueError` for a URL
-    that is not http(s) or is named twice, for a URL without a key, and for a key that no header can
-    carry; no message quotes a key.
+    does not name. `key_source` says where they came from, for people. Raises `ValueError` for a URL
+    that is not http(s) or is named twice, for a URL without a key, and for a key that cannot be
+    sent in a header; no message quotes a key.
     """
     written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
     if not written:
-        raise ValueError("no base URL given")
+        raise ValueError("at least one base URL is needed")
     for url in written:
         parsed = httpx.URL(url)
         if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise ValueError(f"not an http(s) base URL: {url!r}")
+            raise ValueError(f"{url!r} is not an http(s) base URL")
     if len(set(written)) < len(written):
         raise ValueError("a base URL is named twice")
     if isinstance(keys, str):
@@ -63,10 +63,10 @@ def parse_base_urls(
 def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
     name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
     if name is None:
-        raise ValueError(f"no key for {url} in {key_source}")
+        raise ValueError(f"there is no key for {url} in {key_source}")
     found = keys[name]
     key = found.strip() if isinstance(found, str) else ""
-    # It becomes a header, which carries nothing else. The message does not quote it.
+    # The key becomes a header, which takes no other characters. The message does not quote it.
     if not key or not all("!" <= character <= "~" for character in key):
         raise ValueError(f"the key for {url} in {key_source} is not printable ASCII without spaces")
     return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
@@ -75,8 +75,8 @@ def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
 class RotatingBaseUrls:
     """Base URLs whose keys are read by `read`, and again after `REFRESH_SECONDS` or a 401.
 
-    `read` may block and may raise anything; keys that are known stay in use while it fails. Threads
-    may share one. `clock` gives seconds.
+    `read` may block and may raise anything; while it fails the known keys stay in use. Threads may
+    share one object. `clock` returns seconds.
     """
 
     def __init__(
@@ -94,18 +94,18 @@ class RotatingBaseUrls:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether what is known was read recently enough to be used without another look."""
+        """Whether the keys were read recently enough to be used without reading them again."""
         return bool(self._known) and self._clock() < self._due_at
 
     def current(self) -> tuple[BaseUrl, ...]:
-        """The base URLs with the keys of now; raises `StoreUnavailable` if none could be read."""
+        """The base URLs with their current keys; raises `StoreUnavailable` if there are none."""
         with self._lock:
             return self._known if self.is_fresh else self._read_again()
 
     def after_refusal(self, refused: BaseUrl) -> tuple[BaseUrl, ...]:
-        """The base URLs once the key of `refused` was answered with a 401."""
+        """The base URLs after the key of `refused` was answered with a 401."""
         with self._lock:
-            # Another call may have been refused the same key, and the new one be known.
+            # Another call may have met the same 401 and read the new key already.
             if refused not in self._known or self._clock() < self._refusal_counts_at:
                 return self._known
             self._refusal_counts_at = self._clock() + REFUSED_SECONDS

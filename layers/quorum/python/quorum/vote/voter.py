@@ -2,18 +2,20 @@
 
 import secrets
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.errors import ModelRefused, ModelUnavailable, ReplyUnreadable, VoteUnavailable
 from quorum.core.models import DETAIL_LIMIT, Abstention, CastVote, Tokens
+from quorum.core.registry import VoteFormat
 from quorum.gateway.finish import Finish
-from quorum.vote import reply
-from quorum.vote.policy import MAX_OUTPUT_TOKENS, REPLY_SCHEMA, prompt
+from quorum.vote import guards, reply
+from quorum.vote.policy import DEFAULT, MAX_OUTPUT_TOKENS, Policy
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
     from quorum.core.normalise import Normalised
     from quorum.core.registry import Model
+    from quorum.gateway.call import Completion
     from quorum.gateway.client import Gateway
     from quorum.gateway.deadline import Deadline
 
@@ -34,31 +36,18 @@ async def ask(
     content: "Normalised",
     deadline: "Deadline",
     *,
+    policy: Policy = DEFAULT,
     tenant: str = "-",
 ) -> PaidVote:
-    """`model`'s vote on `content`.
+    """`model`'s vote on `content`, told `policy`.
 
     Raises a `VoteUnavailable`, which carries the cost and the reservation.
     """
-    completion = await gateway.complete(
-        model,
-        messages(content),
-        max_output_tokens=MAX_OUTPUT_TOKENS,
-        expected_output_tokens=EXPECTED_OUTPUT_TOKENS,
-        schema=REPLY_SCHEMA,
-        log_probabilities=True,
-        deadline=deadline,
-        tenant=tenant,
-    )
+    completion = await _answer(gateway, model, content, deadline, policy, tenant)
     try:
         if completion.finish_reason is Finish.FAILED:
             raise ModelUnavailable("the answer broke off")
-        read = reply.read(
-            completion.text,
-            finish_reason=completion.finish_reason,
-            refusal=completion.refusal,
-            logprobs=completion.logprobs,
-        )
+        read = _read(model, completion, policy)
     except VoteUnavailable as error:
         error.tokens = completion.tokens
         error.cost_usd = completion.cost_usd
@@ -84,9 +73,53 @@ async def ask(
     return PaidVote(vote, completion.reservation)
 
 
-def messages(content: "Normalised") -> list[dict[str, str]]:
+async def _answer(
+    gateway: "Gateway",
+    model: "Model",
+    content: "Normalised",
+    deadline: "Deadline",
+    policy: Policy,
+    tenant: str,
+) -> "Completion":
+    """The answer of `model` to the question in its own form."""
+    if model.vote_format is VoteFormat.JSON:
+        return await gateway.complete(
+            model,
+            messages(content, policy),
+            max_output_tokens=MAX_OUTPUT_TOKENS,
+            expected_output_tokens=EXPECTED_OUTPUT_TOKENS,
+            schema=policy.reply_schema,
+            log_probabilities=True,
+            deadline=deadline,
+            tenant=tenant,
+        )
+    asked = guards.asked(model, content, policy)
+    return await gateway.complete(
+        model,
+        asked.messages,
+        max_output_tokens=asked.max_output_tokens,
+        expected_output_tokens=asked.expected_output_tokens,
+        extra_fields=asked.extra_fields,
+        log_probabilities=True,
+        deadline=deadline,
+        tenant=tenant,
+    )
+
+
+def _read(model: "Model", completion: "Completion", policy: Policy) -> reply.ReadReply:
+    came: Any = {
+        "finish_reason": completion.finish_reason,
+        "refusal": completion.refusal,
+        "logprobs": completion.logprobs,
+    }
+    if model.vote_format is VoteFormat.JSON:
+        return reply.read(completion.text, categories=policy.known, **came)
+    return guards.read(model, completion.text, policy, **came)
+
+
+def messages(content: "Normalised", policy: Policy = DEFAULT) -> list[dict[str, str]]:
     """The prompt, its content between two lines that nobody can guess."""
-    return prompt(content, boundary=secrets.token_hex(16))
+    return policy.prompt(content, boundary=secrets.token_hex(16))
 
 
 def abstention_of(
