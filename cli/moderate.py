@@ -11,6 +11,7 @@ from rich.progress import track
 
 from cli.deployment import Where
 from cli.errors import DeploymentRefused, ExitCode, print_error
+from cli.languages import DefaultLanguage, Language
 from cli.output import AsJson, console, notes
 from cli.service import Service, connect
 from cli.tables import show_verdicts
@@ -20,10 +21,8 @@ def moderate(
     texts: Annotated[list[str], typer.Argument(help="what to judge; - reads lines from stdin")],
     where: Where = "local",
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
-    language: Annotated[str | None, typer.Option(help="ISO 639-1, if known")] = None,
-    default_language: Annotated[
-        str | None, typer.Option(help="assumed where the language cannot be told")
-    ] = None,
+    language: Language = None,
+    default_language: DefaultLanguage = None,
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -1,4 +1,20 @@
-"""Unicode as it can be stored and sent. Pure."""
+"""Unicode as it can be stored and sent, and the marks that files of it begin with. Pure."""
+
+import codecs
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    # Before UTF-16, whose mark begins that of UTF-32.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def marked_encoding(data: bytes) -> str | None:
+    """The codec that a byte order mark at the start of `data` names; it reads the mark, too."""
+    return next((codec for mark, codec in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
 
 
 def without_surrogates(text: str) -> str:
