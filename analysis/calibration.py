@@ -352,7 +352,7 @@ class OutOfFold:
 def folds(recorded: Recorded, number: int, seed: int) -> Iterator[tuple[Indices, Indices]]:
     """Pairs of rows to fit on and rows held out, stratified by language and label."""
     strata = np.char.add(recorded.languages, recorded.gold.astype(str))
-    fewest = int(np.unique(strata, return_counts=True)[1].min())
+    fewest = int(np.min(np.unique(strata, return_counts=True)[1]))
     if fewest < number:  # a stratum too small for every fold is not stratified
         strata = recorded.gold.astype(str)
     split = StratifiedKFold(number, shuffle=True, random_state=seed)

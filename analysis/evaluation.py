@@ -228,12 +228,12 @@ def _ratio(
     resampling: Resampling,
     scale: float,
 ) -> Estimate | None:
-    if not below.sum() > 0:
+    total_above, total_below = (float(side.astype(np.float64).sum()) for side in (above, below))
+    if not total_below > 0:
         return None
     drawn = resampling.weights @ np.column_stack([above, below]).astype(np.float32)
     drawn = drawn[drawn[:, 1] > 0].astype(np.float64)
-    value = scale * float(above.astype(float).sum() / below.astype(float).sum())
-    return _estimate(value, scale * drawn[:, 0] / drawn[:, 1])
+    return _estimate(scale * total_above / total_below, scale * drawn[:, 0] / drawn[:, 1])
 
 
 def _estimate(value: float, drawn: npt.NDArray[np.floating[Any]]) -> Estimate:

@@ -298,7 +298,7 @@ def _reliability(answers: Answers, rows: Recorded) -> Figure:
         counts.annotate(
             str(count), (edges[position] + 0.05, count), ha="center", va="bottom", fontsize=8
         )
-    counts.set_ylim(0, 1.25 * max(int(number.max()), 1))
+    counts.set_ylim(0, 1.25 * max(int(np.max(number)), 1))
     counts.set_yticks([])
     counts.spines["left"].set_visible(False)
     counts.set_xlabel("score: the panel's probability of unsafe")

@@ -67,7 +67,8 @@ def rate(per_minute: int, seconds: float) -> None:
 def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]:
     import boto3  # noqa: PLC0415 - when needed
     from quorum.core import registry  # noqa: PLC0415 - when needed
-    from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls  # noqa: PLC0415 - when needed
+    from quorum.gateway.base_urls import parse_base_urls  # noqa: PLC0415 - when needed
+    from quorum.gateway.client import Gateway, GatewaySettings  # noqa: PLC0415 - when needed
     from quorum.gateway.fair_share import RateLimit  # noqa: PLC0415 - when needed
     from quorum.vote import panel, voting  # noqa: PLC0415 - when needed
 

@@ -19,7 +19,8 @@ import httpx
 import openai
 from quorum.core import registry
 from quorum.core.normalise import normalise
-from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.base_urls import parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 from quorum.vote import policy, voter
 from quorum.vote.policy import REPLY_SCHEMA

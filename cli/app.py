@@ -1,4 +1,4 @@
-"""`quorum`: one command for people; each subcommand has a module of its own."""
+"""The `quorum` command. Each subcommand has a module of its own."""
 
 import signal
 from importlib.metadata import version as installed_version
@@ -77,9 +77,9 @@ def _quorum(
 def main() -> None:
     """Run a command as typed in a shell.
 
-    `.env` of the working directory, a folder above it, or else the checkout sets variables that the
-    environment does not. Ctrl-C interrupts, also where the parent process ignores it, as a shell
-    does for a command in the background.
+    Variables that the environment does not set come from `.env`: that of the working directory, of
+    a folder above it, or else of the checkout. Ctrl-C interrupts also where the parent process
+    ignores it, as a shell does for a command in the background.
     """
     load_dotenv(find_dotenv(usecwd=True) or CHECKOUT / ".env")
     signal.signal(signal.SIGINT, signal.default_int_handler)

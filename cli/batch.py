@@ -1,4 +1,4 @@
-"""`quorum batch`: judge a file of any length, and bring the results back in its order."""
+"""`quorum batch`: judge a file of any length and write the results in its order."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ from cli.service import Service, connect
 
 INLINE_ITEMS = 1_000
 INLINE_BYTES = 3 * 1024 * 1024
-"""More than this is uploaded. (A request takes 4 MiB.)"""
+"""Bytes of items in one request; more are uploaded. (A request holds at most 4 MiB.)"""
 POLL_SECONDS = 1.0
 PAGE_ITEMS = 200
 LISTING_TRIES = 10
@@ -36,46 +36,49 @@ COLUMNS = (
 )
 """The columns of results as CSV."""
 DIGITS = 4
-"""The digits of a score in CSV; JSON has them all."""
+"""Decimal places of a score in CSV; JSON has all of them."""
 
 
 def batch(
     file: Annotated[
         Path | None,
-        typer.Argument(help="CSV, TSV, JSON Lines, JSON, TXT or a workbook; - or none for stdin"),
+        typer.Argument(help="CSV, TSV, JSON Lines, JSON, TXT or a workbook; - or none: stdin"),
     ] = None,
     where: Where = "local",
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
     resume: Annotated[
         str | None,
-        typer.Option(help="the id of a batch to go on with; give its file, too, for lines and ids"),
+        typer.Option(help="the id of a batch to resume; name its file too, for lines and ids"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="JSONL or CSV, by its ending; else JSONL to stdout")
+        Path | None, typer.Option(help="the file of results: .jsonl or .csv; none: JSONL to stdout")
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help=f"of the input, whatever its ending: {', '.join(KINDS)}", metavar="KIND"),
+        typer.Option(help=f"the format of the input: {', '.join(KINDS)}", metavar="KIND"),
     ] = None,
     column: Annotated[
-        str | None, typer.Option(help="the column or field to judge (content or text)")
+        str | None, typer.Option(help="the column or field to judge (default: content or text)")
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="of the input, where it is not told: cp949, big5, …")
+        str | None,
+        typer.Option(help="the encoding of the input if it is not recognised: cp949, big5, …"),
     ] = None,
     language: Language = None,
     default_language: DefaultLanguage = None,
     *,
-    as_csv: Annotated[bool, typer.Option("--csv", help="results as CSV")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="write results as CSV")] = False,
     contents: Annotated[bool, typer.Option(help="write each content beside its result")] = False,
 ) -> None:
-    """Judge a file; Ctrl-C leaves it running, --resume goes on with it.
+    """Judge a file. Ctrl-C leaves the batch running; --resume continues with it.
 
-    Every row is an item. One that cannot be judged is named with its line and the reason, and the
-    others are judged. Exits with 1 if any item has no verdict.
+    Every row is an item. A row that cannot be judged is reported with its line and the reason, and
+    the others are judged all the same. Exits with 1 if any item has no verdict.
     """
     if kind is not None and kind not in KINDS:
-        raise typer.BadParameter(f"{kind} is none of {', '.join(KINDS)}", param_hint="--kind")
+        raise typer.BadParameter(
+            f"{kind!r} is not a format; choose one of {', '.join(KINDS)}", param_hint="--kind"
+        )
     service = connect(where)
     if resume is not None and file is None:
         _finish(service, resume, None, file, out, as_csv=as_csv, contents=contents)
@@ -96,7 +99,7 @@ def _finish(
     as_csv: bool,
     contents: bool,
 ) -> None:
-    """Follow a batch to its end, write its results, and say what became of it."""
+    """Follow a batch to its end, write its results and print a summary."""
     resumed = going_on(batch_id, file)
     try:
         notes.print(f"batch {batch_id}")
@@ -117,7 +120,7 @@ def _finish(
 
 
 def summary(view: dict[str, Any], counts: Counter[str]) -> str:
-    """One line: how the batch ended, how many items were decided how, and what it cost."""
+    """One line: how the batch ended, the number of items by decision, and the cost."""
     decided = ", ".join(
         f"{counts[decision]:,} {'to review' if decision == Decision.NEEDS_REVIEW else decision}"
         for decision in Decision
@@ -136,14 +139,14 @@ def _dollars(amount: str) -> str:
 
 
 def going_on(batch_id: str, file: Path | None = None) -> str:
-    """What to type to go on with a batch that was handed in; escaped for a console."""
+    """The sentence that says how to resume a submitted batch; escaped for a console."""
     named = [] if file is None or file == STANDARD_OUTPUT else [str(file)]
     command = shlex.join(["quorum", "batch", *named, "--resume", batch_id])
     return f"The batch continues in the background. Resume with: [bold]{escape(command)}[/]"
 
 
 def submit(service: Service, given: Spooled, panel: str | None) -> str:
-    """The id of a new batch: inline where it is small, else uploaded. In constant memory."""
+    """Submit a batch, inline if it is small, else by upload; returns its id. Constant memory."""
     size = given.size
     given.items.seek(0)
     request: dict[str, Any] = {} if panel is None else {"panel": panel}
@@ -157,7 +160,7 @@ def submit(service: Service, given: Spooled, panel: str | None) -> str:
 
 
 def follow(service: Service, batches: Sequence[str]) -> list[dict[str, Any]]:
-    """Show how far batches are until nothing more happens; the last that is known of each."""
+    """Show the progress of batches until all have ended; returns the last view of each."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -204,7 +207,7 @@ def write(
     as_csv: bool,
     contents: bool,
 ) -> Counter[str]:
-    """Write results in input order, each as it comes; how many were decided or ended how."""
+    """Write results in input order as they arrive; returns their number by ending."""
     table = csv.writer(target) if as_csv else None
     if table is not None:
         table.writerow(COLUMNS + (("content",) if contents else ()))
@@ -222,7 +225,7 @@ def write(
 def _named(
     found: Iterator[dict[str, Any]], given: Spooled | None
 ) -> Iterator[tuple[dict[str, Any], Known | None]]:
-    """Each result with its line and id, and the file's own reason where the row was at fault."""
+    """Each result with its line and id, and the reason if the row itself could not be read."""
     facts = iter(()) if given is None else enumerate(given.facts())
     for result in found:
         known = next((one for index, one in facts if index == result["index"]), None)
@@ -242,7 +245,7 @@ def _ending(result: dict[str, Any]) -> str:
 
 
 def results(service: Service, batch_id: str, *, gaps: bool) -> Iterator[dict[str, Any]]:
-    """Every result there is in input order; with `gaps`, also beyond what is not settled."""
+    """All results in input order up to the first unsettled item; with `gaps`, beyond it too."""
     start, patience = 0, LISTING_TRIES
     while True:
         page = service.get(
@@ -254,7 +257,7 @@ def results(service: Service, batch_id: str, *, gaps: bool) -> Iterator[dict[str
         yield from page["items"]
         if page["next"] is None or (gaps and not page["items"]):
             return
-        # The index follows a moment later: what is settled may not be listed yet.
+        # The index lags a little: a settled item may not be listed yet.
         patience = LISTING_TRIES if page["items"] else patience - 1
         if not patience:
             return

@@ -1,4 +1,4 @@
-"""`quorum calibrate`: a panel learned from labelled votes, and what to expect of it."""
+"""`quorum calibrate`: learn a panel from labelled votes, and estimate its quality."""
 
 import json
 import os
@@ -28,7 +28,7 @@ EXPECTED = (
     "cost_per_1000_usd",
     "cost_vs_reference",
 )
-"""The figures a calibrated panel carries as what is expected of it."""
+"""The figures that a calibrated panel states as its expected quality."""
 FEWEST_LABELS = 40
 _ENOUGH_UNSEEN = 100
 
@@ -38,18 +38,18 @@ MOST_BUDGET = 5.0
 
 
 def share_of(written: str | float) -> float:
-    """A share as people write it, `0.1` or `10%`; raises `typer.BadParameter`."""
+    """The number in a share written as `0.1` or `10%`; raises `typer.BadParameter`."""
     number = str(written).strip()
     try:
         share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
     except ValueError:
-        raise typer.BadParameter(f"{written!r} is no share; write 0.1 or 10%") from None
+        raise typer.BadParameter(f"{written!r} is not a share; write 0.1 or 10%") from None
     if not 0 <= share <= MOST_BUDGET:
         raise typer.BadParameter(
             f"{written} is {share:,.0%} of the reference voter's cost. A budget is a share:"
             f" for {share:g} percent write {share / 100:g} or {share:g}%"
             if share > MOST_BUDGET
-            else f"{written} is no share; write 0.1 or 10%"
+            else f"{written} is not a share; write 0.1 or 10%"
         )
     return share
 
@@ -65,40 +65,45 @@ def calibrate(
         typer.Option(
             parser=share_of,
             metavar="SHARE",
-            help="Most to spend, as a share of the reference voter's cost: 0.1 or 10%.",
+            help="The highest cost, as a share of the reference voter's cost: 0.1 or 10%.",
         ),
     ] = 0.25,
     reference: Annotated[
         str | None, typer.Option(help="The voter whose cost is 1 (default: gpt-4.1).")
     ] = None,
     labels_per_language: Annotated[
-        int | None, typer.Option(min=10, help="Learn from only so many rows a language.")
+        int | None, typer.Option(min=10, help="Learn from at most this many rows per language.")
     ] = None,
     decided_accuracy: Annotated[
-        float | None, typer.Option(min=0.5, max=1, help="Right, of what is decided, at least.")
+        float | None,
+        typer.Option(
+            min=0.5, max=1, help="The lowest share of decided contents that must be right."
+        ),
     ] = None,
     recall: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Found, of what is unsafe, at least.")
+        float | None,
+        typer.Option(min=0, max=1, help="The lowest share of unsafe contents that must be found."),
     ] = None,
     review: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Sent to a person, at most.")
+        float | None,
+        typer.Option(min=0, max=1, help="The highest share of contents sent to a person."),
     ] = None,
     embedded: Annotated[
-        bool, typer.Option(help="Let the embedded voters vote on the texts, for nothing.")
+        bool, typer.Option(help="Let the embedded voters vote on the texts; that is free.")
     ] = True,
     name: Annotated[
         str | None, typer.Option(help="The panel's name (default: the file's).")
     ] = None,
-    input_tokens: Annotated[int, typer.Option(min=0, help="Tokens in, per vote.")] = 400,
-    output_tokens: Annotated[int, typer.Option(min=0, help="Tokens out, per vote.")] = 60,
-    seed: Annotated[int, typer.Option(help="Of folds and resamples.")] = 0,
+    input_tokens: Annotated[int, typer.Option(min=0, help="Input tokens per vote.")] = 400,
+    output_tokens: Annotated[int, typer.Option(min=0, help="Output tokens per vote.")] = 60,
+    seed: Annotated[int, typer.Option(help="The random seed of folds and resamples.")] = 0,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Design a panel on labelled votes: voters, rounds, evidence, bounds and thresholds.
 
-    What to expect of it is measured on rows that had no part in any of these: the whole design is
-    repeated for five folds (or, with --labels-per-language, measured on the rows left over).
+    Its expected quality is measured on rows that had no part in the design: the whole design is
+    repeated for five folds. With --labels-per-language it is measured on the rows left over.
     """
     from analysis import calibration  # noqa: PLC0415 - scikit-learn is slow to import
 
@@ -109,7 +114,7 @@ def calibrate(
         rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
     )
     if not costs.dollars:
-        raise typer.BadParameter("no voter has a known price; give --prices")
+        raise typer.BadParameter("no voter has a known price; name a file with --prices")
     learned_from, unseen = _split(rows, labels_per_language, seed)
     learned = rows.rows(learned_from)
     _enough(learned)
@@ -184,8 +189,8 @@ def _enough(rows: Recorded) -> None:
     fewest = min(unsafe, len(rows) - unsafe)
     if len(rows) < FEWEST_LABELS or fewest < FEWEST_LABELS // 4:
         raise typer.BadParameter(
-            f"{len(rows)} labels, {unsafe} of them unsafe, are too few: it takes {FEWEST_LABELS}, "
-            f"and {FEWEST_LABELS // 4} of each kind"
+            f"{len(rows)} labels, {unsafe} of them unsafe, are too few: at least {FEWEST_LABELS}"
+            f" are needed, and {FEWEST_LABELS // 4} of each kind"
         )
 
 
@@ -211,7 +216,7 @@ def _described(
     limit = (
         ""
         if costs.reference is None
-        else f", for at most {budget:.0%} of the cost of {costs.reference} alone"
+        else f", at most {budget:.0%} of the cost of {costs.reference} alone"
     )
     return panel.model_copy(
         update={
@@ -234,13 +239,13 @@ def _print(panel: Panel, expected: Figures, costs: Costs, measured: str) -> None
     bounds = (*(panel.risk or ()), None)
     for number, (voters, bound) in enumerate(zip(panel.rounds, bounds, strict=True), start=1):
         dollars = sum((costs.dollars[voter] for voter in voters), Decimal(0))
-        ending = "" if bound is None else f"; enough if the risk is at most {bound:.1%}"
+        ending = "" if bound is None else f"; ends here if the risk is at most {bound:.1%}"
         to.print(f"round {number}: {', '.join(voters)} (${1000 * dollars:.3f} per 1,000){ending}")
     to.print(f"expected ({measured}):")
     for name, estimate in expected.items():
         label = f"  {name.replace('_', ' ')}:"
         if estimate is None:
-            to.print(f"{label} not known")
+            to.print(f"{label} unknown")
         elif name in {"calls_per_1000", "cost_per_1000_usd"}:
             to.print(f"{label} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})")
         else:

@@ -1,4 +1,4 @@
-"""`quorum chat`: talk to a model, its answer streamed to the terminal."""
+"""`quorum chat`: talk to a model; its answer is streamed to the terminal."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 ANSWER_SECONDS = 330.0
-"""A little more than an answer may take: the streaming function ends after 300 s."""
+"""Seconds to wait for an answer: a little more than the 300 s of the streaming function."""
 ENDS = frozenset({"complete", "cancelled", "withdrawn", "error"})
 
 
 class Conversation:
-    """One conversation over an open connection; `settings` go with every prompt."""
+    """One conversation over an open connection; `settings` are sent with every prompt."""
 
     def __init__(self, connection: "ClientConnection", settings: Mapping[str, Any]) -> None:
         self._connection = connection
@@ -37,9 +37,9 @@ class Conversation:
         self._request_id = ""
 
     def ask(self, prompt: str) -> Iterator[Message]:
-        """What comes of `prompt`, up to the message that ends it. A token comes once.
+        """Send `prompt`; yields the messages of its answer to the last. No token comes twice.
 
-        Raises `TimeoutError` when nothing comes, and websockets' `ConnectionClosed`.
+        Raises `TimeoutError` when no message arrives, and websockets' `ConnectionClosed`.
         """
         self._request_id = uuid4().hex
         asked: Message = {"action": "chat", "prompt": prompt, "request_id": self._request_id}
@@ -49,7 +49,7 @@ class Conversation:
         yield from self._heard()
 
     def cancel(self) -> Iterator[Message]:
-        """Have the answer under way stopped; what still comes of it."""
+        """Cancel the current answer; yields the messages that still arrive of it."""
         cancel = {"action": "cancel", "request_id": self._request_id}
         self._connection.send(json.dumps(cancel))
         yield from self._heard()
@@ -59,7 +59,7 @@ class Conversation:
         while True:
             message: Message = json.loads(self._connection.recv(timeout=ANSWER_SECONDS))
             if message["request_id"] != self._request_id:
-                continue  # the end of an answer that was given up
+                continue  # belongs to an answer that was cancelled
             if message["type"] == "token":
                 if message["index"] <= heard:
                     continue
@@ -71,19 +71,21 @@ class Conversation:
 
 
 def chat(
-    prompt: Annotated[str | None, typer.Argument(help="ask this and end; none: a session")] = None,
+    prompt: Annotated[str | None, typer.Argument(help="ask this and exit; none: a session")] = None,
     where: Where = "local",
-    system: Annotated[str | None, typer.Option(help="how the model is to answer")] = None,
-    model: Annotated[str | None, typer.Option(help="who answers; see `GET /models`")] = None,
+    system: Annotated[str | None, typer.Option(help="the system prompt")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="the model that answers; see `GET /models`")
+    ] = None,
     temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0)] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="of an answer")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="tokens of an answer")] = None,
     *,
     panel: Annotated[str | None, typer.Option(help="the panel that moderates")] = None,
     moderate: Annotated[
-        bool, typer.Option("--moderate", help="have prompt and answer judged")
+        bool, typer.Option("--moderate", help="judge the prompt and the answer")
     ] = False,
 ) -> None:
-    """Ask a model. Ctrl-C stops an answer, and at the prompt ends the session."""
+    """Ask a model. Ctrl-C stops an answer; at the prompt it ends the session."""
     wanted = {"prompt": True, "answer": True} | ({"panel": panel} if panel else {})
     settings = {
         "system": system,
@@ -106,8 +108,8 @@ def chat(
 def connected(url: str, key: str) -> "Iterator[ClientConnection]":
     """A connection to the chat at `url`.
 
-    Raises `DeploymentRefused` where the key is not accepted, and `DeploymentUnreachable` where
-    there is no connection, or it ends while the block lasts.
+    Raises `DeploymentRefused` if the key is not accepted, and `DeploymentUnreachable` if no
+    connection can be made or it ends before the block does.
     """
     host = urlsplit(url).netloc
     try:
@@ -116,12 +118,14 @@ def connected(url: str, key: str) -> "Iterator[ClientConnection]":
     except InvalidStatus as refused:
         status = refused.response.status_code
         if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise DeploymentUnreachable(f"The chat at {host} says {status}.") from None
+            raise DeploymentUnreachable(f"The chat at {host} answered {status}.") from None
         raise DeploymentRefused(
-            f"The chat at {host} says {status}. Is it this deployment's key?", status
+            f"The chat at {host} answered {status}. Is it this deployment's key?", status
         ) from None
     except InvalidURI:
-        raise typer.BadParameter(f"{url} is no URL of a chat; that begins with wss://") from None
+        raise typer.BadParameter(
+            f"{url} is not the URL of a chat: that begins with wss://"
+        ) from None
     except (OSError, ConnectionClosed, InvalidMessage) as lost:  # a TimeoutError is an OSError
         raise DeploymentUnreachable(
             f"The connection to the chat at {host} failed ({lost or type(lost).__name__})."
@@ -129,7 +133,7 @@ def connected(url: str, key: str) -> "Iterator[ClientConnection]":
 
 
 def session(console: Console, conversation: Conversation) -> None:
-    """Prompt after prompt, until the end of the input or Ctrl-C."""
+    """Ask prompt after prompt, until the end of the input or Ctrl-C."""
     if console.is_interactive:
         console.print(
             "Ctrl-C stops an answer; Ctrl-D, or Ctrl-C here, ends the session.", style="dim"
@@ -145,7 +149,7 @@ def session(console: Console, conversation: Conversation) -> None:
 
 
 def answered(console: Console, conversation: Conversation, prompt: str) -> bool:
-    """Show the answer as it comes, and what it cost; whether it is complete."""
+    """Show the answer as it arrives, then its cost; returns whether it is complete."""
     try:
         last = show(console, conversation.ask(prompt))
     except KeyboardInterrupt:
@@ -156,7 +160,7 @@ def answered(console: Console, conversation: Conversation, prompt: str) -> bool:
 
 
 def show(console: Console, messages: Iterator[Message]) -> Message:
-    """Print the tokens; gives the message that ends them."""
+    """Print the tokens; returns the message that ends them."""
     for message in messages:
         if message["type"] != "token":
             return message
@@ -165,7 +169,7 @@ def show(console: Console, messages: Iterator[Message]) -> Message:
 
 
 def ending(last: Message) -> str:
-    """One line: how the answer ended, and what it cost."""
+    """One line: how the answer ended, and its cost."""
     parts = {
         "complete": [str(last.get("model"))],
         "cancelled": ["cancelled"],
@@ -176,9 +180,9 @@ def ending(last: Message) -> str:
         about = "about " if last["cost_estimated"] else ""
         parts += [f"{last['usage']['total_tokens']:,} tokens", f"{about}${last['cost_usd']}"]
     if last.get("cached"):
-        parts.append(f"kept, saved ${last['saved_usd']}")
+        parts.append(f"from the cache, saved ${last['saved_usd']}")
     if last.get("moderation"):
         parts.append(f"judged for ${last['moderation']['cost_usd']}")
     if last.get("dropped_turns"):
-        parts.append(f"without the {last['dropped_turns']} oldest turns")
+        parts.append(f"the {last['dropped_turns']} oldest turns were left out")
     return " · ".join(parts)

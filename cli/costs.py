@@ -1,4 +1,4 @@
-"""`quorum costs`: what was spent on what."""
+"""`quorum costs`: a report of spending by model, tenant, decision or day."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -18,11 +18,13 @@ from cli.tables import Column, show
 def costs(
     since: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="the first day; else the month's first"),
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="the first day, UTC (default: the month's first)"
+        ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, UTC; else today"),
+        typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, UTC (default: today)"),
     ] = None,
     by: Annotated[str, typer.Option(help="model, tenant, decision or day")] = "model",
     where: Where = "local",
@@ -32,7 +34,7 @@ def costs(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was booked, and what a call nobody came back from may have cost on top."""
+    """Show the booked cost, and the most that calls without an answer may add to it."""
     days = {"from": since, "to": until}
     query = {name: day.date().isoformat() for name, day in days.items() if day is not None}
     service = connect(where)
@@ -50,10 +52,10 @@ def costs(
 
 
 MEANINGS = (
-    "booked: what calls cost; possibly paid: calls whose answer never came, at most; open: calls"
-    " under way, at most"
+    "booked: the cost of answered calls; possibly paid: the most that calls without an answer may"
+    " have cost; open: the most that calls under way may cost"
 )
-"""What the headings of the table mean."""
+"""The meaning of the table's headings."""
 COLUMNS = (
     Column("calls", rank=1),
     Column("tokens", rank=2),
@@ -65,7 +67,7 @@ COLUMNS = (
 
 
 def show_costs(to: Console, report: dict[str, Any]) -> None:
-    """Print one row a model, tenant, decision or day, then their sum."""
+    """Print one row per model, tenant, decision or day, then their sum."""
     columns = (Column(str(report["by"]), left=True), *COLUMNS)
     rows = [_cells(row) for row in report["rows"]]
     show(to, columns, [rows, [_cells(report["totals"])]])
@@ -89,16 +91,16 @@ def _dollars(amount: str) -> str:
 
 
 def summary(report: dict[str, Any]) -> list[str]:
-    """What the table does not say, and what its headings mean."""
+    """The figures that the table does not show, and the meaning of its headings."""
     totals, each = report["totals"], report["cost_per_decision_usd"]
     rate = report["cache_hit_rate"]
     decisions = ", ".join(f"{count:,} {name}" for name, count in report["decisions"].items())
     hit_rate = "" if rate is None else f" ({rate:.0%} of all)"
-    won = f"(₩{report['krw_per_usd']} a dollar, {report['krw_as_of']})"
+    won = f"(₩{report['krw_per_usd']} per dollar, {report['krw_as_of']})"
     saved = f"{totals['saved_tokens']:,} tokens, ${totals['saved_usd']}"
     return [
         f"{report['start']} to {report['end']} (UTC): {report['requests']:,} requests, {decisions}",
-        f"on average {_dollars(each or '0')} a decision; ₩{report['cost_krw']} in all {won}",
+        f"on average {_dollars(each or '0')} per decision; ₩{report['cost_krw']} in total {won}",
         f"the cache gave {totals['cached_votes']:,} votes{hit_rate} and saved {saved}",
         MEANINGS,
     ]

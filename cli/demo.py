@@ -1,4 +1,4 @@
-"""What `make demo` shows: a dozen texts judged by the local stack, over HTTP and over the queue."""
+"""The demonstration of `make demo`: the local stack judges texts over HTTP and the queue."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 90
 
 
 class Text(NamedTuple):
-    """A text of the demonstration, and the way it goes in."""
+    """A text of the demonstration, and whether it is sent over HTTP or the queue."""
 
     content: str
     by: str = "http"
@@ -65,13 +65,13 @@ def judge_all(stack: Stack, service: Service, console: SafeConsole) -> list[tupl
                     verdicts[number] = found
                     progress.advance(judging)
             if time.monotonic() > patience:
-                raise CommandFailed("The queue was not worked off in time. `make logs` says why.")
+                raise CommandFailed("The queue was not finished in time. `make logs` shows why.")
             time.sleep(0.2)
     return [(text.content, verdicts[number]) for number, text in enumerate(TEXTS)]
 
 
 def _send(stack: Stack, content: str) -> str:
-    """Put `content` on the queue; the id its verdict will have."""
+    """Put `content` on the queue; returns the id that its verdict will have."""
     message = stack.client("sqs").send_message(
         QueueUrl=stack.outputs["QueueUrl"],
         MessageBody=json.dumps({"tenant": TENANT, "content": content}, ensure_ascii=False),
@@ -80,18 +80,18 @@ def _send(stack: Stack, content: str) -> str:
 
 
 def main() -> None:
-    """Judge the texts and show what came of it."""
+    """Judge the texts and show the verdicts."""
     console = SafeConsole()
     stack = local_stack()
     judged = judge_all(stack, Service(stack.api, stack.key), console)
     show_verdicts(console, judged)
     console.print(
         f"\n{len(judged)} texts, {sum(text.by == 'queue' for text in TEXTS)} of them over the"
-        f" queue; panel [bold]{stack.panel}[/]. Go on with:\n"
+        f" queue; panel [bold]{stack.panel}[/]. Try next:\n"
         '  .venv/bin/quorum moderate "any text of yours"\n'
         f"  curl -s {stack.api}/verdicts -H 'x-api-key: {stack.key}'"
         ' -d \'{"content": "any text"}\'\n'
-        "  make down    stops it; make up brings it back with its data",
+        "  make down    stops the stack; make up starts it again with its data",
         soft_wrap=True,
     )
 

@@ -1,4 +1,4 @@
-"""Which deployment a command talks to: what `--where` means, the same for every command."""
+"""The deployment a command talks to: `--where` means the same for every command."""
 
 import os
 import tomllib
@@ -32,9 +32,9 @@ def is_url(where: str) -> bool:
 
 
 def api_of(where: str, *, operator: bool = False) -> tuple[str, str]:
-    """The base URL of the HTTP API and the key; for `operator`, a local operator's key.
+    """The base URL of the HTTP API and the key; with `operator`, a local operator's key.
 
-    Raises `CommandFailed` where there is no such deployment, `typer.BadParameter` where its key or
+    Raises `CommandFailed` if there is no such deployment, and `typer.BadParameter` if its key or
     its URL is missing.
     """
     if where == LOCAL:
@@ -42,7 +42,9 @@ def api_of(where: str, *, operator: bool = False) -> tuple[str, str]:
         return stack.api, stack.operator_key if operator else stack.key
     if is_url(where):
         if not where.startswith(("http://", "https://")):
-            raise typer.BadParameter(f"{where} is no URL of an HTTP API; that begins with https://")
+            raise typer.BadParameter(
+                f"{where} is not the URL of an HTTP API: that begins with https://"
+            )
         return where, key()
     return outputs_of(where)["ApiUrl"], key()
 
@@ -55,7 +57,7 @@ def chat_of(where: str) -> tuple[str, str]:
     if is_url(where):
         if not where.startswith(("ws://", "wss://")):
             raise typer.BadParameter(
-                f"{where} is no URL of a chat: give the deployment's ChatUrl (wss://…), or its"
+                f"{where} is not the URL of a chat: give the deployment's ChatUrl (wss://…), or its"
                 " profile, whose ChatUrl is looked up"
             )
         return where, key()
@@ -66,7 +68,9 @@ def key() -> str:
     """The key to a deployment, from the environment; raises `typer.BadParameter`."""
     found = os.environ.get(KEY_VARIABLE)
     if not found:
-        raise typer.BadParameter(f"put the deployment's key into {KEY_VARIABLE} (or into .env)")
+        raise typer.BadParameter(
+            f"set {KEY_VARIABLE} to the deployment's key, in the environment or in .env"
+        )
     return found
 
 
@@ -88,7 +92,7 @@ def stack_name(where: str) -> str:
     """The name of the stack in AWS that `where` means; raises `typer.BadParameter` for a URL."""
     if is_url(where):
         raise typer.BadParameter(
-            "this needs AWS credentials, not a URL: name the deployment's profile or its stack"
+            "this needs AWS credentials, not a URL: name the deployment's profile or stack"
         )
     if where == LOCAL:
         from local.stack import STACK  # noqa: PLC0415 - when needed
@@ -99,7 +103,7 @@ def stack_name(where: str) -> str:
 
 
 def client(where: str, service: str) -> Any:
-    """A client of an AWS `service` where the deployment is."""
+    """A client of an AWS `service`, in the deployment's account and region."""
     if where == LOCAL:
         return local_stack().client(service)
     import boto3  # noqa: PLC0415 - most commands start without it
@@ -118,14 +122,14 @@ def table(where: str, output: str) -> Any:
 
 
 def outputs_of(where: str) -> dict[str, str]:
-    """The outputs of the stack in AWS; raises `CommandFailed` if there is none."""
+    """The outputs of the stack in AWS; raises `CommandFailed` if there is no such stack."""
     if where == LOCAL:
         return dict(local_stack().outputs)
     return {output["OutputKey"]: output["OutputValue"] for output in _described(where)["Outputs"]}
 
 
 def default_panel(where: str) -> str:
-    """The panel of requests that name none; raises `CommandFailed` if there is no stack."""
+    """The panel of requests that name none; raises `CommandFailed` if there is no such stack."""
     if where == LOCAL:
         return local_stack().panel
     given = {one["ParameterKey"]: one["ParameterValue"] for one in _described(where)["Parameters"]}

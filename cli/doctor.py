@@ -1,4 +1,4 @@
-"""`quorum doctor`: whether the gateway can be reached, the key is good, and how fast it is."""
+"""`quorum doctor`: check that the gateway can be reached and takes the key; measure its speed."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from cli.gateway import GATEWAY_URL, ApiKeys, BaseUrls, parsed
 from cli.output import AsJson, console, notes, print_json
 
 SHOWN = 40
-"""Names of served models that are shown; --json lists more."""
+"""Names of served models in the table; --json lists more."""
 
 
 def doctor(
@@ -25,13 +25,13 @@ def doctor(
     panel: Annotated[
         str, typer.Option(help="the panel whose models must be served: its name, or its JSON file")
     ] = "default",
-    seconds: Annotated[float, typer.Option(help="to take for each base URL at most")] = 20.0,
+    seconds: Annotated[float, typer.Option(help="the longest time for each base URL")] = 20.0,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Look at every base URL: its key, its models, its speed.
+    """Check every base URL: its key, its models and its speed.
 
-    Exits with 1 if a key or an answer is wrong, or a model that the panel asks is not served.
+    Exits with 1 if a key or an answer is wrong, or if a model of the panel is not served.
     """
     voters = loading.read_panel(panel, [model.name for model in registry.voters()]).voters
     gateway = Gateway(GatewaySettings(base_urls=parsed(base_urls, keys)))
@@ -60,7 +60,7 @@ def _table(base: BaseUrlReport, needed: list[str], panel: str) -> Table:
     served = ", ".join(base.models_served[:SHOWN]) + (f" and {more} more" if more > 0 else "")
     rows = (
         ("key", f"{base.key} (from {base.key_source})"),
-        (f"panel {panel} asks", ", ".join(missing) or "no model of a gateway"),
+        (f"panel {panel} asks", ", ".join(missing) or "no gateway model"),
         ("known models", ", ".join(base.models_found) or ("none" if base.models_served else "")),
         ("serves", served),
         ("/models", "" if base.latency_ms is None else f"{base.latency_ms} ms"),

@@ -1,4 +1,4 @@
-"""`quorum documents`: one operation on many files, and one result file for each."""
+"""`quorum documents`: apply one operation to many files; each gets a result file."""
 
 import base64
 import json
@@ -25,10 +25,10 @@ from cli.output import AsJson, console, notes, print_json, write_json
 from cli.service import Service, connect
 
 UPLOADED_BYTES = 256 * 1024
-"""A file of so many bytes is uploaded by itself; smaller ones travel together."""
+"""Bytes of a file from which on it is uploaded by itself; smaller files are sent together."""
 SUMMARY = "documents.json"
 _REASONS = 10
-"""Documents without an answer whose reasons are shown; the summary has all."""
+"""Documents without an answer whose reasons are printed; the summary file has all."""
 _OBJECTS = frozenset((Operation.CLASSIFY, Operation.EXTRACT))
 """The operations whose answers are data, not text."""
 
@@ -38,7 +38,7 @@ def documents(
     operation: work.Asked = Operation.SUMMARIZE,
     model: work.ModelName = DEFAULT_MODEL,
     *,
-    out: Annotated[Path, typer.Option(help="the folder results go to", file_okay=False)],
+    out: Annotated[Path, typer.Option(help="the folder for the results", file_okay=False)],
     sentences: work.Sentences = None,
     categories: work.Categories = None,
     target_language: work.TargetLanguage = None,
@@ -46,14 +46,15 @@ def documents(
     prompt: work.Prompt = None,
     where: Where = "local",
     resume: Annotated[
-        list[str] | None, typer.Option(help="a batch to go on with; repeat for several")
+        list[str] | None,
+        typer.Option(help="the id of a batch to resume; repeat the option for several"),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it may cost that")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask to confirm the cost")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate, hand in, wait, and write OUT/<file>.md or .json; Ctrl-C leaves it running."""
+    """Estimate, submit, wait, and write OUT/<file>.md or .json; Ctrl-C leaves it running."""
     if not files and not resume:
-        raise typer.BadParameter("name files, or a batch to --resume")
+        raise typer.BadParameter("name the files, or a batch with --resume")
     service = connect(where)
     options = work.Options(sentences, categories, target_language, schema, prompt)
     expected: Estimate | None = None
@@ -75,7 +76,7 @@ def documents(
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         raise
     if any(view.get("operation") is None for view in views):
-        raise typer.BadParameter("that is a batch of verdicts; see `quorum batch --resume`")
+        raise typer.BadParameter("this is a batch of contents: use `quorum batch --resume`")
     entries = list(written(service, batches, views, out)) + [left_out(file) for file in unread]
     summary = summed(views, entries, expected)
     out.mkdir(parents=True, exist_ok=True)
@@ -91,31 +92,31 @@ def documents(
 def agreed(
     service: Service, asked: dict[str, Any], files: Sequence[work.File], *, yes: bool
 ) -> Estimate:
-    """The estimate of the files, shown and agreed to; raises `typer.Abort` if it is not."""
+    """Show the estimate of the files and ask to confirm it; raises `typer.Abort` if refused."""
     expected = estimate.of(files, asked, estimate.learned(service, asked))
     estimate.show(expected, files, notes)
     if not expected.documents:
-        raise CommandFailed("There is no document to hand in.")
+        raise CommandFailed("None of the files can be read, so there is no document to submit.")
     if not yes:
-        typer.confirm("hand them in?", abort=True, err=True)
+        typer.confirm("Submit the documents?", abort=True, err=True)
     return expected
 
 
 def going_on(batches: Sequence[str], out: Path) -> str:
-    """What to type to go on with batches that were handed in; escaped for a console."""
+    """The sentence that says how to resume submitted batches; escaped for a console."""
     if not batches:
-        return "Nothing was handed in."
+        return "Nothing was submitted."
     resumed = [word for batch_id in batches for word in ("--resume", batch_id)]
     command = shlex.join(["quorum", "documents", *resumed, "--out", str(out)])
     what = "batch continues" if len(batches) == 1 else "batches continue"
     return f"The {what} in the background. Resume with: [bold]{escape(command)}[/]"
 
 
-# ---- handing in ------------------------------------------------------------------------------
+# ---- submitting ------------------------------------------------------------------------------
 
 
 def hand_in(service: Service, asked: dict[str, Any], files: Sequence[work.File]) -> Iterator[str]:
-    """The ids of new batches, as each is taken; large files are uploaded by themselves."""
+    """Submit the files; yields the id of each batch. Large files are uploaded by themselves."""
     with progress_bar("handing in", len(files)) as bar:
         group: list[dict[str, Any]] = []
         size = 0
@@ -153,7 +154,7 @@ def _taken(service: Service, asked: dict[str, Any], group: list[dict[str, Any]])
 def written(
     service: Service, batches: Sequence[str], views: Sequence[dict[str, Any]], out: Path
 ) -> Iterator[dict[str, Any]]:
-    """Write each answer into a file of its own; what became of each document."""
+    """Write each answer into a file of its own; yields the summary's entry of each document."""
     for batch_id, view in zip(batches, views, strict=True):
         objects = Operation(view["operation"]) in _OBJECTS
         found = {
@@ -173,7 +174,7 @@ def written(
 
 
 def _entry(result: dict[str, Any]) -> dict[str, Any]:
-    """What the summary says of a result; the answer itself has a file."""
+    """The summary's entry of a result; the answer itself has a file."""
     if "document" in result:
         document = result["document"]
         shown = {
@@ -189,20 +190,20 @@ def _entry(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def left_out(file: work.File) -> dict[str, Any]:
-    """What the summary says of a file that was not handed in."""
+    """The summary's entry of a file that was not submitted."""
     why = file.unreadable
     reason = {} if why is None else {"code": why.code, "message": why.message}
     return {"state": "rejected", "name": file.name, "reason": reason}
 
 
 def _safe(name: str | None) -> str | None:
-    """The name as a path below the folder of results, or None if it leads out of it."""
+    """The name as a path below the results folder; None if it leads out of that folder."""
     path = PurePosixPath(name or "")
     return None if not path.name or path.is_absolute() or ".." in path.parts else str(path)
 
 
 def _answer(service: Service, document: dict[str, Any]) -> Any:
-    """The answer; a long one lies elsewhere, at an address that needs no key."""
+    """The answer; a long one is fetched from a presigned URL."""
     if document.get("answer_url") is None:
         return document["answer"]
     return service.fetch(document["answer_url"])
@@ -219,9 +220,9 @@ def _said(answer: Any, *, as_json: bool) -> str:
 def summed(
     views: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]], expected: Estimate | None
 ) -> dict[str, Any]:
-    """What `documents.json` says: the work, what it was expected to take and took, each document.
+    """The content of `documents.json`: the work, its estimate and actual cost, each document.
 
-    The estimate is that made before, or the service's own where a batch was gone on with.
+    The estimate is the one made before submitting; of a resumed batch, the service's own.
     """
     before = _amounts(views, "estimate")
     if expected is not None:
@@ -257,7 +258,7 @@ def _amounts(views: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def tell(summary: dict[str, Any], out: Path) -> None:
-    """The estimate against what it took, what became of the documents, and where results are."""
+    """Print the estimate beside the actual cost, the documents by state, and the folder."""
     to = console()
     table = Table(box=None, pad_edge=False)
     table.add_column("")
@@ -276,14 +277,14 @@ def tell(summary: dict[str, Any], out: Path) -> None:
     }
     said = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
     saved = Decimal(summary["saved_usd"])
-    more = f"; {estimate.dollars(saved)} saved by answers kept" if saved else ""
+    more = f"; {estimate.dollars(saved)} saved by cached answers" if saved else ""
     for line in _reasons(summary["documents"]):
         to.print(escape(line), soft_wrap=True)
     to.print(f"{said}{more}; results in {escape(str(out))}", soft_wrap=True)
 
 
 def _reasons(entries: Sequence[dict[str, Any]]) -> list[str]:
-    """Why documents have no answer: the first few, and how many more there are."""
+    """Lines that say why documents have no answer: the first few, and the number of the rest."""
     without = [entry for entry in entries if entry["state"] not in ("done", "missing")]
     lines = [f"{_name(entry)}: {entry['state']}: {_reason(entry)}" for entry in without[:_REASONS]]
     more = len(without) - len(lines)

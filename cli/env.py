@@ -1,4 +1,4 @@
-"""`quorum env`: the addresses and keys of a deployment, as lines for a shell."""
+"""`quorum env`: print the addresses and keys of a deployment as lines for a shell."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and one sentence about whatever went wrong."""
+"""The ends of a command: its exit code, and one sentence about any error."""
 
 import os
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ EXIT_CODES = (
 
 
 class CommandFailed(Exception):
-    """A command that cannot go on; `message` is a whole sentence for the person who typed it."""
+    """A command that cannot continue; `message` is a whole sentence for its user."""
 
     code = ExitCode.ERROR
 
@@ -53,10 +53,9 @@ class CommandFailed(Exception):
 
 
 class DeploymentRefused(CommandFailed):
-    """The deployment answers a request with a 4xx `status`; `message` is in its own words.
+    """The deployment answered a request with a 4xx `status`; `message` is the deployment's.
 
-    `error` is the error of its answer: `code`, `message`, `field` and `limit`, as far as it has
-    them.
+    `error` is the error of its answer: `code`, `message`, and if it has them `field` and `limit`.
     """
 
     def __init__(
@@ -67,18 +66,18 @@ class DeploymentRefused(CommandFailed):
         self.error = dict(error)
 
     def is_about(self, field: str) -> bool:
-        """Whether the value of this field is what is refused."""
+        """Whether it was the value of this field that was refused."""
         return self.error.get("field") == field or self.status == _TOO_LARGE
 
 
 class DeploymentUnreachable(CommandFailed):
-    """The deployment does not answer, or says that it is unavailable: the same may work later."""
+    """The deployment does not answer or is unavailable; the same command may work later."""
 
     code = ExitCode.UNREACHABLE
 
 
 class Ending(NamedTuple):
-    """What is said of an error, and the exit code."""
+    """The sentence about an error, and the exit code."""
 
     sentence: str
     code: ExitCode
@@ -87,16 +86,16 @@ class Ending(NamedTuple):
 class Boundary(TyperGroup):
     """The one place where an error becomes a sentence and an exit code.
 
-    `--traceback` lets errors through that are nobody's fault but Quorum's.
+    `--traceback` lets unexpected errors through, which are faults of Quorum itself.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; whatever it raises ends it in a sentence on stderr."""
+        """Run the command; an error is printed as one sentence to stderr."""
         try:
             return super().invoke(ctx)
         except (Exit, Abort, EOFError, TyperException):  # Typer's own ways to end a command
             raise
-        except BrokenPipeError:  # whoever read the output has gone; Typer ends quietly
+        except BrokenPipeError:  # the reader of the output has closed it; Typer ends quietly
             raise
         except Exception as error:
             ending = ending_of(error)
@@ -114,7 +113,7 @@ def print_error(sentence: str) -> None:
 
 
 def ending_of(error: Exception) -> Ending | None:
-    """The sentence and the exit code for an error that can be expected, else None."""
+    """The sentence and the exit code of an expected error; None for any other."""
     match error:
         case CommandFailed():
             return Ending(error.message, error.code)
@@ -131,7 +130,7 @@ def ending_of(error: Exception) -> Ending | None:
 
 
 def first_problem(error: ValidationError) -> str:
-    """Where a document is wrong, and how, in a few words."""
+    """The first thing wrong with a document: its field, and the problem."""
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in problem["loc"])
     return f"{where}: {problem['msg']}" if where else problem["msg"]

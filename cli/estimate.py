@@ -1,4 +1,4 @@
-"""`quorum estimate`: what documents would take, counted here; nothing is sent."""
+"""`quorum estimate`: estimate documents on this machine; nothing is sent."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -21,7 +21,7 @@ from cli.service import Service, connect
 from cli.tables import Column
 
 _SHOWN = 40
-"""Documents a table shows one by one; of more, the dearest."""
+"""Documents that the table lists; of more, the most expensive."""
 _DOCUMENTS = (
     Column("document", left=True, least=24),
     Column("pages", rank=3),
@@ -53,16 +53,18 @@ def estimate_command(
     target_language: work.TargetLanguage = None,
     schema: work.Schema = None,
     prompt: work.Prompt = None,
-    compare: Annotated[bool, typer.Option(help="show what every model would take")] = False,
+    compare: Annotated[bool, typer.Option(help="also estimate every other model")] = False,
     where: Annotated[
         str | None,
-        typer.Option(help="take the limits and the experience of this deployment (as elsewhere)"),
+        typer.Option(
+            help="use the rate limits and answer lengths of this deployment (as in other commands)"
+        ),
     ] = None,
     requests_per_minute: Annotated[int, typer.Option(min=1)] = 500,
     tokens_per_minute: Annotated[int, typer.Option(min=1)] = 100_000,
     as_json: AsJson = False,
 ) -> None:
-    """Count tokens, dollars, won and time of documents; offline, nothing leaves this machine."""
+    """Estimate tokens, dollars, won and time of documents; without --where, offline."""
     options = work.Options(sentences, categories, target_language, schema, prompt)
     asked = work.request(operation, model, options)
     limit = RateLimit(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
@@ -95,13 +97,13 @@ def of(
 
 
 def offline(limit: RateLimit) -> Terms:
-    """The terms where no service is asked."""
+    """The terms of an estimate without a deployment."""
     won = WonSettings.from_environment()
     return Terms(lambda _model: SHARE_UNTIL_LEARNED, {}, limit, won.krw_per_usd, won.krw_as_of)
 
 
 def learned(service: Service, asked: dict[str, object]) -> Terms:
-    """The terms of a deployment, as it says them of a document of one letter."""
+    """The terms of a deployment, taken from its estimate of a one-letter document."""
     body = asked | {"documents": [{"text": "x"}], "compare": True}
     said = Estimate.model_validate(_estimated(service.post("documents/estimate", body)))
     models = {one.model: one for one in (said, *said.compared)}
@@ -125,7 +127,7 @@ def _estimated(answer: dict[str, object]) -> dict[str, object]:
 
 
 def show(found: Estimate, files: Sequence[work.File], to: Console) -> None:
-    """The documents, the total, the models compared, and what cannot be read."""
+    """Print the documents, the total, the comparison of models, and the unreadable files."""
     _show_documents(found, to)
     if found.compared:
         _show_models(found, to)
@@ -133,14 +135,14 @@ def show(found: Estimate, files: Sequence[work.File], to: Console) -> None:
         if file.unreadable is not None:
             notes.print(f"{escape(file.name)} is left out: {file.unreadable.message}")
     to.print(
-        f"[bold]{dollars(found.cost_usd)}[/], ₩{found.cost_krw:,} (₩{found.krw_per_usd:f} a dollar,"
-        f" {found.krw_as_of}), {_time(found.seconds)} (bound by {_words(found)}); output expected:"
-        f" {found.output_share:.0%} of the input",
+        f"[bold]{dollars(found.cost_usd)}[/], ₩{found.cost_krw:,} (₩{found.krw_per_usd:f} per"
+        f" dollar, {found.krw_as_of}), {_time(found.seconds)} (limited by {_words(found)});"
+        f" expected output: {found.output_share:.0%} of the input",
         soft_wrap=True,
     )
     if found.token_error:
         notes.print(
-            f"{found.model} counts tokens its own way: nine of ten texts are within"
+            f"{found.model} has a tokenizer of its own: nine of ten texts are within"
             f" {found.token_error:.1%} of the count (English)"
         )
 
@@ -165,7 +167,7 @@ def _show_documents(found: Estimate, to: Console) -> None:
     if rest:
         rows.append((f"[dim]… and {rest:,} cheaper ones[/]", *[""] * 6))
     total = (
-        f"in all {len(found.documents):,}",
+        f"total of {len(found.documents):,}",
         "",
         f"{found.calls:,}",
         f"{found.input_tokens:,}",
@@ -195,7 +197,7 @@ def _show_models(found: Estimate, to: Console) -> None:
 
 
 def dollars(amount: Decimal) -> str:
-    """Dollars, in as many digits as there are."""
+    """Dollars with all their digits."""
     return f"${amount.normalize():f}"
 
 

@@ -1,4 +1,4 @@
-"""`quorum evaluate`: recorded votes through the production tally, beside every voter alone."""
+"""`quorum evaluate`: measure a panel on recorded votes, beside every voter alone."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, writ
 from cli.tables import Column
 
 PERCENT = ("accuracy", "decided_accuracy", "review_rate", "precision", "recall", "f1", "auprc")
-"""Figures shown in percent, in the order of the table."""
+"""The figures shown in percent, in the order of the table."""
 COLUMNS = (
     Column("", left=True),
     Column("accuracy"),
@@ -29,7 +29,7 @@ COLUMNS = (
     Column("$ / 1000"),
     Column("vs reference", rank=2),
 )
-"""The columns of the table: names, then PERCENT, then what it takes."""
+"""The columns of the table: the name, then PERCENT, then calls and cost."""
 
 
 def evaluate(
@@ -49,22 +49,22 @@ def evaluate(
     reference: Annotated[
         str | None, typer.Option(help="The voter whose cost is 1 (default: gpt-4.1).")
     ] = None,
-    input_tokens: Annotated[int, typer.Option(min=0, help="Tokens in, per vote.")] = 400,
-    output_tokens: Annotated[int, typer.Option(min=0, help="Tokens out, per vote.")] = 60,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    input_tokens: Annotated[int, typer.Option(min=0, help="Input tokens per vote.")] = 400,
+    output_tokens: Annotated[int, typer.Option(min=0, help="Output tokens per vote.")] = 60,
+    seed: Annotated[int, typer.Option(help="The random seed of the bootstrap.")] = 0,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Replay recorded votes through a panel and measure it beside every voter alone.
 
-    Figures come with bootstrap 95 % intervals. Embedded voters a panel seats but the file lacks
-    vote here and now, on the texts. Without --panel, the columns panel and panel.score of the file
-    are measured if it has them.
+    Figures have bootstrap 95 % intervals. Embedded voters of the panel that have no column in the
+    file vote on the texts while the command runs. Without --panel, the file's columns panel and
+    panel.score are measured if it has them.
     """
     rows = loading.read_votes(votes)
     judging_panel = None
     if panel is not None:
-        judging_panel, rows = loading.seat(panel, rows)
+        judging_panel, rows = loading.panel_over(panel, rows)
     costs = loading.read_costs(
         rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
     )
@@ -109,7 +109,7 @@ def _show(measured: Evaluation) -> None:
     to = console()
     tables.show(to, COLUMNS, sections, title="Overall, then by language")
     to.print(
-        "[dim]accuracy counts an abstention or a needs_review of a voter alone as unsafe;"
+        "[dim]accuracy counts a lone voter's abstention or needs_review as unsafe;"
         " intervals are in --json and --report.[/]",
         highlight=False,
     )
@@ -134,5 +134,5 @@ def _cells(found: Figures) -> list[str]:
 
 
 def share_of(estimate: Estimate | None) -> str:
-    """In percent; the intervals are in the report and the JSON."""
+    """A share in percent, without its interval, which is in the report and the JSON."""
     return "–" if estimate is None else f"{estimate.value:.1%}"

@@ -1,12 +1,12 @@
-"""The gateway that a command asks itself, without a deployment between: its options."""
+"""The options of commands that call the gateway themselves, without a deployment."""
 
 from typing import Annotated
 
 import typer
-from quorum.gateway.client import BaseUrl, parse_base_urls
+from quorum.gateway.base_urls import BaseUrl, parse_base_urls
 
 GATEWAY_URL = "https://api.holysheep.ai/v1"
-"""The base URL of the template, where no other is set."""
+"""The base URL if no other is set; the template's default too."""
 KEY_VARIABLE = "GATEWAY_API_KEY"
 
 BaseUrls = Annotated[

@@ -1,4 +1,4 @@
-"""The items of a file for `quorum batch`: one for each row, also for one that cannot be judged."""
+"""The items of a file for `quorum batch`: one for each row, including unreadable rows."""
 
 import json
 import shutil
@@ -21,14 +21,14 @@ from cli.output import STANDARD_OUTPUT, notes
 
 CONTENT_COLUMNS = ("content", "text")
 KNOWN = ("id", "language", "default_language", "panel", "metadata")
-"""The fields of an item beside its content."""
+"""The fields of an item besides its content."""
 LANGUAGES = ("language", "default_language")
 REASONS = 10
-"""The reasons that are printed where rows are rejected."""
+"""Rejected rows whose reasons are printed."""
 
 
 class Known(NamedTuple):
-    """The facts about an item that the file tells and its result does not."""
+    """The facts about an item that are in the file and not in its result."""
 
     line: int
     id: str | None
@@ -38,9 +38,9 @@ class Known(NamedTuple):
 
 @dataclass(slots=True)
 class Spooled:
-    """The items of a file as JSON lines, and beside each the facts known about its row.
+    """The items of a file as JSON lines, and the facts about the row of each.
 
-    Both are temporary files: a batch of any length is handled in constant memory.
+    Both are temporary files, so that a batch of any length takes constant memory.
     """
 
     items: IO[bytes]
@@ -72,8 +72,8 @@ def spooled(
     """All items of `file` (None: of stdin), read before anything is sent.
 
     `languages` are the `LANGUAGES` of rows that name none.
-    Raises `typer.BadParameter` for a file that cannot be read or holds nothing, `CommandFailed`
-    if no row of it can be judged.
+    Raises `typer.BadParameter` for a file that cannot be read or is empty, and `CommandFailed` if
+    no row of it can be judged.
     """
     columns = CONTENT_COLUMNS if column is None else (column.casefold(),)
     with (
@@ -88,9 +88,9 @@ def spooled(
             name = "the standard input" if file in (None, STANDARD_OUTPUT) else str(file)
             raise typer.BadParameter(f"{name}: {problem}") from None
         if not found.count:
-            raise typer.BadParameter("there is nothing to judge")
+            raise typer.BadParameter("the input is empty: there is nothing to judge")
         if found.problems == found.count:
-            raise CommandFailed("None of the rows can be judged; nothing was handed in.")
+            raise CommandFailed("None of the rows can be judged; nothing was submitted.")
         yield found
 
 
@@ -128,7 +128,7 @@ def _spool(
         to.known.write(json.dumps(facts) + "\n")
         to.count += 1
     if ignored:
-        notes.print(f"not used: {', '.join(sorted(ignored))}", markup=False)
+        notes.print(f"columns not used: {', '.join(sorted(ignored))}", markup=False)
     if to.problems > REASONS:
         notes.print(f"… and {to.problems - REASONS:,} more rows that cannot be judged")
 
@@ -136,10 +136,10 @@ def _spool(
 def item_of(
     row: Row, columns: tuple[str, ...], ignored: set[str]
 ) -> tuple[dict[str, Any], str | None]:
-    """The item of a row as `POST /batches` takes it, and why it cannot be judged, if so.
+    """The item of a row as `POST /batches` takes it, and the reason if it cannot be judged.
 
-    An item without a content keeps its place in the batch: the deployment rejects it. The names of
-    fields that no item has are added to `ignored`.
+    An item without a content keeps its index in the batch: the deployment rejects it. Fields of the
+    row that an item cannot have are added to `ignored`.
     """
     folded = {name.casefold(): value for name, value in row.fields.items()}
     ignored.update(name for name in row.fields if name.casefold() not in (*columns, *KNOWN))
@@ -147,13 +147,13 @@ def item_of(
     item: dict[str, Any] = {}
     content = next((folded[name] for name in columns if name in folded), "")
     if problem is None and not content:
-        problem = f"it has no {' and no '.join(columns)}"
+        problem = f"the row has no {' and no '.join(columns)}"
     elif problem is None and not isinstance(content, str | int | float):
-        problem = "its content is no text"
+        problem = "the content is not text"
     item["content"] = "" if problem else _text(content)
     for name in KNOWN:
         if name in folded:
-            item[name] = _mended(folded[name])
+            item[name] = _repaired(folded[name])
     if isinstance(item.get("id"), int | float):
         item["id"] = str(item["id"])
     for name in LANGUAGES:
@@ -167,20 +167,20 @@ def _text(content: str | float) -> str:
     return without_surrogates(content) if isinstance(content, str) else json.dumps(content)
 
 
-def _mended(value: Any) -> Any:
-    """A value of JSON without half characters, which nothing can be sent with."""
+def _repaired(value: Any) -> Any:
+    """A JSON value with lone surrogates replaced: a request with them cannot be sent."""
     if isinstance(value, str):
         return without_surrogates(value)
     if isinstance(value, dict):
-        return {without_surrogates(name): _mended(inner) for name, inner in value.items()}
-    return [_mended(inner) for inner in value] if isinstance(value, list) else value
+        return {without_surrogates(name): _repaired(inner) for name, inner in value.items()}
+    return [_repaired(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _tell(number: int, row: Row, item: dict[str, Any], problem: str) -> None:
     if number <= REASONS:
-        notes.print(f"{place(row.line, item.get('id'))} is rejected: {problem}", markup=False)
+        notes.print(f"{position(row.line, item.get('id'))} is rejected: {problem}", markup=False)
 
 
-def place(line: int, item_id: str | None) -> str:
-    """Where a row is, in words."""
+def position(line: int, item_id: str | None) -> str:
+    """The line of a row, and its id if it has one, for people."""
     return f"line {line:,}" if item_id is None else f"line {line:,} (id {item_id})"

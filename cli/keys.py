@@ -15,7 +15,7 @@ from cli.output import AsJson, console, notes, print_json
 from cli.tables import Column
 
 app = typer.Typer(
-    help="Issue, list and revoke API keys. Takes AWS credentials for the table of keys.",
+    help="Issue, list and revoke API keys. Needs AWS credentials for the table of keys.",
     no_args_is_help=True,
 )
 
@@ -39,7 +39,9 @@ def _keys() -> None:
 
 @app.command()
 def issue(
-    tenant: Annotated[str, typer.Option(help="the key's owner; tenants see nothing of each other")],
+    tenant: Annotated[
+        str, typer.Option(help="the owner of the key; tenants see nothing of each other")
+    ],
     where: Where = "local",
     role: Annotated[
         Role,
@@ -48,7 +50,7 @@ def issue(
             " costs of all tenants"
         ),
     ] = "member",
-    name: Annotated[str, typer.Option(help="what the key is for, as `list` shows it")] = "",
+    name: Annotated[str, typer.Option(help="a name for the key, which `list` shows")] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +70,7 @@ def issue(
 @app.command("list")
 def list_keys(
     where: Where = "local",
-    tenant: Annotated[str | None, typer.Option(help="only this tenant's")] = None,
+    tenant: Annotated[str | None, typer.Option(help="list only this tenant's keys")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -85,19 +87,21 @@ def list_keys(
 
 @app.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="its id, as `list` shows it, or the key itself")],
+    key: Annotated[str, typer.Argument(help="the id that `list` shows, or the key itself")],
     where: Where = "local",
 ) -> None:
     """Revoke a key: the next request with it is refused."""
     table = _table(where)
     wanted = hash_of(key) if key.startswith(PREFIX) else key.lower()
     if len(wanted) < LEAST_DIGITS:
-        raise typer.BadParameter(f"give at least {LEAST_DIGITS} digits of the id")
+        raise typer.BadParameter(f"give at least {LEAST_DIGITS} digits of the key's id")
     found = [stored for stored in table.stored() if stored.key_hash.startswith(wanted)]
     if not found:
-        raise CommandFailed("There is no such key. `quorum keys list` shows all.")
+        raise CommandFailed("There is no key with this id. `quorum keys list` shows all keys.")
     if len(found) > 1:
-        raise CommandFailed(f"{len(found)} keys begin so. Give more digits of the id.")
+        raise CommandFailed(
+            f"{len(found)} ids begin with these digits. Give more digits of the id."
+        )
     table.revoke(found[0].key_hash)
     notes.print(f"revoked {_id(found[0])} of {escape(found[0].tenant)}")
 

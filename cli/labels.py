@@ -1,4 +1,4 @@
-"""`quorum labels`: what reviewers decided, as labels that `evaluate` and `calibrate` read."""
+"""`quorum labels`: export reviews as labels for `evaluate` and `calibrate`."""
 
 import csv
 from collections.abc import Iterator
@@ -15,27 +15,27 @@ from cli.deployment import Where
 from cli.output import notes, opened
 from cli.service import Service, connect
 
-app = typer.Typer(help="Labels from people.", no_args_is_help=True)
+app = typer.Typer(help="Labels made by reviewers.", no_args_is_help=True)
 
-Out = Annotated[Path, typer.Option(help="the CSV file; - for stdout. It holds contents")]
+Out = Annotated[Path, typer.Option(help="the CSV file; - for stdout. It will hold contents")]
 
 
 @app.callback()
 def _labels() -> None:
-    """Labels from people."""
+    """Labels made by reviewers."""
 
 
 @app.command()
 def export(out: Out, where: Where = "local") -> None:
     """Write every review of the key's tenant as language,text,gold,<voter>,<voter>.confidence….
 
-    Takes an operator's key. The text is empty where the content is no longer kept: the votes still
-    say something. A review with neither text nor votes is left out.
+    Needs an operator's key. The text is empty if the content is no longer kept; the votes are still
+    of use. A review with neither text nor votes is left out.
     """
     entries = [entry for entry in reviewed(connect(where, operator=True)) if _teaches(entry)]
     write(out, entries)
     without = sum(entry.content is None for entry in entries)
-    notes.print(f"{len(entries):,} labels, {without} of them without a text")
+    notes.print(f"{len(entries):,} labels, {without} of them without text")
 
 
 def reviewed(service: Service) -> Iterator[Reviewed]:

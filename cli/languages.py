@@ -25,9 +25,13 @@ def _option(given: str | None) -> str | None:
 
 Language = Annotated[
     str | None,
-    typer.Option(help="of what names none itself, if known: en, ko, …", callback=_option),
+    typer.Option(
+        help="the language of texts that name none (ISO 639): en, ko, …", callback=_option
+    ),
 ]
 DefaultLanguage = Annotated[
     str | None,
-    typer.Option(help="assumed where the language cannot be told: en, ko, …", callback=_option),
+    typer.Option(
+        help="the language to assume if it is not recognised: en, ko, …", callback=_option
+    ),
 ]

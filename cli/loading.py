@@ -1,4 +1,4 @@
-"""What the panel commands share: files into votes, panels and prices, errors into usage errors."""
+"""Loading of votes, panels and prices for the panel commands; errors become usage errors."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -31,7 +31,7 @@ TASK = TaskID(0)
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Dollars of one vote by voter, and the voter that costs are compared with."""
+    """The dollars of one vote by voter, and the voter that costs are compared with."""
 
     dollars: dict[str, Decimal]
     reference: str | None
@@ -39,7 +39,7 @@ class Costs:
 
 @contextmanager
 def progress_bar(doing: str, total: int) -> Iterator[Progress]:
-    """A bar on the terminal with one task; advance it by `progress.advance(TASK)`."""
+    """A progress bar on the terminal; advance it by `progress.advance(TASK)`."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -52,7 +52,7 @@ def progress_bar(doing: str, total: int) -> Iterator[Progress]:
 
 
 def read_votes(path: Path, *, labelled: bool = True) -> Recorded:
-    """The recorded votes, with labels unless told otherwise; a usage error if there are none."""
+    """The recorded votes, by default those with labels; a usage error if there are none."""
     try:
         votes = recorded.read(path)
     except (VotesUnreadable, OSError, UnicodeDecodeError) as problem:
@@ -68,7 +68,7 @@ def read_votes(path: Path, *, labelled: bool = True) -> Recorded:
 
 
 def read_panel(name_or_path: str, voters: Collection[str]) -> Panel:
-    """A packaged panel by name, or one from a JSON file; every voter must have a column."""
+    """A packaged panel by name, or one from a JSON file; each of its voters needs a column."""
     try:
         return panel.load(_document(name_or_path), voters=voters)
     except PanelInvalid as problem:
@@ -82,22 +82,22 @@ def _document(name_or_path: str) -> str:
         return Path(name_or_path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise typer.BadParameter(
-            f"there is no panel {name_or_path!r}: it is neither a file nor packaged"
+            f"there is no panel {name_or_path!r}: it is neither a file nor a packaged panel"
             f" ({', '.join(panel.PACKAGED)})"
         ) from None
     except (OSError, UnicodeDecodeError) as problem:
         raise typer.BadParameter(str(problem)) from None
 
 
-def seat(name_or_path: str, votes: Recorded) -> tuple[Panel, Recorded]:
-    """The panel, and the rows with the votes of embedded voters it seats that had no column."""
+def panel_over(name_or_path: str, votes: Recorded) -> tuple[Panel, Recorded]:
+    """The panel, and the rows with votes of its embedded voters added where they had none."""
     missing = embedded_votes.available(votes)
     panel = read_panel(name_or_path, (*votes.voters, *missing))
     return panel, with_embedded(votes, panel.voters)
 
 
 def with_embedded(votes: Recorded, wanted: Collection[str] | None = None) -> Recorded:
-    """The rows with the embedded voters' votes where they have none; `wanted` narrows which."""
+    """The rows with votes of embedded voters (of `wanted`, if given) where they had none."""
     missing = [
         voter for voter in embedded_votes.available(votes) if wanted is None or voter in wanted
     ]
@@ -115,7 +115,7 @@ def read_costs(
     input_tokens: int,
     output_tokens: int,
 ) -> Costs:
-    """What each voter costs; voters without a known price are named on the terminal."""
+    """The cost of each voter; voters without a known price are named on the terminal."""
     try:
         listed = {} if prices_file is None else prices.read(prices_file)
     except (OSError, ValueError, ValidationError) as problem:
@@ -125,7 +125,9 @@ def read_costs(
     )
     unknown = [voter for voter in votes.voters if voter not in dollars]
     if unknown:
-        notes.print(f"no price known for {', '.join(unknown)}; give --prices")
+        notes.print(f"no price is known for {', '.join(unknown)}; name a file with --prices")
     if reference is not None and not dollars.get(reference):
-        raise typer.BadParameter(f"reference {reference!r} has no column with a price above 0")
+        raise typer.BadParameter(
+            f"the reference voter {reference!r} needs a column and a price above 0"
+        )
     return Costs(dollars, reference or prices.reference(votes.voters, dollars))

@@ -18,7 +18,9 @@ from cli.tables import show_verdicts
 
 
 def moderate(
-    texts: Annotated[list[str], typer.Argument(help="what to judge; - reads lines from stdin")],
+    texts: Annotated[
+        list[str], typer.Argument(help="the texts to judge; - reads lines from stdin")
+    ],
     where: Where = "local",
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
     language: Language = None,
@@ -26,15 +28,15 @@ def moderate(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Judge texts; every verdict says who voted what, and what it cost.
+    """Judge texts; every verdict shows each voter's vote and the cost.
 
-    With --json, one line for each text, in their order: its verdict, or why it was rejected.
+    With --json, one line for each text, in order: its verdict, or the reason why it was rejected.
     """
     contents = (
         [line.rstrip("\n") for line in sys.stdin if line.strip()] if texts == ["-"] else texts
     )
     if not contents:
-        raise typer.BadParameter("there is nothing to judge")
+        raise typer.BadParameter("there is no text to judge")
     service = connect(where)
     judged: list[tuple[str, Verdict]] = []
     rejected = 0
@@ -49,7 +51,7 @@ def moderate(
                 judged.append((content, verdict))
             if as_json:
                 typer.echo(_line(verdict))
-    finally:  # what was judged was paid for, and is shown whatever became of the rest
+    finally:  # verdicts already paid for are shown even if the rest failed
         if judged and not as_json:
             show_verdicts(console(), judged)
     if rejected:
@@ -59,7 +61,7 @@ def moderate(
 def _judged(
     service: Service, contents: Iterable[str], **options: Any
 ) -> Iterator[tuple[int, str, Verdict | DeploymentRefused]]:
-    """Each content's number and verdict, or the refusal that is about this content alone."""
+    """Each content's number and its verdict, or the refusal of this content alone."""
     for number, content in enumerate(contents, start=1):
         try:
             yield number, content, service.moderate(content, **options)

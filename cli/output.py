@@ -1,4 +1,4 @@
-"""Where a command's results go: `--json` prints to stdout, for scripts; files are `--out`."""
+"""The output of commands: `--json` prints to stdout, for scripts; `--out` names a file."""
 
 import json
 import os
@@ -18,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="as JSON to stdout, for scr
 STANDARD_OUTPUT = Path("-")
 PRIVATE = 0o600
 PIPED_CHARACTERS = 200
-"""The width of what is printed into a pipe or a file."""
+"""Characters of a line that is printed into a pipe or a file."""
 _SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[P\]X^_]|[\x90\x9d\x98\x9e\x9f])"
     r"[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]"
@@ -29,17 +29,17 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def printable(text: str) -> str:
-    """`text` without what a terminal obeys: escape sequences, controls, reversed direction."""
+    """`text` without escape sequences, control characters and changes of direction."""
     return _CONTROLS.sub("", _SEQUENCES.sub("", text))
 
 
 class SafeConsole(Console):
-    """A console that prints texts of models and people, none of which the terminal obeys."""
+    """A console that prints untrusted texts: control sequences in them are removed."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterator[Segment]:
-        """The segments of a renderable; Rich's own control codes are segments of another kind."""
+        """The segments of a renderable, cleaned; Rich's own control codes are kept."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -48,7 +48,7 @@ class SafeConsole(Console):
 
 
 def console() -> SafeConsole:
-    """Standard output, as wide as the terminal or as COLUMNS says."""
+    """A console on standard output, as wide as the terminal or COLUMNS."""
     narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
     return SafeConsole(width=None if narrow else PIPED_CHARACTERS)
 
@@ -65,16 +65,16 @@ def write_json(out: Path, document: Any) -> None:
 
 
 notes = SafeConsole(stderr=True, style="dim")
-"""Progress and remarks: stdout is for results."""
+"""The console for progress and remarks, on stderr: stdout is for results."""
 
 
 @contextmanager
 def opened(
     out: Path | None, *, private: bool = False, for_spreadsheets: bool = False
 ) -> Iterator[IO[str]]:
-    """The file `out`, readable by its owner only if `private`; stdout for None and `-`.
+    """Open the file `out`, readable by its owner only if `private`; stdout for None and `-`.
 
-    One `for_spreadsheets` begins with a byte order mark, by which they know UTF-8.
+    With `for_spreadsheets` it begins with a byte order mark, by which they recognise UTF-8.
     """
     if out is None or out == STANDARD_OUTPUT:
         yield sys.stdout

@@ -1,4 +1,4 @@
-"""`quorum panel`: what a change of panel would change, and deploying it."""
+"""`quorum panel`: compare two panels on recorded votes, and deploy one."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 app = typer.Typer(
-    help="Look at panels before they are deployed, and deploy them.", no_args_is_help=True
+    help="Compare panels before they are deployed, and deploy them.", no_args_is_help=True
 )
 
 PARAMETER_LIMIT = 8192
@@ -40,7 +40,7 @@ CHANGES = (
 
 @app.callback()
 def _panel() -> None:
-    """Look at panels before they are deployed, and deploy them."""
+    """Compare panels before they are deployed, and deploy them."""
 
 
 @app.command()
@@ -56,8 +56,8 @@ def diff(
     Rows are named by their line in the file (the header is row 1); texts are not shown.
     """
     rows = loading.read_votes(votes, labelled=False)
-    before, rows = loading.seat(old, rows)
-    after, rows = loading.seat(new, rows)
+    before, rows = loading.panel_over(old, rows)
+    after, rows = loading.panel_over(new, rows)
     with loading.progress_bar("replaying", 2 * len(rows)) as progress:
         first, second = (
             evaluation.replay(panel, rows, {}, progress=lambda: progress.advance(loading.TASK))
@@ -94,7 +94,7 @@ def _change(rows: Recorded, first: Answers, second: Answers, row: int) -> dict[s
 
 
 def _show_changes(found: list[dict[str, Any]]) -> None:
-    """Print the rows that change, then how many there are of each kind."""
+    """Print the rows that change, then their number by kind of change."""
     to = console()
     cells = [
         (
@@ -123,26 +123,30 @@ def put(
     panel: Annotated[str, typer.Argument(help="Panel JSON, or the name of a packaged panel.")],
     where: Where = "local",
     name: Annotated[
-        str | None, typer.Option(help="put it under this name instead of its own")
+        str | None, typer.Option(help="store it under this name instead of its own")
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="for this tenant only")] = None,
-    shadow: Annotated[str | None, typer.Option(help="only as the shadow of this panel")] = None,
+    tenant: Annotated[str | None, typer.Option(help="deploy it for this tenant only")] = None,
+    shadow: Annotated[
+        str | None, typer.Option(help="deploy it as the shadow of this panel")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Deploy a panel: under its own name, for everybody or one tenant, or as a shadow.
 
-    It judges within a minute. Takes AWS credentials that may read and put the parameter.
+    It is in use within a minute. Needs AWS credentials that may read and write the SSM parameter.
     """
     if tenant is not None and shadow is not None:
-        raise typer.BadParameter("a shadow is the whole deployment's; leave --tenant out")
+        raise typer.BadParameter("a shadow belongs to the whole deployment; leave --tenant out")
     checked = loading.read_panel(panel, [model.name for model in registry.voters()])
     if name is not None:
         checked = checked.model_copy(update={"name": name})
     text = json.dumps(checked.document(), separators=(",", ":"), ensure_ascii=False)
     size = len(text.encode())
     if size > PARAMETER_LIMIT:
-        raise typer.BadParameter(f"{size} bytes; a parameter holds {PARAMETER_LIMIT}")
+        raise typer.BadParameter(
+            f"the panel has {size} bytes; an SSM parameter holds {PARAMETER_LIMIT}"
+        )
     path = f"/{deployment.stack_name(where)}"
     parameter = (
         parameter_name(path, checked.name, tenant=tenant)
@@ -151,7 +155,7 @@ def put(
     )
     ssm = deployment.client(where, "ssm")
     used = shadow is not None or _is_used(ssm, where, parameter, checked.name)
-    # Standard up to 4 kB, which is free; advanced above. What is advanced stays so.
+    # Up to 4 kB a parameter is standard, which is free; an advanced one stays advanced.
     ssm.put_parameter(
         Name=parameter, Value=text, Type="String", Overwrite=True, Tier="Intelligent-Tiering"
     )

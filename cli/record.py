@@ -1,7 +1,7 @@
-"""`quorum record`: run a panel's voters over labelled texts and write down what they voted.
+"""`quorum record`: run a panel's voters over labelled texts and write their votes to a file.
 
-Embedded voters vote in this process; gateway voters through the same client as in production, with
-the key in GATEWAY_API_KEY. Nothing is cached and nothing is booked: this is for measuring.
+Embedded voters vote in this process. Gateway voters are called with the production client and the
+key in GATEWAY_API_KEY. Nothing is cached or booked: the votes are for measuring.
 """
 
 import csv
@@ -36,7 +36,7 @@ from cli.languages import DefaultLanguage
 Ask = Callable[[Content], CastVote | Abstention]
 
 VOTE_SECONDS = 60.0
-"""Nobody waits for a recorded vote, so it may take longer than one in production."""
+"""Seconds for one vote: nobody waits for it, so it may take longer than in production."""
 TEXT_COLUMNS = ("text", "content")
 
 
@@ -50,15 +50,15 @@ def record(
     out: Annotated[Path, typer.Option(help="the CSV file of recorded votes; - for stdout")],
     panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
     default_language: DefaultLanguage = "en",
-    concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts asked at once")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts voted on at once")] = 8,
 ) -> None:
-    """Write language, text, gold, every voter's vote and confidence, and the panel's verdict."""
+    """Record language, text, gold, every voter's vote and confidence, and the panel's verdict."""
     chosen = loading.read_panel(panel, [model.name for model in registry.voters()])
     if chosen.default_language is None and default_language:
         chosen = chosen.model_copy(update={"default_language": default_language})
     rows = _rows(texts)
     if not rows:
-        raise typer.BadParameter(f"{texts}: there is no row with a text")
+        raise typer.BadParameter(f"{texts}: no row has a text")
     with _asking(chosen) as voters:
         _write(rows, chosen, voters, out, concurrency)
 
@@ -70,7 +70,7 @@ def _write(
     columns += [column for name in voters for column in (name, f"{name}.confidence")]
     columns += ["panel", "panel.score"]
     everyone_is_here = all(registry.model(name).kind == "embedded" for name in voters)
-    # Embedded voters hold the interpreter; more threads would only wait for each other.
+    # Embedded voters hold the interpreter's lock: more threads would only wait for each other.
     threads = 1 if everyone_is_here else concurrency
     with (
         output.opened(out) as file,
@@ -94,7 +94,7 @@ def _write(
 def _rows(texts: Path) -> list[dict[str, str]]:
     """The rows of `texts` as language, text, gold, all labels read; raises `typer.BadParameter`.
 
-    Left out are rows without a text: labels whose content is no longer kept.
+    Rows without a text are left out: they are labels whose content is no longer kept.
     """
     try:
         with opened(texts, TEXT_COLUMNS) as table:
@@ -105,13 +105,13 @@ def _rows(texts: Path) -> list[dict[str, str]]:
 
 
 def _labelled(row: Row, columns: Sequence[str] | None) -> dict[str, str]:
-    """Raises `FileUnreadable` for a row that cannot be read or is labelled neither way."""
+    """A row's cells; raises `FileUnreadable` if it cannot be read or its label is neither."""
     if row.problem is not None:
         raise FileUnreadable(f"line {row.line:,}: {row.problem}")
     named = columns or tuple(row.fields)
     column = gold.column_in(named)
     if column is None:
-        raise FileUnreadable(f"it needs a column {' or '.join(gold.COLUMNS)} with the labels")
+        raise FileUnreadable(f"the file needs a column {' or '.join(gold.COLUMNS)} with the labels")
     try:
         decision = gold.decision_of(row.fields.get(column))
     except LabelUnknown as unknown:
@@ -126,7 +126,7 @@ def _labelled(row: Row, columns: Sequence[str] | None) -> dict[str, str]:
 
 
 def _judged(row: dict[str, str], panel: Panel, voters: dict[str, Ask]) -> dict[str, str]:
-    # As in the API: the caller's word for the language, else ours.
+    # As in the API: the given language, else the recognised one.
     written = Content(text=row["text"][:CONTENT_LIMIT], language=row["language"] or None)
     content = with_language(written, panel.default_language)
     language = content.language
@@ -150,7 +150,7 @@ def _cells(vote: CastVote | Abstention) -> dict[str, str]:
 
 @contextmanager
 def _asking(panel: Panel) -> Iterator[dict[str, Ask]]:
-    """How each of the panel's voters is asked, for as long as the block lasts."""
+    """A function that asks each of the panel's voters, usable within the block."""
     models = [registry.model(name) for name in panel.voters]
     asks = {model.name: _embedded_voter(model) for model in models if model.kind == "embedded"}
     behind = [model for model in models if model.kind == "gateway"]
@@ -165,7 +165,7 @@ def _asking(panel: Panel) -> Iterator[dict[str, Ask]]:
 
 
 def _embedded_voter(model: registry.Model) -> Ask:
-    # Each is heavy to load, and only the panel's are wanted.
+    # Each is slow to load, so only the panel's are loaded.
     from embedded import characters, meaning, rules  # noqa: PLC0415 - when needed
 
     asks: dict[str, Ask] = {
@@ -179,7 +179,9 @@ def _embedded_voter(model: registry.Model) -> Ask:
 def _gateway() -> Gateway:
     key = os.environ.get(KEY_VARIABLE)
     if not key:
-        raise typer.BadParameter(f"this panel asks a gateway: put its key into {KEY_VARIABLE}")
+        raise typer.BadParameter(
+            f"this panel has gateway voters: set {KEY_VARIABLE} to the gateway's key"
+        )
     urls = os.environ.get("GATEWAY_BASE_URL", GATEWAY_URL)
     return Gateway(GatewaySettings(base_urls=parsed(urls, key)))
 

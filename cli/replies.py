@@ -1,4 +1,4 @@
-"""`quorum replies FILE.jsonl`: how many raw replies of models are read as they were meant."""
+"""`quorum replies FILE.jsonl`: count the raw replies of models that are read as meant."""
 
 import json
 from collections import Counter
@@ -28,10 +28,12 @@ def replies(
         ),
     ],
     *,
-    show: Annotated[bool, typer.Option(help="print the replies not read as meant")] = False,
+    show: Annotated[
+        bool, typer.Option(help="print the replies that are not read as meant")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read every reply and compare with what was meant. Exits 1 if any is read wrongly."""
+    """Read every reply and compare it with the expected decision. Exits with 1 if any differs."""
     to = console()
     shown_to = notes if as_json else to
     counted: dict[str, Counter[str]] = {}
@@ -69,12 +71,12 @@ def _row(line: str, number: int) -> dict[str, str]:
         return {"reply": row["reply"], "expected": row["expected"], "model": row.get("model", "-")}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CommandFailed(
-            f"Line {number:,} is no JSON object with `reply` and `expected`."
+            f"Line {number:,} is not a JSON object with `reply` and `expected`."
         ) from None
 
 
 def read(text: str, expected: str) -> str:
-    """How `text` is read, given that `expected` was meant."""
+    """The result of reading `text`, given the `expected` decision."""
     try:
         decision = reply.read(text).decision
     except (ReplyUnreadable, ModelRefused):

@@ -1,4 +1,4 @@
-"""A running Quorum, as its callers see it: over HTTP, with a key."""
+"""A client of a deployment's HTTP API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,20 +14,20 @@ from cli.deployment import api_of
 from cli.errors import CommandFailed, DeploymentRefused, DeploymentUnreachable, ExitCode
 
 REQUEST_SECONDS = 30.0
-"""A little more than API Gateway's own limit of 29 s."""
+"""Seconds for a request: a little more than API Gateway's own limit of 29 s."""
 UPLOAD_SECONDS = 600.0
 UPLOAD_CHUNK = 1024 * 1024
 READS = 3
-"""How often a GET is sent while the deployment is unavailable: what only reads may be repeated."""
+"""Tries of a GET while the deployment is unavailable; a request that only reads is repeatable."""
 PAUSE_SECONDS = 0.5
-"""The pause before a GET is sent again; it doubles each time."""
+"""Seconds before a GET is sent again; the pause doubles each time."""
 
 
 class Service:
     """The HTTP API of a deployment; `where` is its base URL.
 
-    Every request raises `DeploymentRefused` for a 4xx, in the deployment's own words, and
-    `DeploymentUnreachable` for a 5xx, a connection that fails and an answer that does not come.
+    Every request raises `DeploymentRefused` for a 4xx, with the deployment's own message, and
+    `DeploymentUnreachable` for a 5xx, a connection that fails, and an answer that does not come.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Service:
                 transport=transport,
             )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise _Usage(f"That is no address or no key of a deployment: {error}.") from None
+            raise _Usage(f"The URL or the key of the deployment is malformed: {error}.") from None
         self._where = where
         self._pause_seconds = pause_seconds
 
@@ -56,7 +56,7 @@ class Service:
         return self._verdict(self.post("verdicts", {"content": content} | given))
 
     def find(self, verdict_id: str) -> Verdict | None:
-        """The stored verdict, or None while there is none."""
+        """The stored verdict; None while there is none."""
         try:
             return self._verdict(self.get(f"verdicts/{verdict_id}"))
         except DeploymentRefused as refusal:
@@ -80,7 +80,7 @@ class Service:
         """Upload `length` bytes to a presigned URL."""
         chunks = iter(lambda: body.read(UPLOAD_CHUNK), b"")
         headers = {"content-length": str(length)}
-        # No key goes along: the URL is its own permission, and leads elsewhere.
+        # The key is not sent: the URL leads elsewhere and is permission enough.
         with _reached(url):
             answer = httpx.put(url, content=chunks, headers=headers, timeout=UPLOAD_SECONDS)
             _refuse(answer, url)
@@ -116,14 +116,14 @@ class _Usage(CommandFailed):
 
 @contextmanager
 def _reached(url: str) -> Iterator[None]:
-    """Turn what a connection fails with into `DeploymentUnreachable`."""
+    """Turn errors of the connection into `DeploymentUnreachable`."""
     try:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise _Usage(f"{url} is no URL of a deployment: {error}.") from None
+        raise _Usage(f"{url} is not the URL of a deployment: {error}.") from None
     except httpx.TimeoutException:
         raise DeploymentUnreachable(
-            f"The deployment at {_host(url)} does not answer in time. Try again later."
+            f"The deployment at {_host(url)} did not answer in time. Try again later."
         ) from None
     except httpx.TransportError as error:
         raise DeploymentUnreachable(
@@ -133,20 +133,20 @@ def _reached(url: str) -> Iterator[None]:
 
 
 def _refuse(answer: httpx.Response, url: str) -> httpx.Response:
-    """The answer, unless it is a 4xx or a 5xx."""
+    """Return the answer; raise for a 4xx or a 5xx."""
     status = answer.status_code
     if answer.is_server_error:
         said = _said(answer) or "no reason given"
-        raise DeploymentUnreachable(f"The deployment at {_host(url)} says {status}: {said}.")
+        raise DeploymentUnreachable(f"The deployment at {_host(url)} answered {status}: {said}.")
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         said = _said(answer) or "the key is not accepted"
         raise DeploymentRefused(
-            f"The deployment at {_host(url)} says {status}: {said}."
-            " Is it this deployment's key, and may it do this?",
+            f"The deployment at {_host(url)} answered {status}: {said}."
+            " Check that the key belongs to this deployment and has the role for this.",
             status,
         )
     if not answer.is_success:
-        said = _said(answer) or f"the deployment says {status}"
+        said = _said(answer) or f"the deployment answered {status}"
         raise DeploymentRefused(f"{said[:1].upper()}{said[1:]}.", status, _error(answer))
     return answer
 
@@ -159,16 +159,16 @@ def _json(answer: httpx.Response, url: str) -> Any:
 
 
 def _stranger(url: str) -> CommandFailed:
-    return CommandFailed(f"What answers at {_host(url)} is not Quorum. Check the URL.")
+    return CommandFailed(f"The server at {_host(url)} is not Quorum. Check the URL.")
 
 
 def _said(answer: httpx.Response) -> str:
-    """The error's message, without its full stop; empty if there is none."""
+    """The error's message without its full stop; empty if there is none."""
     return str(_error(answer).get("message") or "").rstrip(".")
 
 
 def _error(answer: httpx.Response) -> dict[str, Any]:
-    """The error of an answer; of API Gateway's own refusals there is only a message."""
+    """The error of an answer; a refusal by API Gateway itself has only a message."""
     try:
         body = answer.json()
     except ValueError:
@@ -186,6 +186,6 @@ def _host(url: str) -> str:
 
 
 def connect(where: str, *, operator: bool = False) -> Service:
-    """The service of the deployment that `where` means; raises as `cli.deployment.api_of`."""
+    """The API of the deployment that `where` names; raises as `cli.deployment.api_of`."""
     url, key = api_of(where, operator=operator)
     return Service(url, key)

@@ -1,4 +1,4 @@
-"""Verdicts and figures as people read them."""
+"""Tables of verdicts and figures for the terminal."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,15 +14,15 @@ from rich.text import Text
 
 _COLOURS = {Decision.SAFE: "green", Decision.UNSAFE: "red", Decision.NEEDS_REVIEW: "yellow"}
 _SHOWN = 44
-"""Characters of a content that a row shows."""
+"""Characters of a content that a row shows at most."""
 _SHOWN_LEAST = 16
-"""Characters to which that column is folded in a narrow terminal."""
+"""Characters to which the column of contents is folded in a narrow terminal."""
 _GAP = 2
 """Characters between two columns."""
 
 
 def dollars(amount: Decimal) -> str:
-    """Dollars in as many digits as they need, at least micro-dollars."""
+    """Dollars with as many digits as they need, at least micro-dollars."""
     return f"${amount:f}" if amount else "free"
 
 
@@ -45,8 +45,8 @@ def vote_line(vote: CastVote | Abstention) -> str:
 class Column:
     """A column of a table that fits the terminal.
 
-    Where not all columns fit, those with the highest `rank` are left out first; rank 0 stays. A
-    cell keeps its line, unless `least` says to how few characters the column may be folded.
+    If not all columns fit, those with the highest `rank` are left out first; rank 0 stays. Cells
+    are not folded, unless `least` gives the number of characters to which they may be.
     """
 
     heading: str
@@ -56,7 +56,7 @@ class Column:
 
 
 class Fitted(NamedTuple):
-    """A table as wide as the terminal at most, and the headings that were left out."""
+    """A table no wider than the terminal, and the headings that were left out."""
 
     table: Table
     left_out: tuple[str, ...]
@@ -69,15 +69,14 @@ Section = Sequence[Cells]
 def fitted(
     columns: Sequence[Column], sections: Sequence[Section], width: int, *, title: str | None = None
 ) -> Fitted:
-    """A table of all rows that shows no cell cut: columns are left out until the rest fits.
+    """A table of all rows without truncated cells: columns are left out until the rest fits.
 
-    Where even the columns of rank 0 are too
-    wide, the first is folded.
+    If even the columns of rank 0 are too wide, the first is folded.
     """
     cells = [max(map(_width, column), default=0) for column in _by_column(columns, sections)]
     headings = [column.heading for column in columns]
     kept, needed = _chosen(columns, headings, cells, width)
-    if len(kept) < len(columns):  # headings of several words take less room on several lines
+    if len(kept) < len(columns):  # headings of several words need less width on several lines
         headings = [
             textwrap.fill(column.heading, max(_longest_word(column.heading), found))
             for column, found in zip(columns, cells, strict=True)
@@ -111,7 +110,7 @@ def show(
     *,
     title: str | None = None,
 ) -> None:
-    """Print a table that fits the terminal, and name the columns that do not."""
+    """Print a table that fits the terminal, and name the columns left out."""
     table, left_out = fitted(columns, sections, console.width, title=title)
     console.print(table)
     if left_out:
@@ -121,12 +120,12 @@ def show(
 
 
 def show_verdicts(console: Console, judged: Iterable[tuple[str, Verdict]]) -> None:
-    """Print one row a content: the verdict, who voted what, what it cost and took."""
+    """Print one row per content: the verdict, the votes, the cost and the time."""
     columns = (
         Column("text", left=True, least=_SHOWN_LEAST),
         Column("verdict", left=True),
         Column("score"),
-        Column("who voted what", left=True),
+        Column("votes", left=True),
         Column("cost", rank=1),
         Column("ms", rank=2),
     )
@@ -149,7 +148,7 @@ def _verdict_cells(content: str, verdict: Verdict) -> Cells:
 def _chosen(
     columns: Sequence[Column], headings: Sequence[str], cells: Sequence[int], width: int
 ) -> tuple[list[int], list[int]]:
-    """The columns that are kept, and the characters that each column needs."""
+    """The indexes of the columns that fit, and the width of each column in characters."""
     needed = [
         max(_width(heading), found if column.least is None else min(found, column.least))
         for column, heading, found in zip(columns, headings, cells, strict=True)

@@ -1,4 +1,4 @@
-"""What the commands about documents share: the work, and the files it is to be done with."""
+"""The operation and the files that the commands about documents share."""
 
 import json
 from collections.abc import Sequence
@@ -22,24 +22,30 @@ from quorum.document.requests import OperationRequest
 from cli.loading import TASK, progress_bar
 
 FILES = typer.Argument(help="text, Markdown, HTML, PDF, DOCX", exists=True, dir_okay=False)
-Asked = Annotated[Operation, typer.Option("--operation", help="what is done with each document")]
+Asked = Annotated[
+    Operation, typer.Option("--operation", help="the operation to apply to each document")
+]
 ModelName = Annotated[str, typer.Option("--model", help="the model that answers")]
-Sentences = Annotated[int | None, typer.Option(help="of a summary (3)")]
+Sentences = Annotated[int | None, typer.Option(help="sentences of a summary (3)")]
 Categories = Annotated[
-    list[str] | None, typer.Option("--category", help="to classify into; repeat the option")
+    list[str] | None,
+    typer.Option("--category", help="a category to classify into; repeat the option"),
 ]
-TargetLanguage = Annotated[str | None, typer.Option(help="to translate into (English)")]
+TargetLanguage = Annotated[
+    str | None, typer.Option(help="the language to translate into (English)")
+]
 Schema = Annotated[
-    Path | None, typer.Option(help="a JSON schema of what to extract", exists=True, dir_okay=False)
+    Path | None,
+    typer.Option(help="the JSON schema of the object to extract", exists=True, dir_okay=False),
 ]
-Prompt = Annotated[str | None, typer.Option(help="what to do, with --operation custom")]
+Prompt = Annotated[str | None, typer.Option(help="the instructions of --operation custom")]
 
 _READERS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of the operations; each is of one operation."""
+    """The options of the operations; each belongs to one operation."""
 
     sentences: int | None = None
     categories: Sequence[str] | None = None
@@ -50,7 +56,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file, its name in the results, and its text or why there is none."""
+    """A file with its name in the results, and its text or the reason why it has none."""
 
     path: Path
     document: Document
@@ -58,12 +64,12 @@ class File:
 
     @property
     def name(self) -> str:
-        """Its path below the folder all files are in."""
+        """The path below the folder that holds all files."""
         return str(self.document.name)
 
 
 def request(operation: Operation, model: str, options: Options) -> dict[str, Any]:
-    """What `POST /documents` is told of the work; raises `typer.BadParameter`."""
+    """The fields of `POST /documents` about the work; raises `typer.BadParameter`."""
     given: dict[str, Any] = {
         "operation": operation,
         "model": model,
@@ -100,7 +106,7 @@ def work_of(asked: dict[str, Any]) -> Work:
 
 
 def read(paths: Sequence[Path]) -> list[File]:
-    """Every file, in order, with its text as far as there is one."""
+    """Every file, in order, with its text if it has one."""
     folder = Path(commonpath([path.absolute().parent for path in paths]))
 
     def one(numbered: tuple[int, Path]) -> File:

@@ -32,7 +32,7 @@ TESTS = {
     "vote/tally.py": ("test_tally.py", "test_tally_exact.py"),
     "vote/reply.py": ("test_reply.py", "test_reply_exact.py"),
     "vote/panel.py": ("test_panel.py",),
-    "gateway/limiter.py": ("test_limiter.py",),
+    "gateway/limiter.py": ("test_limiter_exact.py",),
     "gateway/fair_share.py": ("test_fair_share_exact.py",),
 }
 """The modules below `quorum/`, each with its tests below `tests/unit/`."""

@@ -266,7 +266,7 @@ def kinds_of(sources: NDArray[np.str_], unsafe: Truths) -> NDArray[np.intp]:
     """For each row the number of its source; all 0 where a source is too small for a head."""
     names, kinds, counts = np.unique(sources, return_inverse=True, return_counts=True)
     one_sided = any(len(np.unique(unsafe[kinds == kind])) == 1 for kind in range(len(names)))
-    if counts.min() < LEAST_OF_A_KIND or one_sided:
+    if int(np.min(counts)) < LEAST_OF_A_KIND or one_sided:
         return np.zeros(len(sources), np.intp)
     return kinds
 
@@ -275,7 +275,7 @@ def fit_meaning(
     embeddings: Embeddings, unsafe: Truths, weight: Floats, kinds: NDArray[np.intp], seed: int
 ) -> MeaningHeads:
     """A head for each kind of text, and a gate that tells the kinds apart (logistic regression)."""
-    count = int(kinds.max()) + 1
+    count = int(np.max(kinds)) + 1
     if count == 1:
         return fit_of_one_kind(embeddings, unsafe, weight, seed)
     directions = np.zeros((count, meaning.DIMENSIONS), np.float32)

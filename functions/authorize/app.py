@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
 from quorum.app.keys import KeysContainer
 from quorum.app.settings import AuthorizeSettings
 from quorum.aws.boundary import guarded
+from quorum.aws.keys import hash_of
 from quorum.core.errors import Unauthorized
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
         api_id=arn.api_id,
         stage=arn.stage,
         partition=arn.partition,
-        context=caller.model_dump() if caller else None,
+        # A chat's connection outlives this answer: its key is looked up again with every message.
+        context=caller.model_dump() | ({"key_hash": hash_of(key)} if chat else {})
+        if caller
+        else None,
     )
     if caller:
         policy.allow_all_routes()

@@ -28,7 +28,7 @@ def handler(event: APIGatewayWebSocketEvent, _context: "LambdaContext") -> dict[
         case "$connect":
             known = event.request_context["authorizer"]
             caller = Caller(tenant=known["tenant"], role=known["role"])
-            app().reception.connect(connection, caller)
+            app().reception.connect(connection, caller, known["key_hash"])
         case "$disconnect":
             app().reception.disconnect(connection)
         case _:

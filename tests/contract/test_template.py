@@ -18,6 +18,7 @@ from quorum.bulk.machine import PAGE_BYTES, PAGE_ITEMS, Prepare
 from quorum.bulk.requests import BatchRequest, QueuedItem
 from quorum.chat import chat
 from quorum.chat.chat import ACTIONS, Asked
+from quorum.chat.conversations import ANSWERS_AT_ONCE, CONNECTION_SECONDS, SLOT_SECONDS
 from quorum.chat.conversing import FINISHING_SECONDS
 from quorum.core import errors, registry
 from quorum.core.models import Frozen
@@ -440,6 +441,28 @@ def test_a_chat_is_taken_before_its_route_ends_and_answered_once() -> None:
     assert converse["Timeout"] > CLIENT_SECONDS + FINISHING_SECONDS
     longest = int(template.template()["Parameters"]["ConversationSeconds"]["Default"])
     assert longest >= converse["Timeout"]
+
+
+def test_an_answers_slot_outlives_the_function_that_streams_it() -> None:
+    converse = template.functions()["ConverseFunction"]
+    waits = converse["EventInvokeConfig"]["MaximumEventAgeInSeconds"]
+    assert converse["Timeout"] + waits < SLOT_SECONDS < CONNECTION_SECONDS
+    at_once = template.functions()["RouteFunction"]["Environment"]["ANSWERS_AT_ONCE"]
+    assert at_once == {"Ref": "AnswersAtOnce"}
+    assert template.template()["Parameters"]["AnswersAtOnce"]["Default"] == ANSWERS_AT_ONCE
+
+
+def test_both_apis_are_throttled_and_a_chats_functions_may_be_counted() -> None:
+    (every,) = template.resources("AWS::Serverless::Api")["Api"]["MethodSettings"]
+    assert (every["ResourcePath"], every["HttpMethod"]) == ("/*", "*")
+    stage = template.resources("AWS::ApiGatewayV2::Stage")["ChatStage"]["DefaultRouteSettings"]
+    for settings in (every, stage):
+        for limit in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+            assert template.template()["Parameters"][settings[limit]["Ref"]]["Default"] > 0
+    reserved = template.functions()["ConverseFunction"]["ReservedConcurrentExecutions"]
+    none = {"Ref": "AWS::NoValue"}
+    assert reserved == {"Fn::If": ["ReserveAnswers", {"Ref": "AnswerFunctions"}, none]}
+    assert template.template()["Parameters"]["AnswerFunctions"]["Default"] == 0
 
 
 def test_the_published_description_of_the_api_is_what_the_routes_say() -> None:

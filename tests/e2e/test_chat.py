@@ -476,7 +476,13 @@ async def conversations_at_once(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32))
     asked: list[Asked] = []
     conversing, conversations = container.conversing, container.conversations
-    reception = Reception(conversations, container.connections, asked.append, default_model=MODEL)
+    reception = Reception(
+        conversations,
+        container.connections,
+        asked.append,
+        default_model=MODEL,
+        is_known=lambda _key_hash: True,
+    )
     async with AsyncExitStack() as open_:
         clients = {
             tenant: await open_.enter_async_context(

@@ -86,4 +86,4 @@ def test_the_costs_are_shown_and_written_down_as_the_api_tells_them(
     told = api.get("costs").json()
     assert {"timestamp"} == {name for name in told if written[name] != told[name]}
     assert f"${Decimal(told['totals']['cost_usd']).normalize():f}" in shown
-    assert f"₩{told['krw_per_usd']} a dollar, {told['krw_as_of']}" in shown
+    assert f"₩{told['krw_per_usd']} per dollar, {told['krw_as_of']}" in shown

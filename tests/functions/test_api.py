@@ -15,6 +15,9 @@ from fakes.gateway import Scenario, running
 from tests import make
 from tests.functions.conftest import Ask, Faults
 
+LANGUAGE_TAG = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$"
+"""The pattern of a language in a request."""
+
 
 def test_cached_votes_that_settle_the_verdict_answer_without_the_machine(
     ask: Ask, cached: Callable[[Evaluation, str], None]
@@ -155,6 +158,29 @@ def test_a_content_that_waits_for_a_person_is_kept_and_a_decided_one_is_not(
 
 
 @pytest.mark.parametrize(
+    ("tag", "language"),
+    [("de", "de"), ("de-AT", "de"), ("ko_KR", "ko"), ("EN", "en"), ("zh-Hant-TW", "zh")],
+)
+def test_a_language_may_be_given_as_browsers_give_it(ask: Ask, tag: str, language: str) -> None:
+    assert ask({"content": "gg", "language": tag})[1]["language"] == language
+    # Its letters are those of the default language only where that is written in Latin ones.
+    default = language if language in ("de", "en") else None
+    assert ask({"content": "gg", "default_language": tag})[1]["language"] == default
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("so nice \\ud83d", "so nice \ufffd"), ("\\ude00", "\ufffd"), ("\\ud83d\\ude00", "😀")],
+)
+def test_a_text_that_was_cut_inside_an_emoji_is_judged(
+    ask: Ask, aws: Any, sent: str, kept: str
+) -> None:
+    status, _ = ask(raw=f'{{"content": "{sent}"}}')
+    contents = [item.get("content") for item in aws.Table("VerdictsTable").scan()["Items"]]
+    assert (status, kept in contents) == (200, True)
+
+
+@pytest.mark.parametrize(
     ("given", "language"),
     [
         ({}, "en"),  # the template's
@@ -181,15 +207,14 @@ def test_a_default_language_is_assumed_where_none_can_be_told(
         ({"content": "𐍈" * 32_768}, "invalid_content", "content", 32_768),
         ({"content": 7}, "invalid_content", "content", None),
         ({"content": None}, "invalid_content", "content", None),
-        ({"content": "\ud800"}, "invalid_content", "content", None),
         ({"content": "x", "colour": "red"}, "unknown_field", "colour", None),
         ({"content": "x", "id": "a b"}, "invalid_id", "id", r"^[\w.:#@/-]+$"),
-        ({"content": "x", "language": "English"}, "invalid_language", "language", "^[a-z]{2,3}$"),
+        ({"content": "x", "language": "English"}, "invalid_language", "language", LANGUAGE_TAG),
         (
-            {"content": "x", "default_language": "en-US"},
+            {"content": "x", "default_language": "en-"},
             "invalid_default_language",
             "default_language",
-            "^[a-z]{2,3}$",
+            LANGUAGE_TAG,
         ),
         ({"content": "x", "panel": "nobody"}, "invalid_panel", "panel", None),
         ({"content": "x", "metadata": {"a": {}}}, "invalid_metadata", "metadata.a", None),
@@ -317,6 +342,7 @@ def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(
     assert status == 200
     (base,) = answer["gateway"]["base_urls"]
     assert (base["url"], base["key"]) == (stand_in.base_url, "valid")
+    assert base["key_source"] == "the deployment's secret"  # and not which
     assert base["first_token_ms"] is not None
     (booked,) = aws.Table("UsageTable").scan()["Items"]
     assert booked["cost_usd"] == cost > 0

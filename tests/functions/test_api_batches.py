@@ -17,7 +17,8 @@ from quorum.aws.redaction import Redacted
 from quorum.batch.intake import ITEMS_LIMIT
 from quorum.batch.pauses import TRIES
 from quorum.batch.progress import BatchView
-from quorum.bulk.machine import PAGE_ITEMS, TOO_MANY_PAGES
+from quorum.batch.runs import QUIET_SECONDS
+from quorum.bulk.machine import LINE_BYTES, PAGE_ITEMS, TOO_MANY_PAGES
 from quorum.core.errors import BudgetSpent, Postponed
 from quorum.document.batches import DocumentBatchView
 from quorum.ledger.budget import Thresholds
@@ -136,16 +137,25 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
 ODD = ["nothing odd", "\ufffe and \uffff", "nul \x00", "half a pair \ud800"]
 
 
-def test_one_item_of_characters_that_cannot_be_stored_is_rejected_and_the_others_are_taken(
+def test_items_of_odd_characters_are_taken_and_half_a_pair_is_replaced(
     ask: Ask, queued: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    contents = [ODD[index % 3] for index in range(25)]
-    contents[7] = ODD[3]
+    contents = [ODD[index % 4] for index in range(25)]
     status, taken = ask("post_batch", {"items": [{"content": one} for one in contents]})
-    assert status == 202
-    assert [(one["index"], one["code"]) for one in taken["rejected"]] == [(7, "invalid_content")]
+    assert (status, taken["rejected"]) == (202, [])
     sent = {item["position"]["index"]: item["content"] for item in queued()}
-    assert sent == {index: one for index, one in enumerate(contents) if index != 7}
+    assert sent == {index: one.replace("\ud800", "\ufffd") for index, one in enumerate(contents)}
+
+
+def test_an_item_that_cannot_be_stored_is_rejected_and_the_others_are_taken(
+    ask: Ask, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    items: list[dict[str, Any]] = [{"content": f"text {index}"} for index in range(25)]
+    items[7]["metadata"] = {"a": ODD[3]}
+    status, taken = ask("post_batch", {"items": items})
+    assert status == 202
+    assert [(one["index"], one["code"]) for one in taken["rejected"]] == [(7, "invalid_metadata")]
+    assert len(queued()) == 24
 
 
 class Choosy:
@@ -512,6 +522,33 @@ def test_an_upload_becomes_pages_verdicts_and_results_in_order(
     assert ask("get_batch", batch=batch)[1]["rejected"] == 3
 
 
+def test_a_line_that_is_too_long_is_rejected_by_its_number_and_the_others_are_judged(
+    ask: Ask, steps: Steps
+) -> None:
+    upload = ask("post_upload")[1]["upload"]
+    lines = [json.dumps({"content": content}) for content in ("one", "x" * LINE_BYTES, "three")]
+    body = "\r\n".join(lines).encode()
+    boto3.client("s3").put_object(Bucket="UploadsBucket", Key=upload, Body=body)
+    batch = ask("post_batch", {"upload": upload})[1]["id"]
+    prepare = {"step": "prepare", "tenant": "acme", "batch": batch, "panel": "default"}
+    (page,) = pages_at(steps(prepare | {"upload": upload})["key"])
+    assert [(one["index"], one["item"]["content"]) for one in page["items"]] == [
+        (0, "one"),
+        (2, "three"),
+    ]
+    _, results = ask("get_results", batch=batch, query={"gaps": "true"})
+    assert [(one["index"], one["rejected"]) for one in results["items"]] == [
+        (
+            1,
+            {
+                "code": "too_long",
+                "message": f"the line is longer than {LINE_BYTES} bytes",
+                "limit": LINE_BYTES,
+            },
+        )
+    ]
+
+
 @pytest.mark.parametrize("received", [False, True])
 def test_a_bulk_run_that_fails_leaves_its_batch_incomplete_and_a_redrive_is_another_run(
     ask: Ask, steps: Steps, uploaded: Callable[..., str], *, received: bool
@@ -556,6 +593,50 @@ def test_a_batch_whose_run_was_noted_and_never_begun_is_cancelled_and_redriven_a
     assert machine.describe_execution(executionArn=f"{execution}:{batch}-2")["status"] == "RUNNING"
     stored_batches.note("acme", batch, run=3, execution=f"{execution}:{batch}-3")
     assert ask("delete_batch", batch=batch)[1]["state"] == "cancelled"
+
+
+def test_a_run_that_was_aborted_leaves_its_batch_incomplete_and_not_running_for_ever(
+    ask: Ask,
+    steps: Steps,
+    uploaded: Callable[..., str],
+    faults: Faults,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch = uploaded("one", "two")
+    upload = api.app().batches.record("acme", batch).upload
+    steps(
+        {"step": "prepare", "panel": "default", "upload": upload, "tenant": "acme", "batch": batch}
+    )
+    monkeypatch.setattr(api.app().runs, "_clock", clock)
+    clock.now = time()
+    machine = boto3.client("stepfunctions")
+    (run,) = machine.list_executions(stateMachineArn=api.app().settings.bulk_machine)["executions"]
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"
+    assert "DescribeExecution" not in faults.requests  # it was heard of a moment ago
+    clock.now += QUIET_SECONDS + 1
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"
+    machine.stop_execution(executionArn=run["executionArn"])
+    faults.fail("DescribeExecution")
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"  # nobody can tell
+    faults.operations.clear()
+    for _ in range(2):
+        _, view = ask("get_batch", batch=batch)
+        assert (view["state"], view["last_problem"]) == ("incomplete", "the run was aborted")
+    assert ask("post_redrive", batch=batch)[0] == 202
+    assert ask("get_batch", batch=batch)[1]["state"] == "running"
+
+
+def test_an_upload_whose_run_was_never_begun_is_incomplete_and_says_so(
+    ask: Ask, uploaded: Callable[..., str], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = uploaded("one")
+    nowhere = "arn:aws:states:us-east-1:123456789012:execution:bulk:nowhere"
+    api.app().batches.note("acme", batch, execution=nowhere)
+    clock.now = time() + QUIET_SECONDS + 1
+    monkeypatch.setattr(api.app().runs, "_clock", clock)
+    _, view = ask("get_batch", batch=batch)
+    assert (view["state"], view["last_problem"]) == ("incomplete", "the run was never begun")
 
 
 def test_what_its_pages_said_was_wrong_stays_the_batchs_last_problem(

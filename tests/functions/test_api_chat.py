@@ -188,9 +188,12 @@ def test_every_field_of_the_openai_api_may_be_null(complete: Complete, stand_in:
         {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "tool_choice": "none"},
         {"modalities": ["text"], "parallel_tool_calls": True},
         {"stream_options": {"include_usage": None}, "response_format": {"type": "text"}},
+        {"tools": [], "functions": [], "logit_bias": {}, "tool_choice": "auto"},
+        {"messages": [{"role": "user", "content": [
+            {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}]}]},
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_what_asks_for_nothing_else_than_an_answer_is_taken(
     complete: Complete, stand_in: StandIn, asked: dict[str, Any]
 ) -> None:
@@ -208,10 +211,19 @@ def test_what_asks_for_nothing_else_than_an_answer_is_taken(
         ({"messages": [{"role": "user", "content": "x", "tool_calls": [{"id": "1"}]}]},
          "messages.0.tool_calls"),
         ({"messages": [{"role": "user", "content": "x", "cost": 1}]}, "messages.0.cost"),
+        ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+         "messages.0.content.0.type"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "y": 1}]}]},
+         "messages.0.content.0.y"),
+        ({"stop": ""}, "stop"),
+        ({"stop": ["x", ""]}, "stop.1"),
+        ({"stop": ["x"] * 5}, "stop"),
         ({"logprobs": True}, "logprobs"),
         ({"store": True}, "store"),
         ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"tools": [{"type": "function"}]}, "tools"),
+        ({"logit_bias": {"50256": -100}}, "logit_bias"),
         ({"temprature": 0}, "temprature"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
         ({"temperature": 3}, "temperature"),

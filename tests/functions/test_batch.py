@@ -128,6 +128,15 @@ def test_every_message_becomes_a_stored_verdict(deliver: Deliver, aws: Any) -> N
     assert len(stored(aws)) == 2
 
 
+def test_a_message_whose_text_was_cut_inside_an_emoji_is_judged(
+    deliver: Deliver, gateway: Gateway
+) -> None:
+    body = json.dumps(item("so nice \ud83d"))
+    assert "\\ud83d" in body
+    assert deliver(body) == []
+    assert {text for _, text in gateway.calls} == {"so nice \ufffd"}
+
+
 def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
     deliver: Deliver, aws: Any, gateway: Gateway
 ) -> None:
@@ -154,10 +163,9 @@ def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
         (item("x", 7), "there is no such batch"),
         ("[" * 60_000, "not JSON"),
         ('{"position": ' * 60_000, "not JSON"),
-        (item("half a pair \ud800"), "not JSON"),
         ('{"tenant": "acme", "content": "x", "metadata": {"n": %s}}' % ("9" * 100_000), ""),
         ('{"tenant": "acme", "position": {"batch": "b", "index": %s}}' % ("9" * 100_000), ""),
-        (item("x", position={"batch": "\ud800", "index": 0}), "not JSON"),
+        (item("x", position={"batch": "\ud800", "index": 0}), "position.batch: "),
         (item("x", position={"batch": "b" * 100_000, "index": 0}), "position.batch: "),
         (item("x", position={"batch": BATCH, "index": 10**9}), "position.index: "),
         (item("x", position=[[[]]]), "position: Input should be"),
@@ -345,7 +353,7 @@ def test_dead_letters_of_a_batch_are_sent_round_again_and_others_stay(
 ) -> None:
     world.new_batch(1)
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
-    deliver(item("one", 0), deliveries=3)
+    deliver(item("one \ud83d", 0), deliveries=3)
     deliver("not json")
     gateway.down = set()
     queue = world.queue(sqs, urls["items"], urls["dead"])

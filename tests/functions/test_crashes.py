@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from quorum.aws.leases import LEASE_SECONDS
 from quorum.batch.progress import Kind
 from quorum.batch.records import FailedItem
+from quorum.batch.runs import Runs
 from quorum.bulk.batches import QueuedBatches, UploadedBatches
 from quorum.bulk.machine import Bulk, Finish, JudgePage, Prepare
 from quorum.bulk.requests import BatchRequest, QueuedItem
@@ -64,10 +65,11 @@ class Lambda:
         s3: Any = MortalClient(cloud.s3, life)
         machines: Any = MortalClient(cloud.machines, life)
         self.bulk = Bulk(s3, BUCKET, machines, cloud.machine, self.world.batches)
+        runs = Runs(machines, self.world.batches)
         panels: Any = {"default_panel": "default", "panel_of": packaged}
         self.kinds: dict[Kind, QueuedBatches | UploadedBatches] = {
             Kind.ITEMS: QueuedBatches(self.world.batches, self.queue, **panels),
-            Kind.UPLOAD: UploadedBatches(self.world.batches, self.bulk, **panels),
+            Kind.UPLOAD: UploadedBatches(self.world.batches, self.bulk, runs, **panels),
         }
 
     def take(self, request: BatchRequest) -> None:

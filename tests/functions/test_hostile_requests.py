@@ -226,7 +226,6 @@ def refused() -> dict[str, Refused]:
             ),
         }
     surrogates: dict[str, Refused] = {
-        "content": ("post_verdict", {"content": SURROGATE}, "content"),
         "metadata value": ("post_verdict", content | {"metadata": {"a": SURROGATE}}, "metadata.a"),
         "metadata name": ("post_verdict", content | {"metadata": {SURROGATE: 1}}, "metadata"),
         "panel": ("post_verdict", content | {"panel": SURROGATE}, "panel"),

@@ -59,7 +59,7 @@ def test_a_revoked_key_opens_nothing(keys: Keys, by: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["revoke", "0123456789ab"], 1, "no such key"),
+        (["revoke", "0123456789ab"], 1, "no key with this id"),
         (["revoke", "01"], 2, "at least 8 digits"),
         (["issue", "--tenant", "no spaces please"], 2, "tenant"),
         (["issue", "--tenant", "acme", "--role", "king"], 2, "king"),

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import pytest
 from quorum.aws import loop
-from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.base_urls import parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
 
 from fakes.gateway import Fault, Scenario, StandIn, running, serving
 

@@ -13,7 +13,8 @@ from quorum.core.errors import ModelRefused, ModelThrottled, ModelUnavailable, V
 from quorum.core.models import AbstentionReason, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway import breaker
-from quorum.gateway.client import Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.base_urls import parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 from quorum.vote import voter
 from quorum.vote.evaluation import TRANSIENT

@@ -129,8 +129,8 @@ def test_a_model_is_found_under_the_name_that_requests_send(
     ("panel", "code", "says"),
     [
         ("default", 1, "gpt-4.1 (not served)"),
-        ("embedded", 0, "no model of a gateway"),
-        ("nobody", 2, "neither a file nor packaged"),
+        ("embedded", 0, "no gateway model"),
+        ("nobody", 2, "neither a file nor a packaged panel"),
     ],
 )
 def test_the_command_exits_by_what_its_panel_needs_and_shows_what_is_served(

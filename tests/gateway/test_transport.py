@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.core.errors import ModelUnavailable, StreamCut, VoteUnavailable
+from quorum.gateway.base_urls import parse_base_urls
 from quorum.gateway.call import Completion
-from quorum.gateway.client import Delta, Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.client import Delta, Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 
 GPT = registry.model("gpt-4.1")

@@ -290,7 +290,11 @@ def test_rows_without_a_language_teach_the_pooled_terms_and_none_of_their_own(
 
 @pytest.mark.parametrize(
     ("budget", "said"),
-    [("10", "10 is 1,000% of the reference"), ("-0.1", "is no share"), ("some", "is no share")],
+    [
+        ("10", "10 is 1,000% of the reference"),
+        ("-0.1", "is not a share"),
+        ("some", "is not a share"),
+    ],
 )
 def test_a_budget_that_is_no_share_is_refused_with_what_to_write(
     tmp_path: Path, budget: str, said: str

@@ -192,15 +192,21 @@ def test_the_question_is_what_was_said_before_and_what_is_said_now() -> None:
     assert (question.temperature, question.max_output_tokens) == (0.0, 7)
 
 
-def test_what_the_user_says_is_judged_all_of_it() -> None:
+def test_all_that_a_client_says_is_judged_whatever_role_it_gives_to_its_words() -> None:
     messages = [
+        {"role": "developer", "content": "Before."},
         {"role": "user", "content": "First."},
-        {"role": "assistant", "content": "Not this."},
+        {"role": "assistant", "content": "Put into its mouth."},
         {"role": "user", "content": "Last."},
     ]
-    request = read(prompt=None, messages=messages)
+    request = read(prompt=None, messages=messages, system="Above all.")
     assert isinstance(request, ChatRequest)
-    assert request.judged_prompt() == "First.\n\nLast."
+    assert request.judged_prompt() == (
+        "Above all.\n\nBefore.\n\nFirst.\n\nPut into its mouth.\n\nLast."
+    )
+    alone = read(system="Be kind.")
+    assert isinstance(alone, ChatRequest)
+    assert alone.judged_prompt() == "Be kind.\n\nHello?"
 
 
 def test_an_answer_ends_with_all_of_it_and_what_it_cost() -> None:

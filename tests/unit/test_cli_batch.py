@@ -182,7 +182,7 @@ def test_costs_are_shown_and_written(told: Told, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert dict(told.asked[-1].params) == {"from": "2026-11-01", "to": "2026-11-30", "by": "model"}
     assert json.loads(out.read_text()) == REPORT
-    for shown in ("gpt-4.1", "$0.0033 a decision", "₩13.50", "25% of all"):
+    for shown in ("gpt-4.1", "$0.0033 per decision", "₩13.50", "25% of all"):
         assert shown in done.output
 
 
@@ -402,4 +402,4 @@ def test_a_batch_that_is_resumed_with_its_file_knows_lines_and_ids(
 def test_fields_nobody_knows_are_named(deployed: Batch, tmp_path: Path) -> None:
     done = handed_in(deployed, "f.jsonl", b'{"content": "a", "note": "x"}\n', tmp_path)
     assert deployed.items == [{"content": "a"}]
-    assert "not used: note" in done.output
+    assert "columns not used: note" in done.output

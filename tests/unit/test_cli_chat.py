@@ -80,11 +80,11 @@ def test_the_answer_under_way_can_be_cancelled() -> None:
     [
         (
             {"type": "complete", "model": "gpt-4.1", "dropped_turns": 2} | PAID,
-            "gpt-4.1 · 1,234 tokens · $0.01 · without the 2 oldest turns",
+            "gpt-4.1 · 1,234 tokens · $0.01 · the 2 oldest turns were left out",
         ),
         (
             {"type": "complete", "model": "gpt-4.1", "cached": True, "saved_usd": "0.02"} | PAID,
-            "gpt-4.1 · 1,234 tokens · $0.01 · kept, saved $0.02",
+            "gpt-4.1 · 1,234 tokens · $0.01 · from the cache, saved $0.02",
         ),
         (
             {"type": "cancelled"} | PAID | {"cost_estimated": True},

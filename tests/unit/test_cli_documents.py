@@ -142,7 +142,7 @@ def test_an_estimate_needs_no_service_and_shows_every_file_and_their_sum(
 ) -> None:
     done = run("estimate", *files, "--operation", "summarize", "--compare")
     assert done.exit_code == 0, done.output
-    for shown in ("a.txt", "b.pdf", "deep/a.txt", "in all 3", "claude-sonnet-4.5", "exact", "₩"):
+    for shown in ("a.txt", "b.pdf", "deep/a.txt", "total of 3", "claude-sonnet-4.5", "exact", "₩"):
         assert shown in done.output
 
 
@@ -173,7 +173,7 @@ def test_an_estimate_with_a_service_takes_its_terms_and_tells_it_nothing(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--operation", "extract"], "extract needs a schema"),
+        (["--operation", "extract"], "extract needs the field schema"),
         (["--operation", "summarize", "--prompt", "x"], "prompt is an option of custom"),
         (
             ["--operation", "summarize", "--model", "rules"],
@@ -220,7 +220,7 @@ def test_nothing_is_handed_in_that_was_not_agreed_to(
 ) -> None:
     done = run("documents", *files, "--out", str(tmp_path / "out"), stdin="n\n")
     assert done.exit_code == 1
-    assert "hand them in?" in done.output
+    assert "Submit the documents?" in done.output
     assert told.handed_in == []
 
 
@@ -314,7 +314,7 @@ def test_interrupted_before_anything_is_handed_in_it_says_so(
     monkeypatch.setattr(work, "read", interrupted)
     stopped = run("documents", *files, "--out", str(tmp_path / "out"), "--yes")
     assert stopped.exit_code == 130
-    assert "Nothing was handed in." in stopped.output
+    assert "Nothing was submitted." in stopped.output
     assert "--resume" not in stopped.output
 
 
@@ -336,4 +336,4 @@ def test_a_batch_of_verdicts_is_not_taken_for_documents(told: Told, tmp_path: Pa
     told.operation = None  # type: ignore[assignment] # as a batch of verdicts has it
     done = run("documents", "--resume", "verdicts", "--out", str(tmp_path / "out"))
     assert done.exit_code == 2
-    assert "batch of verdicts" in done.output
+    assert "batch of contents" in done.output

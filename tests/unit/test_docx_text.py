@@ -262,7 +262,10 @@ def test_the_main_part_is_found_by_its_relationship_whatever_it_is_called(main: 
 def test_a_document_type_is_refused_unread() -> None:
     with pytest.raises(DocumentUnreadable) as refused:
         docx_text(docx(["x"], head='<!DOCTYPE w [<!ENTITY e "e">]>'))
-    assert (refused.value.code, refused.value.message) == ("broken", "its XML declares entities")
+    assert (refused.value.code, refused.value.message) == (
+        "broken",
+        "the file's XML declares entities",
+    )
 
 
 def test_elements_without_end_are_refused() -> None:

@@ -14,6 +14,7 @@ from quorum.core.errors import (
     ReplyUnreadable,
     VoteUnavailable,
 )
+from quorum.core.models import Abstention, CastVote, Verdict
 from quorum.vote.evaluation import POSTPONED_SECONDS, conclude_round
 from quorum.vote.voter import abstention_of
 
@@ -55,3 +56,19 @@ def test_what_stays_so_is_left_to_a_person(error: VoteUnavailable) -> None:
     result = concluded(error)
     assert result.postponed is None
     assert result.verdict.decision == "needs_review"
+
+
+def test_a_verdict_does_not_name_the_gateways_address_not_even_one_stored_before() -> None:
+    address = "https://gateway.example/v1"
+    votes: list[CastVote | Abstention] = [
+        make.cast("gemini-2.5-flash", served_by=address),
+        make.cast("deepseek-v3.2", served_by=address),
+        make.abstention("gpt-4.1", served_by=address),
+    ]
+    result = conclude_round(make.evaluation(), votes, round_number=1, now=make.NOW)
+    assert result.verdict is not None
+    assert len(result.verdict.votes) == 3
+    assert address not in result.model_dump_json()
+    stored = result.verdict.model_dump(mode="json")
+    stored["votes"][0]["served_by"] = address
+    assert address not in Verdict.model_validate(stored).model_dump_json()

@@ -13,6 +13,8 @@ from quorum.gateway.fair_share import Line, RateLimit, State, fair_share
 
 LIMIT = RateLimit(requests_per_minute=500, tokens_per_minute=100_000)
 SERVICE_SECONDS = 0.8
+REFUSED_SECONDS = 4.0
+"""Seconds until a refused caller tries again."""
 SECOND = 1_000_000
 NOW = 1_800_000_000 * SECOND
 
@@ -78,7 +80,7 @@ class Simulation:
             place = self.line.next_place(self.state, name, tokens, self.now)
             if place.starts_at - self.now > tenant.patience_seconds * SECOND:
                 tenant.refused += 1
-                yield 1.0
+                yield REFUSED_SECONDS
                 continue
             self.state = place.state
             overtaken = self.state.overtaken

@@ -39,7 +39,7 @@ def use(time: int, wait: int = 0) -> float:
 def test_so_much_is_admitted_after_so_long(requests: int, tokens: int, seconds: float) -> None:
     limit = RateLimit(requests_per_minute=500, tokens_per_minute=100_000)
     assert limit.seconds(requests=requests, tokens=tokens) == pytest.approx(seconds)
-    assert limit.seconds() == 0.0
+    assert RateLimit(requests_per_minute=1, tokens_per_minute=1).seconds() == 0.0
 
 
 @pytest.mark.parametrize(
@@ -222,6 +222,10 @@ def test_nobody_overtakes_where_nothing_is_reserved_or_the_line_is_as_soon() -> 
     place = LINE.next_place(free, "bolt", 400, NOW)
     assert (place.starts_at, place.overtakes) == (NOW, False)
     assert (place.state.overtaken, place.state.reserved_requests_paid_off_at) == (7, 0)
+    # The line is sooner than what is reserved.
+    slow = replace(free, reserved_requests_paid_off_at=NOW + 14 * REQUEST + 9)
+    place = LINE.next_place(slow, "bolt", 400, NOW)
+    assert (place.starts_at, place.overtakes) == (NOW, False)
 
 
 def test_use_fades_and_is_forgotten_but_not_before_its_time() -> None:

@@ -85,7 +85,7 @@ def test_what_is_recorded_is_evaluated_whatever_its_labels_were(
         ("text,colour\nGood morning,red\n", "gold or label or toxic"),
         ("comment,gold\nGood morning,safe\n", "no column is called text or content"),
         ('text,gold\n"Good morning,safe\n', "line 2"),
-        ("text,gold\n", "no row with a text"),
+        ("text,gold\n", "no row has a text"),
     ],
 )
 def test_labels_that_mean_nothing_are_refused_before_anybody_votes(

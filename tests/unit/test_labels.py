@@ -101,7 +101,7 @@ def test_the_command_leaves_out_what_has_neither_text_nor_votes(
     ran = CliRunner().invoke(app, ["labels", "export", "--out", str(out)])
     assert ran.exit_code == 0, ran.output
     assert len(recorded.read(out)) == 3
-    assert "3 labels, 1 of them without a text" in ran.stderr
+    assert "3 labels, 1 of them without text" in ran.stderr
 
 
 def test_exported_labels_are_evaluated(service: Service, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_panel_put_for_everybody_for_a_tenant_and_as_a_shadow_is_the_one_that_
     ("change", "said"),
     [
         ({"quorum": 4}, "quorum: is 4"),
-        ({"description": "x" * 8192}, "a parameter holds 8192"),
+        ({"description": "x" * 8192}, "an SSM parameter holds 8192"),
     ],
 )
 def test_a_panel_that_would_be_refused_is_not_put(

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from boto3.dynamodb.types import TypeSerializer
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 from quorum.core.errors import ModelThrottled, StoreUnavailable
 from quorum.core.models import Tokens
 from quorum.gateway.fair_share import RateLimit
@@ -19,6 +18,7 @@ from quorum.gateway.limiter import Limiter
 from quorum.ledger.intents import PICODOLLARS
 
 from tests.clock import Clock
+from tests.transactions import condition_failed, conflict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -36,21 +36,6 @@ def limiter(usage: "DynamoDBServiceResource", clock: Clock) -> Callable[..., Lim
     return build
 
 
-class Cancelled(ClientError):
-    """A transaction whose condition failed, as boto3 tells of it."""
-
-    def __init__(self, item: dict[str, Any]) -> None:
-        sent = {name: TypeSerializer().serialize(value) for name, value in item.items()}
-        response: Any = {
-            "Error": {"Code": "TransactionCanceledException"},
-            "CancellationReasons": [
-                {"Code": "ConditionalCheckFailed", "Item": sent},
-                {"Code": "None"},
-            ],
-        }
-        super().__init__(response, "TransactWriteItems")
-
-
 class Bucket:
     """DynamoDB as far as `reserve` uses it: atomic, quick, and asked by many at once.
 
@@ -62,7 +47,6 @@ class Bucket:
         self.writes = 0
         self._lock = threading.Lock()
         self.meta = SimpleNamespace(client=self)
-        self.exceptions = SimpleNamespace(TransactionCanceledException=Cancelled)
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803 - boto3's name
         values = dict(TransactItems[0]["Update"]["ExpressionAttributeValues"])
@@ -73,7 +57,7 @@ class Bucket:
         with self._lock:
             self.writes += 1
             if any(value != self.item.get(name) for name, value in known.items()):
-                raise Cancelled(self.item)
+                raise condition_failed(self.item)
             self.item = {name.removeprefix(":"): value for name, value in values.items()}
 
     def get_item(self, **_: Any) -> dict[str, Any]:
@@ -365,18 +349,10 @@ def test_a_conflict_with_another_transaction_is_tried_again(
 
     def transact(**request: Any) -> Any:
         if conflicts.pop(0):
-            raise real.exceptions.TransactionCanceledException(
-                {
-                    "Error": {"Code": "TransactionCanceledException"},
-                    "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
-                },
-                "TransactWriteItems",
-            )
+            raise conflict()
         return real.transact_write_items(**request)
 
-    client = SimpleNamespace(
-        transact_write_items=transact, get_item=real.get_item, exceptions=real.exceptions
-    )
+    client = SimpleNamespace(transact_write_items=transact, get_item=real.get_item)
     shared = limiter()
     shared.dynamodb = SimpleNamespace(meta=SimpleNamespace(client=client))  # type: ignore[assignment] # a stand-in
     assert shared.reserve(MODEL, 1).wait_seconds == 0
@@ -393,7 +369,7 @@ class Contended(Bucket):
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803 - boto3's name
         self.times -= 1
         if self.times >= 0:
-            raise Cancelled(self.item)
+            raise condition_failed(self.item)
         super().transact_write_items(TransactItems)
 
     def get_item(self, **_: Any) -> dict[str, Any]:
@@ -410,13 +386,11 @@ def test_who_has_time_waits_for_a_turn_among_many_who_begin_at_once() -> None:
         limiter(100).reserve(MODEL, 1)
 
 
-def test_a_lost_connection_to_the_table_is_named(usage: "DynamoDBServiceResource") -> None:
+def test_a_lost_connection_to_the_table_is_named() -> None:
     def lost(**_: Any) -> Any:
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
 
-    client = SimpleNamespace(
-        transact_write_items=lost, get_item=lost, exceptions=usage.meta.client.exceptions
-    )
+    client = SimpleNamespace(transact_write_items=lost, get_item=lost)
     dynamodb: Any = SimpleNamespace(meta=SimpleNamespace(client=client))
     with pytest.raises(StoreUnavailable):
         Limiter(dynamodb, "Usage").reserve(MODEL, 1)

@@ -231,7 +231,7 @@ def test_a_part_need_not_hold_everything_the_schema_asks_for() -> None:
 def test_a_mended_question_shows_the_answer_and_its_fault() -> None:
     asked = operations.question(WORKS[3], "text")
     invalid = AnswerInvalid("answer_invalid", "wrong", ["sum: does not satisfy type"])
-    again = operations.mending(asked, '{"sum": "x"}', invalid)
+    again = operations.repairing(asked, '{"sum": "x"}', invalid)
     assert again.messages[:2] == asked.messages
     assert again.messages[2].content == '{"sum": "x"}'
     assert "sum: does not satisfy type" in again.messages[3].content
@@ -252,10 +252,10 @@ def test_a_document_chooses_no_word_of_the_instructions() -> None:
         '(a property the schema does not name).age: does not satisfy type "integer"',
         'people.1: does not satisfy type "object"',
     }
-    system, block = operations.mending_united(asked, answer, invalid.value.problems).messages
+    system, block = operations.repairing_united(asked, answer, invalid.value.problems).messages
     assert hostile not in system.content
     assert hostile in block.content
-    *_, again = operations.mending(operations.question(asked, "x"), "{}", invalid.value).messages
+    *_, again = operations.repairing(operations.question(asked, "x"), "{}", invalid.value).messages
     assert hostile not in again.content
 
 

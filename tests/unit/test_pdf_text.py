@@ -152,7 +152,7 @@ def test_an_initial_is_no_base_of_what_stands_behind_it() -> None:
 
 
 def test_fonts_that_do_not_say_what_they_show_are_no_text() -> None:
-    with pytest.raises(DocumentUnreadable, match="fonts in the file do not say") as refused:
+    with pytest.raises(DocumentUnreadable, match="fonts in the file do not identify") as refused:
         text_of_page(UNTOLD, fonts=UNTOLD_FONT)
     assert refused.value.code == "no_text"
 

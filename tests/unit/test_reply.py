@@ -200,6 +200,14 @@ def test_a_refusal_is_an_abstention_of_its_own_kind(
         "Unfortunately, I can't judge that.",
         "I apologize, but this is beyond me.",
         "抱歉，我无法回答。",
+        "我无法协助处理这段文字。",
+        "이 요청은 도와드릴 수 없습니다.",
+        "申し訳ありませんが、お答えできません。",
+        "Lo siento, no puedo ayudar con eso.",
+        "Désolé, je ne peux pas répondre.",
+        "Es tut mir leid, dabei kann ich nicht helfen.",
+        "Извините, я не могу это оценить.",
+        "I must decline.",
     ],
 )
 def test_a_refusal_in_other_words_is_one_too(text: str) -> None:

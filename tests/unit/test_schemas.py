@@ -29,7 +29,7 @@ DOUBLING: dict[str, Any] = described(a={"$ref": "#/$defs/d0"}) | {
     [
         ({}, "must describe an object"),
         ({"type": "string"}, "must describe an object"),
-        (described(a={"type": "colour"}), "is no JSON schema (at properties.a"),
+        (described(a={"type": "colour"}), "is not a JSON schema (at properties.a"),
         (described(a={"$ref": "https://example.com/schema.json"}), "anything but its own parts"),
         (described(a={"$ref": "file:///etc/passwd"}), "anything but its own parts"),
         (described(a={"$ref": "#/$defs/none"}), "a part it does not have"),

@@ -44,7 +44,7 @@ def test_a_refusal_is_told_in_the_services_own_words() -> None:
 
 
 def test_a_key_that_is_not_accepted_is_told_with_the_host() -> None:
-    with pytest.raises(DeploymentRefused, match=r"quorum\.example says 403: not you"):
+    with pytest.raises(DeploymentRefused, match=r"quorum\.example answered 403: not you"):
         service(403, {"message": "not you"}).moderate("a text")
 
 
@@ -69,7 +69,7 @@ def test_what_only_reads_is_asked_again_and_what_costs_is_not() -> None:
     ("failure", "said"),
     [
         (httpx.ConnectError("Connection refused"), "cannot be reached"),
-        (httpx.ReadTimeout("slow"), "does not answer in time"),
+        (httpx.ReadTimeout("slow"), "did not answer in time"),
         (httpx.RemoteProtocolError("gone"), "cannot be reached"),
     ],
 )

@@ -60,6 +60,24 @@ def test_a_short_insult_is_unsafe(text: str) -> None:
     assert judged(text).decision is Decision.UNSAFE
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("уоu аrе а ѕtuріd bіtсh", "gо kіll уоurѕеlf", "fuсk уоu аѕѕhоlе", "wоrthlеѕѕ сunt"),
+        *("ㅆㅂ 짜증나", "ㅂㅅ 같은 소리", "ㄲㅈ라", "시1발 뭐야", "개새1끼"),
+    ],
+)
+def test_abuse_is_unsafe_however_its_letters_are_disguised_or_left_out(text: str) -> None:
+    assert judged(text).decision is Decision.UNSAFE
+
+
+@pytest.mark.parametrize(
+    "text", ["ㅈㄹ하지 마", "ㄱㅅㄲ야", "ㅁㅊㄴ", "ㅗㅗ", "ㅈ같네", "ㄴㄱㅁ", "ㅄ"]
+)
+def test_a_korean_abbreviation_of_a_curse_never_passes(text: str) -> None:
+    assert judged(text).decision is not Decision.SAFE
+
+
 @pytest.mark.parametrize("text", ["lol", "yes", "thanks", "fuck you", "bitch", "сука", "👍"])
 def test_a_short_text_is_decided_without_any_default_language(text: str) -> None:
     assert judged(text, default=None).decision is not Decision.NEEDS_REVIEW
@@ -107,6 +125,18 @@ def test_an_innocent_text_in_two_scripts_is_safe(text: str) -> None:
         ("Grazie mille per l'aiuto, buona giornata", "it"),
         ("Muito obrigado pela ajuda e um bom dia", "pt"),
         ("今日は天気がいいですね。散歩に行きましょう。", "ja"),
+        ("Bedankt voor het mooie cadeau.", "nl"),
+        ("Wij gaan morgen fietsen.", "nl"),
+        ("Dziękuję za miły wieczór.", "pl"),
+        ("Sklep jest zamknięty w niedzielę.", "pl"),
+        ("Güzel hediye için teşekkürler.", "tr"),
+        ("İyi günler dilerim.", "tr"),
+        ("ขอบคุณสำหรับของขวัญ", "th"),
+        ("สวัสดีตอนเช้า", "th"),
+        ("Merci pour ce joli cadeau.", "fr"),
+        ("Il negozio è chiuso la domenica.", "it"),
+        ("Boa noite a todos.", "pt"),
+        ("素敵なプレゼントをありがとう。", "ja"),
     ],
 )
 def test_a_language_that_one_voter_knows_can_be_decided(text: str, language: str) -> None:

@@ -1,9 +1,11 @@
 """Unicode as it can be stored and sent."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.core.unicode import marked_encoding, without_surrogates
+from quorum.core.unicode import marked_encoding, whole_json, without_surrogates
 
 
 @given(st.text(st.characters()))
@@ -32,3 +34,16 @@ def test_a_byte_order_mark_names_the_codec_that_reads_it(codec: str) -> None:
 def test_a_mark_is_known_in_either_byte_order(order: str) -> None:
     data = "\ufeffa".encode(order)
     assert marked_encoding(data) == order.removesuffix("-be")
+
+
+@given(text=st.text(st.characters(exclude_categories=[])), mark=st.booleans())
+def test_json_is_read_as_it_was_meant_with_half_a_pair_replaced(*, text: str, mark: bool) -> None:
+    sent = (b"\xef\xbb\xbf" if mark else b"") + json.dumps({"a": text}).encode()
+    read = json.loads(whole_json(sent))["a"]
+    read.encode()
+    assert read == without_surrogates(text)
+
+
+def test_what_only_looks_like_half_a_pair_in_json_stays() -> None:
+    for sent in (rb'{"a": "\\ud83d"}', rb'{"a": "\ud83d\ude00"}', rb'{"a": "\u00e9 \D"}', b"\\"):
+        assert whole_json(sent) == sent

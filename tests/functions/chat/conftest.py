@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from quorum.answer.questions import Answered, Question
-from quorum.aws.keys import Caller
+from quorum.aws.keys import Caller, hash_of
 from quorum.chat.chat import Asked, ChatRequest
 from quorum.chat.conversations import Conversations
 from quorum.chat.conversing import Conversing, Judges, Pace
@@ -26,13 +26,14 @@ from tests.world import Serial
 
 Message = dict[str, Any]
 CONNECTION, TENANT = "connection-1", "acme"
+KEY_HASH = hash_of("qk_of-a-test")
 PRICE = Decimal("0.00001")
 
 
 @pytest.fixture
 def conversations(aws: Any, clock: Clock) -> Conversations:
     kept = Conversations(Serial(aws), "ConversationsTable", seconds=3600, clock=clock)  # type: ignore[arg-type] # as in every world
-    kept.connect(CONNECTION, Caller(tenant=TENANT))
+    kept.connect(CONNECTION, Caller(tenant=TENANT), KEY_HASH)
     return kept
 
 
@@ -181,7 +182,7 @@ def say(conversing: Callable[..., Conversing], conversations: Conversations, cli
     numbers = iter(range(1, 1_000))
 
     def send(
-        prompt: str = "Hello?",
+        prompt: str | None = "Hello?",
         *,
         conversation: str | None = None,
         build: dict[str, Any] | None = None,
@@ -191,7 +192,7 @@ def say(conversing: Callable[..., Conversing], conversations: Conversations, cli
         request_id = f"request-{next(numbers)}"
         given = {"action": "chat", "prompt": prompt} | changes
         request = ChatRequest.model_validate(given)
-        conversations.open(CONNECTION, request_id)
+        slot = conversations.open(CONNECTION, request_id)
         asked = Asked(
             connection=CONNECTION,
             tenant=TENANT,
@@ -200,6 +201,7 @@ def say(conversing: Callable[..., Conversing], conversations: Conversations, cli
             model="gpt-4.1-nano",
             conversation=conversation or "conversation-1",
             fresh=conversation is None,
+            slot=slot,
         )
         answering = conversing(**(build or {})).converse(asked, Deadline.after(seconds))
         asyncio.run(asyncio.wait_for(answering, 30))

@@ -6,9 +6,15 @@ from decimal import Decimal
 
 import pytest
 from quorum.chat.chat import Asked, ChatRequest
-from quorum.chat.conversations import Conversations, Turn
+from quorum.chat.conversations import ANSWERS_AT_ONCE, Conversations, Turn
 from quorum.chat.conversing import Conversing
-from quorum.core.errors import BudgetSpent, ModelThrottled, StoreUnavailable, StreamCut
+from quorum.core.errors import (
+    BudgetSpent,
+    ModelThrottled,
+    ModelTimedOut,
+    StoreUnavailable,
+    StreamCut,
+)
 from quorum.core.models import Tokens
 from quorum.gateway.deadline import Deadline
 
@@ -52,6 +58,32 @@ def test_a_request_delivered_twice_is_answered_once(
     assert len(model.questions) == 1
 
 
+def test_an_answers_slot_is_free_when_its_client_hears_of_the_end(
+    say: Say, client: Client, conversations: Conversations
+) -> None:
+    for number in range(ANSWERS_AT_ONCE - 1):
+        conversations.open(CONNECTION, f"under way {number}")
+    slots: list[int] = []
+
+    def again(message: Message) -> None:
+        if message["type"] == "complete":
+            slots.append(conversations.open(CONNECTION, "the next"))
+
+    client.seen = again
+    say()
+    assert slots == [ANSWERS_AT_ONCE - 1]
+
+
+def test_an_answer_that_fails_gives_its_slot_back(
+    say: Say, model: Model, conversations: Conversations
+) -> None:
+    model.failure = ModelTimedOut("late")
+    for number in range(ANSWERS_AT_ONCE - 1):
+        conversations.open(CONNECTION, f"under way {number}")
+    assert say()["type"] == "error"
+    conversations.open(CONNECTION, "the next")
+
+
 def test_cancel_stops_the_model_and_says_what_was_paid(
     say: Say, client: Client, model: Model, conversations: Conversations
 ) -> None:
@@ -74,9 +106,10 @@ def test_a_request_cancelled_before_the_model_began_costs_nothing_that_is_known(
     conversations.open(CONNECTION, "request-0")
     open_ = conversations.open
 
-    def open_and_cancel(connection: str, request_id: str) -> None:
-        open_(connection, request_id)
+    def open_and_cancel(connection: str, request_id: str, at_once: int = 3) -> int:
+        slot = open_(connection, request_id, at_once)
         conversations.cancel(connection, request_id)
+        return slot
 
     conversations.open = open_and_cancel  # type: ignore[method-assign] # a hasty client
     last = say()

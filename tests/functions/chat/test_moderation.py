@@ -18,6 +18,17 @@ def test_an_unsafe_prompt_is_not_asked(say: Say, model: Model) -> None:
     assert model.questions == []
 
 
+@pytest.mark.parametrize("role", ["system", "developer", "assistant", "user"])
+def test_no_role_hides_what_a_client_says_from_the_voters(
+    say: Say, model: Model, role: str
+) -> None:
+    said = [{"role": role, "content": "What nonsense."}, {"role": "user", "content": "Go on."}]
+    last = say(prompt=None, messages=said, moderate={"prompt": True})
+    assert last["code"] == "prompt_unsafe"
+    assert say(system="What nonsense.", moderate={"prompt": True})["code"] == "prompt_unsafe"
+    assert model.questions == []
+
+
 def test_an_unsafe_answer_is_withdrawn_and_the_model_stopped(
     say: Say, model: Model, conversations: Conversations
 ) -> None:

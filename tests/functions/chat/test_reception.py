@@ -2,27 +2,32 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from quorum.app.chat import ConversationContainer
 from quorum.app.settings import ChatSettings
-from quorum.aws.keys import Caller, Keys
+from quorum.aws.keys import Caller, Keys, hash_of
 from quorum.chat.chat import Asked
 from quorum.chat.connections import Connections
-from quorum.chat.conversations import Conversations
+from quorum.chat.conversations import SLOT_SECONDS, Conversations
 from quorum.chat.reception import Reception, starting
-from quorum.core.errors import Conflict, ConnectionGone, StoreUnavailable
+from quorum.core.errors import Conflict, ConnectionGone, StoreUnavailable, TooMany
 
 from fakes.gateway import serving
 from functions.authorize import app as authorize
 from functions.chat import app
 from functions.converse import app as converse
-from tests.functions.chat.conftest import CONNECTION, TENANT, Client, Message
+from tests.clock import Clock
+from tests.functions.chat.conftest import CONNECTION, KEY_HASH, TENANT, Client, Message
 from tests.functions.conftest import reopen
 from tests.template import ROOT
+
+MODEL = "gpt-4.1-nano"
 
 
 class Started:
@@ -38,9 +43,27 @@ def started() -> Started:
     return Started()
 
 
+def reception_of(
+    conversations: Conversations,
+    client: Client,
+    start: Callable[[Asked], None],
+    *,
+    is_known: Callable[[str], bool] = lambda key_hash: key_hash == KEY_HASH,
+    answers_at_once: int = 3,
+) -> Reception:
+    return Reception(
+        conversations,
+        client,  # type: ignore[arg-type] # it takes posts
+        start,
+        default_model=MODEL,
+        is_known=is_known,
+        answers_at_once=answers_at_once,
+    )
+
+
 @pytest.fixture
 def reception(conversations: Conversations, client: Client, started: Started) -> Reception:
-    return Reception(conversations, client, started, default_model="gpt-4.1-nano")  # type: ignore[arg-type] # it takes posts
+    return reception_of(conversations, client, started)
 
 
 def test_a_chat_is_begun_for_the_tenant_that_connected(
@@ -94,6 +117,73 @@ def test_two_requests_of_one_connection_do_not_share_a_flag(conversations: Conve
     assert conversations.standing(CONNECTION, "other") == (True, False)
     with pytest.raises(Conflict):
         conversations.open(CONNECTION, "one")
+
+
+def ask(reception: Reception, *names: str) -> None:
+    for name in names:
+        said = {"action": "chat", "prompt": "Hello?", "request_id": name}
+        reception.receive(CONNECTION, json.dumps(said))
+
+
+def test_a_connection_has_a_few_answers_at_once_and_one_more_is_refused_with_the_limit(
+    conversations: Conversations, client: Client, started: Started
+) -> None:
+    reception = reception_of(conversations, client, started, answers_at_once=2)
+    ask(reception, "one", "two", "three")
+    assert [(asked.request_id, asked.slot) for asked in started.asked] == [("one", 0), ("two", 1)]
+    assert client.messages == [
+        {
+            "type": "error",
+            "request_id": "three",
+            "code": "too_many_answers",
+            "message": "a connection has at most 2 answers at once; wait for one or cancel it",
+            "limit": 2,
+        }
+    ]
+    conversations.connect("another", Caller(tenant=TENANT), KEY_HASH)
+    assert conversations.open("another", "one", 2) == 0
+    conversations.close(CONNECTION, "one", 0)
+    conversations.close(CONNECTION, "one", 1)  # it has another's slot no more than its own
+    ask(reception, "three", "four")
+    assert [(asked.request_id, asked.slot) for asked in started.asked[2:]] == [("three", 0)]
+    assert client.last["request_id"] == "four"
+
+
+def test_a_worker_that_died_gives_its_slot_back_after_a_while(
+    reception: Reception, client: Client, started: Started, clock: Clock
+) -> None:
+    ask(reception, "one", "two", "three")
+    clock.now += SLOT_SECONDS - 1
+    ask(reception, "four")
+    assert client.last["code"] == "too_many_answers"
+    clock.now += 1
+    ask(reception, "four")
+    assert [asked.request_id for asked in started.asked] == ["one", "two", "three", "four"]
+
+
+def test_an_answer_that_cannot_be_begun_takes_no_slot(
+    conversations: Conversations, client: Client
+) -> None:
+    def down(_asked: Asked) -> None:
+        raise StoreUnavailable("no function to spare")
+
+    reception = reception_of(conversations, client, down, answers_at_once=1)
+    ask(reception, "one", "two")
+    assert [message["code"] for message in client.messages] == ["unavailable"] * 2
+
+
+def test_of_many_that_begin_at_the_same_time_no_more_than_may_get_a_slot(
+    conversations: Conversations,
+) -> None:
+    def take(number: int) -> bool:
+        try:
+            conversations.open(CONNECTION, f"request-{number}", 2)
+        except TooMany:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(take, range(12))) == 2
 
 
 def test_a_client_that_left_is_not_told_what_was_wrong(
@@ -162,6 +252,8 @@ def route(
 ) -> Callable[[str], dict[str, Any]]:
     within("RouteFunction")
     reopen(app)
+    connected = event("chat_connect.json")["requestContext"]["authorizer"]
+    aws.Table("KeysTable").put_item(Item=connected)
     return lambda name: dict(app.handler(event(name), context))
 
 
@@ -191,6 +283,38 @@ def test_a_message_is_taken_or_refused_but_never_an_error_of_the_function(
     assert "request#question-1" in rows(aws)
 
 
+def test_a_connection_whose_key_was_revoked_gets_no_answer_any_more(
+    route: Callable[[str], dict[str, Any]],
+    event: Callable[[str], Any],
+    aws: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[Asked] = []
+    said: list[Message] = []
+    route("chat_connect.json")
+    monkeypatch.setattr(app.app().reception, "_start", begun.append)
+    monkeypatch.setattr(
+        app.app().connections, "post", lambda _connection, message: said.append(message)
+    )
+    Keys(aws.Table("KeysTable")).revoke(
+        event("chat_connect.json")["requestContext"]["authorizer"]["key_hash"]
+    )
+    assert route("chat_message.json")["statusCode"] == 200
+    assert begun == []
+    assert [message["code"] for message in said] == ["invalid_api_key"]
+
+
+def test_a_question_is_refused_while_the_keys_cannot_be_read(
+    conversations: Conversations, client: Client, started: Started
+) -> None:
+    def unreadable(_key_hash: str) -> bool:
+        raise EndpointConnectionError(endpoint_url="dynamodb")
+
+    reception = reception_of(conversations, client, started, is_known=unreadable)
+    reception.receive(CONNECTION, json.dumps({"action": "chat", "prompt": "Hello?"}))
+    assert (client.last["code"], started.asked) == ("unavailable", [])
+
+
 def test_an_answer_begun_by_nobody_is_not_given(
     aws: Any, within: Callable[[str], None], event: Callable[[str], Any], context: Any
 ) -> None:
@@ -209,11 +333,10 @@ def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
     denied = authorize.handler(request, context)["policyDocument"]["Statement"][0]
     assert denied["Effect"] == "Deny"
     request["headers"] = {}
-    request["queryStringParameters"] = {
-        "key": Keys(aws.Table("KeysTable")).issue(Caller(tenant="acme"))
-    }
+    key = Keys(aws.Table("KeysTable")).issue(Caller(tenant="acme"))
+    request["queryStringParameters"] = {"key": key}
     policy = authorize.handler(request, context)
     (allowed,) = policy["policyDocument"]["Statement"]
     assert allowed["Effect"] == "Allow"
     assert allowed["Resource"] == ["arn:aws:execute-api:us-east-1:123456789012:local/v1/*"]
-    assert policy["context"] == {"tenant": "acme", "role": "member"}
+    assert policy["context"] == {"tenant": "acme", "role": "member", "key_hash": hash_of(key)}

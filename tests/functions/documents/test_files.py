@@ -2,14 +2,18 @@
 
 import base64
 import json
+from time import time
 
 import pytest
+from quorum.batch.runs import QUIET_SECONDS
 from quorum.core.errors import Undeliverable
 from quorum.core.position import BatchPosition
 from quorum.document.documents import DOCUMENT_BYTES
 from quorum.document.keys import result_key
 
 from fakes.gateway import ModelScenario, Scenario, StandIn
+from functions.api import app as api
+from tests.clock import Clock
 from tests.functions.documents.conftest import MODEL, TENANT, DocumentService, caught
 
 
@@ -59,6 +63,24 @@ def test_an_uploaded_list_of_documents_is_put_on_the_queue_by_the_machine(
     assert [one["index"] for one in found] == list(range(100))
     assert [one["document"]["id"] for one in found[:7]] == [f"line-{n}" for n in range(7)]
     assert found[7]["rejected"]["code"] == "invalid_json"
+
+
+def test_an_upload_whose_run_was_aborted_is_incomplete_until_it_is_redriven(
+    service: DocumentService, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = f"uploads/{TENANT}/list.jsonl"
+    service.s3.put_object(Bucket="UploadsBucket", Key=key, Body=b'{"text": "one"}')
+    _, taken = service.request("post_documents", {"operation": "summarize", "upload": key})
+    clock.now = time() + QUIET_SECONDS + 1
+    monkeypatch.setattr(api.app().runs, "_clock", clock)
+    assert service.view(taken["id"])["state"] == "receiving"
+    service.end_runs()
+    view = service.view(taken["id"])
+    assert (view["state"], view["last_problem"]) == ("incomplete", "the run was aborted")
+    assert service.request("post_redrive", batch=taken["id"])[0] == 202
+    assert service.view(taken["id"])["state"] == "receiving"
+    service.run_machine()
+    assert service.view(taken["id"])["state"] == "complete"
 
 
 def test_an_upload_that_could_not_be_read_to_its_end_is_read_again_by_a_redrive(

@@ -10,12 +10,20 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import AnswerEmpty, AnswerFailed, AnswerUnusable
 from quorum.core.fields import UnicodeText, unkeepable
 from quorum.core.models import Dollars, Frozen
+from quorum.core.rejection import ALTERNATIVE
 
 MESSAGES_LIMIT = 2_000
 """Messages of one conversation."""
@@ -51,6 +59,7 @@ class Part(Nullable):
 
     type: Literal["text", "refusal"]
     text: UnicodeText | None = None
+    cache_control: dict[str, Any] | None = None
     refusal: UnicodeText | None = None
 
     @model_validator(mode="after")
@@ -65,6 +74,15 @@ class Part(Nullable):
         return self.text if self.type == "text" else self.refusal
 
 
+def _one_or_list(given: Any) -> str:
+    return _LIST if isinstance(given, list) else _ONE
+
+
+_ONE, _LIST = f"{ALTERNATIVE}one", f"{ALTERNATIVE}list"
+_EITHER = Discriminator(_one_or_list)
+"""Tells a list from a single value, so that an error is about the one that was sent."""
+
+
 class Message(Nullable):
     """A turn in the form of the OpenAI API, with every field that the API gives an answer.
 
@@ -72,7 +90,13 @@ class Message(Nullable):
     """
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: UnicodeText | list[Part] | None = None
+    content: (
+        Annotated[
+            Annotated[UnicodeText, Tag(_ONE)] | Annotated[list[Part], Tag(_LIST)],
+            _EITHER,
+        ]
+        | None
+    ) = None
     refusal: UnicodeText | None = None
     name: Annotated[str, StringConstraints(max_length=64)] | None = None
     annotations: list[Any] | None = None
@@ -148,7 +172,14 @@ class ChatCompletionRequest(Nullable):
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     seed: int | None = Field(default=None, ge=-SEED_LIMIT, lt=SEED_LIMIT)
-    stop: Stop | Annotated[list[Stop], Field(max_length=STOPS_LIMIT)] | None = None
+    stop: (
+        Annotated[
+            Annotated[Stop, Tag(_ONE)]
+            | Annotated[list[Stop], Field(max_length=STOPS_LIMIT), Tag(_LIST)],
+            _EITHER,
+        ]
+        | None
+    ) = None
     max_tokens: int | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
     n: Literal[1] = 1
@@ -170,6 +201,9 @@ class ChatCompletionRequest(Nullable):
     modalities: tuple[Literal["text"], ...] | None = None
     tool_choice: Literal["none", "auto"] | None = None
     function_call: Literal["none", "auto"] | None = None
+    tools: tuple[()] = ()
+    functions: tuple[()] = ()
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
 
     def to_question(self, default_model: str) -> Question:
         """The question to the named model, or to `default_model`."""

@@ -7,6 +7,7 @@ from quorum.app.intake import DocumentIntakeContainer
 from quorum.app.votes import WorkflowContainer
 from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
+from quorum.batch.runs import Runs
 from quorum.bulk.batches import QueuedBatches, UploadedBatches
 from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
@@ -50,6 +51,11 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
         )
 
     @cached_property
+    def runs(self) -> Runs:
+        """The state machines' runs over uploads."""
+        return Runs(self.step_functions, self.batches, clock=self.clock)
+
+    @cached_property
     def batch_kinds(self) -> "Mapping[Kind, BatchKind[Any]]":
         """What can be done with batches of each kind."""
         panels: dict[str, Any] = {
@@ -58,8 +64,8 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
         }
         return {
             Kind.ITEMS: QueuedBatches(self.batches, self.item_queue, **panels),
-            Kind.UPLOAD: UploadedBatches(self.batches, self.bulk, **panels),
-            Kind.DOCUMENTS: DocumentBatches(self.batches, self.document_intake),
+            Kind.UPLOAD: UploadedBatches(self.batches, self.bulk, self.runs, **panels),
+            Kind.DOCUMENTS: DocumentBatches(self.batches, self.document_intake, self.runs),
         }
 
     @cached_property

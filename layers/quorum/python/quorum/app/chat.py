@@ -7,6 +7,7 @@ import boto3
 
 from quorum.app.clients import Clients
 from quorum.aws.clients import client_config
+from quorum.aws.keys import Keys
 from quorum.chat.connections import Connections
 from quorum.chat.conversations import Conversations
 from quorum.chat.reception import Reception, starting
@@ -63,4 +64,6 @@ class ReceptionContainer(ConversationContainer):
             self.connections,
             starting(self.functions, self.settings.converse_function),
             default_model=self.settings.default_model,
+            is_known=Keys(self.dynamodb.Table(self.settings.keys_table)).is_known,
+            answers_at_once=self.settings.answers_at_once,
         )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from quorum.app.container import Container
 from quorum.gateway import breaker
-from quorum.gateway.base_urls import RotatingBaseUrls
-from quorum.gateway.client import BaseUrl, Gateway, GatewaySettings, parse_base_urls
+from quorum.gateway.base_urls import BaseUrl, RotatingBaseUrls, parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
 
 if TYPE_CHECKING:
     from quorum.app.settings import AskSettings
@@ -47,5 +47,5 @@ class GatewayContainer(Container):
         secret = found["SecretString"].strip()
         keys: str | dict[str, object] = json.loads(secret) if secret.startswith("{") else secret
         return parse_base_urls(
-            self.settings.gateway_base_url, keys, key_source="the secret GatewaySecret"
+            self.settings.gateway_base_url, keys, key_source="the deployment's secret"
         )

@@ -188,6 +188,10 @@ class ReceptionSettings(ChatSettings):
     """What takes the messages of a chat."""
 
     converse_function: str
+    keys_table: str
+    answers_at_once: int = Field(
+        default=3, ge=1, le=100, description="answers of one connection under way"
+    )
     default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
 
 

@@ -9,8 +9,10 @@ from botocore.exceptions import ClientError
 
 from quorum.aws.faults import code_of, unavailable
 from quorum.core.errors import NotFound, TooLarge
+from quorum.core.lines import lines_of
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 LINK_SECONDS = 3_600
 """Seconds for which the presigned URL of a long answer is valid."""
@@ -88,14 +90,23 @@ class Bucket:
                     raise missing from error
                 raise
 
-    def lines(self, key: str) -> Iterator[bytes]:
-        """The lines of an object, as they arrive, without blank ones; raises as `get`."""
+    def lines(self, key: str, *, most_bytes: int) -> Iterator[bytes]:
+        """The lines of an object, as they arrive, without blank ones; raises as `get`.
+
+        A line of more than `most_bytes` is cut one byte after them (`lines_of`).
+        """
         with _found("no such upload", "upload_not_found", "the upload could not be read"):
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
-        return (line for line in body.iter_lines(chunk_size=_CHUNK_BYTES) if line.strip())
+        return lines_of(_chunks(body), most_bytes)
 
     def link(self, key: str) -> str:
         """A URL under which anybody may read the object for `LINK_SECONDS`."""
         return self._s3.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=LINK_SECONDS
         )
+
+
+def _chunks(body: "StreamingBody") -> Iterator[bytes]:
+    """The bytes of an object as they arrive; raises `StoreUnavailable` if they cease to."""
+    with unavailable("the upload could not be read"):
+        yield from body.iter_chunks(_CHUNK_BYTES)

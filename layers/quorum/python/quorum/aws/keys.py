@@ -63,6 +63,11 @@ class Keys:
             return None
         return Caller.model_validate({"tenant": item["tenant"], "role": item["role"]})
 
+    def is_known(self, key_hash: str) -> bool:
+        """Whether the key with that hash was issued and not revoked since."""
+        found = self._table.get_item(Key={"key_hash": key_hash}, ProjectionExpression="key_hash")
+        return "Item" in found
+
     def issue(self, caller: Caller, *, name: str = "") -> str:
         """Store and return a new key for `caller`; it cannot be read again.
 

@@ -34,6 +34,7 @@ from quorum.core.errors import (
 from quorum.core.models import Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import rejection
+from quorum.core.unicode import whole_json
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -396,7 +397,7 @@ class _Claim(BaseModel):
 def _claimed(body: str) -> _Claimed:
     """The tenant and position of a message that may be malformed."""
     try:
-        said = _Claim.model_validate_json(body)
+        said = _Claim.model_validate_json(whole_json(body.encode(errors="replace")))
     except ValidationError:
         return _Claimed()
     return _Claimed(said.tenant, said.position)

@@ -8,6 +8,7 @@ from quorum.batch.kinds import Redriven
 from quorum.batch.progress import BatchRecord, BatchView, Kind
 from quorum.batch.queue import ItemQueue
 from quorum.batch.records import Batches
+from quorum.batch.runs import Runs
 from quorum.bulk.machine import Bulk
 from quorum.bulk.requests import BatchRequest, QueuedItem, read_item
 from quorum.core.position import BatchPosition
@@ -74,10 +75,17 @@ class UploadedBatches:
     """Contents of an upload: judged page by page in runs of the bulk machine."""
 
     def __init__(
-        self, batches: Batches, bulk: Bulk, *, default_panel: str, panel_of: PanelOf
+        self,
+        batches: Batches,
+        bulk: Bulk,
+        runs: Runs,
+        *,
+        default_panel: str,
+        panel_of: PanelOf,
     ) -> None:
         self._batches = batches
         self._bulk = bulk
+        self._runs = runs
         self._default_panel = default_panel
         self._panel_of = panel_of
 
@@ -103,7 +111,7 @@ class UploadedBatches:
 
     def view(self, record: BatchRecord) -> BatchView:
         """The batch's progress and cost."""
-        return self._batches.view(record)
+        return self._batches.view(self._runs.looked_at(record))
 
     def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:  # noqa: ARG002 the interface's
         """Begin another run over the pages without results; their items are not counted."""

@@ -52,6 +52,8 @@ UPLOAD_SECONDS = 3_600
 """Seconds for which an upload's URL is valid."""
 LINE_BYTES = 8 * CONTENT_LIMIT
 """Bytes of a line. A longer one cannot hold a valid item."""
+_PAGE_LINE_BYTES = 4 * LINE_BYTES
+"""Bytes of a page's line: every page is far shorter."""
 TOO_MANY_PAGES = "States.ExceedToleratedFailureThreshold"
 """The error's name when more pages failed than the map tolerates."""
 
@@ -217,7 +219,9 @@ class Bulk:
         if record.received:
             return self._prepare_left(step)
         counted = _Counted()
-        lines = self._paged(step, self._contents.lines(step.upload), counted, panel_called)
+        lines = self._paged(
+            step, self._contents.lines(step.upload, most_bytes=LINE_BYTES), counted, panel_called
+        )
         written = self._write_pages(_pages_key(step.tenant, step.batch), lines)
         self._batches.note(
             step.tenant,
@@ -237,7 +241,9 @@ class Bulk:
         done = {found["Key"] for listing in listed for found in listing.get("Contents", [])}
         left = (
             line + b"\n"
-            for line in self._contents.lines(_pages_key(step.tenant, step.batch))
+            for line in self._contents.lines(
+                _pages_key(step.tenant, step.batch), most_bytes=_PAGE_LINE_BYTES
+            )
             # It was validated when it was written; parsing alone takes a fraction of the time.
             if _results_key(prefix, json.loads(line)["items"][0]["index"]) not in done
         )
@@ -407,7 +413,9 @@ def _read_line(
     line: bytes, panel_name: str, panel_called: Callable[[str], Panel]
 ) -> VerdictRequest | Rejection:
     if len(line) > LINE_BYTES:
-        return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
+        return Rejection(
+            code="too_long", message=f"the line is longer than {LINE_BYTES} bytes", limit=LINE_BYTES
+        )
     return read_item(line, panel_name, panel_called)
 
 

@@ -1,21 +1,26 @@
 """The queue of contents: each message is one content to be moderated."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
-from pydantic import Json
+from pydantic import BeforeValidator, Json
 
 from quorum.batch.queue import Delivered, ItemQueue, Outcomes
 from quorum.bulk.judging import Item, Judging
 from quorum.bulk.requests import QueuedItem
 from quorum.core.identifiers import item_id_of, verdict_id_of
+from quorum.core.unicode import whole_json
+
+
+def _whole(body: Any) -> Any:
+    return whole_json(body.encode()) if isinstance(body, str) else body
 
 
 class QueuedRecord(SqsRecordModel):
     """An SQS record whose body is an item."""
 
-    body: Json[QueuedItem]
+    body: Annotated[Json[QueuedItem], BeforeValidator(_whole)]
 
 
 def handle(queue: ItemQueue, records: Sequence[Mapping[str, Any]], judging: Judging) -> Outcomes:

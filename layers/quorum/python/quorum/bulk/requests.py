@@ -11,6 +11,7 @@ from quorum.core.fields import AlertDollars
 from quorum.core.models import Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
+from quorum.core.unicode import whole_json
 from quorum.vote.panel import Panel
 from quorum.vote.requests import VerdictRequest
 
@@ -58,7 +59,7 @@ def read_item(
     """
     try:
         item = (
-            VerdictRequest.model_validate_json(given)
+            VerdictRequest.model_validate_json(whole_json(given))
             if isinstance(given, bytes)
             else VerdictRequest.model_validate(given)
         )

@@ -91,10 +91,13 @@ class ChatRequest(Frozen):
     moderate: Moderate = Moderate()
 
     def judged_prompt(self) -> str:
-        """What the user says, for the voters: all of it where the client sends the history."""
-        if self.prompt is not None:
-            return self.prompt
-        return "\n\n".join(said.content for said in self.said() if said.role == "user")
+        """All that the client says now, for the voters, whatever role it gives to its words.
+
+        What a client puts into the system's or the model's mouth is as new as its user's turn.
+        """
+        said = [message.content for message in self.said()]
+        now = (self.system, *said) if self.prompt is None else (self.system, self.prompt)
+        return "\n\n".join(words for words in now if words)
 
     def said(self) -> tuple[ChatMessage, ...]:
         """The conversation that the client sends itself; empty where it sends a prompt."""
@@ -111,7 +114,8 @@ class CancelRequest(Frozen):
 class Asked(Frozen):
     """A chat request on its way to the function that streams the answer.
 
-    `conversation` is None for messages that stand alone; a `fresh` one has no history yet.
+    `conversation` is None for messages that stand alone; a `fresh` one has no history yet. `slot`
+    is which of its connection's answers at once this one is.
     """
 
     connection: str
@@ -121,6 +125,7 @@ class Asked(Frozen):
     model: str
     conversation: ConversationId | None = None
     fresh: bool = False
+    slot: int = 0
 
     def question(self, history: tuple[ChatMessage, ...], system: str | None) -> Question:
         """What the model is asked: what was said before, and what is said now."""

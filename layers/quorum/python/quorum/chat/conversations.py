@@ -2,7 +2,8 @@
 
 ::
 
-    connection#<id>             connection         tenant and role, as long as it is open
+    connection#<id>             connection         tenant, role and the key's hash, as long as it is
+                                                   open; which answers are under way
                                 request#<id>       one answer: claimed once; cancelled?
     conversation#<tenant>#<id>  head               system prompt, how many turns there were
                                 turn#<when>        one question and its answer
@@ -11,7 +12,7 @@ Everything has a time to live. What was said is content: it is encrypted, and ne
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,7 @@ from quorum.aws import dynamo
 from quorum.aws.faults import unavailable
 from quorum.aws.keys import Caller
 from quorum.chat.chat import conversation_not_found
-from quorum.core.errors import Conflict, NotFound
+from quorum.core.errors import Conflict, NotFound, TooMany
 from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 CONNECTION_SECONDS = 3 * 3600
 """A connection ends after two hours (API Gateway's quota); its record outlives it a little."""
+ANSWERS_AT_ONCE = 3
+"""Answers under way at once on one connection, where the deployment does not say."""
+SLOT_SECONDS = 420
+"""Seconds after which an answer counts as over, whose function died without saying so."""
 TURN_BYTES = 350 * 1024
 """A longer turn is not kept: an item holds 400 KiB."""
 TURNS_LOOKED_AT = 100
@@ -39,6 +44,12 @@ class Standing(NamedTuple):
 
     connected: bool
     cancelled: bool
+
+
+class Connected(Caller):
+    """The caller on a connection, and the hash of the key it came with."""
+
+    key_hash: str
 
 
 class Turn(Frozen):
@@ -93,9 +104,10 @@ class Conversations:
 
     # ---- connections -------------------------------------------------------------------------
 
-    def connect(self, connection: str, caller: Caller) -> None:
-        """Somebody has connected."""
-        item = _connection(connection) | caller.model_dump() | self._until(CONNECTION_SECONDS)
+    def connect(self, connection: str, caller: Caller, key_hash: str) -> None:
+        """Remember the caller on a new connection, and the hash of its key."""
+        connected = Connected(**caller.model_dump(), key_hash=key_hash)
+        item = _connection(connection) | connected.model_dump() | self._until(CONNECTION_SECONDS)
         with _stored():
             dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
 
@@ -106,33 +118,76 @@ class Conversations:
                 self._client.delete_item, TableName=self._table, Key=_connection(connection)
             )
 
-    def caller(self, connection: str) -> Caller:
-        """Who is connected; raises `NotFound`."""
+    def connected(self, connection: str) -> Connected:
+        """The caller on a connection; raises `NotFound`."""
         item = self._get(_connection(connection))
         if item is None:
             raise NotFound("this connection is closed", code="connection_closed")
-        return Caller.model_validate({"tenant": item["tenant"], "role": item["role"]})
+        return Connected.model_validate({name: item[name] for name in Connected.model_fields})
 
     # ---- answers -----------------------------------------------------------------------------
 
-    def open(self, connection: str, request_id: str) -> None:
-        """A request is about to be answered; raises `Conflict` if its id was used before."""
-        item = _request(connection, request_id) | self._until(CONNECTION_SECONDS)
-        with _stored():
-            try:
-                dynamo.attempt(
-                    self._client.put_item,
-                    TableName=self._table,
-                    Item=item,
-                    ConditionExpression="attribute_not_exists(#key)",
-                    ExpressionAttributeNames={"#key": "key"},
-                )
-            except self._client.exceptions.ConditionalCheckFailedException:
+    def open(self, connection: str, request_id: str, at_once: int = ANSWERS_AT_ONCE) -> int:
+        """A request is about to be answered; returns the slot that it takes of `at_once`.
+
+        Raises `Conflict` if its id was used before, and `TooMany` if no slot is free.
+        """
+        for slot in range(at_once):
+            request, taken = (
+                {"Put": self._new_request(connection, request_id)},
+                {"Update": self._taking(connection, request_id, slot)},
+            )
+            failed = dynamo.write(self._client, [request, taken])
+            if not failed:
+                return slot
+            if 0 in failed:
                 raise Conflict(
                     "this request_id was used before on this connection",
                     code="request_id_used",
                     field="request_id",
-                ) from None
+                )
+        raise TooMany(
+            f"a connection has at most {at_once} answers at once; wait for one or cancel it",
+            code="too_many_answers",
+            limit=at_once,
+        )
+
+    def _new_request(self, connection: str, request_id: str) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "Item": _request(connection, request_id) | self._until(CONNECTION_SECONDS),
+            "ConditionExpression": "attribute_not_exists(#key)",
+            "ExpressionAttributeNames": {"#key": "key"},
+        }
+
+    def _taking(self, connection: str, request_id: str, slot: int) -> dict[str, Any]:
+        """The update by which a request takes a slot that is free, or whose answer is overdue."""
+        return {
+            "TableName": self._table,
+            "Key": _connection(connection),
+            "UpdateExpression": "SET #answer = :request, #until = :until",
+            "ConditionExpression": "attribute_exists(#key)"
+            " AND (attribute_not_exists(#until) OR #until <= :now)",
+            "ExpressionAttributeNames": {"#key": "key"} | _slot(slot),
+            "ExpressionAttributeValues": {
+                ":request": request_id,
+                ":until": int(self._clock()) + SLOT_SECONDS,
+                ":now": int(self._clock()),
+            },
+        }
+
+    def close(self, connection: str, request_id: str, slot: int) -> None:
+        """The answer has ended, or never begins: its slot is free, unless another has it."""
+        with _stored(), suppress(self._client.exceptions.ConditionalCheckFailedException):
+            dynamo.attempt(
+                self._client.update_item,
+                TableName=self._table,
+                Key=_connection(connection),
+                UpdateExpression="REMOVE #answer, #until",
+                ConditionExpression="#answer = :request",
+                ExpressionAttributeNames=_slot(slot),
+                ExpressionAttributeValues={":request": request_id},
+            )
 
     def claim(self, connection: str, request_id: str) -> bool:
         """Whether the request is ours to answer: it is for the first who asks, once."""
@@ -264,6 +319,11 @@ def _connection(connection: str) -> dict[str, str]:
 
 def _request(connection: str, request_id: str) -> dict[str, str]:
     return {"key": f"connection#{connection}", "entry": f"request#{request_id}"}
+
+
+def _slot(slot: int) -> dict[str, str]:
+    """The names of a slot's attributes in the connection's item."""
+    return {"#answer": f"answer_{slot}", "#until": f"answer_{slot}_until"}
 
 
 def _conversation(tenant: str, conversation: str, entry: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ Whatever ends it, the call upstream ends with it, and what was paid by then is b
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
@@ -161,11 +161,19 @@ class Conversing:
         began = monotonic()
         progress = _Progress(asked, deadline)
         try:
-            last = await self._last_message(progress)
+            try:
+                last = await self._last_message(progress)
+            finally:  # before the client hears of it, so that its next message finds a free slot
+                await self._close(asked)
             await self._post(asked, last)
         except ConnectionGone:
             last = chat.stopped("gone", asked, progress.paid)
         telemetry.chat_ended(asked.request_id, asked.model, last, seconds=monotonic() - began)
+
+    async def _close(self, asked: "Asked") -> None:
+        names = (asked.connection, asked.request_id, asked.slot)
+        with suppress(StoreUnavailable):  # it is free after a while all the same
+            await asyncio.to_thread(self._conversations.close, *names)
 
     # ---- the end of an answer ----------------------------------------------------------------
 

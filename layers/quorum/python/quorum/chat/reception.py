@@ -5,14 +5,16 @@ An integration of API Gateway ends after 29 s, so answers are streamed by a func
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from quorum.aws.faults import unavailable
 from quorum.chat import chat
 from quorum.chat.chat import Asked, CancelRequest, ChatRequest
+from quorum.chat.conversations import ANSWERS_AT_ONCE
 from quorum.core import registry
-from quorum.core.errors import ConnectionGone, QuorumError
+from quorum.core.errors import ConnectionGone, NotAllowed, QuorumError, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Reception:
-    """Answers a connection's messages; `start` has a request answered, and does not wait for it."""
+    """Answers a connection's messages; `start` has a request answered, and does not wait for it.
+
+    `is_known` tells whether the key with a hash was not revoked: a connection lives for hours.
+    """
 
     def __init__(
         self,
@@ -32,15 +37,19 @@ class Reception:
         start: Callable[[Asked], None],
         *,
         default_model: str,
+        is_known: Callable[[str], bool],
+        answers_at_once: int = ANSWERS_AT_ONCE,
     ) -> None:
         self._conversations = conversations
         self._connections = connections
         self._start = start
         self._default_model = default_model
+        self._is_known = is_known
+        self._answers_at_once = answers_at_once
 
-    def connect(self, connection: str, caller: "Caller") -> None:
-        """Somebody has connected, whom the authorizer knows."""
-        self._conversations.connect(connection, caller)
+    def connect(self, connection: str, caller: "Caller", key_hash: str) -> None:
+        """Remember the caller that the authorizer let in, by the key with that hash."""
+        self._conversations.connect(connection, caller, key_hash)
 
     def disconnect(self, connection: str) -> None:
         """Whatever is being answered on the connection will find nobody there."""
@@ -53,28 +62,41 @@ class Reception:
             if isinstance(request, CancelRequest):
                 self._conversations.cancel(connection, request.request_id)
             else:
-                self._start(self._asked(connection, request))
+                self._begin(self._asked(connection, request))
         except QuorumError as failure:
             self._refuse(connection, chat.error(chat.named(body), failure))
 
     def _asked(self, connection: str, request: ChatRequest) -> Asked:
         """The request, once it is known that it can be answered."""
         model = registry.answering(request.model or self._default_model)
-        tenant = self._conversations.caller(connection).tenant
+        connected = self._conversations.connected(connection)
+        with unavailable("the keys could not be read"):
+            revoked = not self._is_known(connected.key_hash)
+        if revoked:
+            raise NotAllowed("this API key was revoked", code="invalid_api_key")
+        tenant = connected.tenant
         fresh = request.messages is None and request.conversation is None
         if request.conversation is not None:
             self._conversations.require(tenant, request.conversation)
-        asked = Asked(
+        request_id = request.request_id or uuid4().hex
+        return Asked(
             connection=connection,
             tenant=tenant,
-            request_id=request.request_id or uuid4().hex,
+            request_id=request_id,
             request=request,
             model=model.name,
             conversation=uuid4().hex if fresh else request.conversation,
             fresh=fresh,
+            slot=self._conversations.open(connection, request_id, self._answers_at_once),
         )
-        self._conversations.open(connection, asked.request_id)
-        return asked
+
+    def _begin(self, asked: Asked) -> None:
+        try:
+            self._start(asked)
+        except QuorumError:
+            with suppress(StoreUnavailable):  # it is free after a while all the same
+                self._conversations.close(asked.connection, asked.request_id, asked.slot)
+            raise
 
     def _refuse(self, connection: str, message: chat.Message) -> None:
         try:

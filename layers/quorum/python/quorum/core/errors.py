@@ -9,7 +9,8 @@
     │   ├── NotAllowed                  one of its own            403
     │   ├── NotFound                    one of its own            404
     │   ├── Conflict                    one of its own            409
-    │   └── TooLarge                    one of its own            413
+    │   ├── TooLarge                    one of its own            413
+    │   └── TooMany                     one of its own            429    yes
     ├── VoteUnavailable                 a vote that could not be had: becomes an abstention
     │   ├── ModelThrottled              throttled                 429    yes
     │   ├── ModelUnavailable            model_unavailable         502    yes
@@ -139,6 +140,13 @@ class TooLarge(RequestRejected):
     """The body is over the limit."""
 
     http_status = 413
+
+
+class TooMany(RequestRejected):
+    """As many of the caller's requests as may are under way; `limit` says how many."""
+
+    http_status = 429
+    transient = True
 
 
 class VoteUnavailable(QuorumError):

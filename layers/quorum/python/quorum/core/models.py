@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -257,6 +258,13 @@ class ReusedReview(Frozen):
     reviewed_at: datetime
 
 
+def _without_address(votes: "tuple[CastVote | Abstention, ...]") -> "tuple[Any, ...]":
+    """The votes without the base URL that gave each: that is the operator's, and in the log."""
+    return tuple(
+        vote.model_copy(update={"served_by": None}) if vote.served_by else vote for vote in votes
+    )
+
+
 class Verdict(Frozen):
     """A panel's decision on a content, and everything that explains it.
 
@@ -271,7 +279,7 @@ class Verdict(Frozen):
     confidence: Probability
     reason: str
     categories: dict[Category, Probability]
-    votes: tuple[Vote, ...]
+    votes: Annotated[tuple[Vote, ...], AfterValidator(_without_address)]
     rounds: int = Field(ge=0)
     calls: int = Field(ge=0)
     cost_usd: Dollars

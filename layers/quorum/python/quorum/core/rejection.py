@@ -23,6 +23,8 @@ _LIMITS = (
 )
 
 
+ALTERNATIVE = "|"
+"""What the tag of an alternative of a union begins with: it is no part of a field's path."""
 FIELD_PART_LIMIT = 64
 """Characters repeated of one field's name: a caller may send a name of any length."""
 
@@ -42,7 +44,8 @@ def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
 
 def rejection_of(first: Mapping[str, Any], *, skip: int = 0) -> Rejection:
     """One of pydantic's errors, of an item that is `skip` levels down in the validated data."""
-    field = ".".join(_shown(part) for part in first["loc"][skip:]) or None
+    path = [part for part in first["loc"][skip:] if not str(part).startswith(ALTERNATIVE)]
+    field = ".".join(map(_shown, path)) or None
     kind = str(first["type"])
     limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
     code = (

@@ -1,1 +1,1 @@
-"""Documents: read, split, answered, merged, estimated."""
+"""Documents: reading, splitting, answering, merging and estimating them."""

@@ -1,6 +1,6 @@
-"""A document's answer: asked for within what is expected of it, mended once, settled once.
+"""The answer about a document: asked for, repaired once if invalid, and settled once.
 
-What the model would not answer, or not as asked, is a failure: settled too, with what it cost.
+A refusal or an invalid answer is a failure, which is settled too, with its cost.
 """
 
 import json
@@ -41,25 +41,25 @@ if TYPE_CHECKING:
     from quorum.gateway.deadline import Deadline
 
 TABLE_BYTES = 100 * 1024
-"""A longer answer goes to the bucket: an item of the table holds 400 KiB."""
+"""Bytes of an answer above which it goes to the bucket: an item of the table holds 400 KiB."""
 RETRY_SECONDS = 10.0
-"""When a model that is down is asked again."""
+"""Seconds until a model that is down is asked again."""
 _MENDABLE = (Operation.CLASSIFY, Operation.EXTRACT)
 
 
 class Failure(Frozen):
-    """Why a document has no answer although its model was asked; quotes nothing."""
+    """The reason why a document has no answer although its model was asked; quotes nothing."""
 
     code: str
     message: str
 
 
 class Conclusion(Frozen):
-    """What was made of a document.
+    """The answer about a document, or the failure.
 
-    `answer` is a text, a category or the object extracted; None where there is a `failure`.
-    `pieces` is how many the document was cut into, 1 for most. `conflicts` are the paths on which
-    the pieces of a document disagree, `votes` the tokens that spoke for each category.
+    `answer` is a text, a category or the extracted object; None if there is a `failure`. `pieces`
+    is the number of pieces the document was cut into, 1 for most. `conflicts` are the paths on
+    which the pieces of a document disagree, `votes` the tokens in favour of each category.
     """
 
     answer: Any = None
@@ -70,10 +70,10 @@ class Conclusion(Frozen):
 
 
 class DocumentOutcome(Conclusion):
-    """What became of a document, and what it took.
+    """The outcome of a document, and its cost.
 
-    `cached` when all of it came from kept answers. `estimate_usd` is what was expected before it
-    was asked about.
+    `cached` says that all of it came from cached answers. `estimate_usd` is the cost expected
+    before the model was asked.
     """
 
     id: Identifier | None = None
@@ -93,14 +93,14 @@ class DocumentOutcome(Conclusion):
 
 
 class DocumentResult(DocumentOutcome):
-    """The outcome as it is stored: an answer too long for the table lies at `answer_key`."""
+    """The outcome as stored: an answer too long for the table is in the bucket at `answer_key`."""
 
     answer_key: str | None = None
 
 
 @dataclass(slots=True)
 class Taken:
-    """What the calls for a document, or for a piece of one, were expected to take, and took."""
+    """The expected and the actual cost of the calls for a document, or for a piece of one."""
 
     calls: int = 0
     cached: int = 0
@@ -113,7 +113,7 @@ class Taken:
     estimated_usd: Decimal = Decimal(0)
 
     def add(self, answered: "Answered") -> None:
-        """An answer, bought or kept."""
+        """Add an answer, paid or cached."""
         self.calls += not answered.cached
         self.cached += answered.cached
         self.saved_tokens += answered.tokens.total if answered.cached else 0
@@ -121,7 +121,7 @@ class Taken:
         self._pay(answered.tokens, answered.cost_usd, estimated=answered.cost_estimated)
 
     def add_refused(self, refused: ModelRefused) -> None:
-        """A call that was paid for although there is no answer."""
+        """Add a call that was paid although there is no answer."""
         self.calls += 1
         self._pay(refused.tokens or Tokens(), refused.cost_usd, estimated=refused.cost_estimated)
 
@@ -131,7 +131,7 @@ class Taken:
         self.cost_estimated = self.cost_estimated or estimated
 
     def join(self, other: "Taken") -> None:
-        """Add what another piece came to."""
+        """Add the cost of another piece."""
         for name in ("calls", "cached", "cost_usd", "saved_usd", "saved_tokens", "estimated_usd"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.tokens += other.tokens
@@ -144,7 +144,7 @@ TAKEN = TypeAdapter(Taken)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One document, what is done with it until when, and what that has taken so far."""
+    """One document, the work on it with its deadline, and the cost so far."""
 
     item: QueuedDocument
     work: Work
@@ -153,12 +153,12 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The item's id: what its answers are bought for."""
+        """The item's id, under which its answers are paid and found again."""
         return item_id_of(self.item.tenant, self.item.position)
 
 
 class Failed(Exception):
-    """The model was asked, and there is no answer."""
+    """Signals that the model was asked and there is no answer."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -166,7 +166,7 @@ class Failed(Exception):
 
 
 class DocumentAnswers:
-    """Asks about documents and settles them."""
+    """Asks models about documents and settles the results."""
 
     def __init__(
         self,
@@ -186,10 +186,10 @@ class DocumentAnswers:
         self._clock = clock
 
     def answer(self, task: Task, asked: "Question", name: str, *, part: bool = False) -> Any:
-        """What the model answers, mended once if it is not as asked.
+        """The model's answer, asked for again once if it is invalid.
 
-        `name` says what the answer is bought for: work done again finds it at its price. Raises
-        `Failed`, and what `Asking.answer` raises but `ModelRefused`.
+        `name` identifies the paid answer: repeated work finds it with its cost. Raises `Failed`,
+        and all that `Asking.answer` raises but `ModelRefused`.
         """
         text = self.ask(task, asked, name)
         try:
@@ -197,15 +197,15 @@ class DocumentAnswers:
         except AnswerInvalid as invalid:
             if task.work.operation not in _MENDABLE:
                 raise Failed(invalid.code, invalid.reason) from invalid
-            again = operations.mending(asked, text, invalid)
+            again = operations.repairing(asked, text, invalid)
         text = self.ask(task, again, f"{name}/mended")
         try:
             return operations.read(task.work, text, part=part)
         except AnswerInvalid as invalid:
-            raise Failed(invalid.code, f"{invalid.reason}, also when asked again") from invalid
+            raise Failed(invalid.code, f"{invalid.reason}, also at the second try") from invalid
 
     def ask(self, task: Task, asked: "Question", name: str) -> str:
-        """The model's answer as it is; raises as `answer`."""
+        """The model's answer, unchecked; raises as `answer`."""
         item, work, taken = task.item, task.work, task.taken
         given = operations.prompt_tokens(asked)
         learned = self._learned.output_tokens(item.tenant, work.operation, work.model, given)
@@ -231,7 +231,9 @@ class DocumentAnswers:
         taken.add(answered)
         failure = answered.failure()
         if isinstance(failure, AnswerCut):
-            raise Failed(failure.code, f"the answer is over {asked.max_output_tokens} tokens")
+            raise Failed(
+                failure.code, f"the answer exceeds its limit of {asked.max_output_tokens} tokens"
+            )
         if isinstance(failure, ModelRefused):
             raise Failed("model_refused", failure.message)
         if isinstance(failure, AnswerUnusable):
@@ -241,7 +243,7 @@ class DocumentAnswers:
         return answered.text
 
     def settle(self, task: Task, concluded: Conclusion) -> None:
-        """The result, the batch's counters and what the ledger learns, at once and once only.
+        """Store the result, the batch's counters and the ledger's statistics, together and once.
 
         Raises `StoreUnavailable`.
         """
@@ -272,7 +274,7 @@ class DocumentAnswers:
         learned = ledger.worked(
             self._usage_table, item.tenant, work.operation, work.model, taken.tokens
         )
-        # What was estimated must not teach what is estimated next.
+        # An estimated cost must not influence later estimates.
         teaches = concluded.failure is None and not taken.cost_estimated
         self._batches.settle(
             item.tenant,
@@ -298,16 +300,16 @@ class DocumentAnswers:
         telemetry.logger.info("document settled", extra=facts)
 
     def reject(self, item: QueuedDocument, why: DocumentUnreadable) -> None:
-        """What cannot be read never will be: it is the caller's to mend, not an operator's."""
+        """Mark an unreadable document as rejected: only its caller can change that."""
         told = {"code": why.code, "message": str(why)} | ({"id": item.id} if item.id else {})
         self._batches.mark_failed(item.tenant, "rejected", [FailedItem(item.position, told)])
 
 
 def transient(error: Exception) -> Exception:
-    """What the queue and the machine know what to do about, in place of what a model says.
+    """An error that the queue and the machine can handle, in place of a model's error.
 
-    Whatever may go well later is `Postponed`, whatever never will is `Undeliverable`; a spent
-    budget, a store that is down and errors of nobody's table stay what they are.
+    An error that may pass becomes `Postponed`, one that never will becomes `Undeliverable`. A spent
+    budget, a store that is down and unknown errors stay as they are.
     """
     match error:
         case VoteUnavailable() if error.transient:

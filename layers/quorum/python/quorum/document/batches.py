@@ -1,9 +1,10 @@
-"""Batches of documents: one kind of batch (`quorum.batch.kinds`)."""
+"""Batches of documents, which are one kind of batch (`quorum.batch.kinds`)."""
 
 from quorum.batch.intake import BatchTaken
 from quorum.batch.kinds import Redriven
 from quorum.batch.progress import BatchRecord, BatchView, hit_rate
 from quorum.batch.records import Batches
+from quorum.batch.runs import Runs
 from quorum.core.models import Frozen, Money
 from quorum.document.intake import DocumentIntake
 from quorum.document.operations import work_of
@@ -19,11 +20,11 @@ class Amounts(Frozen):
 
 
 class DocumentBatchView(BatchView):
-    """A batch of any kind as its tenant sees it, with places for what only documents have.
+    """A batch of any kind as its tenant sees it, with the fields that only documents have.
 
-    A batch of documents has an `operation` and a `model` in place of a panel, counts documents
-    without a usable answer as `failed`, and has for the settled ones the sum of the estimates made
-    beforehand (`estimate`) and of the actual tokens and dollars (`actual`).
+    A batch of documents has an `operation` and a `model` instead of a panel, and counts documents
+    without a usable answer as `failed`. `estimate` is the sum of the estimates of its settled
+    documents, `actual` the sum of their actual tokens and dollars.
     """
 
     operation: str | None = None
@@ -35,10 +36,11 @@ class DocumentBatchView(BatchView):
 
 
 class DocumentBatches:
-    """Documents, taken by their intake and worked on from their queue."""
+    """The batches of documents: started by the intake, worked on from the queue."""
 
-    def __init__(self, batches: Batches, intake: DocumentIntake) -> None:
+    def __init__(self, batches: Batches, intake: DocumentIntake, runs: Runs) -> None:
         self._batches = batches
+        self._runs = runs
         self._intake = intake
 
     def start(self, tenant: str, batch: str, request: DocumentsRequest) -> BatchTaken:
@@ -47,6 +49,7 @@ class DocumentBatches:
 
     def view(self, record: BatchRecord) -> DocumentBatchView:
         """The batch's progress and cost."""
+        record = self._runs.looked_at(record)
         work = work_of(record.work)
         return DocumentBatchView(
             **dict(self._batches.view(record))
@@ -68,7 +71,7 @@ class DocumentBatches:
 
 
 def _amounts(record: BatchRecord, counted: str) -> Amounts | None:
-    """What was `estimated`, or `actual`; None before a document is settled."""
+    """The sums under `estimated` or `actual`; None before a document is settled."""
     if not record.settled:
         return None
     amounts = {name: record.amounts.get(f"{counted}_{name}", 0) for name in Amounts.model_fields}

@@ -1,12 +1,12 @@
-"""Bulk documents, from the queue: each is its own call, or its own run of the document machine.
+"""Documents of batches, from the queue: each is one call, or one run of the document machine.
 
 ::
 
-    message ─► read out of its file ─► fits its model: asked ─► settled
-                                    └► too long: the machine (quorum.document.long_documents)
+    message ─► text read from the file ─► fits the model: asked ─► settled
+                                       └► too long: the machine (quorum.document.long_documents)
 
-What nobody can read is rejected; what the model would not answer, or not as asked, is settled as
-failed; what may be had later goes back to the queue; the rest is for the dead letters.
+An unreadable document is rejected. A refusal or an invalid answer is settled as failed. A document
+whose model may answer later goes back to the queue; any other failure is dead-lettered.
 """
 
 import json
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
 
 
 DOCUMENT_BYTES = 10 * 1024 * 1024
-"""Bytes of one document as it was handed in; what is read out of it has limits of its own."""
+"""Bytes of one document as submitted; the text read from it has limits of its own."""
 
 
 class ReadText(NamedTuple):
-    """What was read out of a document, and what it was."""
+    """The text read from a document, and its media type."""
 
     text: str
     media_type: str | None
 
 
 Reader = Callable[[bytes, str | None, str | None], ReadText]
-"""Reads the text out of a file, by its bytes, media type and name; raises `DocumentUnreadable`."""
+"""Reads the text of a file from its bytes, media type and name; raises `DocumentUnreadable`."""
 
 
 class Documents:
-    """Works through documents with what the Lambda opened; `at_once` of them at a time."""
+    """Works on documents, `at_once` of them at a time."""
 
     def __init__(
         self,
@@ -78,12 +78,12 @@ class Documents:
     def work(
         self, delivered: Sequence["Delivered[QueuedDocument]"], deadline: "Deadline"
     ) -> list[Exception | None]:
-        """Why each document is not settled; None where nothing is left to do about it here.
+        """The error of each document that is not settled; None if nothing is left to do here.
 
-        `Undeliverable` never can be; `Postponed` and `BudgetSpent` say when to come again;
-        anything else failed.
+        `Undeliverable` can never be settled; `Postponed` and `BudgetSpent` say when to try again;
+        any other error is a failure.
         """
-        # The same document twice in one invocation is one.
+        # A document that comes twice in one invocation is worked on once.
         wanted = {(one.item.tenant, one.item.position): one for one in delivered}
         records = self._batches.records({(tenant, position.batch) for tenant, position in wanted})
         works = {key: operations.work_of(record.work) for key, record in records.items()}
@@ -135,16 +135,16 @@ class Documents:
         except TooLarge as error:
             raise DocumentUnreadable(error.message, code=error.code) from error
         except NotFound as error:
-            raise DocumentUnreadable("its content is gone", code=error.code) from error
+            raise DocumentUnreadable("the document's content is gone", code=error.code) from error
         if item.is_text:
             return ReadText(body.decode(errors="replace"), item.media_type or "text/plain")
         return self._reader(body, item.media_type, item.name)
 
     def _start(self, item: QueuedDocument, read: ReadText, message_id: str) -> None:
-        """Hand a long document to the machine; one that is there already is left to it.
+        """Start the machine on a long document, unless it runs already.
 
-        An execution's name is the item's. Where that one has ended and the item is not settled,
-        it was given up and sent round again: the next is named by the message as well.
+        An execution is named after its item. If that execution has ended and the item is not
+        settled, it was given up and redriven: the next is named after the message as well.
         """
         if not item.is_text:
             text_key = f"{keys.document_key(item.tenant, item.position)}.txt"

@@ -1,4 +1,4 @@
-"""What a Word document says of its lists and styles: the number of an item, and what is hidden."""
+"""The lists and styles of a Word document: numbers of items, and hidden text."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,13 +7,13 @@ from xml.etree.ElementTree import Element
 from quorum.document.numbering import in_format
 
 LEVELS = 9
-"""Levels of a list; WordprocessingML has no more."""
+"""Levels of a list in WordprocessingML."""
 _BASED_ON_LIMIT = 20
-"""Styles that a style may be based on, one on the other."""
+"""Styles of a chain in which each is based on the next."""
 
 
 class _Level(NamedTuple):
-    """How one level of a list is numbered."""
+    """The numbering of one level of a list."""
 
     form: str
     text: str
@@ -22,7 +22,7 @@ class _Level(NamedTuple):
 
 
 class Numbering:
-    """The numbers of lists, counted as their items come."""
+    """The numbers of lists, counted item by item."""
 
     def __init__(self, root: Element | None) -> None:
         self._abstract: dict[str, Element] = {}
@@ -46,7 +46,7 @@ class Numbering:
                 self._overrides[name, integer(override.get("ilvl"))] = override
 
     def mark(self, name: str, level: int) -> str:
-        """The number or bullet of the next item of a list, "" for none."""
+        """The number or bullet of a list's next item; "" if it has none."""
         found = self._level(name, level)
         if found is None:
             return ""
@@ -100,7 +100,7 @@ class Numbering:
 
 
 class Styles:
-    """What styles say of lists and of hidden text; a style says what those below it say."""
+    """The properties of styles about lists and hidden text; a style inherits from its base."""
 
     def __init__(self, root: Element | None) -> None:
         found = root.iter("style") if root is not None else ()
@@ -137,13 +137,13 @@ class Styles:
 
 
 def value_of(element: Element | None, name: str) -> str:
-    """The value of a property inside an element; "" without one."""
+    """The value of a property inside an element; "" if there is none."""
     found = element.find(name) if element is not None else None
     return found.get("val", "") if found is not None else ""
 
 
 def integer(text: str | None, otherwise: int = 0) -> int:
-    """A number that an attribute holds; `otherwise` where it holds none."""
+    """The number in an attribute; `otherwise` if it holds none."""
     try:
         return int(text or "")
     except ValueError:

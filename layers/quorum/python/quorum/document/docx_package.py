@@ -1,7 +1,6 @@
-"""The parts of an Office file: a ZIP of XML files, bounded in what they unpack to and in depth.
+"""The parts of an Office file: a ZIP of XML files, with limits on their unpacked size and depth.
 
-A part is unpacked when it is read, and no further than all that are read may be together, whatever
-they are called.
+A part is unpacked when it is read, and only up to the limit for all parts read together.
 """
 
 import posixpath
@@ -15,9 +14,9 @@ from zipfile import ZipFile
 from quorum.core.errors import DocumentUnreadable
 
 UNPACKED_BYTES = 32 * 1024 * 1024
-"""Bytes that the parts read of a file may unpack to; 300 pages of text take about 2 MB."""
+"""Bytes of all unpacked parts of a file together; 300 pages of text take about 2 MB."""
 _DEPTH = 250
-"""Elements inside each other; documents that people write have a few dozen."""
+"""Levels of nested elements; documents that people write have a few dozen."""
 
 _WORD = re.compile("wordprocessingml|ms-word")
 _OTHER_KINDS = (
@@ -27,7 +26,7 @@ _OTHER_KINDS = (
     ("opendocument", "an OpenDocument file"),
     ("epub", "an EPUB"),
 )
-"""Content types of files that are packed like a DOCX."""
+"""Parts of content types, and the kind of file that has them and is a ZIP like a DOCX."""
 
 
 class Package:
@@ -40,7 +39,7 @@ class Package:
         self._overrides, self._defaults = self._types()
 
     def main_part(self) -> str | None:
-        """The part that is the document: by its relationship, else by its content type."""
+        """The part with the document, found by its relationship, else by its content type."""
         for target in self.related("", "officeDocument"):
             if target in self._names and _WORD.search(self._content_type(target)):
                 return target
@@ -50,22 +49,22 @@ class Package:
         return "word/document.xml" if "word/document.xml" in self._names else None
 
     def kind(self) -> str:
-        """What the file is if it is no DOCX."""
+        """The kind of a file that is not a DOCX."""
         types = " ".join(self._overrides.values())
         if "mimetype" in self._names:
             types += self._bytes("mimetype")[:100].decode("latin-1")
         return next((kind for mark, kind in _OTHER_KINDS if mark in types), "a ZIP file")
 
     def xml(self, name: str) -> Element:
-        """A part, parsed. Raises `DocumentUnreadable` for one that would unpack to too much."""
+        """A part, parsed. Raises `DocumentUnreadable` if it would unpack to too many bytes."""
         return _parsed(self._bytes(name))
 
     def related(self, part: str, *kinds: str) -> list[str]:
-        """The parts that a part is related to in such a way."""
+        """The targets of a part's relationships of the given kinds."""
         return [target for _, kind, target in self.relationships(part) if kind in kinds]
 
     def relationships(self, part: str) -> list[tuple[str, str, str]]:
-        """The id, kind and target of each relationship of a part to another part of the file."""
+        """The id, kind and target of a part's relationships to other parts of the file."""
         folder, _, name = part.rpartition("/")
         described = f"{folder}/_rels/{name}.rels".lstrip("/")
         if described not in self._names:
@@ -96,12 +95,12 @@ class Package:
         return overrides, defaults
 
     def _bytes(self, name: str) -> bytes:
-        # What the directory says is what is unpacked: zipfile reads no further.
+        # The directory's size is the limit: zipfile unpacks no further.
         member = self._archive.getinfo(self._names[name])
         self._left -= member.file_size
         if self._left < 0:
             raise DocumentUnreadable(
-                "the file unpacks to far more than a document",
+                "the file unpacks to too many bytes for a document",
                 code="too_complex",
                 limit=UNPACKED_BYTES,
             )
@@ -113,7 +112,7 @@ def _plain(name: str) -> str:
 
 
 def _parsed(data: bytes) -> Element:
-    """XML as elements whose names have no namespace; a document type is refused unread."""
+    """XML as elements without namespaces in their names; a document type is refused unread."""
     parser = expat.ParserCreate(namespace_separator=" ")
     builder = TreeBuilder()
     depth = 0
@@ -123,7 +122,7 @@ def _parsed(data: bytes) -> Element:
         depth += 1
         if depth > _DEPTH:
             raise DocumentUnreadable(
-                "elements stand too deep inside each other", code="too_complex", limit=_DEPTH
+                "the file's elements are nested too deeply", code="too_complex", limit=_DEPTH
             )
         builder.start(_local(name), {_local(key): value for key, value in attributes.items()})
 
@@ -133,7 +132,7 @@ def _parsed(data: bytes) -> Element:
         builder.end(_local(name))
 
     def refuse(*_: object) -> None:
-        raise DocumentUnreadable("its XML declares entities", code="broken")
+        raise DocumentUnreadable("the file's XML declares entities", code="broken")
 
     parser.buffer_text = True
     parser.StartElementHandler = begin

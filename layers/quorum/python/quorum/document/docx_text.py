@@ -1,7 +1,7 @@
-"""The text of a Word document (Office Open XML): what is printed of it.
+"""The text of a Word document (Office Open XML) as it is printed.
 
-Headers, the body, notes, then footers. Lists keep their numbers, tables their rows and columns.
-What was deleted, what is hidden and what is not text is left out.
+Headers come first, then the body, notes and footers. Lists keep their numbers, tables their rows
+and columns. Deleted text, hidden text and pictures are left out.
 """
 
 from io import BytesIO
@@ -24,17 +24,19 @@ _BREAKS = frozenset(("br", "cr"))
 
 
 def docx_text(data: bytes) -> str:
-    """The text of a DOCX; raises `DocumentUnreadable`, and what ZIP and XML readers raise."""
+    """The text of a DOCX; raises `DocumentUnreadable`, and the errors of ZIP and XML readers."""
     with ZipFile(BytesIO(data)) as archive:
         package = Package(archive)
         main = package.main_part()
         if main is None:
-            raise DocumentUnreadable(f"{package.kind()}, but no DOCX", code="unsupported_type")
+            raise DocumentUnreadable(
+                f"the file is {package.kind()}, not a DOCX", code="unsupported_type"
+            )
         return _Document(package, main).text()
 
 
 class _Document:
-    """A document as it is walked through."""
+    """A document whose elements are visited one by one."""
 
     def __init__(self, package: Package, main: str) -> None:
         self._package = package
@@ -78,7 +80,7 @@ class _Document:
         )
 
     def _pages(self, body: Element, kind: str) -> list[str]:
-        """Headers or footers, in the order in which sections name them."""
+        """The headers or footers, in the order in which sections name them."""
         targets = {name: target for name, of, target in self._related if of == kind}
         wanted: dict[str, None] = {}
         for section in body.iter("sectPr"):
@@ -89,13 +91,13 @@ class _Document:
         return [self._written(root) for name in wanted if (root := self._read(name)) is not None]
 
     def _is_printed(self, kind: str, section: Element) -> bool:
-        """Whether a section has pages for its header or footer of such a kind."""
+        """Whether a section has pages that show its header or footer of this kind."""
         if kind == "first":
             return is_on(section.find("titlePg"))
         return kind != "even" or self._has_even_pages
 
     def _noted(self) -> list[str]:
-        """The notes that the body refers to, in that order, under the numbers they have there."""
+        """The notes that the body refers to, in its order, with their numbers."""
         texts = []
         for kind in ("footnote", "endnote"):
             root = self._story(f"{kind}s")
@@ -114,7 +116,7 @@ class _Document:
     def _read(self, name: str) -> Element | None:
         try:
             return self._package.xml(name)
-        except KeyError:  # a relationship to a part that is not there
+        except KeyError:  # a relationship to a missing part
             return None
 
     def _written(self, root: Element) -> str:
@@ -167,7 +169,7 @@ class _Document:
             self._put_boxes(writer)
 
     def _listed(self, properties: Element | None) -> tuple[str, int] | None:
-        """The list and level of a paragraph, by itself or by its style."""
+        """The list and level of a paragraph, from itself or from its style."""
         if properties is None:
             return None
         styled = self._styles.number(value_of(properties, "pStyle"))
@@ -209,11 +211,11 @@ class _Document:
         writer.keep(f"[{len(self._notes)}]")
 
     def _symbol(self, element: Element, writer: TextWriter) -> None:
-        """A character of a font of symbols."""
+        """Write a character of a symbol font."""
         writer.keep(symbol(element.get("font", ""), int(element.get("char", "0") or "0", 16)))
 
     def _checkbox(self, element: Element, writer: TextWriter) -> None:
-        """A box of a form; whether it is ticked."""
+        """Write a checkbox, ticked or not."""
         box = element.find("ffData/checkBox")
         if box is not None:
             ticked = box.find("checked")
@@ -226,17 +228,17 @@ class _Document:
         writer.keep("-")
 
     def _ruby(self, element: Element, writer: TextWriter) -> None:
-        """Characters with their reading above: 漢字(かんじ)."""
+        """Write characters with the reading above them: 漢字(かんじ)."""
         base, reading = element.find("rubyBase"), element.find("rt")
         if base is not None:
             self._walk(base, writer)
         if reading is not None and (said := self._written(reading)):
             writer.keep(f"({said})")
 
-    # ---- what stands in a frame, and formulas --------------------------------------------------
+    # ---- frames and formulas -------------------------------------------------------------------
 
     def _alternatives(self, element: Element, writer: TextWriter) -> None:
-        """The first of several ways to write the same: what a Word of today shows."""
+        """Write the first of several alternatives, which is what current versions of Word show."""
         choices = [*element.findall("Choice"), *element.findall("Fallback")]
         for choice in choices:
             if _has_text(choice):
@@ -244,7 +246,7 @@ class _Document:
                 return
 
     def _text_box(self, element: Element, _writer: TextWriter) -> None:
-        """A box of text that stands beside the paragraph it is anchored in."""
+        """Write a text box, which is shown beside the paragraph that anchors it."""
         if said := self._written(element):
             self._boxes.append(said)
 
@@ -278,7 +280,7 @@ class _Document:
     def _fraction(self, element: Element, writer: TextWriter) -> None:
         parts = [part for name in ("num", "den") if (part := element.find(name)) is not None]
         if len(parts) != len(("num", "den")):
-            return  # a formula of a drawing, which has the same name
+            return  # a formula of a drawing, an element with the same name
         above, below = (self._written(part) for part in parts)
         writer.keep("/".join(text if text.isalnum() else f"({text})" for text in (above, below)))
 

@@ -1,4 +1,4 @@
-"""Estimates for a tenant: its documents read, its own experience with the operation applied."""
+"""Estimates for a tenant, from its documents and its own statistics of the operation."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,27 +16,27 @@ from quorum.document.documents import DOCUMENT_BYTES
 from quorum.document.estimating import Document, Estimate, Terms
 from quorum.document.intake import work_for
 from quorum.document.learning import Learned
-from quorum.document.requests import DocumentRequest, EstimateRequest, read_document
+from quorum.document.requests import LINE_BYTES, DocumentRequest, EstimateRequest, read_document
 
 if TYPE_CHECKING:
     from quorum.gateway.deadline import Deadline
     from quorum.gateway.limiter import Limiter
 
 _WORKERS = 2
-"""Files read at once: each has a process of its own, and its memory."""
+"""Files read at once: each takes a process with its own memory."""
 _LIMITS = parsing.Limits(bytes=DOCUMENT_BYTES)
 _COUNTING_SECONDS = 3.0
-"""What is left for counting when reading has to stop."""
+"""Seconds left for counting when reading has to stop."""
 
 
 class TakenEstimate(Estimate):
-    """What documents will take; those that cannot be read are `rejected`."""
+    """The estimate of a request's documents; those that cannot be read are `rejected`."""
 
     rejected: tuple[RejectedItem, ...]
 
 
 class Estimates:
-    """Estimates with what the Lambda opened; won at so many for a dollar, as of a day."""
+    """Makes estimates, also in won at a given rate and its date."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Estimates:
     def take(self, tenant: str, request: EstimateRequest, deadline: "Deadline") -> TakenEstimate:
         """The answer to `POST /documents/estimate`; documents that cannot be read are named.
 
-        Raises `ModelUnknown`, `InvalidRequest`, `NotFound`, `StoreUnavailable`, and `TooLarge` for
-        more than can be read before the deadline.
+        Raises `ModelUnknown`, `InvalidRequest`, `NotFound`, `StoreUnavailable`, and `TooLarge` if
+        not all documents can be read before the deadline.
         """
         work = work_for(request, self._default_model)
         documents: list[Document] = []
@@ -90,10 +90,10 @@ class Estimates:
             yield from given
             return
         self._bucket.require_upload(tenant, request.upload)
-        for number, line in enumerate(self._bucket.lines(request.upload), 1):
+        for number, line in enumerate(self._bucket.lines(request.upload, most_bytes=LINE_BYTES), 1):
             if number > ITEMS_LIMIT:
                 raise TooLarge(
-                    f"an estimate is of at most {ITEMS_LIMIT} documents",
+                    f"documents: an estimate takes at most {ITEMS_LIMIT} documents",
                     code="too_many_items",
                     field="upload",
                     limit=ITEMS_LIMIT,
@@ -111,7 +111,7 @@ class Estimates:
         seconds = deadline.remaining() - _COUNTING_SECONDS
         if seconds <= 0:
             raise TooLarge(
-                "reading these files takes longer than a request may; send fewer at once",
+                "documents: reading these files takes too long for one request; send fewer of them",
                 code="too_much_to_read",
                 field="documents",
             )

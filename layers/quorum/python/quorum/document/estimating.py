@@ -1,9 +1,9 @@
-"""What an operation on documents will take, before anything is asked. Pure.
+"""Estimates of the tokens, cost and time of an operation before any model is asked. Pure.
 
 Input tokens are those of the very questions that would be asked, pieces and overlap included, in
 `o200k_base` times the model's factor: exact for OpenAI's models, within `token_error` for nine of
-ten texts of the others. Output tokens are a share of the input, learned from what was answered
-before. Time is what the rate limits leave, or the longest answer if that takes longer.
+ten texts of the others. Output tokens are a share of the input, learned from earlier answers. Time
+follows from the rate limits, or from the longest answer if that takes longer.
 """
 
 import math
@@ -21,13 +21,13 @@ from quorum.gateway import tokenizer
 from quorum.gateway.fair_share import RateLimit
 
 LEVELS_LIMIT = 4
-"""How often the answers to pieces are put together, as `quorum.document.long_documents` does."""
+"""Rounds in which answers to pieces are joined at most (`quorum.document.long_documents`)."""
 _JOINED = (Operation.SUMMARIZE, Operation.CUSTOM)
-"""The operations whose answers to pieces are made one by asking once more."""
+"""The operations whose answers to pieces are joined by the model."""
 
 
 class DocumentEstimate(Frozen):
-    """What one document will take; `name` is the caller's, `pages` where it has any."""
+    """The estimate of one document; `name` is the caller's, `pages` is None if it has none."""
 
     index: int
     name: str | None = None
@@ -40,11 +40,11 @@ class DocumentEstimate(Frozen):
 
 
 class ModelEstimate(Frozen):
-    """What all documents will take with one model.
+    """The estimate of all documents with one model.
 
-    `output_share` is output tokens for each of input. `token_error`: nine of ten texts have no more
-    tokens than are counted, or fewer, by this share. `seconds` at the rate limits; `bound_by` says
-    which of them, or that the longest answer, takes so long.
+    `output_share` is the output tokens for each input token. `token_error` is the error of the
+    count: nine of ten texts are within this share. `seconds` is the time at the rate limits;
+    `bound_by` names the limit that decides it, or says that the longest answer does.
     """
 
     model: str
@@ -64,7 +64,7 @@ class ModelEstimate(Frozen):
 
 
 class Estimate(ModelEstimate):
-    """The same of the model asked for, document by document; `compared` are all others."""
+    """The estimate with the requested model, document by document; `compared` are all others."""
 
     operation: Operation
     documents: tuple[DocumentEstimate, ...]
@@ -75,7 +75,7 @@ class Estimate(ModelEstimate):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text to be estimated, and what it is shown as."""
+    """A text to be estimated, with its index and name."""
 
     text: str
     index: int = 0
@@ -84,9 +84,9 @@ class Document:
 
 
 class Terms(NamedTuple):
-    """What an estimate rests on: the share learned of a model, its rate limit, the dollar's rate.
+    """The basis of an estimate: the share learned for a model, its rate limit, the dollar's rate.
 
-    `share_of` is asked by the model's name.
+    `share_of` takes the model's name.
     """
 
     share_of: Callable[[str], float]
@@ -97,16 +97,16 @@ class Terms(NamedTuple):
 
 
 class _Call(NamedTuple):
-    """One question: its tokens in `o200k_base`, and the most its answer may have."""
+    """One question: its tokens in `o200k_base`, and its answer's limit of tokens."""
 
     prompt_tokens: int
     max_output_tokens: int
 
 
 class _Expected(NamedTuple):
-    """What one document is expected to take, in tokens of a model.
+    """The expected tokens of one document, as its model counts them.
 
-    Of its calls those of one round are made at once: first the pieces, then what joins them.
+    The calls of one round are made at once: first those for the pieces, then those that join them.
     """
 
     pieces: int
@@ -122,19 +122,19 @@ class _Expected(NamedTuple):
 
     @property
     def longest(self) -> int:
-        """The tokens of the answers nobody can wait for at once."""
+        """The output tokens of answers that follow one another, the longest of each round."""
         return sum(max((call.output for call in made), default=0) for made in self.rounds)
 
 
 def estimate(
     work: Work, documents: Sequence[Document], terms: Terms, *, compare: bool = False
 ) -> Estimate:
-    """What `work` will take on `documents`; with `compare`, with every other model too.
+    """The estimate of `work` on `documents`; with `compare`, of every other model too.
 
     Raises `ModelUnknown`.
     """
     chosen = registry.model(work.model)
-    # How a document is asked about depends on a model's window only: most models share it.
+    # The questions depend only on a model's window, which most models share.
     asked: dict[tuple[int, Any], tuple[_Call, ...]] = {}
 
     def calls(number: int, of: Work) -> tuple[_Call, ...]:
@@ -199,7 +199,7 @@ def _expected(work: Work, calls: Sequence[_Call], model: registry.Model, share: 
         empty = _call(operations.joining(work, ()))
         most = operations.piece_tokens(work)[0]
         while len(rounds[-1]) > 1 and len(rounds) <= LEVELS_LIMIT:
-            # The answers to the round before, in as many questions as they take.
+            # The answers of the round before, in as many questions as needed.
             answers = math.ceil(sum(rounds[-1], Tokens()).output / model.token_factor)
             questions = math.ceil(answers / most)
             given = empty.prompt_tokens + math.ceil(answers / questions)

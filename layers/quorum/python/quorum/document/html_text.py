@@ -1,4 +1,4 @@
-"""The text of an HTML page: what a reader of it sees."""
+"""The text of an HTML page as its reader sees it."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from quorum.document.numbering import in_letters, in_roman
 from quorum.document.text_writer import TextWriter
 
 _DEPTH = 500
-"""Elements inside each other; pages people write have a few dozen."""
+"""Levels of nested elements; pages that people write have a few dozen."""
 
 _SKIPPED = frozenset((
     "script", "style", "template", "noscript", "iframe", "object", "svg", "canvas", "head",
@@ -32,7 +32,7 @@ _VALUES = frozenset((
     "text", "search", "email", "tel", "url", "number", "date", "month", "week", "time",
     "datetime-local", "button", "submit", "reset",
 ))  # fmt: skip
-"""Inputs whose value is shown as it is."""
+"""Types of inputs whose value is shown unchanged."""
 _CHECKS = frozenset(("checkbox", "radio"))
 _HIDDEN = re.compile(
     r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE
@@ -41,9 +41,9 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 def html_text(page: str) -> str:
-    """What a reader sees: one line for each line, a blank one between paragraphs.
+    """The visible text: one line for each line, a blank line between paragraphs.
 
-    What is hidden is left out; what opens when it is clicked is not. Raises `DocumentUnreadable`.
+    Hidden text is left out, but text that opens at a click is kept. Raises `DocumentUnreadable`.
     """
     body = LexborHTMLParser(page).body
     written = _Page()
@@ -53,7 +53,7 @@ def html_text(page: str) -> str:
 
 
 def _walked(top: Any) -> Iterator[tuple[Any, bool]]:
-    """Every node twice, where it begins (True) and where it ends; nothing of what is hidden."""
+    """Every visible node twice, at its beginning (True) and at its end."""
     node, depth = top, 0
     while True:
         shown = not _is_hidden(node)
@@ -63,7 +63,7 @@ def _walked(top: Any) -> Iterator[tuple[Any, bool]]:
             node, depth = node.child, depth + 1
             if depth > _DEPTH:
                 raise DocumentUnreadable(
-                    "elements stand too deep inside each other", code="too_complex", limit=_DEPTH
+                    "the page's elements are nested too deeply", code="too_complex", limit=_DEPTH
                 )
             continue
         if shown:
@@ -94,14 +94,14 @@ def _is_hidden(node: Any) -> bool:
 
 
 class _Page:
-    """A page as it is walked through."""
+    """A page whose nodes are visited one by one."""
 
     def __init__(self) -> None:
         self.writer = TextWriter()
         self._lists: list[_List] = []
 
     def take(self, node: Any, *, begins: bool) -> None:
-        """A node that begins or ends."""
+        """Take the beginning or the end of a node."""
         tag, writer = node.tag, self.writer
         if tag == "-text":
             if begins:
@@ -183,7 +183,7 @@ class _Page:
 
 
 class _List:
-    """A list whose items are numbered, or not."""
+    """A list with or without numbers."""
 
     def __init__(self, node: Any = None) -> None:
         self._numbered = node is not None
@@ -196,7 +196,7 @@ class _List:
             self._next = _number(node, "start", start)
 
     def next(self, item: Any) -> str:
-        """The mark of an item."""
+        """The number or bullet of the next item."""
         if not self._numbered:
             return "- "
         number = _number(item, "value", self._next)
@@ -216,6 +216,6 @@ def _count_of(node: Any) -> int:
 
 
 def _number(node: Any, name: str, otherwise: int = 1) -> int:
-    """An attribute that is a number."""
+    """The number in an attribute; `otherwise` if it holds none."""
     given = re.match(r"\s*(-?\d{1,9})", node.attributes.get(name) or "")
     return int(given[1]) if given else otherwise

@@ -1,8 +1,8 @@
-"""How documents come in: validated one by one, their contents put into the bucket, sent on.
+"""The intake of documents: validates them one by one, stores their contents and queues them.
 
-A request's documents are put on the queue by the API; an upload's by the document machine, which
-has the time for it. Every step may be repeated: contents are written under the same names, and a
-message that comes twice is settled once.
+The API queues the documents of a request; the document machine, which has more time, queues those
+of an upload. Every step may be repeated: contents are written under the same names, and a message
+that comes twice is settled once.
 """
 
 import json
@@ -26,6 +26,7 @@ from quorum.core.rejection import Rejection
 from quorum.document.keys import document_key
 from quorum.document.operations import Work
 from quorum.document.requests import (
+    LINE_BYTES,
     DocumentRequest,
     DocumentsRequest,
     QueuedDocument,
@@ -36,18 +37,16 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 UPLOADED_LIMIT = 100_000
-"""Documents of one upload: they are put on the queue within a function's 900 s."""
-LINE_BYTES = 16 * 1024 * 1024
-"""Bytes of one line of an upload: a document of 10 MiB in base64 has 14."""
+"""Documents of one upload: as many as can be queued within a function's 900 s."""
 _TOGETHER = 100
-"""Documents of an upload that are handed on at a time,"""
+"""Documents of an upload that are queued together at most."""
 _BYTES_TOGETHER = 32 * 1024 * 1024
-"""… unless they have more bytes."""
+"""Bytes of the documents that are queued together at most."""
 _WORKERS = 16
 
 
 class DocumentIntake:
-    """Takes documents in; `machine` reads uploads."""
+    """Takes documents from requests and uploads; `machine` reads the uploads."""
 
     def __init__(
         self,
@@ -67,7 +66,7 @@ class DocumentIntake:
         self._default_model = default_model
 
     def start(self, tenant: str, batch: str, request: DocumentsRequest) -> BatchTaken:
-        """Record the documents as the batch of that id and send them on; the answer to the POST.
+        """Record the documents as the batch with that id and queue them; returns the answer.
 
         Raises `ModelUnknown`, `InvalidRequest`, `TooLarge`, `NotFound` and `StoreUnavailable`.
         """
@@ -104,6 +103,9 @@ class DocumentIntake:
 
     def _start(self, tenant: str, batch: str, upload: str, run: str = "") -> None:
         given = {"tenant": tenant, "batch": batch, "upload": upload}
+        executions = self._machine_arn.replace(":stateMachine:", ":execution:")
+        # Noted first, because of an unrecorded run nobody could see whether it has ended.
+        self._batches.note(tenant, batch, execution=f"{executions}:{batch}{run}")
         begun_already = self._machine.exceptions.ExecutionAlreadyExists
         with unavailable("the document machine could not be started"), suppress(begun_already):
             self._machine.start_execution(
@@ -111,7 +113,7 @@ class DocumentIntake:
             )
 
     def redrive(self, record: BatchRecord, *, seconds: float) -> Redriven:
-        """Send the dead letters round again; an upload that was not read to its end is, again."""
+        """Redrive the dead letters, or read an upload again that was not read to its end."""
         tenant, batch = record.tenant, record.batch
         if record.upload is not None and not record.received:
             self._batches.note(tenant, batch, ended=0)
@@ -122,15 +124,15 @@ class DocumentIntake:
     # ---- an upload, by the machine -----------------------------------------------------------
 
     def receive(self, tenant: str, batch: str, upload: str) -> dict[str, Any]:
-        """Put the documents of an upload on the queue, and reject bad lines.
+        """Queue the documents of an upload, and reject invalid lines.
 
         Memory does not grow with the upload. Raises `Undeliverable` and `StoreUnavailable`.
         """
         count = rejections = 0
         try:
-            for some in _groups(enumerate(self._bucket.lines(upload))):
+            for some in _groups(enumerate(self._bucket.lines(upload, most_bytes=LINE_BYTES))):
                 if some[-1][0] >= UPLOADED_LIMIT:
-                    raise Undeliverable(f"an upload has at most {UPLOADED_LIMIT} documents")
+                    raise Undeliverable(f"an upload holds at most {UPLOADED_LIMIT} documents")
                 taken, rejected = self._sorted(tenant, batch, some)
                 rejected |= refusals(self._queue.send(taken))
                 reject(self._batches, tenant, batch, rejected)
@@ -142,7 +144,7 @@ class DocumentIntake:
         return {"items": count, "rejected": rejections}
 
     def abandon(self, tenant: str, batch: str, reason: str) -> None:
-        """The upload could not be read to its end: the batch waits for a redrive."""
+        """Record that the upload could not be read to its end; the batch waits for a redrive."""
         self._batches.note(tenant, batch, ended=1, last_problem=reason)
 
     # ---- one by one --------------------------------------------------------------------------
@@ -150,7 +152,7 @@ class DocumentIntake:
     def _sorted(
         self, tenant: str, batch: str, given: Iterable[tuple[int, Any]]
     ) -> tuple[list[QueuedDocument], dict[int, Rejection]]:
-        """The documents taken, their contents in the bucket, and those rejected, by index."""
+        """The accepted documents, whose contents are now stored, and the rejections by index."""
 
         def take(numbered: tuple[int, Any]) -> tuple[int, QueuedDocument | Rejection]:
             index, one = numbered
@@ -169,13 +171,11 @@ class DocumentIntake:
     def _taken(
         self, tenant: str, position: BatchPosition, given: Any
     ) -> QueuedDocument | Rejection:
-        if isinstance(given, bytes) and len(given) > LINE_BYTES:
-            return Rejection(code="too_long", message="the line is too long", limit=LINE_BYTES)
         document = read_document(given)
         if isinstance(document, Rejection):
             return document
         try:
-            key = self._placed(tenant, position, document)
+            key = self._content_key(tenant, position, document)
         except NotFound as error:
             return Rejection(code=error.code, message=error.message, field=error.field)
         return QueuedDocument(
@@ -186,8 +186,8 @@ class DocumentIntake:
             **document.model_dump(include={"id", "media_type", "name", "metadata"}),
         )
 
-    def _placed(self, tenant: str, position: BatchPosition, document: DocumentRequest) -> str:
-        """Where the document's content is: where it was uploaded, or where it is put now."""
+    def _content_key(self, tenant: str, position: BatchPosition, document: DocumentRequest) -> str:
+        """The key of the document's content, which is stored now unless it was uploaded."""
         if document.upload is not None:
             self._bucket.require_upload(tenant, document.upload)
             return document.upload
@@ -197,7 +197,7 @@ class DocumentIntake:
 
 
 def _groups(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    """Numbered lines, so many at a time as are handed on together."""
+    """Numbered lines in groups that are queued together."""
     group: list[tuple[int, bytes]] = []
     size = 0
     for index, line in lines:

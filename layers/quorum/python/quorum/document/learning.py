@@ -1,4 +1,4 @@
-"""What the ledger has learned of operations: how long answers are for what was given."""
+"""The answer lengths that the ledger has learned: output tokens per input token."""
 
 from collections.abc import Callable
 from time import time
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 BELIEVED_SECONDS = 60.0
-"""How long what was read is believed."""
+"""Seconds for which a learned share is cached."""
 
 
 class Learned:
@@ -26,7 +26,7 @@ class Learned:
         *,
         clock: Callable[[], float] = time,
     ) -> None:
-        self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._client: Any = dynamodb.meta.client  # takes Python values and is safe for threads
         self._table = usage_table
         self._clock = clock
         self._shares: dict[str, tuple[float, float]] = {}
@@ -44,7 +44,7 @@ class Learned:
         try:
             found = dynamo.get(self._client, self._table, {"key": key}) or {}
         except StoreUnavailable:
-            found = {}  # an estimate is not worth failing for
+            found = {}  # a missing statistic must not fail the request
         given, written = (int(found.get(f"{name}_tokens", 0)) for name in ("input", "output"))
         share = written / given if given else SHARE_UNTIL_LEARNED
         self._shares[key] = share, self._clock()

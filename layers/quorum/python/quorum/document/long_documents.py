@@ -3,13 +3,13 @@
 ::
 
     split ─► ask each piece ─► merge ─► settled
-                  ▲              └ the answers are too long themselves: pieces of them
+                  ▲              └ the answers are too long themselves: they are split
                   └──────────────┘
-                                 └ failed for good: bury, among the dead letters
+                                 └ failed for good: dead-lettered
 
-Summaries and answers to a prompt are put together by asking once more; categories by the pieces'
-votes; what was extracted by uniting it; translations by joining them. A state carries keys and
-numbers, never content. Every step may be repeated: what a piece was answered lies in the bucket.
+Summaries and answers to a prompt are merged by the model, categories by the pieces' votes,
+extracted objects by uniting them, translations by joining them. A state holds keys and numbers,
+never content. Every step may be repeated: the answer to a piece is stored in the bucket.
 """
 
 import json
@@ -52,21 +52,21 @@ if TYPE_CHECKING:
     from quorum.gateway.deadline import Deadline
 
 STEP_SECONDS = 270.0
-"""What a step has for asking: the machine waits 290 s for it."""
+"""Seconds of a step for asking: the machine waits 290 s for it."""
 PIECES_LIMIT = 1_000
-"""Pieces of one document: the machine's history holds 25,000 events, a piece takes up to 20."""
+"""Pieces of one document: the machine's history holds 25,000 events, and a piece takes up to 20."""
 LEVELS_LIMIT = 4
-"""How often the answers to pieces are cut into pieces themselves."""
+"""Rounds in which answers to pieces are split into pieces themselves."""
 _WORKERS = 8
 _SPEAK_FOR_THEMSELVES = ("Undeliverable", "Postponed", "Runtime.HandlerError")
-"""Errors whose message quotes nothing. The last is what the local stack calls every one; in AWS no
-exception of Python's is called so."""
+"""Errors whose message quotes nothing. The last is the local stack's name for every error; in AWS
+no Python exception has that name."""
 _INDEX = -1
-"""In place of a piece's number: what there is to know of all of them."""
+"""Number in place of a piece's: the key of the facts about all pieces."""
 
 
 class Split(Frozen):
-    """The machine's first step: a long document in pieces."""
+    """The machine's first step: split a long document into pieces."""
 
     step: Literal["split"]
     tenant: Identifier
@@ -74,7 +74,7 @@ class Split(Frozen):
 
 
 class AskPiece(Frozen):
-    """Its second: one of `pieces`, from 0, asked about."""
+    """The second step: ask about one of `pieces`, numbered from 0."""
 
     step: Literal["ask"]
     tenant: Identifier
@@ -85,7 +85,7 @@ class AskPiece(Frozen):
 
 
 class Merge(Frozen):
-    """Its third: the answers put together."""
+    """The third step: merge the answers."""
 
     step: Literal["merge"]
     tenant: Identifier
@@ -95,7 +95,7 @@ class Merge(Frozen):
 
 
 class DeadLetter(Frozen):
-    """What it does where one of them failed for good; `error` as its Catch says it."""
+    """The step after one of them failed for good; `error` comes from the machine's Catch."""
 
     step: Literal["dead_letter"]
     tenant: Identifier
@@ -104,7 +104,7 @@ class DeadLetter(Frozen):
 
 
 class Receive(Frozen):
-    """What it does with an upload: its documents are put on the queue."""
+    """The step for an upload: queue its documents."""
 
     step: Literal["receive"]
     tenant: Identifier
@@ -113,7 +113,7 @@ class Receive(Frozen):
 
 
 class Abandon(Frozen):
-    """What it does where that failed for good."""
+    """The step after `Receive` failed for good."""
 
     step: Literal["abandon"]
     tenant: Identifier
@@ -126,14 +126,14 @@ STEP: TypeAdapter[Step] = TypeAdapter(Annotated[Step, Field(discriminator="step"
 
 
 class _Answers(NamedTuple):
-    """The answers to the pieces of one level, in order; None to a blank one."""
+    """The answers to the pieces of one level, in order; None for a blank piece."""
 
     answers: list[Any]
     failures: list[tuple[int, Failure]]
 
 
 class LongDocuments:
-    """Works through one long document, step by step."""
+    """Works on one long document, step by step."""
 
     def __init__(
         self, answers: DocumentAnswers, batches: Batches, bucket: Bucket, budget: "BatchBudget"
@@ -147,9 +147,9 @@ class LongDocuments:
     # ---- the steps ---------------------------------------------------------------------------
 
     def split(self, step: Split) -> dict[str, Any]:
-        """The document in pieces: how many, and their numbers for the map.
+        """Split the document; returns the number of pieces, and their indexes for the map.
 
-        Raises `Undeliverable` and `StoreUnavailable`; one of too many pieces is rejected.
+        A document with too many pieces is rejected. Raises `Undeliverable` and `StoreUnavailable`.
         """
         item, work = self._document(step)
         if work is None:
@@ -158,15 +158,15 @@ class LongDocuments:
         text = self._bucket.get(item.key).decode(errors="replace")
         cut = operations.pieces(work, text)
         if len(cut) > PIECES_LIMIT:
-            why = f"has more than {PIECES_LIMIT} pieces of {most} tokens"
+            why = f"the document has more than {PIECES_LIMIT} pieces of {most} tokens"
             self._answers.reject(item, DocumentUnreadable(why, code="document_too_long"))
             return _pieces(0, 0)
         return self._put(item, 0, cut)
 
     def ask(self, step: AskPiece, deadline: "Deadline") -> None:
-        """One piece asked about; its answer lies in the bucket, and is not asked for twice.
+        """Ask about one piece and store the answer, which is not asked for twice.
 
-        Raises `Postponed` and `BudgetSpent` for what may be had later, `Undeliverable` else.
+        Raises `Postponed` and `BudgetSpent` if it may succeed later, else `Undeliverable`.
         """
         item, work = self._document(step)
         position = item.tenant, item.position, step.level
@@ -182,7 +182,7 @@ class LongDocuments:
             )
             name = f"{task.name}/{step.level}/{step.piece}"
             try:
-                kept["answer"] = self._healed(
+                kept["answer"] = self._handled(
                     item, lambda: self._answers.answer(task, asked, name, part=True)
                 )
             except Failed as failed:
@@ -191,7 +191,7 @@ class LongDocuments:
         self._budget.watch(item.tenant, {item.position.batch})
 
     def merge(self, step: Merge, deadline: "Deadline") -> dict[str, Any]:
-        """The answers to the pieces as one: settled, or cut into pieces themselves.
+        """Merge the answers to the pieces and settle the document, or split the answers again.
 
         Raises as `ask`.
         """
@@ -212,7 +212,7 @@ class LongDocuments:
             if more is not None:
                 return more
         try:
-            concluded = self._healed(item, lambda: self._merged(task, step, found.answers))
+            concluded = self._handled(item, lambda: self._merged(task, step, found.answers))
         except Failed as failed:
             concluded = Conclusion(failure=failed.failure)
         self._answers.settle(task, concluded.model_copy(update={"pieces": pieces}))
@@ -244,7 +244,7 @@ class LongDocuments:
                 return Conclusion(answer=self._answers.answer(task, asked, f"{task.name}/merge"))
 
     def _voted(self, task: Task, step: Merge, answers: Sequence[str | None]) -> Conclusion:
-        """The category most of the document is in, by tokens; the first said where it is even."""
+        """The category of most of the document, by tokens; at a tie the one named first."""
         votes: Counter[str] = Counter()
         tokens = self._index(task.item, step.level)["tokens"]
         for category, weight in zip(answers, tokens, strict=True):
@@ -256,24 +256,24 @@ class LongDocuments:
         united, conflicts = schemas.united(answers)
         wrong = schemas.problems(task.work.reply_schema or {}, united)
         if wrong:
-            asked = operations.mending_united(task.work, united, wrong)
+            asked = operations.repairing_united(task.work, united, wrong)
             text = self._answers.ask(task, asked, f"{task.name}/merge")
             try:
                 united = operations.read(task.work, text)
             except AnswerInvalid as invalid:
-                raise Failed(invalid.code, f"{invalid.reason}, also when mended") from invalid
+                raise Failed(invalid.code, f"{invalid.reason}, also at the second try") from invalid
         return Conclusion(answer=united, conflicts=tuple(conflicts))
 
     def _pieces_of_answers(
         self, task: Task, level: int, answers: Sequence[str | None]
     ) -> dict[str, Any] | None:
-        """The answers in pieces themselves, where together they are too long; else None."""
+        """Split the answers into pieces if together they are too long; else None."""
         most, _ = operations.piece_tokens(task.work)
         text = "\n\n".join(answer for answer in answers if answer)
         if operations.tokens_as_sent(text) <= most:
             return None
         if level + 1 == LEVELS_LIMIT:
-            raise Undeliverable("the answers to its pieces do not become shorter")
+            raise Undeliverable("the answers to the document's pieces do not become shorter")
         below = keys.answer_key(task.item.tenant, task.item.position, level, _INDEX)
         self._bucket.put_json(below, TAKEN.dump_python(task.taken, mode="json"))
         return self._put(task.item, level + 1, operations.pieces(task.work, text))
@@ -281,7 +281,7 @@ class LongDocuments:
     # ---- the bucket --------------------------------------------------------------------------
 
     def _document(self, step: Split | AskPiece | Merge) -> tuple[QueuedDocument, Work | None]:
-        """The document of a step, and what is done with it: None if nothing is any more."""
+        """The document of a step, and the work on it; None if there is none any more."""
         try:
             record = self._batches.record(step.tenant, step.position.batch)
             item = self.document_of(step.tenant, step.position)
@@ -310,7 +310,7 @@ class LongDocuments:
         return Piece.model_validate(found)
 
     def _found(self, item: QueuedDocument, step: Merge, taken: Taken) -> _Answers:
-        """The answers of a level; what they took is added to `taken`."""
+        """The answers of a level; their cost is added to `taken`."""
         wanted = [
             keys.answer_key(item.tenant, item.position, step.level, number)
             for number in range(step.pieces)
@@ -328,14 +328,14 @@ class LongDocuments:
         )
 
     def _taken_below(self, item: QueuedDocument, level: int) -> Taken:
-        """What the levels before this one have come to."""
+        """The cost of the levels before this one."""
         if level == 0:
             return Taken()
         key = keys.answer_key(item.tenant, item.position, level - 1, _INDEX)
         return TAKEN.validate_python(self._bucket.get_json(key))
 
-    def _healed(self, item: QueuedDocument, do: Callable[[], Any]) -> Any:
-        """`do()`; what it raises is `Failed`, or what the machine knows what to do about."""
+    def _handled(self, item: QueuedDocument, do: Callable[[], Any]) -> Any:
+        """The result of `do()`; its errors become `Failed` or one that the machine can handle."""
         try:
             return do()
         except Failed:
@@ -351,7 +351,7 @@ class LongDocuments:
 
 
 def reason_of(error: dict[str, Any]) -> str:
-    """Why a step failed, as the machine's Catch says it; a strange message may quote content."""
+    """The reason in the machine's Catch; unknown errors are reduced to their name."""
     kind, message = str(error.get("Error") or "unknown"), ""
     try:
         cause = json.loads(error.get("Cause", ""))

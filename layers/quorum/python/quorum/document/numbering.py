@@ -1,4 +1,4 @@
-"""Numbers of lists, written as lists write them. Pure."""
+"""Numbers of list items, in letters, Roman and other formats. Pure."""
 
 _ROMAN = (
     (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"),
@@ -13,7 +13,7 @@ _TEN = 10
 
 
 def in_letters(number: int) -> str:
-    """1 → a, 26 → z, 27 → aa, as HTML counts."""
+    """A number in letters as in HTML: 1 → a, 26 → z, 27 → aa."""
     letters = ""
     while number > 0:
         number, digit = divmod(number - 1, 26)
@@ -22,7 +22,7 @@ def in_letters(number: int) -> str:
 
 
 def in_roman(number: int) -> str:
-    """4 → iv; a number no Roman wrote stays as it is."""
+    """A number in Roman numerals: 4 → iv; digits if it has no Roman form."""
     if not 0 < number < _ROMAN_LIMIT:
         return str(number)
     written = ""
@@ -33,7 +33,7 @@ def in_roman(number: int) -> str:
 
 
 def in_format(number: int, form: str) -> str:
-    """A number in one of WordprocessingML's formats (ST_NumberFormat); in digits if it is rare."""
+    """A number in one of WordprocessingML's formats (ST_NumberFormat); digits for a rare one."""
     match form:
         case "lowerLetter" | "upperLetter":
             # Word writes 27 as aa, 28 as bb.
@@ -70,7 +70,7 @@ def _picked(characters: str, number: int) -> str:
 
 
 def _in_chinese(number: int) -> str:
-    """Numbers below a hundred, of which lists are made."""
+    """A number below a hundred in Chinese numerals."""
     tens, ones = divmod(number, _TEN)
     if not 0 < number < _TEN * _TEN:
         return str(number)

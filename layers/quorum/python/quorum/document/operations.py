@@ -1,7 +1,7 @@
-"""What is done with a document: the prompts, and how answers are read. Pure.
+"""The operations on documents: their prompts, and the reading of answers. Pure.
 
-Everything a document says is data. It stands between two lines that it cannot hold, as one line of
-JSON, in a message of its own; the instructions are the system's and stand before it.
+All text of a document is data. It is sent as one line of JSON in a message of its own, between two
+lines that it cannot contain; the instructions are in the system message before it.
 """
 
 import json
@@ -23,39 +23,39 @@ from quorum.document.splitting import Piece
 from quorum.gateway import tokenizer
 
 PROMPT_LIMIT = 8_000
-"""Characters of a prompt of the caller's own."""
+"""Characters of a caller's own prompt."""
 DEFAULT_CATEGORIES = ("technology", "marketing", "finance", "hr")
 _KOREAN = MappingProxyType(
     {"기술": "technology", "마케팅": "marketing", "재무": "finance", "인사": "hr"}
 )
-"""What the default categories are called in Korean; HR is HR."""
+"""The Korean names of the default categories; HR is the same in both."""
 PIECE_TOKENS = 24_000
-"""Tokens (of o200k_base) of a piece of a long document: it is answered within half a minute."""
+"""Tokens (of o200k_base) of a piece of a long document, which is answered in half a minute."""
 TRANSLATED_TOKENS = 2_500
-"""… of one to be translated: its answer is as long as itself, and must fit into the answer's."""
+"""Tokens of a piece to be translated: its answer is as long and must fit the output limit."""
 OVERLAP_TOKENS = 200
-"""What a piece repeats of the one before, where that may be said twice."""
+"""Tokens that a piece repeats of the one before, if the operation allows repetition."""
 SHARE_UNTIL_LEARNED = 0.2
-"""Output tokens expected for each of input, until the ledger has learned better."""
+"""Output tokens expected for each input token until the ledger has learned the share."""
 _TRANSLATED_SHARE = 3
-"""A translation is at most so many times as many tokens as its original."""
+"""Output tokens of a translation for each token of its original, at most."""
 _SENTENCE_TOKENS = 120
 _CATEGORY_TOKENS = 100
 _ANSWER_TOKENS = 4_096
 _ROOM_SHARE = 0.6
-"""How much of a window a piece may fill: written as JSON it is longer than it is."""
+"""Share of a window that a piece may fill: as JSON it is longer than its plain text."""
 _LABELLED = re.compile(r"\W*(?:category|분류|범주)\W*?[:：]\s*(.+)", re.IGNORECASE)
-"""A category with a label before it, as a line of its own."""
+"""A line that holds a category after a label."""
 _NO_OBJECT = MappingProxyType(
     {
-        "answer_no_json": "the model's answer was no JSON object",
-        "answer_ambiguous": "the model's answer held several JSON objects that differ",
+        "answer_no_json": "the model's answer was not a JSON object",
+        "answer_ambiguous": "the model's answer held several different JSON objects",
     }
 )
 
 
 class Operation(StrEnum):
-    """What is done with a document."""
+    """The operations on a document."""
 
     SUMMARIZE = "summarize"
     CLASSIFY = "classify"
@@ -69,7 +69,7 @@ Language = Annotated[str, StringConstraints(pattern=r"^[^\W\d_][\w ()-]{1,47}$")
 
 
 class Work(Frozen):
-    """What is done with each document of a batch, and by which model."""
+    """The operation on each document of a batch, with its options and its model."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -83,7 +83,7 @@ class Work(Frozen):
 
 
 class AnswerInvalid(Exception):
-    """An answer that is not what was asked for; neither `reason` nor `problems` quote it."""
+    """An answer that does not fit the question; neither `reason` nor `problems` quote it."""
 
     def __init__(self, code: str, reason: str, problems: Sequence[str] = ()) -> None:
         super().__init__(reason)
@@ -103,7 +103,7 @@ _PART = "It is part {number} of {parts} of a longer document."
 
 
 class Part(Frozen):
-    """Which piece of a long document this is, from 1; `of` 1 is a whole document."""
+    """The number of a piece of a long document, from 1; a whole document has `of` 1."""
 
     number: int = 1
     of: int = 1
@@ -113,18 +113,18 @@ WHOLE = Part()
 
 
 def question(work: Work, text: str, part: Part = WHOLE) -> Question:
-    """What is asked about a document, or about a part of one."""
+    """The question about a document, or about a part of one."""
     return _question(work, _instructions(work, part), text, max_output_tokens(work, text))
 
 
 def joining(work: Work, answers: Sequence[str]) -> Question:
-    """What is asked to make one answer of those to consecutive parts."""
+    """The question that makes one answer out of those to consecutive parts."""
     text = "\n\n".join(answers)
     return _question(work, _joining(work), text, max_output_tokens(work, text))
 
 
-def mending(asked: Question, answer: str, invalid: AnswerInvalid) -> Question:
-    """The same question, with an answer that does not do and what is wrong with it."""
+def repairing(asked: Question, answer: str, invalid: AnswerInvalid) -> Question:
+    """The same question, with an invalid answer and its problems."""
     wrong = "; ".join(invalid.problems) or invalid.reason
     said = (
         ChatMessage(role="assistant", content=answer),
@@ -136,8 +136,8 @@ def mending(asked: Question, answer: str, invalid: AnswerInvalid) -> Question:
     return asked.model_copy(update={"messages": (*asked.messages, *said)})
 
 
-def mending_united(work: Work, united: Mapping[str, Any], problems: Sequence[str]) -> Question:
-    """What is asked to make an object, united from several, satisfy the schema."""
+def repairing_united(work: Work, united: Mapping[str, Any], problems: Sequence[str]) -> Question:
+    """The question that makes an object, united from several, satisfy the schema."""
     instructions = (
         "The document is a JSON object that was put together from the parts of a longer document."
         f" It does not satisfy the JSON schema below: {'; '.join(problems)}. Answer with the object"
@@ -163,7 +163,7 @@ def _question(work: Work, instructions: str, text: str, most: int) -> Question:
 
 
 def _block(text: str) -> str:
-    """`text` as data: its own hash, which it cannot hold, ends it, so equal texts ask the same."""
+    """`text` as data, ended by its own hash, which it cannot contain; equal texts ask the same."""
     marker = f"-----{sha256(text.encode(errors='replace')).hexdigest()[:32]}-----"
     return f"{marker}\n{json.dumps(text, ensure_ascii=False)}\n{marker}"
 
@@ -177,7 +177,7 @@ def _reply_schema(work: Work) -> Mapping[str, Any] | None:
             "additionalProperties": False,
         }
     wanted = work.reply_schema
-    # One that strict mode refuses is asked for in words; the answer is validated in any case.
+    # A schema that strict mode refuses is put in words; the answer is validated in any case.
     return wanted if wanted is not None and schemas.strict(wanted) else None
 
 
@@ -240,11 +240,11 @@ def _written(schema: Mapping[str, Any] | None) -> str:
     return json.dumps(schema, ensure_ascii=False)
 
 
-# ---- how long ---------------------------------------------------------------------------------
+# ---- lengths ----------------------------------------------------------------------------------
 
 
 def max_output_tokens(work: Work, text: str) -> int:
-    """The most an answer may be, in tokens of the model."""
+    """The limit of an answer, in the model's tokens."""
     match work.operation:
         case Operation.SUMMARIZE:
             return 200 + _SENTENCE_TOKENS * max(8, 3 * work.sentences)
@@ -258,7 +258,7 @@ def max_output_tokens(work: Work, text: str) -> int:
 
 
 def is_long(work: Work, text: str) -> bool:
-    """Whether a document takes several calls: it, its instructions and its answer are too long."""
+    """Whether a document takes several calls, because it and its answer are too long for one."""
     known = model(work.model)
     asked = question(work, text)
     room = known.context_window - asked.max_output_tokens
@@ -283,18 +283,18 @@ def piece_tokens(work: Work) -> tuple[int, int]:
 
 
 def pieces(work: Work, text: str) -> list[Piece]:
-    """A long text in the pieces it is asked about in."""
+    """The pieces of a long text, each of which is asked about."""
     most, overlap = piece_tokens(work)
     return splitting.pieces(text, most_tokens=most, overlap_tokens=overlap, count=tokens_as_sent)
 
 
 def tokens_as_sent(text: str) -> int:
-    """The tokens of a text where it is written as JSON."""
+    """The number of tokens of a text written as JSON."""
     return tokenizer.count_text(json.dumps(text, ensure_ascii=False)[1:-1])
 
 
 def prompt_tokens(asked: Question) -> int:
-    """The tokens of a question, as its model counts them."""
+    """The number of tokens of a question, as its model counts them."""
     known: Model = model(asked.model)
     counted = tokenizer.count(message.model_dump() for message in asked.messages)
     return math.ceil(counted * known.token_factor)
@@ -304,22 +304,22 @@ def prompt_tokens(asked: Question) -> int:
 
 
 def read(work: Work, answer: str, *, part: bool = False) -> Any:
-    """What the answer says: a text, a category, or the object extracted.
+    """The content of an answer: a text, a category, or the extracted object.
 
-    A model's thinking is no part of it. Of a `part` of a document an object need not satisfy the
-    schema yet. Raises `AnswerInvalid`.
+    A model's thinking is removed. The object of a `part` of a document need not satisfy the schema
+    yet. Raises `AnswerInvalid`.
     """
     if not answer.strip():
         raise AnswerInvalid("answer_empty", "the model's answer was empty")
     quotes = work.operation in (Operation.TRANSLATE, Operation.CUSTOM, Operation.EXTRACT)
     text = replies.without_thinking(answer, anywhere=not quotes)
     if not text:
-        raise AnswerInvalid("answer_empty", "the model's answer was nothing but its thinking")
+        raise AnswerInvalid("answer_empty", "the model's answer held only its thinking")
     if work.operation is Operation.CLASSIFY:
         return _category(work, text)
     if work.operation is Operation.EXTRACT:
         return _object(work, text, part=part)
-    # What a translation begins and ends with belongs to it; pieces are joined as they are.
+    # White space at the ends of a translation belongs to it; pieces are joined unchanged.
     return text
 
 
@@ -332,7 +332,7 @@ def _category(work: Work, text: str) -> str:
             known.setdefault(english, known[korean])
     found = known.get(_category_said(text).casefold())
     if found is None:
-        raise AnswerInvalid("category_unknown", "the model's answer was none of the categories")
+        raise AnswerInvalid("category_unknown", "the model's answer named none of the categories")
     return found
 
 
@@ -357,5 +357,5 @@ def _object(work: Work, text: str, *, part: bool) -> dict[str, Any]:
 
 
 def work_of(written: str | None) -> Work | None:
-    """What is done with the documents of a batch, as its record holds it."""
+    """The work on the documents of a batch, read from its record."""
     return None if written is None else Work.model_validate_json(written)

@@ -1,8 +1,8 @@
-"""What is read in a process of its own, started by `parsing`.
+"""The parsers, which run in a process of their own, started by `parsing`.
 
-Nothing here is trusted with more than its input: the process has no credentials, writes no file
-and ends when it takes too much memory or time. stdin: a line of JSON (media_type, name, limits),
-then the file. stdout: JSON, either text, pages and media_type or code, message and limit.
+The process is trusted with nothing but its input: it has no credentials, writes no file and ends if
+it takes too much memory or time. stdin: a line of JSON (media_type, name, limits), then the file.
+stdout: JSON, either text, pages and media_type or code, message and limit.
 """
 
 import codecs
@@ -21,7 +21,7 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _HEAD = 4096
 _STANDARD_STREAMS = 3
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-# Nothing is tried twice: comments without end must not take for ever here, outside of any bound.
+# No backtracking: endless comments must not take for ever here, where no limit of time holds yet.
 _SPACE_AND_COMMENTS = r"(?>\s++|<!--(?>.*?-->)|<\?xml[^>]*+>)*+"
 _HTML_START = re.compile(
     rf"{_SPACE_AND_COMMENTS}<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
@@ -32,9 +32,9 @@ _PDF_LINE = re.compile(rb"%PDF-\d\.\d[ \t]*+(?:[\r\n]|\Z)")
 _PDF_OBJECT = re.compile(rb"\d++\s++\d++\s++obj\b")
 _PDF_END = re.compile(rb"startxref\s++\d++\s++%%EOF\s*+\Z")
 _PDF_WITHIN = 1024
-"""Bytes that may stand before a PDF: what printers and mail programs leave there."""
+"""Bytes that may precede a PDF: printers and mail programs leave some there."""
 _ESCAPED = re.compile(rb"\x1b(?:\$[@B]|\([BJ])")
-"""How ISO-2022-JP changes its characters, all of which are ASCII's."""
+"""The escape sequences of ISO-2022-JP, whose bytes are all ASCII."""
 _OLE = b"\xd0\xcf\x11\xe0"
 _HWP = "a Hangul document (HWP): save it as DOCX or PDF"
 _OLE_KINDS = (
@@ -44,13 +44,13 @@ _OLE_KINDS = (
     ("PowerPoint Document".encode("utf-16-le"), "a PowerPoint file of before 2007 (PPT)"),
     ("__substg1.0_".encode("utf-16-le"), "an Outlook message (MSG)"),
 )
-"""What stands in a kind of OLE file, and what that kind is."""
+"""Bytes found in a kind of OLE file, and the name of that kind."""
 _OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _HWP_3 = re.compile(r"HWP Document File V\d\.\d\d \x1a")
 
 
 class Text(NamedTuple):
-    """A file's text, its pages where it has any, and what it turned out to be."""
+    """A file's text, its number of pages if it has any, and its detected type."""
 
     text: str
     pages: int | None
@@ -60,7 +60,7 @@ class Text(NamedTuple):
 def read(
     data: bytes, media_type: str | None, name: str | None, *, pages: int, characters: int
 ) -> Text:
-    """The text of a file of any kind; raises `DocumentUnreadable`, and whatever parsers raise."""
+    """The text of a file of any kind; raises `DocumentUnreadable`, and the errors of parsers."""
     if is_pdf(data):
         from quorum.document.pdf_text import pdf_text  # noqa: PLC0415 - as all: what is needed
 
@@ -83,10 +83,10 @@ def read(
 
 
 def is_pdf(data: bytes) -> bool:
-    """Whether a file is a PDF, rather than a text that speaks of PDFs.
+    """Whether a file is a PDF, rather than a text about PDFs.
 
-    One begins as one: with a first line of its own, or with objects behind it. Further on only a
-    file is one that is no text, or ends as a PDF does.
+    A PDF's header is at the start of the file, on a line of its own or followed by objects. A file
+    with the header further on is a PDF only if it is not text or ends like a PDF.
     """
     if _PDF_START.match(data.removeprefix(codecs.BOM_UTF8)):
         start = data.index(b"%PDF-")
@@ -101,7 +101,7 @@ def is_pdf(data: bytes) -> bool:
 
 
 def in_unicode(data: bytes) -> str | None:
-    """The text in a Unicode encoding that can be told for certain; None if it is in none."""
+    """The text if it is certainly in a Unicode encoding; else None."""
     marked = marked_encoding(data)
     if marked is not None:
         try:
@@ -117,7 +117,7 @@ def in_unicode(data: bytes) -> str | None:
 
 
 def kind_of(text: str, media_type: str | None, name: str | None) -> str:
-    """Plain text, Markdown or HTML: by its beginning, else as it is called, which harms nobody.
+    """Plain text, Markdown or HTML: by its beginning, else by its harmless name or media type.
 
     Raises `DocumentUnreadable` for XML that is not HTML, for RTF and for HWP.
     """
@@ -129,7 +129,7 @@ def kind_of(text: str, media_type: str | None, name: str | None) -> str:
     if _HTML_START.match(head):
         return HTML
     if _OTHER_START.match(head):
-        raise _unsupported("XML and RTF are not read")
+        raise _unsupported("XML and RTF files are not supported")
     if called in {HTML, "application/xhtml+xml"} or ending in {"html", "htm", "xhtml"}:
         return HTML
     if called in {MARKDOWN, "text/x-markdown"} or ending in {"md", "markdown"}:
@@ -142,20 +142,20 @@ def _unsupported(message: str) -> DocumentUnreadable:
 
 
 def _in_legacy(data: bytes, media_type: str | None) -> str:
-    """The text of bytes that are no Unicode; raises `DocumentUnreadable` where they are no text."""
+    """The text of bytes that are not Unicode; raises `DocumentUnreadable` if they are not text."""
     if data.startswith(_OLE):
         raise _ole(data)
     if _HWP_3.match(data[:_HEAD].decode("latin-1")):
         raise _unsupported(_HWP)
     if _BINARY.search(data):
-        raise _unsupported("neither text nor PDF nor DOCX")
+        raise _unsupported("the file is neither text nor PDF nor DOCX")
     from quorum.document.encodings import text_in  # noqa: PLC0415 - as above
 
     return text_in(data, media_type)
 
 
 def _ole(data: bytes) -> DocumentUnreadable:
-    """Why a file of Microsoft's older container is not read."""
+    """The reason why a file in Microsoft's older container is not read."""
     if _OLE_ENCRYPTED in data:
         return DocumentUnreadable("the Office file is encrypted", code="encrypted")
     kind = next((kind for mark, kind in _OLE_KINDS if mark in data), None)
@@ -163,10 +163,10 @@ def _ole(data: bytes) -> DocumentUnreadable:
 
 
 def seal() -> None:
-    """From now on this process opens no file and no socket, and starts no other process.
+    """Keep this process from opening files and sockets and from starting processes.
 
-    Whatever takes over a parser has what the file held and nothing more. What a parser imports
-    only when it needs it has to be there already.
+    Code that takes over a parser then has the file and nothing more. Modules that a parser would
+    import later must be imported before.
     """
     import resource  # noqa: PLC0415 - Unix only
 
@@ -176,10 +176,10 @@ def seal() -> None:
 
 
 def _bound(seconds: float, memory: int) -> None:
-    """This process from now on; what a system does not know it does not bound."""
+    """Limit this process's time and memory, as far as the operating system can."""
     import resource  # noqa: PLC0415 - Unix only
 
-    # One second more than asked for, then the end without a word.
+    # One second after the limit the system kills the process.
     cpu = int(seconds) + 1
     wanted = ((resource.RLIMIT_CPU, cpu), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0))
     for kind, most in wanted:
@@ -205,17 +205,17 @@ def _answer(header: Mapping[str, Any], data: bytes) -> dict[str, Any]:
             "limit": unreadable.limit,
         }
     except (MemoryError, RecursionError):
-        return {"code": "too_complex", "message": "the file takes too much memory to read"}
+        return {"code": "too_complex", "message": "reading the file takes too much memory"}
     except Exception as error:  # noqa: BLE001 whatever a parser says of a hostile file
         named = type(error).__name__
         code = "too_complex" if "Limit" in named else "broken"
         return {"code": code, "message": f"the file cannot be read ({named})"}
-    # No more than the caller would take; it counts, and says that it is too long.
+    # Cut just above the caller's limit, so that the caller sees that it is too long.
     return found._replace(text=found.text[: limits["characters"] + 1])._asdict()
 
 
 def main() -> None:
-    """One file from stdin to stdout."""
+    """Read one file from stdin and write its text to stdout."""
     header = json.loads(sys.stdin.buffer.readline())
     _bound(header["limits"]["seconds"], header["limits"]["memory"])
     sys.stdout.write(json.dumps(_answer(header, sys.stdin.buffer.read())))

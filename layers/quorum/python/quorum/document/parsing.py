@@ -1,8 +1,8 @@
-"""Text out of files: plain text, Markdown, HTML, PDF, DOCX.
+"""The text of files: plain text, Markdown, HTML, PDF and DOCX.
 
-Whatever needs a parser is read by `parsers` in a child process, bounded in memory, time and
-what it gives back: a file made to exhaust its reader ends the child and nothing else. Pipes only,
-so that it works in a Lambda; the child finds its packages where this process does.
+Files that need a parser are read by `parsers` in a child process with limits of memory, time and
+output: a file made to exhaust its reader ends the child and nothing else. The child is reached by
+pipes only, so that it works in a Lambda, and has the same packages as this process.
 """
 
 import json
@@ -22,15 +22,15 @@ from quorum.document import parsers
 
 MEBIBYTE = 1024 * 1024
 _READERS = BoundedSemaphore(2)
-"""Children at once: a Lambda has a processor or two, and memory for so many at their limit."""
+"""Child processes at once: a Lambda has processors and memory for two at their limit."""
 _START_SECONDS = 10.0
-"""A child may wait for a processor and import its parsers; its own time is CPU time."""
+"""Seconds for a child to get a processor and import its parsers; its own limit is CPU time."""
 
 
 class Limits(Frozen):
-    """What one file may be and take.
+    """The limits of one file.
 
-    `bytes` and `memory` (address space of the child) in bytes, `seconds` of CPU time.
+    `bytes` and `memory` (address space of the child) are in bytes, `seconds` are CPU time.
     """
 
     bytes: int = Field(default=20 * MEBIBYTE, ge=1)
@@ -41,7 +41,7 @@ class Limits(Frozen):
 
 
 class Parsed(Frozen):
-    """A file's text; `pages` where it has any; `media_type` as it was found to be."""
+    """A file's text, its number of `pages` if it has any, and its detected `media_type`."""
 
     text: str
     pages: int | None = None
@@ -54,31 +54,31 @@ LIMITS = Limits()
 def text_of(
     data: bytes, media_type: str | None = None, name: str | None = None, limits: Limits = LIMITS
 ) -> Parsed:
-    """The text of a file. `media_type` and `name` are hints: what it is, its bytes say.
+    """The text of a file. `media_type` and `name` are hints; the bytes decide its type.
 
     Raises `DocumentUnreadable`; its code is one of empty, too_large, too_many_pages, too_long,
     too_slow, too_complex, encrypted, broken, unsupported_type, unknown_encoding, no_text.
     """
     if len(data) > limits.bytes:
         raise DocumentUnreadable(
-            f"the file is over {limits.bytes} bytes", code="too_large", limit=limits.bytes
+            f"the file is larger than {limits.bytes} bytes", code="too_large", limit=limits.bytes
         )
     if not data.strip():
         raise DocumentUnreadable("the file is empty", code="empty")
     parsed = _as_it_stands(data, media_type, name) or _by_a_child(data, media_type, name, limits)
     if len(parsed.text) > limits.characters:
         raise DocumentUnreadable(
-            f"the text is over {limits.characters} characters",
+            f"the text is longer than {limits.characters} characters",
             code="too_long",
             limit=limits.characters,
         )
     if not parsed.text.strip():
-        raise DocumentUnreadable("there is no text in the file", code="no_text")
+        raise DocumentUnreadable("the file has no text", code="no_text")
     return parsed
 
 
 def _as_it_stands(data: bytes, media_type: str | None, name: str | None) -> Parsed | None:
-    """Unicode text needs no parser; None if it is something else."""
+    """The file as Unicode text, which needs no parser; None if it is something else."""
     is_packed = data.startswith(b"PK") or parsers.is_pdf(data)
     text = None if is_packed else parsers.in_unicode(data)
     if text is None:
@@ -94,7 +94,7 @@ def _by_a_child(data: bytes, media_type: str | None, name: str | None, limits: L
     if status in {-signal.SIGXCPU, -signal.SIGKILL}:
         raise _too_slow(limits)
     if status != 0:
-        raise DocumentUnreadable("the file ends its reader", code="too_complex")
+        raise DocumentUnreadable("the file crashes its reader", code="too_complex")
     answer = json.loads(said)
     if "code" in answer:
         raise DocumentUnreadable(answer.pop("message"), **answer)
@@ -102,13 +102,13 @@ def _by_a_child(data: bytes, media_type: str | None, name: str | None, limits: L
 
 
 def _told(header: dict[str, Any], data: bytes, limits: Limits) -> tuple[int, bytes]:
-    """How the child ended, and what it said."""
+    """Run the child on a file; returns its exit code and its output."""
     child = subprocess.Popen(  # noqa: S603 our own module
         [sys.executable, "-P", "-m", parsers.__name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # parsers complain of what they read
-        # Nothing else of the environment: there are credentials in it.
+        stderr=subprocess.DEVNULL,  # parsers print warnings about files
+        # No other variable of the environment, which holds credentials.
         env=loader_environment() | {"PYTHONPATH": pathsep.join(filter(None, sys.path))},
     )
     with child:
@@ -124,7 +124,7 @@ def _told(header: dict[str, Any], data: bytes, limits: Limits) -> tuple[int, byt
 
 def _too_slow(limits: Limits) -> DocumentUnreadable:
     return DocumentUnreadable(
-        f"the file takes over {limits.seconds:g} seconds to read",
+        f"reading the file takes more than {limits.seconds:g} seconds",
         code="too_slow",
         limit=int(limits.seconds),
     )

@@ -1,7 +1,7 @@
-"""What is filled into a PDF: the fields of its form, and what was typed on top of a page.
+"""Entries in a PDF: the fields of its form, and text typed on top of a page.
 
-Each is put where a reader looks for it: behind the label on its left, before the one on its right,
-or below the one above.
+Each is placed where a reader looks for it: after the label on its left, before the one on its
+right, or below the one above.
 """
 
 import ctypes
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pypdfium2.raw as pdfium
 
 _NEAR = 2.0
-"""Points that a field may overlap the label on its left."""
+"""Points by which a field may overlap the label on its left."""
 _ABOVE = 20.0
-"""Points between a field and a label above it."""
+"""Points between a field and the label above it, at most."""
 _VALUE_CHARACTERS = 32_768
 _UNSEEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 _CHECKS = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
@@ -23,7 +23,7 @@ _OPTIONS_LIMIT = 1_000
 
 
 class Box(NamedTuple):
-    """Where something stands on a page, in points from its lower left corner."""
+    """The position of something on a page, in points from the lower left corner."""
 
     left: float
     bottom: float
@@ -32,12 +32,12 @@ class Box(NamedTuple):
 
     @property
     def height(self) -> float:
-        """From bottom to top, in points."""
+        """The height, in points."""
         return self.top - self.bottom
 
 
 class Entry(NamedTuple):
-    """What was filled in, where, and what its field is called."""
+    """The text of an entry, its box, and the name of its field."""
 
     box: Box
     text: str
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 
 
 def place(entry: Entry, boxes: Mapping[int, Box], units: Sequence[str]) -> tuple[int, str]:
-    """Before which character of a page an entry goes, and what is written there.
+    """The character of a page before which an entry is inserted, and the text to insert.
 
     `boxes` are those of the characters that are shown, by their index in `units`.
     """
@@ -77,14 +77,14 @@ def place(entry: Entry, boxes: Mapping[int, Box], units: Sequence[str]) -> tuple
 
 
 class Form:
-    """The form of a document (None without one) as it stands on a page."""
+    """The form of a document (None if it has none), on one page."""
 
     def __init__(self, form: Any, page: Any) -> None:
         self._form = form
         self._page = page
 
     def entries(self) -> list[Entry]:
-        """What was filled in on the page, in the order of the file."""
+        """The entries on the page, in the order of the file."""
         found = []
         for index in range(max(0, pdfium.FPDFPage_GetAnnotCount(self._page))):
             annotation = pdfium.FPDFPage_GetAnnot(self._page, index)
@@ -99,7 +99,7 @@ class Form:
         return found
 
     def _entry(self, annotation: Any) -> Entry | None:
-        """What an annotation shows as text; None for one that shows none."""
+        """The entry that an annotation shows; None if it shows no text."""
         kind = pdfium.FPDFAnnot_GetSubtype(annotation)
         rect = pdfium.FS_RECTF()
         if pdfium.FPDFAnnot_GetFlags(annotation) & _UNSEEN:
@@ -150,7 +150,7 @@ class Form:
 
 
 def _string(get: Any, *given: Any) -> str:
-    """What a function of PDFium's gives that writes UTF-16 into a buffer: first how long it is."""
+    """The text of a PDFium function that writes UTF-16 into a buffer; its length is asked first."""
     size = min(get(*given, None, 0), 2 * _VALUE_CHARACTERS)
     if size <= len(b"\0\0"):
         return ""

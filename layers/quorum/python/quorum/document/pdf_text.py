@@ -1,8 +1,8 @@
-"""The text of a PDF, with what is filled into its forms where it was filled in.
+"""The text of a PDF, with the entries of its forms in their places.
 
-PDFium reads it: it knows the old character maps of Korean, Japanese and Chinese fonts, and says of
-each character whether its font tells what it is. Runs sealed (`parsers.seal`): without files,
-sockets and children.
+PDFium reads it: it knows the old character maps of Korean, Japanese and Chinese fonts, and reports
+whether a font identifies a character. This module runs sealed (`parsers.seal`): without files,
+sockets and child processes.
 """
 
 import ctypes
@@ -15,40 +15,40 @@ from quorum.document.pdf_forms import Box, Form, place
 from quorum.document.symbols import in_symbol_font, symbol
 from quorum.document.text_writer import lowered, raised, tidy
 
-_UNTOLD_SHARE = 0.25
-"""The share of characters whose fonts do not tell them, above which a text is not worth reading."""
+_UNKNOWN_SHARE = 0.25
+"""Share of characters not identified by their fonts above which a text is unreadable."""
 _UNTOLD = "\ufffd"
 _PRIVATE_USE = range(0xE000, 0xF900)
-"""Characters that mean something in one font alone."""
+"""Code points whose meaning depends on the font."""
 _PASSWORD_NEEDED, _PROTECTION_UNKNOWN = pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY
 _HYPHEN = 0x02
-"""What PDFium gives for the hyphen at a line's end, in place of the hyphen and the end."""
+"""Code that PDFium returns for a hyphen and the line's end after it."""
 _NAME_BYTES = 128
 
-# Exponents and subscripts, as shares of the height of the character before them.
+# Superscripts and subscripts, as shares of the height of the character before them.
 _SMALL = (0.4, 0.85)
-"""The height of a script: above an initial's next letters, below the text's own size."""
+"""Height of a script: less than a capital's following letters, which are not one."""
 _RAISED = (0.12, 0.8)
-"""How far the line of a superscript stands above the text's."""
+"""Distance of a superscript's line above the text's."""
 _LOWERED = (-0.5, -0.05)
-"""How far the line of a subscript stands below the text's, as a negative share."""
+"""Distance of a subscript's line below the text's, as a negative share."""
 _SCRIPT_LIMIT = 20
-"""Characters of one exponent."""
+"""Characters of one script at most."""
 _SAME = 0.1
-"""Points by which characters of one line may differ."""
+"""Points by which the heights of characters of one line may differ."""
 
 
 def pdf_text(data: bytes, pages: int, characters: int) -> tuple[str, int]:
-    """The text and the number of pages; no further than `characters` are exceeded.
+    """The text and the number of pages; reading stops when `characters` is exceeded.
 
-    Raises `DocumentUnreadable`: encrypted, broken, too_many_pages, or no_text where the fonts do
-    not tell which characters they show.
+    Raises `DocumentUnreadable`: encrypted, broken, too_many_pages, or no_text if the fonts do not
+    identify their characters.
     """
     with _opened(data) as document:
         count = len(document)
         if count > pages:
             raise DocumentUnreadable(
-                f"the file has {count} pages, over {pages}", code="too_many_pages", limit=pages
+                f"the file has {count} pages, more than {pages}", code="too_many_pages", limit=pages
             )
         if document.get_formtype() != pdfium.FORMTYPE_NONE:
             document.init_forms()
@@ -61,11 +61,11 @@ def pdf_text(data: bytes, pages: int, characters: int) -> tuple[str, int]:
             told, untold = told + page.told, untold + page.untold
             characters -= len(texts[-1])
             if characters < 0:
-                break  # too long, as the caller will say
-    if untold > _UNTOLD_SHARE * (told + untold):
+                break  # too long, which the caller reports
+    if untold > _UNKNOWN_SHARE * (told + untold):
         raise DocumentUnreadable(
-            "the fonts in the file do not say which characters they show: it can be looked at, or"
-            " read by OCR, but has no text",
+            "the fonts in the file do not identify their characters: it can be viewed, or read by"
+            " OCR, but has no text",
             code="no_text",
         )
     return "\n\n".join(text for text in texts if text), count
@@ -81,7 +81,7 @@ def _opened(data: bytes) -> pypdfium2.PdfDocument:
 
 
 class _Page:
-    """The characters of one page, in the order in which the file shows them."""
+    """The characters of one page, in the file's order."""
 
     def __init__(self, document: pypdfium2.PdfDocument, number: int) -> None:
         self._page = document[number]
@@ -95,18 +95,18 @@ class _Page:
         self.untold = 0
 
     def close(self) -> None:
-        """Frees the page."""
+        """Free the page."""
         self._text_page.close()
         self._page.close()
 
     def text(self) -> str:
-        """The page's text, filled in; counts the characters that fonts tell and do not tell."""
+        """The page's text with its entries; counts characters that fonts identify and do not."""
         units = [self._unit(index) for index in range(self._count)]
         self._mend_lines(units)
         self._mark_scripts(units)
         for at, text in self._filled_in(units):
             units.insert(at, text)
-        # Characters beyond the first plane come as two halves.
+        # Characters beyond the first plane arrive as two surrogates.
         return "".join(units).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _unit(self, index: int) -> str:
@@ -122,7 +122,7 @@ class _Page:
         return chr(code)
 
     def _of_its_font(self, index: int, code: int) -> str:
-        """A character that only its font knows: a bullet or an arrow, where that is a known one."""
+        """A character that only its font identifies: a bullet or an arrow of a known font."""
         name = ctypes.create_string_buffer(_NAME_BYTES)
         pdfium.FPDFText_GetFontInfo(self._text, index, name, _NAME_BYTES, None)
         font = in_symbol_font(name.value.decode("latin-1"))
@@ -133,7 +133,7 @@ class _Page:
         return symbol(font, code)
 
     def _box(self, index: int, *, loose: bool = False) -> Box:
-        """The box of a character; a loose one is as high as its font."""
+        """The box of a character; a loose box is as high as the font."""
         if loose:
             rect = pdfium.FS_RECTF()
             pdfium.FPDFText_GetLooseCharBox(self._text, index, rect)
@@ -146,7 +146,7 @@ class _Page:
     # ---- lines, exponents and subscripts ---------------------------------------------------------
 
     def _mend_lines(self, units: list[str]) -> None:
-        """Takes back the lines that PDFium ends before and behind raised characters: x² + 1."""
+        """Remove the line breaks that PDFium puts around raised characters: x² + 1."""
         for index in range(1, self._count - 2):
             if units[index] != "\r" or units[index + 1] != "\n":
                 continue
@@ -161,7 +161,7 @@ class _Page:
                 units[index] = units[index + 1] = ""
 
     def _mark_scripts(self, units: list[str]) -> None:
-        """Writes exponents and subscripts as such: characters that are smaller, off the line."""
+        """Mark superscripts and subscripts: smaller characters above or below the line."""
         base, level = -1, 0.0
         at = 0
         while at < self._count:
@@ -177,7 +177,7 @@ class _Page:
             at += 1
 
     def _script(self, base: int, at: int, shift: float) -> str:
-        """Whether a character is a superscript ("sup") or a subscript ("sub") of another."""
+        """The relation of a character to another: superscript ("sup"), subscript ("sub") or ""."""
         if abs(shift) < _SAME:
             return ""
         size = self._box(base, loose=True).height
@@ -188,7 +188,7 @@ class _Page:
         return "sub" if _LOWERED[0] <= shift / size <= _LOWERED[1] else ""
 
     def _write_script(self, units: list[str], kind: str, base: int, first: int) -> int:
-        """Writes the characters of one size and line that begin at `first`; where they end."""
+        """Write the characters of one size and line from `first` on; returns their end."""
         line, size = self._line(first), self._box(first, loose=True).height
         last = first
         while last < self._count and units[last].strip() and last - first < _SCRIPT_LIMIT:
@@ -202,14 +202,14 @@ class _Page:
         return last
 
     def _line(self, index: int) -> float:
-        """The height of the line that a character stands on, in points."""
+        """The height of a character's line, in points."""
         pdfium.FPDFText_GetCharOrigin(self._text, index, self._x, self._y)
         return self._y.value
 
     # ---- forms ---------------------------------------------------------------------------------
 
     def _filled_in(self, units: list[str]) -> list[tuple[int, str]]:
-        """What was filled in and before which character it goes, from the page's end on."""
+        """The entries and the characters before which they go, from the page's end."""
         entries = self._form.entries()
         if not entries:
             return []

@@ -1,4 +1,4 @@
-"""The queue of documents: each message is one document to be worked on."""
+"""The queue of documents: each message is one document to work on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from quorum.core.identifiers import item_id_of
 from quorum.document.requests import QueuedDocument
 
 Work = Callable[[Sequence[Delivered[QueuedDocument]]], Sequence[Exception | None]]
-"""Says of each document why it is not settled, or None."""
+"""Works on documents; returns the error of each that is not settled, else None."""
 
 
 class QueuedDocumentRecord(SqsRecordModel):
@@ -25,7 +25,7 @@ class QueuedDocumentRecord(SqsRecordModel):
 def handle(
     queue: ItemQueue, batches: Batches, records: Sequence[Mapping[str, Any]], work: Work
 ) -> Outcomes:
-    """Work on the messages of one invocation; what is not done stays or is dead-lettered."""
+    """Work on the messages of one invocation; unfinished ones stay or are dead-lettered."""
 
     def given_up(
         delivered: Sequence[Delivered[QueuedDocument]], reason: str
@@ -38,6 +38,6 @@ def handle(
 
 
 def give_up(queue: ItemQueue, document: QueuedDocument, reason: str) -> None:
-    """Put a document among the dead letters that no message of the queue stands for now."""
+    """Dead-letter a document that has no message on the queue."""
     origin = item_id_of(document.tenant, document.position)
     queue.give_up(document, message_body(document), origin, reason)

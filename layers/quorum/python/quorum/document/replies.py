@@ -1,8 +1,8 @@
-"""What stands around a model's answer to a question about a document, and is not part of it. Pure.
+"""Removal of thinking, fences and comments around a model's answer about a document. Pure.
 
 Models think aloud, fence their JSON, introduce it and comment on it, and end lists with a comma.
-All of that is read. Nothing is guessed: two objects that differ are no answer, nor is an object
-that was cut off.
+All of that is accepted. Nothing is guessed: neither two different objects nor an object that was
+cut off is an answer.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _OBJECTS_LIMIT = 50
-"""Braces that may open an object; an answer with more of them is no JSON."""
+"""Braces that may open an object; an answer with more of them is rejected."""
 
 _NAME = r"(?:think|thinking|thought|thoughts|reasoning)"
 _OPEN = rf"(?:<{_NAME}>|\[THINK\]|◁think▷)"
@@ -28,7 +28,7 @@ _LOOKS_LIKE_AN_OBJECT = re.compile(r"\{\s*(?:[\"'“”}]|\w+\s*:)")
 
 
 class NoObject(Exception):
-    """There is no JSON object in an answer that is certain. `code` says why."""
+    """Signals that an answer holds no certain JSON object; `code` says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -38,16 +38,16 @@ class NoObject(Exception):
 def without_thinking(text: str, *, anywhere: bool) -> str:
     """An answer without the model's thinking.
 
-    Thinking stands at the beginning; `anywhere` takes it out further on too, which is wrong for
-    answers that may speak of such marks themselves, like a translation. Thinking that never ends
-    leaves nothing.
+    Thinking is at the beginning; `anywhere` removes it further on too, which is wrong for answers
+    that may contain such marks themselves, like a translation. Thinking that never ends leaves
+    nothing.
     """
     *_, said = _FINAL_CHANNEL.split(text)
     if _CHANNEL.search(said):
         said = _CHANNEL.split(said)[0] if said != text else ""
     closed = _CLOSED.search(said)
     if closed and not _OPENED.search(said, 0, closed.start()):
-        # Templates that open the thinking for the model leave only its end in the answer.
+        # Some templates open the thinking for the model: the answer has only its end.
         said = said[closed.end() :]
     if anywhere:
         return _THINKING.sub("", said).strip()
@@ -57,9 +57,9 @@ def without_thinking(text: str, *, anywhere: bool) -> str:
 
 
 def the_object(text: str) -> dict[str, Any]:
-    """The one JSON object of an answer, whatever stands around it.
+    """The one JSON object of an answer, whatever is around it.
 
-    Raises `NoObject`: answer_no_json, or answer_ambiguous for several that differ.
+    Raises `NoObject`: answer_no_json, or answer_ambiguous for several different ones.
     """
     try:
         return _one(_values(json.loads(text, parse_constant=_refuse, object_pairs_hook=_members)))
@@ -74,21 +74,21 @@ def _one(found: list[Any]) -> dict[str, Any]:
     if any(other != found[0] for other in found[1:]):
         raise NoObject("answer_ambiguous")
     try:
-        # Halves of characters, which JSON can spell, are no text that could be kept.
+        # Lone surrogates, which JSON can spell, cannot be stored as text.
         plain = json.dumps(found[0], ensure_ascii=False, allow_nan=False).encode(errors="replace")
-    except ValueError as error:  # a number no JSON reader takes, spelled as 1e999
+    except ValueError as error:  # an infinite number, spelled as 1e999
         raise NoObject("answer_no_json") from error
     return dict(json.loads(plain))
 
 
 def _values(value: Any) -> list[Any]:
-    """An object alone, or those of a list of nothing else."""
+    """The values of an object, or of a list of objects."""
     values = value if isinstance(value, list) else [value]
     return values if all(isinstance(one, dict) for one in values) else []
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The outermost objects in a text; raises `NoObject` for one that cannot be read."""
+    """The outermost objects in a text; raises `NoObject` if one cannot be read."""
     position = text.find("{")
     for _ in range(_OBJECTS_LIMIT):
         if position == -1:
@@ -96,7 +96,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         end = _end(text, position)
         found = _read(text[position:end]) if end else None
         if found is None and (end is None or _LOOKS_LIKE_AN_OBJECT.match(text, position)):
-            # What looks like an answer further inside may be the document, quoted.
+            # An object further inside may be a quotation of the document.
             raise NoObject("answer_no_json")
         if found is not None:
             yield found
@@ -105,7 +105,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _end(text: str, start: int) -> int | None:
-    """Where the object that begins at `start` ends; None if it never does."""
+    """The end of the object that begins at `start`; None if it never ends."""
     depth = 0
     for mark in _MARKS.finditer(text, start):
         if mark[0] in "{}":
@@ -132,10 +132,10 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members and members[name] != value:
-            raise ValueError("two values of one name")
+            raise ValueError("an object has one name twice")
         members[name] = value
     return members
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -18,9 +18,12 @@ from quorum.core.fields import AlertDollars, MetadataName, MetadataValue, not_bl
 from quorum.core.models import METADATA_LIMIT, Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
+from quorum.core.unicode import whole_json
 from quorum.document.operations import PROMPT_LIMIT, Category, Language, Operation, Work
 from quorum.document.schemas import refused
 
+LINE_BYTES = 16 * 1024 * 1024
+"""Bytes of one line of an upload: a document of 10 MiB takes 14 MiB in base64."""
 _OPTIONS: Mapping[str, Operation] = {
     "sentences": Operation.SUMMARIZE,
     "categories": Operation.CLASSIFY,
@@ -28,12 +31,12 @@ _OPTIONS: Mapping[str, Operation] = {
     "reply_schema": Operation.EXTRACT,
     "prompt": Operation.CUSTOM,
 }
-"""Which option is of which operation."""
+"""The operation that each option belongs to."""
 
 
 def _different(categories: list[str]) -> list[str]:
     if len({category.casefold() for category in categories}) < len(categories):
-        raise ValueError("each category once")
+        raise ValueError("must not name a category twice")
     return categories
 
 
@@ -45,7 +48,7 @@ def _taken(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 class OperationRequest(Frozen):
-    """What is to be done with documents: the operation, its options, and who does it."""
+    """The work on documents: the operation, its options and the model."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -74,11 +77,11 @@ class OperationRequest(Frozen):
                 and operation is self.operation
                 and operation in (Operation.EXTRACT, Operation.CUSTOM)
             ):
-                raise ValueError(f"{operation} needs a {shown}")
+                raise ValueError(f"{operation} needs the field {shown}")
         return self
 
     def to_work(self, default_model: str) -> Work:
-        """The work, with what the request leaves open; `model` is taken as it is."""
+        """The work, with defaults for missing options; `model` is not resolved."""
         given = {name: getattr(self, name) for name in _OPTIONS}
         return Work(
             operation=self.operation,
@@ -90,7 +93,7 @@ class OperationRequest(Frozen):
 class DocumentsRequest(OperationRequest):
     """The body of `POST /documents`: the work, and documents or the key of an upload of them.
 
-    Documents are validated one by one later: a bad one does not sink the others.
+    Documents are validated one by one later: an invalid one does not stop the others.
     """
 
     documents: list[Any] | None = None
@@ -100,12 +103,12 @@ class DocumentsRequest(OperationRequest):
     @model_validator(mode="after")
     def _either(self) -> "DocumentsRequest":
         if (self.documents is None) == (self.upload is None):
-            raise ValueError("give either documents or upload")
+            raise ValueError("give either documents or upload, not both")
         return self
 
 
 class EstimateRequest(DocumentsRequest):
-    """The body of `POST /documents/estimate`: that of `POST /documents`; `compare` all models."""
+    """The body of `POST /documents/estimate`: that of `POST /documents`, and `compare`."""
 
     compare: bool = False
 
@@ -119,7 +122,7 @@ def _base64(content: str) -> str:
 
 
 class DocumentRequest(Frozen):
-    """One document: its `text`, or its `content` (base64) or its `upload` with what it is."""
+    """One document: its `text`, its `content` in base64, or the key of its `upload`."""
 
     id: Identifier | None = None
     text: Annotated[str, StringConstraints(min_length=1), AfterValidator(not_blank)] | None = None
@@ -134,21 +137,21 @@ class DocumentRequest(Frozen):
     @model_validator(mode="after")
     def _one(self) -> "DocumentRequest":
         if sum(given is not None for given in (self.text, self.content, self.upload)) != 1:
-            raise ValueError("give one of text, content and upload")
+            raise ValueError("must have exactly one of text, content and upload")
         return self
 
     def body(self) -> bytes | None:
-        """The document itself; None for one that was uploaded."""
+        """The document's bytes; None if it was uploaded."""
         if self.text is not None:
             return self.text.encode(errors="replace")
         return None if self.content is None else base64.b64decode(self.content)
 
 
 class QueuedDocument(Frozen):
-    """The body of a message on the queue of documents: where its content is, and what of.
+    """The body of a message on the queue of documents: the key of a content and its origin.
 
-    `is_text` where the content is plain text in UTF-8, so that nothing has to be read out of it.
-    What is to be done with it is said by its batch.
+    `is_text` says that the content is plain text in UTF-8, so that no parser is needed. The work to
+    do is in the record of its batch.
     """
 
     tenant: Identifier
@@ -162,10 +165,14 @@ class QueuedDocument(Frozen):
 
 
 def read_document(given: Any) -> DocumentRequest | Rejection:
-    """A document of a batch, or why it is rejected; bytes are read as JSON."""
+    """A document of a batch, or its rejection; bytes are a line of an upload, read as JSON."""
+    if isinstance(given, bytes) and len(given) > LINE_BYTES:
+        return Rejection(
+            code="too_long", message=f"the line is longer than {LINE_BYTES} bytes", limit=LINE_BYTES
+        )
     try:
         return (
-            DocumentRequest.model_validate_json(given)
+            DocumentRequest.model_validate_json(whole_json(given))
             if isinstance(given, bytes)
             else DocumentRequest.model_validate(given)
         )

@@ -1,6 +1,6 @@
-"""JSON schemas that callers bring: bounded, and what an answer lacks of one. Pure.
+"""Callers' JSON schemas: their limits, and validation of answers against them. Pure.
 
-A schema is not trusted: it may point nowhere outside itself nor back to itself, may not grow
+A schema is not trusted: it may refer neither outside itself nor back to itself, may not grow
 without end when its references are followed, and its patterns are matched for a limited time.
 """
 
@@ -21,34 +21,34 @@ SCHEMA_PARTS = 2_000
 PROBLEMS_LIMIT = 10
 """Problems of one answer that are reported."""
 NUMBER_LIMIT = 2**63
-"""What a number in a schema is below, whatever its sign: what JSON readers everywhere take."""
+"""Size of a number in a schema, whatever its sign: JSON readers everywhere take it."""
 _PATTERN_SECONDS = 0.1
 _UNKNOWN = "(a property the schema does not name)"
 _REFUSED = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "patternProperties")
-"""Keywords that lead elsewhere, or match names by patterns of the caller's."""
+"""Keywords that refer elsewhere, or match names by the caller's patterns."""
 _STRICT = frozenset(
     {"type", "properties", "required", "additionalProperties", "items", "enum", "description"}
     | {"title", "$schema"}
 )
-"""Keywords every provider's strict mode takes."""
+"""Keywords that every provider's strict mode accepts."""
 
 
 def refused(schema: Mapping[str, Any]) -> str | None:
-    """Why `schema` is not taken; None if it is."""
+    """The reason why `schema` is refused; None if it is accepted."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - only an extraction needs it
     from jsonschema.exceptions import SchemaError  # noqa: PLC0415 - as above
 
     try:
         held = unkeepable(schema, number_limit=NUMBER_LIMIT)
         if held is not None:
-            raise _Refused(f"holds {held}")  # noqa: TRY301 said below, with the others
+            raise _Refused(f"holds {held}")  # noqa: TRY301 handled below, with the others
         if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > SCHEMA_BYTES:
             return f"has more than {SCHEMA_BYTES} bytes"
         Draft202012Validator.check_schema(schema)
         _grown(schema)
     except SchemaError as error:
         path = ".".join(str(part) for part in error.absolute_path)
-        return f"is no JSON schema (at {path or 'its top'})"
+        return f"is not a JSON schema (at {path or 'its top'})"
     except _Refused as error:
         return str(error)
     except RecursionError:
@@ -59,10 +59,10 @@ def refused(schema: Mapping[str, Any]) -> str | None:
 
 
 def problems(schema: Mapping[str, Any], value: Any) -> list[str]:
-    """What of `value` does not satisfy `schema`: where, and which rule.
+    """The parts of `value` that do not satisfy `schema`: each with its path and the rule.
 
-    Never quotes the value, nor names in it that the schema does not know: those are words of the
-    document's, and this is read by a model as instructions.
+    Quotes neither the value nor names in it that the schema does not have: those come from the
+    document, and a model reads these problems as instructions.
     """
     known = set(_property_names(schema))
     return [
@@ -90,7 +90,7 @@ def _property_names(schema: Any) -> Iterator[str]:
 
 
 def strict(schema: Mapping[str, Any]) -> bool:
-    """Whether a provider's strict mode takes `schema` as it is: all named, nothing else allowed."""
+    """Whether a provider's strict mode accepts `schema`: all names required, no others allowed."""
     if not set(schema) <= _STRICT:
         return False
     properties = schema.get("properties")
@@ -116,11 +116,11 @@ def _short(rule: Any) -> bool:
 
 
 class _Refused(Exception):
-    """What of a schema is not taken."""
+    """The reason why a schema is refused."""
 
 
 def _grown(schema: Mapping[str, Any]) -> None:
-    """Raises `_Refused` for a schema that leads elsewhere, to itself, or to too much."""
+    """Raise `_Refused` for a schema that refers elsewhere or to itself, or grows too large."""
     known: dict[str, int] = {}
 
     def parts(value: Any, within: tuple[str, ...]) -> int:
@@ -175,7 +175,7 @@ def _validator(schema: Mapping[str, Any]) -> "Validator":
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Exception]:
-    """As jsonschema's, but a pattern that takes too long does not match."""
+    """The rule `pattern` as in jsonschema, but a pattern that takes too long does not match."""
     import regex  # noqa: PLC0415 - as above
     from jsonschema.exceptions import ValidationError  # noqa: PLC0415 - as above
 
@@ -193,10 +193,10 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
 
 
 def united(answers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
-    """One object of the objects found in consecutive pieces, and the paths where they disagree.
+    """One object out of those of consecutive pieces, and the paths where they disagree.
 
-    A value wins over null and over nothing, the earlier over the later; lists are united in order,
-    each element once; objects are united part by part.
+    A value wins over null and over a missing one, an earlier value over a later one. Lists are
+    united in order, each element once; objects are united field by field.
     """
     merged: dict[str, Any] = {}
     conflicts: dict[str, None] = {}

@@ -1,8 +1,8 @@
-"""A long text in pieces that fit a model. Pure.
+"""Splitting of a long text into pieces that fit a model. Pure.
 
 A piece ends where a reader would pause: at a paragraph if one ends in its second half, else at a
-sentence, a line, a word. A grapheme (what a reader takes for one character: an emoji with its
-joiners, a flag, a letter with its marks, a Hangul syllable in parts) is never cut.
+sentence, a line, a word. A grapheme (one character to a reader: an emoji with its joiners, a flag,
+a letter with its marks, a Hangul syllable in parts) is never cut.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,16 +15,16 @@ from quorum.core.models import Frozen
 from quorum.gateway import tokenizer
 
 LEAST_TOKENS = 64
-"""A piece may hold so many at least: any character a reader knows fits. Only a base with dozens of
-stacked marks does not, and is cut between two of them rather than sent too long."""
+"""Tokens that a piece may hold at least, so that any ordinary grapheme fits. Only a letter with
+dozens of stacked marks does not, and is cut between two of them rather than sent too long."""
 _GRAPHEMES_TOGETHER = 32
-"""Where nothing separates words: coarse enough to count few parts, fine enough to fill a piece."""
+"""Graphemes of a part if nothing separates words: few parts to count, small enough to fit."""
 _CHARACTERS_TOGETHER = 8
 
 _PARAGRAPH, _SENTENCE, _LINE, _WORD, _GRAPHEME = 4, 3, 2, 1, 0
-"""How strong a border is."""
+"""Strengths of the border at a part's end."""
 
-# What matched is never given back, and nothing is tried again from inside it: every text takes time
+# Possessive patterns: nothing matched is given back or tried again, so that every text takes time
 # in proportion to its length.
 _MARKS = r"\p{GCB=Extend}*+"
 _CLOSERS = rf"(?:[\p{{Pe}}\p{{Pf}}\"'»›]{_MARKS})*+"
@@ -33,7 +33,7 @@ _PARAGRAPH_END = rf"{_LINE_END}(?:[^\S\r\n\u2029]*+{_LINE_END})++\s*+"
 # These end a sentence by themselves, and the scripts that use them need no blank after them:
 # CJK, Devanagari, Arabic, Urdu, Armenian, Ethiopic, Khmer, Burmese, Tibetan.
 _FULL_STOP = rf"[。！？｡．।॥؟۔։።፧។៕။།]++{_MARKS}{_CLOSERS}"
-# A Latin stop needs a blank after it, and no lower-case letter after that ("approx. three").
+# A Latin full stop needs a blank after it, and no lower-case letter after that ("approx. three").
 _LATIN_STOP = rf"(?<![.!?…‼⁇⁈⁉])[.!?…‼⁇⁈⁉]++{_MARKS}{_CLOSERS}"
 _ENDS = (
     (
@@ -49,15 +49,15 @@ _FINER = (
     (_GRAPHEME, regex.compile(r"\X")),
     (_GRAPHEME, regex.compile(rf"(?s:.){{1,{_CHARACTERS_TOGETHER}}}")),
 )
-"""What a sentence longer than a piece is cut by, one after the other."""
-# A mark that extends the character before it belongs to that: no border stands between them
+"""The patterns that cut a sentence longer than a piece, tried in order."""
+# A mark that extends the character before it belongs to it: there is no border between them
 # (Unicode Standard Annex 29, rules GB9 and GB9a).
 _EXTENSION = regex.compile(r"\p{GCB=Extend}|\p{GCB=ZWJ}|\p{GCB=SpacingMark}")
 _STOPPED = regex.compile(rf"{_FULL_STOP}$")
 
 
 class Piece(Frozen):
-    """`text` is `whole[start:end]` of the text it was cut from; `tokens` as counted."""
+    """A piece: `text` is `whole[start:end]` of the whole text; `tokens` is its count."""
 
     index: int
     text: str
@@ -67,7 +67,7 @@ class Piece(Frozen):
 
 
 class _Part(NamedTuple):
-    """A stretch of text that is not cut further, and how strong the border at its end is."""
+    """A stretch of text that is not cut further, with the strength of the border at its end."""
 
     start: int
     end: int
@@ -82,17 +82,17 @@ def pieces(
     overlap_tokens: int,
     count: Callable[[str], int] = tokenizer.count_text,
 ) -> list[Piece]:
-    """`text` in pieces of at most `most_tokens`, as `count` counts them.
+    """The pieces of `text`, each of at most `most_tokens` as `count` counts them.
 
-    Each begins with up to `overlap_tokens` of whole sentences (words, where there are none) of the
-    piece before it. Without overlap the pieces joined are exactly `text`. The text is counted
-    about twice over, however long it is. Raises `ValueError` for `most_tokens` under
-    `LEAST_TOKENS`, or an overlap that is not less than half of it.
+    Each begins with up to `overlap_tokens` of whole sentences (or words, if there are none) of the
+    piece before it. Without overlap the joined pieces are exactly `text`. The text is counted about
+    twice, however long it is. Raises `ValueError` for `most_tokens` below `LEAST_TOKENS`, or an
+    overlap that is not less than half of it.
     """
     if most_tokens < LEAST_TOKENS:
-        raise ValueError(f"most_tokens: at least {LEAST_TOKENS}")
+        raise ValueError(f"most_tokens must be at least {LEAST_TOKENS}")
     if not 0 <= overlap_tokens < most_tokens / 2:
-        raise ValueError("overlap_tokens: less than half of most_tokens")
+        raise ValueError("overlap_tokens must be less than half of most_tokens")
     parts = list(_parts(text, most_tokens, count))
     cut: list[Piece] = []
     first = fresh = 0
@@ -103,23 +103,23 @@ def pieces(
             tokens = count(text[start:end])
             if tokens <= most_tokens:
                 break
-            # Joined, parts are seldom more tokens than apart; then the piece holds less.
+            # Joined parts seldom have more tokens than separate ones; then the piece holds fewer.
             if last - fresh > 1:
                 last -= 1
             elif first < fresh:
                 first = fresh
             else:
-                raise ValueError(f"count: {tokens} tokens for {end - start} characters")
+                raise ValueError(f"count returned {tokens} tokens for {end - start} characters")
         cut.append(Piece(index=len(cut), text=text[start:end], start=start, end=end, tokens=tokens))
         fresh, first = last, _overlap(parts, first, last, overlap_tokens)
     return cut
 
 
 def joined(answers: Sequence[str], cut: Sequence[Piece]) -> str:
-    """One answer for each piece of a text cut without overlap, as one text again.
+    """One text out of the answers to the pieces of a text cut without overlap.
 
-    The blanks at a piece's ends are put back round its answer, whatever the model made of them;
-    where the text had none between two sentences (Chinese, Japanese), one blank goes between.
+    The blanks at a piece's ends are put back around its answer, whatever the model did with them.
+    If the text had none between two sentences (Chinese, Japanese), one blank is inserted.
     """
     whole: list[str] = []
     for answer, piece in zip(answers, cut, strict=True):
@@ -133,7 +133,7 @@ def joined(answers: Sequence[str], cut: Sequence[Piece]) -> str:
 
 
 def _parts(text: str, most_tokens: int, count: Callable[[str], int]) -> Iterator[_Part]:
-    """The sentences of a text; what is longer than a piece finer."""
+    """The sentences of a text; those longer than a piece are cut further."""
     borders = {end: border for border, pattern in _ENDS for end in _ends(text, border, pattern)}
     borders[len(text)] = _PARAGRAPH
     for start, end in pairwise((0, *sorted(borders))):
@@ -157,7 +157,7 @@ def _ends(
 def _finer(
     text: str, long: _Part, step: int, most_tokens: int, count: Callable[[str], int]
 ) -> Iterator[_Part]:
-    """A stretch that is too long, cut by the first of `_FINER` from `step` on that cuts it."""
+    """The parts of a stretch that is too long, cut by the first pattern from `step` on that can."""
     inner, pattern = _FINER[step]
     ends = {*_ends(text, inner, pattern, long.start, long.end), long.end}
     for start, end in pairwise((long.start, *sorted(ends))):
@@ -171,7 +171,7 @@ def _finer(
 
 
 def _run(parts: Sequence[_Part], first: int, fresh: int, most_tokens: int) -> tuple[int, int]:
-    """From where to where a piece goes: some of `first` to `fresh` again, and at least `fresh`."""
+    """The range of a piece's parts: some of `first` to `fresh` again, and at least `fresh`."""
     again = sum(part.tokens for part in parts[first:fresh])
     while first < fresh and again + parts[fresh].tokens > most_tokens:
         again -= parts[first].tokens
@@ -193,7 +193,7 @@ def _run(parts: Sequence[_Part], first: int, fresh: int, most_tokens: int) -> tu
 
 
 def _overlap(parts: Sequence[_Part], first: int, last: int, overlap_tokens: int) -> int:
-    """Where the piece after `first` to `last` begins: as far back as the overlap allows."""
+    """The first part of the piece after `first` to `last`: as far back as the overlap allows."""
     sentence = word = last
     left = overlap_tokens
     for here in range(last - 1, first, -1):

@@ -1,4 +1,4 @@
-"""Characters of the fonts of symbols that come with Word, as Unicode has them. Pure."""
+"""Unicode characters for the symbol fonts that come with Word. Pure."""
 
 _WINGDINGS = {
     0x6C: "●", 0x6E: "■", 0x6F: "□", 0x71: "❑", 0x76: "❖", 0xA7: "▪", 0xA8: "☐", 0xD8: "➢",
@@ -11,20 +11,20 @@ _SYMBOL = (
 _LETTERS = 26
 _FIRST_LETTERS = (0x41, 0x61)
 _PRIVATE = range(0xF000, 0xF100)
-"""Where Word puts the characters of a font that has its own."""
+"""Code points at which Word places the characters of a symbol font."""
 _ASCII = 0x7F
 _BULLET = 0xB7
 _FONTS = ("wingdings", "symbol")
 
 
 def in_symbol_font(name: str) -> str | None:
-    """The font of symbols that a font's name is one of; None for a font of letters."""
+    """The symbol font that a name belongs to; None for a font of letters."""
     plain = name.rpartition("+")[2].lower()
     return next((font for font in _FONTS if plain.startswith(font)), None)
 
 
 def symbol(font: str, code: int) -> str:
-    """The character of a font of symbols; "" where there is none like it."""
+    """The Unicode character for one of a symbol font; "" if there is none."""
     code -= _PRIVATE.start if code in _PRIVATE else 0
     known = in_symbol_font(font)
     if known is None:

@@ -1,7 +1,7 @@
-"""Text as a reader sees it: lines, paragraphs, tables, raised and struck out characters. Pure.
+"""A writer of plain text with lines, paragraphs, tables, raised and struck-out characters. Pure.
 
-What walks through a document says what begins and ends; this writes it down. White space folds as a
-browser folds it, except where it is kept.
+The reader of a document reports what begins and ends; this class writes the text. White space is
+folded as in a browser, unless it is preformatted.
 """
 
 import re
@@ -11,7 +11,7 @@ _BLANKS = re.compile(r"[ \t\n\r\f]+")
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ud800-\udfff\u00ad\u200b\ufeff]")
 _GAPS = ("", " ", "\t", "\n", "\n\n")
 _SPAN_LIMIT = 100
-"""Columns or rows that one cell may take; tables that people write have a few dozen."""
+"""Columns or rows that one cell may span; tables that people write have a few dozen."""
 _STRUCK = "~~"
 
 _RAISED = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
@@ -20,18 +20,18 @@ _ORDINALS = frozenset((
     "st", "nd", "rd", "th", "e", "er", "re", "ère", "es", "ème", "eme", "o", "a", "os", "as", "º",
     "ª", "mo", "da",
 ))  # fmt: skip
-"""What stands raised behind a number without being its exponent: 1st, 2nd, 3e, 4º."""
+"""Raised letters after a number that are not its exponent: 1st, 2nd, 3e, 4º."""
 
 
 def tidy(text: str) -> str:
-    """Without what shows nothing: control characters, half characters, blanks at a line's end."""
+    """`text` without control characters, lone surrogates and blanks at the ends of lines."""
     shown = _UNSHOWN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     lines = (line.rstrip(" \t") for line in shown.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
 def raised(text: str, before: str = "") -> str:
-    """`text` as a superscript behind the text `before`: x² and 10⁻⁶, 2^k, but 1st and word[3]."""
+    """`text` as a superscript after the text `before`: x² and 10⁻⁶, 2^k, but 1st and word[3]."""
     if not _is_mathematical(text):
         return text
     if before[-1:].isdigit() and text.casefold() in _ORDINALS:
@@ -45,7 +45,7 @@ def lowered(text: str) -> str:
 
 
 def _is_mathematical(text: str) -> bool:
-    """Whether a script changes what is said: not of marks, of footnotes' brackets, of sentences."""
+    """Whether a script changes the meaning: marks, footnotes' brackets and sentences do not."""
     return bool(re.fullmatch(r"[+\-−±]?[\w+\-−=(),./*·]{1,20}", text)) and any(
         character.isalnum() for character in text
     )
@@ -81,14 +81,14 @@ class _Block:
 
 @dataclass(slots=True)
 class _Table:
-    """A table that is being written; `spans` are rows that cells above still take, by column."""
+    """A table that is being written; `spans` are rows that cells above still span, by column."""
 
     row: list[_Block | None] | None = None
     spans: dict[int, int] = field(default_factory=dict)
 
 
 class TextWriter:
-    """Writes text down as it comes."""
+    """Writes text piece by piece."""
 
     def __init__(self) -> None:
         self._blocks = [_Block()]
@@ -98,7 +98,7 @@ class TextWriter:
         self._preformatted = 0
 
     def text(self) -> str:
-        """All that was written, tidied."""
+        """The whole text, tidied."""
         while self._tables:
             self.close_table()
         return tidy(self._blocks[0].text())
@@ -106,7 +106,7 @@ class TextWriter:
     # ---- text ----------------------------------------------------------------------------------
 
     def write(self, text: str) -> None:
-        """Text; runs of white space are one blank, as a browser shows them."""
+        """Write text; runs of white space become one blank, as in a browser."""
         if self._preformatted:
             self.keep(text)
             return
@@ -119,7 +119,7 @@ class TextWriter:
                 self.put_break(" ")
 
     def keep(self, text: str) -> None:
-        """Text with its white space."""
+        """Write text with its white space."""
         if not text:
             return
         if self._scripts:
@@ -131,51 +131,51 @@ class TextWriter:
         self._blocks[-1].put(text)
 
     def put_break(self, gap: str) -> None:
-        """A blank, tab, line's end or blank line before what comes next; the strongest counts."""
+        """Put a blank, tab, line break or blank line before the next text; the strongest counts."""
         if self._mark and gap in {"\n", "\n\n"}:
-            return  # an item's first paragraph stands behind its number
+            return  # an item's first paragraph follows its number
         if not self._scripts:
             self._blocks[-1].put_break(gap)
         elif self._scripts[-1][1]:
             self._scripts[-1][1].append(" ")
 
     def line(self) -> None:
-        """A new line begins here, or one has ended."""
+        """Begin or end a line."""
         self.put_break("\n")
 
     def paragraph(self) -> None:
-        """A paragraph begins here, or one has ended."""
+        """Begin or end a paragraph."""
         self.put_break("\n\n")
 
     def mark_item(self, mark: str) -> None:
-        """An item's number or bullet, before the first text of the item."""
+        """Write an item's number or bullet before the first text of the item."""
         self._mark = mark
 
     def end_item(self) -> None:
-        """The end of an item; one without text has not even a number."""
+        """End an item; an item without text gets no number."""
         self._mark = ""
 
     def preformat(self, *, begins: bool) -> None:
-        """White space is kept from here, or no longer."""
+        """Begin or end preformatted text, whose white space is kept."""
         self._preformatted += 1 if begins else -1
 
     def strike(self, *, begins: bool) -> None:
-        """What is struck out begins or ends; it is marked, for a reader sees both."""
+        """Begin or end struck-out text, which is marked because a reader sees it."""
         pieces = self._scripts[-1][1] if self._scripts else self._blocks[-1].pieces
         goes_on = pieces[-1:] == [_STRUCK] and not self._blocks[-1].gap
         if begins and not goes_on:
             self.keep(_STRUCK)
         elif goes_on:
-            pieces.pop()  # nothing stands between two marks
+            pieces.pop()  # there is no text between two marks
         else:
             pieces.append(_STRUCK)
 
     def open_script(self, kind: str) -> None:
-        """A superscript ("sup") or subscript ("sub") begins."""
+        """Begin a superscript ("sup") or subscript ("sub")."""
         self._scripts.append((kind, []))
 
     def close_script(self) -> None:
-        """The script opened last ends."""
+        """End the script opened last."""
         kind, pieces = self._scripts.pop()
         text = "".join(pieces).strip()
         before = (self._scripts[-1][1] if self._scripts else self._blocks[-1].pieces)[-1:]
@@ -184,19 +184,19 @@ class TextWriter:
     # ---- tables --------------------------------------------------------------------------------
 
     def open_table(self) -> None:
-        """A table begins."""
+        """Begin a table."""
         self.paragraph()
         self._blocks[-1].holds_table = True
         self._tables.append(_Table())
 
     def open_row(self) -> None:
-        """A row begins."""
+        """Begin a row."""
         self.close_row()
         if self._tables:
             self._tables[-1].row = []
 
     def open_cell(self, *, columns: int = 1, rows: int = 1) -> None:
-        """A cell begins, which takes so many columns and rows."""
+        """Begin a cell that spans the given columns and rows."""
         if not self._tables:
             self.line()
             self._blocks.append(_Block())
@@ -216,7 +216,7 @@ class TextWriter:
         self._blocks.append(cell)
 
     def close_cell(self) -> None:
-        """The cell opened last ends."""
+        """End the cell opened last."""
         if len(self._blocks) == 1:
             return
         self._mark = ""
@@ -226,10 +226,10 @@ class TextWriter:
             self.line()
 
     def close_row(self) -> None:
-        """The row ends: a line of its cells with tabs between them.
+        """End the row: write one line of its cells with tabs between them.
 
-        Cells that hold tables themselves lay out a page, and a cell alone in its row is a frame:
-        their text stays as it is.
+        Cells that hold tables themselves are layout, and a cell alone in its row is a frame: their
+        text is written unchanged.
         """
         if not self._tables or self._tables[-1].row is None:
             return
@@ -253,14 +253,14 @@ class TextWriter:
         outer.put_break("\n")
 
     def close_table(self) -> None:
-        """The table ends."""
+        """End the table."""
         self.close_row()
         if self._tables:
             self._tables.pop()
         self.paragraph()
 
     def _skip(self, table: _Table, row: list[_Block | None]) -> None:
-        """A place in a row that a cell above takes."""
+        """Skip the columns of a row that cells above span."""
         table.spans[len(row)] -= 1
         row.append(None)
 

@@ -1,28 +1,82 @@
-"""The gateway's base URLs with their keys, read again when a key may have been rotated."""
+"""The gateway's base URLs with their keys, which are read again so that keys can be rotated."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 
+import httpx
+from pydantic import SecretStr
+
 from quorum.core.errors import StoreUnavailable
-from quorum.gateway.client import BaseUrl
+from quorum.core.models import Frozen
 
 REFRESH_SECONDS = 300.0
-"""Seconds for which keys are used once read: a rotated key is taken up after this at the latest."""
+"""Seconds for which keys are used once read, so the longest time until a rotated key is in use."""
 RETRY_SECONDS = 30.0
-"""Seconds until keys are read again that could not be read although they were due."""
+"""Seconds until the next try after keys could not be read."""
 REFUSED_SECONDS = 5.0
-"""Seconds between two reads because of a 401: a wrong key is not read again for every call."""
+"""Seconds between two reads after a 401: a wrong key is not read again for every call."""
 
 _LOGGER = logging.getLogger(__name__)
+
+
+class BaseUrl(Frozen):
+    """One address of a gateway, with its key.
+
+    `key_source` says where the key came from, for people; the key itself is shown nowhere.
+    """
+
+    url: str
+    key: SecretStr = SecretStr("")
+    key_source: str = "GATEWAY_API_KEY"
+
+
+def parse_base_urls(
+    urls: str, keys: str | Mapping[str, object], *, key_source: str = "GATEWAY_API_KEY"
+) -> tuple[BaseUrl, ...]:
+    """The ordered base URLs in `GATEWAY_BASE_URL`, each with its key.
+
+    `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
+    order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
+    does not name. `key_source` says where they came from, for people. Raises `ValueError` for a URL
+    that is not http(s) or is named twice, for a URL without a key, and for a key that cannot be
+    sent in a header; no message quotes a key.
+    """
+    written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
+    if not written:
+        raise ValueError("at least one base URL is needed")
+    for url in written:
+        parsed = httpx.URL(url)
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
+            raise ValueError(f"{url!r} is not an http(s) base URL")
+    if len(set(written)) < len(written):
+        raise ValueError("a base URL is named twice")
+    if isinstance(keys, str):
+        listed = [key.strip() for key in keys.split(",")]
+        if len(listed) not in {1, len(written)}:
+            raise ValueError(f"{len(listed)} keys in {key_source} for {len(written)} base URLs")
+        keys = dict(zip(written, listed if len(listed) > 1 else listed * len(written), strict=True))
+    return tuple(_with_key(url, keys, key_source) for url in written)
+
+
+def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
+    name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
+    if name is None:
+        raise ValueError(f"there is no key for {url} in {key_source}")
+    found = keys[name]
+    key = found.strip() if isinstance(found, str) else ""
+    # The key becomes a header, which takes no other characters. The message does not quote it.
+    if not key or not all("!" <= character <= "~" for character in key):
+        raise ValueError(f"the key for {url} in {key_source} is not printable ASCII without spaces")
+    return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
 
 
 class RotatingBaseUrls:
     """Base URLs whose keys are read by `read`, and again after `REFRESH_SECONDS` or a 401.
 
-    `read` may block and may raise anything; keys that are known stay in use while it fails. Threads
-    may share one. `clock` gives seconds.
+    `read` may block and may raise anything; while it fails the known keys stay in use. Threads may
+    share one object. `clock` returns seconds.
     """
 
     def __init__(
@@ -40,18 +94,18 @@ class RotatingBaseUrls:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether what is known was read recently enough to be used without another look."""
+        """Whether the keys were read recently enough to be used without reading them again."""
         return bool(self._known) and self._clock() < self._due_at
 
     def current(self) -> tuple[BaseUrl, ...]:
-        """The base URLs with the keys of now; raises `StoreUnavailable` if none could be read."""
+        """The base URLs with their current keys; raises `StoreUnavailable` if there are none."""
         with self._lock:
             return self._known if self.is_fresh else self._read_again()
 
     def after_refusal(self, refused: BaseUrl) -> tuple[BaseUrl, ...]:
-        """The base URLs once the key of `refused` was answered with a 401."""
+        """The base URLs after the key of `refused` was answered with a 401."""
         with self._lock:
-            # Another call may have been refused the same key, and the new one be known.
+            # Another call may have met the same 401 and read the new key already.
             if refused not in self._known or self._clock() < self._refusal_counts_at:
                 return self._known
             self._refusal_counts_at = self._clock() + REFUSED_SECONDS

@@ -1,8 +1,8 @@
-"""The body of an answer as it arrives: never more of it than may be, however it is packed.
+"""The body of an answer as it arrives, with a limit on its unpacked size.
 
-The client asks for no compression (`accept-encoding: identity`) and unpacks gzip and deflate
-itself all the same, piece by piece: httpx would unpack a whole chunk at once, and one encoding
-inside another as often as a header names it.
+The client asks for no compression (`accept-encoding: identity`). It still unpacks gzip and deflate
+itself, piece by piece: httpx would unpack a whole chunk at once, and nested encodings as many
+times as a header names them.
 """
 
 import zlib
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import httpx
 
 ERROR_BYTES = 64 * 1024
-"""Bytes of an error's body that are read; the rest says nothing more."""
+"""Bytes of an error's body that are read; the rest adds nothing."""
 _PIECE_BYTES = 64 * 1024
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
-"""zlib's word for the wrapping: gzip, or (47) told by the first bytes."""
+"""zlib's window bits by encoding: 31 means gzip, 47 that the first bytes decide."""
 
 
 class BodyInvalid(Exception):
-    """Why a body cannot be read, in words that quote nothing of it."""
+    """The reason why a body cannot be read; quotes nothing of it."""
 
 
 class _Unpacking(Protocol):
@@ -31,15 +31,15 @@ class _Unpacking(Protocol):
 
 
 async def pieces(response: "httpx.Response", limit: int) -> AsyncGenerator[bytes]:
-    """The body, unpacked; raises `BodyInvalid` beyond `limit` bytes and for what is not packed so.
+    """The body, unpacked; raises `BodyInvalid` beyond `limit` bytes and for a wrong encoding.
 
-    Raises httpx's errors of transport as they are.
+    httpx's transport errors pass unchanged.
     """
     received = 0
     async for piece in _unpacked(response):
         received += len(piece)
         if received > limit:
-            raise BodyInvalid(f"the answer is over {limit} bytes")
+            raise BodyInvalid(f"the answer is longer than {limit} bytes")
         yield piece
 
 
@@ -52,7 +52,7 @@ async def whole(response: "httpx.Response", limit: int) -> bytearray:
 
 
 async def beginning(response: "httpx.Response") -> bytes:
-    """What can be read of the first `ERROR_BYTES` of an error's body."""
+    """The readable part of the first `ERROR_BYTES` of an error's body."""
     body = bytearray()
     try:
         async for piece in pieces(response, ERROR_BYTES):
@@ -63,7 +63,7 @@ async def beginning(response: "httpx.Response") -> bytes:
 
 
 async def _unpacked(response: "httpx.Response") -> AsyncGenerator[bytes]:
-    if response.is_stream_consumed:  # httpx has it all already, and unpacked
+    if response.is_stream_consumed:  # httpx has read and unpacked all of it already
         async for piece in response.aiter_bytes():
             yield piece
         return
@@ -77,13 +77,13 @@ async def _unpacked(response: "httpx.Response") -> AsyncGenerator[bytes]:
             try:
                 piece = unpacking.decompress(left, _PIECE_BYTES)
             except zlib.error:
-                raise BodyInvalid("the answer is not packed as it says") from None
+                raise BodyInvalid("the answer is not compressed as its header says") from None
             left = unpacking.unconsumed_tail
             yield piece
 
 
 def _unpacking(response: "httpx.Response") -> "_Unpacking | None":
-    """How the body is to be unpacked; None where it is not packed."""
+    """The unpacker for the body's encoding; None if the body is not compressed."""
     encodings = [
         name
         for written in response.headers.get_list("content-encoding", split_commas=True)
@@ -92,5 +92,5 @@ def _unpacking(response: "httpx.Response") -> "_Unpacking | None":
     if not encodings:
         return None
     if len(encodings) > 1 or encodings[0] not in _WINDOWS:
-        raise BodyInvalid("the answer is packed in a way that was not asked for")
+        raise BodyInvalid("the answer's compression is not supported")
     return zlib.decompressobj(_WINDOWS[encodings[0]])

@@ -1,10 +1,10 @@
-"""What is down is left alone for a while: a circuit per base URL and model, shared by all Lambdas.
+"""The circuit breaker: one circuit per base URL and model, shared by all Lambdas.
 
 Powertools' circuit breaker keeps the state (DynamoDB, one prober elected by a conditional write,
-reads that fail open); its decorator does not fit, because it counts a coroutine as a success. So
-the transitions are here: `failure_threshold` failures in a row open the circuit, after
-`recovery_timeout` seconds one caller probes, and its success closes it. A healthy call costs no
-write, and a read every `REMEMBERED_SECONDS`.
+reads that fail open). Its decorator does not fit, because it counts a coroutine as a success, so
+the transitions are here: `failure_threshold` failures in a row open the circuit; after
+`recovery_timeout` seconds one caller probes; its success closes the circuit. A healthy call costs
+no write, and one read every `REMEMBERED_SECONDS`.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Breaker:
-    """The circuits over one store; see `in_table`. `clock` gives seconds since the epoch."""
+    """The circuits in one store; see `in_table`. `clock` returns seconds since the epoch."""
 
     store: "CircuitBreakerPersistenceLayer"
     config: "CircuitBreakerConfig"
@@ -56,7 +56,7 @@ class Breaker:
     _owner: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     async def allows(self, base_url: str, model: str) -> bool:
-        """Whether to call `model` at `base_url` now. True to one caller only when it may probe."""
+        """Whether to call `model` at `base_url` now. Only one caller may probe an open circuit."""
         name = _name(base_url, model)
         record = await self._record(name)
         if record.state == "CLOSED":
@@ -79,10 +79,10 @@ class Breaker:
         return bool(elected)
 
     async def report(self, base_url: str, model: str, *, well: bool, again: bool = False) -> None:
-        """The result of an attempt that was allowed.
+        """Report the result of an attempt that was allowed.
 
-        `again` says that the same call failed there before. Its failures count once: what one
-        caller sends must not open a circuit for all.
+        `again` says that the same call failed there before. Its failures count once: one caller's
+        request must not open a circuit for all.
         """
         name = _name(base_url, model)
         probing = name in self._probing
@@ -112,7 +112,7 @@ class Breaker:
         return seen.record
 
     async def _tell(self, transition: Callable[..., _T], name: str, *what: object) -> _T | None:
-        """Write a transition. One that cannot be written is logged: no vote fails for it."""
+        """Write a transition. If it cannot be written, that is logged and no vote fails for it."""
         self._seen.pop(name, None)
         try:
             return await asyncio.to_thread(transition, name, *what)
@@ -132,7 +132,7 @@ def in_table(
 
     `failures` in a row, seen by one Lambda environment, open a circuit for all of them.
     """
-    # Powertools speaks DynamoDB's own types, which a resource's client would translate once more.
+    # Powertools uses DynamoDB's own types, which a resource's client would translate once more.
     known = dynamodb.meta.client.meta
     client = boto3.client("dynamodb", config=known.config, endpoint_url=known.endpoint_url)
     store = CircuitBreakerDynamoDBPersistence(
@@ -141,7 +141,7 @@ def in_table(
     config = CircuitBreakerConfig(
         failure_threshold=failures,
         recovery_timeout=cool_down_seconds,
-        local_cache_max_age=0,  # remembered here instead, so that a thread is only used to read
+        local_cache_max_age=0,  # cached here instead, so that only a read needs a thread
     )
     return Breaker(store, config)
 

@@ -1,4 +1,4 @@
-"""One call to a model: what is asked, what came of it so far, and what it has cost."""
+"""One call to a model: its request, its attempts so far, and their cost."""
 
 import json
 import math
@@ -26,12 +26,12 @@ Message = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A complete answer, with everything it took.
+    """A complete answer, with its cost and timing.
 
-    `tokens` and `cost_usd` are those of all attempts together; `cost_estimated` when any part of
-    them was not reported by the gateway. `latency_ms` is from the call to the whole answer,
-    waiting and retries included. `model` is what the gateway says it was. `unbilled` says that the
-    gateway reported no tokens at all: such an answer is not to be kept. `reservation` is what
+    `tokens` and `cost_usd` are those of all attempts together; `cost_estimated` says that the
+    gateway did not report all of them. `latency_ms` is from the call to the whole answer, waiting
+    and retries included. `model` is the name that the gateway reports. `unbilled` says that the
+    gateway reported no tokens at all: such an answer is not cached. `reservation` is the one that
     the ledger settles with it.
     """
 
@@ -53,10 +53,10 @@ class Completion:
 
 @dataclass(slots=True)
 class Call:
-    """What one call is, and has come to so far.
+    """One call, its attempts and their cost so far.
 
     `prompt_tokens` is an estimate. `sent` is whether the last attempt has left for the gateway.
-    `failures_counted` are the base URLs whose circuits know of a failure of this call.
+    `failures_counted` are the base URLs whose circuits have counted a failure of this call.
     """
 
     model: Model
@@ -77,18 +77,18 @@ class Call:
     cost_estimated: bool = False
 
     async def trace(self, event: str, _: object) -> None:
-        """For httpx's `trace`: notes when the request leaves; until then it costs nothing."""
+        """For httpx's `trace`: note that the request has left; until then it costs nothing."""
         if event.endswith(".send_request_headers.started"):
             self.sent = True
 
     def pay(self, tokens: Tokens, *, estimated: bool) -> None:
-        """Add what an attempt cost."""
+        """Add the cost of an attempt."""
         self.tokens += tokens
         self.cost_usd += self.model.price.cost(tokens)
         self.cost_estimated = self.cost_estimated or estimated
 
     def pay_for(self, text: str, usage: Usage | None) -> Tokens | None:
-        """Add what an answer cost: as reported, else counted. Gives its own tokens if exact."""
+        """Add an answer's cost, as reported or else counted; returns its tokens if exact."""
         reported = Tokens() if usage is None else usage.tokens
         if usage is not None and reported.input and (reported.output or not text):
             self.pay(reported, estimated=not usage.exact)
@@ -99,13 +99,13 @@ class Call:
         return None
 
     def pay_for_part(self, body: bytes, *, answered: bool) -> None:
-        """Add what an answer cost that did not come whole: as it says itself, or at most."""
+        """Add the cost of an incomplete answer: as it reports itself, or the most possible."""
         self.pay_unread(wire.usage_in_part(body), answered=answered)
 
     def pay_unread(self, usage: Usage | None, *, answered: bool) -> None:
-        """Add what an answer cost that cannot be read: as it says itself, or at most.
+        """Add the cost of an unreadable answer: as it reports itself, or the most possible.
 
-        Nothing if the model never `answered`: a proxy's page is free, and an error is.
+        Nothing if the model never `answered`: a proxy's page and an error are free.
         """
         if usage is not None and usage.tokens.total:
             self.pay(usage.tokens, estimated=not usage.exact)
@@ -113,14 +113,14 @@ class Call:
             self.pay_at_most()
 
     def pay_at_most(self) -> None:
-        """Add the most an attempt can have cost: nobody will say, and a budget must hold."""
+        """Add the most an attempt can have cost, which is never reported: budgets must hold."""
         prompt = _count(self.model, tokenizer.count(self.messages))
         self.pay(Tokens(input=prompt, output=self.max_output_tokens), estimated=True)
 
     def completion(
         self, served_by: str, answer: wire.Answer, first_token_at: float | None = None
     ) -> Completion:
-        """The answer, with all that the call came to."""
+        """The answer, with the cost and timing of the whole call."""
         first = None if first_token_at is None else round((first_token_at - self.started) * 1000)
         return Completion(
             text=answer.text,
@@ -149,17 +149,17 @@ def prepared(
     expected_output_tokens: int | None,
     deadline: "Deadline",
 ) -> Call:
-    """The call, once it is known to fit; raises `PromptTooLong` when it does not.
+    """The call for a prompt that fits the model; raises `PromptTooLong` for one that does not.
 
-    Tokens are counted exactly only where the bound on any vocabulary does not settle it.
+    Tokens are counted exactly only if the bound for any vocabulary does not settle it.
     """
     room = model.context_window - max_output_tokens
     if tokenizer.at_most(messages) > room:
         exact = _count(model, tokenizer.count(messages))
         if exact > room:
             raise PromptTooLong(
-                f"{exact} tokens and {max_output_tokens} for the answer do not fit the"
-                f" {model.context_window} of {model.name}"
+                f"the prompt's {exact} tokens and {max_output_tokens} for the answer do not fit the"
+                f" context window of {model.name}, {model.context_window} tokens"
             )
     body = {
         "model": model.gateway_name,
@@ -179,5 +179,5 @@ def prepared(
 
 
 def _count(model: Model, tokens: int) -> int:
-    """`tokens` of our vocabulary in the model's own."""
+    """The number of `tokens` of our vocabulary, converted to the model's own."""
     return math.ceil(tokens * model.token_factor)

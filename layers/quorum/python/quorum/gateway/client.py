@@ -1,8 +1,8 @@
-"""The one HTTP client: every vote, chat and document reaches a model through here.
+"""The one HTTP client: every vote, chat and document calls its model through it.
 
-An OpenAI-compatible gateway is asked at one of several base URLs, in order. What is retried, and
-by whom, is decision 0004: this client retries what a gateway says, within the caller's one
-deadline; the state machine retries what happens around the Lambda, never what a gateway says.
+It calls an OpenAI-compatible gateway at one of several base URLs, in order. Retries are divided as
+decision 0004 says: this client retries a gateway's errors, within the caller's one deadline; the
+state machine retries failures around the Lambda, never a gateway's errors.
 
 ::
 
@@ -11,15 +11,14 @@ deadline; the state machine retries what happens around the Lambda, never what a
       └─ reserve requests and tokens in the shared limit           ModelThrottled
       └─ attempts, until answered or out of time:
            the next base URL whose circuit is closed               ModelUnavailable
-           200 → read          429 → wait as told          408, 409 → wait a little
+           200 → read          429 → wait as asked         408, 409 → wait a little
            5xx, connection, timeout → next base URL                ModelTimedOut, …
-           what a safety filter blocked → no further attempt       ModelRefused
+           blocked by a safety filter → no further attempt          ModelRefused
            400, 422 → no further attempt                           GatewayRejected
            any other status → no further attempt                   GatewayDenied
 
-What a status means an error inside an answer of status 200 means too (`quorum.gateway.problems`).
-
-Whatever an attempt may have cost is kept, in the answer or in the error that ends the call.
+An error inside an answer of status 200 is handled as the same status (`quorum.gateway.problems`).
+Any possible cost of an attempt is kept, in the answer or in the error that ends the call.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import httpx
-from pydantic import Field, SecretStr
+from pydantic import Field
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -53,6 +52,7 @@ from quorum.core.errors import (
 from quorum.core.models import Frozen, Tokens
 from quorum.core.registry import Model
 from quorum.gateway import body, problems, wire
+from quorum.gateway.base_urls import BaseUrl, RotatingBaseUrls
 from quorum.gateway.body import BodyInvalid
 from quorum.gateway.call import Call, Completion, Message, prepared
 from quorum.gateway.problems import Kind, Problem
@@ -61,26 +61,25 @@ from quorum.gateway.stream import Stream
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
-    from quorum.gateway.base_urls import RotatingBaseUrls
     from quorum.gateway.breaker import Breaker
     from quorum.gateway.deadline import Deadline
     from quorum.gateway.limiter import Limiter
 
 TIMEOUT_MARGIN = 1.5
-"""A call may take half as long again as the model's speed says (published method)."""
+"""Factor of the timeout: a call may take half as long again as the model's speed predicts."""
 NETWORK_SECONDS = 2.0
-"""What the timeout allows for the network (published method)."""
+"""Seconds of the timeout for the network."""
 MOST_LIKELY = Sampling(temperature=0.0)
-"""The same question gets the same answer, as far as a model can."""
+"""Sampling by which the same question gets the same answer, as far as the model allows."""
 KEY_SECONDS = 2.0
-"""Seconds a call waits for keys that are read again; then it goes out with those it has."""
+"""Seconds a call waits for keys to be read again; after that it uses those it has."""
 _SPEED_SMOOTHING = 0.2
 _SPEED_RANGE = 4
-"""A measured speed never strays further than this factor from the registry's."""
+"""Factor by which a measured speed may differ from the registry's at most."""
 _LONGEST_BODY_BYTES = 16 * 1024 * 1024
 _ENVELOPE_BYTES = 1024 * 1024
 _BYTES_PER_TOKEN = 2 * 1024
-"""Bytes: an answer has no more, each token with its log-probability, or in a chunk of its own."""
+"""Bytes of an answer per token at most, with a log-probability or a chunk of its own for each."""
 _MODELS_BYTES = 8 * 1024 * 1024
 _OK = 200
 _UNAUTHORIZED = 401
@@ -88,21 +87,10 @@ _T = TypeVar("_T")
 _ResultT_co = TypeVar("_ResultT_co", covariant=True)
 
 
-class BaseUrl(Frozen):
-    """One way to a gateway, with the key it takes.
-
-    `key_source` says where the key came from, for people: its value is shown nowhere.
-    """
-
-    url: str
-    key: SecretStr = SecretStr("")
-    key_source: str = "GATEWAY_API_KEY"
-
-
 class GatewaySettings(Frozen):
-    """Where the gateways are and how patient to be; seconds throughout.
+    """The gateways' addresses and the limits of waiting, in seconds.
 
-    `base_urls` in order of preference, at least one.
+    `base_urls` are in order of preference, at least one.
     """
 
     base_urls: tuple[BaseUrl, ...] = Field(min_length=1)
@@ -115,46 +103,6 @@ class GatewaySettings(Frozen):
     backoff_cap_seconds: float = Field(default=8.0, ge=0)
 
 
-def parse_base_urls(
-    urls: str, keys: str | Mapping[str, object], *, key_source: str = "GATEWAY_API_KEY"
-) -> tuple[BaseUrl, ...]:
-    """The ordered base URLs in `GATEWAY_BASE_URL`, each with its key.
-
-    `urls` is comma-separated. `keys` is either comma-separated too, one for each URL in the same
-    order or one for all of them; or a mapping from base URL or host to key, with `*` for those it
-    does not name. `key_source` is where they came from, for people. Raises `ValueError` for a URL
-    that is not http(s) or is named twice, for a URL without a key, and for a key that no header can
-    carry; no message quotes a key.
-    """
-    written = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
-    if not written:
-        raise ValueError("no base URL given")
-    for url in written:
-        parsed = httpx.URL(url)
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise ValueError(f"not an http(s) base URL: {url!r}")
-    if len(set(written)) < len(written):
-        raise ValueError("a base URL is named twice")
-    if isinstance(keys, str):
-        listed = [key.strip() for key in keys.split(",")]
-        if len(listed) not in {1, len(written)}:
-            raise ValueError(f"{len(listed)} keys in {key_source} for {len(written)} base URLs")
-        keys = dict(zip(written, listed if len(listed) > 1 else listed * len(written), strict=True))
-    return tuple(_with_key(url, keys, key_source) for url in written)
-
-
-def _with_key(url: str, keys: Mapping[str, object], key_source: str) -> BaseUrl:
-    name = next((name for name in (url, httpx.URL(url).host, "*") if name in keys), None)
-    if name is None:
-        raise ValueError(f"no key for {url} in {key_source}")
-    found = keys[name]
-    key = found.strip() if isinstance(found, str) else ""
-    # It becomes a header, which carries nothing else. The message does not quote it.
-    if not key or not all("!" <= character <= "~" for character in key):
-        raise ValueError(f"the key for {url} in {key_source} is not printable ASCII without spaces")
-    return BaseUrl(url=url, key=SecretStr(key), key_source=key_source)
-
-
 @dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of a streamed answer."""
@@ -163,9 +111,9 @@ class Delta:
 
 
 class _Again(Exception):
-    """This attempt failed in a way another may not; `wait_seconds` is what the gateway asked for.
+    """This attempt failed and another may not; `wait_seconds` is the pause the gateway asked for.
 
-    `elsewhere` says the next base URL should be tried.
+    `elsewhere` says that the next base URL should be tried.
     """
 
     def __init__(
@@ -178,18 +126,18 @@ class _Again(Exception):
 
 
 class _Attempt(Protocol[_ResultT_co]):
-    """One try at one base URL, within `seconds`."""
+    """A function that makes one attempt at one base URL, within `seconds`."""
 
     async def __call__(self, call: Call, base: BaseUrl, seconds: float, /) -> _ResultT_co: ...
 
 
 class Gateway:
-    """The client. One per Lambda environment: it keeps its connections between calls.
+    """The client. Each Lambda environment has one, which keeps its connections between calls.
 
-    It belongs to the event loop it is first used in; synchronous code calls it with `run`, whose
+    It belongs to the event loop it is first used in. Synchronous code calls it with `run`, whose
     loop lives as long as the environment, so that a warm invocation finds its connections open.
-    `breaker` and `limiter` are what the Lambdas share; without them it has neither. `base_urls`
-    gives the base URLs with the keys of now; without it the keys of `settings` are used for ever.
+    `breaker` and `limiter` are shared by the Lambdas; without them there is neither. `base_urls`
+    gives the base URLs with their current keys; without it the keys of `settings` are always used.
     """
 
     def __init__(
@@ -199,7 +147,7 @@ class Gateway:
         breaker: "Breaker | None" = None,
         limiter: "Limiter | None" = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        base_urls: "RotatingBaseUrls | None" = None,
+        base_urls: RotatingBaseUrls | None = None,
     ) -> None:
         self.settings = settings
         self.base_urls = settings.base_urls
@@ -229,8 +177,8 @@ class Gateway:
     ) -> Completion:
         """The model's whole answer to `messages`, before `deadline`.
 
-        With `schema` or `json_object` the answer is asked for as JSON, as strictly as the model
-        supports. Raises the `VoteUnavailable` of what happened, with what was paid all the same.
+        With `schema` or `json_object` the model is asked for JSON, as strictly as it supports.
+        Raises the matching `VoteUnavailable`, with the cost of the attempts.
         """
         options = wire.options(
             model,
@@ -264,12 +212,12 @@ class Gateway:
         tenant: str = "-",
         stopped: Callable[[Completion], None] | None = None,
     ) -> AsyncGenerator[Delta | Completion]:
-        """The answer piece by piece, and last of all the `Completion` that sums it up.
+        """The answer piece by piece, and at the end the `Completion` that sums it up.
 
-        Retried only until the gateway begins to answer. Raises as `complete`, and `StreamCut`
-        when an answer that had begun did not end: with what arrived and what it cost. A caller
-        that stops listening (by `aclose` or being cancelled) ends the call, and `stopped` is told
-        what had come by then; its cost is counted here, for the gateway will not say.
+        Retried only until the gateway begins to answer. Raises as `complete`, and `StreamCut` if an
+        answer that had begun did not end, with the text that arrived and its cost. A caller that
+        stops listening (by `aclose` or being cancelled) ends the call; `stopped` then gets the text
+        until that point, whose cost is counted here, because the gateway will not report it.
         """
         options = wire.options(model, sampling=sampling, schema=schema, json_object=json_object)
         options |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -291,7 +239,7 @@ class Gateway:
                 await response.aclose()
 
     async def models(self, base: BaseUrl, *, deadline: "Deadline") -> tuple[str, ...]:
-        """The names of the models at `base`; asked once. Raises as `complete`."""
+        """The names of the models at `base`, in one attempt. Raises as `complete`."""
         client = self._http()
         try:
             async with asyncio.timeout(deadline.remaining()):
@@ -303,7 +251,9 @@ class Gateway:
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise ModelTimedOut("no answer from /models", served_by=base.url) from error
+            raise ModelTimedOut(
+                "the gateway did not list its models in time", served_by=base.url
+            ) from error
         except httpx.HTTPError as error:
             raise ModelUnavailable(type(error).__name__, served_by=base.url) from error
         except BodyInvalid as invalid:
@@ -313,7 +263,9 @@ class Gateway:
         try:
             return tuple(str(entry["id"]) for entry in problems.parsed(listed)["data"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelUnavailable("/models is no list of models", served_by=base.url) from error
+            raise ModelUnavailable(
+                "the gateway's answer to /models is not a list of models", served_by=base.url
+            ) from error
 
     async def close(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -325,7 +277,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _reserved(self, call: Call, tenant: str) -> AsyncIterator[None]:
-        """A place in the shared limit; what the call cost goes with any error that ends it."""
+        """Hold a reservation in the shared limit; an error that ends the call gets its cost."""
         if self._limiter is not None:
             call.reservation = await self._reserve(self._limiter, call, tenant)
         try:
@@ -342,13 +294,13 @@ class Gateway:
                 await self._release(call)
             raise
         except (GeneratorExit, asyncio.CancelledError):
-            # Nobody listens any more. What was sent may be billed: then the intent says so.
+            # The caller is gone. A call that was sent may be billed, which its intent records.
             if not call.sent and not call.tokens.total:
                 await self._release(call)
             raise
 
     async def _stand_in_line(self, limiter: "Limiter", call: Call, place: "Reservation") -> None:
-        """Wait for the turn of `place`, which others may overtake in the meantime.
+        """Wait for the turn of `place`, which other calls may overtake in the meantime.
 
         Raises `ModelThrottled` if it moves back further than the deadline allows.
         """
@@ -356,13 +308,13 @@ class Gateway:
         while (place := await asyncio.to_thread(limiter.moved_back, place)).wait_seconds > 0:
             if place.wait_seconds > self._patience_seconds(call):
                 raise ModelThrottled(
-                    f"the limit of {place.model} is reached",
+                    f"the rate limit of {place.model} is reached",
                     retry_after_seconds=place.wait_seconds,
                 )
             await asyncio.sleep(place.wait_seconds)
 
     def _patience_seconds(self, call: Call) -> float:
-        """Seconds that may be waited before a call, so that its answer is still in time."""
+        """Seconds a call may wait before it is sent, so that its answer is still in time."""
         return max(0.0, call.deadline.remaining() - self._expected_seconds(call))
 
     async def _reserve(self, limiter: "Limiter", call: Call, tenant: str) -> "Reservation":
@@ -372,7 +324,7 @@ class Gateway:
             call.model.name,
             estimated.total,
             tenant=tenant,
-            # What may be owed if nobody comes back to say: the most one answer costs.
+            # The most one answer costs: owed if this function dies before it reports the cost.
             cost_usd=call.model.price.cost(
                 Tokens(input=call.prompt_tokens, output=call.max_output_tokens)
             ),
@@ -380,7 +332,7 @@ class Gateway:
         )
 
     async def _release(self, call: Call) -> None:
-        """Give the place back. If that fails, what ended the call matters more: it will expire."""
+        """Release the reservation. A failure is only logged: the error of the call matters more."""
         if self._limiter is not None and call.reservation is not None:
             with suppress(StoreUnavailable):
                 await asyncio.to_thread(self._limiter.release, call.reservation)
@@ -388,7 +340,7 @@ class Gateway:
     # ---- attempts ----------------------------------------------------------------------------
 
     async def _attempts(self, call: Call, attempt: "_Attempt[_T]") -> _T:
-        """`attempt` at one base URL after the other, until it succeeds or may not be repeated."""
+        """Try `attempt` at one base URL after the other, until it succeeds or must end."""
         await self.take_up_keys(call.deadline.remaining())
         retrying = AsyncRetrying(
             retry=lambda state: isinstance(_failure(state), _Again),
@@ -404,7 +356,7 @@ class Gateway:
     async def _attempt(self, call: Call, attempt: "_Attempt[_T]") -> _T:
         seconds = self._timeout(call)
         if not seconds:
-            raise ModelTimedOut("no time was left to ask")
+            raise ModelTimedOut("no time was left to call the model")
         base = await self._base_url(call)
         call.attempts += 1
         call.sent = False
@@ -414,13 +366,13 @@ class Gateway:
             again = base.url in call.failures_counted
             if failed.elsewhere and base.url not in call.failed_at:
                 call.failed_at.append(base.url)
-            # A timeout says nothing of the gateway when the caller left it next to no time.
+            # A timeout says nothing about the gateway if the caller left it next to no time.
             if seconds >= NETWORK_SECONDS or not isinstance(failed.error, ModelTimedOut):
                 if failed.elsewhere:
                     call.failures_counted.add(base.url)
                 await self._report(call, base, well=not failed.elsewhere, again=again)
             raise
-        except VoteUnavailable as failed:  # it answers, if not with what was asked for
+        except VoteUnavailable as failed:  # the gateway works, although the answer is an error
             await self._report(call, base, well=True)
             if await self._has_new_key(failed, base, call.deadline.remaining()):
                 raise _Again(failed, elsewhere=False, wait_seconds=0.0) from failed
@@ -429,15 +381,15 @@ class Gateway:
         return result
 
     async def take_up_keys(self, seconds: float = KEY_SECONDS) -> None:
-        """Use the keys of now; they are read in a thread, once in a while, for `seconds` at most.
+        """Read the current keys in a thread if they are due, waiting for `seconds` at most.
 
-        A read that takes longer goes on, and a later call uses what it found.
+        A read that takes longer continues, and a later call uses its result.
         """
         if self._rotating is not None and not self._rotating.is_fresh:
             await self._use_keys(self._rotating.current, seconds)
 
     async def _has_new_key(self, failed: VoteUnavailable, base: BaseUrl, seconds: float) -> bool:
-        """Whether the key of `base` was refused and another one is there by now."""
+        """Whether the key of `base` was refused and there is another one by now."""
         refused = isinstance(failed, GatewayRejected) and failed.status == _UNAUTHORIZED
         if not refused or self._rotating is None:
             return False
@@ -456,15 +408,22 @@ class Gateway:
             async with asyncio.timeout(seconds):
                 return await attempt(call, base, seconds)
         except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            unreachable = ModelUnavailable("could not connect in time", served_by=base.url)
+            unreachable = ModelUnavailable(
+                "the gateway could not be reached in time", served_by=base.url
+            )
             raise _Again(unreachable, elsewhere=True) from error
         except (TimeoutError, httpx.TimeoutException) as error:
             if call.sent:
                 call.pay_at_most()
-            late = ModelTimedOut(f"no answer within {seconds:.1f} s", served_by=base.url)
+            late = ModelTimedOut(
+                f"the model did not answer within {seconds:.1f} s", served_by=base.url
+            )
             raise _Again(late, elsewhere=True) from error
         except httpx.HTTPError as error:
-            lost = ModelUnavailable(f"connection lost: {type(error).__name__}", served_by=base.url)
+            lost = ModelUnavailable(
+                f"the connection to the gateway was lost: {type(error).__name__}",
+                served_by=base.url,
+            )
             raise _Again(lost, elsewhere=True) from error
 
     def _may_not_wait(self, call: Call, state: RetryCallState) -> bool:
@@ -475,9 +434,10 @@ class Gateway:
         )
 
     async def _base_url(self, call: Call) -> BaseUrl:
-        """The first base URL that has not failed this call; when all have, the first again.
+        """The first base URL that has not failed this call; if all have, the first again.
 
-        Asks about no more circuits than it must: one that may be probed waits for that call.
+        Checks no more circuits than it must: a circuit that lets one call probe waits for that
+        call.
         """
         every = self.base_urls
         if len(call.failed_at) >= len(every):
@@ -485,7 +445,7 @@ class Gateway:
         for base in sorted(every, key=lambda base: base.url in call.failed_at):
             if await self._allows(call, base):
                 return base
-        raise ModelUnavailable("every base URL failed lately and is left to recover")
+        raise ModelUnavailable("every base URL of the gateway failed recently; none is tried yet")
 
     async def _allows(self, call: Call, base: BaseUrl) -> bool:
         return self._breaker is None or await self._breaker.allows(base.url, call.model.name)
@@ -495,7 +455,7 @@ class Gateway:
             await self._breaker.report(base.url, call.model.name, well=well, again=again)
 
     def _wait(self, state: RetryCallState) -> float:
-        """Nothing before a base URL not tried yet; what the gateway asked for; else full jitter."""
+        """Seconds to wait: none before a new base URL, as the gateway asked, else full jitter."""
         failed, call = _failure(state), state.args[0]
         if isinstance(failed, _Again) and isinstance(call, Call):
             if failed.elsewhere and len(call.failed_at) < len(self.base_urls):
@@ -505,9 +465,9 @@ class Gateway:
         return self._backoff(state)
 
     def _timeout(self, call: Call) -> float:
-        """Seconds for one attempt: (prompt + expected output) / speed × 1.5 + 2, as far as left.
+        """Seconds for one attempt: (prompt + expected output) / speed × 1.5 + 2, or the time left.
 
-        While there is another base URL to try, half of what is left is kept for it.
+        While there is another base URL to try, half of the time left is kept for it.
         """
         allowed = self._expected_seconds(call) * TIMEOUT_MARGIN + NETWORK_SECONDS
         untried = len(self.base_urls) - len(call.failed_at)
@@ -518,9 +478,9 @@ class Gateway:
         return (call.prompt_tokens + call.expected_output_tokens) / speed
 
     def _measure(self, model: Model, tokens: Tokens | None, seconds: float) -> None:
-        """Remember the speed seen: all tokens of a call over its time, as the timeout uses it.
+        """Remember the measured speed: all tokens of a call over its time, as the timeout uses it.
 
-        Tokens that were estimated (None) teach nothing.
+        Estimated tokens (None) are no measurement.
         """
         if seconds <= 0 or tokens is None or not tokens.total:
             return
@@ -546,7 +506,7 @@ class Gateway:
     async def _open(
         self, call: Call, base: BaseUrl, seconds: float
     ) -> tuple[BaseUrl, httpx.Response]:
-        """The response, its status read and good; its body still to come."""
+        """The response, once its status is known to be 200; its body is not read yet."""
         client = self._http()
         request = client.build_request(
             "POST",
@@ -577,7 +537,7 @@ class Gateway:
                 raise
             call.pay_for_part(bytes(received), answered=True)
             why = str(error) if isinstance(error, BodyInvalid) else type(error).__name__
-            cut = ModelUnavailable(f"answer cut: {why}", served_by=base.url)
+            cut = ModelUnavailable(f"the answer was cut off: {why}", served_by=base.url)
             raise _Again(cut, elsewhere=True) from error
         finally:
             await response.aclose()
@@ -614,7 +574,7 @@ class Gateway:
             raise
         except (httpx.HTTPError, TimeoutError, BodyInvalid) as error:
             why = str(error) if isinstance(error, BodyInvalid) else type(error).__name__
-            # All of the answer may have come, and only the end of the body not.
+            # The whole answer may have arrived, and only the end of the body be missing.
             if not stream.complete:
                 stream.problem = stream.problem or why
         answer = stream.answer
@@ -631,7 +591,7 @@ class Gateway:
         yield call.completion(base.url, answer, stream.first_token_at)
 
 
-# ---- what comes back ----------------------------------------------------------------------------
+# ---- answers ------------------------------------------------------------------------------------
 
 
 def _headers(base: BaseUrl) -> dict[str, str]:
@@ -646,7 +606,7 @@ def _headers(base: BaseUrl) -> dict[str, str]:
 
 
 async def _require_ok(response: httpx.Response, base: BaseUrl) -> None:
-    """Raises what another status than 200 means, of whose body no more is read than need be."""
+    """Raise the error of any status but 200; no more of its body is read than needed."""
     if response.status_code == _OK:
         return
     said = await body.beginning(response)
@@ -654,9 +614,9 @@ async def _require_ok(response: httpx.Response, base: BaseUrl) -> None:
 
 
 def _failed(problem: Problem | None, base: BaseUrl) -> "_Again | VoteUnavailable":
-    """The error that a gateway's own becomes. Its message is not shown: it may quote content."""
+    """The error for a gateway's problem, without its own message, which may quote content."""
     if problem is None:
-        other = ModelUnavailable("the answer is not what was asked for", served_by=base.url)
+        other = ModelUnavailable("the gateway's answer is not a completion", served_by=base.url)
         return _Again(other, elsewhere=True)
     said, seconds = f"the gateway answered {problem.said}", problem.retry_after_seconds
     match problem.kind:
@@ -672,7 +632,7 @@ def _failed(problem: Problem | None, base: BaseUrl) -> "_Again | VoteUnavailable
 
 
 def _final(problem: Problem, said: str, base: BaseUrl) -> VoteUnavailable:
-    """The error of what no other attempt can change."""
+    """The error for a problem that no other attempt can change."""
     match problem.kind:
         case Kind.TOO_LONG:
             return PromptTooLong(said, served_by=base.url)
@@ -685,7 +645,7 @@ def _final(problem: Problem, said: str, base: BaseUrl) -> VoteUnavailable:
 
 
 def _most_bytes(call: Call) -> int:
-    """Bytes that an answer to this call may have."""
+    """Bytes that an answer to this call has at most."""
     return min(_LONGEST_BODY_BYTES, _ENVELOPE_BYTES + call.max_output_tokens * _BYTES_PER_TOKEN)
 
 

@@ -1,21 +1,21 @@
-"""A point in time after which an answer is of no use to anyone."""
+"""Deadlines: the point in time after which an answer is of no use."""
 
 import time
 from dataclasses import dataclass
 
 ANSWERING_SECONDS = 0.5
-"""What a Lambda keeps of its time to say what happened."""
+"""Seconds that a Lambda keeps of its time to answer in."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Deadline:
-    """`expires_at` on the monotonic clock, in seconds. Everything done for a vote shares one."""
+    """The time `expires_at` on the monotonic clock. All steps of a vote share one deadline."""
 
     expires_at: float
 
     @classmethod
     def after(cls, seconds: float) -> "Deadline":
-        """`seconds` from now."""
+        """The deadline that is `seconds` from now."""
         return cls(time.monotonic() + seconds)
 
     @classmethod
@@ -24,7 +24,7 @@ class Deadline:
     ) -> "Deadline":
         """The end of a Lambda's time less `ANSWERING_SECONDS`, or the request's own if sooner.
 
-        `remaining_milliseconds` is what `context.get_remaining_time_in_millis()` says now.
+        `remaining_milliseconds` comes from `context.get_remaining_time_in_millis()`.
         """
         seconds = remaining_milliseconds / 1000 - ANSWERING_SECONDS
         return cls.after(seconds if request_seconds is None else min(seconds, request_seconds))

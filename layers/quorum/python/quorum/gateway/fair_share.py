@@ -1,17 +1,17 @@
 """The place of the next call in a model's rate limit, fair to every tenant. Pure.
 
 A model has one line. Each of its two limits (requests and tokens a minute) is a GCRA bucket
-(generic cell rate algorithm, ITU-T I.371): one integer, the time in microseconds at which all that
-was admitted will have been paid off at the sustained rate. A call is placed at the first moment
-both buckets allow.
+(generic cell rate algorithm, ITU-T I.371): one integer, the time in microseconds at which all calls
+admitted so far are paid off at the sustained rate. A call is placed at the first moment at which
+both buckets admit it.
 
 A quarter of the burst belongs to the line. The rest is reserved for tenants that have used less
-than their fair share of late: their calls overtake the line and so are sent at once, although
-others have filled it. What overtakes is charged to the line too, which moves back by as much
+than their fair share recently: their calls overtake the line and are sent at once, although
+others have filled it. An overtaking call is charged to the line too, which moves back by as much
 (`State.overtaken`). Nothing is left unused: a tenant alone has the whole rate.
 
-The fair share is max-min fair: what the light tenants leave is divided equally among the heavy
-ones. A tenant's use is the model's time that its calls took, each by the limit it takes more of
+The fair share is max-min fair: the rate that light tenants leave is divided equally among the heavy
+ones. A tenant's use is the model's time that its calls took, by the limit that each uses more of
 (dominant resource fairness, Ghodsi et al. 2011), and fades with `FADING_SECONDS`. The nearer a
 tenant is to its share, the more of the reserved burst it must leave to the others.
 """
@@ -30,30 +30,30 @@ _SECOND = 1_000_000
 _SUSTAINED = 0.96
 _BURST = 0.04
 _LINE_BURST = 0.25
-"""The part of the burst that belongs to the line."""
+"""Share of the burst that belongs to the line."""
 _LEAST_SHARED = 3
-"""Requests or tokens a minute below which nothing can be reserved."""
+"""Requests or tokens a minute below which nothing is reserved."""
 FADING_SECONDS = 10.0
 """Seconds in which a tenant's use fades to 1/e."""
 _FADING = FADING_SECONDS * _SECOND
 _FORGOTTEN = _FADING / 500
-"""Microseconds of use below which a tenant is forgotten: at most some hundreds are remembered."""
+"""Microseconds of use below which a tenant is forgotten, so that a few hundred are remembered."""
 _TOLERANCE = 2 * _SECOND
-"""Microseconds by which clocks may differ; a booking further ahead is a fast clock's."""
+"""Microseconds by which clocks may differ; a booking further ahead was made by a fast clock."""
 _MOST_AHEAD = 10.0
-"""Fading times, at most, for which use to come is kept from fading."""
+"""Multiples of the fading time, at most, for which future use is kept from fading."""
 _OVERTAKING_SOON = _SECOND
-"""Microseconds within which a call must be able to overtake; what takes longer is for the line."""
+"""Microseconds within which a call must be able to overtake; a longer wait is for the line."""
 
 
 class RateLimit(Frozen):
-    """What a model's vendor admits a minute."""
+    """The requests and tokens a minute that a model's vendor admits."""
 
     requests_per_minute: int = Field(default=500, ge=1)
     tokens_per_minute: int = Field(default=100_000, ge=1)
 
     def seconds(self, *, requests: int = 0, tokens: int = 0) -> float:
-        """How long it takes until so much is admitted: a burst at once, the rest as it flows."""
+        """Seconds until this much is admitted: a burst at once, the rest at the sustained rate."""
         return max(
             0.0,
             *(
@@ -68,9 +68,9 @@ class RateLimit(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One limit's GCRAs: each request or token takes `unit` microseconds in both.
+    """The two GCRAs of one limit: each request or token takes `unit` microseconds in both.
 
-    The line admits `burst` of them at once; `reserved` may overtake it at once.
+    The line admits `burst` requests or tokens at once; `reserved` of them may overtake it at once.
     """
 
     unit: float
@@ -79,48 +79,48 @@ class Bucket:
 
     @classmethod
     def of(cls, per_minute: int) -> "Bucket":
-        """The bucket of so many requests or tokens a minute.
+        """The bucket for a limit of `per_minute` requests or tokens.
 
-        Its rate and its bursts together admit no more than that in any minute.
+        Its rate and its bursts together admit no more than the limit in any minute.
         """
         burst = max(1.0, per_minute * _BURST * _LINE_BURST)
         reserved = max(1.0, per_minute * _BURST * (1 - _LINE_BURST))
         if per_minute < _LEAST_SHARED:
             reserved = 0.0
-        # Where a burst of one is more than 4 %, the rate makes up for it.
+        # If a burst of one is more than 4 %, the rate is lowered by the rest.
         rate = min(per_minute * _SUSTAINED, per_minute + 0.99 - burst - reserved)
         return cls(_MINUTE / rate, burst, reserved)
 
     def charge(self, amount: int) -> int:
-        """Microseconds in which `amount` is paid off."""
+        """Microseconds until `amount` is paid off."""
         return round(amount * self.unit)
 
     def opens_at(self, paid_off_at: int, amount: int) -> int:
-        """When the line admits `amount`. Amounts over the burst wait no longer for it.
+        """The time at which the line admits `amount`. Amounts over the burst wait as for a burst.
 
-        They would else never pass while small ones keep coming; they are charged in full.
+        Otherwise they would never pass while small ones keep arriving. They are charged in full.
         """
         return round(paid_off_at - (self.burst - min(amount, self.burst)) * self.unit)
 
     def overtakes_at(self, paid_off_at: int, amount: int, left: float) -> int:
-        """When `amount` may overtake, if the part `left` of the reserved burst has to remain.
+        """The time at which `amount` may overtake, if the share `left` of the reserve must remain.
 
-        Amounts over half of the reserved burst wait no longer for it.
+        Amounts over half of the reserved burst wait as for half of it.
         """
         needed = min(amount, max(1.0, self.reserved / 2))
         return round(paid_off_at - (self.reserved * (1 - left) - needed) * self.unit)
 
     def overtaking_charge(self, amount: int) -> int:
-        """Microseconds in which an overtaking `amount` is paid off; a long one's no longer."""
+        """Microseconds until an overtaking `amount` is paid off; large ones take no longer."""
         return self.charge(round(min(amount, self.reserved)))
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A model's limit as last seen, all times in microseconds; 0 where nothing was admitted yet.
+    """A model's limit as last read, all times in microseconds; 0 if nothing was admitted yet.
 
-    `overtaken` is how far the line has been moved back in all: a call that waits in it looks
-    whether that has grown. `used` is each tenant's use at `used_at`.
+    `overtaken` is the total time by which the line has moved back: a waiting call checks whether it
+    has grown. `used` is each tenant's use at `used_at`.
     """
 
     requests_paid_off_at: int = 0
@@ -133,10 +133,10 @@ class State:
     used: Mapping[str, int] = field(default_factory=dict)
 
     def read_at(self, now: int) -> "State":
-        """The state by the clock that shows `now`.
+        """The state as seen by the clock that shows `now`.
 
-        Where the last booking was made by a clock that is fast, all is moved back by as much: what
-        is owed stays, but nobody waits for a time that is not coming.
+        If a fast clock made the last booking, all times are moved back by the difference: the debt
+        stays, but no call waits for a time that is too far ahead.
         """
         fast = self.used_at - now
         if fast <= _TOLERANCE:
@@ -162,7 +162,7 @@ _TIMES = (
 
 
 class Place(NamedTuple):
-    """The place of a call: it is sent at `starts_at`; `state` is the limit once it is booked."""
+    """The place of a call: it is sent at `starts_at`; `state` is the limit with it booked."""
 
     starts_at: int
     overtakes: bool
@@ -170,14 +170,14 @@ class Place(NamedTuple):
 
 
 class Line:
-    """The line of a model with these limits."""
+    """The line of a model with the given limits."""
 
     def __init__(self, limit: RateLimit) -> None:
         self.requests = Bucket.of(limit.requests_per_minute)
         self.tokens = Bucket.of(limit.tokens_per_minute)
 
     def next_place(self, state: State, tenant: str, tokens: int, now: int) -> Place:
-        """The first place for a call of `tokens` of `tenant`, in the line or overtaking it."""
+        """The first place for a call of `tenant` with `tokens`, in the line or overtaking it."""
         state = state.read_at(now)
         use = state.use_at(now)
         in_line = max(
@@ -196,9 +196,9 @@ class Line:
         return Place(starts_at, overtakes, replace(booked, used_at=now, used=known))
 
     def _overtakes_at(self, state: State, tokens: int, now: int, part_used: float) -> int | None:
-        """When the call may overtake; None if it may not, or not soon.
+        """The time at which the call may overtake; None if it may not, or not soon.
 
-        A tenant that has used its fair share may not; nor may anyone where nothing is reserved.
+        A tenant that has used its fair share may not, and nobody may if nothing is reserved.
         """
         if part_used >= 1 or not self.requests.reserved:
             return None
@@ -221,7 +221,7 @@ class Line:
         )
 
     def _overtaken(self, state: State, starts_at: int, tokens: int) -> State:
-        """`state` after a call that overtakes: also charged to what is reserved."""
+        """`state` after a call that overtakes, which is also charged to the reserve."""
         is_long = tokens > self.tokens.reserved
         return replace(
             state,
@@ -236,20 +236,20 @@ class Line:
         )
 
     def _time_of(self, tokens: int) -> int:
-        """Microseconds that a call takes of the model, by the limit it takes more of."""
+        """Microseconds of the model's time that a call takes, by the limit that it uses more of."""
         return max(self.requests.charge(1), self.tokens.charge(tokens))
 
     def _use_of(self, tokens: int, wait: int) -> float:
-        """A call's use: it begins to fade when the call has been sent and paid off."""
+        """The use of a call, which begins to fade when the call has been sent and paid off."""
         time = self._time_of(tokens)
         return time * math.exp(min((wait + time) / _FADING, _MOST_AHEAD))
 
 
 def fair_share(use: Mapping[str, float], tenant: str) -> float:
-    """The part of a model's rate that `tenant` may use, by the max-min fair division of it.
+    """The share of a model's rate that `tenant` may use, by max-min fair division.
 
-    `use` is what each tenant takes, in parts of the rate. What those leave that take less than an
-    equal part is divided equally among the others, of whom `tenant` is one.
+    `use` is each tenant's use, as a share of the rate. Tenants below an equal share leave a rest,
+    which is divided equally among the others, `tenant` included.
     """
     others = sorted(part for name, part in use.items() if name != tenant)
     left, claimants = 1.0, len(others) + 1
@@ -262,6 +262,6 @@ def fair_share(use: Mapping[str, float], tenant: str) -> float:
 
 
 def _part_used(use: Mapping[str, float], tenant: str) -> float:
-    """The part of its fair share that `tenant` has used of late; 1 and more is all of it."""
+    """The part of its fair share that `tenant` has used recently; 1 or more means all of it."""
     parts = {name: used / _FADING for name, used in use.items()}
     return parts.get(tenant, 0.0) / fair_share(parts, tenant)

@@ -1,15 +1,15 @@
-"""How an answer ended, in the words of every vendor. Pure."""
+"""The finish reasons of all vendors, as one enumeration. Pure."""
 
 import re
 from enum import StrEnum
 
 
 class Finish(StrEnum):
-    """The end of an answer; the values are the OpenAI API's words where it has one.
+    """The end of an answer; the values are the OpenAI API's words if it has one.
 
-    `WHOLE` is a full stop, or nothing said of the end. Any other answer is not whole: `CUT` ran
-    into the limit of tokens; `FILTERED` was stopped by a safety filter; `CALLED` wants a tool
-    called; `FAILED` is a failure of the vendor, which may pass; `OTHER` is any end that is left.
+    `WHOLE` is a regular end, or none stated. Any other answer is not whole: `CUT` reached the limit
+    of tokens; `FILTERED` was stopped by a safety filter; `CALLED` asks for a tool call; `FAILED` is
+    a failure of the vendor, which may pass; `OTHER` is any other end.
     """
 
     WHOLE = "stop"
@@ -42,7 +42,7 @@ _NAMED = {
 _FAILURES = re.compile(
     r"^error$|resource|abort|cancel|overload|timeout|timed out|server|unavailable|internal|network"
 )
-"""Words for failures of vendors: DeepSeek's insufficient_system_resource, OpenRouter's error, …"""
+"""Vendors' words for their own failures: DeepSeek's insufficient_system_resource, …"""
 _FILTERS = re.compile(
     r"filter|safety|recitation|blocklist|prohibited|\bspii\b|sensitive|refusal|refused|moderation"
     r"|guardrail|blocked|inspection|policy|\brisk\b"
@@ -53,7 +53,7 @@ BLOCKLIST, PROHIBITED_CONTENT, SPII, IMAGE_SAFETY), Anthropic (refusal), Zhipu (
 
 
 def finish(reason: object) -> Finish:
-    """What a gateway's finish reason means; its spelling and what follows a colon do not matter."""
+    """The meaning of a gateway's finish reason; spelling and text after a colon do not matter."""
     if reason is None:
         return Finish.WHOLE
     if not isinstance(reason, str):

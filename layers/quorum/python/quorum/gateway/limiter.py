@@ -1,22 +1,22 @@
 """One rate limit per model, shared by every Lambda: requests and tokens a minute.
 
 A model's limit is one item of the Usage table: the line of calls and each tenant's use
-(`quorum.gateway.fair_share`, which also says how no tenant's flood keeps the others waiting). A
-reservation books the first free place, if the caller is patient enough to wait for it, else it is
-told how long to wait. The sustained rate is 96 % of the limit and the bursts 4 %, so that no
-minute, wherever it begins, sees more than the limit. (A single call of more than 1 % of the tokens
-a minute may exceed that by its own size.)
+(`quorum.gateway.fair_share`, which also keeps one tenant's flood from delaying the others). A
+reservation books the first free place if its wait is within the caller's patience; otherwise the
+caller learns how long to wait. The sustained rate is 96 % of the limit and the bursts are 4 %, so
+that no minute, wherever it begins, has more than the limit. (A single call of more than 1 % of the
+tokens a minute may exceed that by its own size.)
 
-Concurrency is optimistic: the update holds only if the item is still as last seen. A failed
-condition brings the item as it is, so nobody reads, and the next try knows. An unconditional `ADD`
-needs no retries, but could not say when a slot is free in both buckets, and would make waiters
-poll; here a waiter writes once. Conflicts are few because admissions are (8 a second at 500 a
-minute), and are retried with jitter. A call that has waited in the line looks whether others have
-overtaken it, and then waits as much longer.
+Concurrency is optimistic: the update succeeds only if the item is still as last read. A failed
+condition returns the item as it is, so no separate read is needed. An unconditional `ADD` needs no
+retries, but could not say when a slot is free in both buckets, and waiting calls would have to
+poll; here each writes once. Conflicts are few because admissions are (8 a second at 500 a minute),
+and are retried with jitter. A call that has waited in the line checks whether others have
+overtaken it, and then waits that much longer.
 
-The same transaction writes an intent: what the call may cost, before it is sent. The ledger's
-transaction deletes it when the vote is booked; what is left belongs to a Lambda that died, and is
-closed as possibly paid (`quorum.ledger.costs`).
+The same transaction writes an intent: the most that the call may cost, before it is sent. The
+ledger's transaction deletes it when the vote is booked. An intent that is left belongs to a Lambda
+that died, and is closed as possibly paid (`quorum.ledger.costs`).
 """
 
 import itertools
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 _SECOND = 1_000_000
-"""Microseconds."""
+"""Microseconds in a second."""
 _TRIES = 40
-"""At least; who has more patience tries until it is used up."""
+"""Tries at least; a caller with more patience tries until that is used up."""
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.2
 
 
 @dataclass(slots=True)
 class Limiter:
-    """The limits of all models over one table, whose partition key is the string `key`.
+    """The limits of all models in one table, whose partition key is the string `key`.
 
-    Models not in `limits` have the `default` one. `clock` gives seconds since the epoch. Raises
-    `StoreUnavailable` where the table cannot be written: without a limit no call is sent.
+    Models not in `limits` have the `default` one. `clock` returns seconds since the epoch. Raises
+    `StoreUnavailable` if the table cannot be written: without a limit no call is sent.
     """
 
     dynamodb: "DynamoDBServiceResource"
@@ -74,10 +74,10 @@ class Limiter:
         cost_usd: Decimal = Decimal(0),
         patience_seconds: float = 0.0,
     ) -> Reservation:
-        """A place for one request of about `tokens`, within `patience_seconds`.
+        """Reserve a place for one request of about `tokens`, within `patience_seconds`.
 
-        Leaves the intent `intent#<id>`. Raises `ModelThrottled` saying how long to wait when the
-        first free place is later than that; then nothing is left behind.
+        Writes the intent `intent#<id>`. Raises `ModelThrottled` with the time to wait if the first
+        free place is later than that; then nothing is written.
         """
         line = self._line(model)
         state = self._seen.get(model, State())
@@ -90,7 +90,7 @@ class Limiter:
                 fresh = self._read(model)
                 if fresh == state:
                     raise ModelThrottled(
-                        f"the limit of {model} is reached", retry_after_seconds=wait_seconds
+                        f"the rate limit of {model} is reached", retry_after_seconds=wait_seconds
                     )
                 state = fresh
                 continue
@@ -108,16 +108,16 @@ class Limiter:
             if found is booked:
                 self._seen[model] = booked
                 return reserved
-            # Many who begin at once take turns; who has time waits for his.
+            # Many callers that begin at once take turns: those with time left wait.
             if attempt + 1 >= _TRIES and waited_seconds >= patience_seconds:
                 break
             waited_seconds += self._pause(attempt)
-            # As it is now, not as it was before the pause: others have written since.
+            # The item as it is now, not as before the pause: others have written since.
             state = found if attempt == 0 else self._read(model)
-        raise StoreUnavailable(f"the limit of {model} is too contended to be written")
+        raise StoreUnavailable(f"the rate limit of {model} is too contended to be written")
 
     def moved_back(self, reserved: Reservation) -> Reservation:
-        """The place after its wait is over: `wait_seconds` more where others have overtaken it.
+        """The reservation after its wait; its `wait_seconds` are what overtaking calls have added.
 
         Raises `StoreUnavailable`.
         """
@@ -128,11 +128,11 @@ class Limiter:
         return replace(reserved, wait_seconds=max(0.0, seconds), overtaken=overtaken)
 
     def settlement(self, reservation: Reservation, tokens: Tokens) -> list[dict[str, Any]]:
-        """What the ledger's transaction adds to book a call that was paid, with its real `tokens`.
+        """The writes for the ledger's transaction that books a paid call with its actual `tokens`.
 
-        Deletes the intent, only if it is there: a call is settled once. Corrects the bucket by
-        what the estimate was off. A concurrent reservation cancels the transaction with
-        `TransactionConflict`: retry it.
+        One deletes the intent on the condition that it exists, so that a call is settled once. One
+        corrects the bucket by the error of the estimate. A concurrent reservation cancels the
+        transaction with `TransactionConflict`: retry it.
         """
         items: list[dict[str, Any]] = [
             {
@@ -150,23 +150,23 @@ class Limiter:
         return items
 
     def release(self, reservation: Reservation) -> None:
-        """Give back the tokens of a call known not to have been paid; its intent goes with it.
+        """Give back the tokens of a call known not to be paid, and delete its intent.
 
         The request itself stays counted: the vendor has seen it. Raises `StoreUnavailable`.
         """
-        # Where the intent is gone, it was settled or released before.
+        # If the intent is gone, it was settled or released before.
         dynamo.write(self._client, self.settlement(reservation, Tokens()))
 
     @property
     def _client(self) -> Any:
-        """The resource's own client, which takes Python values and may be used by threads."""
+        """The resource's own client, which takes Python values and is safe for threads."""
         return self.dynamodb.meta.client
 
     def _line(self, model: str) -> Line:
         return Line(self.limits.get(model, self.default))
 
     def _correction(self, reservation: Reservation, difference: int) -> dict[str, Any]:
-        """The update that charges `difference` tokens more, or less, than were estimated."""
+        """The update that charges `difference` tokens more (or less) than were estimated."""
         corrected = ["tokens_paid_off_at"]
         if reservation.overtakes:
             corrected.append("reserved_tokens_paid_off_at")
@@ -181,9 +181,9 @@ class Limiter:
     def _book(
         self, reserved: Reservation, state: State, booked: State, intent: dict[str, Any]
     ) -> State:
-        """Write `booked` and the intent if the item is still `state`; else the item as it is.
+        """Write `booked` and the intent if the item is still `state`; else return the item.
 
-        Every booking changes the requests, and every correction the tokens, so the two tell
+        Every booking changes the requests, and every correction the tokens, so the two show
         whether anything changed.
         """
         attributes = asdict(booked)
@@ -205,14 +205,14 @@ class Limiter:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         items = [{"Update": update}, {"Put": {"TableName": self.table, "Item": intent}}]
-        with unavailable(f"the limit of {reserved.model} could not be written"):
+        with unavailable(f"the rate limit of {reserved.model} could not be written"):
             try:
-                # Once: what is in the way has most likely changed the item, so look again.
+                # One try: the conflicting write has most likely changed the item, so read it again.
                 self._client.transact_write_items(TransactItems=items)
             except ClientError as error:
                 if not dynamo.failed_conditions(error):
                     if dynamo.passes(error):
-                        return state  # a conflict says nothing of the item
+                        return state  # a conflict does not return the item
                     raise
                 found = dynamo.reasons(error)[0].get("Item")
                 return _state(_plain(found)) if found else self._read(reserved.model)
@@ -231,12 +231,12 @@ class Limiter:
             "tokens": reserved.tokens,
             "cost_picodollars": int(cost_usd * PICODOLLARS),
             "created_at": now,
-            # No time to live: an intent ends by being settled, or closed as possibly paid.
+            # No time to live: an intent is settled, or closed as possibly paid.
             "entry": intent_shard(int(reserved.id[0], 16)),
         }
 
     def _pause(self, attempt: int) -> float:
-        """Seconds that were waited: more after every attempt, up to a limit."""
+        """Wait longer after every attempt, up to a limit; returns the seconds waited."""
         doubled = _FIRST_PAUSE_SECONDS * 2 ** min(attempt, _TRIES)
         seconds = random.uniform(0, min(_LONGEST_PAUSE_SECONDS, doubled))  # noqa: S311 - jitter, not a secret
         self.sleep(seconds)
@@ -244,7 +244,7 @@ class Limiter:
 
 
 def _state(item: Mapping[str, Any]) -> State:
-    """The item as a state; an item written before an attribute was known has none of it."""
+    """The item as a state; attributes that an older version did not write are missing."""
     numbers = {
         attribute.name: int(item.get(attribute.name, 0))
         for attribute in fields(State)
@@ -255,5 +255,5 @@ def _state(item: Mapping[str, Any]) -> State:
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item in Python values: in a cancelled transaction's reasons boto3 leaves it as sent."""
+    """An item in Python values: boto3 leaves those in a cancelled transaction's reasons as sent."""
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}

@@ -1,9 +1,9 @@
-"""What an error of a gateway means, whatever form it comes in. Pure.
+"""The meaning of a gateway's errors, in all the forms they have. Pure.
 
 Errors come as OpenAI's `{"error": {…}}`, as a list of such (Gemini), flat (older vLLM), as
 `{"detail": …}` (DeepSeek, FastAPI), nested once more (proxies), as `base_resp` (MiniMax); with a
 status, or inside an answer of status 200. Their messages may quote the content: they are searched
-for what a vendor's filter says, and never shown.
+for the words of vendors' filters, and never shown.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from quorum.gateway import retry_after
 
 _DEPTH = 4
-"""Levels: an error nested in more errors than this is not looked into."""
+"""Levels of nested errors that are searched."""
 _MESSAGE_CHARACTERS = 2_000
 _BAD_REQUEST, _DENIED, _TOO_LARGE, _UNPROCESSABLE, _THROTTLED = 400, 403, 413, 422, 429
 _SERVER_ERRORS = 500
@@ -23,13 +23,13 @@ _OF_THE_KEY = frozenset({401, 402})
 _OF_THE_LENGTH = frozenset({_BAD_REQUEST, _TOO_LARGE, _UNPROCESSABLE})
 _OF_THE_PROMPT = frozenset({_BAD_REQUEST, _DENIED, 404, 406, _TOO_LARGE, _UNPROCESSABLE, 451})
 _MESSAGES = ("message", "detail", "msg")
-"""Fields of an error's words, also where the error is the whole body."""
+"""Fields that hold an error's message, also if the error is the whole body."""
 _CODE = re.compile(r"[\w.:-]{1,64}")
 _LETTERS = re.compile(r"[\W_]+")
 
 
 class Kind(StrEnum):
-    """What to do about an error."""
+    """The kind of an error, which decides what to do about it."""
 
     BLOCKED = "blocked"
     """A safety filter refused the prompt or the answer: a refusal, never a reason to try again."""
@@ -38,11 +38,11 @@ class Kind(StrEnum):
     DOWN = "down"
     """The gateway or its model is down: another base URL may not be."""
     PASSING = "passing"
-    """Worth another try at the same place."""
+    """Worth another try at the same base URL."""
     REJECTED = "rejected"
-    """This very request is refused."""
+    """This request is refused; others may be accepted."""
     DENIED = "denied"
-    """Any request is refused until an operator mends something: key, credit, rights, address."""
+    """Any request is refused until an operator repairs something: key, credit, rights, address."""
 
 
 _KINDS = {
@@ -50,7 +50,7 @@ _KINDS = {
     _UNPROCESSABLE: Kind.REJECTED,
     **dict.fromkeys((408, 409, 425), Kind.PASSING),
 }
-"""What a status means by itself; below 500 any other is `DENIED`."""
+"""The meaning of a status by itself; any other below 500 is `DENIED`."""
 
 
 class Problem(NamedTuple):
@@ -67,7 +67,7 @@ _BLOCKED_CODE = re.compile(
     r"|policyviolation|usagepolicy|invalidprompt|sensitive|safety|blocklist|guardrail|inappropriate"
     r"|jailbreak|flagged|contentblocked|promptblocked|contentexistsrisk"
 )
-"""In codes and types, letters and digits alone: OpenAI, Azure, Qwen, Zhipu, MiniMax, Gemini, …"""
+"""Codes and types, letters and digits only: OpenAI, Azure, Qwen, Zhipu, MiniMax, Gemini, …"""
 _BLOCKED_CODES = frozenset({"1301", "1026", "1027"})
 """Zhipu's number for unsafe content; MiniMax's for input and for output."""
 _BLOCKED_MESSAGE = re.compile(
@@ -83,7 +83,7 @@ _SURELY_BLOCKED_MESSAGE = re.compile(
     r"|data_inspection_failed|datainspectionfailed",
     re.IGNORECASE,
 )
-"""Also where a proxy makes a server error of a vendor's refusal."""
+"""Words of a refusal that count also if a proxy turns it into a server error."""
 _TOO_LONG_CODE = re.compile(
     r"contextlength|stringabovemaxlength|exceedcontextsize|contextwindow|prompttoolong"
     r"|requesttoolarge|toomanytokens|maxtokensexceeded"
@@ -103,11 +103,11 @@ _NAMED_STATUSES = (
     (re.compile(r"invalidrequest|invalidargument|badrequest|failedprecondition"), 400),
     (re.compile(r"overloaded|unavailable|servererror|internalerror|internal$|timeout"), 503),
 )
-"""The status that an error inside an answer of status 200 would have had."""
+"""The status by an error's code or type, for errors inside an answer of status 200."""
 
 
 def parsed(body: bytes | str) -> Any:
-    """The JSON in `body`; raises `ValueError` for what is none, or is nested too deeply to be."""
+    """The JSON in `body`; raises `ValueError` if it is not JSON or is nested too deeply."""
     try:
         return json.loads(body)
     except RecursionError:
@@ -115,7 +115,7 @@ def parsed(body: bytes | str) -> Any:
 
 
 def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Problem:
-    """What an answer with another status than 200 means."""
+    """The problem of an answer with any status but 200."""
     try:
         read = parsed(body)
     except ValueError:
@@ -124,7 +124,7 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Problem:
 
 
 def inside(read: object) -> Problem | None:
-    """The error inside an answer of status 200; None where there is none."""
+    """The problem inside an answer of status 200; None if there is none."""
     error = read[0] if isinstance(read, list) and read else read
     if not isinstance(error, dict):
         return None
@@ -141,7 +141,7 @@ def _is_text(value: object) -> bool:
 
 
 def in_event(read: object) -> Problem:
-    """What the data of an event named `error` means."""
+    """The problem in the data of an event named `error`."""
     return _problem(None, read, {})
 
 
@@ -173,7 +173,7 @@ def _kind(status: int, codes: list[str], messages: str, *, reasons: bool) -> Kin
 
 
 def _is_blocked(status: int, codes: list[str], messages: str, *, reasons: bool) -> bool:
-    """Whether a safety filter speaks; of a server error only its own words count."""
+    """Whether a safety filter refused; in a server error only unmistakable words count."""
     if any(_BLOCKED_CODE.search(code) or code in _BLOCKED_CODES for code in codes):
         return True
     if status in _OF_THE_PROMPT and (reasons or _BLOCKED_MESSAGE.search(messages)):
@@ -182,7 +182,7 @@ def _is_blocked(status: int, codes: list[str], messages: str, *, reasons: bool) 
 
 
 def _errors(read: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """The objects of an error that may say something of it, the outermost first."""
+    """The objects of an error that may describe it, the outermost first."""
     if depth > _DEPTH:
         return
     if isinstance(read, list):
@@ -210,7 +210,7 @@ def _messages(errors: list[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _has_reasons(error: Mapping[str, Any]) -> bool:
-    """Whether it says why a content was flagged, as OpenRouter and Azure do."""
+    """Whether an error states why a content was flagged, as OpenRouter and Azure do."""
     return any(error.get(name) for name in ("flagged_input", "reasons", "content_filter_result"))
 
 
@@ -231,7 +231,7 @@ def _letters(code: str) -> str:
 
 
 def _code(read: object) -> str:
-    """The first short name among the errors, the envelope's last; a bare status is none."""
+    """The first short name among the errors, the envelope's last; a bare status does not count."""
     envelope, *errors = list(_errors(read)) or [{}]
     for error in (*errors, envelope):
         for name in ("code", "type", "status"):

@@ -1,4 +1,4 @@
-"""How long a gateway wants to be left alone, in the forms it may say so. Pure."""
+"""The pause that a gateway asks for, in all the forms it may have. Pure."""
 
 import math
 import re
@@ -11,11 +11,11 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m|h)?")
 _UNITS = {None: 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0}
 _RETRY_INFO = "RetryInfo"
 _LONGEST_SECONDS = 86_400.0
-"""Seconds waited for at most, whatever a gateway says."""
+"""Seconds to wait at most, whatever a gateway asks for."""
 
 
 def seconds(headers: Mapping[str, str], errors: Iterable[Mapping[str, Any]] = ()) -> float | None:
-    """Seconds to wait, a day at most; None where nothing says so that can be read.
+    """Seconds to wait, a day at most; None if none are stated readably.
 
     From the headers `retry-after-ms` (OpenAI) and `retry-after` (RFC 9110, 10.2.3: seconds or an
     HTTP date; also `20s`), else from Google's `RetryInfo` among an error's details.

@@ -6,7 +6,7 @@ from quorum.core.models import Frozen
 
 
 class Sampling(Frozen):
-    """How an answer is drawn, in the words of the OpenAI API; None leaves it to the model."""
+    """Sampling parameters under the OpenAI API's names; None leaves one to the model."""
 
     temperature: float = Field(default=0.0, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)

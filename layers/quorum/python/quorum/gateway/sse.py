@@ -1,7 +1,7 @@
-"""Server-sent events, as the WHATWG HTML standard reads them (section 9.2.6). Pure.
+"""Server-sent events, read as in the WHATWG HTML standard (section 9.2.6). Pure.
 
-Lines end in CR LF, LF or CR and nothing else: a line splitter that also knows U+2028 would cut a
-JSON string in two.
+Lines end in CR LF, LF or CR and nothing else: a splitter that also breaks lines at U+2028 would
+cut a JSON string in two.
 """
 
 import codecs
@@ -14,20 +14,20 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class Event(NamedTuple):
-    """An event: its data, and its name, which is empty for most."""
+    """An event: its data, and its name, which is usually empty."""
 
     data: str
     name: str = ""
 
 
 class EventReader:
-    """Takes bytes as they arrive and gives the events that are complete.
+    """Turns bytes as they arrive into complete events.
 
-    `overlong` says that a line or an event went over `EVENT_BYTES`: then nothing more is read.
+    `overlong` says that a line or an event exceeded `EVENT_BYTES`: then nothing more is read.
     """
 
     def __init__(self) -> None:
-        self._unread: list[bytes] = []  # of a line whose end has not come
+        self._unread: list[bytes] = []  # parts of a line whose end has not arrived
         self._unread_bytes = 0
         self._held = b""  # a CR that may be half of a CR LF
         self._data: list[str] = []
@@ -37,7 +37,7 @@ class EventReader:
         self.overlong = False
 
     def feed(self, received: bytes) -> list[Event]:
-        """The events that `received` completes; comments and empty data are none."""
+        """The events that `received` completes; comments and empty data are not events."""
         received = self._held + received
         self._held = b""
         if not self._begun:
@@ -64,9 +64,9 @@ class EventReader:
         return [] if self.overlong else events
 
     def close(self) -> list[Event]:
-        """The event that the end of the stream left without its blank line, if there is one.
+        """The event at the end of the stream that lacks its blank line, if there is one.
 
-        The standard discards it; who asks for it must be able to tell whether it was cut.
+        The standard discards it, so the caller must be able to tell whether it was cut.
         """
         return self.feed(b"\n\n")
 

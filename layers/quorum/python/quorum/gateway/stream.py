@@ -1,6 +1,6 @@
 """A streamed answer: chunks of a completion in server-sent events. Pure but for one clock.
 
-Nothing here raises for what a gateway sends.
+Nothing that a gateway sends raises an error here.
 """
 
 import time
@@ -15,10 +15,10 @@ from quorum.gateway.usage import Usage, usage
 
 
 class Stream:
-    """What a stream of completion chunks has come to so far.
+    """A stream of completion chunks as read so far.
 
-    Complete when `[DONE]` came, or a finish reason, and no problem before it. What a filter
-    blocked is complete too, for nothing more will come of it.
+    It is complete after `[DONE]` or a finish reason, if there was no problem before. An answer
+    blocked by a filter is complete too, because nothing more of it will arrive.
     """
 
     def __init__(self) -> None:
@@ -36,17 +36,17 @@ class Stream:
 
     @property
     def complete(self) -> bool:
-        """Whether all of the answer is there; its usage may still be to come."""
+        """Whether the whole answer has arrived; its usage may still follow."""
         return self.problem is None and (self._done or self._finish is not None)
 
     @property
     def over(self) -> bool:
-        """Whether nothing that may still come counts."""
+        """Whether nothing that may still arrive counts."""
         return self._done or self.problem is not None
 
     @property
     def answer(self) -> wire.Answer:
-        """All of it so far."""
+        """The answer so far."""
         return wire.Answer(
             text="".join(self._pieces),
             finish=self._finish or (Finish.FILTERED if self._said_nothing else Finish.WHOLE),
@@ -58,15 +58,15 @@ class Stream:
 
     @property
     def _said_nothing(self) -> bool:
-        """Whether chunks came and none had a choice: no more comes of a prompt that is blocked."""
+        """Whether chunks arrived and none had a choice, which is all that a blocked prompt gets."""
         return self._done and self._chunks > 0 and self._choices == 0
 
     def feed(self, received: bytes) -> list[str]:
-        """The pieces of text in `received`; nothing after `[DONE]` or a problem counts."""
+        """The pieces of text in `received`; data after `[DONE]` or a problem is ignored."""
         return self._take(self._events.feed(received))
 
     def close(self) -> list[str]:
-        """The pieces in what the end of the stream left; half an event there is nothing."""
+        """The pieces in the rest that the end of the stream left; half an event is ignored."""
         whole = [event for event in self._events.close() if _is_whole(event)]
         return self._take(whole)
 
@@ -96,7 +96,7 @@ class Stream:
         elif isinstance(chunk, dict):
             self._add(chunk)
         else:
-            self.problem = "an event that cannot be read"
+            self.problem = "an event cannot be read"
 
     def _fail(self, failed: Problem) -> None:
         if failed.kind is Kind.BLOCKED:

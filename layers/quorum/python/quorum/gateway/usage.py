@@ -1,4 +1,4 @@
-"""Tokens as billed, read from the several ways vendors report them. Pure.
+"""Tokens as billed, read from the different reports of vendors. Pure.
 
 ==================  ==============================================================================
 OpenAI, vLLM        `prompt_tokens_details.cached_tokens` inside the prompt,
@@ -24,14 +24,14 @@ _MOST_TOKENS = 100_000_000
 
 
 class Usage(NamedTuple):
-    """Tokens as reported. They are `exact` where the report has one meaning only."""
+    """Tokens as reported; `exact` if the report has only one meaning."""
 
     tokens: Tokens
     exact: bool
 
 
 class _Report(NamedTuple):
-    """What a report says, with None for what it does not say."""
+    """The numbers of a report, None for those it does not state."""
 
     given: int
     output: int
@@ -39,14 +39,14 @@ class _Report(NamedTuple):
     cached: int
     written: int  # to the vendor's cache, at a price of its own
     reasoning: int
-    cached_beside: bool | None  # the prompt; None where the names do not say
+    cached_beside: bool | None  # the prompt; None if the names do not say
 
 
 def usage(reported: object) -> Usage | None:
-    """The usage in a completion's `usage`; None where it does not say what was billed.
+    """The tokens in a completion's `usage`; None if it does not state what was billed.
 
-    A prompt of no tokens cannot be: then nothing is reported at all, and that is not `exact`. What
-    a report leaves open is counted at the most it can mean.
+    A prompt without tokens is impossible: such a report states nothing and is not `exact`. Numbers
+    that a report leaves open are counted at the most they can be.
     """
     report = _report(reported)
     if report is None:
@@ -58,7 +58,7 @@ def usage(reported: object) -> Usage | None:
     given = report.given + ("cached" in beside) * cached + ("written" in beside) * written
     output = report.output + ("reasoning" in beside) * reasoning
     unexplained = 0 if report.total is None else report.total - given - output
-    if unexplained > 0:  # thoughts that are named nowhere are billed as output
+    if unexplained > 0:  # thoughts without a field of their own are billed as output
         output, reasoning = output + unexplained, reasoning + unexplained
         exact = exact and report.cached_beside is False and not (report.written or report.reasoning)
     tokens = Tokens(
@@ -72,7 +72,7 @@ def usage(reported: object) -> Usage | None:
 
 
 def _beside(report: _Report) -> tuple[frozenset[str], bool]:
-    """The parts that are not counted in the prompt or the completion, and whether that is sure."""
+    """The parts not included in the prompt or the completion, and whether that is certain."""
     parts = {
         name: number
         for name in ("cached", "written", "reasoning")
@@ -101,7 +101,7 @@ def _beside(report: _Report) -> tuple[frozenset[str], bool]:
 
 
 def _report(reported: object) -> _Report | None:
-    """The numbers of a report; None where one of the two that count is missing."""
+    """The numbers of a report; None if either of the two required ones is missing."""
     if not isinstance(reported, dict):
         return None
     native = "prompt_tokens" not in reported and "input_tokens" in reported

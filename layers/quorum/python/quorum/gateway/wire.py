@@ -1,6 +1,6 @@
-"""What goes over the wire: the OpenAI-compatible format, with its dialects. Pure.
+"""The wire format: the OpenAI-compatible API, with its dialects. Pure.
 
-Nothing here raises for what a gateway sends: what cannot be read is None, and the caller decides.
+Nothing that a gateway sends raises an error here: an unreadable part is None.
 """
 
 import re
@@ -17,13 +17,13 @@ from quorum.gateway.usage import Usage, usage
 
 _NAME_CHARACTERS = 128
 _TAIL_BYTES = 64 * 1024
-"""Where the usage stands in a body: at its end, and a cut body is not searched for longer."""
+"""Bytes at the end of a cut body that are searched for the usage, which comes last."""
 _TEXT_PARTS = ("text", "output_text")
 _BYTE = 255
 _LOWEST_LOG_PROBABILITY = 1e6
-"""OpenAI says -9999 of a token that is very unlikely; nothing says less than this."""
+"""Size of a log-probability at most; OpenAI writes -9999 for a very unlikely token."""
 _LOG_PROBABILITY_ROUNDING = 1e-3
-"""How far above 0, the logarithm of certainty, a rounded log-probability may be."""
+"""Amount by which rounding may lift a log-probability above 0, the logarithm of certainty."""
 _USAGE = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 
 
@@ -35,7 +35,7 @@ def options(
     json_object: bool = False,
     log_probabilities: bool = False,
 ) -> dict[str, object]:
-    """What this model is asked for beyond its messages, in the words it understands."""
+    """The fields of a request besides its messages, under the names that this model understands."""
     drawn = sampling.model_dump(include=set(Sampling.model_fields), exclude_none=True)
     asked: dict[str, object] = {name: value for name, value in drawn.items() if value != ()}
     if schema is not None and model.reply_format is ReplyFormat.JSON_SCHEMA:
@@ -49,14 +49,14 @@ def options(
 
 
 class TokenLogProbability(NamedTuple):
-    """One token of the reply: its bytes in the reply's text, and the log of its probability."""
+    """One token of the reply: its bytes, and the logarithm of its probability."""
 
     token: bytes
     log_probability: float
 
 
 class Answer(NamedTuple):
-    """A completion as far as it can be read; `usage` is None when it does not say.
+    """A completion as far as it can be read; `usage` is None if it states none.
 
     A prompt or an answer that a safety filter blocked is an answer too: `FILTERED`, and empty.
     """
@@ -70,7 +70,7 @@ class Answer(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A body of status 200: an answer, an error, or neither; `usage` is what was billed for it."""
+    """A body of status 200: an answer, an error, or neither; `usage` is the billed usage."""
 
     answer: Answer | None
     problem: Problem | None
@@ -80,7 +80,7 @@ class Received(NamedTuple):
 
 
 def received(body: bytes) -> Received:
-    """What a whole body of status 200 holds."""
+    """The content of a whole body of status 200."""
     try:
         read = problems.parsed(body)
     except ValueError:
@@ -97,7 +97,7 @@ def received(body: bytes) -> Received:
 
 
 def _answer(read: object, reported: Usage | None) -> Answer | None:
-    """The completion in a body that was read; None when it is none."""
+    """The completion in a parsed body; None if it is not one."""
     if not isinstance(read, dict):
         return None
     choices = read.get("choices")
@@ -119,9 +119,9 @@ def _answer(read: object, reported: Usage | None) -> Answer | None:
 
 
 def _is_blocked(read: Mapping[str, object], choice: object) -> bool:
-    """Whether a filter speaks: in so many words, or by an answer without a choice or a message.
+    """Whether a filter blocked: it says so, or the answer has no choice or no message.
 
-    No more than the latter comes from Gemini for a prompt that it blocks.
+    Gemini sends only the latter for a prompt that it blocks.
     """
     if was_filtered(read) or ("choices" in read and not read["choices"]):
         return True
@@ -162,7 +162,7 @@ def _said(message: object) -> str:
 
 
 def refusal_of(message: Mapping[str, object]) -> str | None:
-    """The refusal in a message; one that is no text is one all the same."""
+    """The refusal in a message; a refusal that is not text counts too."""
     refusal = message.get("refusal")
     if isinstance(refusal, str):
         return without_surrogates(refusal) or None
@@ -170,14 +170,14 @@ def refusal_of(message: Mapping[str, object]) -> str | None:
 
 
 def name_of(name: object) -> str | None:
-    """The model's name if it is one: text on one line, of no more than `_NAME_CHARACTERS`."""
+    """The model's name if it is valid: text on one line of at most `_NAME_CHARACTERS`."""
     if not isinstance(name, str) or not name.isprintable():
         return None
     return name[:_NAME_CHARACTERS] or None
 
 
 def usage_in_part(body: bytes) -> Usage | None:
-    """The usage in a body that did not arrive whole, if that much of it did."""
+    """The usage in an incomplete body, if that part has arrived."""
     found = _USAGE.findall(body[-_TAIL_BYTES:])
     try:
         return usage(problems.parsed(found[-1])) if found else None
@@ -186,9 +186,9 @@ def usage_in_part(body: bytes) -> Usage | None:
 
 
 def text_of(content: object) -> str:
-    """A message's content: a string, or parts of which some are text.
+    """The text of a message's content: a string, or parts of which some are text.
 
-    Parts of another kind (a model's thoughts, a refusal) are none, whatever text they hold.
+    Parts of another kind (a model's thoughts, a refusal) are left out, whatever text they hold.
     """
     if isinstance(content, str):
         return without_surrogates(content)
@@ -202,9 +202,9 @@ def text_of(content: object) -> str:
 
 
 def log_probabilities(logprobs: object) -> tuple[TokenLogProbability, ...]:
-    """The answer's tokens with their log-probabilities; none unless all can be read.
+    """The answer's tokens with their log-probabilities; empty unless all can be read.
 
-    A logarithm of a probability is a number that is at most 0; a byte is one of 0 to 255.
+    A log-probability is a number of at most 0; a byte is a number from 0 to 255.
     """
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     read: list[TokenLogProbability] = []
@@ -227,7 +227,7 @@ def _token(entry: object) -> TokenLogProbability | None:
 
 
 def _bytes(written: object, text: object) -> bytes | None:
-    """A token's bytes as given, else those of its text."""
+    """The bytes of a token, as given or else of its text."""
     if isinstance(written, list) and written:
         known = all(isinstance(one, int) and 0 <= one <= _BYTE for one in written)
         return bytes(written) if known else None

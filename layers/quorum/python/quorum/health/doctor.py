@@ -15,8 +15,9 @@ from quorum.core.errors import (
     VoteUnavailable,
 )
 from quorum.core.models import Frozen, Money, Tokens
+from quorum.gateway.base_urls import BaseUrl
 from quorum.gateway.call import Completion
-from quorum.gateway.client import BaseUrl, Delta, Gateway
+from quorum.gateway.client import Delta, Gateway
 from quorum.gateway.deadline import Deadline
 
 if TYPE_CHECKING:

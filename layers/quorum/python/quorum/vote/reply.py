@@ -111,7 +111,11 @@ _PUNCTUATION = re.compile(r"[\s.,:;!*#_`~\[\]()。，：！…–—-]+")
 _REFUSING = re.compile(
     r"\W*(?:unfortunately\W+)?(?:(?:i['’]m |i am )?(?:very |so )?sorry\b"
     r"|(?:i|we) (?:can(?:['’]t|not)|am unable|are unable|won['’]t|will not)\b|i['’]m unable\b"
-    r"|(?:i|we) apologi[sz]e\b|as an ai\b|죄송(?:합니다|하지만)|抱歉|对不起|對不起)",
+    r"|(?:i|we) (?:must |have to )?(?:apologi[sz]e|decline)\b|as an ai\b"
+    r"|죄송(?:합니다|하지만)|(?:이|그|해당) (?:요청|내용)[은에]? (?:도와|답변|응답)"
+    r"|抱歉|对不起|對不起|我(?:无法|無法|不能)|申し訳(?:ありません|ございません)|すみません"
+    r"|lo siento\b|(?:je suis )?désolée?\b|es tut mir leid\b|tut mir leid\b|mi dispiace\b"
+    r"|(?:sinto muito|desculpe)\b|(?:извините|простите|к сожалению)\b)",
     re.IGNORECASE,
 )
 _LOG_PROBABILITY_ROUNDING = 1e-3

@@ -1,9 +1,10 @@
 """The bodies of requests about one verdict. Pure."""
 
+import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from quorum.core.fields import MetadataName, MetadataValue, not_blank
@@ -15,9 +16,9 @@ from quorum.core.models import (
     Decision,
     Frozen,
     Identifier,
-    LanguageCode,
     Review,
 )
+from quorum.core.unicode import without_surrogates
 from quorum.vote.size import too_large
 
 
@@ -31,13 +32,31 @@ def _not_too_large(text: str) -> str:
     return text
 
 
+def _whole(text: Any) -> Any:
+    return without_surrogates(text) if isinstance(text, str) else text
+
+
+def _language(tag: str) -> str:
+    """The language of a tag, as ISO 639 writes it: "en" of "en-US"."""
+    return re.split("[-_]", tag)[0].lower()
+
+
 Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=CONTENT_LIMIT),
+    # Judged and not refused: whoever cuts a text inside an emoji means the rest of it.
+    BeforeValidator(_whole),
     AfterValidator(not_blank),
     AfterValidator(_not_too_large),
 ]
 """The text of a content in a request."""
+LanguageTag = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$", max_length=35),
+    AfterValidator(_language),
+]
+"""A language by its code of ISO 639 (`en`), or by a tag that begins with one (`en-US`), as browsers
+give it."""
 
 
 class VerdictRequest(Frozen):
@@ -49,8 +68,8 @@ class VerdictRequest(Frozen):
 
     content: Text
     id: Identifier | None = None
-    language: LanguageCode | None = None
-    default_language: LanguageCode | None = None
+    language: LanguageTag | None = None
+    default_language: LanguageTag | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, max_length=METADATA_LIMIT
