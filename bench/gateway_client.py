@@ -23,7 +23,7 @@ from quorum.gateway.base_urls import parse_base_urls
 from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 from quorum.vote import policy, voter
-from quorum.vote.policy import REPLY_SCHEMA
+from quorum.vote.policy import DEFAULT
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +36,7 @@ Ask = Callable[[], Awaitable[object]]
 
 def _body() -> dict[str, Any]:
     """The request that all three send: the vote's prompt, without anything particular to one."""
-    schema = {"name": "reply", "strict": True, "schema": REPLY_SCHEMA}
+    schema = {"name": "reply", "strict": True, "schema": DEFAULT.reply_schema}
     return {
         "model": MODEL.gateway_name,
         "messages": voter.messages(CONTENT),
@@ -68,7 +68,7 @@ def _contestants(base_url: str) -> tuple[dict[str, Ask], Callable[[], Awaitable[
             MODEL,
             voter.messages(CONTENT),
             max_output_tokens=policy.MAX_OUTPUT_TOKENS,
-            schema=REPLY_SCHEMA,
+            schema=DEFAULT.reply_schema,
             log_probabilities=True,
             deadline=Deadline.after(30),
         )

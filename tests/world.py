@@ -37,6 +37,7 @@ SETTINGS = BatchSettings(
     votes_table="VotesTable",
     verdicts_table="VerdictsTable",
     usage_table="UsageTable",
+    policies_table="PoliciesTable",
     panels_path="/quorum",
     vote_machine="machine",
     default_panel="default",
@@ -199,7 +200,7 @@ class World:
         )
         panels: Any = SimpleNamespace(get=panel_of)
         app.panels = panels
-        machine: Any = InProcessMachine(ask or self._ask, app.verdicts)
+        machine: Any = InProcessMachine(ask or self._ask, app.verdicts, app.policy_versions)
         app.step_functions = machine
         self.vote_store, self.verdicts, self.batches = app.vote_store, app.verdicts, app.batches
         self.judging = app.judging
@@ -226,7 +227,13 @@ class World:
         return self.judging.moderate_all(items)
 
     def _ask(self, evaluation: Evaluation, voter: str) -> CastVote | Abstention:
-        return vote(evaluation, voter, self.vote_store, lambda: self._asked(evaluation, voter))
+        return vote(
+            evaluation,
+            self.app.policy_versions.of(evaluation.tenant, evaluation.policy),
+            voter,
+            self.vote_store,
+            lambda: self._asked(evaluation, voter),
+        )
 
     def _asked(self, evaluation: Evaluation, voter: str) -> PaidVote:
         if voter in self.gateway.down:

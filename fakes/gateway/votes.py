@@ -11,7 +11,7 @@ from typing import Any
 from quorum.core import registry
 from quorum.core.errors import ModelUnknown
 from quorum.core.normalise import normalise
-from quorum.vote.policy import INSTRUCTIONS
+from quorum.vote.policy import INTRODUCTION
 
 _UNSAFE_SHARE = 0.3
 _REVIEW_SHARE = 0.05
@@ -86,7 +86,7 @@ def answer(
     model: str, messages: Sequence[Mapping[str, str]], seed: int, recorded: RecordedVotes | None
 ) -> str | None:
     """The vote asked for, as that model would write it; None when no vote is asked for."""
-    if not messages or messages[0].get("content") != INSTRUCTIONS:
+    if not messages or not messages[0].get("content", "").startswith(INTRODUCTION):
         return None
     text = _content(messages[-1]["content"])
     randomness = random.Random(_seed(seed, model, text))

@@ -25,8 +25,14 @@ def app() -> VerdictContainer:
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Where the case stands (`quorum.vote.evaluation.Deliberation`)."""
     request = AggregateRequest.model_validate(event)
+    evaluation = request.evaluation
+    policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     standing = conclude_round(
-        request.evaluation, request.complete(), round_number=request.round, now=time()
+        evaluation,
+        request.complete(),
+        policy,
+        round_number=request.round,
+        now=time(),
     )
     return record(request, standing).model_dump(mode="json")
 

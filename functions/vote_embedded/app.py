@@ -48,6 +48,7 @@ def answer(
 ) -> dict[str, Any]:
     """`voter`'s vote on the case in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
+    policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     return voting.vote(
-        evaluation, voter, app().vote_store, voting.ask_embedded(evaluation, ask)
+        evaluation, policy, voter, app().vote_store, voting.ask_embedded(evaluation, ask)
     ).model_dump(mode="json")

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from time import time
 from typing import Any
 
@@ -12,9 +13,8 @@ from hypothesis import strategies as st
 from quorum.aws.dynamo import DAY
 from quorum.core.errors import Conflict
 from quorum.core.models import Decision, Review, Verdict
-from quorum.vote import evaluation as evaluations
-from quorum.vote import workflow
 from quorum.vote.evaluation import Evaluation, conclude_without_votes
+from quorum.vote.policy import DEFAULT, Policy
 
 from functions.api import app as api
 from tests import make
@@ -128,12 +128,10 @@ def test_votes_that_tenants_share_do_not_make_them_share_decisions(
     assert api_of.judge()["answered_from"] == "panel"
 
 
-def test_a_decision_under_another_policy_is_not_reused(
-    api_of: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decision_under_another_policy_is_not_reused(api_of: Deployment) -> None:
     api_of.review(api_of.judge(), "unsafe")
-    monkeypatch.setattr(workflow, "POLICY_VERSION", "another")
-    monkeypatch.setattr(evaluations, "POLICY_VERSION", "another")
+    another = Policy(name="default", instructions="Another policy.")
+    api.app().policies.put(TENANT, another, "a test", expected=None, now=datetime.now(UTC))
     assert api_of.judge()["decision"] == "needs_review"
     assert len(api_of.queue()) == 1
 
@@ -393,7 +391,7 @@ def undecided(name: str, text: str = TEXT) -> Evaluation:
 
 
 def concluded(found: Evaluation) -> Verdict:
-    return conclude_without_votes(found, "made up", now=make.NOW)
+    return conclude_without_votes(found, "made up", DEFAULT, now=make.NOW)
 
 
 def review_of(decision: str) -> Review:
@@ -462,7 +460,7 @@ def test_however_workers_interleave_a_content_has_one_entry_and_all_its_verdicts
     assert pending == ([] if latest is not None and latest.decision != "needs_review" else ["0"])
     content = undecided("0").content
     (reuse,) = quiet.app.review_entries.reusable(
-        [(TENANT, content)], concluded(undecided("0")).policy_version
+        [(TENANT, content, concluded(undecided("0")).policy_version)]
     )
     assert (None if reuse is None else reuse.decision) == (
         None if pending else latest and latest.decision

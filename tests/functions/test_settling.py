@@ -13,6 +13,7 @@ from quorum.core.identifiers import item_id_of
 from quorum.core.models import Decision, Verdict
 from quorum.core.position import BatchPosition
 from quorum.vote.evaluation import conclude_round
+from quorum.vote.policy import DEFAULT
 from quorum.vote.verdicts import Decided
 
 from tests import make
@@ -80,7 +81,7 @@ def position(index: int) -> BatchPosition:
 def verdict(index: int, decision: Decision) -> Decided:
     evaluation = make.evaluation(f"text {index}", verdict_id=item_id_of(TENANT, position(index)))
     votes = [make.cast(voter, decision) for voter in evaluation.panel.voters]
-    found = conclude_round(evaluation, votes, round_number=1, now=make.NOW).verdict
+    found = conclude_round(evaluation, votes, DEFAULT, round_number=1, now=make.NOW).verdict
     assert isinstance(found, Verdict)
     return Decided(evaluation.content, found, position(index))
 

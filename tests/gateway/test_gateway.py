@@ -23,7 +23,7 @@ from quorum.gateway.base_urls import parse_base_urls
 from quorum.gateway.call import Completion
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
-from quorum.vote.policy import REPLY_SCHEMA
+from quorum.vote.policy import DEFAULT
 
 from fakes.gateway import Fault, ModelScenario, StandIn
 
@@ -364,14 +364,14 @@ def test_json_is_asked_for_as_strictly_as_the_model_supports(
 ) -> None:
     there = stand_in()
     client = gateway(there)
-    complete(client, GPT, schema=REPLY_SCHEMA, log_probabilities=True)
+    complete(client, GPT, schema=DEFAULT.reply_schema, log_probabilities=True)
     by_schema = _asked(there)
-    assert by_schema["response_format"]["json_schema"]["schema"] == REPLY_SCHEMA
+    assert by_schema["response_format"]["json_schema"]["schema"] == DEFAULT.reply_schema
     assert by_schema["response_format"]["json_schema"]["strict"] is True
     assert by_schema["logprobs"] is True
-    complete(client, DEEPSEEK, schema=REPLY_SCHEMA)
+    complete(client, DEEPSEEK, schema=DEFAULT.reply_schema)
     assert _asked(there)["response_format"] == {"type": "json_object"}
-    complete(client, CLAUDE, schema=REPLY_SCHEMA, log_probabilities=True)
+    complete(client, CLAUDE, schema=DEFAULT.reply_schema, log_probabilities=True)
     assert not {"response_format", "logprobs"} & set(_asked(there))
 
 

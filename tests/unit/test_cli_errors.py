@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from quorum.core.errors import StoreUnavailable
 from quorum.vote.evaluation import conclude_without_votes
+from quorum.vote.policy import DEFAULT
 from typer.testing import CliRunner
 
 from cli import app as command_line
@@ -71,7 +72,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
 @pytest.fixture
 def verdict() -> dict[str, Any]:
     """A verdict as the API sends it."""
-    found = conclude_without_votes(make.evaluation(), "nobody was asked", now=make.NOW)
+    found = conclude_without_votes(make.evaluation(), "nobody was asked", DEFAULT, now=make.NOW)
     return found.model_dump(mode="json")
 
 

@@ -16,6 +16,7 @@ from quorum.core.errors import (
 )
 from quorum.core.models import Abstention, CastVote, Verdict
 from quorum.vote.evaluation import POSTPONED_SECONDS, conclude_round
+from quorum.vote.policy import DEFAULT
 from quorum.vote.voter import abstention_of
 
 from tests import make
@@ -39,7 +40,7 @@ def concluded(error: VoteUnavailable) -> Any:
     """The result of a round in which every voter failed alike."""
     evaluation = make.evaluation(may_postpone=True)
     votes = [abstention_of(voter, error, 1) for voter in evaluation.panel.voters]
-    return conclude_round(evaluation, votes, round_number=2, now=make.NOW + 22)
+    return conclude_round(evaluation, votes, DEFAULT, round_number=2, now=make.NOW + 22)
 
 
 @pytest.mark.parametrize(("error", "seconds"), PASSING, ids=repr)
@@ -65,7 +66,7 @@ def test_a_verdict_does_not_name_the_gateways_address_not_even_one_stored_before
         make.cast("deepseek-v3.2", served_by=address),
         make.abstention("gpt-4.1", served_by=address),
     ]
-    result = conclude_round(make.evaluation(), votes, round_number=1, now=make.NOW)
+    result = conclude_round(make.evaluation(), votes, DEFAULT, round_number=1, now=make.NOW)
     assert result.verdict is not None
     assert len(result.verdict.votes) == 3
     assert address not in result.model_dump_json()

@@ -12,6 +12,7 @@ from quorum.core.models import Decision
 from quorum.vote import panel
 from quorum.vote.evaluation import conclude_round
 from quorum.vote.panels import Panels
+from quorum.vote.policy import DEFAULT
 from typer.testing import CliRunner
 
 from analysis import recorded
@@ -24,7 +25,7 @@ from tests import make
 def entry(number: int, content: str | None, golds: list[str], *votes: Any) -> dict[str, Any]:
     """A reviewed verdict, as the API shows it."""
     evaluation = make.evaluation(verdict_id=f"verdict-{number}", deadline=make.NOW)
-    verdict = conclude_round(evaluation, votes, round_number=1, now=make.NOW).verdict
+    verdict = conclude_round(evaluation, votes, DEFAULT, round_number=1, now=make.NOW).verdict
     assert verdict is not None
     reviews = [
         {"decision": gold, "reviewer": "ada", "reviewed_at": "2026-11-01T12:00:00Z"}

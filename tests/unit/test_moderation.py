@@ -10,7 +10,7 @@ from quorum.chat import moderation
 from quorum.chat.moderation import AnswerChecks, Moderation, Objection
 from quorum.core.errors import StoreUnavailable
 from quorum.core.models import Content, Decision, Verdict
-from quorum.vote import panel
+from quorum.vote import panel, policy
 from quorum.vote.evaluation import conclude_without_votes
 
 from tests import make
@@ -19,7 +19,7 @@ DEFAULT = panel.packaged("default")
 
 
 def verdict(decision: str = "safe", votes: int = 3) -> Verdict:
-    empty = conclude_without_votes(make.evaluation(), "made up", now=make.NOW)
+    empty = conclude_without_votes(make.evaluation(), "made up", policy.DEFAULT, now=make.NOW)
     cast = [make.cast(voter, "safe") for voter in DEFAULT.voters[:votes]]
     return empty.model_copy(
         update={"decision": Decision(decision), "votes": tuple(cast), "cost_usd": Decimal("0.001")}

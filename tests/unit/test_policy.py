@@ -9,9 +9,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from quorum.core import registry, unicode
-from quorum.core.models import Content
+from quorum.core.models import Category, Content
 from quorum.core.normalise import Normalised, normalise
+from quorum.core.rejection import rejection
 from quorum.gateway import finish
 from quorum.vote import cache, objects, policy, reply, voter
 
@@ -24,22 +26,25 @@ def again() -> Iterator[None]:
 
 
 PARTS: dict[str, Any] = {
-    "INSTRUCTIONS": f"{policy.INSTRUCTIONS}.",
+    "INTRODUCTION": f"{policy.INTRODUCTION}.",
+    "ANSWER": f"{policy.ANSWER}.",
     "WRAPPER": f"{policy.WRAPPER}.",
-    "REPLY_SCHEMA": policy.REPLY_SCHEMA | {"x": 1},
     "MAX_OUTPUT_TOKENS": policy.MAX_OUTPUT_TOKENS + 1,
+    "PUBLISHED_CATEGORIES": {"all": tuple(Category)},
 }
-"""Everything that a voter is sent, each changed a little."""
+"""Everything that every voter is sent, each changed a little."""
+
+WHAT_WAS_SENT = "b84950d61e9f"
+"""The digest of what voters were sent, and of how replies were read, while it was a constant."""
 
 
-def version() -> str:
-    """The version of the policy as its module is now."""
-    parts = policy.sent(), policy.REPLY_SCHEMA, policy.MAX_OUTPUT_TOKENS, reply.PARSER_VERSION
-    return policy.version_of(*parts)
+def version(**document: Any) -> str:
+    """The version of a policy of that document, as the module is now."""
+    return policy.Policy.model_validate({"name": "x"} | document).version
 
 
-def test_the_version_is_of_everything_a_voter_is_sent_and_of_how_its_reply_is_read() -> None:
-    assert version() == policy.POLICY_VERSION
+def test_the_packaged_policy_is_word_for_word_what_voters_were_sent_before() -> None:
+    assert (policy.DEFAULT.version, policy.DEFAULT.asked_version) == (WHAT_WAS_SENT, WHAT_WAS_SENT)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -47,39 +52,151 @@ def test_a_change_of_any_part_changes_the_version(
     monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     monkeypatch.setattr(policy, part, PARTS[part])
-    assert version() != policy.POLICY_VERSION
+    assert version() != WHAT_WAS_SENT
+
+
+DOCUMENTS: list[dict[str, Any]] = [
+    {"instructions": "Players may curse."},
+    {"categories": {"hate": {"enabled": False}}},
+    {"categories": {"hate": {"definition": "hate of a group"}}},
+    {"categories": {"hate": {"examples": ["go home"]}}},
+    {"categories": {"hate": {"counterexamples": ["go home"]}}},
+    {"categories": {"gambling_ads": {"definition": "advertisements for gambling"}}},
+]
+COUNTED: list[dict[str, Any]] = [
+    {"categories": {"hate": {"threshold": 0.7}}},
+    {"categories": {"hate": {"threshold": 0.0}}},
+    {"categories": {"hate": {"action": "ignore"}}},
+]
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *COUNTED], ids=str)
+def test_a_policy_that_says_something_of_its_own_has_a_version_of_its_own(
+    document: dict[str, Any],
+) -> None:
+    versions = [version(), *(version(**each) for each in (*DOCUMENTS, *COUNTED))]
+    assert versions.count(version(**document)) == 1
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_votes_are_not_shared_by_policies_that_ask_otherwise(document: dict[str, Any]) -> None:
+    asked = policy.Policy.model_validate({"name": "x"} | document).asked_version
+    assert asked != policy.DEFAULT.asked_version
+
+
+@pytest.mark.parametrize("document", COUNTED, ids=str)
+def test_votes_are_shared_by_policies_that_only_count_otherwise(document: dict[str, Any]) -> None:
+    asked = policy.Policy.model_validate({"name": "x"} | document).asked_version
+    assert asked == policy.DEFAULT.asked_version
 
 
 def test_how_a_content_is_written_into_the_prompt_is_part_of_the_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def unescaped(content: Normalised, boundary: str) -> list[dict[str, str]]:
-        system, user = written(content, boundary)
+    def unescaped(
+        self: policy.PolicyDocument, content: Normalised, boundary: str
+    ) -> list[dict[str, str]]:
+        system, user = written(self, content, boundary)
         return [system, user | {"content": user["content"].replace('\\"', '"')}]
 
-    written = policy.prompt
-    monkeypatch.setattr(policy, "prompt", unescaped)
-    assert version() != policy.POLICY_VERSION
+    written = policy.PolicyDocument.prompt
+    monkeypatch.setattr(policy.PolicyDocument, "prompt", unescaped)
+    assert version() != WHAT_WAS_SENT
 
 
 def test_a_prompt_without_the_tricks_undone_is_another_policy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(policy, "WRAPPER", policy.WRAPPER.replace("{tricks}", "nothing"))
-    assert version() != policy.POLICY_VERSION
+    assert version() != WHAT_WAS_SENT
+
+
+def test_voters_are_told_the_platforms_rules_and_its_categories_in_its_own_words() -> None:
+    told = policy.Policy.model_validate(
+        {
+            "name": "gaming",
+            "instructions": "Players may curse.",
+            "categories": {
+                "gambling_ads": {
+                    "definition": "advertisements for gambling",
+                    "examples": ["Win big at Lucky7!"],
+                    "counterexamples": ['my "lucky" dice'],
+                },
+                "violence/graphic": {"enabled": False},
+            },
+        }
+    ).told
+    assert told.startswith(policy.INTRODUCTION)
+    assert told.endswith(policy.ANSWER)
+    assert (
+        """
+- violence or gore: violence
+"""
+        in told
+    )
+    assert (
+        """
+- this platform's own: gambling_ads
+gambling_ads: advertisements for gambling
+gambling_ads, for example: "Win big at Lucky7!"
+gambling_ads, but not: "my \\"lucky\\" dice"
+Players may curse.
+"""
+        in told
+    )
+
+
+BAD: list[tuple[dict[str, Any], str, object]] = [
+    ({"instructions": "x" * 8001}, "instructions", 8000),
+    ({"instructions": " "}, "instructions", None),
+    ({"categories": {"Gambling": {"definition": "x"}}}, "categories.Gambling.[key]", None),
+    ({"categories": {"gambling": {}}}, "categories.gambling.definition", None),
+    ({"categories": {"hate": {"threshold": 1.1}}}, "categories.hate.threshold", 1.0),
+    ({"categories": {"hate": {"action": "shout"}}}, "categories.hate.action", None),
+    ({"categories": {"hate": {"examples": ["x"] * 11}}}, "categories.hate.examples", 10),
+    ({"categories": {"hate": {"examples": ["x" * 301]}}}, "categories.hate.examples.0", 300),
+    ({"categories": {"self_harm": {"definition": "x"}}}, "categories", None),
+    ({"categories": {f"own{n}": {"definition": "x"} for n in range(33)}}, "categories", 32),
+    ({"categories": {str(name): {"enabled": False} for name in Category}}, "categories", None),
+    (
+        {
+            "categories": {
+                str(name): {"definition": "x" * 1000, "examples": ["y" * 300] * 10}
+                for name in Category
+            }
+        },
+        "instructions",
+        32_000,
+    ),
+    ({"owner": "x"}, "owner", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "field", "limit"), BAD, ids=[f"{n} {bad[1]}" for n, bad in enumerate(BAD)]
+)
+def test_a_bad_policy_is_refused_with_field_and_limit(
+    document: dict[str, Any], field: str, limit: object
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        policy.Policy.model_validate({"name": "x"} | document)
+    found = rejection(refused.value)
+    assert found.field == field
+    if limit is not None:
+        assert found.limit == limit
 
 
 def test_another_parser_version_is_another_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = policy.POLICY_VERSION
+    before = policy.DEFAULT.version
     monkeypatch.setattr(reply, "PARSER_VERSION", reply.PARSER_VERSION + 1)
-    assert before != importlib.reload(policy).POLICY_VERSION
+    assert before != importlib.reload(policy).DEFAULT.version
 
 
 READERS = (reply, objects, finish, unicode)
 """The modules that decide how a reply is read."""
 ASIDE = {"quorum.core.errors", "quorum.core.models", "quorum.gateway.wire"}
 """What they import beside: names of errors, values and limits; the form of log-probabilities."""
-PARSER = 3, "c54d2f437535"
+PARSER = 3, "d1b0d6295042"
 """The parser's version and the digest of its modules, as they were last looked at together."""
 
 
@@ -102,14 +219,16 @@ def test_no_module_that_reads_replies_is_left_out_of_the_digest(module: ModuleTy
     assert imported <= ASIDE | {reader.__name__ for reader in READERS}
 
 
-def test_a_vote_cast_under_another_policy_has_another_key(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_vote_cast_under_another_policy_has_another_key() -> None:
     votes = cache.VoteCache(None, "Votes", shared=False, days=1)  # type: ignore[arg-type] # a key needs no table
     content = Content(text="a text")
-    before = votes.key("acme", "gpt-4.1", content)
-    monkeypatch.setattr(cache, "POLICY_VERSION", "another")
-    assert votes.key("acme", "gpt-4.1", content) != before
+    keys = {
+        votes.key(
+            "acme", "gpt-4.1", content, policy.Policy.model_validate({"name": "x"} | document)
+        )
+        for document in ({}, *DOCUMENTS, *COUNTED)
+    }
+    assert len(keys) == 1 + len(DOCUMENTS)
 
 
 @pytest.mark.parametrize(
@@ -126,15 +245,15 @@ def test_a_vote_that_was_asked_for_in_another_way_has_another_key(
 ) -> None:
     votes = cache.VoteCache(None, "Votes", shared=False, days=1)  # type: ignore[arg-type] # a key needs no table
     content = Content(text="a text")
-    before = votes.key("acme", "gpt-4.1", content)
+    before = votes.key("acme", "gpt-4.1", content, policy.DEFAULT)
     changed = registry.model("gpt-4.1").model_copy(update=change)
     monkeypatch.setattr(registry, "model", lambda _name: changed)
-    assert votes.key("acme", "gpt-4.1", content) != before
+    assert votes.key("acme", "gpt-4.1", content, policy.DEFAULT) != before
 
 
 def test_what_a_voter_is_sent_is_the_wrapper_filled_in() -> None:
     system, user = voter.messages(normalise("{boundary} and {text}"))
-    assert system["content"] == policy.INSTRUCTIONS
+    assert system["content"] == policy.DEFAULT.told
     opening, text, closing, tricks = user["content"].split("\n")
     assert opening == closing
     assert text == '"{boundary} and {text}"'
@@ -142,6 +261,6 @@ def test_what_a_voter_is_sent_is_the_wrapper_filled_in() -> None:
 
 
 def test_a_reply_may_list_each_category_once_and_no_more() -> None:
-    properties: Any = policy.REPLY_SCHEMA["properties"]
+    properties: Any = policy.DEFAULT.reply_schema["properties"]
     listed = properties["categories"]
     assert listed["maxItems"] == len(listed["items"]["properties"]["name"]["enum"])

@@ -5,12 +5,13 @@ import json
 import httpx
 import pytest
 from quorum.vote.evaluation import conclude_without_votes
+from quorum.vote.policy import DEFAULT
 
 from cli.errors import CommandFailed, DeploymentRefused, DeploymentUnreachable
 from cli.service import READS, Service
 from tests import make
 
-VERDICT = conclude_without_votes(make.evaluation(), "nobody was asked", now=make.NOW)
+VERDICT = conclude_without_votes(make.evaluation(), "nobody was asked", DEFAULT, now=make.NOW)
 
 
 def service(status: int, body: object, seen: list[httpx.Request] | None = None) -> Service:

@@ -19,6 +19,7 @@ from quorum.gateway.deadline import Deadline
 from quorum.vote import panel
 from quorum.vote.evaluation import conclude_without_votes
 from quorum.vote.panel import Panel
+from quorum.vote.policy import DEFAULT
 
 from tests import make
 from tests.clock import Clock
@@ -136,7 +137,7 @@ class Voters:
         self.judged.append(content.text)
         decision = Decision.UNSAFE if self.unsafe in content.text else Decision.SAFE
         votes = tuple(make.cast(voter, decision) for voter in panel.voters)
-        found = conclude_without_votes(make.evaluation(), "made up", now=make.NOW)
+        found = conclude_without_votes(make.evaluation(), "made up", DEFAULT, now=make.NOW)
         return found.model_copy(
             update={"decision": decision, "votes": votes, "cost_usd": Decimal("0.001")}
         )

@@ -311,7 +311,7 @@ def vote(content: Content) -> CastVote | Abstention:
             voter=VOTER, reason=AbstentionReason.NOTHING_FOUND, detail="no listed word found"
         )
     surest = max(sorted(sure), key=sure.__getitem__)
-    scores: dict[Category, float] = {}
+    scores: dict[str, float] = {}
     for rule, precision in sorted(sure.items()):
         scores[category(rule)] = max(precision, scores.get(category(rule), 0.0))
     return CastVote(

@@ -61,6 +61,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
         panels: dict[str, Any] = {
             "default_panel": self.settings.default_panel,
             "panel_of": self.panels.get,
+            "policy_of": self.policies.chosen,
         }
         return {
             Kind.ITEMS: QueuedBatches(self.batches, self.item_queue, **panels),

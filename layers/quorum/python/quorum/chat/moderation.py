@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Literal
 
 from quorum.core.errors import QuorumError
-from quorum.core.models import CastVote, Category, Content, Decision, Verdict
+from quorum.core.models import CastVote, Content, Decision, Verdict
 from quorum.core.normalise import normalise
 from quorum.vote.panel import Panel
 from quorum.vote.tally import quorum_of
@@ -39,7 +39,7 @@ class Objection(QuorumError):
         self.verdict = verdict
 
     @property
-    def categories(self) -> list[Category]:
+    def categories(self) -> list[str]:
         """What it is unsafe for, the gravest first."""
         if self.verdict is None:
             return []

@@ -82,6 +82,12 @@ class Category(StrEnum):
     VIOLENCE_GRAPHIC = "violence/graphic"
 
 
+CategoryName = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_/-]*$")
+]
+"""The name of a category: one of the thirteen, or one of a policy's own."""
+
+
 class AbstentionReason(StrEnum):
     """The reason why a vote could not be had."""
 
@@ -94,10 +100,15 @@ class AbstentionReason(StrEnum):
     GATEWAY_REJECTED = "gateway_rejected"
     NOTHING_FOUND = "nothing_found"
     LANGUAGE_UNKNOWN = "language_unknown"
+    POLICY_UNKNOWN = "policy_unknown"
     FAILED = "failed"
 
 
-_REPEATABLE = (AbstentionReason.NOTHING_FOUND, AbstentionReason.LANGUAGE_UNKNOWN)
+_REPEATABLE = (
+    AbstentionReason.NOTHING_FOUND,
+    AbstentionReason.LANGUAGE_UNKNOWN,
+    AbstentionReason.POLICY_UNKNOWN,
+)
 
 
 class Tokens(Frozen):
@@ -145,6 +156,7 @@ class CastVote(Frozen):
 
     `confidence` is the voter's probability that its own decision is right: `confidence_measured`
     (log-probability of the decision token) where the model gives one, else what it stated.
+    `decision_cast` is what the voter said where the policy counts that as another `decision`.
     `cost_usd` is the cost of this use of the vote: zero when `cached`; `saved_usd` is then its cost
     when it was bought.
     """
@@ -153,10 +165,11 @@ class CastVote(Frozen):
     voter: str
     model: str
     decision: Decision
+    decision_cast: Decision | None = Field(default=None, exclude_if=is_none)
     confidence: Probability
     confidence_stated: Probability | None = None
     confidence_measured: Probability | None = None
-    scores: dict[Category, Probability] = Field(default_factory=dict)
+    scores: dict[CategoryName, Probability] = Field(default_factory=dict)
     reason: Annotated[str, StringConstraints(max_length=REASON_LIMIT)] = ""
     tokens: Tokens = Tokens()
     cost_usd: Dollars = Decimal(0)
@@ -230,6 +243,14 @@ class Outcome(Frozen):
     next_voters: tuple[str, ...] = ()
 
 
+class CategoryScore(Frozen):
+    """A panel's pooled score of a category; it is `flagged` from `threshold` on."""
+
+    score: Probability
+    threshold: Probability
+    flagged: bool
+
+
 class Shadow(Frozen):
     """Another panel's decision on the same votes. It is recorded and has no effect."""
 
@@ -266,8 +287,9 @@ def _without_address(votes: "tuple[CastVote | Abstention, ...]") -> "tuple[Any, 
 
 
 class Verdict(Frozen):
-    """A panel's decision on a content, and everything that explains it.
+    """A panel's decision on a content under a policy, and everything that explains it.
 
+    `categories` has the highest score of any vote, `category_scores` the panel's pooled ones.
     `review` is the latest one of this content; a person's decision does not change the panel's.
     Where a person had decided the same content before, `reused_review` says so, and nobody voted.
     """
@@ -278,7 +300,8 @@ class Verdict(Frozen):
     score: Probability
     confidence: Probability
     reason: str
-    categories: dict[Category, Probability]
+    categories: dict[CategoryName, Probability]
+    category_scores: dict[CategoryName, CategoryScore] = Field(default_factory=dict)
     votes: Annotated[tuple[Vote, ...], AfterValidator(_without_address)]
     rounds: int = Field(ge=0)
     calls: int = Field(ge=0)
@@ -288,6 +311,7 @@ class Verdict(Frozen):
     answered_from: Literal["panel", "cache", "review"]
     panel: str
     panel_version: str
+    policy: str = "default"
     policy_version: str
     language: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)

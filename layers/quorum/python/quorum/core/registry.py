@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from quorum.core.errors import InvalidRequest, ModelUnknown
-from quorum.core.models import Frozen, Money, Tokens
+from quorum.core.models import Category, Frozen, Money, Tokens
 
 MILLION = Decimal(1_000_000)
 
@@ -59,7 +59,7 @@ class Model(Frozen):
     the model from reasoning. `token_factor` is its tokens per token of `o200k_base`, by which its
     prompts are estimated; `token_error` is the relative error of that estimate that nine of ten
     texts keep within. `revision` is an embedded voter's trained state: votes of another revision
-    are not reused.
+    are not reused; `categories` are those that it gives scores to.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Model(Frozen):
     token_error: float = 0.0
     votes: bool = True
     revision: str = ""
+    categories: tuple[Category, ...] = ()
 
 
 _OPENAI = ("openai.com/api/pricing", date(2025, 4, 14))
@@ -202,7 +203,13 @@ MODELS: tuple[Model, ...] = (
         token_factor=_CLAUDE_TOKENS,
         token_error=_CLAUDE_ERROR,
     ),
-    Model(name="rules", kind="embedded", price=_FREE, revision="fd20200a9870"),
+    Model(
+        name="rules",
+        kind="embedded",
+        price=_FREE,
+        revision="fd20200a9870",
+        categories=(Category.HARASSMENT, Category.HATE, Category.SEXUAL),
+    ),
     Model(name="characters", kind="embedded", price=_FREE, revision="5c76bbc3bc45"),
     Model(name="meaning", kind="embedded", price=_FREE, revision="bd1f7e4921d6"),
 )

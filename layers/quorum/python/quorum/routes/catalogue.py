@@ -14,7 +14,7 @@ from quorum.core.models import Frozen
 from quorum.routes.parameters import App
 from quorum.vote.panel import PACKAGED
 from quorum.vote.panels import PanelView
-from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.policy import DEFAULT
 
 router = new_router()
 
@@ -41,7 +41,7 @@ def get_panels(
     names = dict.fromkeys((*PACKAGED, default)) if name is None else (name,)
     return PanelList(
         default=default,
-        policy_version=POLICY_VERSION,
+        policy_version=DEFAULT.version,
         panels=tuple(PanelView.of(app.panels.effective(caller.tenant, each)) for each in names),
     )
 

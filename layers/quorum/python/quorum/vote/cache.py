@@ -10,7 +10,7 @@ from quorum.aws.dynamo import DAY
 from quorum.core import registry
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
 from quorum.core.normalise import NORMALISER_VERSION, normalise
-from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +42,7 @@ class Wanted(NamedTuple):
     voters: tuple[str, ...]
     content: Content
     verdict_id: str | None
+    policy: Policy
 
 
 class VoteCache:
@@ -58,14 +59,17 @@ class VoteCache:
         self._shared = shared
         self._days = days
 
-    def key(self, tenant: str, voter: str, content: Content) -> str:
-        """The digest under which `voter`'s vote on `content` is cached for `tenant`."""
+    def key(self, tenant: str, voter: str, content: Content, policy: Policy) -> str:
+        """The digest under which `voter`'s vote on `content` is cached for `tenant`.
+
+        Policies that ask the same have the same votes, however they count them.
+        """
         model = registry.model(voter)
         return VoteKey(
             tenant="" if self._shared else tenant,
             voter=voter,
             revision=model.revision,
-            policy_version=POLICY_VERSION,
+            policy_version=policy.asked_version,
             normaliser_version=NORMALISER_VERSION,
             text=normalise(content.text).text,
             # An embedded voter depends on the text and the language only.
@@ -79,6 +83,7 @@ class VoteCache:
         tenant: str,
         voters: "Iterable[str]",
         content: Content,
+        policy: Policy,
         verdict_id: str | None = None,
     ) -> list[CastVote | Abstention]:
         """The cached votes of `voters` on `content`, marked `cached` and without cost.
@@ -86,13 +91,14 @@ class VoteCache:
         A vote that was bought for this same verdict comes back with its cost, and is no saving: an
         evaluation that is repeated after a crash costs the same.
         """
-        (found,) = self.find_all([Wanted(tenant, tuple(voters), content, verdict_id)])
+        (found,) = self.find_all([Wanted(tenant, tuple(voters), content, verdict_id, policy)])
         return found
 
     def find_all(self, wanted: "Sequence[Wanted]") -> list[list[CastVote | Abstention]]:
         """`find` for many contents, in their order."""
         keys = [
-            [self.key(one.tenant, voter, one.content) for voter in one.voters] for one in wanted
+            [self.key(one.tenant, voter, one.content, one.policy) for voter in one.voters]
+            for one in wanted
         ]
         stored = self._stored({key for of_one in keys for key in of_one})
         return [

@@ -15,7 +15,6 @@ from quorum.core.models import (
     Abstention,
     AbstentionReason,
     CastVote,
-    Category,
     Content,
     Decision,
     Frozen,
@@ -26,8 +25,9 @@ from quorum.core.models import (
     Vote,
 )
 from quorum.core.position import BatchPosition
+from quorum.vote import policy_reading
 from quorum.vote.panel import Panel
-from quorum.vote.policy import POLICY_VERSION
+from quorum.vote.policy import PACKAGED, Policy
 from quorum.vote.tally import quorum_of, tally
 
 VOTING_SECONDS = 22.0
@@ -44,6 +44,7 @@ POSTPONED_SECONDS = 10.0
 class Evaluation(Frozen):
     """One run of a panel on a content, until `deadline` (epoch seconds).
 
+    `policy` is a reference (`quorum.vote.policies`): the state machine has no room for a policy.
     If it `may_postpone`, it is postponed rather than left to a person when voters were throttled or
     down.
     """
@@ -52,6 +53,7 @@ class Evaluation(Frozen):
     tenant: Identifier
     content: Content
     panel: Panel
+    policy: str = PACKAGED
     started_at: float
     deadline: float
     position: BatchPosition | None = None
@@ -108,12 +110,17 @@ class RoundResult(Frozen):
 def conclude_round(
     evaluation: Evaluation,
     votes: Sequence[Vote],
+    policy: Policy,
     *,
     round_number: int,
     now: float,
     answered_from: Literal["panel", "cache"] = "panel",
 ) -> RoundResult:
-    """Tally `votes` after `round_number` rounds, at `now` (epoch seconds)."""
+    """Tally `votes`, as they count under `policy`, after `round_number` rounds.
+
+    `now` is in epoch seconds.
+    """
+    votes = policy_reading.read_through(policy, votes)
     outcome = tally(
         evaluation.panel,
         votes,
@@ -125,7 +132,15 @@ def conclude_round(
     postponed = _postponed(evaluation, votes) if evaluation.may_postpone else None
     if postponed is not None:
         return RoundResult(settled=True, round=round_number, postponed=postponed)
-    verdict = _verdict(evaluation, votes, outcome, round_number, now, answered_from)
+    verdict = _verdict(
+        evaluation,
+        policy,
+        votes,
+        outcome,
+        rounds=round_number,
+        now=now,
+        answered_from=answered_from,
+    )
     return RoundResult(settled=True, round=round_number, verdict=verdict)
 
 
@@ -158,7 +173,12 @@ def _is_transient(vote: Abstention) -> bool:
 
 
 def conclude_by_review(
-    evaluation: Evaluation, decision: Decision, reused: ReusedReview, *, now: float
+    evaluation: Evaluation,
+    decision: Decision,
+    reused: ReusedReview,
+    policy: Policy,
+    *,
+    now: float,
 ) -> RoundResult:
     """The verdict on a content that a person has decided: nobody is asked."""
     day = f"{reused.reviewed_at:%Y-%m-%d}"
@@ -169,39 +189,46 @@ def conclude_by_review(
         reason=f"a person decided this content on {day}: {decision}",
         settled=True,
     )
-    verdict = _verdict(evaluation, (), outcome, 0, now, "review")
+    verdict = _verdict(evaluation, policy, (), outcome, rounds=0, now=now, answered_from="review")
     return RoundResult(
         settled=True, round=0, verdict=verdict.model_copy(update={"reused_review": reused})
     )
 
 
-def conclude_without_votes(evaluation: Evaluation, detail: str, *, now: float) -> Verdict:
+def conclude_without_votes(
+    evaluation: Evaluation, detail: str, policy: Policy, *, now: float
+) -> Verdict:
     """The verdict when the machine itself failed: every voter abstains, so a person decides."""
     votes = [
         Abstention(voter=voter, reason=AbstentionReason.FAILED, detail=detail)
         for voter in evaluation.panel.voters
     ]
     outcome = tally(evaluation.panel, votes, evaluation.content.language, final=True)
-    return _verdict(evaluation, votes, outcome, 0, now, "panel")
+    return _verdict(evaluation, policy, votes, outcome, rounds=0, now=now, answered_from="panel")
 
 
-def _verdict(  # every fact of a verdict comes from its caller
+def _verdict(
     evaluation: Evaluation,
+    policy: Policy,
     votes: Sequence[Vote],
     outcome: Outcome,
+    *,
     rounds: int,
     now: float,
     answered_from: Literal["panel", "cache", "review"],
 ) -> Verdict:
     cast = [vote for vote in votes if isinstance(vote, CastVote)]
+    category_scores = policy_reading.pooled(policy, evaluation.panel, votes)
+    because = policy_reading.grounds(policy, outcome.decision, category_scores)
     return Verdict(
         id=evaluation.verdict_id,
         content_id=evaluation.content.id,
         decision=outcome.decision,
         score=outcome.score,
         confidence=outcome.confidence,
-        reason=outcome.reason,
+        reason=f"{outcome.reason}; {because}" if because else outcome.reason,
         categories=_highest_scores(cast),
+        category_scores=category_scores,
         votes=tuple(sorted(votes, key=lambda vote: _seat(evaluation.panel, vote.voter))),
         rounds=rounds,
         calls=sum(not vote.cached for vote in votes),
@@ -211,7 +238,8 @@ def _verdict(  # every fact of a verdict comes from its caller
         answered_from=answered_from,
         panel=evaluation.panel.name,
         panel_version=evaluation.panel.version,
-        policy_version=POLICY_VERSION,
+        policy=policy.name,
+        policy_version=policy.version,
         language=evaluation.content.language,
         metadata=dict(evaluation.content.metadata),
         created_at=datetime.fromtimestamp(now, UTC),
@@ -223,9 +251,9 @@ def _seat(panel: Panel, voter: str) -> int:
     return panel.voters.index(voter) if voter in panel.voters else len(panel.voters)
 
 
-def _highest_scores(votes: Sequence[CastVote]) -> dict[Category, float]:
+def _highest_scores(votes: Sequence[CastVote]) -> dict[str, float]:
     """For each category the highest score any voter gave it."""
-    highest: dict[Category, float] = {}
+    highest: dict[str, float] = {}
     for vote in votes:
         for category, score in vote.scores.items():
             highest[category] = max(score, highest.get(category, 0.0))

@@ -18,7 +18,7 @@ percentages, or half an object. All of that is read; what cannot be read *for ce
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -61,7 +61,6 @@ _DECISIONS = {
         Decision.NEEDS_REVIEW,
     ),
 }
-_CATEGORIES = {re.sub(r"[\W_]+", " ", category): category for category in Category}
 
 _WRAPPERS = frozenset({"result", "answer", "output", "response", "moderation", "vote"})
 """Names under which an object may hold the vote as another object."""
@@ -136,7 +135,7 @@ class ReadReply(Frozen):
     confidence: Probability
     confidence_stated: Probability | None = None
     confidence_measured: Probability | None = None
-    scores: dict[Category, Probability]
+    scores: dict[str, Probability]
     reason: str = ""
 
 
@@ -146,12 +145,14 @@ def read(
     finish_reason: str | None = None,
     refusal: str | None = None,
     logprobs: Sequence[TokenLogProbability] | None = None,
+    categories: Iterable[str] = tuple(Category),
 ) -> ReadReply:
     """The vote in a reply.
 
     `finish_reason` and `refusal` are the gateway's fields of those names; `logprobs` the tokens
-    of `text` in order. Raises `ModelRefused` when the model or its safety filter would not answer
-    and `ReplyUnreadable` when there is no answer that is certain; both carry the first 200
+    of `text` in order; `categories` the names that scores may have. Raises `ModelRefused` when the
+    model or its safety filter would not answer and `ReplyUnreadable` when there is no answer that
+    is certain; both carry the first 200
     characters of the reply as `excerpt`, to be kept only where content may be kept.
     """
     ended = finish(finish_reason)
@@ -178,7 +179,7 @@ def read(
         ),
         confidence_stated=stated,
         confidence_measured=measured,
-        scores=final.scores,
+        scores=_scores(final.scores, categories),
         reason=shorten(final.reason, REASON_LIMIT),
     )
 
@@ -222,7 +223,7 @@ class _Answer(NamedTuple):
     decision: Decision | None
     decision_at: tuple[int, int]
     confidence: float | None
-    scores: dict[Category, float]
+    scores: Any
     reason: str
     certain: bool
 
@@ -296,7 +297,7 @@ def _read_object(found: Object, reading: _Reading, *, certain: bool) -> None:
                     decision=_decision(value.content) if value.complete else None,
                     decision_at=value.span,
                     confidence=_probability(_first(named, _CONFIDENCE_KEYS)),
-                    scores=_scores(_first(named, _CATEGORIES_KEYS)),
+                    scores=_first(named, _CATEGORIES_KEYS),
                     reason=reason if isinstance(reason := _first(named, _REASON_KEYS), str) else "",
                     certain=sure and words <= _DECISION_KEYS | _ADJECTIVES,
                 )
@@ -328,7 +329,7 @@ def _read_lines(text: str, reading: _Reading) -> None:
     Raises `_Uncertain` at anything else.
     """
     if (whole := _decision(text)) is not None:
-        reading.answers.append(_Answer(whole, _span_of_word(text), None, {}, "", certain=True))
+        reading.answers.append(_Answer(whole, _span_of_word(text), None, None, "", certain=True))
         return
     named: dict[str, str] = {}
     decided: list[tuple[Decision | None, tuple[int, int]]] = []
@@ -340,7 +341,8 @@ def _read_lines(text: str, reading: _Reading) -> None:
     confidence = _probability(_first(named, _CONFIDENCE_KEYS))
     reason = _first(named, _REASON_KEYS) or ""
     reading.answers += [
-        _Answer(decision, span, confidence, {}, reason, certain=True) for decision, span in decided
+        _Answer(decision, span, confidence, None, reason, certain=True)
+        for decision, span in decided
     ]
 
 
@@ -349,7 +351,7 @@ def _read_beside(text: str, reading: _Reading, courtesies: frozenset[str]) -> No
     for key, value, span in _lines(text, courtesies):
         if key not in _DECISION_KEYS:
             raise _Uncertain("says more than its object")
-        reading.answers.append(_Answer(_decision(value), span, None, {}, "", certain=False))
+        reading.answers.append(_Answer(_decision(value), span, None, None, "", certain=False))
 
 
 def _lines(text: str, courtesies: frozenset[str]) -> Iterator[tuple[str, str, tuple[int, int]]]:
@@ -374,6 +376,10 @@ def _spelled(name: str) -> str:
     """A key or word without case, Unicode form, separators and outer punctuation."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return _SEPARATORS.sub(" ", folded).strip(" .,:;!*`'\"“”()[]。").strip()
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name)
 
 
 def _first(named: Mapping[str, Any], keys: frozenset[str]) -> Any:
@@ -415,8 +421,8 @@ def _probability_in_words(value: str) -> float | None:
     return share if 0 <= share <= 1 else None
 
 
-def _scores(value: object) -> dict[Category, float]:
-    """Scores of the categories we know, from a list of {name, score} or a mapping."""
+def _scores(value: object, categories: Iterable[str]) -> dict[str, float]:
+    """Scores of those `categories`, from a list of {name, score} or a mapping."""
     named: list[tuple[object, object]] = []
     if isinstance(value, Object):
         named = [(key, inner.content) for key, inner in value.items]
@@ -425,13 +431,10 @@ def _scores(value: object) -> dict[Category, float]:
             if isinstance(element, Object):
                 entry = {_spelled(key): inner.content for key, inner in element.items}
                 named.append((entry.get("name", entry.get("category")), entry.get("score")))
-    scores: dict[Category, float] = {}
+    known = {_plain(category): category for category in categories}
+    scores: dict[str, float] = {}
     for name, score in named:
-        category = (
-            _CATEGORIES.get(re.sub(r"[\W_]+", " ", _spelled(name)))
-            if isinstance(name, str)
-            else None
-        )
+        category = known.get(_plain(_spelled(name))) if isinstance(name, str) else None
         probability = _probability(score)
         if category is not None and probability is not None:
             scores[category] = max(probability, scores.get(category, 0.0))

@@ -239,7 +239,7 @@ def _why_sure_enough(state: _TallyState, reading: _Reading) -> str | None:
     bound = panel.risk[min(state.last_round, len(panel.risk) - 1)] if panel.risk else 0.0
     if error > bound:
         return None
-    return f"sure enough without {without} (risk {_compared(error, '≤', bound)})"
+    return f"sure enough without {without} (risk {compared(error, '≤', bound)})"
 
 
 def _next_round(panel: Panel, heard: set[str]) -> tuple[str, ...]:
@@ -307,7 +307,7 @@ def _read(state: _TallyState) -> _Reading:
 def _shares(rule: Weighted | Majority, state: _TallyState) -> tuple[Fraction, Fraction]:
     """The unsafe and the safe share of the weight that answered, exactly."""
     weighed = [
-        (tally_vote.decision, _exact(rule.weights[voter]), _exact(tally_vote.confidence))
+        (tally_vote.decision, exact(rule.weights[voter]), exact(tally_vote.confidence))
         if isinstance(rule, Weighted)
         else (tally_vote.decision, Fraction(1), Fraction(1))
         for voter, tally_vote in state.tally_votes.items()
@@ -325,21 +325,21 @@ def _read_shares(thresholds: Thresholds | None, unsafe: Fraction, safe: Fraction
         unsafe_limit = safe_limit = _HALF
         says_unsafe, says_safe, sign = unsafe > _HALF, safe > _HALF, ">"
     else:
-        unsafe_limit, safe_limit = _exact(thresholds.unsafe), _exact(thresholds.safe)
+        unsafe_limit, safe_limit = exact(thresholds.unsafe), exact(thresholds.safe)
         says_unsafe, says_safe, sign = unsafe >= unsafe_limit, safe >= safe_limit, "≥"
     if says_unsafe:
         decision = Decision.UNSAFE
-        comparison = f"score {_compared(unsafe, sign, unsafe_limit)}"
+        comparison = f"score {compared(unsafe, sign, unsafe_limit)}"
     elif says_safe:
         decision = Decision.SAFE
-        comparison = f"safe score {_compared(safe, sign, safe_limit)}"
+        comparison = f"safe score {compared(safe, sign, safe_limit)}"
     else:
         decision = Decision.NEEDS_REVIEW
         comparison = f"score {float(unsafe):.2f}, safe score {float(safe):.2f}"
     return _Reading(decision, float(unsafe), float(safe), comparison)
 
 
-def _exact(number: float) -> Fraction:
+def exact(number: float) -> Fraction:
     """The number as it is written in decimal: 0.1 is one tenth, not a binary fraction near it."""
     return Fraction(Decimal(repr(number)))
 
@@ -390,10 +390,10 @@ def _read_log_odds(thresholds: Thresholds | None, log_odds: float) -> _Reading:
     unsafe, safe = _probability(log_odds), _probability(-log_odds)
     if log_odds >= unsafe_from:
         decision = Decision.UNSAFE
-        comparison = f"score {_compared(unsafe, '≥', _probability(unsafe_from))}"
+        comparison = f"score {compared(unsafe, '≥', _probability(unsafe_from))}"
     elif log_odds <= safe_to:
         decision = Decision.SAFE
-        comparison = f"score {_compared(unsafe, '≤', _probability(safe_to))}"
+        comparison = f"score {compared(unsafe, '≤', _probability(safe_to))}"
     else:
         decision = Decision.NEEDS_REVIEW
         comparison = (
@@ -424,7 +424,7 @@ def _described(state: _TallyState, reading: _Reading) -> str:
     return f"{agreeing} of {len(said)} voters {verb} {reading.decision} ({reading.comparison})"
 
 
-def _compared(left: Fraction | float, sign: str, right: Fraction | float) -> str:
+def compared(left: Fraction | float, sign: str, right: Fraction | float) -> str:
     """Both numbers, with as many digits as it takes to tell them apart."""
     for digits in (2, 4, 6):
         shown = (f"{float(left):.{digits}f}", f"{float(right):.{digits}f}")

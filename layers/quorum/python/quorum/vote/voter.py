@@ -8,7 +8,7 @@ from quorum.core.errors import ModelRefused, ModelUnavailable, ReplyUnreadable, 
 from quorum.core.models import DETAIL_LIMIT, Abstention, CastVote, Tokens
 from quorum.gateway.finish import Finish
 from quorum.vote import reply
-from quorum.vote.policy import MAX_OUTPUT_TOKENS, REPLY_SCHEMA, prompt
+from quorum.vote.policy import DEFAULT, MAX_OUTPUT_TOKENS, Policy
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
@@ -34,18 +34,19 @@ async def ask(
     content: "Normalised",
     deadline: "Deadline",
     *,
+    policy: Policy = DEFAULT,
     tenant: str = "-",
 ) -> PaidVote:
-    """`model`'s vote on `content`.
+    """`model`'s vote on `content`, told `policy`.
 
     Raises a `VoteUnavailable`, which carries the cost and the reservation.
     """
     completion = await gateway.complete(
         model,
-        messages(content),
+        messages(content, policy),
         max_output_tokens=MAX_OUTPUT_TOKENS,
         expected_output_tokens=EXPECTED_OUTPUT_TOKENS,
-        schema=REPLY_SCHEMA,
+        schema=policy.reply_schema,
         log_probabilities=True,
         deadline=deadline,
         tenant=tenant,
@@ -58,6 +59,7 @@ async def ask(
             finish_reason=completion.finish_reason,
             refusal=completion.refusal,
             logprobs=completion.logprobs,
+            categories=policy.known,
         )
     except VoteUnavailable as error:
         error.tokens = completion.tokens
@@ -84,9 +86,9 @@ async def ask(
     return PaidVote(vote, completion.reservation)
 
 
-def messages(content: "Normalised") -> list[dict[str, str]]:
+def messages(content: "Normalised", policy: Policy = DEFAULT) -> list[dict[str, str]]:
     """The prompt, its content between two lines that nobody can guess."""
-    return prompt(content, boundary=secrets.token_hex(16))
+    return policy.prompt(content, boundary=secrets.token_hex(16))
 
 
 def abstention_of(

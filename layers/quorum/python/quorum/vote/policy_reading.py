@@ -1,0 +1,172 @@
+"""Votes read through a policy, before they are tallied. Pure.
+
+A vote for unsafe counts as the policy acts on the categories that it flags: those with a score of
+at least the category's threshold. If the gravest action is `unsafe` it counts as cast, if it is
+`needs_review` as that, and if there is none but `ignore`, or none is flagged, it counts as safe.
+Other votes count as cast.
+
+A vote without scores counts as cast if its voter was told the policy, or the policy calls unsafe
+what the packaged one does. Embedded voters are told nothing: of a policy that judges otherwise they
+can only speak through the scores they give, of categories that the policy does not re-define. Their
+other votes become abstentions that say so.
+
+The pooled score of a category is the mean of the scores of the voters that speak of it, weighted
+as the panel weighs them (equally under rules without weights). A voter that was told the policy
+speaks of every enabled category: one that its vote does not list has the score 0. An embedded voter
+speaks only of those that it names. An abstention, and a vote for anything but safe without any
+score, speaks of none and adds nothing. Sums are exact fractions: no order of votes changes a score,
+and no higher score of a vote lowers one.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from quorum.core import registry
+from quorum.core.errors import PanelInvalid
+from quorum.core.models import (
+    Abstention,
+    AbstentionReason,
+    CastVote,
+    CategoryScore,
+    Decision,
+)
+from quorum.vote.panel import Panel, Weighted
+from quorum.vote.policy import Action, Policy
+from quorum.vote.tally import compared, exact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+THRESHOLD = 0.5
+"""The pooled score from which a category without a threshold of its own is flagged."""
+NAMED_LIMIT = 3
+"""Flagged categories that a verdict's reason names at most."""
+
+_EMBEDDED = {model.name: model for model in registry.voters() if model.kind == "embedded"}
+
+
+def read_through(
+    policy: Policy, votes: Iterable[CastVote | Abstention]
+) -> list[CastVote | Abstention]:
+    """The votes as they count under `policy`, in the same order."""
+    return [_read(policy, vote) if isinstance(vote, CastVote) else vote for vote in votes]
+
+
+def _read(policy: Policy, vote: CastVote) -> CastVote | Abstention:
+    scores = {
+        name: score for name, score in vote.scores.items() if _speaks_of(policy, vote.voter, name)
+    }
+    if not any(scores.values()):
+        told = vote.voter not in _EMBEDDED or policy.judges_as_default
+        return vote if told else _abstaining(vote)
+    if scores != vote.scores:
+        vote = vote.model_copy(update={"scores": scores})
+    if vote.decision is not Decision.UNSAFE:
+        return vote
+    actions = {
+        policy.rules(name).counted_as
+        for name, score in scores.items()
+        if score and score >= (policy.rules(name).threshold or 0.0)
+    }
+    if Action.UNSAFE in actions:
+        return vote
+    counted = Decision.NEEDS_REVIEW if Action.NEEDS_REVIEW in actions else Decision.SAFE
+    return vote.model_copy(update={"decision": counted, "decision_cast": vote.decision})
+
+
+def _speaks_of(policy: Policy, voter: str, category: str) -> bool:
+    """Whether a score that `voter` gives `category` means the policy's category."""
+    return voter not in _EMBEDDED or not policy.rules(category).definition
+
+
+def _abstaining(vote: CastVote) -> Abstention:
+    """The abstention of an embedded voter that cannot speak of the policy."""
+    return Abstention(
+        voter=vote.voter,
+        reason=AbstentionReason.POLICY_UNKNOWN,
+        detail=f"reads no policy; of the packaged one it says {vote.decision}",
+        tokens=vote.tokens,
+        cost_usd=vote.cost_usd,
+        cost_estimated=vote.cost_estimated,
+        latency_ms=vote.latency_ms,
+        cached=vote.cached,
+        served_by=vote.served_by,
+    )
+
+
+def pooled(
+    policy: Policy, panel: Panel, votes: Iterable[CastVote | Abstention]
+) -> dict[str, CategoryScore]:
+    """For each enabled category that a voter on `panel` speaks of, its pooled score.
+
+    `votes` were read through `policy`. Of two votes of a voter the higher scores count.
+    """
+    weights = panel.rule.weights if isinstance(panel.rule, Weighted) else {}
+    spoken: dict[str, dict[str, float]] = {name: {} for name in policy.enabled}
+    for vote in votes:
+        if not isinstance(vote, CastVote) or vote.voter not in panel.voters:
+            continue
+        for name, score in _said(policy, vote).items():
+            by_voter = spoken[name]
+            by_voter[vote.voter] = max(score, by_voter.get(vote.voter, 0.0))
+    return {
+        name: _category_score(policy, name, _mean(by_voter, weights))
+        for name, by_voter in spoken.items()
+        if by_voter
+    }
+
+
+def _said(policy: Policy, vote: CastVote) -> dict[str, float]:
+    """The score of each enabled category that `vote` speaks of."""
+    named = {name: score for name, score in vote.scores.items() if name in policy.enabled}
+    if vote.voter in _EMBEDDED:
+        return named
+    if not vote.scores and vote.decision is not Decision.SAFE:
+        return {}
+    return dict.fromkeys(policy.enabled, 0.0) | named
+
+
+def _mean(by_voter: "Mapping[str, float]", weights: "Mapping[str, float]") -> float:
+    weighed = [(exact(weights.get(voter, 1.0)), exact(score)) for voter, score in by_voter.items()]
+    whole = sum((weight for weight, _ in weighed), Fraction(0))
+    return float(sum((weight * score for weight, score in weighed), Fraction(0)) / whole)
+
+
+def _category_score(policy: Policy, name: str, score: float) -> CategoryScore:
+    own = policy.rules(name).threshold
+    threshold = THRESHOLD if own is None else own
+    return CategoryScore(score=score, threshold=threshold, flagged=score >= threshold)
+
+
+def grounds(policy: Policy, decision: Decision, scores: "Mapping[str, CategoryScore]") -> str:
+    """The flagged categories that speak for `decision`, the highest first; "" where none does."""
+    if decision is Decision.SAFE:
+        return ""
+    flagged = sorted(
+        (-score.score, name)
+        for name, score in scores.items()
+        if score.flagged and score.score and policy.rules(name).counted_as == str(decision)
+    )
+    return ", ".join(
+        f"{name} {compared(scores[name].score, '≥', scores[name].threshold)}"
+        for _, name in flagged[:NAMED_LIMIT]
+    )
+
+
+def require_heard(panel: Panel, policy: Policy) -> None:
+    """Raises `PanelInvalid` if no voter on `panel` can speak of an enabled category of `policy`."""
+    if policy.judges_as_default or any(voter not in _EMBEDDED for voter in panel.voters):
+        return
+    for name in policy.enabled:
+        heard: Sequence[str] = [
+            voter
+            for voter in panel.voters
+            if name in _EMBEDDED[voter].categories and not policy.rules(name).definition
+        ]
+        if not heard:
+            raise PanelInvalid(
+                f"none of {', '.join(panel.voters)} can speak of {name}, which the policy "
+                f"{policy.name} asks about: it needs a voter behind the gateway",
+                path="rounds",
+            )
