@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import SEEK_SET
 from typing import BinaryIO
 
-from quorum.core.unicode import marked_encoding
+from quorum.core.byte_order import marked_encoding
 
 _SAMPLE_BYTES = 256 * 1024
 """Bytes of lines outside ASCII that the detectors are shown."""

@@ -2,10 +2,9 @@
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.core.unicode import marked_encoding, whole_json, without_surrogates
+from quorum.core.unicode import whole_json, without_surrogates
 
 
 @given(st.text(st.characters()))
@@ -20,20 +19,6 @@ def test_half_a_pair_is_replaced_and_two_halves_become_their_character() -> None
     assert without_surrogates("a\ud83d b") == "a\ufffd b"
     assert without_surrogates("\ud83d\ude00") == "😀"
     assert without_surrogates("\ufeffmark") == "\ufeffmark"
-
-
-@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-32"])
-def test_a_byte_order_mark_names_the_codec_that_reads_it(codec: str) -> None:
-    data = "한 é".encode(codec)
-    assert marked_encoding(data) == codec
-    assert data.decode(codec) == "한 é"
-    assert marked_encoding("한 é".encode()) is None
-
-
-@pytest.mark.parametrize("order", ["utf-16-be", "utf-32-be"])
-def test_a_mark_is_known_in_either_byte_order(order: str) -> None:
-    data = "\ufeffa".encode(order)
-    assert marked_encoding(data) == order.removesuffix("-be")
 
 
 @given(text=st.text(st.characters(exclude_categories=[])), mark=st.booleans())

@@ -1,17 +1,8 @@
-"""Unicode as it can be stored and sent, and the marks that files of it begin with. Pure."""
+"""Unicode as it can be stored and sent. Pure."""
 
-import codecs
 import re
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    # Before UTF-16, whose mark begins that of UTF-32.
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
+_BOM = b"\xef\xbb\xbf"
 _ESCAPE = re.compile(
     rb"""\\(?:
         u(?:(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})
@@ -24,17 +15,12 @@ _ESCAPE = re.compile(
 """An escape in a string of JSON. One that is none of a surrogate is any other."""
 
 
-def marked_encoding(data: bytes) -> str | None:
-    """The codec that a byte order mark at the start of `data` names; it reads the mark, too."""
-    return next((codec for mark, codec in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
-
-
 def whole_json(text: bytes) -> bytes:
     """JSON text without a byte order mark, its escaped halves of surrogate pairs as U+FFFD.
 
     JavaScript writes a half where it cuts a text inside an emoji, and JSON readers refuse it.
     """
-    plain = text.removeprefix(codecs.BOM_UTF8)
+    plain = text.removeprefix(_BOM)
     if b"\\ud" not in plain and b"\\uD" not in plain:
         return plain
     return _ESCAPE.sub(lambda found: found[0] if found["half"] is None else rb"\ufffd", plain)

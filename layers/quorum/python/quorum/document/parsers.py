@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from quorum.core.byte_order import marked_encoding
 from quorum.core.errors import DocumentUnreadable
-from quorum.core.unicode import marked_encoding
 
 TEXT, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
