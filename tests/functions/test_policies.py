@@ -6,12 +6,14 @@ from typing import Any
 
 import boto3
 import pytest
+from quorum.core.models import Content
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
 from quorum.vote.policy import DEFAULT, Policy, reference_of
 
 from functions.aggregate import app as aggregate
 from functions.api import app as api
 from functions.batch import app as batch
+from functions.vote_embedded import app as vote_embedded
 from tests import make
 from tests.functions.conftest import Ask, reopen
 
@@ -253,3 +255,49 @@ def test_a_tenant_has_a_limited_number_of_policies(
         1,
     )
     assert put(RULES | {"description": "changed"})[0] == 200
+
+
+def test_a_block_entry_settles_the_verdict_without_asking_anybody(put: Put, ask: Ask) -> None:
+    put(RULES | {"lists": {"block": ["Lucky7"], "review": ["dice"]}})
+    status, verdict = ask({"content": "win at LUCKY7!", "policy": "gaming"})
+    assert status == 200, verdict
+    assert (verdict["decision"], verdict["action"], verdict["answered_from"]) == (
+        "unsafe",
+        "block",
+        "list",
+    )
+    assert verdict["list_hit"] == {"list": "block", "entry": "Lucky7"}
+    assert verdict["reason"] == "the policy's block list has 'Lucky7'"
+    assert (verdict["votes"], verdict["calls"], verdict["cost_usd"]) == ([], 0, "0")
+    _, verdict = ask({"content": "my dice", "policy": "gaming"})
+    assert (verdict["decision"], verdict["action"]) == ("needs_review", "review")
+
+
+def test_a_policy_that_only_detects_judges_and_allows(
+    put: Put, ask: Ask, cached: Callable[..., None]
+) -> None:
+    put({"mode": "detect_only"}, "trial")
+    cached(make.evaluation("a text"), "unsafe")
+    _, verdict = ask({"content": "a text", "policy": "trial"})
+    assert (verdict["decision"], verdict["action"]) == ("unsafe", "allow")
+    _, verdict = ask({"content": "a text"})
+    assert (verdict["decision"], verdict["action"]) == ("unsafe", "block")
+
+
+def test_the_voter_rules_does_not_see_what_is_allowed(
+    put: Put, within: Callable[[str], None], context: Any
+) -> None:
+    put({"lists": {"allow": ["fucking machines"]}}, "band")
+    _, view = put({"lists": {"allow": ["fucking machines"]}}, "band")
+    within("RulesFunction")
+    reopen(vote_embedded)
+    for text, policy, kind in (
+        ("fucking machines", f"band@{view['version']}", "abstention"),
+        ("fucking machines", "default@packaged", "vote"),
+        ("you fucking idiot", f"band@{view['version']}", "vote"),
+    ):
+        evaluation = make.evaluation(
+            content=Content(text=text, language="en"), policy=policy, panel_name="embedded"
+        )
+        event = VoteRequest(evaluation=evaluation).model_dump(mode="json")
+        assert vote_embedded.rules(event, context)["kind"] == kind, (text, policy)

@@ -12,13 +12,17 @@ from pydantic import Field
 
 from quorum.core.errors import VoteUnavailable
 from quorum.core.models import (
+    DISPOSITIONS,
     Abstention,
     AbstentionReason,
     CastVote,
     Content,
     Decision,
+    Disposition,
     Frozen,
     Identifier,
+    ListHit,
+    ListName,
     Outcome,
     ReusedReview,
     Verdict,
@@ -27,7 +31,7 @@ from quorum.core.models import (
 from quorum.core.position import BatchPosition
 from quorum.vote import policy_reading
 from quorum.vote.panel import Panel
-from quorum.vote.policy import PACKAGED, Policy
+from quorum.vote.policy import PACKAGED, Mode, Policy
 from quorum.vote.tally import quorum_of, tally
 
 VOTING_SECONDS = 22.0
@@ -195,6 +199,22 @@ def conclude_by_review(
     )
 
 
+def conclude_by_list(
+    evaluation: Evaluation, hit: ListHit, policy: Policy, *, now: float
+) -> RoundResult:
+    """The verdict on a content that an entry of the policy's lists settles: nobody is asked."""
+    blocked = hit.list is ListName.BLOCK
+    outcome = Outcome(
+        decision=Decision.UNSAFE if blocked else Decision.NEEDS_REVIEW,
+        score=1.0 if blocked else 0.5,
+        confidence=1.0,
+        reason=f"the policy's {hit.list} list has {hit.entry!r}",
+        settled=True,
+    )
+    verdict = _verdict(evaluation, policy, (), outcome, rounds=0, now=now, answered_from="list")
+    return RoundResult(settled=True, round=0, verdict=verdict.model_copy(update={"list_hit": hit}))
+
+
 def conclude_without_votes(
     evaluation: Evaluation, detail: str, policy: Policy, *, now: float
 ) -> Verdict:
@@ -215,7 +235,7 @@ def _verdict(
     *,
     rounds: int,
     now: float,
-    answered_from: Literal["panel", "cache", "review"],
+    answered_from: Literal["panel", "cache", "review", "list"],
 ) -> Verdict:
     cast = [vote for vote in votes if isinstance(vote, CastVote)]
     category_scores = policy_reading.pooled(policy, evaluation.panel, votes)
@@ -224,6 +244,9 @@ def _verdict(
         id=evaluation.verdict_id,
         content_id=evaluation.content.id,
         decision=outcome.decision,
+        action=Disposition.ALLOW
+        if policy.mode is Mode.DETECT_ONLY
+        else DISPOSITIONS[outcome.decision],
         score=outcome.score,
         confidence=outcome.confidence,
         reason=f"{outcome.reason}; {because}" if because else outcome.reason,

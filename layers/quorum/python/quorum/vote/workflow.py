@@ -23,6 +23,7 @@ from quorum.vote.evaluation import (
     Evaluation,
     Postponement,
     RoundResult,
+    conclude_by_list,
     conclude_by_review,
     conclude_round,
     conclude_without_votes,
@@ -138,7 +139,7 @@ class Workflow:
         return evaluation.model_copy(update={"started_at": now, "deadline": now + VOTING_SECONDS})
 
     def from_cache(self, evaluations: Sequence[Evaluation]) -> list[Verdict | None]:
-        """The verdicts that reviews or cached votes settle, in the order given; none is stored."""
+        """The verdicts that reviews, lists or cached votes settle, in order; none is stored."""
         return [opening.verdict for opening, _ in self._openings(evaluations)]
 
     def run(self, evaluation: Evaluation) -> Verdict:
@@ -186,7 +187,8 @@ class Workflow:
     def _openings(self, evaluations: Sequence[Evaluation]) -> list[tuple[RoundResult, Votes]]:
         """The state of each evaluation before anybody is asked, and its cached votes.
 
-        A person's decision settles it; votes are looked up where there is none.
+        A person's decision settles it, else an entry of the policy's lists; votes are looked up
+        where there is neither.
         """
         policies = [self._policy(one) for one in evaluations]
         reviewed = self._review_entries.reusable(
@@ -203,6 +205,11 @@ class Workflow:
             for index, reuse in enumerate(reviewed)
             if reuse is not None
         }
+        for index, policy in enumerate(policies):
+            hit = None if index in openings else policy.lists.hit(evaluations[index].content)
+            if hit is not None:
+                listed = conclude_by_list(evaluations[index], hit, policy, now=self._clock())
+                openings[index] = (listed, [])
         others = [index for index in range(len(evaluations)) if index not in openings]
         found = self._votes.find_all(
             [
