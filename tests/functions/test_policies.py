@@ -301,3 +301,81 @@ def test_the_voter_rules_does_not_see_what_is_allowed(
         )
         event = VoteRequest(evaluation=evaluation).model_dump(mode="json")
         assert vote_embedded.rules(event, context)["kind"] == kind, (text, policy)
+
+
+@pytest.fixture
+def attempt(ask: Ask) -> Put:
+    """Try a policy as an operator."""
+
+    def send(body: Any, name: str = "gaming", **changes: Any) -> tuple[int, Any]:
+        there = {"path": f"/policies/{name}/try", "pathParameters": {"name": name}}
+        return ask(body, name="post_policy_trial.json", **there, **{"role": "operator"} | changes)
+
+    return send
+
+
+def test_a_trial_says_what_would_change_and_what_it_would_cost(
+    attempt: Put, ask: Ask, cached: Callable[..., None], aws: Any
+) -> None:
+    for policy in (DEFAULT, GAMING):
+        cached(make.evaluation("a text"), "unsafe", policy, scores={"harassment": 0.9})
+        cached(make.evaluation("another"), "safe", policy)
+    status, trial = attempt({"policy": RULES, "texts": ["a text", "another"]})
+    assert status == 200, trial
+    assert trial["after"] == reference_of(GAMING)
+    assert trial["changed"] == 1
+    assert [(one["index"], one["before"], one["after"]) for one in trial["tried"]] == [
+        (0, "unsafe", "safe"),
+        (1, "safe", "safe"),
+    ]
+    assert trial["cost_usd"] == "0"
+    assert float(trial["per_thousand_usd_after"]) > 0
+    # Nothing is in force, and nothing was recorded.
+    assert ask(name="get_policy.json", **at("gaming"))[0] == 404
+    assert aws.Table("VerdictsTable").scan()["Items"] == []
+
+
+def test_a_verdict_is_tried_on_its_own_votes_where_only_their_counting_differs(
+    attempt: Put, ask: Ask, cached: Callable[..., None]
+) -> None:
+    cached(make.evaluation("a text"), "unsafe", scores={"harassment": 0.9})
+    _, verdict = ask({"content": "a text"})
+    milder = {"categories": {"harassment": {"action": "needs_review"}}}
+    _, trial = attempt({"policy": milder, "verdict_ids": [verdict["id"], "nobody"]})
+    one, other = trial["tried"]
+    assert (one["verdict_id"], one["before"], one["after"]) == (
+        verdict["id"],
+        "unsafe",
+        "needs_review",
+    )
+    assert other["skipped"] == "there is no such verdict"
+    assert trial["per_thousand_usd_after"] is None
+    _, trial = attempt({"policy": RULES, "verdict_ids": [verdict["id"]]})
+    assert trial["tried"][0]["skipped"] == "its content is not kept, and its votes do not tell"
+    assert attempt({"policy": milder, "verdict_ids": [verdict["id"]]}, tenant="other")[1]["tried"][
+        0
+    ]["skipped"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"texts": ["x"] * 51}, {"texts": ["x"] * 30, "verdict_ids": ["y"] * 30}]
+)
+def test_a_trial_has_a_limit(attempt: Put, body: Any) -> None:
+    assert attempt(body)[0] == 400
+    assert attempt({"texts": ["x"]}, role="member")[0] == 403
+
+
+def test_a_calibrated_panel_says_under_which_policy_its_scores_are_probabilities(
+    put: Put, ask: Ask
+) -> None:
+    put({"lists": {"block": ["lucky7"]}}, "listed")
+    _, verdict = ask({"content": "lucky7", "policy": "listed", "panel": "economy"})
+    assert verdict["calibrated"] is True
+    put(RULES | {"lists": {"block": ["lucky7"]}}, "default")
+    _, verdict = ask({"content": "lucky7", "panel": "economy"})
+    assert verdict["calibrated"] is False
+    _, listed = ask(name="get_panels.json")
+    shown = {one["name"]: one.get("calibrated") for one in listed["panels"]}
+    assert shown == {"default": None, "economy": False, "embedded": False}
+    _, verdict = ask({"content": "lucky7"})
+    assert "calibrated" not in verdict

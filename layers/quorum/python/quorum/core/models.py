@@ -259,6 +259,11 @@ DISPOSITIONS = {
 """What follows from a decision where its policy is enforced."""
 
 
+def _disposition(so_far: dict[str, Any]) -> Disposition:
+    """What follows from the decision, for verdicts of before there were actions."""
+    return DISPOSITIONS.get(so_far.get("decision", Decision.NEEDS_REVIEW), Disposition.REVIEW)
+
+
 class CategoryScore(Frozen):
     """A panel's pooled score of a category; it is `flagged` from `threshold` on."""
 
@@ -321,6 +326,7 @@ class Verdict(Frozen):
     """A panel's decision on a content under a policy, and everything that explains it.
 
     `action` is what follows from the decision: always `allow` under a policy that only detects.
+    `calibrated` says of a calibrated panel whether it was calibrated under this policy.
     `categories` has the highest score of any vote, `category_scores` the panel's pooled ones.
     `review` is the latest one of this content; a person's decision does not change the panel's.
     Where a person had decided the same content before, `reused_review` says so, and nobody voted;
@@ -330,7 +336,7 @@ class Verdict(Frozen):
     id: str
     content_id: str | None = None
     decision: Decision
-    action: Disposition = Field(default_factory=lambda so_far: DISPOSITIONS[so_far["decision"]])
+    action: Disposition = Field(default_factory=_disposition)
     score: Probability
     confidence: Probability
     reason: str
@@ -345,6 +351,7 @@ class Verdict(Frozen):
     answered_from: Literal["panel", "cache", "review", "list"]
     panel: str
     panel_version: str
+    calibrated: bool | None = Field(default=None, exclude_if=is_none)
     policy: str = "default"
     policy_version: str
     language: str | None = None

@@ -49,8 +49,8 @@ class Evaluation(Frozen):
     """One run of a panel on a content, until `deadline` (epoch seconds).
 
     `policy` is a reference (`quorum.vote.policies`): the state machine has no room for a policy.
-    If it `may_postpone`, it is postponed rather than left to a person when voters were throttled or
-    down.
+    The verdict of a trial is not recorded. If it `may_postpone`, it is postponed rather than left
+    to a person when voters were throttled or down.
     """
 
     verdict_id: str
@@ -62,6 +62,7 @@ class Evaluation(Frozen):
     deadline: float
     position: BatchPosition | None = None
     may_postpone: bool = False
+    is_trial: bool = False
 
 
 class VoteRequest(Frozen):
@@ -215,6 +216,15 @@ def conclude_by_list(
     return RoundResult(settled=True, round=0, verdict=verdict.model_copy(update={"list_hit": hit}))
 
 
+def conclude_at_once(
+    evaluation: Evaluation, votes: Sequence[Vote], policy: Policy, *, now: float
+) -> Verdict:
+    """The verdict of the votes there are: nobody else is asked."""
+    read = policy_reading.read_through(policy, votes)
+    outcome = tally(evaluation.panel, read, evaluation.content.language, final=True)
+    return _verdict(evaluation, policy, read, outcome, rounds=0, now=now, answered_from="cache")
+
+
 def conclude_without_votes(
     evaluation: Evaluation, detail: str, policy: Policy, *, now: float
 ) -> Verdict:
@@ -261,6 +271,7 @@ def _verdict(
         answered_from=answered_from,
         panel=evaluation.panel.name,
         panel_version=evaluation.panel.version,
+        calibrated=policy_reading.is_calibrated(evaluation.panel, policy),
         policy=policy.name,
         policy_version=policy.version,
         language=evaluation.content.language,

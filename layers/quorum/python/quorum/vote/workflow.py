@@ -113,6 +113,7 @@ class Workflow:
         position: BatchPosition | None = None,
         *,
         may_postpone: bool = False,
+        is_trial: bool = False,
     ) -> Evaluation:
         """An evaluation that begins now. A language the caller does not name is detected.
 
@@ -131,6 +132,7 @@ class Workflow:
             deadline=now + VOTING_SECONDS,
             position=position,
             may_postpone=may_postpone,
+            is_trial=is_trial,
         )
 
     def renew(self, evaluation: Evaluation) -> Evaluation:
@@ -143,7 +145,7 @@ class Workflow:
         return [opening.verdict for opening, _ in self._openings(evaluations)]
 
     def run(self, evaluation: Evaluation) -> Verdict:
-        """The verdict on `evaluation`'s content, stored.
+        """The verdict on `evaluation`'s content, stored unless it is a trial.
 
         When the machine ran and failed the verdict is `needs_review` and says so. An evaluation
         that may be postponed raises `Postponed` then, and when too few voters answered. Raises
@@ -235,6 +237,8 @@ class Workflow:
         )
 
     def _record(self, evaluation: Evaluation, verdict: Verdict) -> Verdict:
+        if evaluation.is_trial:
+            return verdict
         recorded = self._verdicts.record(
             evaluation.tenant, evaluation.content, verdict, evaluation.position
         )
