@@ -200,9 +200,8 @@ def read(service: Service, name: str, version: str | None = None) -> PolicyView:
 
 def load(name: str, document: Path) -> dict[str, Any]:
     """The document in a file, or on stdin for `-`; raises `CommandFailed` if it is no policy."""
-    text = sys.stdin.read() if document == STANDARD_OUTPUT else document.read_text(encoding="utf-8")
     try:
-        read_ = json.loads(text)
+        read_ = json.loads(_text(document))
         if not isinstance(read_, dict):
             raise _PolicyBad(f"{document} is not a policy: it must be a JSON object.")
         return Policy.model_validate(read_ | {"name": name}).document()
