@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
+from quorum.core.errors import PreconditionFailed, StoreUnavailable
 from quorum.core.models import Content
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
+from quorum.vote.policies import Policies, PolicyVersions
 from quorum.vote.policy import DEFAULT, Policy, reference_of
 
 from functions.aggregate import app as aggregate
@@ -15,7 +18,7 @@ from functions.api import app as api
 from functions.batch import app as batch
 from functions.vote_embedded import app as vote_embedded
 from tests import make
-from tests.functions.conftest import Ask, reopen
+from tests.functions.conftest import Ask, Faults, reopen
 
 RULES: dict[str, Any] = {
     "instructions": "Players may curse at the game, never at each other.",
@@ -100,6 +103,7 @@ def test_a_bad_policy_is_refused_with_field_and_limit(put: Put) -> None:
     status, answer = put({"categories": {"gambling": {}}})
     assert (status, answer["error"]["field"]) == (400, "categories.gambling.definition")
     assert put(RULES, "no spaces")[0] == 400
+    assert put(RULES, "política")[0] == 400
 
 
 @pytest.fixture
@@ -379,3 +383,70 @@ def test_a_calibrated_panel_says_under_which_policy_its_scores_are_probabilities
     assert shown == {"default": None, "economy": False, "embedded": False}
     _, verdict = ask({"content": "lucky7"})
     assert "calibrated" not in verdict
+
+
+class Clock:
+    """Seconds that only a test moves on."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reader(aws: Any, clock: Clock) -> Policies:
+    """Another function's view of the policies, which believes what it read for a minute."""
+    versions = PolicyVersions(aws, "PoliciesTable")
+    return Policies(aws, "PoliciesTable", versions, seconds=60, clock=clock)
+
+
+def test_another_function_sees_a_new_version_within_the_time_it_believes_what_it_read(
+    put: Put, reader: Policies, clock: Clock
+) -> None:
+    assert reader.chosen("acme") is DEFAULT
+    put(RULES, "default")
+    clock.now = 59.9
+    assert reader.chosen("acme") is DEFAULT
+    clock.now = 60.1
+    assert reader.chosen("acme").version == GAMING.version
+
+
+def test_a_version_that_was_read_is_not_read_again(
+    put: Put, reader: Policies, faults: Faults
+) -> None:
+    put()
+    first = reader.of("acme", reference_of(GAMING))
+    faults.fail("GetItem")
+    assert reader.of("acme", reference_of(GAMING)) is first
+    with pytest.raises(StoreUnavailable):
+        reader.of("other", reference_of(GAMING))
+
+
+def test_a_known_policy_stays_where_the_table_cannot_be_read_and_no_other_is_guessed(
+    put: Put, reader: Policies, clock: Clock, faults: Faults
+) -> None:
+    put(RULES, "default")
+    known = reader.chosen("acme")
+    faults.fail("GetItem")
+    clock.now = 61.0
+    assert reader.chosen("acme") is known
+    with pytest.raises(StoreUnavailable):
+        reader.chosen("other")
+
+
+def test_of_two_that_change_a_policy_at_the_same_moment_one_is_refused(
+    put: Put, reader: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put()
+    found = reader.view("acme", "gaming").version
+    put(RULES | {"instructions": "Nobody may curse."})
+    # As if the other had been put after this one had looked.
+    monkeypatch.setattr(reader, "_current", lambda _tenant, _name: found)
+    with pytest.raises(PreconditionFailed):
+        reader.put("acme", GAMING, "ada", expected=None, now=datetime.now(UTC))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 router = new_router()
 
-Name = Annotated[str, Path(pattern=r"^[\w.-]{1,64}$")]
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 IfMatch = Annotated[str | None, Header(alias="If-Match", min_length=1, max_length=64)]
 """The version that a change is written for, as the ETag says it; `*` is any."""
 

@@ -165,7 +165,9 @@ class Panel(Frozen):
     escalates: tuple[VoterName, ...] = ()
     default_language: LanguageCode | None = None
     expected: dict[str, Estimate] | None = None
-    calibrated_under: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")] = "default"
+    calibrated_under: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = (
+        "default"
+    )
 
     @cached_property
     def voters(self) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ KEPT_VERSIONS = 256
 KNOWN_NAMES = 4096
 """Names whose version in force a process remembers."""
 
-_REFERENCE = re.compile(r"(?P<name>[\w.-]{1,64})@(?P<version>[0-9a-f]{12})", re.ASCII)
+_REFERENCE = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64})@(?P<version>[0-9a-f]{12})")
 
 Source = Literal["tenant", "packaged"]
 

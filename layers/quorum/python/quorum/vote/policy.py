@@ -308,7 +308,7 @@ class PolicyDocument(Frozen):
 class Policy(PolicyDocument):
     """A policy, by its name."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
     @classmethod
     def of(cls, name: str, document: PolicyDocument) -> Self:
