@@ -22,6 +22,7 @@
     │   │   ├── AnswerEmpty             answer_empty              502    yes
     │   │   ├── AnswerFailed            answer_failed             502    yes
     │   │   └── AnswerUnusable          answer_unusable           502
+    │   ├── PolicyUnspoken              model_unavailable         502
     │   ├── PromptTooLong               prompt_too_long           400
     │   └── GatewayRejected             model_unavailable         502
     │       └── GatewayDenied           model_unavailable         502    yes
@@ -254,6 +255,13 @@ class ReplyUnreadable(VoteUnavailable):
     def __init__(self, message: str, *, excerpt: str = "", served_by: str | None = None) -> None:
         super().__init__(message, served_by=served_by)
         self.excerpt = excerpt
+
+
+class PolicyUnspoken(VoteUnavailable):
+    """The model knows rules of its own only, and they say nothing certain under this policy."""
+
+    transient = False
+    abstention = AbstentionReason.POLICY_UNKNOWN
 
 
 class PromptTooLong(VoteUnavailable):

@@ -10,6 +10,7 @@ from quorum.aws.dynamo import DAY
 from quorum.core import registry
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
 from quorum.core.normalise import NORMALISER_VERSION, normalise
+from quorum.vote import guards
 from quorum.vote.policy import Policy
 
 if TYPE_CHECKING:
@@ -134,7 +135,11 @@ class VoteCache:
 def _asked_for(model: registry.Model) -> str:
     """What a request to `model` says beside its messages and its schema."""
     fields = {"gateway_name", "reply_format", "reasoning_off", "gives_log_probabilities"}
-    return f"temperature=0,{model.model_dump_json(include=fields)}"
+    asked = f"temperature=0,{model.model_dump_json(include=fields)}"
+    if model.vote_format is registry.VoteFormat.JSON:
+        return asked
+    of_guards = {"vote_format", "category_codes"}
+    return f"{asked},{model.model_dump_json(include=of_guards)},{guards.VERSION}"
 
 
 def _as_found(item: "Mapping[str, Any]", verdict_id: str | None) -> CastVote | Abstention:

@@ -201,7 +201,12 @@ class PolicyDocument(Frozen):
     @cached_property
     def told(self) -> str:
         """The system message of every gateway voter, word for word."""
-        return f"{INTRODUCTION}\n\n{self._categories()}\n{self.instructions}\n\n{ANSWER}"
+        return f"{INTRODUCTION}\n\n{self.rules_told}\n\n{ANSWER}"
+
+    @cached_property
+    def rules_told(self) -> str:
+        """What is unsafe: the categories and the instructions."""
+        return f"{self._categories()}\n{self.instructions}"
 
     def _categories(self) -> str:
         """The enabled categories: the published groups, the policy's own, then their meanings."""
