@@ -20,7 +20,7 @@ from cli.errors import CommandFailed
 from cli.output import STANDARD_OUTPUT, notes
 
 CONTENT_COLUMNS = ("content", "text")
-KNOWN = ("id", "language", "default_language", "panel", "metadata")
+KNOWN = ("id", "language", "default_language", "panel", "policy", "metadata")
 """The fields of an item besides its content."""
 LANGUAGES = ("language", "default_language")
 REASONS = 10
