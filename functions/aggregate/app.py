@@ -38,8 +38,8 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
 
 def record(request: AggregateRequest, standing: RoundResult) -> RoundResult:
-    """`standing`, with its verdict as stored."""
-    if standing.verdict is None:
+    """`standing`, with its verdict as stored; that of a trial is not."""
+    if standing.verdict is None or request.evaluation.is_trial:
         return standing
     judged = shadowed(standing.verdict, app().panels)
     verdict = app().verdicts.record(
