@@ -21,6 +21,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from quorum.core.abstentions import AbstentionReason
+
 CONTENT_LIMIT = 32_768
 """Characters of one content."""
 REASON_LIMIT = 120
@@ -86,22 +88,6 @@ CategoryName = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_/-]*$")
 ]
 """The name of a category: one of the thirteen, or one of a policy's own."""
-
-
-class AbstentionReason(StrEnum):
-    """The reason why a vote could not be had."""
-
-    TIMED_OUT = "timed_out"
-    THROTTLED = "throttled"
-    UNAVAILABLE = "unavailable"
-    REFUSED = "refused"
-    REPLY_UNREADABLE = "reply_unreadable"
-    PROMPT_TOO_LONG = "prompt_too_long"
-    GATEWAY_REJECTED = "gateway_rejected"
-    NOTHING_FOUND = "nothing_found"
-    LANGUAGE_UNKNOWN = "language_unknown"
-    POLICY_UNKNOWN = "policy_unknown"
-    FAILED = "failed"
 
 
 _REPEATABLE = (

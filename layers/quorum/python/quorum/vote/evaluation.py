@@ -10,11 +10,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import VoteUnavailable
 from quorum.core.models import (
     DISPOSITIONS,
     Abstention,
-    AbstentionReason,
     CastVote,
     Content,
     Decision,

@@ -23,10 +23,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from quorum.core import registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import PanelInvalid
 from quorum.core.models import (
     Abstention,
-    AbstentionReason,
     CastVote,
     CategoryScore,
     Decision,
