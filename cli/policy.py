@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 from quorum.vote.policies import PolicyList, PolicyView
 from quorum.vote.policy import Policy
+from quorum.vote.trials import Trial
 
 from cli import tables
 from cli.deployment import Where
@@ -33,6 +34,12 @@ COLUMNS = (
     Column("put", left=True, rank=1),
     Column("by", left=True, rank=1),
     Column("description", left=True, rank=3, least=12),
+)
+TRIED = (
+    Column("text", left=True, least=12),
+    Column("before", left=True),
+    Column("after", left=True),
+    Column("why", left=True, rank=1, least=12),
 )
 
 
@@ -139,6 +146,52 @@ def diff(
         raise typer.Exit(ExitCode.ERROR)
 
 
+@app.command("try")
+def try_(
+    name: Name,
+    document: Annotated[Path, typer.Argument(help="the policy as JSON; - reads it from stdin")],
+    texts: Annotated[
+        Path | None, typer.Argument(help="one text a line; - reads them from stdin")
+    ] = None,
+    where: Where = "local",
+    verdict: Annotated[list[str] | None, typer.Option(help="the id of a verdict to try on")] = None,
+    panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a policy would change on up to 50 texts or verdicts, and what it would cost.
+
+    The votes are paid. Nothing is put in force. Needs an operator's key.
+    """
+    lines = [] if texts is None else [line for line in _text(texts).splitlines() if line.strip()]
+    body = {
+        "policy": load(name, document),
+        "texts": lines,
+        "verdict_ids": verdict or [],
+        "panel": panel,
+    }
+    given = {field: value for field, value in body.items() if value}
+    found = Trial.model_validate(connect(where, operator=True).post(f"{_path(name)}/try", given))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    rows = [
+        [
+            one.verdict_id or lines[one.index or 0],
+            one.before or "",
+            one.after or "",
+            one.skipped or (one.reason if one.changed else ""),
+        ]
+        for one in found.tried
+    ]
+    tables.show(console(), TRIED, [rows])
+    notes.print(f"{found.changed} of {len(rows)} change from {found.before} to {found.after}")
+    costs = (found.per_thousand_usd_before, found.per_thousand_usd_after)
+    if None not in costs:
+        notes.print(f"1,000 such texts: ${costs[0]:f} before, ${costs[1]:f} after")
+    notes.print(f"the trial cost ${found.cost_usd:f}")
+
+
 def read(service: Service, name: str, version: str | None = None) -> PolicyView:
     """The policy in force, or that version of it."""
     query = {} if version is None else {"version": version}
@@ -147,9 +200,8 @@ def read(service: Service, name: str, version: str | None = None) -> PolicyView:
 
 def load(name: str, document: Path) -> dict[str, Any]:
     """The document in a file, or on stdin for `-`; raises `CommandFailed` if it is no policy."""
-    text = sys.stdin.read() if document == STANDARD_OUTPUT else document.read_text(encoding="utf-8")
     try:
-        read_ = json.loads(text)
+        read_ = json.loads(_text(document))
         if not isinstance(read_, dict):
             raise _PolicyBad(f"{document} is not a policy: it must be a JSON object.")
         return Policy.model_validate(read_ | {"name": name}).document()
@@ -157,6 +209,10 @@ def load(name: str, document: Path) -> dict[str, Any]:
         raise _PolicyBad(f"{document} is not a policy: {first_problem(error)}.") from None
     except ValueError:
         raise _PolicyBad(f"{document} is not JSON.") from None
+
+
+def _text(file: Path) -> str:
+    return sys.stdin.read() if file == STANDARD_OUTPUT else file.read_text(encoding="utf-8")
 
 
 def _path(name: str) -> str:

@@ -48,8 +48,10 @@ class InProcessMachine:
         if result.verdict is None:
             output = json.dumps({"postponed": result.model_dump(mode="json")["postponed"]})
         else:
-            recorded = self._verdicts.record(
-                evaluation.tenant, evaluation.content, result.verdict, evaluation.position
-            )
-            output = recorded.model_dump_json()
+            verdict = result.verdict
+            if not evaluation.is_trial:
+                verdict = self._verdicts.record(
+                    evaluation.tenant, evaluation.content, verdict, evaluation.position
+                )
+            output = verdict.model_dump_json()
         return {"status": "SUCCEEDED", "output": output}

@@ -16,8 +16,9 @@ from quorum.app.settings import BatchSettings
 from quorum.batch.progress import BatchView, Kind
 from quorum.batch.queue import ItemQueue
 from quorum.bulk.judging import Item, Outcomes
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.identifiers import item_id_of
-from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
+from quorum.core.models import Abstention, CastVote, Decision, Tokens
 from quorum.core.position import BatchPosition
 from quorum.gateway.fair_share import RateLimit
 from quorum.gateway.limiter import Limiter

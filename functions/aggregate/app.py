@@ -38,8 +38,8 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
 
 def record(request: AggregateRequest, result: RoundResult) -> RoundResult:
-    """The result, with its verdict as recorded."""
-    if result.verdict is None:
+    """The result, with its verdict as recorded; that of a trial is not recorded."""
+    if result.verdict is None or request.evaluation.is_trial:
         return result
     judged = shadowed(result.verdict, app().panels)
     verdict = app().verdicts.record(

@@ -49,6 +49,9 @@ def answer(
     """The vote of `voter` on the content of the evaluation in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
+    content = evaluation.content
+    if voter == rules_model.VOTER:
+        content = policy.lists.without_allowed(content)
     return voting.vote(
-        evaluation, policy, voter, app().vote_store, voting.ask_embedded(evaluation, ask)
+        evaluation, policy, voter, app().vote_store, voting.ask_embedded(content, ask)
     ).model_dump(mode="json")

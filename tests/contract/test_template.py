@@ -30,6 +30,7 @@ from quorum.vote import panel
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.policy import PolicyDocument
 from quorum.vote.requests import ReviewRequest, VerdictRequest
+from quorum.vote.trials import TrialRequest
 from quorum.vote.workflow import CLIENT_SECONDS
 
 from local import openapi
@@ -399,6 +400,7 @@ BODIES: dict[str, type[Frozen]] = {
     "post_chat_completion.json": ChatCompletionRequest,
     "post_documents.json": DocumentsRequest,
     "post_estimate.json": EstimateRequest,
+    "post_policy_trial.json": TrialRequest,
     "post_review.json": ReviewRequest,
     "post_verdict.json": VerdictRequest,
     "put_policy.json": PolicyDocument,

@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
+from quorum.core.errors import PreconditionFailed, StoreUnavailable
+from quorum.core.models import Content
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
+from quorum.vote.policies import Policies, PolicyVersions
 from quorum.vote.policy import DEFAULT, Policy, reference_of
 
 from functions.aggregate import app as aggregate
 from functions.api import app as api
 from functions.batch import app as batch
+from functions.vote_embedded import app as vote_embedded
 from tests import make
-from tests.functions.conftest import Ask, reopen
+from tests.functions.conftest import Ask, Faults, reopen
 
 RULES: dict[str, Any] = {
     "instructions": "Players may curse at the game, never at each other.",
@@ -98,6 +103,7 @@ def test_a_bad_policy_is_refused_with_field_and_limit(put: Put) -> None:
     status, answer = put({"categories": {"gambling": {}}})
     assert (status, answer["error"]["field"]) == (400, "categories.gambling.definition")
     assert put(RULES, "no spaces")[0] == 400
+    assert put(RULES, "política")[0] == 400
 
 
 @pytest.fixture
@@ -253,3 +259,194 @@ def test_a_tenant_has_a_limited_number_of_policies(
         1,
     )
     assert put(RULES | {"description": "changed"})[0] == 200
+
+
+def test_a_block_entry_settles_the_verdict_without_asking_anybody(put: Put, ask: Ask) -> None:
+    put(RULES | {"lists": {"block": ["Lucky7"], "review": ["dice"]}})
+    status, verdict = ask({"content": "win at LUCKY7!", "policy": "gaming"})
+    assert status == 200, verdict
+    assert (verdict["decision"], verdict["action"], verdict["answered_from"]) == (
+        "unsafe",
+        "block",
+        "list",
+    )
+    assert verdict["list_hit"] == {"list": "block", "entry": "Lucky7"}
+    assert verdict["reason"] == "the policy's block list has 'Lucky7'"
+    assert (verdict["votes"], verdict["calls"], verdict["cost_usd"]) == ([], 0, "0")
+    _, verdict = ask({"content": "my dice", "policy": "gaming"})
+    assert (verdict["decision"], verdict["action"]) == ("needs_review", "review")
+
+
+def test_a_policy_that_only_detects_judges_and_allows(
+    put: Put, ask: Ask, cached: Callable[..., None]
+) -> None:
+    put({"mode": "detect_only"}, "trial")
+    cached(make.evaluation("a text"), "unsafe")
+    _, verdict = ask({"content": "a text", "policy": "trial"})
+    assert (verdict["decision"], verdict["action"]) == ("unsafe", "allow")
+    _, verdict = ask({"content": "a text"})
+    assert (verdict["decision"], verdict["action"]) == ("unsafe", "block")
+
+
+def test_the_voter_rules_does_not_see_what_is_allowed(
+    put: Put, within: Callable[[str], None], context: Any
+) -> None:
+    put({"lists": {"allow": ["fucking machines"]}}, "band")
+    _, view = put({"lists": {"allow": ["fucking machines"]}}, "band")
+    within("RulesFunction")
+    reopen(vote_embedded)
+    for text, policy, kind in (
+        ("fucking machines", f"band@{view['version']}", "abstention"),
+        ("fucking machines", "default@packaged", "vote"),
+        ("you fucking idiot", f"band@{view['version']}", "vote"),
+    ):
+        evaluation = make.evaluation(
+            content=Content(text=text, language="en"), policy=policy, panel_name="embedded"
+        )
+        event = VoteRequest(evaluation=evaluation).model_dump(mode="json")
+        assert vote_embedded.rules(event, context)["kind"] == kind, (text, policy)
+
+
+@pytest.fixture
+def attempt(ask: Ask) -> Put:
+    """Try a policy as an operator."""
+
+    def send(body: Any, name: str = "gaming", **changes: Any) -> tuple[int, Any]:
+        there = {"path": f"/policies/{name}/try", "pathParameters": {"name": name}}
+        return ask(body, name="post_policy_trial.json", **there, **{"role": "operator"} | changes)
+
+    return send
+
+
+def test_a_trial_says_what_would_change_and_what_it_would_cost(
+    attempt: Put, ask: Ask, cached: Callable[..., None], aws: Any
+) -> None:
+    for policy in (DEFAULT, GAMING):
+        cached(make.evaluation("a text"), "unsafe", policy, scores={"harassment": 0.9})
+        cached(make.evaluation("another"), "safe", policy)
+    status, trial = attempt({"policy": RULES, "texts": ["a text", "another"]})
+    assert status == 200, trial
+    assert trial["after"] == reference_of(GAMING)
+    assert trial["changed"] == 1
+    assert [(one["index"], one["before"], one["after"]) for one in trial["tried"]] == [
+        (0, "unsafe", "safe"),
+        (1, "safe", "safe"),
+    ]
+    assert trial["cost_usd"] == "0"
+    assert float(trial["per_thousand_usd_after"]) > 0
+    # Nothing is in force, and nothing was recorded.
+    assert ask(name="get_policy.json", **at("gaming"))[0] == 404
+    assert aws.Table("VerdictsTable").scan()["Items"] == []
+
+
+def test_a_verdict_is_tried_on_its_own_votes_where_only_their_counting_differs(
+    attempt: Put, ask: Ask, cached: Callable[..., None]
+) -> None:
+    cached(make.evaluation("a text"), "unsafe", scores={"harassment": 0.9})
+    _, verdict = ask({"content": "a text"})
+    milder = {"categories": {"harassment": {"action": "needs_review"}}}
+    _, trial = attempt({"policy": milder, "verdict_ids": [verdict["id"], "nobody"]})
+    one, other = trial["tried"]
+    assert (one["verdict_id"], one["before"], one["after"]) == (
+        verdict["id"],
+        "unsafe",
+        "needs_review",
+    )
+    assert other["skipped"] == "there is no such verdict"
+    assert trial["per_thousand_usd_after"] is None
+    _, trial = attempt({"policy": RULES, "verdict_ids": [verdict["id"]]})
+    assert trial["tried"][0]["skipped"] == "its content is not kept, and its votes do not tell"
+    assert attempt({"policy": milder, "verdict_ids": [verdict["id"]]}, tenant="other")[1]["tried"][
+        0
+    ]["skipped"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"texts": ["x"] * 51}, {"texts": ["x"] * 30, "verdict_ids": ["y"] * 30}]
+)
+def test_a_trial_has_a_limit(attempt: Put, body: Any) -> None:
+    assert attempt(body)[0] == 400
+    assert attempt({"texts": ["x"]}, role="member")[0] == 403
+
+
+def test_a_calibrated_panel_says_under_which_policy_its_scores_are_probabilities(
+    put: Put, ask: Ask
+) -> None:
+    put({"lists": {"block": ["lucky7"]}}, "listed")
+    _, verdict = ask({"content": "lucky7", "policy": "listed", "panel": "economy"})
+    assert verdict["calibrated"] is True
+    put(RULES | {"lists": {"block": ["lucky7"]}}, "default")
+    _, verdict = ask({"content": "lucky7", "panel": "economy"})
+    assert verdict["calibrated"] is False
+    _, listed = ask(name="get_panels.json")
+    shown = {one["name"]: one.get("calibrated") for one in listed["panels"]}
+    assert shown == {"default": None, "economy": False, "embedded": False}
+    _, verdict = ask({"content": "lucky7"})
+    assert "calibrated" not in verdict
+
+
+class Clock:
+    """Seconds that only a test moves on."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reader(aws: Any, clock: Clock) -> Policies:
+    """Another function's view of the policies, which believes what it read for a minute."""
+    versions = PolicyVersions(aws, "PoliciesTable")
+    return Policies(aws, "PoliciesTable", versions, seconds=60, clock=clock)
+
+
+def test_another_function_sees_a_new_version_within_the_time_it_believes_what_it_read(
+    put: Put, reader: Policies, clock: Clock
+) -> None:
+    assert reader.chosen("acme") is DEFAULT
+    put(RULES, "default")
+    clock.now = 59.9
+    assert reader.chosen("acme") is DEFAULT
+    clock.now = 60.1
+    assert reader.chosen("acme").version == GAMING.version
+
+
+def test_a_version_that_was_read_is_not_read_again(
+    put: Put, reader: Policies, faults: Faults
+) -> None:
+    put()
+    first = reader.of("acme", reference_of(GAMING))
+    faults.fail("GetItem")
+    assert reader.of("acme", reference_of(GAMING)) is first
+    with pytest.raises(StoreUnavailable):
+        reader.of("other", reference_of(GAMING))
+
+
+def test_a_known_policy_stays_where_the_table_cannot_be_read_and_no_other_is_guessed(
+    put: Put, reader: Policies, clock: Clock, faults: Faults
+) -> None:
+    put(RULES, "default")
+    known = reader.chosen("acme")
+    faults.fail("GetItem")
+    clock.now = 61.0
+    assert reader.chosen("acme") is known
+    with pytest.raises(StoreUnavailable):
+        reader.chosen("other")
+
+
+def test_of_two_that_change_a_policy_at_the_same_moment_one_is_refused(
+    put: Put, reader: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put()
+    found = reader.view("acme", "gaming").version
+    put(RULES | {"instructions": "Nobody may curse."})
+    # As if the other had been put after this one had looked.
+    monkeypatch.setattr(reader, "_current", lambda _tenant, _name: found)
+    with pytest.raises(PreconditionFailed):
+        reader.put("acme", GAMING, "ada", expected=None, now=datetime.now(UTC))

@@ -12,8 +12,9 @@ import pytest
 from quorum.app.settings import StoreSettings
 from quorum.aws import loop
 from quorum.core import registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import VoteUnavailable
-from quorum.core.models import Abstention, AbstentionReason, CastVote
+from quorum.core.models import Abstention, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from quorum.aws import loop
 from quorum.core import errors, registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import ReplyUnreadable, VoteUnavailable
-from quorum.core.models import AbstentionReason, CastVote, Decision
+from quorum.core.models import CastVote, Decision
 from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline

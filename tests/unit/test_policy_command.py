@@ -23,6 +23,18 @@ VIEW: dict[str, Any] = {
     "policy": DOCUMENT,
     "history": [{"version": GAMING.version, "at": "2026-11-01T12:00:00Z", "by": "ada"}],
 }
+TRIAL: dict[str, Any] = {
+    "before": "default@000000000000",
+    "after": f"gaming@{GAMING.version}",
+    "changed": 1,
+    "tried": [
+        {"index": 0, "before": "unsafe", "after": "safe", "changed": True, "reason": "3 say safe"},
+        {"verdict_id": "v1", "skipped": "there is no such verdict"},
+    ],
+    "cost_usd": "0.003",
+    "per_thousand_usd_before": "1.5",
+    "per_thousand_usd_after": "2",
+}
 
 
 @pytest.fixture
@@ -32,6 +44,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
 
     def answer(request: httpx.Request) -> httpx.Response:
         requests.append(request)
+        if request.url.path.endswith("/try"):
+            return httpx.Response(200, json=TRIAL)
         if request.url.path.endswith("/policies"):
             shown = {name: VIEW[name] for name in ("name", "version", "source")}
             return httpx.Response(200, json={"policies": [shown]})
@@ -114,3 +128,24 @@ def test_a_policy_is_deleted(sent: list[httpx.Request]) -> None:
     ran = run("delete", "gaming")
     assert ran.stdout == f"gaming {GAMING.version} is no longer in force.\n"
     assert sent[0].method == "DELETE"
+
+
+def test_a_trial_shows_what_changes_and_what_it_costs(
+    sent: list[httpx.Request], tmp_path: Path
+) -> None:
+    file = tmp_path / "gaming.json"
+    file.write_text(json.dumps(DOCUMENT))
+    ran = run("try", "gaming", str(file), "-", "--verdict", "v1", input="damn\n\n")
+    assert ran.exit_code == 0, ran.output
+    (request,) = sent
+    assert json.loads(request.content) == {
+        "policy": DOCUMENT,
+        "texts": ["damn"],
+        "verdict_ids": ["v1"],
+    }
+    assert "3 say safe" in ran.stdout
+    assert "there is no such verdict" in ran.stdout
+    said = " ".join(ran.stderr.split())
+    assert "1 of 2 change" in said
+    assert "1,000 such texts: $1.5 before, $2 after" in said
+    assert "the trial cost $0.003" in said

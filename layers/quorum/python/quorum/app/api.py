@@ -12,6 +12,7 @@ from quorum.bulk.batches import QueuedBatches, UploadedBatches
 from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.ledger.costs import Costs
+from quorum.vote.trials import Trials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +69,11 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
             Kind.UPLOAD: UploadedBatches(self.batches, self.bulk, self.runs, **panels),
             Kind.DOCUMENTS: DocumentBatches(self.batches, self.document_intake, self.runs),
         }
+
+    @cached_property
+    def trials(self) -> Trials:
+        """What policies would change."""
+        return Trials(self.workflow, self.verdicts, self.reviews)
 
     @cached_property
     def costs(self) -> Costs:

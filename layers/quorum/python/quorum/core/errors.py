@@ -48,7 +48,7 @@ an error into an answer, a chat message, an abstention or a message on a queue r
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
-from quorum.core.models import AbstentionReason
+from quorum.core.abstentions import AbstentionReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

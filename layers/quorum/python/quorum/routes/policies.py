@@ -10,17 +10,18 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from quorum.api.callers import Calling, operators_only
 from quorum.api.http import new_router
 from quorum.api.problems import gives
-from quorum.core.errors import NotFound, PreconditionFailed
+from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
 from quorum.routes.parameters import App
 from quorum.vote.policies import PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
+from quorum.vote.trials import Trial, TrialRequest
 
 if TYPE_CHECKING:
     from quorum.aws.keys import Caller
 
 router = new_router()
 
-Name = Annotated[str, Path(pattern=r"^[\w.-]{1,64}$")]
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 IfMatch = Annotated[str | None, Header(alias="If-Match", min_length=1, max_length=64)]
 """The version that a change is written for, as the ETag says it; `*` is any."""
 
@@ -81,6 +82,30 @@ def delete_policy(
     return _tagged(
         app.policies.delete(caller.tenant, name, _who(caller), expected=_version(if_match), now=now)
     )
+
+
+@router.post(
+    "/policies/<name>/try",
+    summary="Try a policy before it is in force",
+    middlewares=[operators_only],
+    **gives(Trial, BudgetSpent, TooLarge),
+)
+def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> Trial:
+    """What it would change on up to 50 texts or verdicts, and what it would cost. For operators.
+
+    It is tried against the policy of that name in force, or the tenant's `default` if there is none
+    or no policy is given. The votes are paid.
+    """
+    tenant = caller.tenant
+    panel = app.panels.get(tenant, request.panel or app.settings.default_panel)
+    app.budget.check(tenant)
+    if request.policy is None:
+        before, after = app.policies.chosen(tenant), app.policies.chosen(tenant, name)
+    else:
+        after = Policy.of(name, request.policy)
+        app.policies.keep(tenant, after)
+        before = app.policies.in_force_or_default(tenant, name)
+    return app.trials.run(tenant, request, panel, before, after)
 
 
 def _tagged(view: PolicyView) -> Response[PolicyView]:

@@ -70,7 +70,9 @@ class VoteCache:
             tenant="" if self._shared else tenant,
             voter=voter,
             revision=model.revision,
-            policy_version=policy.asked_version,
+            policy_version=policy.embedded_version
+            if model.kind == "embedded"
+            else policy.asked_version,
             normaliser_version=NORMALISER_VERSION,
             text=normalise(content.text).text,
             # An embedded voter depends on the text and the language only.

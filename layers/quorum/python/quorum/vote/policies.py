@@ -23,6 +23,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from quorum.aws import dynamo
+from quorum.aws.faults import unavailable
 from quorum.core.errors import (
     InvalidRequest,
     NotFound,
@@ -47,7 +48,7 @@ KEPT_VERSIONS = 256
 KNOWN_NAMES = 4096
 """Names whose version in force a process remembers."""
 
-_REFERENCE = re.compile(r"(?P<name>[\w.-]{1,64})@(?P<version>[0-9a-f]{12})", re.ASCII)
+_REFERENCE = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64})@(?P<version>[0-9a-f]{12})")
 
 Source = Literal["tenant", "packaged"]
 
@@ -175,6 +176,13 @@ class Policies:
             return DEFAULT
         raise PolicyInvalid(f"there is no policy {name!r}; GET /policies lists yours")
 
+    def in_force_or_default(self, tenant: str, name: str) -> Policy:
+        """The policy of that name in force, else the one that judges where none is named."""
+        try:
+            return self.chosen(tenant, name)
+        except PolicyInvalid:
+            return self.chosen(tenant)
+
     def in_force(self, tenant: str) -> PolicyList:
         """The policies in force, by name; the packaged one, unless the tenant has put its own."""
         found = [_summary(item) for item in self._items(tenant, "policy#")]
@@ -211,13 +219,7 @@ class Policies:
         With `expected`, only if that version is in force now (`*`: if any is). Raises
         `PreconditionFailed`, `InvalidRequest` where a limit is broken, and `StoreUnavailable`.
         """
-        document = zlib.compress(json.dumps(policy.document()).encode(), 9)
-        if len(document) > DOCUMENT_LIMIT:
-            raise InvalidRequest(
-                f"the policy has {len(document)} bytes compressed; at most {DOCUMENT_LIMIT} fit",
-                code="policy_too_large",
-                limit=DOCUMENT_LIMIT,
-            )
+        kept = self._kept(tenant, policy)
         current = self._current(tenant, policy.name)
         self._require(current, expected)
         if current is None and len(self._items(tenant, "policy#")) >= POLICIES_LIMIT:
@@ -230,12 +232,6 @@ class Policies:
             "version": policy.version,
             "description": policy.description,
         }
-        kept = {
-            "TableName": self._table,
-            "Key": self._entry(tenant, f"version#{policy.name}#{policy.version}"),
-            "UpdateExpression": "SET document = if_not_exists(document, :document)",
-            "ExpressionAttributeValues": {":document": document},
-        }
         self._write(
             tenant,
             policy.name,
@@ -244,6 +240,27 @@ class Policies:
             [{"Update": kept}, self._noted(tenant, policy.name, policy.version, by, now)],
         )
         return self.view(tenant, policy.name)
+
+    def keep(self, tenant: str, policy: Policy) -> None:
+        """Keep that version of a policy, without putting it in force."""
+        with unavailable("the policy could not be stored"):
+            dynamo.attempt(self._client.update_item, **self._kept(tenant, policy))
+
+    def _kept(self, tenant: str, policy: Policy) -> dict[str, Any]:
+        """The update that keeps a version; raises `InvalidRequest` if it is too large."""
+        document = zlib.compress(json.dumps(policy.document()).encode(), 9)
+        if len(document) > DOCUMENT_LIMIT:
+            raise InvalidRequest(
+                f"the policy has {len(document)} bytes compressed; at most {DOCUMENT_LIMIT} fit",
+                code="policy_too_large",
+                limit=DOCUMENT_LIMIT,
+            )
+        return {
+            "TableName": self._table,
+            "Key": self._entry(tenant, f"version#{policy.name}#{policy.version}"),
+            "UpdateExpression": "SET document = if_not_exists(document, :document)",
+            "ExpressionAttributeValues": {":document": document},
+        }
 
     def delete(
         self, tenant: str, name: str, by: str, *, expected: str | None, now: datetime

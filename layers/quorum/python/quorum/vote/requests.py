@@ -42,7 +42,8 @@ def _language(tag: str) -> str:
 
 
 PolicyName = Annotated[
-    str, StringConstraints(pattern=r"^[\w.-]{1,64}(@([0-9a-f]{12}|packaged))?$", max_length=80)
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}(@([0-9a-f]{12}|packaged))?$", max_length=80),
 ]
 """The name of a policy, or one of its versions: `gaming`, `gaming@3f2a9c01b7de`."""
 

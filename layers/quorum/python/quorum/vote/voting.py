@@ -21,6 +21,7 @@ from quorum.vote.voter import PaidVote
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
+    from quorum.core.models import Content
     from quorum.core.registry import Model
     from quorum.gateway.client import Gateway
     from quorum.gateway.limiter import Limiter
@@ -102,13 +103,13 @@ def vote(
 
 
 def ask_embedded(
-    evaluation: "Evaluation", ask: "Callable[[Any], CastVote | Abstention]"
+    content: "Content", ask: "Callable[[Any], CastVote | Abstention]"
 ) -> Callable[[], PaidVote]:
-    """A function that asks an embedded voter in this process, without cost."""
+    """A function that asks an embedded voter about `content` in this process, without cost."""
 
     def asked() -> PaidVote:
         started = perf_counter()
-        answered = ask(evaluation.content)
+        answered = ask(content)
         latency_ms = round((perf_counter() - started) * 1000)
         return PaidVote(answered.model_copy(update={"latency_ms": latency_ms}))
 

@@ -23,6 +23,7 @@ from quorum.vote.evaluation import (
     Evaluation,
     Postponement,
     RoundResult,
+    conclude_by_list,
     conclude_by_review,
     conclude_round,
     conclude_without_votes,
@@ -112,6 +113,7 @@ class Workflow:
         position: BatchPosition | None = None,
         *,
         may_postpone: bool = False,
+        is_trial: bool = False,
     ) -> Evaluation:
         """An evaluation that begins now. A language the caller does not name is detected.
 
@@ -130,6 +132,7 @@ class Workflow:
             deadline=now + VOTING_SECONDS,
             position=position,
             may_postpone=may_postpone,
+            is_trial=is_trial,
         )
 
     def renew(self, evaluation: Evaluation) -> Evaluation:
@@ -138,11 +141,11 @@ class Workflow:
         return evaluation.model_copy(update={"started_at": now, "deadline": now + VOTING_SECONDS})
 
     def from_cache(self, evaluations: Sequence[Evaluation]) -> list[Verdict | None]:
-        """The verdicts that reviews or cached votes settle, in the order given; none is stored."""
+        """The verdicts that reviews, lists or cached votes settle, in order; none is stored."""
         return [opening.verdict for opening, _ in self._openings(evaluations)]
 
     def run(self, evaluation: Evaluation) -> Verdict:
-        """The verdict on `evaluation`'s content, stored.
+        """The verdict on `evaluation`'s content, stored unless it is a trial.
 
         When the machine ran and failed the verdict is `needs_review` and says so. An evaluation
         that may be postponed raises `Postponed` then, and when too few voters answered. Raises
@@ -186,7 +189,8 @@ class Workflow:
     def _openings(self, evaluations: Sequence[Evaluation]) -> list[tuple[RoundResult, Votes]]:
         """The state of each evaluation before anybody is asked, and its cached votes.
 
-        A person's decision settles it; votes are looked up where there is none.
+        A person's decision settles it, else an entry of the policy's lists; votes are looked up
+        where there is neither.
         """
         policies = [self._policy(one) for one in evaluations]
         reviewed = self._review_entries.reusable(
@@ -203,6 +207,11 @@ class Workflow:
             for index, reuse in enumerate(reviewed)
             if reuse is not None
         }
+        for index, policy in enumerate(policies):
+            hit = None if index in openings else policy.lists.hit(evaluations[index].content)
+            if hit is not None:
+                listed = conclude_by_list(evaluations[index], hit, policy, now=self._clock())
+                openings[index] = (listed, [])
         others = [index for index in range(len(evaluations)) if index not in openings]
         found = self._votes.find_all(
             [
@@ -228,6 +237,8 @@ class Workflow:
         )
 
     def _record(self, evaluation: Evaluation, verdict: Verdict) -> Verdict:
+        if evaluation.is_trial:
+            return verdict
         recorded = self._verdicts.record(
             evaluation.tenant, evaluation.content, verdict, evaluation.position
         )
