@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -67,6 +68,12 @@ def known(stack: Stack, key: str) -> dict[str, str]:
     verdict = api.judge("made up", panel="embedded")
     items = [{"content": "made up", "panel": "embedded"}, {"content": ""}]
     batch = api.post("batches", {"items": items}).json()
+    # One name, for a model and for a policy of the tenant's own.
+    policy = EXAMPLES["PUT /policies/{name}"]
+    put = httpx.put(
+        f"{stack.api}/policies/gpt-4.1", json=policy, headers={"x-api-key": key}, timeout=60
+    )
+    assert put.status_code == 200, put.text
     return {"verdict_id": verdict["id"], "batch_id": batch["id"], "name": "gpt-4.1"}
 
 

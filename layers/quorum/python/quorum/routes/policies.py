@@ -49,7 +49,7 @@ def get_policy(
     "/policies/<name>",
     summary="Put a policy in force",
     middlewares=[operators_only],
-    **gives(PolicyView, PreconditionFailed),
+    **gives(PolicyView, NotFound, PreconditionFailed),
 )
 def put_policy(
     name: Name, request: PolicyDocument, app: App, caller: Calling, if_match: IfMatch = None
@@ -88,7 +88,7 @@ def delete_policy(
     "/policies/<name>/try",
     summary="Try a policy before it is in force",
     middlewares=[operators_only],
-    **gives(Trial, BudgetSpent, TooLarge),
+    **gives(Trial, BudgetSpent, NotFound, TooLarge),
 )
 def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> Trial:
     """What it would change on up to 50 texts or verdicts, and what it would cost. For operators.
