@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from quorum.app.answers import AnswerContainer
 from quorum.app.chat import ConversationContainer
 from quorum.app.votes import WorkflowContainer
-from quorum.chat.conversing import Conversing, Judges
+from quorum.chat.conversing import Conversing, Voting
 
 if TYPE_CHECKING:
     from quorum.app.settings import ConverseSettings
@@ -21,7 +21,7 @@ class ConverseContainer(AnswerContainer, WorkflowContainer, ConversationContaine
     def conversing(self) -> Conversing:
         """The streaming of answers; the vote machine is opened when something is moderated."""
         settings = self.settings
-        judges = Judges(
+        voting = Voting(
             verdict=lambda *given: self.workflow.moderate(*given),  # noqa: PLW0108 - opened when used
             panel_of=lambda tenant, name: self.panels.get(tenant, name or settings.default_panel),
             require_budget=self.budget.check,
@@ -30,6 +30,6 @@ class ConverseContainer(AnswerContainer, WorkflowContainer, ConversationContaine
             self.asking,
             self.conversations,
             self.connections,
-            judges,
+            voting,
             history_tokens=settings.history_tokens,
         )

@@ -19,7 +19,7 @@ router = new_router()
 
 
 class Health(Frozen):
-    """The service is up; `gateway` is the state of its base URLs, where it was asked for."""
+    """The service is up; `gateway` is the state of its base URLs, if requested."""
 
     status: Literal["ok"] = "ok"
     default_panel: str
@@ -28,7 +28,7 @@ class Health(Frozen):
 
 @router.get(
     "/health",
-    summary="Is the service up? With deep=1, the gateway too",
+    summary="Check the service; with deep=1, the gateway too",
     **gives(Health, also={HTTPStatus.SERVICE_UNAVAILABLE: Health}),
 )
 def get_health(
@@ -36,9 +36,9 @@ def get_health(
     caller: Calling,
     deep: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
 ) -> Response[Health]:
-    """Answers when the function runs and its settings are complete.
+    """Answers if the function runs and its settings are complete.
 
-    `deep` examines every base URL of the gateway, for operators only: it costs a short answer each.
+    `deep` checks every base URL of the gateway, each with a short paid answer; operators only.
     """
     health = Health(default_panel=app.settings.default_panel)
     if not deep:
