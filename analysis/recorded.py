@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from quorum.core import registry
-from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision
+from quorum.core.abstentions import AbstentionReason
+from quorum.core.models import Abstention, CastVote, Decision
 
 from analysis import gold
 from analysis import rows as rows_of_files

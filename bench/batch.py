@@ -71,6 +71,7 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
     from quorum.gateway.client import Gateway, GatewaySettings  # noqa: PLC0415 - when needed
     from quorum.gateway.fair_share import RateLimit  # noqa: PLC0415 - when needed
     from quorum.vote import panel, voting  # noqa: PLC0415 - when needed
+    from quorum.vote.policy import DEFAULT  # noqa: PLC0415 - when needed
 
     from tests import template  # noqa: PLC0415 - when needed
     from tests.world import Gateway as Paper  # noqa: PLC0415 - when needed
@@ -94,8 +95,8 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
     )
 
     def ask(case: Any, voter: str) -> Any:
-        asked = voting.ask_gateway(case, model, lambda: gateway, 30_000)
-        return voting.vote(case, voter, world.vote_store, asked)
+        asked = voting.ask_gateway(case, DEFAULT, model, lambda: gateway, 30_000)
+        return voting.vote(case, DEFAULT, voter, world.vote_store, asked)
 
     world = World(dynamodb, Paper(), at_once=16, ask=ask, panel_of=lambda _tenant, _name: alone)
     world.limiter.limits = {

@@ -22,6 +22,7 @@ from cli import (
     labels,
     moderate,
     panel,
+    policy,
     record,
     replies,
 )
@@ -51,6 +52,7 @@ app.command()(replies.replies)
 app.command()(env.env)
 app.add_typer(keys.app, name="keys")
 app.add_typer(panel.app, name="panel")
+app.add_typer(policy.app, name="policy")
 app.add_typer(labels.app, name="labels")
 
 

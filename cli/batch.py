@@ -45,6 +45,9 @@ def batch(
     ] = None,
     where: Where = "local",
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="the policy, or one of its versions (name@version)")
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(help="the id of a batch to resume; name its file too, for lines and ids"),
@@ -81,7 +84,7 @@ def batch(
         _finish(service, resume, None, file, out, as_csv=as_csv, contents=contents)
         return
     with spooled(file, kind=kind, column=column, encoding=encoding) as given:
-        batch_id = resume or submit(service, given, panel)
+        batch_id = resume or submit(service, given, panel=panel, policy=policy)
         _finish(service, batch_id, given, file, out, as_csv=as_csv, contents=contents)
 
 
@@ -141,11 +144,14 @@ def going_on(batch_id: str, file: Path | None = None) -> str:
     return f"The batch continues in the background. Resume with: [bold]{escape(command)}[/]"
 
 
-def submit(service: Service, given: Spooled, panel: str | None) -> str:
-    """Submit a batch, inline if it is small, else by upload; returns its id. Constant memory."""
+def submit(service: Service, given: Spooled, **chosen: str | None) -> str:
+    """Submit a batch, inline if it is small, else by upload; returns its id. Constant memory.
+
+    `chosen` are fields of the request: panel and policy.
+    """
     size = given.size
     given.items.seek(0)
-    request: dict[str, Any] = {} if panel is None else {"panel": panel}
+    request: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if given.count <= INLINE_ITEMS and size <= INLINE_BYTES:
         request["items"] = [json.loads(line) for line in given.items]
     else:

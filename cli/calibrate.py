@@ -105,7 +105,8 @@ def calibrate(
     Its expected quality is measured on rows that had no part in the design: the whole design is
     repeated for five folds. With --labels-per-language it is measured on the rows left over.
     """
-    from analysis import calibration  # noqa: PLC0415 - scikit-learn is slow to import
+    # scikit-learn and scipy are slow to import.
+    from analysis import calibration, plans, thresholds  # noqa: PLC0415 - when needed
 
     rows = loading.read_votes(labelled)
     if embedded:
@@ -121,18 +122,14 @@ def calibrate(
     task = calibration.Task(
         costs={voter: float(dollars) for voter, dollars in costs.dollars.items()},
         budget=0.0 if costs.reference is None else budget * float(costs.dollars[costs.reference]),
-        targets=calibration.Targets(
-            decided_accuracy=decided_accuracy, recall=recall, review=review
-        ),
+        targets=thresholds.Targets(decided_accuracy=decided_accuracy, recall=recall, review=review),
         name=name or out.stem,
         seed=seed,
     )
     hold_out = len(unseen) >= _ENOUGH_UNSEEN
     workers = min(2, os.cpu_count() or 1)
     try:
-        with loading.progress_bar(
-            "designing", 1 if hold_out else 1 + calibration.FOLDS
-        ) as progress:
+        with loading.progress_bar("designing", 1 if hold_out else 1 + plans.FOLDS) as progress:
             designed = calibration.design_alone(learned, task)
             progress.advance(loading.TASK)
             if hold_out:
@@ -147,10 +144,10 @@ def calibrate(
                     workers=workers,
                     progress=lambda: progress.advance(loading.TASK),
                 )
-    except (calibration.NothingAffordable, calibration.TargetOutOfReach) as problem:
+    except (plans.NothingAffordable, thresholds.TargetOutOfReach) as problem:
         raise CommandFailed(f"No panel can be designed: {problem}.") from None
     expected = _expected(measured_on, answers, costs, seed)
-    how = "rows it did not learn from" if hold_out else f"{calibration.FOLDS}-fold cross-validation"
+    how = "rows it did not learn from" if hold_out else f"{plans.FOLDS}-fold cross-validation"
     panel = _described(designed, learned, costs, budget, expected)
     write_json(out, panel.document())
     document = {

@@ -132,7 +132,8 @@ def ending_of(error: Exception) -> Ending | None:
 def first_problem(error: ValidationError) -> str:
     """The first thing wrong with a document: its field, and the problem."""
     problem = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
+    named = problem.get("ctx", {}).get("field")
+    where = ".".join(str(part) for part in (*problem["loc"], *([named] if named else [])))
     return f"{where}: {problem['msg']}" if where else problem["msg"]
 
 

@@ -20,7 +20,7 @@ from cli.errors import CommandFailed
 from cli.output import STANDARD_OUTPUT, notes
 
 CONTENT_COLUMNS = ("content", "text")
-KNOWN = ("id", "language", "panel", "metadata")
+KNOWN = ("id", "language", "panel", "policy", "metadata")
 """The fields of an item besides its content."""
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]\w+)*")
 REASONS = 10

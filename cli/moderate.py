@@ -22,6 +22,9 @@ def moderate(
     ],
     where: Where = "local",
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="the policy, or one of its versions (name@version)")
+    ] = None,
     language: Annotated[
         str | None, typer.Option(help="the texts' language (ISO 639-1), if known")
     ] = None,
@@ -45,7 +48,12 @@ def moderate(
     rejected = 0
     try:
         shown = track(contents, "judging", console=notes, transient=True, disable=as_json)
-        options = {"panel": panel, "language": language, "default_language": default_language}
+        options = {
+            "panel": panel,
+            "policy": policy,
+            "language": language,
+            "default_language": default_language,
+        }
         for number, content, verdict in _judged(service, shown, **options):
             if isinstance(verdict, DeploymentRefused):
                 rejected += 1

@@ -1,6 +1,6 @@
 """A client of a deployment's HTTP API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -75,6 +75,16 @@ class Service:
             with attempt, _reached(self._where):
                 return self._body(self._http.get(path, params=query))
         raise AssertionError("tenacity returns or raises")
+
+    def replace(self, path: str, body: Any, headers: Mapping[str, str]) -> Any:
+        """The answer to a PUT."""
+        with _reached(self._where):
+            return self._body(self._http.put(path, json=body, headers=dict(headers)))
+
+    def delete(self, path: str) -> Any:
+        """The answer to a DELETE."""
+        with _reached(self._where):
+            return self._body(self._http.delete(path))
 
     def put(self, url: str, body: IO[bytes], length: int) -> None:
         """Upload `length` bytes to a presigned URL."""

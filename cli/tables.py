@@ -134,7 +134,12 @@ def show_verdicts(console: Console, judged: Iterable[tuple[str, Verdict]]) -> No
 
 def _verdict_cells(content: str, verdict: Verdict) -> Cells:
     shown = content if len(content) <= _SHOWN else content[: _SHOWN - 1] + "…"
-    source = {"panel": "", "cache": " [dim]cached[/]", "review": " [dim]reviewed[/]"}
+    source = {
+        "panel": "",
+        "cache": " [dim]cached[/]",
+        "review": " [dim]reviewed[/]",
+        "list": " [dim]listed[/]",
+    }
     return (
         escape(shown),
         coloured(verdict.decision),

@@ -12,7 +12,7 @@ from typing import Any
 
 from quorum.core.models import VOTE, Abstention, CastVote
 from quorum.vote.evaluation import AggregateRequest, Evaluation, conclude_round
-from quorum.vote.policy import DEFAULT
+from quorum.vote.policies import PolicyVersions
 from quorum.vote.verdicts import Verdicts
 
 Ask = Callable[[Evaluation, str], CastVote | Abstention]
@@ -21,15 +21,17 @@ Ask = Callable[[Evaluation, str], CastVote | Abstention]
 class InProcessMachine:
     """Takes the place of a Step Functions client; `ask` returns a voter's vote."""
 
-    def __init__(self, ask: Ask, verdicts: Verdicts) -> None:
+    def __init__(self, ask: Ask, verdicts: Verdicts, policies: PolicyVersions) -> None:
         self._ask = ask
         self._verdicts = verdicts
+        self._policies = policies
         self._branches = ThreadPoolExecutor(32)
 
     def start_sync_execution(self, **given: Any) -> dict[str, Any]:
         """One execution: rounds of votes until the verdict is settled or postponed."""
         request = json.loads(given["input"])
         evaluation = Evaluation.model_validate(request["evaluation"])
+        policy = self._policies.of(evaluation.tenant, evaluation.policy)
         voters, number = tuple(request["voters"]), int(request["round"])
         votes = [VOTE.validate_python(vote) for vote in request["votes"]]
         while True:
@@ -38,7 +40,7 @@ class InProcessMachine:
                 evaluation=evaluation, votes=tuple(votes), voters=voters, round=number
             )
             standing = conclude_round(
-                evaluation, heard.complete(), DEFAULT, round_number=number, now=time.time()
+                evaluation, heard.complete(), policy, round_number=number, now=time.time()
             )
             if standing.settled:
                 break
@@ -46,8 +48,10 @@ class InProcessMachine:
         if standing.verdict is None:
             output = json.dumps({"postponed": standing.model_dump(mode="json")["postponed"]})
         else:
-            recorded = self._verdicts.record(
-                evaluation.tenant, evaluation.content, standing.verdict, evaluation.position
-            )
-            output = recorded.model_dump_json()
+            verdict = standing.verdict
+            if not evaluation.is_trial:
+                verdict = self._verdicts.record(
+                    evaluation.tenant, evaluation.content, verdict, evaluation.position
+                )
+            output = verdict.model_dump_json()
         return {"status": "SUCCEEDED", "output": output}

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from quorum.core.models import Abstention, AbstentionReason, CastVote, Content, Decision, Tokens
+from quorum.core.abstentions import AbstentionReason
+from quorum.core.models import Abstention, CastVote, Content, Decision, Tokens
 from quorum.vote import panel
 from quorum.vote.evaluation import Evaluation
 

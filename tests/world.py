@@ -16,8 +16,9 @@ from quorum.app.settings import BatchSettings
 from quorum.batch.progress import BatchView, Kind
 from quorum.batch.queue import ItemQueue
 from quorum.bulk.judging import Item, Outcomes
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.identifiers import item_id_of
-from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision, Tokens
+from quorum.core.models import Abstention, CastVote, Decision, Tokens
 from quorum.core.position import BatchPosition
 from quorum.gateway.fair_share import RateLimit
 from quorum.gateway.limiter import Limiter
@@ -37,6 +38,7 @@ SETTINGS = BatchSettings(
     votes_table="VotesTable",
     verdicts_table="VerdictsTable",
     usage_table="UsageTable",
+    policies_table="PoliciesTable",
     panels_path="/quorum",
     vote_machine="machine",
     default_panel="default",
@@ -199,7 +201,7 @@ class World:
         )
         panels: Any = SimpleNamespace(get=panel_of)
         app.panels = panels
-        machine: Any = InProcessMachine(ask or self._ask, app.verdicts)
+        machine: Any = InProcessMachine(ask or self._ask, app.verdicts, app.policy_versions)
         app.step_functions = machine
         self.vote_store, self.verdicts, self.batches = app.vote_store, app.verdicts, app.batches
         self.judging = app.judging
@@ -226,7 +228,13 @@ class World:
         return self.judging.moderate_all(items)
 
     def _ask(self, evaluation: Evaluation, voter: str) -> CastVote | Abstention:
-        return vote(evaluation, voter, self.vote_store, lambda: self._asked(evaluation, voter))
+        return vote(
+            evaluation,
+            self.app.policy_versions.of(evaluation.tenant, evaluation.policy),
+            voter,
+            self.vote_store,
+            lambda: self._asked(evaluation, voter),
+        )
 
     def _asked(self, evaluation: Evaluation, voter: str) -> PaidVote:
         if voter in self.gateway.down:

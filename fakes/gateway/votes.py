@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,12 +102,21 @@ def answer(
     vote: dict[str, Any] = {
         "decision": decision,
         "confidence": round(randomness.uniform(0.6, 0.99), 2),
-        "categories": [{"name": "harassment", "score": 0.8}] if decision == "unsafe" else [],
+        "categories": [{"name": _category(messages[0]["content"], text), "score": 0.8}]
+        if decision == "unsafe"
+        else [],
         "reason": f"{decision.replace('_', ' ')}, as recorded or drawn",
     }
     written = json.dumps(vote, ensure_ascii=False)
     fenced = registry.model(model).reply_format is registry.ReplyFormat.INSTRUCTIONS
     return f"```json\n{written}\n```" if fenced else written
+
+
+def _category(told: str, text: str) -> str:
+    """One of the policy's own categories, if the text has its name in it, else harassment."""
+    own = re.search(r"^- this platform's own: (.+)$", told, re.MULTILINE)
+    named = [] if own is None else [name for name in own[1].split(", ") if name in text]
+    return named[0] if named else "harassment"
 
 
 def prose(messages: Sequence[Mapping[str, str]], seed: int, tokens: int) -> list[str]:

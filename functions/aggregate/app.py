@@ -9,7 +9,6 @@ from quorum.app.votes import VerdictContainer
 from quorum.aws.boundary import guarded
 from quorum.vote import telemetry
 from quorum.vote.evaluation import AggregateRequest, RoundResult, conclude_round
-from quorum.vote.policy import DEFAULT
 from quorum.vote.shadow import shadowed
 
 if TYPE_CHECKING:
@@ -26,10 +25,12 @@ def app() -> VerdictContainer:
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Where the case stands (`quorum.vote.evaluation.Deliberation`)."""
     request = AggregateRequest.model_validate(event)
+    evaluation = request.evaluation
+    policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     standing = conclude_round(
-        request.evaluation,
+        evaluation,
         request.complete(),
-        DEFAULT,
+        policy,
         round_number=request.round,
         now=time(),
     )
@@ -37,8 +38,8 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
 
 def record(request: AggregateRequest, standing: RoundResult) -> RoundResult:
-    """`standing`, with its verdict as stored."""
-    if standing.verdict is None:
+    """`standing`, with its verdict as stored; that of a trial is not."""
+    if standing.verdict is None or request.evaluation.is_trial:
         return standing
     judged = shadowed(standing.verdict, app().panels)
     verdict = app().verdicts.record(

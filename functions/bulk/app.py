@@ -23,7 +23,11 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """What one step came to."""
     match step_of(event):
         case Prepare() as step:
-            return app().bulk.prepare(step, partial(app().panels.get, step.tenant))
+            return app().bulk.prepare(
+                step,
+                partial(app().panels.get, step.tenant),
+                partial(app().policies.chosen, step.tenant),
+            )
         case JudgePage() as step:
             return app().bulk.moderate_page(step, app().judging, app().verdicts)
         case Finish() as step:

@@ -25,7 +25,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """This model's vote on the case in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
     model = registry.model(app().settings.voter)
+    policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     ask = voting.ask_gateway(
-        evaluation, model, lambda: app().gateway, context.get_remaining_time_in_millis()
+        evaluation, policy, model, lambda: app().gateway, context.get_remaining_time_in_millis()
     )
-    return voting.vote(evaluation, model.name, app().vote_store, ask).model_dump(mode="json")
+    return voting.vote(evaluation, policy, model.name, app().vote_store, ask).model_dump(
+        mode="json"
+    )

@@ -48,6 +48,10 @@ def answer(
 ) -> dict[str, Any]:
     """`voter`'s vote on the case in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
+    policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
+    content = evaluation.content
+    if voter == rules_model.VOTER:
+        content = policy.lists.without_allowed(content)
     return voting.vote(
-        evaluation, voter, app().vote_store, voting.ask_embedded(evaluation, ask)
+        evaluation, policy, voter, app().vote_store, voting.ask_embedded(content, ask)
     ).model_dump(mode="json")

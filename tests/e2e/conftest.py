@@ -135,6 +135,9 @@ class Api:
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
         return self._http.post(path, json=body, headers=headers)
 
+    def put(self, path: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+        return self._http.put(path, json=body, headers=headers)
+
     def delete(self, path: str) -> httpx.Response:
         return self._http.delete(path)
 

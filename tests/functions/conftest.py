@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from quorum.app.api import ApiContainer
 from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
+from quorum.vote.policy import DEFAULT, Policy
 
 from functions.api import app as api
 from functions.estimate import app as estimate
@@ -142,14 +143,14 @@ def ask(
 
 
 @pytest.fixture
-def cached(aws: Any) -> Callable[[Evaluation, str], None]:
+def cached(aws: Any) -> Callable[..., None]:
     """Put a vote of every voter on a case's panel into the cache."""
 
-    def put(evaluation: Evaluation, decision: str) -> None:
+    def put(evaluation: Evaluation, decision: str, policy: Policy = DEFAULT, **facts: Any) -> None:
         cache = VoteCache(aws, "VotesTable", shared=False, days=1)
         for voter in evaluation.panel.voters:
-            key = cache.key(evaluation.tenant, voter, evaluation.content)
-            vote = make.cast(voter, decision, confidence=1.0)
+            key = cache.key(evaluation.tenant, voter, evaluation.content, policy)
+            vote = make.cast(voter, decision, **{"confidence": 1.0} | facts)
             aws.meta.client.transact_write_items(TransactItems=[cache.put(key, vote)])
 
     return put

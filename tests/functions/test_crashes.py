@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from time import time
 from typing import Any, NamedTuple
 
@@ -66,7 +67,11 @@ class Lambda:
         machines: Any = MortalClient(cloud.machines, life)
         self.bulk = Bulk(s3, BUCKET, machines, cloud.machine, self.world.batches)
         runs = Runs(machines, self.world.batches)
-        panels: Any = {"default_panel": "default", "panel_of": packaged}
+        panels: Any = {
+            "default_panel": "default",
+            "panel_of": packaged,
+            "policy_of": self.world.app.policies.chosen,
+        }
         self.kinds: dict[Kind, QueuedBatches | UploadedBatches] = {
             Kind.ITEMS: QueuedBatches(self.world.batches, self.queue, **panels),
             Kind.UPLOAD: UploadedBatches(self.world.batches, self.bulk, runs, **panels),
@@ -220,7 +225,9 @@ def uploaded(cloud: Cloud) -> None:
 def run(one: Lambda, number: int = 1) -> None:
     """A bulk run, as its machine does it."""
     step = Prepare(step="prepare", tenant=TENANT, batch=BATCH, upload=UPLOAD, panel="default")
-    prepared = one.bulk.prepare(step, lambda name: packaged(TENANT, name))
+    prepared = one.bulk.prepare(
+        step, lambda name: packaged(TENANT, name), partial(one.world.app.policies.chosen, TENANT)
+    )
     body = boto3.client("s3").get_object(Bucket=BUCKET, Key=prepared["key"])["Body"]
     for line in body.iter_lines():
         page = JudgePage.model_validate({"step": "judge", "page": json.loads(line)})

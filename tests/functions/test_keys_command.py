@@ -25,7 +25,9 @@ def run(*arguments: str) -> Any:
 def test_a_key_is_issued_to_stdout_alone_and_opens_its_tenant(keys: Keys) -> None:
     done = run("issue", "--tenant", "acme", "--role", "operator", "--name", "reviewers")
     assert done.exit_code == 0, done.output
-    assert keys.caller(done.stdout.strip()) == Caller(tenant="acme", role="operator")
+    assert keys.caller(done.stdout.strip()) == Caller(
+        tenant="acme", role="operator", name="reviewers"
+    )
 
 
 def test_keys_are_listed_by_tenant_without_the_keys(keys: Keys) -> None:

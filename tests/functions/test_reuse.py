@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from time import time
 from typing import Any
 
@@ -12,11 +13,9 @@ from hypothesis import strategies as st
 from quorum.aws.dynamo import DAY
 from quorum.core.errors import Conflict
 from quorum.core.models import Decision, Review, Verdict
-from quorum.vote import workflow
 from quorum.vote.evaluation import Evaluation, conclude_without_votes
 from quorum.vote.policy import DEFAULT, Policy
 
-from fakes import machine
 from functions.api import app as api
 from tests import make
 from tests.conftest import empty_account
@@ -129,13 +128,10 @@ def test_votes_that_tenants_share_do_not_make_them_share_decisions(
     assert api_of.judge()["answered_from"] == "panel"
 
 
-def test_a_decision_under_another_policy_is_not_reused(
-    api_of: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decision_under_another_policy_is_not_reused(api_of: Deployment) -> None:
     api_of.review(api_of.judge(), "unsafe")
     another = Policy(name="default", instructions="Another policy.")
-    monkeypatch.setattr(workflow, "DEFAULT", another)
-    monkeypatch.setattr(machine, "DEFAULT", another)
+    api.app().policies.put(TENANT, another, "a test", expected=None, now=datetime.now(UTC))
     assert api_of.judge()["decision"] == "needs_review"
     assert len(api_of.queue()) == 1
 
@@ -464,7 +460,7 @@ def test_however_workers_interleave_a_content_has_one_entry_and_all_its_verdicts
     assert pending == ([] if latest is not None and latest.decision != "needs_review" else ["0"])
     content = undecided("0").content
     (reuse,) = quiet.app.review_entries.reusable(
-        [(TENANT, content)], concluded(undecided("0")).policy_version
+        [(TENANT, content, concluded(undecided("0")).policy_version)]
     )
     assert (None if reuse is None else reuse.decision) == (
         None if pending else latest and latest.decision

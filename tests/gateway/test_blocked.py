@@ -9,8 +9,9 @@ import httpx
 import pytest
 from quorum.aws import loop
 from quorum.core import registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import ModelRefused, ModelThrottled, ModelUnavailable, VoteUnavailable
-from quorum.core.models import AbstentionReason, CastVote
+from quorum.core.models import CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway import breaker
 from quorum.gateway.base_urls import parse_base_urls

@@ -12,8 +12,9 @@ import pytest
 from quorum.app.settings import StoreSettings
 from quorum.aws import loop
 from quorum.core import registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import VoteUnavailable
-from quorum.core.models import Abstention, AbstentionReason, CastVote
+from quorum.core.models import Abstention, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
@@ -21,6 +22,7 @@ from quorum.gateway.fair_share import RateLimit
 from quorum.gateway.limiter import Limiter
 from quorum.ledger import ledger
 from quorum.vote import voting
+from quorum.vote.policy import DEFAULT
 from quorum.vote.voter import abstention_of, ask
 
 from fakes.gateway import Fault, Scenario, StandIn, running
@@ -109,15 +111,20 @@ def test_the_ledger_equals_the_gateways_own_count_and_no_reservation_is_left(
     there.scenario = DRILL.model_copy(update={"rates": rates})
     limits = {GPT.name: RateLimit(requests_per_minute=10**6, tokens_per_minute=10**9)}
     limiter = Limiter(usage, "Usage", limits)
-    settings = StoreSettings(votes_table="Votes", verdicts_table="Verdicts", usage_table="Usage")
+    settings = StoreSettings(
+        votes_table="Votes",
+        verdicts_table="Verdicts",
+        usage_table="Usage",
+        policies_table="Policies",
+    )
     vote_store = voting.VoteStore(
         usage, settings.votes_table, settings.usage_table, limiter=limiter
     )
     client = gateway(there, limiter=limiter)
     for number in range(BOOKED_VOTES):
         evaluation = make.evaluation(f"text {number}", deadline=time.time() + SECONDS)
-        ask_now = voting.ask_gateway(evaluation, GPT, lambda: client, int(SECONDS * 1000))
-        vote_store.book(evaluation, ask_now())
+        ask_now = voting.ask_gateway(evaluation, DEFAULT, GPT, lambda: client, int(SECONDS * 1000))
+        vote_store.book(evaluation, DEFAULT, ask_now())
 
     items: dict[str, Any] = {
         str(item["key"]): item for item in usage.Table("Usage").scan()["Items"]

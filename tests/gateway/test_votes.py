@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from quorum.aws import loop
 from quorum.core import errors, registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import ReplyUnreadable, VoteUnavailable
-from quorum.core.models import AbstentionReason, CastVote, Decision
+from quorum.core.models import CastVote, Decision
 from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway
 from quorum.gateway.deadline import Deadline
@@ -155,3 +156,31 @@ def test_what_a_model_said_is_kept_only_where_content_may_be(
     assert "hm" not in plain.detail
     assert kept.detail.startswith("hm, the text")
     assert len(kept.detail) <= 200
+
+
+def test_a_guard_model_is_asked_and_read_in_its_own_form(gateway: GatewayOf) -> None:
+    guard = GPT.model_copy(
+        update={
+            "vote_format": registry.VoteFormat.LLAMA_GUARD,
+            "category_codes": {"S10": ("hate",)},
+            "max_tokens_field": "max_completion_tokens",
+        }
+    )
+    says = Scenario(models={"gpt-4.1": ModelScenario(reply="unsafe\nS10")})
+    with running(says) as there:
+        cast = vote(gateway(there), "hello", guard)
+    assert cast.decision is Decision.UNSAFE
+    assert cast.scores == {"hate": cast.confidence_measured}
+    body = there.bodies[-1]
+    assert body["messages"] == [{"role": "user", "content": "hello"}]
+    assert "response_format" not in body
+    assert "max_tokens" not in body
+    assert body["max_completion_tokens"] > 0
+
+
+def test_shieldgemma_is_given_the_policy_by_its_template(gateway: GatewayOf) -> None:
+    guard = GPT.model_copy(update={"vote_format": registry.VoteFormat.SHIELDGEMMA})
+    with running(Scenario(models={"gpt-4.1": ModelScenario(reply="No")})) as there:
+        assert vote(gateway(there), "hello", guard).decision is Decision.SAFE
+    guideline = there.bodies[-1]["chat_template_kwargs"]["guideline"]
+    assert DEFAULT.rules_told in guideline

@@ -9,10 +9,13 @@ import pytest
 from quorum.vote import panel
 from typer.testing import CliRunner
 
-from analysis import calibration, evaluation, recorded
-from analysis.calibration import Design, Shrinkage, TargetOutOfReach, Targets, Task
+from analysis import calibration, evaluation, evidence, recorded
+from analysis.calibration import Task
 from analysis.evaluation import replay
+from analysis.evidence import Design, Shrinkage
+from analysis.plans import OutOfFold
 from analysis.recorded import NONE, REVIEW, SAFE, UNSAFE, Recorded
+from analysis.thresholds import TargetOutOfReach, Targets, promised_thresholds
 from cli.app import app
 
 COSTS = {"free": 0.0, "cheap": 1.0, "fair": 2.0, "dear": 20.0}
@@ -81,13 +84,13 @@ def test_permuted_labels_score_at_chance() -> None:
 
 def test_a_rows_own_label_has_no_part_in_its_out_of_fold_score() -> None:
     rows = made_up(300)
-    before = calibration.OutOfFold(rows, Shrinkage(), 0)
+    before = OutOfFold(rows, Shrinkage(), 0)
     fitted_on, held_out = before.repeats[0][0]
     gold = rows.gold.copy()
     gold[held_out] = np.where(gold[held_out] == SAFE, UNSAFE, SAFE)
     design = Design.of(rows, rows.voters)
-    first = calibration.fit(design, rows.gold, fitted_on, Shrinkage()).log_odds(held_out)
-    second = calibration.fit(design, gold, fitted_on, Shrinkage()).log_odds(held_out)
+    first = evidence.fit(design, rows.gold, fitted_on, Shrinkage()).log_odds(held_out)
+    second = evidence.fit(design, gold, fitted_on, Shrinkage()).log_odds(held_out)
     assert (first == second).all()
     assert not set(fitted_on) & set(held_out)
 
@@ -95,7 +98,7 @@ def test_a_rows_own_label_has_no_part_in_its_out_of_fold_score() -> None:
 def test_the_fitted_numbers_are_those_the_tally_computes_with() -> None:
     rows = made_up(400)
     design = Design.of(rows, rows.voters)
-    fitted = calibration.fit(design, rows.gold, np.arange(len(rows)), Shrinkage())
+    fitted = evidence.fit(design, rows.gold, np.arange(len(rows)), Shrinkage())
     written = panel.load(
         {
             "name": "all-at-once",
@@ -105,7 +108,7 @@ def test_the_fitted_numbers_are_those_the_tally_computes_with() -> None:
             "thresholds": {"unsafe": 0.5, "safe": 0.5},
             "rule": {
                 "kind": "calibrated",
-                "stages": [calibration.stage(fitted).model_dump(mode="json")],
+                "stages": [evidence.stage(fitted).model_dump(mode="json")],
             },
         },
         voters=rows.voters,
@@ -122,7 +125,7 @@ def test_the_fit_finds_the_minimum_another_solver_finds() -> None:
     unsafe = (random.random(60) < 1 / (1 + np.exp(-matrix[:, 0] + matrix[:, 1]))).astype(float)
     bounded = np.array([True, True, False, False])
     penalty = np.eye(4) * 0.3
-    found = calibration._minimum(matrix, np.ones(60), unsafe, penalty, bounded)  # noqa: SLF001 - the numerical core
+    found = evidence._minimum(matrix, np.ones(60), unsafe, penalty, bounded)  # noqa: SLF001 - the numerical core
 
     def loss(vector: np.ndarray) -> float:
         odds = matrix @ vector
@@ -166,7 +169,7 @@ def broken(targets: Targets, draws: int = 200, rows: int = 400) -> dict[str, flo
     refused = 0
     for seed in range(draws):
         try:
-            limits = calibration.promised_thresholds(*scored(rows, seed), targets)
+            limits = promised_thresholds(*scored(rows, seed), targets)
         except TargetOutOfReach:  # nothing was promised; it counts, so that it stays rare
             refused += 1
             continue
@@ -212,7 +215,7 @@ def test_promises_on_recall_and_review_hold_in_expectation() -> None:
 )
 def test_a_target_the_labels_cannot_show_is_refused(targets: Targets) -> None:
     with pytest.raises(TargetOutOfReach):
-        calibration.promised_thresholds(*scored(400, 0), targets)
+        promised_thresholds(*scored(400, 0), targets)
 
 
 # --- the command ---------------------------------------------------------------------------------

@@ -118,9 +118,10 @@ def test_a_file_of_any_kind_is_submitted_and_its_results_come_in_order(
 ) -> None:
     file, out = tmp_path / name, tmp_path / "out.jsonl"
     file.write_text(text)
-    done = run("batch", str(file), "--panel", "economy", "--out", str(out))
+    chosen = ("--panel", "economy", "--policy", "gaming")
+    done = run("batch", str(file), *chosen, "--out", str(out))
     assert done.exit_code == 1, done.output  # an item is rejected
-    assert told.posted == [{"panel": "economy", "items": posted}]
+    assert told.posted == [{"panel": "economy", "policy": "gaming", "items": posted}]
     assert [json.loads(line)["index"] for line in out.read_text().splitlines()] == [0, 1, 2]
 
 

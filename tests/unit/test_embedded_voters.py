@@ -4,10 +4,10 @@ from types import ModuleType
 
 import pytest
 from embedded import characters, meaning, reading, rules
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import (
     CONTENT_LIMIT,
     Abstention,
-    AbstentionReason,
     CastVote,
     Content,
     Decision,

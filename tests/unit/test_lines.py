@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from quorum.bulk.requests import read_item
+from quorum.bulk.requests import Chosen, read_item
 from quorum.core.errors import PanelInvalid
 from quorum.core.rejection import Rejection
 from quorum.document.requests import read_document
 from quorum.vote.panel import Panel, packaged
+from quorum.vote.policy import DEFAULT, PACKAGED
 from quorum.vote.requests import VerdictRequest
 
 
@@ -19,7 +20,7 @@ def panel_called(name: str) -> Panel:
 
 
 def read(line: bytes) -> VerdictRequest | Rejection:
-    return read_item(line, "default", panel_called)
+    return read_item(line, Chosen("default", PACKAGED, panel_called, lambda _name: DEFAULT))
 
 
 @pytest.mark.parametrize(

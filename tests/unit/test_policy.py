@@ -155,9 +155,9 @@ BAD: list[tuple[dict[str, Any], str, object]] = [
     ({"categories": {"hate": {"action": "shout"}}}, "categories.hate.action", None),
     ({"categories": {"hate": {"examples": ["x"] * 11}}}, "categories.hate.examples", 10),
     ({"categories": {"hate": {"examples": ["x" * 301]}}}, "categories.hate.examples.0", 300),
-    ({"categories": {"hate-": {"definition": "x"}, "self_harm": {"definition": "x"}}}, "", None),
+    ({"categories": {"self_harm": {"definition": "x"}}}, "categories", None),
     ({"categories": {f"own{n}": {"definition": "x"} for n in range(33)}}, "categories", 32),
-    ({"categories": {str(name): {"enabled": False} for name in Category}}, "", None),
+    ({"categories": {str(name): {"enabled": False} for name in Category}}, "categories", None),
     (
         {
             "categories": {
@@ -181,7 +181,7 @@ def test_a_bad_policy_is_refused_with_field_and_limit(
     with pytest.raises(ValidationError) as refused:
         policy.Policy.model_validate({"name": "x"} | document)
     found = rejection(refused.value)
-    assert field in (found.field or found.message)
+    assert found.field == field
     if limit is not None:
         assert found.limit == limit
 
@@ -196,7 +196,7 @@ READERS = (reply, objects, finish, unicode)
 """The modules that decide how a reply is read."""
 ASIDE = {"quorum.core.errors", "quorum.core.models", "quorum.gateway.wire"}
 """What they import beside: names of errors, values and limits; the form of log-probabilities."""
-PARSER = 3, "d1b0d6295042"
+PARSER = 3, "47af6841414d"
 """The parser's version and the digest of its modules, as they were last looked at together."""
 
 
@@ -245,10 +245,10 @@ def test_a_vote_that_was_asked_for_in_another_way_has_another_key(
 ) -> None:
     votes = cache.VoteCache(None, "Votes", shared=False, days=1)  # type: ignore[arg-type] # a key needs no table
     content = Content(text="a text")
-    before = votes.key("acme", "gpt-4.1", content)
+    before = votes.key("acme", "gpt-4.1", content, policy.DEFAULT)
     changed = registry.model("gpt-4.1").model_copy(update=change)
     monkeypatch.setattr(registry, "model", lambda _name: changed)
-    assert votes.key("acme", "gpt-4.1", content) != before
+    assert votes.key("acme", "gpt-4.1", content, policy.DEFAULT) != before
 
 
 def test_what_a_voter_is_sent_is_the_wrapper_filled_in() -> None:

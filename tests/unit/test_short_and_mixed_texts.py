@@ -2,7 +2,8 @@
 
 import pytest
 from embedded import characters, meaning, rules
-from quorum.core.models import Abstention, AbstentionReason, CastVote, Content, Decision, Outcome
+from quorum.core.abstentions import AbstentionReason
+from quorum.core.models import Abstention, CastVote, Content, Decision, Outcome
 from quorum.vote.language import with_language
 from quorum.vote.panel import packaged
 from quorum.vote.tally import tally

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import PanelInvalid
-from quorum.core.models import Abstention, AbstentionReason, CastVote, Decision
+from quorum.core.models import Abstention, CastVote, Decision
 from quorum.vote import panel
 from quorum.vote.panel import Panel
 from quorum.vote.tally import agreements, tally

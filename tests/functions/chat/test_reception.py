@@ -339,4 +339,9 @@ def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
     (allowed,) = policy["policyDocument"]["Statement"]
     assert allowed["Effect"] == "Allow"
     assert allowed["Resource"] == ["arn:aws:execute-api:us-east-1:123456789012:local/v1/*"]
-    assert policy["context"] == {"tenant": "acme", "role": "member", "key_hash": hash_of(key)}
+    assert policy["context"] == {
+        "tenant": "acme",
+        "role": "member",
+        "name": "",
+        "key_hash": hash_of(key),
+    }

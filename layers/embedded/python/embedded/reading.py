@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from quorum.core.models import Abstention, AbstentionReason, Content
+from quorum.core.abstentions import AbstentionReason
+from quorum.core.models import Abstention, Content
 from quorum.core.normalise import normalise
 from quorum.vote import language
 from quorum.vote.language import Part

@@ -19,9 +19,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import (
     Abstention,
-    AbstentionReason,
     CastVote,
     Category,
     Content,

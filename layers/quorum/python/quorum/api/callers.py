@@ -16,7 +16,7 @@ def caller_of(event: Any) -> Caller:
     """The caller of API Gateway's `event`; a caller without a role is a member."""
     found = event["requestContext"]["authorizer"]
     return Caller.model_validate(
-        {name: found[name] for name in ("tenant", "role") if name in found}
+        {name: found[name] for name in Caller.model_fields if name in found}
     )
 
 

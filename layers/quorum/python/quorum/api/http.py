@@ -128,7 +128,8 @@ def _unreadable(error: RequestValidationError) -> Response[Any]:
     if str(first["type"]).startswith("json"):
         return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is not JSON", _BODY)
     # The location begins with the part of the request: the body, the query, the path, a header.
-    told = rejection_of(first, skip=min(1, len(first["loc"]) - 1))
+    inside = len(first["loc"]) - ("field" not in first.get("ctx", {}))
+    told = rejection_of(first, skip=min(1, inside))
     return problem(HTTPStatus.BAD_REQUEST, **dict(told))
 
 

@@ -12,6 +12,7 @@ from quorum.bulk.batches import QueuedBatches, UploadedBatches
 from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.ledger.costs import Costs
+from quorum.vote.trials import Trials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,12 +62,18 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
         panels: dict[str, Any] = {
             "default_panel": self.settings.default_panel,
             "panel_of": self.panels.get,
+            "policy_of": self.policies.chosen,
         }
         return {
             Kind.ITEMS: QueuedBatches(self.batches, self.item_queue, **panels),
             Kind.UPLOAD: UploadedBatches(self.batches, self.bulk, self.runs, **panels),
             Kind.DOCUMENTS: DocumentBatches(self.batches, self.document_intake, self.runs),
         }
+
+    @cached_property
+    def trials(self) -> Trials:
+        """What policies would change."""
+        return Trials(self.workflow, self.verdicts, self.reviews)
 
     @cached_property
     def costs(self) -> Costs:

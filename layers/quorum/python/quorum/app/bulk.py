@@ -30,6 +30,7 @@ class ManyContainer(WorkflowContainer):
             default_panel=self.settings.default_panel,
             at_once=self.settings.items_at_once,
             panel_of=self.panels.get,
+            policy_of=self.policies.chosen,
         )
 
 

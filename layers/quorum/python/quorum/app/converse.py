@@ -22,7 +22,9 @@ class ConverseContainer(AnswerContainer, WorkflowContainer, ConversationContaine
         """The streaming of answers; the vote machine is opened when something is moderated."""
         settings = self.settings
         voting = Voting(
-            verdict=lambda *given: self.workflow.moderate(*given),  # noqa: PLW0108 - opened when used
+            verdict=lambda tenant, content, panel: self.workflow.moderate(
+                tenant, content, panel, self.policies.chosen(tenant)
+            ),
             panel_of=lambda tenant, name: self.panels.get(tenant, name or settings.default_panel),
             require_budget=self.budget.check,
         )

@@ -46,6 +46,7 @@ class StoreSettings(_FromEnvironment):
     votes_table: str
     verdicts_table: str
     usage_table: str
+    policies_table: str
     share_votes: bool = Field(
         default=False, description="whether one tenant's cached votes answer another's content"
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from quorum.app.container import Container, SpendingContainer
 from quorum.vote.panels import Panels
+from quorum.vote.policies import Policies, PolicyVersions
 from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.reviews import Reviews
 from quorum.vote.verdicts import Verdicts
@@ -15,10 +16,19 @@ if TYPE_CHECKING:
     from quorum.app.settings import AggregateSettings, StoreSettings, WorkflowSettings
 
 
-class VoteStoreContainer(Container):
-    """What an embedded voter uses."""
+class PolicyVersionContainer(Container):
+    """What everything uses that reads a policy an evaluation refers to."""
 
     settings: "StoreSettings"
+
+    @cached_property
+    def policy_versions(self) -> PolicyVersions:
+        """The versions of policies."""
+        return PolicyVersions(self.dynamodb, self.settings.policies_table)
+
+
+class VoteStoreContainer(PolicyVersionContainer):
+    """What an embedded voter uses."""
 
     @cached_property
     def vote_store(self) -> VoteStore:
@@ -34,7 +44,7 @@ class VoteStoreContainer(Container):
         )
 
 
-class VerdictContainer(Container):
+class VerdictContainer(PolicyVersionContainer):
     """What the aggregate step uses."""
 
     settings: "AggregateSettings"
@@ -75,6 +85,17 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
     settings: "WorkflowSettings"
 
     @cached_property
+    def policies(self) -> Policies:
+        """The tenants' policies: which version is in force stays known for a while."""
+        settings = self.settings
+        return Policies(
+            self.dynamodb,
+            settings.policies_table,
+            self.policy_versions,
+            seconds=settings.panel_seconds,
+        )
+
+    @cached_property
     def workflow(self) -> Workflow:
         """The vote machine, and the cache that is asked before it."""
         return Workflow(
@@ -83,6 +104,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             self.vote_store.cache,
             self.verdicts,
             self.review_entries,
+            self.policy_versions,
             default_language=self.settings.default_language,
         )
 

@@ -23,10 +23,11 @@ OPERATORS: tuple[Role, ...] = ("operator", "deployment_operator")
 
 
 class Caller(Frozen):
-    """The owner of a key."""
+    """The owner of a key, and the key's name: what it is for."""
 
     tenant: Identifier
     role: Role = "member"
+    name: str = ""
 
 
 def new_key() -> str:
@@ -46,7 +47,6 @@ class StoredKey(Caller):
     """
 
     key_hash: str
-    name: str = ""
     issued_at: datetime | None = None
 
 
@@ -61,7 +61,9 @@ class Keys:
         item = self._table.get_item(Key={"key_hash": hash_of(key)}).get("Item")
         if item is None:
             return None
-        return Caller.model_validate({"tenant": item["tenant"], "role": item["role"]})
+        return Caller.model_validate(
+            {name: item[name] for name in Caller.model_fields if name in item}
+        )
 
     def is_known(self, key_hash: str) -> bool:
         """Whether the key with that hash was issued and not revoked since."""

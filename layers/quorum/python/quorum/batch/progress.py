@@ -29,7 +29,8 @@ class Kind(StrEnum):
 class BatchRecord(Frozen):
     """A batch as the table holds it.
 
-    Contents have a `panel`; documents have `work`, which is JSON that only `document/` reads.
+    Contents have a `panel` and a `policy` (name@version); documents have `work`, which is JSON that
+    only `document/` reads.
     `ended` is the number of the last run that ended, 0 before. `problem_passes` says that the last
     problem is an outage; `waits` is how often the run waited for its end since `done_at_wait` items
     were done. `amounts` are the other counters,
@@ -44,6 +45,7 @@ class BatchRecord(Frozen):
     items: int
     received: bool = False
     panel: str | None = None
+    policy: str | None = None
     work: str | None = None
     upload: str | None = None
     alert_usd: Money | None = None
@@ -131,6 +133,7 @@ class BatchView(Frozen):
     state: State
     source: Source
     panel: str | None = None
+    policy: str | None = None
     created_at: str
     items: int
     settled: int
@@ -182,7 +185,7 @@ def view_of(record: BatchRecord, paid: Decimal, now: datetime) -> BatchView:
 
 
 _SHOWN = {
-    *("source", "panel", "items", "settled", "rejected", "dead"),
+    *("source", "panel", "policy", "items", "settled", "rejected", "dead"),
     *("alert_usd", "last_problem", "results"),
 }
 """Fields of the record that its owner sees unchanged."""

@@ -93,7 +93,7 @@ class Batches:
 
     # ---- written -----------------------------------------------------------------------------
 
-    def create(
+    def create(  # noqa: PLR0913 the fields of a record
         self,
         tenant: str,
         batch: str,
@@ -101,13 +101,15 @@ class Batches:
         kind: Kind,
         items: int,
         panel: str | None = None,
+        policy: str | None = None,
         work: str | None = None,
         alert_usd: Decimal | None = None,
         upload: str | None = None,
     ) -> None:
         """Store a new batch in the state `receiving`; an existing one is left as it is.
 
-        It has a panel for its contents, or `work` (JSON) to be done with its documents.
+        It has a panel and a policy for its contents, or `work` (JSON) to be done with its
+        documents.
         """
         record: dict[str, Any] = {
             "id": batch_key(tenant, batch),
@@ -117,7 +119,8 @@ class Batches:
             "created_at": self._now().isoformat(),
             "expires_at": int(self._clock()) + self._days * DAY,
         }
-        optional = {"alert_usd": alert_usd, "upload": upload, "panel": panel, "work": work}
+        optional = {"alert_usd": alert_usd, "upload": upload, "panel": panel}
+        optional |= {"policy": policy, "work": work}
         record |= {name: value for name, value in optional.items() if value is not None}
         there_already = self._client.exceptions.ConditionalCheckFailedException
         with unavailable("the batch could not be stored"), suppress(there_already):

@@ -10,39 +10,53 @@ from quorum.batch.queue import ItemQueue
 from quorum.batch.records import Batches
 from quorum.batch.runs import Runs
 from quorum.bulk.machine import Bulk
-from quorum.bulk.requests import BatchRequest, QueuedItem, read_item
+from quorum.bulk.requests import BatchRequest, Chosen, QueuedItem, read_item
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection
 from quorum.vote.panel import Panel
+from quorum.vote.policy import Policy, reference_of
 
 PanelOf = Callable[[str, str], Panel]
 """The panel of a tenant and a name; raises `PanelInvalid`."""
+PolicyOf = Callable[[str, str | None], Policy]
+"""The policy of a tenant and a name, or the one in force; raises `PolicyInvalid`."""
 
 
 class QueuedBatches:
     """Contents of a request: validated one by one, one message each on the queue."""
 
     def __init__(
-        self, batches: Batches, queue: ItemQueue, *, default_panel: str, panel_of: PanelOf
+        self,
+        batches: Batches,
+        queue: ItemQueue,
+        *,
+        default_panel: str,
+        panel_of: PanelOf,
+        policy_of: PolicyOf,
     ) -> None:
         self._batches = batches
         self._queue = queue
         self._default_panel = default_panel
         self._panel_of = panel_of
+        self._policy_of = policy_of
 
     def start(self, tenant: str, batch: str, request: BatchRequest) -> BatchTaken:
         """Store the batch, reject bad items, queue the others.
 
         Every step may be repeated: results of an earlier try stay as they are. Raises
-        `PanelInvalid`, `InvalidRequest`, `TooLarge` and `StoreUnavailable`.
+        `PanelInvalid`, `PolicyInvalid`, `InvalidRequest`, `TooLarge` and `StoreUnavailable`.
         """
         panel_name = self._panel_of(tenant, request.panel or self._default_panel).name
+        policy = reference_of(self._policy_of(tenant, request.policy))
+        chosen = Chosen(
+            panel_name, policy, partial(self._panel_of, tenant), partial(self._policy_of, tenant)
+        )
         given = request.items or []
         require_some(given, "items")
         taken: list[QueuedItem] = []
         rejected: dict[int, Rejection] = {}
         for index, item in enumerate(given):
-            read = read_item(item, panel_name, partial(self._panel_of, tenant))
+            read = read_item(item, chosen)
             if isinstance(read, Rejection):
                 rejected[index] = read
             else:
@@ -53,6 +67,7 @@ class QueuedBatches:
             batch,
             kind=Kind.ITEMS,
             panel=panel_name,
+            policy=policy,
             items=len(given),
             alert_usd=request.alert_usd,
         )
@@ -82,19 +97,22 @@ class UploadedBatches:
         *,
         default_panel: str,
         panel_of: PanelOf,
+        policy_of: PolicyOf,
     ) -> None:
         self._batches = batches
         self._bulk = bulk
         self._runs = runs
         self._default_panel = default_panel
         self._panel_of = panel_of
+        self._policy_of = policy_of
 
     def start(self, tenant: str, batch: str, request: BatchRequest) -> BatchTaken:
         """Store the batch and begin its run; both may be repeated.
 
-        Raises `PanelInvalid`, `NotFound` and `StoreUnavailable`.
+        Raises `PanelInvalid`, `PolicyInvalid`, `NotFound` and `StoreUnavailable`.
         """
         panel_name = self._panel_of(tenant, request.panel or self._default_panel).name
+        policy = reference_of(self._policy_of(tenant, request.policy))
         upload = str(request.upload)
         self._bulk.require_upload(tenant, upload)
         self._batches.create(
@@ -102,6 +120,7 @@ class UploadedBatches:
             batch,
             kind=Kind.UPLOAD,
             panel=panel_name,
+            policy=policy,
             items=0,
             alert_usd=request.alert_usd,
             upload=upload,

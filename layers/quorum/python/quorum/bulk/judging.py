@@ -15,12 +15,20 @@ from uuid import uuid4
 from quorum.aws.leases import LEASE_SECONDS, Leases
 from quorum.batch.alerts import BatchBudget
 from quorum.batch.records import Batches
-from quorum.core.errors import BudgetSpent, PanelInvalid, Postponed, QuorumError, Undeliverable
+from quorum.core.errors import (
+    BudgetSpent,
+    PanelInvalid,
+    PolicyInvalid,
+    Postponed,
+    QuorumError,
+    Undeliverable,
+)
 from quorum.core.normalise import normalise
 from quorum.core.position import BatchPosition
 from quorum.vote import telemetry
 from quorum.vote.evaluation import Evaluation
 from quorum.vote.panel import Panel
+from quorum.vote.policy import Policy
 from quorum.vote.requests import VerdictRequest
 from quorum.vote.verdicts import Decided, Verdicts
 from quorum.vote.workflow import Workflow
@@ -47,7 +55,7 @@ Outcomes = dict[str, Exception | None]
 class Judging:
     """Judges items, `at_once` at a time.
 
-    `panel_of(tenant, name)` finds a panel.
+    `panel_of(tenant, name)` finds a panel, `policy_of(tenant, name)` a policy.
     """
 
     def __init__(  # noqa: PLR0913 - everything a verdict needs, opened once
@@ -61,6 +69,7 @@ class Judging:
         default_panel: str,
         at_once: int,
         panel_of: Callable[[str, str], Panel],
+        policy_of: Callable[[str, str | None], Policy],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._workflow = workflow
@@ -70,6 +79,7 @@ class Judging:
         self._budget = budget
         self._default_panel = default_panel
         self._panel_of = panel_of
+        self._policy_of = policy_of
         self._sleep = sleep
         self._workers = ThreadPoolExecutor(at_once)
 
@@ -135,7 +145,7 @@ class Judging:
                     continue
             try:
                 evaluations.append(self._evaluation(item))
-            except PanelInvalid as invalid:
+            except (PanelInvalid, PolicyInvalid) as invalid:
                 outcomes[verdict_id] = Undeliverable(str(invalid))
         return evaluations
 
@@ -145,6 +155,7 @@ class Judging:
             item.tenant,
             item.request.to_content(),
             panel,
+            self._policy_of(item.tenant, item.request.policy),
             item.verdict_id,
             item.position,
             may_postpone=True,

@@ -30,13 +30,14 @@ from quorum.batch.pauses import TRIES, pause_after
 from quorum.batch.progress import BatchRecord
 from quorum.batch.records import Batches, Facts, FailedItem
 from quorum.bulk.judging import Item, Judging, Outcomes
-from quorum.bulk.requests import read_item
+from quorum.bulk.requests import Chosen, read_item
 from quorum.core.errors import BudgetSpent, Postponed, QuorumError, Undeliverable
 from quorum.core.identifiers import item_id_of
 from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier
 from quorum.core.position import INDEX_DIGITS, BatchPosition
 from quorum.core.rejection import Rejection
 from quorum.vote.panel import Panel
+from quorum.vote.policy import PACKAGED, Policy
 from quorum.vote.requests import VerdictRequest
 from quorum.vote.verdicts import Verdicts
 
@@ -207,7 +208,12 @@ class Bulk:
 
     # ---- the steps ---------------------------------------------------------------------------
 
-    def prepare(self, step: Prepare, panel_called: Callable[[str], Panel]) -> dict[str, Any]:
+    def prepare(
+        self,
+        step: Prepare,
+        panel_called: Callable[[str], Panel],
+        policy_called: Callable[[str | None], Policy],
+    ) -> dict[str, Any]:
         """Validate the upload line by line, reject bad lines, and write the others as pages.
 
         In a later run: write the pages that have no results yet. Memory grows only with the names
@@ -219,8 +225,9 @@ class Bulk:
         if record.received:
             return self._prepare_left(step)
         counted = _Counted()
+        chosen = Chosen(step.panel, record.policy or PACKAGED, panel_called, policy_called)
         lines = self._paged(
-            step, self._contents.lines(step.upload, most_bytes=LINE_BYTES), counted, panel_called
+            step, self._contents.lines(step.upload, most_bytes=LINE_BYTES), counted, chosen
         )
         written = self._write_pages(_pages_key(step.tenant, step.batch), lines)
         self._batches.note(
@@ -260,14 +267,14 @@ class Bulk:
         step: Prepare,
         lines: Iterator[bytes],
         counted: "_Counted",
-        panel_called: Callable[[str], Panel],
+        chosen: Chosen,
     ) -> Iterator[bytes]:
         page: list[PagedItem] = []
         bad: list[FailedItem] = []
         size = 0
         for index, line in enumerate(lines):
             counted.lines += 1
-            read = _read_line(line, step.panel, panel_called)
+            read = _read_line(line, chosen)
             if isinstance(read, Rejection):
                 why = read.model_dump(exclude_none=True)
                 bad.append(FailedItem(BatchPosition(batch=step.batch, index=index), why))
@@ -409,14 +416,12 @@ class _Stream(io.RawIOBase):
         return len(taken)
 
 
-def _read_line(
-    line: bytes, panel_name: str, panel_called: Callable[[str], Panel]
-) -> VerdictRequest | Rejection:
+def _read_line(line: bytes, chosen: Chosen) -> VerdictRequest | Rejection:
     if len(line) > LINE_BYTES:
         return Rejection(
             code="too_long", message=f"the line is longer than {LINE_BYTES} bytes", limit=LINE_BYTES
         )
-    return read_item(line, panel_name, panel_called)
+    return read_item(line, chosen)
 
 
 def _page_line(step: Prepare, page: Sequence[PagedItem]) -> bytes:

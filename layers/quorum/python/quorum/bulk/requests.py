@@ -1,19 +1,21 @@
 """The bodies of requests and messages about batches of contents. Pure."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import StringConstraints, ValidationError, model_validator
 
 from quorum.batch.progress import Kind
-from quorum.core.errors import PanelInvalid
+from quorum.core.errors import PanelInvalid, PolicyInvalid
 from quorum.core.fields import AlertDollars
 from quorum.core.models import Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
 from quorum.core.unicode import whole_json
 from quorum.vote.panel import Panel
-from quorum.vote.requests import VerdictRequest
+from quorum.vote.policy import Policy, reference_of
+from quorum.vote.policy_reading import require_heard
+from quorum.vote.requests import PolicyName, VerdictRequest
 
 
 class QueuedItem(VerdictRequest):
@@ -30,12 +32,14 @@ class BatchRequest(Frozen):
     """The body of `POST /batches`: items, or the key of an upload that holds them.
 
     Items are validated one by one later, so a bad one does not affect the others. `panel` judges
-    items that name none. When the batch has cost `alert_usd`, an alert is published.
+    items that name none, under `policy`: the version that is in force now, to the batch's end. When
+    the batch has cost `alert_usd`, an alert is published.
     """
 
     items: list[Any] | None = None
     upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    policy: PolicyName | None = None
     alert_usd: AlertDollars | None = None
 
     @property
@@ -50,12 +54,24 @@ class BatchRequest(Frozen):
         return self
 
 
-def read_item(
-    given: Any, panel_name: str, panel_called: Callable[[str], Panel]
-) -> VerdictRequest | Rejection:
-    """An item of a batch with its panel, or the reason for rejecting it; bytes are read as JSON.
+class Chosen(NamedTuple):
+    """What judges the items of a tenant's batch that name nothing else, and how others are found.
 
-    `panel_name` is the batch's panel; `panel_called` must know a panel that the item names itself.
+    `panel_called` raises `PanelInvalid`, `policy_called` `PolicyInvalid`. `policy` is the reference
+    that the batch keeps.
+    """
+
+    panel: str
+    policy: str
+    panel_called: Callable[[str], Panel]
+    policy_called: Callable[[str | None], Policy]
+
+
+def read_item(given: Any, chosen: Chosen) -> VerdictRequest | Rejection:
+    """An item of a batch with its panel and the version of its policy, or why it is rejected.
+
+    Bytes are read as JSON. A policy that the item names itself stays in the version that is in
+    force now.
     """
     try:
         item = (
@@ -65,10 +81,10 @@ def read_item(
         )
     except ValidationError as error:
         return rejection(error)
-    if item.panel is None:
-        return item.model_copy(update={"panel": panel_name})
+    panel_name, policy_name = item.panel or chosen.panel, item.policy or chosen.policy
     try:
-        panel_called(item.panel)
-    except PanelInvalid as invalid:
-        return Rejection(code="invalid_panel", message=str(invalid), field="panel")
-    return item
+        policy = chosen.policy_called(policy_name)
+        require_heard(chosen.panel_called(panel_name), policy)
+    except (PanelInvalid, PolicyInvalid) as invalid:
+        return Rejection(code=invalid.code, message=str(invalid), field=invalid.field)
+    return item.model_copy(update={"panel": panel_name, "policy": reference_of(policy)})

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Literal
 
 from quorum.core.errors import QuorumError
-from quorum.core.models import CastVote, Content, Decision, Verdict
+from quorum.core.models import CastVote, Content, Decision, Disposition, Verdict
 from quorum.core.normalise import normalise
 from quorum.vote.panel import Panel
 from quorum.vote.tally import quorum_of
@@ -71,6 +71,8 @@ class Moderation:
         except Exception as failure:  # whatever the error, the text was not judged
             raise Objection("unchecked") from failure
         self.cost_usd += verdict.cost_usd
+        if verdict.action is Disposition.ALLOW:
+            return
         if verdict.decision is Decision.UNSAFE:
             raise Objection("unsafe", verdict)
         if verdict.decision is Decision.NEEDS_REVIEW:

@@ -9,6 +9,7 @@
     │   ├── NotAllowed                  one of its own            403
     │   ├── NotFound                    one of its own            404
     │   ├── Conflict                    one of its own            409
+    │   ├── PreconditionFailed          one of its own            412
     │   ├── TooLarge                    one of its own            413
     │   └── TooMany                     one of its own            429    yes
     ├── VoteUnavailable                 a vote that could not be had: becomes an abstention
@@ -21,10 +22,12 @@
     │   │   ├── AnswerEmpty             answer_empty              502    yes
     │   │   ├── AnswerFailed            answer_failed             502    yes
     │   │   └── AnswerUnusable          answer_unusable           502
+    │   ├── PolicyUnspoken              model_unavailable         502
     │   ├── PromptTooLong               prompt_too_long           400
     │   └── GatewayRejected             model_unavailable         502
     │       └── GatewayDenied           model_unavailable         502    yes
     ├── PanelInvalid                    invalid_panel             400
+    ├── PolicyInvalid                   invalid_policy            400
     ├── ModelUnknown                    invalid_model             400
     ├── DocumentUnreadable              one of its own            400
     ├── StreamCut                       stream_cut                502    yes
@@ -45,7 +48,7 @@ an error into an answer, a chat message, an abstention or a message on a queue r
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
-from quorum.core.models import AbstentionReason
+from quorum.core.abstentions import AbstentionReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,6 +137,12 @@ class Conflict(RequestRejected):
     """A used Idempotency-Key with another request, or one in use; a review at the same moment."""
 
     http_status = 409
+
+
+class PreconditionFailed(RequestRejected):
+    """What the request was written for has changed; `limit` is what it is now."""
+
+    http_status = 412
 
 
 class TooLarge(RequestRejected):
@@ -248,6 +257,13 @@ class ReplyUnreadable(VoteUnavailable):
         self.excerpt = excerpt
 
 
+class PolicyUnspoken(VoteUnavailable):
+    """The model knows rules of its own only, and they say nothing certain under this policy."""
+
+    transient = False
+    abstention = AbstentionReason.POLICY_UNKNOWN
+
+
 class PromptTooLong(VoteUnavailable):
     """The prompt does not fit the model's context window; nothing was sent."""
 
@@ -321,6 +337,22 @@ class PanelInvalid(QuorumError):
     @property
     def told(self) -> str:
         """The message, after the path."""
+        return str(self)
+
+
+class PolicyInvalid(QuorumError):
+    """A policy that cannot be used: there is none of that name or version."""
+
+    code = "invalid_policy"
+    http_status = 400
+    field = "policy"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"policy: {message}")
+
+    @property
+    def told(self) -> str:
+        """The message."""
         return str(self)
 
 

@@ -21,6 +21,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from quorum.core.abstentions import AbstentionReason
+
 CONTENT_LIMIT = 32_768
 """Characters of one content."""
 REASON_LIMIT = 120
@@ -86,22 +88,6 @@ CategoryName = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_/-]*$")
 ]
 """The name of a category: one of the thirteen, or one of a policy's own."""
-
-
-class AbstentionReason(StrEnum):
-    """The reason why a vote could not be had."""
-
-    TIMED_OUT = "timed_out"
-    THROTTLED = "throttled"
-    UNAVAILABLE = "unavailable"
-    REFUSED = "refused"
-    REPLY_UNREADABLE = "reply_unreadable"
-    PROMPT_TOO_LONG = "prompt_too_long"
-    GATEWAY_REJECTED = "gateway_rejected"
-    NOTHING_FOUND = "nothing_found"
-    LANGUAGE_UNKNOWN = "language_unknown"
-    POLICY_UNKNOWN = "policy_unknown"
-    FAILED = "failed"
 
 
 _REPEATABLE = (
@@ -243,6 +229,27 @@ class Outcome(Frozen):
     next_voters: tuple[str, ...] = ()
 
 
+class Disposition(StrEnum):
+    """What a platform is told to do with a content."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    BLOCK = "block"
+
+
+DISPOSITIONS = {
+    Decision.SAFE: Disposition.ALLOW,
+    Decision.NEEDS_REVIEW: Disposition.REVIEW,
+    Decision.UNSAFE: Disposition.BLOCK,
+}
+"""What follows from a decision where its policy is enforced."""
+
+
+def _disposition(so_far: dict[str, Any]) -> Disposition:
+    """What follows from the decision, for verdicts of before there were actions."""
+    return DISPOSITIONS.get(so_far.get("decision", Decision.NEEDS_REVIEW), Disposition.REVIEW)
+
+
 class CategoryScore(Frozen):
     """A panel's pooled score of a category; it is `flagged` from `threshold` on."""
 
@@ -272,6 +279,21 @@ class Review(Frozen):
     reviewed_at: datetime
 
 
+class ListName(StrEnum):
+    """The lists of a policy: the first that has a match that is not exempt decides."""
+
+    BLOCK = "block"
+    REVIEW = "review"
+    ALLOW = "allow"
+
+
+class ListHit(Frozen):
+    """The entry of a policy's lists that settled a verdict, and the list it is on."""
+
+    list: ListName
+    entry: str
+
+
 class ReusedReview(Frozen):
     """The review that answered a content: that of an earlier verdict on the same one."""
 
@@ -289,14 +311,18 @@ def _without_address(votes: "tuple[CastVote | Abstention, ...]") -> "tuple[Any, 
 class Verdict(Frozen):
     """A panel's decision on a content under a policy, and everything that explains it.
 
+    `action` is what follows from the decision: always `allow` under a policy that only detects.
+    `calibrated` says of a calibrated panel whether it was calibrated under this policy.
     `categories` has the highest score of any vote, `category_scores` the panel's pooled ones.
     `review` is the latest one of this content; a person's decision does not change the panel's.
-    Where a person had decided the same content before, `reused_review` says so, and nobody voted.
+    Where a person had decided the same content before, `reused_review` says so, and nobody voted;
+    where an entry of the policy's lists did, `list_hit`.
     """
 
     id: str
     content_id: str | None = None
     decision: Decision
+    action: Disposition = Field(default_factory=_disposition)
     score: Probability
     confidence: Probability
     reason: str
@@ -308,9 +334,10 @@ class Verdict(Frozen):
     cost_usd: Dollars
     saved_usd: Dollars
     latency_ms: int = Field(ge=0)
-    answered_from: Literal["panel", "cache", "review"]
+    answered_from: Literal["panel", "cache", "review", "list"]
     panel: str
     panel_version: str
+    calibrated: bool | None = Field(default=None, exclude_if=is_none)
     policy: str = "default"
     policy_version: str
     language: str | None = None
@@ -319,3 +346,4 @@ class Verdict(Frozen):
     shadow: Shadow | None = None
     review: Review | None = None
     reused_review: ReusedReview | None = None
+    list_hit: ListHit | None = Field(default=None, exclude_if=is_none)

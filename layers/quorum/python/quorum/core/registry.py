@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from quorum.core.errors import InvalidRequest, ModelUnknown
-from quorum.core.models import Category, Frozen, Money, Tokens
+from quorum.core.models import Category, CategoryName, Frozen, Money, Tokens
 
 MILLION = Decimal(1_000_000)
 
@@ -51,6 +51,20 @@ class ReplyFormat(StrEnum):
     INSTRUCTIONS = "instructions"
 
 
+class VoteFormat(StrEnum):
+    """How a model is asked for its vote, and how its reply is read.
+
+    `json`: it is told the policy and answers as the policy asks. The others are guard models, which
+    have a prompt and an answer of their own (`quorum.vote.guards`).
+    """
+
+    JSON = "json"
+    LLAMA_GUARD = "llama_guard"
+    SHIELDGEMMA = "shieldgemma"
+    SAFEGUARD = "safeguard"
+    QWEN3GUARD = "qwen3guard"
+
+
 class Model(Frozen):
     """One model. `name` is also the voter's name; `gateway_name` is what the gateway calls it.
 
@@ -59,7 +73,9 @@ class Model(Frozen):
     the model from reasoning. `token_factor` is its tokens per token of `o200k_base`, by which its
     prompts are estimated; `token_error` is the relative error of that estimate that nine of ten
     texts keep within. `revision` is an embedded voter's trained state: votes of another revision
-    are not reused; `categories` are those that it gives scores to.
+    are not reused; `categories` are those that it gives scores to. `category_codes` says which of
+    a policy's categories each code in a guard model's reply means; none where it means none of
+    them. `max_tokens_field` is what the request calls the limit of its answer.
     """
 
     name: str
@@ -78,6 +94,9 @@ class Model(Frozen):
     votes: bool = True
     revision: str = ""
     categories: tuple[Category, ...] = ()
+    vote_format: VoteFormat = VoteFormat.JSON
+    category_codes: dict[str, tuple[CategoryName, ...]] = Field(default_factory=dict)
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
 
 
 _OPENAI = ("openai.com/api/pricing", date(2025, 4, 14))

@@ -43,8 +43,12 @@ def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
 
 
 def rejection_of(first: Mapping[str, Any], *, skip: int = 0) -> Rejection:
-    """One of pydantic's errors, of an item that is `skip` levels down in the validated data."""
+    """One of pydantic's errors, of an item that is `skip` levels down in the validated data.
+
+    A check of several fields names the one to change in the error's context.
+    """
     path = [part for part in first["loc"][skip:] if not str(part).startswith(ALTERNATIVE)]
+    path += [named] if isinstance(named := first.get("ctx", {}).get("field"), str) else []
     field = ".".join(map(_shown, path)) or None
     kind = str(first["type"])
     limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)

@@ -164,7 +164,7 @@ def prepared(
     body = {
         "model": model.gateway_name,
         "messages": list(messages),
-        "max_tokens": max_output_tokens,
+        model.max_tokens_field: max_output_tokens,
         **options,
     }
     return Call(

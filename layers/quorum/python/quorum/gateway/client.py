@@ -27,6 +27,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import httpx
@@ -172,6 +173,7 @@ class Gateway:
         schema: Mapping[str, object] | None = None,
         json_object: bool = False,
         log_probabilities: bool = False,
+        extra_fields: Mapping[str, object] = MappingProxyType({}),
         expected_output_tokens: int | None = None,
         tenant: str = "-",
     ) -> Completion:
@@ -187,6 +189,7 @@ class Gateway:
             json_object=json_object,
             log_probabilities=log_probabilities,
         )
+        options |= extra_fields
         call = prepared(
             model,
             messages,

@@ -14,13 +14,12 @@ from quorum.core.models import Frozen
 from quorum.routes.parameters import App
 from quorum.vote.panel import PACKAGED
 from quorum.vote.panels import PanelView
-from quorum.vote.policy import DEFAULT
 
 router = new_router()
 
 
 class PanelList(Frozen):
-    """The panels, the name of the default panel, and the policy's version."""
+    """The panels, the name of the default panel, and the version of the tenant's policy `default`."""
 
     default: str
     policy_version: str
@@ -39,11 +38,14 @@ def get_panels(
     tenant's own.
     """
     default = app.settings.default_panel
+    policy = app.policies.chosen(caller.tenant)
     names = dict.fromkeys((*PACKAGED, default)) if name is None else (name,)
     return PanelList(
         default=default,
-        policy_version=DEFAULT.version,
-        panels=tuple(PanelView.of(app.panels.effective(caller.tenant, each)) for each in names),
+        policy_version=policy.version,
+        panels=tuple(
+            PanelView.of(app.panels.effective(caller.tenant, each), policy) for each in names
+        ),
     )
 
 

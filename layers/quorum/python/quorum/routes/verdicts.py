@@ -32,8 +32,9 @@ def post_verdict(
 ) -> Verdict:
     """The verdict, with every vote and its cost."""
     panel = app.panels.get(caller.tenant, request.panel or app.settings.default_panel)
+    policy = app.policies.chosen(caller.tenant, request.policy)
     app.budget.check(caller.tenant)
-    return app.workflow.moderate(caller.tenant, request.to_content(), panel)
+    return app.workflow.moderate(caller.tenant, request.to_content(), panel, policy)
 
 
 @router.get("/verdicts/<verdict_id>", summary="Read a verdict", **gives(Verdict, NotFound))

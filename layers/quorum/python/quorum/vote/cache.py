@@ -10,7 +10,8 @@ from quorum.aws.dynamo import DAY
 from quorum.core import registry
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
 from quorum.core.normalise import NORMALISER_VERSION, normalise
-from quorum.vote.policy import DEFAULT, Policy
+from quorum.vote import guards
+from quorum.vote.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +43,7 @@ class Wanted(NamedTuple):
     voters: tuple[str, ...]
     content: Content
     verdict_id: str | None
-    policy: Policy = DEFAULT
+    policy: Policy
 
 
 class VoteCache:
@@ -59,7 +60,7 @@ class VoteCache:
         self._shared = shared
         self._days = days
 
-    def key(self, tenant: str, voter: str, content: Content, policy: Policy = DEFAULT) -> str:
+    def key(self, tenant: str, voter: str, content: Content, policy: Policy) -> str:
         """The digest under which `voter`'s vote on `content` is cached for `tenant`.
 
         Policies that ask the same have the same votes, however they count them.
@@ -69,7 +70,9 @@ class VoteCache:
             tenant="" if self._shared else tenant,
             voter=voter,
             revision=model.revision,
-            policy_version=policy.asked_version,
+            policy_version=policy.embedded_version
+            if model.kind == "embedded"
+            else policy.asked_version,
             normaliser_version=NORMALISER_VERSION,
             text=normalise(content.text).text,
             # An embedded voter depends on the text and the language only.
@@ -83,8 +86,8 @@ class VoteCache:
         tenant: str,
         voters: "Iterable[str]",
         content: Content,
+        policy: Policy,
         verdict_id: str | None = None,
-        policy: Policy = DEFAULT,
     ) -> list[CastVote | Abstention]:
         """The cached votes of `voters` on `content`, marked `cached` and without cost.
 
@@ -132,7 +135,11 @@ class VoteCache:
 def _asked_for(model: registry.Model) -> str:
     """What a request to `model` says beside its messages and its schema."""
     fields = {"gateway_name", "reply_format", "reasoning_off", "gives_log_probabilities"}
-    return f"temperature=0,{model.model_dump_json(include=fields)}"
+    asked = f"temperature=0,{model.model_dump_json(include=fields)}"
+    if model.vote_format is registry.VoteFormat.JSON:
+        return asked
+    of_guards = {"vote_format", "category_codes"}
+    return f"{asked},{model.model_dump_json(include=of_guards)},{guards.VERSION}"
 
 
 def _as_found(item: "Mapping[str, Any]", verdict_id: str | None) -> CastVote | Abstention:

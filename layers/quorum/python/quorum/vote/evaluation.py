@@ -10,15 +10,19 @@ from typing import Literal
 
 from pydantic import Field
 
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import VoteUnavailable
 from quorum.core.models import (
+    DISPOSITIONS,
     Abstention,
-    AbstentionReason,
     CastVote,
     Content,
     Decision,
+    Disposition,
     Frozen,
     Identifier,
+    ListHit,
+    ListName,
     Outcome,
     ReusedReview,
     Verdict,
@@ -27,7 +31,7 @@ from quorum.core.models import (
 from quorum.core.position import BatchPosition
 from quorum.vote import policy_reading
 from quorum.vote.panel import Panel
-from quorum.vote.policy import Policy
+from quorum.vote.policy import PACKAGED, Mode, Policy
 from quorum.vote.tally import quorum_of, tally
 
 VOTING_SECONDS = 22.0
@@ -44,18 +48,21 @@ POSTPONED_SECONDS = 10.0
 class Evaluation(Frozen):
     """One run of a panel on a content, until `deadline` (epoch seconds).
 
-    If it `may_postpone`, it is postponed rather than left to a person when voters were throttled or
-    down.
+    `policy` is a reference (`quorum.vote.policies`): the state machine has no room for a policy.
+    The verdict of a trial is not recorded. If it `may_postpone`, it is postponed rather than left
+    to a person when voters were throttled or down.
     """
 
     verdict_id: str
     tenant: Identifier
     content: Content
     panel: Panel
+    policy: str = PACKAGED
     started_at: float
     deadline: float
     position: BatchPosition | None = None
     may_postpone: bool = False
+    is_trial: bool = False
 
 
 class VoteRequest(Frozen):
@@ -193,6 +200,31 @@ def conclude_by_review(
     )
 
 
+def conclude_by_list(
+    evaluation: Evaluation, hit: ListHit, policy: Policy, *, now: float
+) -> RoundResult:
+    """The verdict on a content that an entry of the policy's lists settles: nobody is asked."""
+    blocked = hit.list is ListName.BLOCK
+    outcome = Outcome(
+        decision=Decision.UNSAFE if blocked else Decision.NEEDS_REVIEW,
+        score=1.0 if blocked else 0.5,
+        confidence=1.0,
+        reason=f"the policy's {hit.list} list has {hit.entry!r}",
+        settled=True,
+    )
+    verdict = _verdict(evaluation, policy, (), outcome, rounds=0, now=now, answered_from="list")
+    return RoundResult(settled=True, round=0, verdict=verdict.model_copy(update={"list_hit": hit}))
+
+
+def conclude_at_once(
+    evaluation: Evaluation, votes: Sequence[Vote], policy: Policy, *, now: float
+) -> Verdict:
+    """The verdict of the votes there are: nobody else is asked."""
+    read = policy_reading.read_through(policy, votes)
+    outcome = tally(evaluation.panel, read, evaluation.content.language, final=True)
+    return _verdict(evaluation, policy, read, outcome, rounds=0, now=now, answered_from="cache")
+
+
 def conclude_without_votes(
     evaluation: Evaluation, detail: str, policy: Policy, *, now: float
 ) -> Verdict:
@@ -213,7 +245,7 @@ def _verdict(
     *,
     rounds: int,
     now: float,
-    answered_from: Literal["panel", "cache", "review"],
+    answered_from: Literal["panel", "cache", "review", "list"],
 ) -> Verdict:
     cast = [vote for vote in votes if isinstance(vote, CastVote)]
     category_scores = policy_reading.pooled(policy, evaluation.panel, votes)
@@ -222,6 +254,9 @@ def _verdict(
         id=evaluation.verdict_id,
         content_id=evaluation.content.id,
         decision=outcome.decision,
+        action=Disposition.ALLOW
+        if policy.mode is Mode.DETECT_ONLY
+        else DISPOSITIONS[outcome.decision],
         score=outcome.score,
         confidence=outcome.confidence,
         reason=f"{outcome.reason}; {because}" if because else outcome.reason,
@@ -236,6 +271,7 @@ def _verdict(
         answered_from=answered_from,
         panel=evaluation.panel.name,
         panel_version=evaluation.panel.version,
+        calibrated=policy_reading.is_calibrated(evaluation.panel, policy),
         policy=policy.name,
         policy_version=policy.version,
         language=evaluation.content.language,

@@ -148,7 +148,8 @@ class Panel(Frozen):
     as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
     panel does not say safe: a person decides. `default_language` is that of texts whose
     language cannot be told, unless the request names one. `expected` holds the figures that
-    calibration measured on unseen rows.
+    calibration measured on unseen rows, `calibrated_under` the name of the policy they were voted
+    on under (`default`: what the packaged one calls unsafe).
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
@@ -164,6 +165,9 @@ class Panel(Frozen):
     escalates: tuple[VoterName, ...] = ()
     default_language: LanguageCode | None = None
     expected: dict[str, Estimate] | None = None
+    calibrated_under: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = (
+        "default"
+    )
 
     @cached_property
     def voters(self) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ from quorum.core.errors import PanelInvalid, StoreUnavailable
 from quorum.core.models import Frozen
 from quorum.vote import panel, telemetry
 from quorum.vote.panel import Panel
+from quorum.vote.policy import Policy
+from quorum.vote.policy_reading import is_calibrated
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -53,20 +55,28 @@ _PARAMETER_NAME = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,15}")
 
 
 class PanelView(Frozen):
-    """A panel as it is shown: its document without defaults, its version and its source."""
+    """A panel as it is shown: its document without defaults, its version and its source.
+
+    `calibrated` says of a calibrated panel whether it was calibrated under the tenant's `default`
+    policy.
+    """
 
     panel: Panel
     source: Source
+    calibrated: bool | None = None
 
     @classmethod
-    def of(cls, effective: "Effective") -> "PanelView":
-        """The view of the panel that judges under a name."""
-        return cls(panel=effective.panel, source=effective.source)
+    def of(cls, effective: "Effective", policy: Policy) -> "PanelView":
+        """The view of the panel that judges under a name, for a tenant that `policy` judges."""
+        panel_ = effective.panel
+        return cls(panel=panel_, source=effective.source, calibrated=is_calibrated(panel_, policy))
 
     @model_serializer
     def shown(self) -> dict[str, Any]:
-        """The panel's own fields, and two more."""
-        return self.panel.document() | {"version": self.panel.version, "source": self.source}
+        """The panel's own fields, and two or three more."""
+        calibrated = {} if self.calibrated is None else {"calibrated": self.calibrated}
+        facts = {"version": self.panel.version, "source": self.source}
+        return self.panel.document() | facts | calibrated
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -79,7 +89,11 @@ class PanelView(Frozen):
             "title": "PanelView",
             "description": cls.__doc__,
             "properties": of_panel["properties"]
-            | {"version": {"type": "string"}, "source": of_source},
+            | {
+                "version": {"type": "string"},
+                "source": of_source,
+                "calibrated": {"type": "boolean"},
+            },
             "required": [*of_panel["required"], "version", "source"],
         }
 

@@ -30,6 +30,7 @@ from quorum.core.models import (
 )
 from quorum.core.normalise import Normalised, normalise
 from quorum.vote import reply
+from quorum.vote.lists import Lists
 
 INSTRUCTIONS_LIMIT = 8_000
 """Characters of a policy's own instructions."""
@@ -96,6 +97,13 @@ WRAPPER = "-----{boundary}-----\n{text}\n-----{boundary}-----\nUndone in it: {tr
 """The user message: the content between two unguessable lines, then the tricks undone in it."""
 
 
+class Mode(StrEnum):
+    """Whether a verdict has a consequence: under `detect_only` its action is always `allow`."""
+
+    ENFORCE = "enforce"
+    DETECT_ONLY = "detect_only"
+
+
 class Action(StrEnum):
     """What a category that is flagged makes of a vote for unsafe."""
 
@@ -141,7 +149,8 @@ class PolicyDocument(Frozen):
     """A policy without its name: what is put, kept and shown.
 
     `categories` holds what differs from the packaged policy: rules for any of the thirteen, and
-    categories of the policy's own, which need a definition.
+    categories of the policy's own, which need a definition. `lists` settle a verdict without asking
+    a voter. Under the mode `detect_only` everything is judged and counted, and allowed.
     """
 
     description: Annotated[UnicodeText, StringConstraints(max_length=DEFINITION_LIMIT)] = ""
@@ -151,6 +160,8 @@ class PolicyDocument(Frozen):
         AfterValidator(not_blank),
     ] = INSTRUCTIONS
     categories: dict[CategoryName, CategoryRules] = Field(default_factory=dict)
+    lists: Lists = Lists()
+    mode: Mode = Mode.ENFORCE
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:
@@ -190,7 +201,12 @@ class PolicyDocument(Frozen):
     @cached_property
     def told(self) -> str:
         """The system message of every gateway voter, word for word."""
-        return f"{INTRODUCTION}\n\n{self._categories()}\n{self.instructions}\n\n{ANSWER}"
+        return f"{INTRODUCTION}\n\n{self.rules_told}\n\n{ANSWER}"
+
+    @cached_property
+    def rules_told(self) -> str:
+        """What is unsafe: the categories and the instructions."""
+        return f"{self._categories()}\n{self.instructions}"
 
     def _categories(self) -> str:
         """The enabled categories: the published groups, the policy's own, then their meanings."""
@@ -268,6 +284,12 @@ class PolicyDocument(Frozen):
         return version_of(self.sent(), self.reply_schema, MAX_OUTPUT_TOKENS, reply.PARSER_VERSION)
 
     @cached_property
+    def embedded_version(self) -> str:
+        """As `asked_version`, for embedded voters: `rules` is not shown what is allowed."""
+        allowed = self.lists.model_dump(mode="json", include={"allow"}, exclude_defaults=True)
+        return version_of(self.asked_version, allowed) if allowed else self.asked_version
+
+    @cached_property
     def version(self) -> str:
         """The version of the policy: of what a voter is sent, and of the rest of the document.
 
@@ -291,7 +313,13 @@ class PolicyDocument(Frozen):
 class Policy(PolicyDocument):
     """A policy, by its name."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+    @classmethod
+    def of(cls, name: str, document: PolicyDocument) -> Self:
+        """The policy of that name and document."""
+        fields = {field: getattr(document, field) for field in PolicyDocument.model_fields}
+        return cls.model_validate({"name": name} | fields)
 
 
 _THIRTEEN: tuple[str, ...] = tuple(str(category) for category in Category)
@@ -311,10 +339,20 @@ def _refuse(field: str, message: str, limit: int | None = None) -> None:
     ending = "" if limit is None else f"; at most {limit} are allowed"
     raise PydanticCustomError(
         "policy_invalid",
-        "{field}: {message}",
+        "{message}",
         {"field": field, "message": f"{message}{ending}"} | bound,
     )
 
 
 DEFAULT = Policy(name="default")
 """The packaged policy: it judges where neither the request nor the tenant names another."""
+
+PACKAGED = "default@packaged"
+"""The reference to the packaged policy, whatever its version is in the next deployment."""
+
+
+def reference_of(policy: Policy) -> str:
+    """The name and version by which an evaluation or a batch refers to `policy`."""
+    if (policy.name, policy.version) == (DEFAULT.name, DEFAULT.version):
+        return PACKAGED
+    return f"{policy.name}@{policy.version}"

@@ -23,16 +23,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from quorum.core import registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import PanelInvalid
 from quorum.core.models import (
     Abstention,
-    AbstentionReason,
     CastVote,
     CategoryScore,
     Decision,
 )
-from quorum.vote.panel import Panel, Weighted
-from quorum.vote.policy import Action, Policy
+from quorum.vote.panel import Calibrated, Panel, Weighted
+from quorum.vote.policy import DEFAULT, Action, Policy
 from quorum.vote.tally import compared, exact
 
 if TYPE_CHECKING:
@@ -152,6 +152,18 @@ def grounds(policy: Policy, decision: Decision, scores: "Mapping[str, CategorySc
         f"{name} {compared(scores[name].score, '≥', scores[name].threshold)}"
         for _, name in flagged[:NAMED_LIMIT]
     )
+
+
+def is_calibrated(panel: Panel, policy: Policy) -> bool | None:
+    """Whether `panel` was calibrated under `policy`; None for a panel of another rule.
+
+    Its scores are probabilities under that policy only.
+    """
+    if not isinstance(panel.rule, Calibrated):
+        return None
+    if panel.calibrated_under == DEFAULT.name:
+        return policy.judges_as_default
+    return panel.calibrated_under == policy.name
 
 
 def require_heard(panel: Panel, policy: Policy) -> None:

@@ -155,22 +155,14 @@ def read(
     is certain; both carry the first 200
     characters of the reply as `excerpt`, to be kept only where content may be kept.
     """
-    ended = finish(finish_reason)
-    raw = without_surrogates(text or "")
-    if refusal or ended is Finish.FILTERED:
-        raise ModelRefused(
-            "the model or its filter refused", excerpt=_excerpt(without_surrogates(refusal or raw))
-        )
-    thoughts = _THINKING.match(raw)
-    start = thoughts.end() if thoughts is not None else 0
-    unfinished = ended in _UNFINISHED or (thoughts is not None and ended is Finish.CUT)
+    raw, start, _, unfinished = said(text, finish_reason=finish_reason, refusal=refusal)
     try:
         final, decision = _only_answer(raw, start, unfinished=unfinished)
     except _Uncertain as uncertain:
         if _REFUSING.match(raw, start):
-            raise ModelRefused("the model refused in words", excerpt=_excerpt(raw)) from None
-        raise ReplyUnreadable(f"the reply {uncertain}", excerpt=_excerpt(raw)) from None
-    measured = _measured(raw, final.decision_at, logprobs)
+            raise ModelRefused("the model refused in words", excerpt=excerpt(raw)) from None
+        raise ReplyUnreadable(f"the reply {uncertain}", excerpt=excerpt(raw)) from None
+    measured = measured_confidence(raw, final.decision_at, logprobs)
     stated = final.confidence
     return ReadReply(
         decision=decision,
@@ -182,6 +174,32 @@ def read(
         scores=_scores(final.scores, categories),
         reason=shorten(final.reason, REASON_LIMIT),
     )
+
+
+class Said(NamedTuple):
+    """A reply as it came: its text, where its thoughts end in it, and how it ended.
+
+    Of an `unfinished` one nothing counts.
+    """
+
+    raw: str
+    start: int
+    ended: Finish
+    unfinished: bool
+
+
+def said(text: str | None, *, finish_reason: str | None, refusal: str | None) -> Said:
+    """What the gateway says of a reply; raises `ModelRefused` where nobody would answer."""
+    ended = finish(finish_reason)
+    raw = without_surrogates(text or "")
+    if refusal or ended is Finish.FILTERED:
+        raise ModelRefused(
+            "the model or its filter refused", excerpt=excerpt(without_surrogates(refusal or raw))
+        )
+    thoughts = _THINKING.match(raw)
+    start = thoughts.end() if thoughts is not None else 0
+    unfinished = ended in _UNFINISHED or (thoughts is not None and ended is Finish.CUT)
+    return Said(raw, start, ended, unfinished)
 
 
 def shorten(text: str, limit: int) -> str:
@@ -202,7 +220,8 @@ def shorten(text: str, limit: int) -> str:
     return f"{line[:kept].rstrip()}…"
 
 
-def _excerpt(text: str) -> str:
+def excerpt(text: str) -> str:
+    """The start of a reply, for debugging where content may be kept."""
     return shorten(text, DETAIL_LIMIT)
 
 
@@ -441,7 +460,7 @@ def _scores(value: object, categories: Iterable[str]) -> dict[str, float]:
     return scores
 
 
-def _measured(
+def measured_confidence(
     text: str, decision_at: tuple[int, int], logprobs: Sequence[TokenLogProbability] | None
 ) -> float | None:
     """The probability of the decision's tokens, together: exp(Σ log p) over those in the span.

@@ -41,6 +41,12 @@ def _language(tag: str) -> str:
     return re.split("[-_]", tag)[0].lower()
 
 
+PolicyName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}(@([0-9a-f]{12}|packaged))?$", max_length=80),
+]
+"""The name of a policy, or one of its versions: `gaming`, `gaming@3f2a9c01b7de`."""
+
 Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=CONTENT_LIMIT),
@@ -71,6 +77,7 @@ class VerdictRequest(Frozen):
     language: LanguageTag | None = None
     default_language: LanguageTag | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    policy: PolicyName | None = None
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, max_length=METADATA_LIMIT
     )

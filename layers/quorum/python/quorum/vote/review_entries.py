@@ -107,17 +107,18 @@ class ReviewEntries:
             for item in dynamo.read(self._client, self._table, keys, consistent=True)
         }
 
-    def reusable(
-        self, wanted: Sequence[tuple[str, Content]], policy_version: str
-    ) -> list[Reuse | None]:
-        """For each content, with its tenant, the decision that answers it, if there is one.
+    def reusable(self, wanted: Sequence[tuple[str, Content, str]]) -> list[Reuse | None]:
+        """For each content, with its tenant and policy version, the decision that answers it.
+
+        None where there is no such decision.
 
         Raises `StoreUnavailable`.
         """
         if not self._reuse_seconds:
             return [None] * len(wanted)
         pairs = [
-            (tenant, entry_digest(tenant, content, policy_version)) for tenant, content in wanted
+            (tenant, entry_digest(tenant, content, policy_version))
+            for tenant, content, policy_version in wanted
         ]
         reuses = {digest: self._reuse(entry) for digest, entry in self.read(pairs).items()}
         return [reuses.get(digest) for _, digest in pairs]

@@ -221,6 +221,10 @@ class Reviews:
             }
         }
 
+    def kept_contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, str]:
+        """Verdict id → content, of those verdicts whose content is still kept for a reviewer."""
+        return self._contents(tenant, [one for one in verdict_ids if may_be_record(one)])
+
     def _keep_content(self, tenant: str, verdict_id: str) -> None:
         """Keep the content, if it is still stored, for `label_days` more."""
         not_kept = self._client.exceptions.ConditionalCheckFailedException

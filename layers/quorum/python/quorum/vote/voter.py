@@ -2,18 +2,20 @@
 
 import secrets
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.errors import ModelRefused, ModelUnavailable, ReplyUnreadable, VoteUnavailable
 from quorum.core.models import DETAIL_LIMIT, Abstention, CastVote, Tokens
+from quorum.core.registry import VoteFormat
 from quorum.gateway.finish import Finish
-from quorum.vote import reply
+from quorum.vote import guards, reply
 from quorum.vote.policy import DEFAULT, MAX_OUTPUT_TOKENS, Policy
 
 if TYPE_CHECKING:
     from quorum.core.models import Reservation
     from quorum.core.normalise import Normalised
     from quorum.core.registry import Model
+    from quorum.gateway.call import Completion
     from quorum.gateway.client import Gateway
     from quorum.gateway.deadline import Deadline
 
@@ -41,26 +43,11 @@ async def ask(
 
     Raises a `VoteUnavailable`, which carries the cost and the reservation.
     """
-    completion = await gateway.complete(
-        model,
-        messages(content, policy),
-        max_output_tokens=MAX_OUTPUT_TOKENS,
-        expected_output_tokens=EXPECTED_OUTPUT_TOKENS,
-        schema=policy.reply_schema,
-        log_probabilities=True,
-        deadline=deadline,
-        tenant=tenant,
-    )
+    completion = await _answer(gateway, model, content, deadline, policy, tenant)
     try:
         if completion.finish_reason is Finish.FAILED:
             raise ModelUnavailable("the answer broke off")
-        read = reply.read(
-            completion.text,
-            finish_reason=completion.finish_reason,
-            refusal=completion.refusal,
-            logprobs=completion.logprobs,
-            categories=policy.known,
-        )
+        read = _read(model, completion, policy)
     except VoteUnavailable as error:
         error.tokens = completion.tokens
         error.cost_usd = completion.cost_usd
@@ -84,6 +71,50 @@ async def ask(
         served_by=completion.served_by,
     )
     return PaidVote(vote, completion.reservation)
+
+
+async def _answer(
+    gateway: "Gateway",
+    model: "Model",
+    content: "Normalised",
+    deadline: "Deadline",
+    policy: Policy,
+    tenant: str,
+) -> "Completion":
+    """The answer of `model` to the question in its own form."""
+    if model.vote_format is VoteFormat.JSON:
+        return await gateway.complete(
+            model,
+            messages(content, policy),
+            max_output_tokens=MAX_OUTPUT_TOKENS,
+            expected_output_tokens=EXPECTED_OUTPUT_TOKENS,
+            schema=policy.reply_schema,
+            log_probabilities=True,
+            deadline=deadline,
+            tenant=tenant,
+        )
+    asked = guards.asked(model, content, policy)
+    return await gateway.complete(
+        model,
+        asked.messages,
+        max_output_tokens=asked.max_output_tokens,
+        expected_output_tokens=asked.expected_output_tokens,
+        extra_fields=asked.extra_fields,
+        log_probabilities=True,
+        deadline=deadline,
+        tenant=tenant,
+    )
+
+
+def _read(model: "Model", completion: "Completion", policy: Policy) -> reply.ReadReply:
+    came: Any = {
+        "finish_reason": completion.finish_reason,
+        "refusal": completion.refusal,
+        "logprobs": completion.logprobs,
+    }
+    if model.vote_format is VoteFormat.JSON:
+        return reply.read(completion.text, categories=policy.known, **came)
+    return guards.read(model, completion.text, policy, **came)
 
 
 def messages(content: "Normalised", policy: Policy = DEFAULT) -> list[dict[str, str]]:

@@ -15,11 +15,13 @@ from quorum.gateway.deadline import Deadline
 from quorum.ledger import ledger
 from quorum.vote import telemetry, voter
 from quorum.vote.cache import VoteCache
+from quorum.vote.policy import Policy
 from quorum.vote.voter import PaidVote
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
+    from quorum.core.models import Content
     from quorum.core.registry import Model
     from quorum.gateway.client import Gateway
     from quorum.gateway.limiter import Limiter
@@ -47,18 +49,20 @@ class VoteStore:
         self._limiter = limiter
         self.cache = VoteCache(dynamodb, votes_table, shared=share_votes, days=vote_days)
 
-    def book(self, evaluation: "Evaluation", answer: PaidVote) -> None:
+    def book(self, evaluation: "Evaluation", policy: Policy, answer: PaidVote) -> None:
         """Cache the vote, book its cost and end its reservation, in one transaction.
 
         Raises `StoreUnavailable`; the intent then stays, as a cost that was possibly paid.
         """
-        transaction = self._transaction(evaluation, answer)
+        transaction = self._transaction(evaluation, policy, answer)
         if not transaction:
             return
         # If the intent is gone, an earlier try was booked although its answer was lost.
         dynamo.write(self._client, transaction)
 
-    def _transaction(self, evaluation: "Evaluation", answer: PaidVote) -> list[dict[str, Any]]:
+    def _transaction(
+        self, evaluation: "Evaluation", policy: Policy, answer: PaidVote
+    ) -> list[dict[str, Any]]:
         transaction: list[dict[str, Any]] = []
         vote = answer.vote
         if answer.reservation is not None and self._limiter is not None:
@@ -75,33 +79,37 @@ class VoteStore:
                     )
                 )
         if isinstance(vote, CastVote) or vote.repeatable:
-            key = self.cache.key(evaluation.tenant, vote.voter, evaluation.content)
+            key = self.cache.key(evaluation.tenant, vote.voter, evaluation.content, policy)
             transaction.append(self.cache.put(key, vote, bought_for=evaluation.verdict_id))
         return transaction
 
 
 def vote(
-    evaluation: "Evaluation", name: str, store: VoteStore, ask: Callable[[], PaidVote]
+    evaluation: "Evaluation",
+    policy: Policy,
+    name: str,
+    store: VoteStore,
+    ask: Callable[[], PaidVote],
 ) -> CastVote | Abstention:
     """The vote of the voter called `name`: from the cache, or by asking."""
     for cached in store.cache.find(
-        evaluation.tenant, [name], evaluation.content, evaluation.verdict_id
+        evaluation.tenant, [name], evaluation.content, policy, evaluation.verdict_id
     ):
         return cached
     answer = ask()
-    store.book(evaluation, answer)
+    store.book(evaluation, policy, answer)
     telemetry.vote_answered(evaluation.verdict_id, answer.vote)
     return answer.vote
 
 
 def ask_embedded(
-    evaluation: "Evaluation", ask: "Callable[[Any], CastVote | Abstention]"
+    content: "Content", ask: "Callable[[Any], CastVote | Abstention]"
 ) -> Callable[[], PaidVote]:
-    """A function that asks an embedded voter in this process, without cost."""
+    """A function that asks an embedded voter about `content` in this process, without cost."""
 
     def asked() -> PaidVote:
         started = perf_counter()
-        answered = ask(evaluation.content)
+        answered = ask(content)
         latency_ms = round((perf_counter() - started) * 1000)
         return PaidVote(answered.model_copy(update={"latency_ms": latency_ms}))
 
@@ -110,6 +118,7 @@ def ask_embedded(
 
 def ask_gateway(
     evaluation: "Evaluation",
+    policy: Policy,
     model: "Model",
     gateway: "Callable[[], Gateway]",
     remaining_milliseconds: int,
@@ -130,6 +139,7 @@ def ask_gateway(
                     model,
                     normalise(evaluation.content.text),
                     deadline,
+                    policy=policy,
                     tenant=evaluation.tenant,
                 )
             )

@@ -23,13 +23,16 @@ from quorum.vote.evaluation import (
     Evaluation,
     Postponement,
     RoundResult,
+    conclude_by_list,
     conclude_by_review,
     conclude_round,
     conclude_without_votes,
 )
 from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
-from quorum.vote.policy import DEFAULT
+from quorum.vote.policies import PolicyVersions
+from quorum.vote.policy import Policy, reference_of
+from quorum.vote.policy_reading import require_heard
 from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.verdicts import Verdicts
 
@@ -66,6 +69,7 @@ class Workflow:
         votes: VoteCache,
         verdicts: Verdicts,
         review_entries: ReviewEntries,
+        policies: PolicyVersions,
         *,
         default_language: str | None = None,
         clock: Callable[[], float] = time,
@@ -75,6 +79,7 @@ class Workflow:
         self._votes = votes
         self._verdicts = verdicts
         self._review_entries = review_entries
+        self._policies = policies
         self._default_language = default_language
         self._clock = clock
 
@@ -83,6 +88,7 @@ class Workflow:
         tenant: str,
         content: Content,
         panel: Panel,
+        policy: Policy,
         verdict_id: str | None = None,
     ) -> Verdict:
         """The verdict on `content`, stored. A language the caller does not name is detected.
@@ -95,19 +101,25 @@ class Workflow:
             settled = self._verdicts.find(tenant, verdict_id)
             if settled is not None:
                 return settled
-        return self.run(self.open(tenant, content, panel, verdict_id or uuid4().hex))
+        return self.run(self.open(tenant, content, panel, policy, verdict_id or uuid4().hex))
 
     def open(
         self,
         tenant: str,
         content: Content,
         panel: Panel,
+        policy: Policy,
         verdict_id: str,
         position: BatchPosition | None = None,
         *,
         may_postpone: bool = False,
+        is_trial: bool = False,
     ) -> Evaluation:
-        """An evaluation that begins now. A language the caller does not name is detected."""
+        """An evaluation that begins now. A language the caller does not name is detected.
+
+        Raises `PanelInvalid` if no voter on the panel can speak of a category of the policy.
+        """
+        require_heard(panel, policy)
         content = with_language(content, panel.default_language, self._default_language)
         now = self._clock()
         return Evaluation(
@@ -115,10 +127,12 @@ class Workflow:
             tenant=tenant,
             content=content,
             panel=panel,
+            policy=reference_of(policy),
             started_at=now,
             deadline=now + VOTING_SECONDS,
             position=position,
             may_postpone=may_postpone,
+            is_trial=is_trial,
         )
 
     def renew(self, evaluation: Evaluation) -> Evaluation:
@@ -127,11 +141,11 @@ class Workflow:
         return evaluation.model_copy(update={"started_at": now, "deadline": now + VOTING_SECONDS})
 
     def from_cache(self, evaluations: Sequence[Evaluation]) -> list[Verdict | None]:
-        """The verdicts that reviews or cached votes settle, in the order given; none is stored."""
+        """The verdicts that reviews, lists or cached votes settle, in order; none is stored."""
         return [opening.verdict for opening, _ in self._openings(evaluations)]
 
     def run(self, evaluation: Evaluation) -> Verdict:
-        """The verdict on `evaluation`'s content, stored.
+        """The verdict on `evaluation`'s content, stored unless it is a trial.
 
         When the machine ran and failed the verdict is `needs_review` and says so. An evaluation
         that may be postponed raises `Postponed` then, and when too few voters answered. Raises
@@ -155,7 +169,9 @@ class Workflow:
             # The machine may have recorded a verdict before it failed: then that one stands.
             return self._record(
                 evaluation,
-                conclude_without_votes(evaluation, str(failure), DEFAULT, now=self._clock()),
+                conclude_without_votes(
+                    evaluation, str(failure), self._policy(evaluation), now=self._clock()
+                ),
             )
 
     def _start(self, given: str) -> Any:
@@ -173,38 +189,56 @@ class Workflow:
     def _openings(self, evaluations: Sequence[Evaluation]) -> list[tuple[RoundResult, Votes]]:
         """The state of each evaluation before anybody is asked, and its cached votes.
 
-        A person's decision settles it; votes are looked up where there is none.
+        A person's decision settles it, else an entry of the policy's lists; votes are looked up
+        where there is neither.
         """
+        policies = [self._policy(one) for one in evaluations]
         reviewed = self._review_entries.reusable(
-            [(one.tenant, one.content) for one in evaluations], DEFAULT.version
+            [
+                (one.tenant, one.content, policy.version)
+                for one, policy in zip(evaluations, policies, strict=True)
+            ]
         )
         openings: dict[int, tuple[RoundResult, Votes]] = {
-            index: (conclude_by_review(evaluations[index], *reuse, DEFAULT, now=self._clock()), [])
+            index: (
+                conclude_by_review(evaluations[index], *reuse, policies[index], now=self._clock()),
+                [],
+            )
             for index, reuse in enumerate(reviewed)
             if reuse is not None
         }
+        for index, policy in enumerate(policies):
+            hit = None if index in openings else policy.lists.hit(evaluations[index].content)
+            if hit is not None:
+                listed = conclude_by_list(evaluations[index], hit, policy, now=self._clock())
+                openings[index] = (listed, [])
         others = [index for index in range(len(evaluations)) if index not in openings]
         found = self._votes.find_all(
             [
-                Wanted(one.tenant, one.panel.voters, one.content, one.verdict_id)
-                for one in (evaluations[index] for index in others)
+                Wanted(one.tenant, one.panel.voters, one.content, one.verdict_id, policy)
+                for one, policy in ((evaluations[index], policies[index]) for index in others)
             ]
         )
         for index, cached in zip(others, found, strict=True):
             openings[index] = (self._by_votes(evaluations[index], cached), cached)
         return [openings[index] for index in range(len(evaluations))]
 
+    def _policy(self, evaluation: Evaluation) -> Policy:
+        return self._policies.of(evaluation.tenant, evaluation.policy)
+
     def _by_votes(self, evaluation: Evaluation, cached: Votes) -> RoundResult:
         return conclude_round(
             evaluation,
             cached,
-            DEFAULT,
+            self._policy(evaluation),
             round_number=0,
             now=self._clock(),
             answered_from="cache" if all(vote.cached for vote in cached) else "panel",
         )
 
     def _record(self, evaluation: Evaluation, verdict: Verdict) -> Verdict:
+        if evaluation.is_trial:
+            return verdict
         recorded = self._verdicts.record(
             evaluation.tenant, evaluation.content, verdict, evaluation.position
         )

@@ -1,0 +1,149 @@
+"""Thresholds: the scores between which a person decides, with targets or without."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from quorum.vote.panel import Thresholds
+from scipy.special import betaincinv
+
+from analysis.evaluation import Flags
+from analysis.recorded import Floats
+
+_REVIEW_AT_MOST = 0.19
+"""Share of rows that thresholds without targets send to a person at most."""
+_DECIDED_RIGHT = 0.96
+"""Accuracy of decided rows at which a band without targets is wide enough."""
+_EDGE = 0.03
+"""Score by which a row may move into the band when a panel is fitted on a few rows more."""
+_DOUBT = 0.1
+"""Probability, over the labels drawn, that a promise on decided accuracy does not hold."""
+_STARTS = (0.3, 0.5, 0.7, 0.85)
+"""Shares of decided rows at which the tests of decided accuracy start; they divide `_DOUBT`."""
+_WIDTHS = np.round(np.arange(0.0, 0.496, 0.005), 3)
+"""Half widths of the band of reviews, around a midpoint of one half."""
+_LEAST_MIDDLE = 0.001
+"""Midpoint below which everything would be called unsafe."""
+
+
+class TargetOutOfReach(ValueError):
+    """These labels cannot promise that target; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The targets of a panel on unseen rows; each may be left open.
+
+    `decided_accuracy`: the least accuracy of decided rows. `recall`: the least share of unsafe rows
+    that are found when a decision is forced. `review`: the greatest share of rows sent to a person.
+    """
+
+    decided_accuracy: float | None = None
+    recall: float | None = None
+    review: float | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is any target."""
+        return any(
+            target is not None for target in (self.decided_accuracy, self.recall, self.review)
+        )
+
+
+def promised_thresholds(scores: Floats, unsafe: Flags, targets: Targets) -> Thresholds:
+    """Thresholds that keep `targets` on rows drawn as these were; raises `TargetOutOfReach`.
+
+    `scores` must be of rows that the panel was not fitted on. Recall and review are kept in
+    expectation by conformal risk control (Angelopoulos et al. 2022): the empirical risk with one
+    more row counted as lost. Decided accuracy is kept with probability 0.9, by fixed-sequence tests
+    of exact binomial bounds (Clopper and Pearson 1934; Angelopoulos et al. 2021).
+    """
+    middle = 0.5 if targets.recall is None else _middle_for(scores[unsafe], targets.recall)
+    away = np.abs(scores - middle) / (2 * middle)
+    widest = _WIDTHS[-1] if targets.review is None else _widest(away, targets.review)
+    if targets.decided_accuracy is not None:
+        right = (scores >= middle) == unsafe
+        half = _narrowest(away, right, targets.decided_accuracy, widest)
+    elif targets.review is not None:
+        half = widest
+    else:
+        half = 0.0
+    return _band(middle, half)
+
+
+def _band(middle: float, half: float) -> Thresholds:
+    edge = 2 * middle * half
+    upper, lower = round(middle + edge, 4), round(middle - edge, 4)
+    return Thresholds(unsafe=min(upper, 0.9999), safe=min(round(1 - lower, 4), 0.9999))
+
+
+def _middle_for(scores: Floats, recall: float) -> float:
+    """The highest midpoint below which at most 1 - `recall` of the unsafe rows are expected."""
+    ordered = np.sort(scores)
+    missed_at_most = int(np.floor((1 - recall) * (len(scores) + 1))) - 1
+    if missed_at_most < 0:
+        needed = int(np.ceil(1 / (1 - recall))) if recall < 1 else 0
+        raise TargetOutOfReach(
+            f"recall {recall}: no number of labels promises it"
+            if not needed
+            else f"recall {recall}: needs {needed} unsafe rows held out, there are {len(scores)}"
+        )
+    # A score equal to the midpoint is unsafe, so exactly the scores below it are missed.
+    middle = min(float(ordered[missed_at_most]), 0.5)
+    middle = np.floor(middle * 1e4) / 1e4
+    if middle < _LEAST_MIDDLE:
+        raise TargetOutOfReach(f"recall {recall}: everything would be called unsafe")
+    return float(middle)
+
+
+def _widest(away: Floats, review: float) -> float:
+    """The widest band that sends at most `review` of the rows to a person, in expectation."""
+    reviewed = (away[:, None] < _WIDTHS).sum(axis=0)
+    kept = np.flatnonzero((reviewed + 1) / (len(away) + 1) <= review)
+    if not len(kept):
+        raise TargetOutOfReach(f"review {review}: {len(away)} held-out rows are too few")
+    return float(_WIDTHS[kept[-1]])
+
+
+def _narrowest(away: Floats, right: Flags, accuracy: float, widest: float) -> float:
+    """The narrowest band whose decided rows are right enough, tested inwards from wider ones."""
+    decided = away[:, None] >= _WIDTHS
+    wrong = (decided & ~right[:, None]).sum(axis=0)
+    number = decided.sum(axis=0)
+    doubt = _DOUBT / len(_STARTS)
+    passed = None
+    for start in _STARTS:
+        enough = np.flatnonzero(number >= start * len(away))
+        for width in enough[::-1]:
+            worst = float(betaincinv(wrong[width] + 1, number[width] - wrong[width], 1 - doubt))
+            if number[width] == wrong[width] or worst > 1 - accuracy:
+                break
+            passed = width if passed is None else min(passed, width)
+    if passed is None:
+        raise TargetOutOfReach(
+            f"decided accuracy {accuracy}: {len(away)} held-out rows do not show it at any coverage"
+        )
+    if _WIDTHS[passed] > widest:
+        share = float((away < _WIDTHS[passed]).mean())
+        raise TargetOutOfReach(
+            f"decided accuracy {accuracy} needs {share:.0%} sent to review, more than allowed"
+        )
+    return float(_WIDTHS[passed])
+
+
+def usual_thresholds(scores: Floats, unsafe: Flags) -> Thresholds:
+    """Thresholds without targets: the narrowest band outside of which decisions are right enough.
+
+    It sends no more rows to a person than `_REVIEW_AT_MOST`. `scores` are out of fold.
+    """
+    middle, chosen = 0.5, 0.0
+    away = np.abs(scores - middle)
+    right = (scores >= middle) == unsafe
+    doubt = np.sqrt(_REVIEW_AT_MOST * (1 - _REVIEW_AT_MOST) / len(away))
+    for width in _WIDTHS:
+        decided = away >= width
+        # Rows just outside the band may be inside it for a panel fitted on a few rows more.
+        if (away < width + _EDGE).mean() + doubt > _REVIEW_AT_MOST:
+            break
+        chosen = float(width)
+        if right[decided].mean() >= _DECIDED_RIGHT:
+            break
+    return _band(middle, chosen)

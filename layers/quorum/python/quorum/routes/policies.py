@@ -1,0 +1,123 @@
+"""Routes about policies: what the tenant calls unsafe."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+
+from quorum.api.callers import Calling, operators_only
+from quorum.api.http import new_router
+from quorum.api.problems import gives
+from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
+from quorum.routes.parameters import App
+from quorum.vote.policies import PolicyList, PolicyView
+from quorum.vote.policy import Policy, PolicyDocument
+from quorum.vote.trials import Trial, TrialRequest
+
+if TYPE_CHECKING:
+    from quorum.aws.keys import Caller
+
+router = new_router()
+
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+IfMatch = Annotated[str | None, Header(alias="If-Match", min_length=1, max_length=64)]
+"""The version that a change is written for, as the ETag says it; `*` is any."""
+
+
+@router.get("/policies", summary="List the tenant's policies", **gives(PolicyList))
+def get_policies(app: App, caller: Calling) -> PolicyList:
+    """The policies in force with their versions, and the packaged one."""
+    return app.policies.in_force(caller.tenant)
+
+
+@router.get(
+    "/policies/<name>", summary="Read a policy and its history", **gives(PolicyView, NotFound)
+)
+def get_policy(
+    name: Name,
+    app: App,
+    caller: Calling,
+    version: Annotated[str | None, Query(pattern=r"^[0-9a-f]{12}$")] = None,
+) -> Response[PolicyView]:
+    """The version in force, or another one that was ever put; the ETag is its version."""
+    return _tagged(app.policies.view(caller.tenant, name, version))
+
+
+@router.put(
+    "/policies/<name>",
+    summary="Put a policy in force",
+    middlewares=[operators_only],
+    **gives(PolicyView, PreconditionFailed),
+)
+def put_policy(
+    name: Name, request: PolicyDocument, app: App, caller: Calling, if_match: IfMatch = None
+) -> Response[PolicyView]:
+    """The policy as put; every version is kept, and an earlier one may be put again.
+
+    With If-Match, only if that version is in force. For operators.
+    """
+    policy = Policy.of(name, request)
+    now = datetime.now(UTC)
+    return _tagged(
+        app.policies.put(caller.tenant, policy, _who(caller), expected=_version(if_match), now=now)
+    )
+
+
+@router.delete(
+    "/policies/<name>",
+    summary="Put a policy out of force",
+    middlewares=[operators_only],
+    **gives(PolicyView, NotFound, PreconditionFailed),
+)
+def delete_policy(
+    name: Name, app: App, caller: Calling, if_match: IfMatch = None
+) -> Response[PolicyView]:
+    """What was in force. Its versions stay, and batches that began under it end under it.
+
+    A tenant that deletes its `default` is judged under the packaged one. For operators.
+    """
+    now = datetime.now(UTC)
+    return _tagged(
+        app.policies.delete(caller.tenant, name, _who(caller), expected=_version(if_match), now=now)
+    )
+
+
+@router.post(
+    "/policies/<name>/try",
+    summary="Try a policy before it is in force",
+    middlewares=[operators_only],
+    **gives(Trial, BudgetSpent, TooLarge),
+)
+def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> Trial:
+    """What it would change on up to 50 texts or verdicts, and what it would cost. For operators.
+
+    It is tried against the policy of that name in force, or the tenant's `default` if there is none
+    or no policy is given. The votes are paid.
+    """
+    tenant = caller.tenant
+    panel = app.panels.get(tenant, request.panel or app.settings.default_panel)
+    app.budget.check(tenant)
+    if request.policy is None:
+        before, after = app.policies.chosen(tenant), app.policies.chosen(tenant, name)
+    else:
+        after = Policy.of(name, request.policy)
+        app.policies.keep(tenant, after)
+        before = app.policies.in_force_or_default(tenant, name)
+    return app.trials.run(tenant, request, panel, before, after)
+
+
+def _tagged(view: PolicyView) -> Response[PolicyView]:
+    headers = {"ETag": f'"{view.version}"'}
+    return Response(HTTPStatus.OK.value, "application/json", view, headers=headers)
+
+
+def _version(if_match: str | None) -> str | None:
+    """The version in the header; without the quotes that an ETag has."""
+    return None if if_match is None else if_match.removeprefix("W/").strip('"')
+
+
+def _who(caller: "Caller") -> str:
+    """The name of the caller's key; its role where it was issued without a name."""
+    return caller.name or caller.role

@@ -1,0 +1,204 @@
+"""The lists of a policy: words and phrases that settle a verdict without a vote. Pure.
+
+A block entry makes a content unsafe, a review entry leaves it to a person, and an allow entry
+exempts what it matches from both and from the voter `rules`. Entries are matched on the normalised
+text, without regard to case, as whole words: `bet` is not in `better`. A star at the beginning or
+the end of an entry lifts that border: `gambl*` matches gambling. Where a script writes no spaces
+between words (Chinese, Japanese, Thai, …) or adds endings to them (Korean), any place is a border.
+
+All entries are looked for at once, in time linear in the text (Aho-Corasick): no entry can hang a
+function, which is why there are no regular expressions.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import accumulate
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from quorum.core.fields import not_blank
+from quorum.core.models import Content, Frozen, LanguageCode, ListHit, ListName
+from quorum.core.normalise import normalise
+
+if TYPE_CHECKING:
+    from ahocorasick_rs import AhoCorasick
+
+ENTRY_LIMIT = 200
+"""Characters of one entry."""
+ENTRIES_LIMIT = 10_000
+"""Entries of the three lists together."""
+LANGUAGES_LIMIT = 20
+"""Languages that one entry is for."""
+NESTED_LIMIT = 8
+"""Entries that may end the same entry (`a`, `ba`, `cba`): as many matches end at one place."""
+
+_STAR = "*"
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Characters beside which any place may be the border of a word."""
+
+
+def _a_word(text: str) -> str:
+    """`text`; raises `ValueError` if it has no letter, digit or sign beside its stars."""
+    inner = text.removeprefix(_STAR).removesuffix(_STAR)
+    not_blank(inner)
+    if _STAR in inner:
+        raise ValueError("may have a star only at its beginning and its end")
+    return text
+
+
+EntryText = Annotated[
+    str, StringConstraints(min_length=1, max_length=ENTRY_LIMIT), AfterValidator(_a_word)
+]
+
+
+class ListEntry(Frozen):
+    """A word or phrase; for texts of some languages only, where it names them."""
+
+    text: EntryText
+    languages: Annotated[tuple[LanguageCode, ...], Field(max_length=LANGUAGES_LIMIT)] = ()
+
+
+class _Match(NamedTuple):
+    """An entry found in the folded text, from `start` to before `end`."""
+
+    list: ListName
+    entry: ListEntry
+    start: int
+    end: int
+
+
+class Lists(Frozen):
+    """The three lists. An entry without languages may be written as a text."""
+
+    block: tuple[EntryText | ListEntry, ...] = ()
+    review: tuple[EntryText | ListEntry, ...] = ()
+    allow: tuple[EntryText | ListEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        count = len(self.block) + len(self.review) + len(self.allow)
+        if count > ENTRIES_LIMIT:
+            message = f"has {count} entries; at most {ENTRIES_LIMIT} are allowed"
+            _refuse(message, ENTRIES_LIMIT)
+        keys = {key for key, _ in self._entries}
+        for key in keys:
+            ends = [key[start:] for start in range(len(key)) if key[start:] in keys]
+            if len(ends) > NESTED_LIMIT:
+                message = f"has {len(ends)} entries that end {key!r}; at most {NESTED_LIMIT} may"
+                _refuse(message, NESTED_LIMIT)
+        return self
+
+    def hit(self, content: Content) -> ListHit | None:
+        """The entry that settles the verdict on `content`: a block entry, else a review entry."""
+        if not (self.block or self.review):
+            return None
+        found = self._matches(_Folded.of(normalise(content.text).text), content.language)
+        allowed = sorted((one.start, one.end) for one in found if one.list is ListName.ALLOW)
+        # Up to each start, how far what is allowed reaches.
+        reach = list(accumulate((end for _, end in allowed), max))
+        for name in (ListName.BLOCK, ListName.REVIEW):
+            for match in found:
+                before = bisect_right(allowed, match.start, key=itemgetter(0))
+                exempt = before > 0 and reach[before - 1] >= match.end
+                if match.list is name and not exempt:
+                    return ListHit(list=name, entry=match.entry.text)
+        return None
+
+    def without_allowed(self, content: Content) -> Content:
+        """The content with a blank in the place of what an allow entry matches."""
+        if not self.allow:
+            return content
+        text = normalise(content.text).text
+        folded = _Folded.of(text)
+        characters = list(text)
+        for match in self._matches(folded, content.language):
+            if match.list is ListName.ALLOW:
+                for place in range(folded.origin(match.start), folded.origin(match.end - 1) + 1):
+                    characters[place] = " "
+        changed = "".join(characters)
+        return content if changed == text else content.model_copy(update={"text": changed})
+
+    def _matches(self, folded: "_Folded", language: str | None) -> list[_Match]:
+        """Every entry found in a text of that language (all entries if it is not known)."""
+        found: list[_Match] = []
+        for number, start, end in self._search.find_matches_as_indexes(
+            folded.text, overlapping=True
+        ):
+            for name, entry in self._entries[number][1]:
+                fits = language is None or not entry.languages or language in entry.languages
+                if fits and _is_whole(folded.text, start, end, entry.text):
+                    found.append(_Match(name, entry, start, end))
+        return found
+
+    @cached_property
+    def _entries(self) -> list[tuple[str, list[tuple[ListName, ListEntry]]]]:
+        """The entries by what is looked for."""
+        wanted: dict[str, list[tuple[ListName, ListEntry]]] = {}
+        for name in ListName:
+            for entry in _entries(getattr(self, name)):
+                inner = entry.text.removeprefix(_STAR).removesuffix(_STAR)
+                key = _Folded.of(normalise(inner).text).text
+                wanted.setdefault(key, []).append((name, entry))
+        return list(wanted.items())
+
+    @cached_property
+    def _search(self) -> "AhoCorasick":
+        from ahocorasick_rs import AhoCorasick  # noqa: PLC0415 - most policies have no lists
+
+        return AhoCorasick([key for key, _ in self._entries])
+
+
+def _refuse(message: str, limit: int) -> None:
+    raise PydanticCustomError("lists_invalid", "{message}", {"message": message, "limit": limit})
+
+
+def _entries(given: Iterable[str | ListEntry]) -> Iterable[ListEntry]:
+    return (ListEntry(text=one) if isinstance(one, str) else one for one in given)
+
+
+class _Folded(NamedTuple):
+    """A text without case; `ends` are where each of its characters ends in it, if some grew."""
+
+    text: str
+    ends: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, text: str) -> "_Folded":
+        """The folded text."""
+        folded = text.casefold()
+        if len(folded) == len(text):
+            return cls(folded, None)
+        each = [character.casefold() for character in text]
+        return cls("".join(each), tuple(accumulate(map(len, each))))
+
+    def origin(self, place: int) -> int:
+        """The place in the text of the character that is at `place` in the folded text."""
+        if self.ends is None:
+            return place
+        return bisect_right(self.ends, place)
+
+
+def _is_whole(text: str, start: int, end: int, entry: str) -> bool:
+    """Whether a match begins and ends where words do, as far as its entry asks for it."""
+    begins = entry.startswith(_STAR) or _is_border(text[start - 1 : start], text[start])
+    return begins and (entry.endswith(_STAR) or _is_border(text[end : end + 1], text[end - 1]))
+
+
+def _is_border(outside: str, inside: str) -> bool:
+    """Whether a word may end between two neighbours; `outside` is empty at the text's ends."""
+    if not outside or not (_in_word(outside) and _in_word(inside)):
+        return True
+    return _UNSPACED.match(outside) is not None or _UNSPACED.match(inside) is not None
+
+
+def _in_word(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LNM" or character == "_"

@@ -1,0 +1,96 @@
+"""A tenant's own policies as deployed, with the permissions the template gives."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from quorum.aws.keys import Caller
+from quorum.vote.policy import DEFAULT
+
+from local.stack import Stack
+from tests.e2e.conftest import Api, Recorded, says
+from tests.e2e.test_panels import somebody
+
+SEEN_SECONDS = 70.0
+"""Seconds until every function has seen which version is in force."""
+RULES: dict[str, Any] = {
+    "instructions": "Gambling advertisements are unsafe. Mild profanity is fine.",
+    "categories": {
+        "gambling_ads": {"definition": "advertisements for gambling", "threshold": 0.7},
+        "harassment": {"action": "ignore"},
+    },
+}
+UNSAFE = dict.fromkeys(("gpt_4_1", "gemini_2_5_flash", "deepseek_v3_2"), "unsafe")
+
+
+def tenant_of(stack: Stack) -> tuple[Api, Api]:
+    """A new tenant's member and operator."""
+    name = somebody()
+    operator = Caller(tenant=name, role="operator")
+    return Api(stack, stack.new_key(Caller(tenant=name))), Api(stack, stack.new_key(operator))
+
+
+def put(operator: Api, name: str, document: Any) -> str:
+    answer = operator.put(f"policies/{name}", document)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["etag"] == f'"{answer.json()["version"]}"'
+    version: str = answer.json()["version"]
+    return version
+
+
+def until(judge: Callable[[], dict[str, Any]], version: str) -> dict[str, Any]:
+    """The first verdict under that version of the policy."""
+    patience = time.monotonic() + SEEN_SECONDS
+    while True:
+        verdict = judge()
+        if verdict["policy_version"] == version or time.monotonic() > patience:
+            return verdict
+        time.sleep(1)
+
+
+def test_a_tenants_own_policy_changes_its_verdicts_only_and_back_by_roll_back(
+    stack: Stack, recorded: Recorded
+) -> None:
+    member, operator = tenant_of(stack)
+    stranger, _ = tenant_of(stack)
+    mild = says(recorded, "damn, what a game", **UNSAFE)
+    advert = says(recorded, "gambling_ads: win big", **UNSAFE)
+    packaged = put(operator, "default", operator.get("policies/default").json()["policy"])
+    assert packaged == DEFAULT.version
+    assert until(lambda: member.judge(mild), packaged)["decision"] == "unsafe"
+
+    own = put(operator, "default", RULES)
+    verdict = until(lambda: member.judge(mild), own)
+    assert (verdict["decision"], verdict["policy_version"]) == ("safe", own)
+    verdict = until(lambda: member.judge(advert), own)
+    assert (verdict["decision"], verdict["action"]) == ("unsafe", "block")
+    assert verdict["category_scores"]["gambling_ads"]["flagged"]
+    assert "gambling_ads 0.80 ≥ 0.70" in verdict["reason"]
+    assert stranger.judge(mild)["decision"] == "unsafe"
+    assert stranger.get("policies/default").json()["source"] == "packaged"
+
+    earlier = operator.get(f"policies/default?version={packaged}").json()["policy"]
+    assert put(operator, "default", earlier) == packaged
+    assert until(lambda: member.judge(mild), packaged)["decision"] == "unsafe"
+    history = [one["version"] for one in operator.get("policies/default").json()["history"]]
+    assert history == [packaged, own, packaged]
+
+
+def test_ten_thousand_entries_a_trial_and_a_policy_that_only_detects(
+    stack: Stack, recorded: Recorded
+) -> None:
+    member, operator = tenant_of(stack)
+    listed = [f"forbidden{number}" for number in range(10_000)]
+    put(operator, "listed", {"lists": {"block": listed}, "mode": "detect_only"})
+    verdict = member.judge("that is FORBIDDEN4711!", policy="listed")
+    assert (verdict["decision"], verdict["action"]) == ("unsafe", "allow")
+    assert verdict["list_hit"] == {"list": "block", "entry": "forbidden4711"}
+    assert verdict["calls"] == 0
+
+    text = says(recorded, "damn, on trial", **UNSAFE)
+    trial = operator.post("policies/gaming/try", {"policy": RULES, "texts": [text]})
+    assert trial.status_code == 200, trial.text
+    (tried,) = trial.json()["tried"]
+    assert (tried["before"], tried["after"], tried["changed"]) == ("unsafe", "safe", True)
+    assert operator.get("policies/gaming").status_code == 404
+    assert member.put("policies/gaming", RULES).status_code == 403

@@ -1,0 +1,452 @@
+"""A tenant's own policies, through the handlers: put, in force, rolled back, kept by batches."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from quorum.core.errors import PreconditionFailed, StoreUnavailable
+from quorum.core.models import Content
+from quorum.vote.evaluation import AggregateRequest, VoteRequest
+from quorum.vote.policies import Policies, PolicyVersions
+from quorum.vote.policy import DEFAULT, Policy, reference_of
+
+from functions.aggregate import app as aggregate
+from functions.api import app as api
+from functions.batch import app as batch
+from functions.vote_embedded import app as vote_embedded
+from tests import make
+from tests.functions.conftest import Ask, Faults, reopen
+
+RULES: dict[str, Any] = {
+    "instructions": "Players may curse at the game, never at each other.",
+    "categories": {
+        "gambling_ads": {"definition": "advertisements for gambling"},
+        "harassment": {"action": "ignore"},
+    },
+}
+GAMING = Policy.model_validate({"name": "gaming"} | RULES)
+OWN_DEFAULT = GAMING.model_copy(update={"name": "default"})
+
+Put = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def put(ask: Ask) -> Put:
+    """Put a policy as an operator."""
+
+    def send(body: Any = RULES, name: str = "gaming", **changes: Any) -> tuple[int, Any]:
+        return ask(body, name="put_policy.json", **at(name), **{"role": "operator"} | changes)
+
+    return send
+
+
+def at(name: str) -> dict[str, Any]:
+    return {"path": f"/policies/{name}", "pathParameters": {"name": name}}
+
+
+def test_a_policy_that_was_put_is_shown_and_listed_with_who_put_it(put: Put, ask: Ask) -> None:
+    status, shown = put()
+    assert (status, shown["version"], shown["in_force"]) == (200, GAMING.version, True)
+    assert shown["policy"] == GAMING.document()
+    (first,) = shown["history"]
+    assert (first["version"], first["by"]) == (GAMING.version, "operator")
+    assert ask(name="get_policy.json", **at("gaming"))[1] == shown
+    _, listed = ask(name="get_policies.json")
+    assert [(one["name"], one["source"]) for one in listed["policies"]] == [
+        ("default", "packaged"),
+        ("gaming", "tenant"),
+    ]
+
+
+def test_no_tenant_sees_or_uses_anothers_policy(put: Put, ask: Ask) -> None:
+    put()
+    assert ask(name="get_policy.json", tenant="other", **at("gaming"))[0] == 404
+    _, listed = ask(name="get_policies.json", tenant="other")
+    assert [one["name"] for one in listed["policies"]] == ["default"]
+    for named in ("gaming", reference_of(GAMING)):
+        status, answer = ask({"content": "a text", "policy": named}, tenant="other")
+        assert (status, answer["error"]["code"]) == (400, "invalid_policy")
+
+
+def test_the_packaged_policy_is_shown_as_it_could_be_put(put: Put, ask: Ask) -> None:
+    _, shown = ask(name="get_policy.json", **at("default"))
+    assert (shown["source"], shown["version"]) == ("packaged", DEFAULT.version)
+    assert put(shown["policy"], "copy")[1]["version"] == DEFAULT.version
+
+
+def test_a_policy_is_put_by_operators_only(put: Put, ask: Ask) -> None:
+    assert put(role="member")[0] == 403
+    status, _ = ask(name="delete_policy.json", role="member", **at("gaming"))
+    assert status == 403
+
+
+def test_a_change_that_was_written_for_another_version_is_refused(put: Put) -> None:
+    put()
+    other = RULES | {"instructions": "Nobody may curse."}
+    status, answer = put(other, headers={"If-Match": '"000000000000"'})
+    assert (status, answer["error"]["code"]) == (412, "policy_changed")
+    assert answer["error"]["limit"] == GAMING.version
+    assert put(other, headers={"If-Match": f'"{GAMING.version}"'})[0] == 200
+    assert put(other, "new", headers={"If-Match": "*"})[0] == 412
+
+
+def test_a_bad_policy_is_refused_with_field_and_limit(put: Put) -> None:
+    status, answer = put({"instructions": "x" * 8001})
+    assert (status, answer["error"]["field"], answer["error"]["limit"]) == (
+        400,
+        "instructions",
+        8000,
+    )
+    status, answer = put({"categories": {"gambling": {}}})
+    assert (status, answer["error"]["field"]) == (400, "categories.gambling.definition")
+    assert put(RULES, "no spaces")[0] == 400
+    assert put(RULES, "política")[0] == 400
+
+
+@pytest.fixture
+def judged(ask: Ask, cached: Callable[..., None]) -> Callable[..., Any]:
+    """The verdict on a text that every voter calls unsafe for harassment, under any policy."""
+
+    def judge(tenant: str = "acme", **fields: Any) -> Any:
+        for policy in (DEFAULT, GAMING):
+            for whose in ("acme", "other"):
+                cached(
+                    make.evaluation("a text", tenant=whose),
+                    "unsafe",
+                    policy,
+                    scores={"harassment": 0.9},
+                )
+        status, verdict = ask({"content": "a text"} | fields, tenant=tenant)
+        assert status == 200, verdict
+        return verdict
+
+    return judge
+
+
+def test_a_tenants_own_default_judges_its_content_at_once_and_no_other_tenants(
+    put: Put, judged: Callable[..., Any]
+) -> None:
+    assert judged()["decision"] == "unsafe"
+    put(RULES, "default")
+    verdict = judged()
+    assert (verdict["decision"], verdict["policy"]) == ("safe", "default")
+    assert verdict["policy_version"] == OWN_DEFAULT.version
+    assert judged(tenant="other")["decision"] == "unsafe"
+    assert judged(policy="default@packaged")["decision"] == "unsafe"
+
+
+def test_an_earlier_version_that_is_put_again_judges_again(
+    put: Put, ask: Ask, judged: Callable[..., Any]
+) -> None:
+    put(RULES)
+    put(RULES | {"categories": {}, "instructions": DEFAULT.instructions})
+    assert judged(policy="gaming")["decision"] == "unsafe"
+    earlier = {"queryStringParameters": {"version": GAMING.version}}
+    _, shown = ask(name="get_policy.json", **at("gaming"), **earlier)
+    assert not shown["in_force"]
+    _, back = put(shown["policy"])
+    assert [one["version"] for one in back["history"]] == [
+        GAMING.version,
+        DEFAULT.version,
+        GAMING.version,
+    ]
+    assert judged(policy="gaming")["decision"] == "safe"
+
+
+def test_a_deleted_policy_is_not_in_force_and_its_versions_judge_on(
+    put: Put, ask: Ask, judged: Callable[..., Any]
+) -> None:
+    put()
+    status, deleted = ask(name="delete_policy.json", role="operator", **at("gaming"))
+    assert (status, deleted["in_force"]) == (200, False)
+    assert ask(name="get_policy.json", **at("gaming"))[0] == 404
+    status, answer = ask({"content": "a text", "policy": "gaming"})
+    assert (status, answer["error"]["field"]) == (400, "policy")
+    assert judged(policy=reference_of(GAMING))["decision"] == "safe"
+    assert ask(name="delete_policy.json", role="operator", **at("gaming"))[0] == 404
+
+
+def test_a_panel_that_cannot_speak_of_the_policys_categories_is_refused(put: Put, ask: Ask) -> None:
+    put()
+    status, answer = ask({"content": "a text", "policy": "gaming", "panel": "embedded"})
+    assert (status, answer["error"]["code"]) == (400, "invalid_panel")
+    assert "which the policy gaming asks about" in answer["error"]["message"]
+
+
+def test_a_batch_keeps_the_version_that_was_in_force_when_it_was_handed_in(
+    put: Put, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = boto3.client("sqs").create_queue(QueueName="items")["QueueUrl"]
+    monkeypatch.setenv("ITEMS_QUEUE", queue)
+    reopen(api)
+    put()
+    items = [
+        {"content": "one"},
+        {"content": "two", "policy": "default"},
+        {"content": "", "id": "x"},
+    ]
+    status, taken = ask({"items": items, "policy": "gaming"}, name="post_batch.json")
+    assert status == 202, taken
+    put(RULES | {"instructions": "Nobody may curse."})
+    sent = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    policies = {
+        one["content"]: one["policy"] for one in (json.loads(sent_["Body"]) for sent_ in sent)
+    }
+    assert policies == {"one": reference_of(GAMING), "two": "default@packaged"}
+    _, view = ask(
+        name="get_batch.json",
+        path=f"/batches/{taken['id']}",
+        pathParameters={"batch_id": taken["id"]},
+    )
+    assert view["policy"] == reference_of(GAMING)
+
+
+def test_the_queue_judges_by_the_policy_that_a_message_names(
+    put: Put,
+    aws: Any,
+    within: Callable[[str], None],
+    event: Callable[[str], Any],
+    context: Any,
+    cached: Callable[..., None],
+) -> None:
+    put()
+    within("BatchFunction")
+    reopen(batch)
+    cached(make.evaluation("one"), "unsafe", GAMING, scores={"harassment": 0.9})
+    record = event("batch.json")["Records"][0]
+    body = json.dumps({"tenant": "acme", "content": "one", "policy": "gaming"})
+    answer = batch.handler({"Records": [record | {"body": body}]}, context)
+    assert answer == {"batchItemFailures": []}
+    items = aws.Table("VerdictsTable").scan()["Items"]
+    (stored,) = (json.loads(item["verdict"]) for item in items if "verdict" in item)
+    assert (stored["decision"], stored["policy_version"]) == ("safe", GAMING.version)
+
+
+def test_the_aggregate_tallies_by_the_policy_that_the_evaluation_refers_to(
+    put: Put, within: Callable[[str], None], context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put()
+    within("AggregateFunction")
+    reopen(aggregate)
+    monkeypatch.setattr(aggregate, "time", lambda: make.NOW + 2)
+    evaluation = make.evaluation(policy=reference_of(GAMING))
+    votes = tuple(
+        make.cast(voter, scores={"gambling_ads": 0.9}) for voter in evaluation.panel.voters
+    )
+    request = AggregateRequest(evaluation=evaluation, votes=votes, voters=(), round=1)
+    verdict = aggregate.handler(request.model_dump(mode="json"), context)["verdict"]
+    assert (verdict["decision"], verdict["policy_version"]) == ("unsafe", GAMING.version)
+    assert "gambling_ads 0.90 ≥ 0.50" in verdict["reason"]
+
+
+def test_an_evaluation_carries_no_policy_but_its_reference() -> None:
+    event = VoteRequest(evaluation=make.evaluation(policy=reference_of(GAMING)))
+    assert GAMING.instructions not in event.model_dump_json()
+
+
+def test_a_tenant_has_a_limited_number_of_policies(
+    put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quorum.vote.policies.POLICIES_LIMIT", 1)
+    assert put()[0] == 200
+    status, answer = put(RULES, "another")
+    assert (status, answer["error"]["code"], answer["error"]["limit"]) == (
+        400,
+        "too_many_policies",
+        1,
+    )
+    assert put(RULES | {"description": "changed"})[0] == 200
+
+
+def test_a_block_entry_settles_the_verdict_without_asking_anybody(put: Put, ask: Ask) -> None:
+    put(RULES | {"lists": {"block": ["Lucky7"], "review": ["dice"]}})
+    status, verdict = ask({"content": "win at LUCKY7!", "policy": "gaming"})
+    assert status == 200, verdict
+    assert (verdict["decision"], verdict["action"], verdict["answered_from"]) == (
+        "unsafe",
+        "block",
+        "list",
+    )
+    assert verdict["list_hit"] == {"list": "block", "entry": "Lucky7"}
+    assert verdict["reason"] == "the policy's block list has 'Lucky7'"
+    assert (verdict["votes"], verdict["calls"], verdict["cost_usd"]) == ([], 0, "0")
+    _, verdict = ask({"content": "my dice", "policy": "gaming"})
+    assert (verdict["decision"], verdict["action"]) == ("needs_review", "review")
+
+
+def test_a_policy_that_only_detects_judges_and_allows(
+    put: Put, ask: Ask, cached: Callable[..., None]
+) -> None:
+    put({"mode": "detect_only"}, "trial")
+    cached(make.evaluation("a text"), "unsafe")
+    _, verdict = ask({"content": "a text", "policy": "trial"})
+    assert (verdict["decision"], verdict["action"]) == ("unsafe", "allow")
+    _, verdict = ask({"content": "a text"})
+    assert (verdict["decision"], verdict["action"]) == ("unsafe", "block")
+
+
+def test_the_voter_rules_does_not_see_what_is_allowed(
+    put: Put, within: Callable[[str], None], context: Any
+) -> None:
+    put({"lists": {"allow": ["fucking machines"]}}, "band")
+    _, view = put({"lists": {"allow": ["fucking machines"]}}, "band")
+    within("RulesFunction")
+    reopen(vote_embedded)
+    for text, policy, kind in (
+        ("fucking machines", f"band@{view['version']}", "abstention"),
+        ("fucking machines", "default@packaged", "vote"),
+        ("you fucking idiot", f"band@{view['version']}", "vote"),
+    ):
+        evaluation = make.evaluation(
+            content=Content(text=text, language="en"), policy=policy, panel_name="embedded"
+        )
+        event = VoteRequest(evaluation=evaluation).model_dump(mode="json")
+        assert vote_embedded.rules(event, context)["kind"] == kind, (text, policy)
+
+
+@pytest.fixture
+def attempt(ask: Ask) -> Put:
+    """Try a policy as an operator."""
+
+    def send(body: Any, name: str = "gaming", **changes: Any) -> tuple[int, Any]:
+        there = {"path": f"/policies/{name}/try", "pathParameters": {"name": name}}
+        return ask(body, name="post_policy_trial.json", **there, **{"role": "operator"} | changes)
+
+    return send
+
+
+def test_a_trial_says_what_would_change_and_what_it_would_cost(
+    attempt: Put, ask: Ask, cached: Callable[..., None], aws: Any
+) -> None:
+    for policy in (DEFAULT, GAMING):
+        cached(make.evaluation("a text"), "unsafe", policy, scores={"harassment": 0.9})
+        cached(make.evaluation("another"), "safe", policy)
+    status, trial = attempt({"policy": RULES, "texts": ["a text", "another"]})
+    assert status == 200, trial
+    assert trial["after"] == reference_of(GAMING)
+    assert trial["changed"] == 1
+    assert [(one["index"], one["before"], one["after"]) for one in trial["tried"]] == [
+        (0, "unsafe", "safe"),
+        (1, "safe", "safe"),
+    ]
+    assert trial["cost_usd"] == "0"
+    assert float(trial["per_thousand_usd_after"]) > 0
+    # Nothing is in force, and nothing was recorded.
+    assert ask(name="get_policy.json", **at("gaming"))[0] == 404
+    assert aws.Table("VerdictsTable").scan()["Items"] == []
+
+
+def test_a_verdict_is_tried_on_its_own_votes_where_only_their_counting_differs(
+    attempt: Put, ask: Ask, cached: Callable[..., None]
+) -> None:
+    cached(make.evaluation("a text"), "unsafe", scores={"harassment": 0.9})
+    _, verdict = ask({"content": "a text"})
+    milder = {"categories": {"harassment": {"action": "needs_review"}}}
+    _, trial = attempt({"policy": milder, "verdict_ids": [verdict["id"], "nobody"]})
+    one, other = trial["tried"]
+    assert (one["verdict_id"], one["before"], one["after"]) == (
+        verdict["id"],
+        "unsafe",
+        "needs_review",
+    )
+    assert other["skipped"] == "there is no such verdict"
+    assert trial["per_thousand_usd_after"] is None
+    _, trial = attempt({"policy": RULES, "verdict_ids": [verdict["id"]]})
+    assert trial["tried"][0]["skipped"] == "its content is not kept, and its votes do not tell"
+    assert attempt({"policy": milder, "verdict_ids": [verdict["id"]]}, tenant="other")[1]["tried"][
+        0
+    ]["skipped"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"texts": ["x"] * 51}, {"texts": ["x"] * 30, "verdict_ids": ["y"] * 30}]
+)
+def test_a_trial_has_a_limit(attempt: Put, body: Any) -> None:
+    assert attempt(body)[0] == 400
+    assert attempt({"texts": ["x"]}, role="member")[0] == 403
+
+
+def test_a_calibrated_panel_says_under_which_policy_its_scores_are_probabilities(
+    put: Put, ask: Ask
+) -> None:
+    put({"lists": {"block": ["lucky7"]}}, "listed")
+    _, verdict = ask({"content": "lucky7", "policy": "listed", "panel": "economy"})
+    assert verdict["calibrated"] is True
+    put(RULES | {"lists": {"block": ["lucky7"]}}, "default")
+    _, verdict = ask({"content": "lucky7", "panel": "economy"})
+    assert verdict["calibrated"] is False
+    _, listed = ask(name="get_panels.json")
+    shown = {one["name"]: one.get("calibrated") for one in listed["panels"]}
+    assert shown == {"default": None, "economy": False, "embedded": False}
+    _, verdict = ask({"content": "lucky7"})
+    assert "calibrated" not in verdict
+
+
+class Clock:
+    """Seconds that only a test moves on."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reader(aws: Any, clock: Clock) -> Policies:
+    """Another function's view of the policies, which believes what it read for a minute."""
+    versions = PolicyVersions(aws, "PoliciesTable")
+    return Policies(aws, "PoliciesTable", versions, seconds=60, clock=clock)
+
+
+def test_another_function_sees_a_new_version_within_the_time_it_believes_what_it_read(
+    put: Put, reader: Policies, clock: Clock
+) -> None:
+    assert reader.chosen("acme") is DEFAULT
+    put(RULES, "default")
+    clock.now = 59.9
+    assert reader.chosen("acme") is DEFAULT
+    clock.now = 60.1
+    assert reader.chosen("acme").version == GAMING.version
+
+
+def test_a_version_that_was_read_is_not_read_again(
+    put: Put, reader: Policies, faults: Faults
+) -> None:
+    put()
+    first = reader.of("acme", reference_of(GAMING))
+    faults.fail("GetItem")
+    assert reader.of("acme", reference_of(GAMING)) is first
+    with pytest.raises(StoreUnavailable):
+        reader.of("other", reference_of(GAMING))
+
+
+def test_a_known_policy_stays_where_the_table_cannot_be_read_and_no_other_is_guessed(
+    put: Put, reader: Policies, clock: Clock, faults: Faults
+) -> None:
+    put(RULES, "default")
+    known = reader.chosen("acme")
+    faults.fail("GetItem")
+    clock.now = 61.0
+    assert reader.chosen("acme") is known
+    with pytest.raises(StoreUnavailable):
+        reader.chosen("other")
+
+
+def test_of_two_that_change_a_policy_at_the_same_moment_one_is_refused(
+    put: Put, reader: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put()
+    found = reader.view("acme", "gaming").version
+    put(RULES | {"instructions": "Nobody may curse."})
+    # As if the other had been put after this one had looked.
+    monkeypatch.setattr(reader, "_current", lambda _tenant, _name: found)
+    with pytest.raises(PreconditionFailed):
+        reader.put("acme", GAMING, "ada", expected=None, now=datetime.now(UTC))
