@@ -19,7 +19,7 @@ router = new_router()
 
 
 class PanelList(Frozen):
-    """The panels, the name of the default panel, and the version of the tenant's policy `default`."""
+    """The panels, the name of the default panel, and its default policy's version."""
 
     default: str
     policy_version: str
