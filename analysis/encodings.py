@@ -11,13 +11,8 @@ from dataclasses import dataclass
 from io import SEEK_SET
 from typing import BinaryIO
 
-_BYTE_ORDER_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
+from quorum.core.byte_order import marked_encoding
+
 _SAMPLE_BYTES = 256 * 1024
 """Bytes of lines outside ASCII that the detectors are shown."""
 _BLOCK_BYTES = 1024 * 1024
@@ -48,9 +43,9 @@ def encoding_of(file: BinaryIO) -> str:
     """
     head = file.read(4)
     file.seek(0, SEEK_SET)
-    for mark, codec in _BYTE_ORDER_MARKS:
-        if head.startswith(mark):
-            return codec
+    marked = marked_encoding(head)
+    if marked is not None:
+        return marked
     # A file that begins with an ASCII character has one zero byte among its first two.
     first = head[:2].replace(b"\x00", b"")
     if len(head) > 1 and len(first) == 1 and chr(first[0]).isprintable():

@@ -19,6 +19,7 @@ from analysis.rows import KINDS, harmless
 from cli.deployment import Where
 from cli.errors import DeploymentUnreachable, ExitCode
 from cli.items import Known, Spooled, spooled
+from cli.languages import DefaultLanguage, Language
 from cli.output import STANDARD_OUTPUT, as_json_line, notes, opened
 from cli.service import Service, connect
 
@@ -66,6 +67,8 @@ def batch(
         str | None,
         typer.Option(help="the encoding of the input if it is not recognised: cp949, big5, …"),
     ] = None,
+    language: Language = None,
+    default_language: DefaultLanguage = None,
     *,
     as_csv: Annotated[bool, typer.Option("--csv", help="write results as CSV")] = False,
     contents: Annotated[bool, typer.Option(help="write each content beside its result")] = False,
@@ -83,7 +86,8 @@ def batch(
     if resume is not None and file is None:
         _finish(service, resume, None, file, out, as_csv=as_csv, contents=contents)
         return
-    with spooled(file, kind=kind, column=column, encoding=encoding) as given:
+    languages = {"language": language, "default_language": default_language}
+    with spooled(file, kind=kind, column=column, encoding=encoding, languages=languages) as given:
         batch_id = resume or submit(service, given, panel=panel, policy=policy)
         _finish(service, batch_id, given, file, out, as_csv=as_csv, contents=contents)
 

@@ -1,11 +1,10 @@
 """The items of a file for `quorum batch`: one for each row, including unreadable rows."""
 
 import json
-import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,14 @@ from quorum.core.unicode import without_surrogates
 
 from analysis import rows
 from analysis.rows import FileUnreadable, Row, Rows
+from cli import languages as codes
 from cli.errors import CommandFailed
 from cli.output import STANDARD_OUTPUT, notes
 
 CONTENT_COLUMNS = ("content", "text")
-KNOWN = ("id", "language", "panel", "policy", "metadata")
+KNOWN = ("id", "language", "default_language", "panel", "policy", "metadata")
 """The fields of an item besides its content."""
-_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]\w+)*")
+LANGUAGES = ("language", "default_language")
 REASONS = 10
 """Rejected rows whose reasons are printed."""
 
@@ -62,10 +62,16 @@ class Spooled:
 
 @contextmanager
 def spooled(
-    file: Path | None, *, kind: str | None, column: str | None, encoding: str | None
+    file: Path | None,
+    *,
+    kind: str | None,
+    column: str | None,
+    encoding: str | None,
+    languages: Mapping[str, str | None],
 ) -> Iterator[Spooled]:
     """All items of `file` (None: of stdin), read before anything is sent.
 
+    `languages` are the `LANGUAGES` of rows that name none.
     Raises `typer.BadParameter` for a file that cannot be read or is empty, and `CommandFailed` if
     no row of it can be judged.
     """
@@ -77,7 +83,7 @@ def spooled(
         found = Spooled(items, known)
         try:
             with _opened(file, kind, columns, encoding) as given:
-                _spool(given, columns, found)
+                _spool(given, columns, languages, found)
         except FileUnreadable as problem:
             name = "the standard input" if file in (None, STANDARD_OUTPUT) else str(file)
             raise typer.BadParameter(f"{name}: {problem}") from None
@@ -106,13 +112,17 @@ def _opened(
         yield rows.rows_of(opened, found, columns, encoding=encoding)
 
 
-def _spool(given: Rows, columns: tuple[str, ...], to: Spooled) -> None:
+def _spool(
+    given: Rows, columns: tuple[str, ...], languages: Mapping[str, str | None], to: Spooled
+) -> None:
+    named = {name: code for name, code in languages.items() if code is not None}
     ignored: set[str] = set()
     for row in given:
         item, problem = item_of(row, columns, ignored)
         if problem is not None:
             to.problems += 1
             _tell(to.problems, row, item, problem)
+        item = named | {name: value for name, value in item.items() if value is not None}
         to.items.write(json.dumps(item, ensure_ascii=False).encode() + b"\n")
         facts = Known(row.line, item.get("id"), item["content"], problem)
         to.known.write(json.dumps(facts) + "\n")
@@ -146,15 +156,11 @@ def item_of(
             item[name] = _repaired(folded[name])
     if isinstance(item.get("id"), int | float):
         item["id"] = str(item["id"])
-    if isinstance(item.get("language"), str):
-        item["language"] = _language(item["language"])
+    for name in LANGUAGES:
+        if isinstance(item.get(name), str):
+            # What is no language stays, for the deployment to refuse.
+            item[name] = codes.as_code(item[name]) or item[name]
     return item, problem
-
-
-def _language(given: str) -> str:
-    """The code in `EN`, `en-US` or `en_us`: `en`. Anything else stays, to be rejected."""
-    told = _LANGUAGE.fullmatch(given.strip())
-    return told[1].lower() if told else given
 
 
 def _text(content: str | float) -> str:

@@ -11,6 +11,7 @@ from rich.progress import track
 
 from cli.deployment import Where
 from cli.errors import DeploymentRefused, ExitCode, print_error
+from cli.languages import DefaultLanguage, Language
 from cli.output import AsJson, console, notes
 from cli.service import Service, connect
 from cli.tables import show_verdicts
@@ -25,12 +26,8 @@ def moderate(
     policy: Annotated[
         str | None, typer.Option(help="the policy, or one of its versions (name@version)")
     ] = None,
-    language: Annotated[
-        str | None, typer.Option(help="the texts' language (ISO 639-1), if known")
-    ] = None,
-    default_language: Annotated[
-        str | None, typer.Option(help="the language to assume if it is not recognised")
-    ] = None,
+    language: Language = None,
+    default_language: DefaultLanguage = None,
     *,
     as_json: AsJson = False,
 ) -> None:

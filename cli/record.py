@@ -31,6 +31,7 @@ from analysis.gold import LabelUnknown
 from analysis.rows import FileUnreadable, Row, harmless, meant, opened
 from cli import loading, output
 from cli.gateway import GATEWAY_URL, KEY_VARIABLE, parsed
+from cli.languages import DefaultLanguage
 
 Ask = Callable[[Content], CastVote | Abstention]
 
@@ -48,9 +49,7 @@ def record(
     ],
     out: Annotated[Path, typer.Option(help="the CSV file of recorded votes; - for stdout")],
     panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
-    default_language: Annotated[
-        str, typer.Option(help="the language to assume if a row has none and it is not recognised")
-    ] = "en",
+    default_language: DefaultLanguage = "en",
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts voted on at once")] = 8,
 ) -> None:
     """Record language, text, gold, every voter's vote and confidence, and the panel's verdict."""

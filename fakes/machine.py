@@ -39,16 +39,16 @@ class InProcessMachine:
             heard = AggregateRequest(
                 evaluation=evaluation, votes=tuple(votes), voters=voters, round=number
             )
-            standing = conclude_round(
+            result = conclude_round(
                 evaluation, heard.complete(), policy, round_number=number, now=time.time()
             )
-            if standing.settled:
+            if result.settled:
                 break
-            voters, number = standing.voters, standing.round
-        if standing.verdict is None:
-            output = json.dumps({"postponed": standing.model_dump(mode="json")["postponed"]})
+            voters, number = result.voters, result.round
+        if result.verdict is None:
+            output = json.dumps({"postponed": result.model_dump(mode="json")["postponed"]})
         else:
-            verdict = standing.verdict
+            verdict = result.verdict
             if not evaluation.is_trial:
                 verdict = self._verdicts.record(
                     evaluation.tenant, evaluation.content, verdict, evaluation.position

@@ -1,8 +1,10 @@
 """`docs/openapi.json`, as the routes themselves say it: `python -m local.openapi`."""
 
 import json
+from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from quorum.api.problems import ANYWHERE
 
@@ -42,9 +44,33 @@ def document() -> str:
             del operation["responses"]["422"]
             operation["responses"]["500"] = _FAILED
             operation["responses"] = dict(sorted(operation["responses"].items()))
+    described["components"]["responses"] = _shared_errors(described["paths"])
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(unused, None)
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+
+
+def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
+    """The commonest answer for each status of errors, by name; operations then refer to it.
+
+    Others of the same status stay where they are: only their own operation gives them.
+    """
+    answers = [
+        operation["responses"] for operations in paths.values() for operation in operations.values()
+    ]
+    shared: dict[str, Any] = {}
+    for status in HTTPStatus:
+        code = str(status.value)
+        told = [json.dumps(each[code]) for each in answers if code in each]
+        if status < HTTPStatus.BAD_REQUEST or not told:
+            continue
+        (commonest, _), *_ = Counter(told).most_common(1)
+        name = "".join(word.capitalize() for word in status.name.split("_"))
+        shared[name] = json.loads(commonest)
+        for each in answers:
+            if each.get(code) == shared[name]:
+                each[code] = {"$ref": f"#/components/responses/{name}"}
+    return shared
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from quorum.vote import panel
 from quorum.vote.evaluation import Evaluation
 
 NOW = 1_700_000_000.0
-"""Epoch seconds at which these cases start."""
+"""Epoch seconds at which these evaluations start."""
 
 
 def at(seconds: float) -> datetime:

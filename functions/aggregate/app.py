@@ -23,27 +23,27 @@ def app() -> VerdictContainer:
 
 @guarded
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Where the case stands (`quorum.vote.evaluation.Deliberation`)."""
+    """The result of a round; a verdict is recorded first."""
     request = AggregateRequest.model_validate(event)
     evaluation = request.evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
-    standing = conclude_round(
+    result = conclude_round(
         evaluation,
         request.complete(),
         policy,
         round_number=request.round,
         now=time(),
     )
-    return record(request, standing).model_dump(mode="json")
+    return record(request, result).model_dump(mode="json")
 
 
-def record(request: AggregateRequest, standing: RoundResult) -> RoundResult:
-    """`standing`, with its verdict as stored; that of a trial is not."""
-    if standing.verdict is None or request.evaluation.is_trial:
-        return standing
-    judged = shadowed(standing.verdict, app().panels)
+def record(request: AggregateRequest, result: RoundResult) -> RoundResult:
+    """The result, with its verdict as recorded; that of a trial is not recorded."""
+    if result.verdict is None or request.evaluation.is_trial:
+        return result
+    judged = shadowed(result.verdict, app().panels)
     verdict = app().verdicts.record(
         request.evaluation.tenant, request.evaluation.content, judged, request.evaluation.position
     )
     telemetry.verdict_reached(verdict)
-    return standing.model_copy(update={"verdict": verdict})
+    return result.model_copy(update={"verdict": verdict})

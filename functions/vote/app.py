@@ -22,7 +22,7 @@ def app() -> VoterContainer:
 
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """This model's vote on the case in `event`."""
+    """This model's vote on the content of the evaluation in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
     model = registry.model(app().settings.voter)
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)

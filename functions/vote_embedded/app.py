@@ -46,7 +46,7 @@ def meaning(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 def answer(
     event: dict[str, Any], voter: str, ask: "Callable[[Content], CastVote | Abstention]"
 ) -> dict[str, Any]:
-    """`voter`'s vote on the case in `event`."""
+    """The vote of `voter` on the content of the evaluation in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     content = evaluation.content

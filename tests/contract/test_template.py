@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from embedded import characters, meaning, rules
+from quorum.answer.completions import ChatCompletionRequest
 from quorum.api.http import BODY_LIMIT
 from quorum.api.problems import Problem
 from quorum.aws.leases import LEASE_SECONDS
@@ -27,7 +28,9 @@ from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDo
 from quorum.ledger.costs import INTENT_SECONDS
 from quorum.vote import panel
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
-from quorum.vote.requests import VerdictRequest
+from quorum.vote.policy import PolicyDocument
+from quorum.vote.requests import ReviewRequest, VerdictRequest
+from quorum.vote.trials import TrialRequest
 from quorum.vote.workflow import CLIENT_SECONDS
 
 from local import openapi
@@ -128,13 +131,25 @@ def test_nobody_votes_who_is_not_in_the_registry() -> None:
     assert len(invocable()) == len(VOTERS) + 1
 
 
+def test_every_voter_has_an_alarm_and_no_other() -> None:
+    watched = {
+        name: dimension["Value"]
+        for name, alarm in template.resources("AWS::CloudWatch::Alarm").items()
+        if alarm["MetricName"] == "AgreementWithVerdict"
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "voter"
+    }
+    expected = {logical_id(voter).replace("Function", "AgreementAlarm"): voter for voter in VOTERS}
+    assert watched == expected
+
+
 def test_every_substitution_is_used_and_every_placeholder_substituted() -> None:
     text = (ROOT / "statemachines/vote.asl.json").read_text()
     assert set(re.findall(r"\$\{(\w+)\}", text)) == set(substitutions())
 
 
 @pytest.mark.parametrize("name", panel.PACKAGED)
-def test_a_packaged_panel_seats_known_voters(name: str) -> None:
+def test_a_packaged_panel_asks_known_voters(name: str) -> None:
     assert set(panel.packaged(name).voters) <= set(VOTERS)
 
 
@@ -178,7 +193,7 @@ def test_a_message_stays_invisible_for_six_times_its_functions_timeout() -> None
     assert documents["VisibilityTimeout"] >= 6 * template.functions()["DocumentFunction"]["Timeout"]
 
 
-def test_the_worker_buries_a_message_with_its_reason_before_the_queue_does_without() -> None:
+def test_the_worker_dead_letters_a_message_with_its_reason_before_the_queue_does_without() -> None:
     queues = template.resources("AWS::SQS::Queue")
     for name, functions in (
         ("ItemsQueue", ("BatchFunction", "ApiFunction")),
@@ -186,7 +201,7 @@ def test_the_worker_buries_a_message_with_its_reason_before_the_queue_does_witho
     ):
         for function in functions:
             tries = int(template.functions()[function]["Environment"]["MAX_RECEIVES"])
-            # the one after the last try is for burying, and may itself be died in
+            # the one after the last try is for dead-lettering, whose worker may crash too
             assert queues[name]["RedrivePolicy"]["maxReceiveCount"] > tries + 1
 
 
@@ -380,15 +395,26 @@ def test_an_event_is_what_its_function_expects(name: str) -> None:
     MODELS[name].model_validate_json((ROOT / "events" / name).read_text())
 
 
+BODIES: dict[str, type[Frozen]] = {
+    "post_batch.json": BatchRequest,
+    "post_chat_completion.json": ChatCompletionRequest,
+    "post_documents.json": DocumentsRequest,
+    "post_estimate.json": EstimateRequest,
+    "post_policy_trial.json": TrialRequest,
+    "post_review.json": ReviewRequest,
+    "post_verdict.json": VerdictRequest,
+    "put_policy.json": PolicyDocument,
+}
+"""What the route of an event takes as its body."""
+
+
 def test_the_bodies_of_events_are_what_their_routes_expect() -> None:
-    post = json.loads((ROOT / "events/post_verdict.json").read_text())
-    VerdictRequest.model_validate_json(post["body"])
-    estimated = json.loads((ROOT / "events/post_estimate.json").read_text())
-    EstimateRequest.model_validate_json(estimated["body"])
-    posted = json.loads((ROOT / "events/post_batch.json").read_text())
-    BatchRequest.model_validate_json(posted["body"])
-    documents = json.loads((ROOT / "events/post_documents.json").read_text())
-    DocumentsRequest.model_validate_json(documents["body"])
+    events = {file.name: json.loads(file.read_text()) for file in (ROOT / "events").iterdir()}
+    http = {name: event for name, event in events.items() if "httpMethod" in event}
+    bodies = {name: event["body"] for name, event in http.items() if event.get("body")}
+    assert bodies.keys() == BODIES.keys()
+    for name, body in bodies.items():
+        BODIES[name].model_validate_json(body)
     for record in json.loads((ROOT / "events/document.json").read_text())["Records"]:
         QueuedDocument.model_validate_json(record["body"])
     for record in json.loads((ROOT / "events/batch.json").read_text())["Records"]:

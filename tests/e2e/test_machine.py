@@ -1,4 +1,4 @@
-"""The vote machine itself, run on cases of every kind."""
+"""The vote machine itself, run on evaluations of every kind."""
 
 import time
 from collections.abc import Callable

@@ -49,40 +49,40 @@ def tallied(
 
 
 def test_a_settled_case_ends_with_a_stored_verdict(tallied: Aggregate, aws: Any) -> None:
-    standing = tallied(
+    result = tallied(
         make.evaluation(), *(make.cast(voter) for voter in make.evaluation().panel.voters)
     )
-    assert standing["settled"] is True
-    assert standing["verdict"]["decision"] == "unsafe"
-    assert standing["verdict"]["cost_usd"] == "0.00384"
-    assert standing["verdict"]["latency_ms"] == 2000
+    assert result["settled"] is True
+    assert result["verdict"]["decision"] == "unsafe"
+    assert result["verdict"]["cost_usd"] == "0.00384"
+    assert result["verdict"]["latency_ms"] == 2000
     assert aws.Table("VerdictsTable").get_item(Key={"id": "verdict#acme#verdict-1"})["Item"]
 
 
 def test_an_unsettled_case_says_who_is_asked_next_and_stores_nothing(
     tallied: Aggregate, aws: Any
 ) -> None:
-    standing = tallied(make.evaluation(panel=IN_ROUNDS), make.cast("gpt-4.1-nano"))
-    assert standing["settled"] is False
-    assert standing["voters"] == ["gpt-4.1"]
-    assert standing["round"] == 2
+    result = tallied(make.evaluation(panel=IN_ROUNDS), make.cast("gpt-4.1-nano"))
+    assert result["settled"] is False
+    assert result["voters"] == ["gpt-4.1"]
+    assert result["round"] == 2
     assert aws.Table("VerdictsTable").scan()["Count"] == 0
 
 
 def test_past_the_deadline_the_case_is_concluded_with_what_there_is(tallied: Aggregate) -> None:
     late = make.evaluation(panel=IN_ROUNDS, deadline=make.NOW + 2)
-    standing = tallied(late, make.cast("gpt-4.1-nano"))
-    assert standing["settled"] is True
-    assert standing["verdict"]["rounds"] == 1
+    result = tallied(late, make.cast("gpt-4.1-nano"))
+    assert result["settled"] is True
+    assert result["verdict"]["rounds"] == 1
 
 
 def test_a_seated_voter_of_whom_nothing_came_back_abstains_and_is_not_asked_again(
     tallied: Aggregate,
 ) -> None:
-    standing = tallied(make.evaluation(panel=IN_ROUNDS), voters=("gpt-4.1-nano", "gpt-4.1"))
-    assert standing["settled"] is True
-    assert standing["verdict"]["decision"] == "needs_review"
-    assert {vote["reason"] for vote in standing["verdict"]["votes"]} == {"failed"}
+    result = tallied(make.evaluation(panel=IN_ROUNDS), voters=("gpt-4.1-nano", "gpt-4.1"))
+    assert result["settled"] is True
+    assert result["verdict"]["decision"] == "needs_review"
+    assert {vote["reason"] for vote in result["verdict"]["votes"]} == {"failed"}
 
 
 def test_a_case_aggregated_twice_is_recorded_and_counted_once(tallied: Aggregate, aws: Any) -> None:
@@ -98,10 +98,10 @@ def test_a_case_aggregated_twice_is_recorded_and_counted_once(tallied: Aggregate
 
 
 def test_the_highest_score_any_voter_gave_a_category_is_the_verdicts(tallied: Aggregate) -> None:
-    standing = tallied(
+    result = tallied(
         make.evaluation(),
         make.cast("gpt-4.1", scores={"hate": 0.4, "violence": 0.2}),
         make.cast("gemini-2.5-flash", scores={"hate": 0.9}),
         make.abstention("deepseek-v3.2"),
     )
-    assert standing["verdict"]["categories"] == {"hate": 0.9, "violence": 0.2}
+    assert result["verdict"]["categories"] == {"hate": 0.9, "violence": 0.2}

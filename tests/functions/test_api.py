@@ -348,6 +348,34 @@ def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(
     assert booked["cost_usd"] == cost > 0
 
 
+@pytest.mark.parametrize(
+    ("missing", "panel", "status", "panels"),
+    [
+        # deepseek-coder and claude are on no panel in force; gpt-4.1 is on the default one.
+        (("deepseek-coder", "claude-sonnet-4.5"), None, 200, ["default"]),
+        (("gpt-4.1",), None, 503, ["default"]),
+        (("gpt-4.1",), "embedded", 200, ["embedded"]),
+    ],
+)
+def test_the_gateway_is_well_if_it_serves_what_the_panels_in_force_ask(
+    ask: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: tuple[str, ...],
+    panel: str | None,
+    status: int,
+    panels: list[str],
+) -> None:
+    query = {"deep": "1"} | ({} if panel is None else {"panel": panel})
+    with running(Scenario(missing_models=missing)) as stand_in:
+        monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
+        boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk")
+        answered, answer = ask(name="get_health.json", queryStringParameters=query)
+    assert (answered, answer["panels"]) == (status, panels)
+    (base,) = answer["gateway"]["base_urls"]
+    assert base["models_missing"] == list(missing)
+    assert ("gpt-4.1" in base["advice"]) is (status == 503)
+
+
 def test_an_address_nobody_knows_is_a_404(ask: Ask) -> None:
     status, answer = ask(name="get_health.json", path="/nowhere", resource="/nowhere")
     assert status == 404

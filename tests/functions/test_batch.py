@@ -257,7 +257,7 @@ def test_a_throttled_item_stays_and_says_why_until_its_last_delivery_then_it_is_
 
 
 @pytest.fixture
-def patient(deliver: Deliver, world: World, sqs: Any, urls: dict[str, str]) -> None:
+def many_tries(deliver: Deliver, world: World, sqs: Any, urls: dict[str, str]) -> None:
     """The worker tries a message as often as the template says."""
     world.app.item_queue = world.queue(sqs, urls["items"], urls["dead"], max_receives=TRIES)
 
@@ -266,7 +266,12 @@ def patient(deliver: Deliver, world: World, sqs: Any, urls: dict[str, str]) -> N
     ("deliveries", "seconds"), [(1, 7), (2, 60), (3, 120), (5, 480), (6, 900), (12, 900)]
 )
 def test_an_outage_is_waited_out_with_growing_pauses_and_jitter(
-    deliver: Deliver, patient: None, gateway: Gateway, faults: Faults, deliveries: int, seconds: int
+    deliver: Deliver,
+    many_tries: None,
+    gateway: Gateway,
+    faults: Faults,
+    deliveries: int,
+    seconds: int,
 ) -> None:
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
     pauses = set()
@@ -278,7 +283,7 @@ def test_an_outage_is_waited_out_with_growing_pauses_and_jitter(
 
 
 def test_after_two_hours_of_an_outage_an_item_is_dead_with_its_reason(
-    deliver: Deliver, patient: None, letters: Callable[[], dict[str, str]], gateway: Gateway
+    deliver: Deliver, many_tries: None, letters: Callable[[], dict[str, str]], gateway: Gateway
 ) -> None:
     gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
     assert deliver(item("one"), deliveries=TRIES) == []
@@ -287,7 +292,7 @@ def test_after_two_hours_of_an_outage_an_item_is_dead_with_its_reason(
 
 def test_a_store_that_is_down_is_waited_for_and_a_fault_of_our_own_not_as_long(
     deliver: Deliver,
-    patient: None,
+    many_tries: None,
     letters: Callable[[], dict[str, str]],
     world: World,
     monkeypatch: pytest.MonkeyPatch,

@@ -10,6 +10,7 @@ from quorum.core import registry
 from quorum.vote import panel
 from quorum.vote.evaluation import AggregateRequest, Evaluation
 
+from fakes.gateway import Scenario, running
 from functions.aggregate import app as aggregate
 from functions.batch import app as batch
 from tests import make, template
@@ -66,6 +67,21 @@ def test_the_tenants_panels_are_listed_with_where_they_come_from(ask: Ask) -> No
     }
 
 
+def test_a_deep_look_at_the_gateway_wants_the_models_of_overridden_panels_too(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("/quorum/tenants/acme/panels/economy", voting("economy"))
+    with running(Scenario(missing_models=("gpt-4.1-nano",))) as stand_in:
+        monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
+        boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk")
+        deep = {"name": "get_health.json", "queryStringParameters": {"deep": "1"}}
+        acme = ask(**deep)
+        other = ask(**deep, tenant="other")
+    assert (acme[0], acme[1]["panels"]) == (503, ["default", "economy"])
+    assert "gpt-4.1-nano" in acme[1]["gateway"]["base_urls"][0]["advice"]
+    assert (other[0], other[1]["panels"]) == (200, ["default"])
+
+
 def test_a_panel_of_an_own_name_is_shown_by_its_name(ask: Ask) -> None:
     put("/quorum/tenants/acme/panels/comments", voting("comments"))
     named = {"name": "get_panels.json", "queryStringParameters": {"name": "comments"}}
@@ -100,7 +116,7 @@ Aggregate = Callable[..., dict[str, Any]]
 def decide(
     aws: Any, within: Callable[[str], None], context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Aggregate:
-    """Aggregate a case of the default panel on which gpt-4.1 alone says safe."""
+    """Aggregate an evaluation by the default panel on which gpt-4.1 alone says safe."""
     within("AggregateFunction")
     reopen(aggregate)
     monkeypatch.setattr(aggregate, "time", lambda: make.NOW + 2)

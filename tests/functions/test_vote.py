@@ -8,8 +8,11 @@ import boto3
 import pytest
 from quorum.aws import loop
 from quorum.core import registry
+from quorum.core.models import Content
 from quorum.ledger import ledger
+from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
+from quorum.vote.policy import DEFAULT
 
 from fakes.gateway import Fault, RecordedVotes, Scenario, StandIn, running
 from functions.vote import app as vote
@@ -46,7 +49,7 @@ def ask(
 
 
 def living(**changes: Any) -> Evaluation:
-    """A case whose deadline is in the future of the real clock."""
+    """An evaluation whose deadline is in the future of the real clock."""
     return make.evaluation(TEXT, deadline=4_102_444_800.0, **changes)
 
 
@@ -147,3 +150,20 @@ def test_a_models_rate_limit_is_the_deployments_to_set(
     assert (second["kind"], second["reason"]) == ("abstention", "throttled")
     assert second["retry_after_seconds"] > 10
     assert stand_in.count.requests == 1
+
+
+def test_verdicts_that_bought_the_same_vote_at_once_each_find_what_they_paid(aws: Any) -> None:
+    cache = VoteCache(aws, "VotesTable", shared=False, days=1)
+    content = Content(text="the same")
+    key = cache.key("acme", "gpt-4.1", content, DEFAULT)
+    for verdict, cost in (("verdict-1", "0.0002"), ("verdict-2", "0.0003")):
+        vote = make.cast("gpt-4.1", "safe", cost_usd=Decimal(cost))
+        aws.meta.client.transact_write_items(TransactItems=[cache.put(key, vote, verdict)])
+
+    def cost_for(verdict: str | None) -> Decimal:
+        (found,) = cache.find("acme", ["gpt-4.1"], content, DEFAULT, verdict)
+        return found.cost_usd
+
+    assert cost_for("verdict-1") == Decimal("0.0002")
+    assert cost_for("verdict-2") == Decimal("0.0003")
+    assert cost_for("verdict-3") == cost_for(None) == 0

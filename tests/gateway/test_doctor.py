@@ -53,6 +53,13 @@ def test_missing_models_are_listed(stand_in: Any, gateway: GatewayOf) -> None:
     assert not report.healthy
 
 
+def test_a_model_that_is_not_needed_is_not_asked(stand_in: Any, gateway: GatewayOf) -> None:
+    there = stand_in()
+    report = loop.run(examine(gateway(there), MODELS, needed=["gemini-2.5-flash", "gpt-4.1"]))
+    assert report.base_urls[0].measured_with == "gemini-2.5-flash"
+    assert {model for model, _ in there.count.billed} == {"gemini-2.5-flash"}
+
+
 def test_each_base_url_is_looked_at_by_itself(stand_in: Any, gateway: GatewayOf) -> None:
     there = stand_in()
     first, second = examined(gateway(NOWHERE, there)).base_urls

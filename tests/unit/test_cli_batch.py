@@ -267,6 +267,35 @@ def test_items_are_handed_in_as_they_are_meant(
     assert deployed.items == items
 
 
+@pytest.mark.parametrize(
+    ("options", "items"),
+    [
+        (["--language", "EN-us"], [{"language": "ko"}, {"language": "en"}]),
+        (
+            ["--default-language", "de"],
+            [{"language": "ko", "default_language": "de"}, {"default_language": "de"}],
+        ),
+        ([], [{"language": "ko"}, {}]),
+    ],
+)
+def test_rows_that_name_no_language_get_that_of_the_command(
+    deployed: Batch, tmp_path: Path, options: list[str], items: Any
+) -> None:
+    table = b'{"content": "a", "language": "ko"}\n{"content": "a", "language": null}\n'
+    assert handed_in(deployed, "f.jsonl", table, tmp_path, *options).exit_code == 0
+    assert deployed.items == [{"content": "a"} | item for item in items]
+
+
+@pytest.mark.parametrize("option", ["--language", "--default-language"])
+def test_a_word_that_is_no_language_is_refused_before_anything_is_paid(
+    deployed: Batch, tmp_path: Path, option: str
+) -> None:
+    done = handed_in(deployed, "f.txt", b"a\n", tmp_path, option, "English")
+    assert done.exit_code == 2
+    assert "ISO 639" in done.output
+    assert deployed.items == []
+
+
 def test_a_workbook_is_handed_in(deployed: Batch, tmp_path: Path) -> None:
     data = workbook({"posts": [["id", "content"], [7, "a"], [8, "b"]]})
     assert handed_in(deployed, "f.xlsx", data, tmp_path).exit_code == 0

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from analysis import embedded_votes, recorded
 from analysis.recorded import Recorded
@@ -23,7 +22,6 @@ def test_rows_without_texts_get_no_embedded_votes() -> None:
 
 
 def test_embedded_voters_vote_on_the_texts_of_rows_that_lack_their_column() -> None:
-    pytest.importorskip("embedded.characters")
     rows = recorded.read(VOTES)
     assert "characters" in embedded_votes.available(rows)
     more = embedded_votes.added(rows, ["characters"])

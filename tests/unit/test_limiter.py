@@ -209,7 +209,7 @@ def test_fifty_concurrent_clients_never_get_more_than_the_limit_and_95_percent_o
     bucket, barrier = Bucket(), threading.Barrier(50)
 
     def environment(_: int) -> list[float]:
-        """One Lambda environment, with its own memory of the bucket, patient for 20 calls."""
+        """One Lambda environment, with its own memory of the bucket, that waits for 20 calls."""
         own = _over(bucket, clock, 300)
         barrier.wait()
         return [own.reserve(MODEL, 100, patience_seconds=300).wait_seconds for _ in range(20)]

@@ -8,7 +8,7 @@ from jsonschema import ValidationError
 from quorum.core import errors
 from quorum.core.errors import QuorumError
 
-from tests import openapi
+from tests import openapi, template
 
 PROBLEM = {"error": {"code": "failed", "message": "it failed"}}
 
@@ -40,9 +40,15 @@ def test_an_answer_that_is_not_described_is_not_held(
 
 
 def test_every_route_describes_its_answer_and_its_errors() -> None:
-    assert len(operations()) == 24
+    routes = [
+        (route["Properties"]["Method"].lower(), route["Properties"]["Path"])
+        for block in template.functions().values()
+        for route in block.get("Events", {}).values()
+        if route["Type"] == "Api"
+    ]
+    assert sorted((method, path) for method, path, _ in operations()) == sorted(routes)
     for method, path, operation in operations():
-        answered = {int(status): told for status, told in operation["responses"].items()}
+        answered = {int(status): told for status, told in openapi.responses(operation).items()}
         (status,) = (status for status in answered if status < 300)
         schema = answered[status]["content"]["application/json"]["schema"]
         assert schema["$ref"].startswith("#/components/schemas/"), (method, path)
@@ -60,6 +66,19 @@ def test_every_status_of_the_table_of_errors_is_described_somewhere() -> None:
     }
     assert statuses <= described
     assert {201, 202, 200} <= described
+
+
+def test_an_error_that_operations_share_is_described_once() -> None:
+    """An answer that two operations write out would be the same text twice, and drift apart."""
+    inline = [
+        json.dumps(told)
+        for _, _, operation in operations()
+        for status, told in operation["responses"].items()
+        if int(status) >= 400 and "$ref" not in told
+    ]
+    assert len(inline) == len(set(inline))
+    shared = openapi.described()["components"]["responses"]
+    assert shared["Unauthorized"] == openapi.responses(operations()[0][2])["401"]
 
 
 def test_an_object_of_an_answer_names_all_its_fields() -> None:

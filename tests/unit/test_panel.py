@@ -48,7 +48,7 @@ CALIBRATED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", panel.PACKAGED)
-def test_every_packaged_panel_loads_and_seats_only_voters_of_the_registry(name: str) -> None:
+def test_every_packaged_panel_loads_and_asks_only_voters_of_the_registry(name: str) -> None:
     assert panel.packaged(name).name == name
 
 

@@ -47,6 +47,11 @@ def test_the_packaged_policy_is_word_for_word_what_voters_were_sent_before() -> 
     assert (policy.DEFAULT.version, policy.DEFAULT.asked_version) == (WHAT_WAS_SENT, WHAT_WAS_SENT)
 
 
+def test_voters_are_told_of_every_category_once() -> None:
+    told = [category for finer in policy.PUBLISHED_CATEGORIES.values() for category in finer]
+    assert sorted(told) == sorted(Category)
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_a_change_of_any_part_changes_the_version(
     monkeypatch: pytest.MonkeyPatch, part: str

@@ -21,12 +21,12 @@ def test_an_unknown_model_lists_the_known_ones() -> None:
         registry.model("gpt-5")
 
 
-def test_every_seat_of_the_published_panel_is_known() -> None:
-    seats = (
+def test_every_model_of_the_published_panel_is_known() -> None:
+    published = (
         "gpt-4.1 gpt-4.1-mini gpt-4.1-nano gemini-2.5-flash gemini-2.5-flash-lite deepseek-v3.2"
         " deepseek-coder claude-sonnet-4.5"
     )
-    assert {model.name for model in GATEWAY_MODELS} == set(seats.split())
+    assert {model.name for model in GATEWAY_MODELS} >= set(published.split())
 
 
 def test_no_two_models_share_a_name() -> None:

@@ -105,12 +105,12 @@ class _Record(logging.LogRecord):
 
 
 def _log_warning(
-    message: Warning | str,  # noqa: ARG001
+    message: Warning | str,  # noqa: ARG001 - as `warnings.showwarning` is called
     category: type[Warning],
     filename: str,
     lineno: int,
-    file: TextIO | None = None,  # noqa: ARG001
-    line: str | None = None,  # noqa: ARG001
+    file: TextIO | None = None,  # noqa: ARG001 - as above
+    line: str | None = None,  # noqa: ARG001 - as above
 ) -> None:
     """Log a warning's kind and place: pydantic's, for one, quotes the value it is about."""
     _LOGGER.warning("%s at %s:%d", category.__name__, filename, lineno)

@@ -12,18 +12,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from quorum.core.byte_order import marked_encoding
 from quorum.core.errors import DocumentUnreadable
 
 TEXT, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
-_BYTE_ORDER_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
 _HEAD = 4096
 _STANDARD_STREAMS = 3
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -94,7 +88,7 @@ def is_pdf(data: bytes) -> bool:
     A PDF's header is at the start of the file, on a line of its own or followed by objects. A file
     with the header further on is a PDF only if it is not text or ends like a PDF.
     """
-    if _PDF_START.match(data.removeprefix(_BYTE_ORDER_MARKS[0][0])):
+    if _PDF_START.match(data.removeprefix(codecs.BOM_UTF8)):
         start = data.index(b"%PDF-")
         return bool(_PDF_LINE.match(data, start) or _PDF_OBJECT.search(data, start))
     start = data.find(b"%PDF-", 0, _PDF_WITHIN)
@@ -108,12 +102,12 @@ def is_pdf(data: bytes) -> bool:
 
 def in_unicode(data: bytes) -> str | None:
     """The text if it is certainly in a Unicode encoding; else None."""
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            try:
-                return data.decode(encoding)
-            except UnicodeDecodeError:
-                return None
+    marked = marked_encoding(data)
+    if marked is not None:
+        try:
+            return data.decode(marked)
+        except UnicodeDecodeError:
+            return None
     if b"\x00" in data or _ESCAPED.search(data):
         return None
     try:

@@ -4,13 +4,13 @@ Lines end in CR LF, LF or CR and nothing else: a splitter that also breaks lines
 cut a JSON string in two.
 """
 
+import codecs
 import re
 from typing import NamedTuple
 
 EVENT_BYTES = 4 * 1024 * 1024
 """Bytes of one event at most, and of one line."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Event(NamedTuple):
@@ -41,11 +41,11 @@ class EventReader:
         received = self._held + received
         self._held = b""
         if not self._begun:
-            if len(received) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(received):
+            if len(received) < len(codecs.BOM_UTF8) and codecs.BOM_UTF8.startswith(received):
                 self._held = received
                 return []
             self._begun = True
-            received = received.removeprefix(_BYTE_ORDER_MARK)
+            received = received.removeprefix(codecs.BOM_UTF8)
         if received.endswith(b"\r"):
             received, self._held = received[:-1], b"\r"
         *lines, rest = _LINE_END.split(received)

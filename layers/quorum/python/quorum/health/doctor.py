@@ -89,7 +89,8 @@ async def examine(
     """Check every base URL of `gateway` for `models`, for at most `seconds` each.
 
     Only the models `needed`, by name, must be served; without it, all.
-    Costs one answer of 40 tokens for each base URL, from its cheapest model. Ignores the breaker
+    Costs one answer of 40 tokens for each base URL, from the cheapest model it serves, of those
+    needed where it serves one of them. Ignores the breaker
     and the shared limit, because it is used when those are in doubt. Raises nothing.
     """
     await gateway.take_up_keys()
@@ -127,12 +128,12 @@ async def _examine(
                 model.name for model in models if model.gateway_name not in served
             ),
         )
-        missing = [
-            model
-            for model in models
-            if model.name in report.models_missing and (needed is None or model.name in needed)
+        required = [model for model in models if needed is None or model.name in needed]
+        missing = [model for model in required if model.name in report.models_missing]
+        found = [model for model in required if model.name in report.models_found] or [
+            model for model in models if model.name in report.models_found
         ]
-        return await _measured(client, report, models, _missing(missing, served), deadline)
+        return await _measured(client, report, found, _missing(missing, served), deadline)
     except VoteUnavailable as error:
         rejected = isinstance(error, GatewayRejected) and error.status == _UNAUTHORISED
         return BaseUrlReport(
@@ -161,12 +162,11 @@ def _missing(models: "Sequence[Model]", served: Sequence[str]) -> str:
 async def _measured(
     client: Gateway,
     report: BaseUrlReport,
-    models: "Sequence[Model]",
+    found: "Sequence[Model]",
     missing: str,
     deadline: Deadline,
 ) -> BaseUrlReport:
-    """The report, with the speed of the cheapest model found, and advice on those `missing`."""
-    found = [model for model in models if model.name in report.models_found]
+    """The report, with the speed of the cheapest model `found`, and advice on those `missing`."""
     if not found:
         advice = missing or "none of the known models is served; see what is"
         return report.model_copy(update={"advice": advice})

@@ -1,5 +1,6 @@
 """A gateway check-up of a deployment, booked like any other call."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from quorum.aws import dynamo, loop
@@ -17,14 +18,19 @@ EXAMINING_SECONDS = 8.0
 
 
 def examined(
-    gateway: "Gateway", dynamodb: "DynamoDBServiceResource", usage_table: str, tenant: str
+    gateway: "Gateway",
+    dynamodb: "DynamoDBServiceResource",
+    usage_table: str,
+    tenant: str,
+    *,
+    needed: Collection[str],
 ) -> Report:
-    """Check every base URL; the cost is booked to `tenant`.
+    """Check every base URL for the models `needed`; the cost is booked to `tenant`.
 
-    Raises `StoreUnavailable` if it could not be booked.
+    Other models are reported only. Raises `StoreUnavailable` if the cost could not be booked.
     """
-    models = [model for model in registry.voters() if model.kind == "gateway"]
-    report = loop.run(examine(gateway, models, seconds=EXAMINING_SECONDS))
+    models = [model for model in registry.MODELS if model.kind == "gateway"]
+    report = loop.run(examine(gateway, models, needed=needed, seconds=EXAMINING_SECONDS))
     client: Any = dynamodb.meta.client  # takes Python values, which its type denies
     day = ledger.today()
     bookings = [

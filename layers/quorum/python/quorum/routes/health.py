@@ -19,10 +19,14 @@ router = new_router()
 
 
 class Health(Frozen):
-    """The service is up; `gateway` is the state of its base URLs, if requested."""
+    """The service is up; `gateway` is the state of its base URLs, if requested.
+
+    `panels` names the panels whose models every base URL must serve.
+    """
 
     status: Literal["ok"] = "ok"
     default_panel: str
+    panels: tuple[str, ...] | None = Field(default=None, exclude_if=is_none)
     gateway: Report | None = Field(default=None, exclude_if=is_none)
 
 
@@ -35,16 +39,31 @@ def get_health(
     app: App,
     caller: Calling,
     deep: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
+    panel: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
 ) -> Response[Health]:
     """Answers if the function runs and its settings are complete.
 
     `deep` checks every base URL of the gateway, each with a short paid answer; operators only.
+    The gateway is healthy if every base URL serves all models of the tenant's default panel and of
+    the panels that override packaged ones, or of `panel` alone. Other panels are reported.
     """
     health = Health(default_panel=app.settings.default_panel)
     if not deep:
         return Response(HTTPStatus.OK.value, "application/json", health)
     require_operator(caller)
-    report = examined(app.gateway, app.dynamodb, app.settings.usage_table, caller.tenant)
+    panels = (
+        app.panels.in_force(caller.tenant, app.settings.default_panel)
+        if panel is None
+        else (app.panels.get(caller.tenant, panel),)
+    )
+    report = examined(
+        app.gateway,
+        app.dynamodb,
+        app.settings.usage_table,
+        caller.tenant,
+        needed={voter for each in panels for voter in each.voters},
+    )
     status = HTTPStatus.OK if report.healthy else HTTPStatus.SERVICE_UNAVAILABLE
-    shown = health.model_copy(update={"gateway": report})
+    names = tuple(each.name for each in panels)
+    shown = health.model_copy(update={"panels": names, "gateway": report})
     return Response(status.value, "application/json", shown)

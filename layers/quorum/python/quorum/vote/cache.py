@@ -121,15 +121,27 @@ class VoteCache:
     def put(
         self, key: str, vote: CastVote | Abstention, bought_for: str | None = None
     ) -> dict[str, Any]:
-        """The transaction item that caches `vote` under `key`; `bought_for` is a verdict's id."""
-        item = {
-            "vote_key": key,
-            "vote": vote.model_dump_json(),
-            "expires_at": int(time()) + self._days * DAY,
+        """The transaction item that caches `vote` under `key`; `bought_for` is a verdict's id.
+
+        Two evaluations of the same text may buy the vote at the same time. The later vote is the
+        one cached, and what each of them paid stays written down.
+        """
+        update, names = "SET vote = :vote, expires_at = :expires_at", {}
+        values: dict[str, Any] = {
+            ":vote": vote.model_dump_json(),
+            ":expires_at": int(time()) + self._days * DAY,
         }
         if bought_for is not None:
-            item["bought_for"] = bought_for
-        return {"Put": {"TableName": self._table, "Item": item}}
+            update += ", #paid = :paid"
+            names = {"#paid": _paid_by(bought_for)}
+            values[":paid"] = str(vote.cost_usd)
+        item: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": {"vote_key": key},
+            "UpdateExpression": update,
+            "ExpressionAttributeValues": values,
+        }
+        return {"Update": item | ({"ExpressionAttributeNames": names} if names else {})}
 
 
 def _asked_for(model: registry.Model) -> str:
@@ -144,8 +156,13 @@ def _asked_for(model: registry.Model) -> str:
 
 def _as_found(item: "Mapping[str, Any]", verdict_id: str | None) -> CastVote | Abstention:
     vote = VOTE.validate_json(str(item["vote"]))
-    own = verdict_id is not None and item.get("bought_for") == verdict_id
-    return vote if own else _reused(vote)
+    paid = None if verdict_id is None else item.get(_paid_by(verdict_id))
+    return _reused(vote) if paid is None else vote.model_copy(update={"cost_usd": Decimal(paid)})
+
+
+def _paid_by(verdict_id: str) -> str:
+    """The attribute that says what a verdict paid for the vote."""
+    return f"paid_by#{verdict_id}"
 
 
 def _reused(vote: CastVote | Abstention) -> CastVote | Abstention:

@@ -195,7 +195,7 @@ class Panel(Frozen):
         }
 
     @model_validator(mode="after")
-    def _seats_and_rule_fit(self) -> Self:
+    def _voters_and_rule_fit(self) -> Self:
         voters = [voter for voters in self.rounds for voter in voters]
         _rounds_fit(self, voters)
         for voter in self.escalates:
@@ -239,11 +239,11 @@ def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = 
         raise PanelInvalid(f"is not JSON: {refusal}", path="panel") from None
     known = {model.name for model in registry.voters()} if voters is None else voters
     for number, asked in enumerate(panel.rounds):
-        for seat, voter in enumerate(asked):
+        for position, voter in enumerate(asked):
             if voter not in known:
                 raise PanelInvalid(
                     f"{voter} is not a known voter; known voters: {', '.join(sorted(known))}",
-                    path=f"rounds.{number}.{seat}",
+                    path=f"rounds.{number}.{position}",
                 )
     return panel
 

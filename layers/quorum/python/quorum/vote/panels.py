@@ -152,6 +152,17 @@ class Panels:
             f"there is no panel {name!r}; packaged: {', '.join(panel.PACKAGED)}", path="panel"
         )
 
+    def in_force(self, tenant: str, default: str) -> tuple[Panel, ...]:
+        """The panel called `default`, and every panel of a packaged name that was overridden.
+
+        A panel of another name judges only where a request names it. Raises as `get`.
+        """
+        found = {default: self.effective(tenant, default)}
+        found |= {name: self.effective(tenant, name) for name in panel.PACKAGED if name != default}
+        return tuple(
+            one.panel for name, one in found.items() if name == default or one.source != "packaged"
+        )
+
     def shadow_of(self, name: str) -> Panel | None:
         """The panel that is tallied beside the one called `name`; None where there is none."""
         return self._read(shadow_parameter_name(self._path, name), name, None)
