@@ -94,9 +94,9 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
         }
     )
 
-    def ask(case: Any, voter: str) -> Any:
-        asked = voting.ask_gateway(case, DEFAULT, model, lambda: gateway, 30_000)
-        return voting.vote(case, DEFAULT, voter, world.vote_store, asked)
+    def ask(evaluation: Any, voter: str) -> Any:
+        asked = voting.ask_gateway(evaluation, DEFAULT, model, lambda: gateway, 30_000)
+        return voting.vote(evaluation, DEFAULT, voter, world.vote_store, asked)
 
     world = World(dynamodb, Paper(), at_once=16, ask=ask, panel_of=lambda _tenant, _name: alone)
     world.limiter.limits = {

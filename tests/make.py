@@ -10,11 +10,11 @@ from quorum.vote import panel
 from quorum.vote.evaluation import Evaluation
 
 NOW = 1_700_000_000.0
-"""Epoch seconds at which these cases start."""
+"""Epoch seconds at which the evaluations start."""
 
 
 def at(seconds: float) -> datetime:
-    """The moment of that epoch second."""
+    """The time of an epoch second."""
     return datetime.fromtimestamp(seconds, UTC)
 
 

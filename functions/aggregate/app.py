@@ -1,4 +1,4 @@
-"""After each round: tally, then record what is settled or say who is asked next."""
+"""After each round: tally, then record a settled verdict or name the next voters."""
 
 from functools import cache
 from time import time
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> VerdictContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return VerdictContainer(AggregateSettings.from_environment())
 
 
 @guarded
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Where the case stands (`quorum.vote.evaluation.Deliberation`)."""
+    """The result of a round (`quorum.vote.evaluation.RoundResult`)."""
     request = AggregateRequest.model_validate(event)
     evaluation = request.evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
-    standing = conclude_round(
+    result = conclude_round(
         evaluation,
         request.complete(),
         policy,
         round_number=request.round,
         now=time(),
     )
-    return record(request, standing).model_dump(mode="json")
+    return record(request, result).model_dump(mode="json")
 
 
-def record(request: AggregateRequest, standing: RoundResult) -> RoundResult:
-    """`standing`, with its verdict as stored; that of a trial is not."""
-    if standing.verdict is None or request.evaluation.is_trial:
-        return standing
-    judged = shadowed(standing.verdict, app().panels)
+def record(request: AggregateRequest, result: RoundResult) -> RoundResult:
+    """`result`, with its verdict as stored; that of a trial is not."""
+    if result.verdict is None or request.evaluation.is_trial:
+        return result
+    judged = shadowed(result.verdict, app().panels)
     verdict = app().verdicts.record(
         request.evaluation.tenant, request.evaluation.content, judged, request.evaluation.position
     )
     telemetry.verdict_reached(verdict)
-    return standing.model_copy(update={"verdict": verdict})
+    return result.model_copy(update={"verdict": verdict})

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> VoterContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return VoterContainer(VoteSettings.from_environment())
 
 
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """This model's vote on the case in `event`."""
+    """This model's vote on the evaluation in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
     model = registry.model(app().settings.voter)
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)

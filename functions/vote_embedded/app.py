@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> VoteStoreContainer:
-    """What these functions open, once per environment."""
+    """The container, opened once per environment."""
     return VoteStoreContainer(StoreSettings.from_environment())
 
 
 @guarded
 def rules(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Word lists and patterns."""
+    """Vote by word lists and patterns."""
     return answer(event, "rules", rules_model.vote)
 
 
 @guarded
 def characters(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Character n-grams."""
+    """Vote by character n-grams."""
     return answer(event, "characters", characters_model.vote)
 
 
 @guarded
 def meaning(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Sentence embeddings."""
+    """Vote by sentence embeddings."""
     return answer(event, "meaning", meaning_model.vote)
 
 
 def answer(
     event: dict[str, Any], voter: str, ask: "Callable[[Content], CastVote | Abstention]"
 ) -> dict[str, Any]:
-    """`voter`'s vote on the case in `event`."""
+    """`voter`'s vote on the evaluation in `event`."""
     evaluation = VoteRequest.model_validate(event).evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     content = evaluation.content

@@ -172,8 +172,8 @@ def by_voter(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def run_case(stack: Stack) -> Callable[..., dict[str, Any]]:
-    """Run the vote machine itself on a case, as the API would."""
+def run_evaluation(stack: Stack) -> Callable[..., dict[str, Any]]:
+    """Run the vote machine itself on an evaluation, as the API would."""
 
     def run(evaluation: Evaluation, staged: str | None = None) -> dict[str, Any]:
         request = {

@@ -144,7 +144,7 @@ def ask(
 
 @pytest.fixture
 def cached(aws: Any) -> Callable[..., None]:
-    """Put a vote of every voter on a case's panel into the cache."""
+    """Put a vote of every voter on an evaluation's panel into the cache."""
 
     def put(evaluation: Evaluation, decision: str, policy: Policy = DEFAULT, **facts: Any) -> None:
         cache = VoteCache(aws, "VotesTable", shared=False, days=1)

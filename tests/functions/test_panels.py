@@ -100,7 +100,7 @@ Aggregate = Callable[..., dict[str, Any]]
 def decide(
     aws: Any, within: Callable[[str], None], context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Aggregate:
-    """Aggregate a case of the default panel on which gpt-4.1 alone says safe."""
+    """Aggregate an evaluation of the default panel on which gpt-4.1 alone says safe."""
     within("AggregateFunction")
     reopen(aggregate)
     monkeypatch.setattr(aggregate, "time", lambda: make.NOW + 2)

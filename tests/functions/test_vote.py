@@ -46,7 +46,7 @@ def ask(
 
 
 def living(**changes: Any) -> Evaluation:
-    """A case whose deadline is in the future of the real clock."""
+    """An evaluation whose deadline is in the future of the real clock."""
     return make.evaluation(TEXT, deadline=4_102_444_800.0, **changes)
 
 

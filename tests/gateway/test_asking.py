@@ -54,7 +54,7 @@ def question(text: str = "Tell me something.", **changes: Any) -> Question:
     )
 
 
-class Desk:
+class Asker:
     """An `Asking` over the template's tables, and what is in them."""
 
     def __init__(self, dynamodb: Any, gateway: Callable[..., Gateway]) -> None:
@@ -101,9 +101,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(account: Any, gateway: Callable[..., Gateway]) -> Desk:
+def asker(account: Any, gateway: Callable[..., Gateway]) -> Asker:
     make_tables(account)
-    return Desk(account, gateway)
+    return Asker(account, gateway)
 
 
 def answer(asking: Asking, asked: Question, tenant: str = "acme", **options: Any) -> Answered:
@@ -141,28 +141,28 @@ def billed_output(there: StandIn) -> int:
     return billed.output
 
 
-def test_an_answer_is_booked_as_the_gateway_bills_it(stand_in: Any, desk: Desk) -> None:
+def test_an_answer_is_booked_as_the_gateway_bills_it(stand_in: Any, asker: Asker) -> None:
     there = stand_in()
-    answered = answer(desk.asking(there), question(), batch="b1")
-    assert answered.cost_usd == desk.booked() == there.count.cost_usd > 0
-    assert desk.items("intent") == []
-    (of_batch,) = desk.items("batch")
+    answered = answer(asker.asking(there), question(), batch="b1")
+    assert answered.cost_usd == asker.booked() == there.count.cost_usd > 0
+    assert asker.items("intent") == []
+    (of_batch,) = asker.items("batch")
     assert of_batch["cost_usd"] == answered.cost_usd
 
 
-def test_the_same_question_is_answered_again_for_nothing(stand_in: Any, desk: Desk) -> None:
+def test_the_same_question_is_answered_again_for_nothing(stand_in: Any, asker: Asker) -> None:
     there = stand_in()
-    asking = desk.asking(there)
+    asking = asker.asking(there)
     first, again = answer(asking, question()), answer(asking, question())
     assert (again.text, again.cached) == (first.text, True)
     assert again.cost_usd == 0
     assert again.saved_usd == first.cost_usd
     assert there.count.requests == 1
-    assert desk.booked() == there.count.cost_usd
-    counted = desk.statistics()
+    assert asker.booked() == there.count.cost_usd
+    counted = asker.statistics()
     assert (counted.hits, counted.misses, counted.hit_rate) == (1, 1, 0.5)
     assert (counted.saved_tokens, counted.saved_usd) == (first.tokens.total, first.cost_usd)
-    assert desk.report().totals.saved_usd == first.cost_usd
+    assert asker.report().totals.saved_usd == first.cost_usd
 
 
 @pytest.mark.parametrize(
@@ -180,59 +180,61 @@ def test_the_same_question_is_answered_again_for_nothing(stand_in: Any, desk: De
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_another_question_is_asked_anew(stand_in: Any, desk: Desk, change: dict[str, Any]) -> None:
+def test_another_question_is_asked_anew(
+    stand_in: Any, asker: Asker, change: dict[str, Any]
+) -> None:
     there = stand_in()
-    asking = desk.asking(there)
+    asking = asker.asking(there)
     answer(asking, question())
     assert not answer(asking, question(**change)).cached
     assert there.count.requests == 2
 
 
-def test_an_alias_is_the_same_model(stand_in: Any, desk: Desk) -> None:
-    asking = desk.asking(stand_in())
+def test_an_alias_is_the_same_model(stand_in: Any, asker: Asker) -> None:
+    asking = asker.asking(stand_in())
     answer(asking, question())
     assert answer(asking, question(model="gpt-4.1-nano-2025-04-14")).cached
 
 
-def test_another_tenants_answer_is_never_found(stand_in: Any, desk: Desk) -> None:
-    asking = desk.asking(stand_in())
+def test_another_tenants_answer_is_never_found(stand_in: Any, asker: Asker) -> None:
+    asking = asker.asking(stand_in())
     answer(asking, question())
     assert not answer(asking, question(), tenant="other").cached
-    assert desk.statistics("other").hits == 0
+    assert asker.statistics("other").hits == 0
 
 
-def test_a_drawn_answer_is_kept_only_where_that_is_asked_for(stand_in: Any, desk: Desk) -> None:
-    asking = desk.asking(stand_in())
+def test_a_drawn_answer_is_kept_only_where_that_is_asked_for(stand_in: Any, asker: Asker) -> None:
+    asking = asker.asking(stand_in())
     drawn = question(temperature=1.0)
     assert [answer(asking, drawn).cached for _ in range(2)] == [False, False]
     assert [answer(asking, drawn, use_cache=True).cached for _ in range(2)] == [False, True]
     assert not answer(asking, drawn, use_cache=False).cached
-    counted = desk.statistics()
+    counted = asker.statistics()
     assert (counted.not_cacheable, counted.misses, counted.hits) == (3, 1, 1)
 
 
-def test_a_kept_answers_time_comes_to_an_end(stand_in: Any, desk: Desk) -> None:
-    asking = desk.asking(stand_in())
+def test_a_kept_answers_time_comes_to_an_end(stand_in: Any, asker: Asker) -> None:
+    asking = asker.asking(stand_in())
     answer(asking, question())
-    desk.now += 61
+    asker.now += 61
     assert not answer(asking, question()).cached
 
 
 def test_an_answer_bought_for_a_piece_of_work_is_found_by_it_as_it_was_bought(
-    stand_in: Any, desk: Desk
+    stand_in: Any, asker: Asker
 ) -> None:
     there = stand_in()
-    asking = desk.asking(there)
+    asking = asker.asking(there)
     first = answer(asking, question(), use_cache=True, bought_for="item-1")
     assert answer(asking, question(), use_cache=True, bought_for="item-1") == first
     assert answer(asking, question(), use_cache=True, bought_for="item-2").cached
-    assert desk.booked() == there.count.cost_usd == first.cost_usd
-    assert desk.statistics().hits == 1
+    assert asker.booked() == there.count.cost_usd == first.cost_usd
+    assert asker.statistics().hits == 1
 
 
-def test_the_same_question_asked_by_many_at_once_is_asked_once(stand_in: Any, desk: Desk) -> None:
+def test_the_same_question_asked_by_many_at_once_is_asked_once(stand_in: Any, asker: Asker) -> None:
     there = stand_in(every_model=ModelScenario(latency_ms=300))
-    asking, other = desk.asking(there), desk.asking(there)
+    asking, other = asker.asking(there), asker.asking(there)
 
     async def at_once() -> list[Answered]:
         return await asyncio.gather(
@@ -248,9 +250,9 @@ def test_the_same_question_asked_by_many_at_once_is_asked_once(stand_in: Any, de
     assert len({one.text for one in answers}) == 1
 
 
-def test_when_the_one_who_asks_fails_the_next_in_line_asks(stand_in: Any, desk: Desk) -> None:
+def test_when_the_one_who_asks_fails_the_next_in_line_asks(stand_in: Any, asker: Asker) -> None:
     there = stand_in(Fault.UNAVAILABLE, every_model=ModelScenario(latency_ms=200))
-    asking = desk.asking(there, max_attempts=1)
+    asking = asker.asking(there, max_attempts=1)
 
     async def at_once() -> list[Any]:
         return await asyncio.gather(
@@ -261,14 +263,14 @@ def test_when_the_one_who_asks_fails_the_next_in_line_asks(stand_in: Any, desk: 
     failed, answered = sorted(loop.run(at_once()), key=lambda one: isinstance(one, Answered))
     assert isinstance(failed, ModelUnavailable)
     assert not answered.cached
-    assert desk.booked() == there.count.cost_usd
+    assert asker.booked() == there.count.cost_usd
 
 
 def test_who_waits_for_anothers_answer_waits_no_longer_than_his_time(
-    stand_in: Any, desk: Desk
+    stand_in: Any, asker: Asker
 ) -> None:
     there = stand_in(every_model=ModelScenario(latency_ms=1500))
-    asking = desk.asking(there)
+    asking = asker.asking(there)
 
     async def both() -> tuple[Answered | BaseException, ...]:
         first = asyncio.create_task(asking.answer("acme", question(), deadline=Deadline.after(20)))
@@ -283,24 +285,24 @@ def test_who_waits_for_anothers_answer_waits_no_longer_than_his_time(
     assert there.count.requests == 1
 
 
-def test_a_spent_budget_asks_nobody(stand_in: Any, desk: Desk) -> None:
+def test_a_spent_budget_asks_nobody(stand_in: Any, asker: Asker) -> None:
     there = stand_in()
-    asking = desk.asking(there, thresholds=Thresholds(budget_tenant_usd=Decimal("0.000001")))
+    asking = asker.asking(there, thresholds=Thresholds(budget_tenant_usd=Decimal("0.000001")))
     answer(asking, question())
     with pytest.raises(BudgetSpent):
         answer(asking, question("Another."))
     assert there.count.requests == 1
 
 
-def test_an_embedded_voter_answers_nothing(stand_in: Any, desk: Desk) -> None:
+def test_an_embedded_voter_answers_nothing(stand_in: Any, asker: Asker) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        answer(desk.asking(stand_in()), question(model="rules"))
+        answer(asker.asking(stand_in()), question(model="rules"))
     assert caught.value.field == "model"
 
 
-def test_a_streamed_answer_is_its_pieces_and_is_kept_whole(stand_in: Any, desk: Desk) -> None:
+def test_a_streamed_answer_is_its_pieces_and_is_kept_whole(stand_in: Any, asker: Asker) -> None:
     there = stand_in()
-    asking = desk.asking(there)
+    asking = asker.asking(there)
     *pieces, whole = listen(asking, question())
     assert isinstance(whole, Answered)
     assert len(pieces) == 32
@@ -310,31 +312,31 @@ def test_a_streamed_answer_is_its_pieces_and_is_kept_whole(stand_in: Any, desk: 
     assert again == Delta(whole.text)
     assert kept.cached
     assert answer(asking, question()).cached
-    assert desk.booked() == there.count.cost_usd
+    assert asker.booked() == there.count.cost_usd
 
 
 def test_who_stops_listening_ends_the_call_and_pays_for_what_had_come(
-    stand_in: Any, desk: Desk
+    stand_in: Any, asker: Asker
 ) -> None:
     there = stand_in(every_model=ModelScenario(tokens_per_second=50))
-    asking = desk.asking(there)
+    asking = asker.asking(there)
     told: list[Answered] = []
     heard = listen(asking, question(), most=4, stopped=told.append)
     (so_far,) = told
     assert so_far.text == "".join(piece.text for piece in heard)
     assert 4 <= billed_output(there) < 32, "the model was stopped"
     assert so_far.cost_estimated
-    assert desk.booked() == so_far.cost_usd
+    assert asker.booked() == so_far.cost_usd
     assert 0 < so_far.cost_usd <= there.count.cost_usd
-    assert desk.items("intent") == []
+    assert asker.items("intent") == []
     assert not answer(asking, question()).cached, "half an answer is not kept"
 
 
 def test_a_listener_who_is_cancelled_while_nothing_comes_pays_for_what_had_come(
-    stand_in: Any, desk: Desk
+    stand_in: Any, asker: Asker
 ) -> None:
     there = stand_in(every_model=ModelScenario(tokens_per_second=0.5))
-    asking = desk.asking(there)
+    asking = asker.asking(there)
     told: list[Answered] = []
 
     async def cancelled() -> None:
@@ -356,26 +358,28 @@ def test_a_listener_who_is_cancelled_while_nothing_comes_pays_for_what_had_come(
 
     loop.run(cancelled())
     assert len(told) == 1
-    assert desk.booked() == told[0].cost_usd > 0
-    assert desk.items("intent") == []
+    assert asker.booked() == told[0].cost_usd > 0
+    assert asker.items("intent") == []
 
 
-def test_a_stream_that_is_cut_is_booked_for_what_arrived(stand_in: Any, desk: Desk) -> None:
+def test_a_stream_that_is_cut_is_booked_for_what_arrived(stand_in: Any, asker: Asker) -> None:
     there = stand_in(Fault.CUT)
     with pytest.raises(StreamCut) as caught:
-        listen(desk.asking(there), question())
-    assert desk.booked() == caught.value.cost_usd > 0
-    assert desk.booked() <= there.count.cost_usd
-    assert desk.items("intent") == []
+        listen(asker.asking(there), question())
+    assert asker.booked() == caught.value.cost_usd > 0
+    assert asker.booked() <= there.count.cost_usd
+    assert asker.items("intent") == []
 
 
-def test_an_answer_that_cannot_be_read_is_paid_for_all_the_same(stand_in: Any, desk: Desk) -> None:
+def test_an_answer_that_cannot_be_read_is_paid_for_all_the_same(
+    stand_in: Any, asker: Asker
+) -> None:
     there = stand_in(Fault.CUT, Fault.CUT)
     with pytest.raises(ModelUnavailable):
-        answer(desk.asking(there, max_attempts=2), question())
-    assert desk.booked() >= there.count.cost_usd > 0
-    assert desk.report().totals.estimated_cost_usd == desk.booked()
-    assert desk.items("intent") == []
+        answer(asker.asking(there, max_attempts=2), question())
+    assert asker.booked() >= there.count.cost_usd > 0
+    assert asker.report().totals.estimated_cost_usd == asker.booked()
+    assert asker.items("intent") == []
 
 
 USED = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
@@ -414,10 +418,10 @@ def _streamed(content: Any, finish: Any) -> str:
 
 @pytest.mark.parametrize(("finish", "content", "failure"), NOT_WHOLE, ids=str)
 def test_an_answer_that_is_not_whole_has_a_name_and_is_never_kept(
-    desk: Desk, refusing: Any, finish: Any, content: Any, failure: type[Exception]
+    asker: Asker, refusing: Any, finish: Any, content: Any, failure: type[Exception]
 ) -> None:
     choice = {"message": {"role": "assistant", "content": content}, "finish_reason": finish}
-    asking = desk.asking(refusing(200, json.dumps({"choices": [choice], "usage": USED})))
+    asking = asker.asking(refusing(200, json.dumps({"choices": [choice], "usage": USED})))
     for asked in (1, 2):
         answered = answer(asking, question(), use_cache=True)
         named = answered.failure()
@@ -426,14 +430,14 @@ def test_an_answer_that_is_not_whole_has_a_name_and_is_never_kept(
         assert refusing.asked == asked
     assert named is not None
     assert (named.cost_usd, named.cost_estimated) == (answered.cost_usd, False)
-    assert desk.booked() == 2 * answered.cost_usd > 0
+    assert asker.booked() == 2 * answered.cost_usd > 0
 
 
 @pytest.mark.parametrize(("finish", "content", "failure"), NOT_WHOLE, ids=str)
 def test_a_stream_that_is_not_whole_has_the_same_name_and_is_never_kept(
-    desk: Desk, refusing: Any, finish: Any, content: Any, failure: type[Exception]
+    asker: Asker, refusing: Any, finish: Any, content: Any, failure: type[Exception]
 ) -> None:
-    asking = desk.asking(refusing(200, _streamed(content, finish)))
+    asking = asker.asking(refusing(200, _streamed(content, finish)))
     for asked in (1, 2):
         last = listen(asking, question())[-1]
         assert isinstance(last, Answered)
@@ -453,22 +457,22 @@ def test_a_stream_that_is_not_whole_has_the_same_name_and_is_never_kept(
     ids=str,
 )
 def test_what_a_report_leaves_out_is_counted_and_marked_as_estimated(
-    desk: Desk, refusing: Any, used: Any
+    asker: Asker, refusing: Any, used: Any
 ) -> None:
     choice = {"message": {"content": "All of it."}, "finish_reason": "stop"}
-    asking = desk.asking(refusing(200, json.dumps({"choices": [choice], "usage": used})))
+    asking = asker.asking(refusing(200, json.dumps({"choices": [choice], "usage": used})))
     answered = answer(asking, question())
     assert answered.failure() is None
     assert answered.cost_estimated
     assert answered.tokens.input >= 11
     assert answered.tokens.output >= 4
-    assert desk.booked() == answered.cost_usd > 0
+    assert asker.booked() == answered.cost_usd > 0
 
 
-def test_an_answer_that_reports_no_tokens_at_all_is_not_kept(desk: Desk, refusing: Any) -> None:
+def test_an_answer_that_reports_no_tokens_at_all_is_not_kept(asker: Asker, refusing: Any) -> None:
     choice = {"message": {"content": "All of it."}, "finish_reason": "stop"}
     used = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    asking = desk.asking(refusing(200, json.dumps({"choices": [choice], "usage": used})))
+    asking = asker.asking(refusing(200, json.dumps({"choices": [choice], "usage": used})))
     for asked in (1, 2):
         assert not answer(asking, question()).cached
         assert refusing.asked == asked
