@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ConverseContainer(AnswerContainer, WorkflowContainer, ConversationContainer):
-    """What the function that streams answers uses."""
+    """The members of the function that streams answers."""
 
     settings: "ConverseSettings"
 
