@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell $(name) -c 'import sys, venv; (3, 11) <= sys.version_info < (3, 14) and print("$(name)")' 2>/dev/null)))
-# What Lambda has and this machine has: functions run on it, and their packages are made for it.
+# A Python that both Lambda and this machine have: functions run on it, and packages are built for it.
 RUNTIME = $(firstword $(foreach name,python3.13 python3.12,$(shell $(name) -c 'print("$(name)")' 2>/dev/null)))
 OVERRIDES ?= $(if $(filter prod,$(PROFILE)),LogDays=90)
 UV := .venv/bin/uv
@@ -10,7 +10,7 @@ RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-# Another Python than the environment's: the environment is made anew, with it.
+# If PYTHON is not the environment's Python, the environment is created anew with it.
 ifneq ($(filter command environment,$(origin PYTHON)),)
 version = $(shell $(1) -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)
 ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
@@ -20,20 +20,20 @@ endif
 
 .PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
 
-help: ## what can be made
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: up ## judge a dozen texts on the local stack and show the verdicts
 	@$(RUN) cli.demo
 
-check: setup ## for every day: lint, types, import contracts, unit and contract tests
+check: setup ## the daily check: lint, types, import contracts, unit and contract tests
 	ruff check --quiet
 	ruff format --check --quiet
 	mypy
 	lint-imports --no-logo
 	pytest --numprocesses 3 --dist worksteal tests/unit tests/contract
 
-test: lint ## lint, types and every test, the deployed local stack included; PYTHON=python3.12 on that Python
+test: lint ## lint, types and every test, also on the local stack; PYTHON=python3.12 uses that Python
 	@$(MAKE) --no-print-directory --jobs 2 test-the-stack test-the-rest
 
 # Side by side: the stack's tests mostly wait. They share one stack, so they share one process.
@@ -43,16 +43,16 @@ test-the-stack:
 test-the-rest:
 	pytest --numprocesses 2 --dist worksteal --ignore tests/e2e
 
-up: setup ## build, start and deploy the local stack; GATEWAY=stand-in: without a key for models
+up: setup ## build, start and deploy the local stack; GATEWAY=stand-in needs no key for models
 	@$(RUN) local.stack up
 
 down: ## stop what `make up` started; its data stays
 	@test -x .venv/bin/python && $(RUN) local.stack down || true
 
-logs: ## what the local Lambdas write
+logs: ## show the logs of the local Lambdas
 	@$(RUN) local.stack logs
 
-lint: setup ## ruff, mypy, import-linter, cfn-lint
+lint: setup ## run ruff, mypy, import-linter and cfn-lint
 	ruff check --quiet
 	ruff format --check --quiet
 	mypy
@@ -82,7 +82,7 @@ setup: .venv/.locked .ministack/.locked
 	@UV_PROJECT_ENVIRONMENT=.local/mutants/environment $(UV) sync --quiet --frozen --python .venv/bin/python --no-default-groups --group mutants --no-install-project
 	@touch $@
 
-mutants: setup .local/mutants/environment/.locked ## MODULE=tally LIMIT=100: do the tests notice when a module that decides is changed?
+mutants: setup .local/mutants/environment/.locked ## mutation tests of the modules that decide; MODULE=tally LIMIT=100 for a part
 	@nice -n 15 .local/mutants/environment/bin/python -m local.mutants $(if $(LIMIT),--limit $(LIMIT)) $(MODULE)
 
 lock: | .venv/bin/uv ## renew the lock and the layers' requirements
@@ -92,10 +92,10 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
 	$(UV) export --quiet --frozen --only-group documents --no-emit-project --no-header > layers/documents/requirements.txt
 
-licences: setup ## name, version, licence and author of every package in every layer
+licences: setup ## list name, version, licence and author of every package in every layer
 	@$(RUN) local.licences
 
-evaluate: setup ## TEXTS=labelled.csv: how right the panel PANEL (embedded) is on them
+evaluate: setup ## measure the panel PANEL (embedded) on TEXTS=labelled.csv
 	@test -n "$(TEXTS)" || { echo "make evaluate TEXTS=labelled.csv (columns text, gold)"; exit 1; }
 	@mkdir -p .local
 	quorum record "$(TEXTS)" --panel "$(or $(PANEL),embedded)" --out .local/votes.csv
@@ -109,13 +109,13 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 	PYTHON_RUNTIME=$(RUNTIME) sam build --parameter-overrides PythonRuntime=$(RUNTIME)
 	sam deploy --config-env $(or $(PROFILE),default) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
 
-bench: bench-gateway bench-batch bench-chat ## every benchmark
+bench: bench-gateway bench-batch bench-chat ## run every benchmark
 
-bench-gateway: setup ## the client's own time per call, next to the openai SDK's and bare httpx
+bench-gateway: setup ## time per call of the gateway client, beside the openai SDK and bare httpx
 	@$(RUN) bench.gateway_client
 
-bench-batch: setup ## items a second next to the rate limit's, and the command line's memory
+bench-batch: setup ## items per second of a batch, beside the rate limit, and the memory of the command line
 	@$(RUN) bench.batch
 
-bench-chat: setup ## what the chat adds to the first token, tokens a second, how long a cancel takes
+bench-chat: setup ## time the chat adds to the first token, tokens per second, time of a cancel
 	@$(RUN) bench.chat

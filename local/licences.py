@@ -15,7 +15,7 @@ _LICENCE_FIELDS = ("License-Expression", "License")
 _AUTHOR_FIELDS = ("Author", "Author-email", "Maintainer", "Maintainer-email", "Home-page")
 _ADDRESS = re.compile(r"\s*<[^>]*>")
 _SHOWN = 60
-"""Characters of a licence field that names one; longer ones hold its text."""
+"""Characters of a licence field that names one; a longer field holds the licence's text."""
 
 
 class Package(NamedTuple):
@@ -29,7 +29,7 @@ class Package(NamedTuple):
 
 
 def pinned(layer: Path) -> Iterator[Distribution]:
-    """The packages that the layer's requirements pin, of those installed on this platform."""
+    """The installed packages that the layer's requirements pin."""
     for name, version in _PINNED.findall((layer / "requirements.txt").read_text()):
         try:
             found = distribution(name)

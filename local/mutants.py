@@ -1,4 +1,4 @@
-"""Mutation tests of the modules that decide.
+"""Mutation tests of the modules that decide verdicts and money.
 
 `python -m local.mutants [--limit N] [module …]`, in the environment of `make mutants`. mutmut
 changes a module's functions, one expression at a time, and runs the module's own tests on every
@@ -39,7 +39,7 @@ TESTS = {
 
 _SEED = 1
 _EXAMPLES = 30
-"""Of a property, for every mutant."""
+"""Examples of a property for every mutant."""
 _ROW = re.compile(r"\| `quorum/(\S+?)` \|.*\|\n")
 _CONFIGURATION = """
 [tool.mutmut]
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _test(module: str, limit: int | None) -> tuple[int, dict[str, str]]:
-    """How many mutants a module has, and what became of each that was tested, by its name."""
+    """Test a module's mutants; returns their number, and the result of each tested one by name."""
     folder = _folder(module)
     source = _lay_out(module, folder)
     os.chdir(folder)
@@ -87,7 +87,7 @@ def _folder(module: str) -> Path:
 
 
 def _lay_out(module: str, folder: Path) -> Path:
-    """A tree as mutmut wants it, with what the module's tests need; the module's path in it."""
+    """Create the tree of files that mutmut needs; returns the module's path in it."""
     shutil.rmtree(folder, ignore_errors=True)
     forgotten = shutil.ignore_patterns("__pycache__", ".hypothesis")
     package = ROOT / "layers" / "quorum" / "python" / "quorum"
@@ -107,7 +107,7 @@ def _lay_out(module: str, folder: Path) -> Path:
 
 
 def _report(module: str, limit: int | None, total: int, became: dict[str, str]) -> None:
-    """The table's row, and the survivors' changes."""
+    """Write the table's row and the survivors' changes."""
     counts = Counter(became.values())
     survivors = [name for name, status in became.items() if status in {"survived", "no tests"}]
     killed = counts["killed"] + counts["timeout"]
@@ -127,7 +127,7 @@ def _report(module: str, limit: int | None, total: int, became: dict[str, str]) 
 
 
 def _enter(module: str, row: str) -> None:
-    """Put a module's row in the place of its last one."""
+    """Replace a module's row in the table."""
     page = PAGE.read_text(encoding="utf-8")
     rows = {found[1]: found[0] for found in _ROW.finditer(page)} | {module: row}
     ordered = "".join(rows[path] for path in TESTS if path in rows)

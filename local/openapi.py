@@ -1,4 +1,4 @@
-"""`docs/openapi.json`, as the routes themselves say it: `python -m local.openapi`."""
+"""`docs/openapi.json`, generated from the routes: `python -m local.openapi`."""
 
 import json
 from collections import Counter

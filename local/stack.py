@@ -1,9 +1,9 @@
-"""The local stack: `sam build`, MiniStack, `sam deploy` of the very template AWS gets.
+"""The local stack: `sam build`, MiniStack, and `sam deploy` of the same template as in AWS.
 
     python -m local.stack up | down | logs
 
-What is started is written down in `.local/stack.json`, so that `down` stops only that, and a second
-`up` updates in place. The data in `.local/data` survives both.
+The started processes are recorded in `.local/stack.json`, so that `down` stops only those and a
+second `up` updates in place. The data in `.local/data` survives both.
 """
 
 import json
@@ -41,15 +41,15 @@ FOLDER = ROOT / ".local"
 STACK = "quorum"
 TENANT = "local"
 FIRST_PORT = 4566
-"""MiniStack's own default; a busy port is chosen around."""
+"""Port of MiniStack; if it is busy, the next free one is taken."""
 PORTS = 100
 LOOPBACK = "127.0.0.1"
 STAND_IN = "fakes.gateway"
 """The module that stands in for the gateway."""
 STAND_IN_NAME = "stand-in"
-"""The value of the variable GATEWAY that chooses it; also the key it is sent, which it ignores."""
+"""Value of the variable GATEWAY that chooses the stand-in; also its key, which it ignores."""
 STAND_IN_PORT = 8600
-"""The stand-in's default; a busy port is chosen around."""
+"""Port of the stand-in; if it is busy, the next free one is taken."""
 START_SECONDS = 60
 STOP_SECONDS = 15
 UPDATE_SECONDS = 120
@@ -81,7 +81,7 @@ class Stack(BaseModel):
 
     @property
     def endpoint(self) -> str:
-        """Where every AWS service of the stack answers."""
+        """The URL of the stack's AWS services."""
         return f"http://{self.host}:{self.port}"
 
     @property
@@ -96,11 +96,11 @@ class Stack(BaseModel):
 
     @property
     def connections(self) -> str:
-        """Where messages to the WebSocket API's clients are posted."""
+        """The URL to which messages to the WebSocket API's clients are posted."""
         return f"{self.endpoint}/_aws/execute-api/{self.outputs['ChatApiId']}/{self.stage}"
 
     def variables(self) -> dict[str, str]:
-        """The addresses and keys under the names that the documentation's examples use."""
+        """The addresses and keys, under the names in the documentation's examples."""
         return {
             "API": self.api,
             "CHAT": self.chat,
@@ -110,13 +110,13 @@ class Stack(BaseModel):
         }
 
     def environment(self) -> dict[str, str]:
-        """What an AWS client needs to talk to this stack instead of AWS."""
+        """The variables by which an AWS client uses this stack instead of AWS."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "us-east-1",
-            # Else StartSyncExecution looks for the host sync-127.0.0.1.
+            # Otherwise StartSyncExecution would call the host sync-127.0.0.1.
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "SAM_CLI_TELEMETRY": "0",
         }
@@ -133,7 +133,7 @@ class Stack(BaseModel):
         )
 
     def new_key(self, caller: Caller) -> str:
-        """A key to the API for `caller`."""
+        """Issue an API key for `caller`."""
         return self.keys().issue(caller)
 
     def keys(self) -> Keys:
@@ -152,7 +152,7 @@ class Stack(BaseModel):
 
 
 class StateDirectory:
-    """The folder a local stack keeps its files in."""
+    """The folder with the files of a local stack."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -165,25 +165,25 @@ class StateDirectory:
         self.stand_in_log = folder / "stand-in.log"
 
     def running(self) -> Stack | None:
-        """The stack that was started here, if it still runs."""
+        """The stack that was started from here, if it still runs."""
         stack = self.last()
         return stack if stack and _is_ours(stack) else None
 
     def last(self) -> Stack | None:
-        """The stack that was last started here."""
+        """The stack that was last started from here."""
         try:
             return Stack.model_validate_json(self.record.read_text())
-        except (FileNotFoundError, ValidationError):  # the latter: an older version's
+        except (FileNotFoundError, ValidationError):  # the latter: written by an older version
             return None
 
     def write(self, stack: Stack) -> None:
-        """Write `stack` down; readable by its owner only, for it holds a key."""
+        """Record `stack`, readable by its owner only because it holds a key."""
         self.record.touch(mode=0o600)
         self.record.write_text(stack.model_dump_json(indent=2))
 
 
 def _is_ours(stack: Stack) -> bool:
-    """Whether the process written down is still the MiniStack we started, not another's pid."""
+    """Whether the recorded process is still the MiniStack we started, not another with its id."""
     return _runs(stack.pid, "ministack") and _answers(stack)
 
 
@@ -216,7 +216,7 @@ def _answers(stack: Stack) -> bool:
 
 
 def _free_port(host: str, preferred: int) -> int:
-    """`preferred` or the next port of `host` nobody listens on."""
+    """`preferred` or the next free port of `host`."""
     for port in range(preferred, preferred + PORTS):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -229,7 +229,7 @@ def _free_port(host: str, preferred: int) -> int:
 
 
 def fingerprint(*extra: str) -> str:
-    """A hash over everything the stack is built from, and `extra`."""
+    """A hash of all files the stack is built from, and of `extra`."""
     digest = sha256("\0".join(extra).encode())
     for file in _sources():
         digest.update(str(file.relative_to(ROOT)).encode())
@@ -245,13 +245,13 @@ def _sources() -> "Iterator[Path]":
 
 
 def dotenv() -> dict[str, str]:
-    """The variables that `.env` sets, and those of the environment, which wins."""
+    """The variables of `.env` and of the environment, which takes precedence."""
     found = dotenv_values(ROOT / ".env")
     return {name: value for name, value in found.items() if value is not None} | dict(os.environ)
 
 
 def exports(variables: dict[str, str]) -> list[str]:
-    """Lines by which a shell sets the variables."""
+    """The `export` lines that set the variables in a shell."""
     return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
@@ -263,15 +263,15 @@ def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
         "Architecture": "arm64" if arm else "x86_64",
         "AwsEndpointUrl": stack.endpoint,
         "Stage": stack.stage,
-        # One machine: every item judged at once starts a process of every voter.
+        # One machine: each item judged at once starts a process for every voter.
         "ItemsAtOnce": "1",
-        # Whoever puts a panel here wants to see what it does.
+        # A developer who deploys a panel here wants to see its effect at once.
         "PanelSeconds": "1",
     } | overrides
 
 
 def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
-    """Run `command`, its output in `log`; on failure show the end of it and stop."""
+    """Run `command` with its output in `log`; on failure show its end and exit."""
     with log.open("a") as output:
         done = subprocess.run(  # noqa: S603 our own commands
             command,
@@ -283,11 +283,11 @@ def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
         )
     if done.returncode:
         console.print("\n".join(log.read_text().splitlines()[-30:]), markup=False)
-        raise SystemExit(f"`{' '.join(command[:2])}` failed; all of its output is in {log}")
+        raise SystemExit(f"`{' '.join(command[:2])}` failed; its whole output is in {log}")
 
 
 def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
-    """MiniStack running, on the port of last time if that is free; `settings` are its own."""
+    """Start MiniStack, on its last port if that is free; `settings` are its variables."""
     running = home.running()
     if running:
         return running
@@ -295,7 +295,7 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     home.data.mkdir(parents=True, exist_ok=True)
     _discard(home.scratch)
     home.scratch.mkdir()
-    # Containers of `sam local invoke` on Linux reach the stack on the address of Docker's bridge.
+    # On Linux, containers of `sam local invoke` reach the stack at the address of Docker's bridge.
     host = settings.get("BIND_HOST", LOOPBACK)
     port = _free_port(host, last.port if last else FIRST_PORT)
     if last and port != last.port:
@@ -303,7 +303,7 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     environment = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
     } | {
-        # Each Lambda's process unpacks its layers into a folder, 209 MB, and leaves it there.
+        # Each Lambda's process unpacks its layers (209 MB) into a folder and leaves it there.
         "TMPDIR": str(home.scratch),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": host,
@@ -334,12 +334,12 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
         if process.poll() is not None or time.monotonic() > patience:
             raise SystemExit(f"MiniStack did not start; see {home.log}")
         time.sleep(0.2)
-    process.returncode = 0  # it outlives this process, and nobody waits for it
+    process.returncode = 0  # it outlives this process, which does not wait for it
     return stack
 
 
 def start_stand_in(home: StateDirectory, stack: Stack) -> Stack:
-    """`stack` with the stand-in for the gateway running beside it, on last time's port if free."""
+    """Start the stand-in for the gateway, on its last port if free; returns the stack with it."""
     if _runs(stack.stand_in, STAND_IN):
         return stack
     port = _free_port(LOOPBACK, stack.stand_in_port or STAND_IN_PORT)
@@ -373,7 +373,7 @@ def stop_stand_in(stack: Stack) -> Stack:
 
 
 def _move_queues(home: StateDirectory, old: int, new: int) -> None:
-    """MiniStack keeps a queue under its URL, port and all: on another port nobody is handed any."""
+    """Move the queues to a new port: MiniStack stores each under its URL, port included."""
     for name in ("sqs", "lambda", "cloudformation"):
         file = home.data / f"{name}.json"
         if file.exists():
@@ -382,7 +382,7 @@ def _move_queues(home: StateDirectory, old: int, new: int) -> None:
 
 
 def deploy(home: StateDirectory, stack: Stack, overrides: dict[str, str]) -> Stack:
-    """The template as it stands now, built and deployed; nothing is done if nothing changed."""
+    """Build and deploy the current template, unless nothing has changed."""
     wanted = parameters(stack, overrides)
     pairs = [f"{name}={value}" for name, value in wanted.items()]
     state = fingerprint(*pairs)
@@ -445,7 +445,7 @@ def _build_and_deploy(home: StateDirectory, stack: Stack, wanted: dict[str, str]
 
 
 def _stands(stack: Stack) -> bool:
-    """Whether CloudFormation knows the stack, whole: its data may have been removed."""
+    """Whether CloudFormation has the complete stack; its data may have been removed."""
     try:
         (found,) = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
     except ClientError:
@@ -454,7 +454,7 @@ def _stands(stack: Stack) -> bool:
 
 
 def _update_parameters(stack: Stack, wanted: dict[str, str]) -> None:
-    """Give the deployed template other parameters: a fifth of the time of `sam deploy`."""
+    """Change the deployed template's parameters, in a fifth of the time of `sam deploy`."""
     formation = stack.client("cloudformation")
     formation.update_stack(
         StackName=STACK,
@@ -470,19 +470,19 @@ def _update_parameters(stack: Stack, wanted: dict[str, str]) -> None:
 
 
 def _settle_parameters(built: Path, wanted: dict[str, str]) -> None:
-    """Make `wanted` the defaults of a built template, so that plain `sam local invoke` has them."""
+    """Make `wanted` the defaults of a built template, so that `sam local invoke` uses them."""
     template = yamlhelper.yaml_parse(built.read_text())
     for name, value in wanted.items():
         parameter = template["Parameters"][name]
         parameter["Default"] = value
-        # Python 3.11 serves here, though Lambda's own image of it is too old for the packages.
+        # Python 3.11 works here, although Lambda's own image of it is too old for the packages.
         if name == "PythonRuntime" and value not in parameter["AllowedValues"]:
             parameter["AllowedValues"].append(value)
     built.write_text(yamlhelper.yaml_dump(template))
 
 
 def _deployed(stack: Stack) -> bool:
-    """Whether the stack's API is really there: its data may have been removed."""
+    """Whether the stack's API exists; its data may have been removed."""
     try:
         return httpx.get(f"{stack.api}/health", timeout=30).status_code in (200, 401)
     except httpx.HTTPError:
@@ -490,7 +490,7 @@ def _deployed(stack: Stack) -> bool:
 
 
 def provision(home: StateDirectory, stack: Stack, gateway_key: str | None) -> Stack:
-    """A key for this machine's tenant, and the gateway's key where there is one."""
+    """Issue a key for this machine's tenant, and store the gateway's key if there is one."""
     if not stack.key or stack.keys().caller(stack.key) is None:
         stack = stack.model_copy(
             update={
@@ -507,7 +507,7 @@ def provision(home: StateDirectory, stack: Stack, gateway_key: str | None) -> St
 
 
 def warm_up(stack: Stack) -> None:
-    """Start the embedded voters' processes, so that no first vote waits for them."""
+    """Start the embedded voters' processes, so that the first votes do not wait for them."""
     functions = stack.client("lambda")
     event = (ROOT / "events" / "vote_embedded.json").read_bytes()
     voters = ("RulesFunction", "CharactersFunction", "MeaningFunction")
@@ -520,8 +520,8 @@ def warm_up(stack: Stack) -> None:
 
 
 def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
-    """What `sam local invoke` is told by `--env-vars`: this stack's names in place of AWS's."""
-    # Docker Desktop leads this name to the loopback address of the machine.
+    """The `--env-vars` of `sam local invoke`: this stack's names in place of AWS's."""
+    # Docker Desktop resolves this name to the machine's loopback address.
     inside = stack.endpoint.replace(LOOPBACK, "host.docker.internal")
     return {
         "Parameters": {
@@ -555,7 +555,7 @@ def start_stack(
     settings: dict[str, str] | None = None,
     stand_in: bool = False,
 ) -> Stack:
-    """Start, deploy and provision the stack that lives in `folder`.
+    """Start, deploy and provision the stack whose files are in `folder`.
 
     `overrides` are parameters of the template, `settings` environment variables of MiniStack. With
     `stand_in` the gateway is a stand-in on this machine.
@@ -577,7 +577,7 @@ def start_stack(
 
 
 def stop_stack(folder: Path) -> bool:
-    """Stop the stack that was started in `folder`; whether there was one."""
+    """Stop the stack that was started in `folder`; returns whether there was one."""
     stack = StateDirectory(folder).running()
     if stack is None:
         return False
@@ -600,7 +600,7 @@ def _discard(folder: Path) -> None:
     remover = subprocess.Popen(  # noqa: S603 our own folder
         [shutil.which("rm") or "/bin/rm", "-rf", str(doomed)], start_new_session=True
     )
-    remover.returncode = 0  # nobody waits for it
+    remover.returncode = 0  # this process does not wait for it
 
 
 def _alive(pid: int) -> bool:
@@ -617,7 +617,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-Folder = Annotated[Path, typer.Option(help="where the stack keeps its files")]
+Folder = Annotated[Path, typer.Option(help="the folder with the stack's files")]
 
 
 @app.command()
@@ -628,7 +628,7 @@ def up(folder: Folder = FOLDER) -> None:
     stand_in = environment.get("GATEWAY") == STAND_IN_NAME
     if environment.get("GATEWAY") and not stand_in:
         raise SystemExit(
-            f"GATEWAY may be {STAND_IN_NAME}; set GATEWAY_BASE_URL for another gateway"
+            f"GATEWAY can only be {STAND_IN_NAME}; set GATEWAY_BASE_URL for another gateway"
         )
     gateway_key = STAND_IN_NAME if stand_in else environment.get("GATEWAY_API_KEY")
     overrides = {"DefaultPanel": "default" if gateway_key else "embedded"}
@@ -647,12 +647,12 @@ def up(folder: Folder = FOLDER) -> None:
 @app.command()
 def down(folder: Folder = FOLDER) -> None:
     """Stop what `up` started; the data stays."""
-    console.print("stopped" if stop_stack(folder) else "nothing of ours is running")
+    console.print("stopped" if stop_stack(folder) else "no local stack is running")
 
 
 @app.command()
 def logs(folder: Folder = FOLDER, *, follow: bool = False) -> None:
-    """What the Lambdas and MiniStack write."""
+    """Show the logs of the Lambdas and of MiniStack."""
     command = ["tail", "-n", "200", *(["-f"] if follow else []), str(StateDirectory(folder).log)]
     os.execvp("tail", command)  # noqa: S606, S607 becomes tail
 

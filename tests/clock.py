@@ -1,8 +1,8 @@
-"""A clock for tests of what happens later."""
+"""A clock for tests of time."""
 
 
 class Clock:
-    """Seconds that pass only when a test says so."""
+    """A clock whose seconds pass only when a test says so."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings that all tests share."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # A busy machine makes any example slow. Claims about time are measured in `bench/`.
 settings.register_profile("quorum", deadline=None)
-# `make mutants`: the same few examples for every mutant; the smallest that fails is not looked for.
+# `make mutants`: the same few examples for every mutant, without a search for the smallest one.
 settings.register_profile(
     "mutants",
     deadline=None,
@@ -32,7 +32,7 @@ settings.load_profile("quorum")
 
 
 def no_account(environment: pytest.MonkeyPatch) -> None:
-    """No test can reach an AWS account, whatever the machine knows of one."""
+    """Keep tests from any AWS account, whatever credentials the machine has."""
     environment.setenv("AWS_ACCESS_KEY_ID", "testing")
     environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -53,7 +53,7 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def cloud() -> "Iterator[DynamoDBServiceResource]":
-    """One moto for all tests: clients are slow to make, and a reset is as good as new."""
+    """One moto for all tests: clients are slow to create, and a reset makes it as new."""
     with pytest.MonkeyPatch.context() as environment:
         no_account(environment)
         with mock_aws():
@@ -61,13 +61,13 @@ def cloud() -> "Iterator[DynamoDBServiceResource]":
 
 
 def empty_account() -> None:
-    """Nothing is in the account any more."""
+    """Empty the account."""
     moto_api_backend.reset()
 
 
 @pytest.fixture(scope="session")
 def clients() -> dict[str, Any]:
-    """The AWS clients the tests made so far, by all they were made with."""
+    """The AWS clients that tests have created so far, by their arguments."""
     return {}
 
 
@@ -80,8 +80,8 @@ def account(
 ) -> "DynamoDBServiceResource":
     """An empty account; its DynamoDB.
 
-    boto3 takes 20 ms to make a client: each is made once, for all tests that ask for the same in
-    the same environment (which may name another endpoint).
+    boto3 takes 20 ms to create a client, so each is created once for all tests that ask for the
+    same in the same environment (which may name another endpoint).
     """
     create_client: Any = vars(Session)["create_client"]
 
@@ -100,7 +100,7 @@ def account(
 
 @pytest.fixture
 def usage(account: "DynamoDBServiceResource") -> "DynamoDBServiceResource":
-    """DynamoDB with an empty Usage table, called so."""
+    """DynamoDB with an empty table named Usage."""
     account.create_table(
         TableName="Usage",
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],

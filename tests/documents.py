@@ -1,4 +1,4 @@
-"""Files as people send them, and as nobody should: made here, none is kept."""
+"""Files as people send them, and hostile ones; all are generated here."""
 
 import zlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ RELATIONSHIPS = (
 
 
 def docx(paragraphs: Sequence[str], *, body: str = "", head: str = "") -> bytes:
-    """A Word document; `body` is more of its own XML, `head` stands before all of it."""
+    """A Word document; `body` is additional XML in it, `head` precedes the whole."""
     written = "".join(f"<w:p><w:r><w:t>{escape(text)}</w:t></w:r></w:p>" for text in paragraphs)
     document = (
         f'<?xml version="1.0" encoding="UTF-8"?>{head}'
@@ -39,7 +39,7 @@ def docx(paragraphs: Sequence[str], *, body: str = "", head: str = "") -> bytes:
 
 
 def pdf(pages: Sequence[str]) -> bytes:
-    """A PDF of such pages, in a font that knows every character of theirs."""
+    """A PDF of the given pages, in a font with all of their characters."""
     characters = sorted(set("".join(pages)) - {"\n"})
     codes = {character: code for code, character in enumerate(characters, 1)}
     mapping = "\n".join(
@@ -81,7 +81,7 @@ def _page_stream(page: str, codes: dict[str, int]) -> bytes:
 
 
 def stream(content: bytes, *, times: int = 1) -> bytes:
-    """A PDF stream; compressed `times` over."""
+    """A PDF stream, compressed `times` times."""
     for _ in range(times):
         content = zlib.compress(content, 9)
     filters = "/FlateDecode " * times
@@ -90,7 +90,7 @@ def stream(content: bytes, *, times: int = 1) -> bytes:
 
 
 def pdf_of(objects: Sequence[bytes]) -> bytes:
-    """A PDF of these objects, the first its catalogue."""
+    """A PDF of the given objects, of which the first is its catalogue."""
     written = bytearray(b"%PDF-1.7\n")
     offsets = []
     for number, each in enumerate(objects, 1):

@@ -14,7 +14,7 @@ NOW = 1_700_000_000.0
 
 
 def at(seconds: float) -> datetime:
-    """The moment of that epoch second."""
+    """The time of an epoch second."""
     return datetime.fromtimestamp(seconds, UTC)
 
 

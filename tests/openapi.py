@@ -1,4 +1,4 @@
-"""Answers held to the published description of the API: the status is there, the body fits it."""
+"""Checks of answers against the published description of the API."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def hold(method: str, path: str, status: int, media_type: str, body: str) -> None:
-    """Raises AssertionError for an answer of a route that its description does not know."""
+    """Raise AssertionError for an answer that the route's description does not have."""
     if path not in described()["paths"]:
         _validator('{"$ref": "#/components/schemas/Problem"}').validate(json.loads(body))
         assert status == 404, (path, status)
@@ -49,7 +49,7 @@ def hold(method: str, path: str, status: int, media_type: str, body: str) -> Non
 
 
 def held(handler: Handler) -> Handler:
-    """`handler`, each of whose answers is held to the description."""
+    """`handler`, with a check of each answer against the description."""
 
     @wraps(handler)
     def answering(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""PDFs with forms, with fonts of before Unicode, with exponents: made here, none is kept."""
+"""PDFs with forms, with fonts from before Unicode, with exponents; all are generated here."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,24 +34,24 @@ def page_file(
 
 
 def shown(text: str, x: float = 72, y: float = 700, size: float = 12) -> str:
-    """Text at a place of a page, in Helvetica."""
+    """Text at a position on a page, in Helvetica."""
     return f"BT /F {size} Tf {x} {y} Td ({text}) Tj ET\n"
 
 
 def field(
     kind: str, value: str, rest: str = "", *, box: str = "150 695 300 715", name: str = "name"
 ) -> str:
-    """A field of a form: its type, its value as PDF writes it, where it stands."""
+    """A field of a form: its type, its value as PDF writes it, its box."""
     return f"/Subtype /Widget /FT /{kind} /T ({name}) /V {value} /Rect [{box}] {rest}"
 
 
 def in_hexadecimal(text: str) -> str:
-    """Text as a PDF's string, of any characters."""
+    """Text of any characters as a PDF string."""
     return f"<feff{text.encode('utf-16-be').hex()}>"
 
 
 def old_font(cmap: str, ordering: str) -> bytes:
-    """A font whose characters are told by one of Adobe's maps, and by nothing else."""
+    """A font whose characters only one of Adobe's maps identifies."""
     return (
         f"<< /Type /Font /Subtype /Type0 /BaseFont /Any /Encoding /{cmap} /DescendantFonts ["
         "<< /Type /Font /Subtype /CIDFontType0 /BaseFont /Any /DW 1000 /CIDSystemInfo "

@@ -1,4 +1,4 @@
-"""The template as the only source of truth: what tests need to know of it, read from it."""
+"""The template's resources, functions and environments, read for tests."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def functions() -> dict[str, dict[str, Any]]:
 
 
 def statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
-    """The IAM statements of a function or machine, those of managed policies it names included."""
+    """The IAM statements of a function or machine, with those of its managed policies."""
     managed = resources("AWS::IAM::ManagedPolicy")
     found: list[dict[str, Any]] = []
     for policy in properties.get("Policies", []):
@@ -59,7 +59,7 @@ def _environment(common: dict[str, Any], properties: dict[str, Any]) -> dict[str
 
 
 def physical(value: Any) -> str:
-    """What a Ref or GetAtt would resolve to: parameters by default, resources by logical id."""
+    """The value of a Ref or GetAtt: parameters by their default, resources by logical id."""
     match value:
         case {"Ref": name} if name in template()["Parameters"]:
             return str(template()["Parameters"][name]["Default"])
@@ -88,7 +88,7 @@ def _substituted(text: str) -> str:
 
 
 def environment(function: str) -> dict[str, str]:
-    """The variables `function` finds in its environment, empty ones left out."""
+    """The environment variables of `function`, without empty ones."""
     resolved = {
         name: physical(value) for name, value in functions()[function]["Environment"].items()
     }

@@ -1,4 +1,4 @@
-"""Word documents in every form that people send: made here, none is kept."""
+"""Word documents in the forms that people send; all are generated here."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -21,7 +21,7 @@ _NAMESPACES = (
 def word_file(
     body: str, parts: Mapping[str, tuple[str, str]] | None = None, *, main: str = "document.xml"
 ) -> bytes:
-    """A DOCX whose main part is `main`; `parts` are the kind and XML of each other part, by id."""
+    """A DOCX whose main part is `main`; `parts` are the kind and XML of the other parts, by id."""
     parts = parts or {}
     packed = BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
@@ -76,7 +76,7 @@ def table(*rows: Sequence[str]) -> str:
 
 
 def numbering(*levels: tuple[str, str]) -> tuple[str, str]:
-    """The part that numbers lists: the format and text of each level, of lists 1 and 2."""
+    """The part with the numbering of lists 1 and 2: the format and text of each level."""
     described = "".join(
         f'<w:lvl w:ilvl="{level}"><w:start w:val="1"/><w:numFmt w:val="{form}"/>'
         f'<w:lvlText w:val="{text}"/></w:lvl>'

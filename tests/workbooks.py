@@ -1,4 +1,4 @@
-"""Workbooks (xlsx) as small as they can be."""
+"""The smallest possible workbooks (xlsx)."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -14,7 +14,7 @@ _MAIN = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
 
 def workbook(sheets: Mapping[str, Sequence[Sequence[Any]]]) -> bytes:
-    """A workbook of these sheets, each a list of rows; numbers stay numbers."""
+    """A workbook of the given sheets, each a list of rows; numbers stay numbers."""
     numbers = range(1, len(sheets) + 1)
     overrides = "".join(
         f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_MAIN}.worksheet+xml"/>'

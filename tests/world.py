@@ -1,4 +1,4 @@
-"""Batches in one process: the real stores, queue and judging on moto, with voters made of paper.
+"""Batches in one process: the real stores, queue and judging on moto, with fake voters.
 
 A voter reserves, "asks a gateway" that counts what it bills, and books, exactly as the Lambda does.
 """
@@ -56,9 +56,9 @@ _FAST = RateLimit(requests_per_minute=10_000_000, tokens_per_minute=2_000_000_00
 
 
 class Gateway:
-    """What the paper voters say, and an exact count of what was billed.
+    """The votes of the fake voters, and an exact count of the billed calls.
 
-    `down` are voters; `deadly` are texts at which the Lambda that asks about them dies.
+    `down` are voters that fail; `deadly` are texts that crash the Lambda that asks about them.
     """
 
     def __init__(self) -> None:
@@ -74,11 +74,11 @@ class Gateway:
 
 
 class Death(BaseException):
-    """The Lambda is gone: nothing it meant to do after this is done."""
+    """Signals that the Lambda has crashed: nothing after this point happens."""
 
 
 class Serial:
-    """DynamoDB whose calls come one after the other: moto is no good for threads."""
+    """DynamoDB with one call at a time, because moto is not safe for threads."""
 
     _LOCK = threading.RLock()
 
@@ -99,12 +99,12 @@ class Serial:
         return call
 
     def called(self, name: str, do: Callable[[], Any]) -> Any:  # noqa: ARG002 Mortal asks
-        """What becomes of a call."""
+        """Make a call, or crash."""
         return do()
 
 
 class Life:
-    """A Lambda's, that ends with its `writes`-th write, before or after it took effect."""
+    """The life of a Lambda that ends with its `writes`-th write, before or after its effect."""
 
     _WRITES = frozenset(
         [
@@ -120,7 +120,7 @@ class Life:
         self.dead = False
 
     def call(self, name: str, do: Callable[[], Any]) -> Any:
-        """What becomes of a call."""
+        """Make a call, or crash."""
         if self.dead:
             raise Death
         if name in self._WRITES:
@@ -134,7 +134,7 @@ class Life:
 
 
 class Mortal(Serial):
-    """DynamoDB as a Lambda of that life has it."""
+    """DynamoDB as used by a Lambda with such a life."""
 
     def __init__(self, dynamodb: Any, life: Life) -> None:
         super().__init__(dynamodb)
@@ -145,7 +145,7 @@ class Mortal(Serial):
 
 
 class MortalClient:
-    """Any other client as a Lambda of that life has it; `received` is what it was handed."""
+    """Any other client as used by a Lambda with such a life; `received` are its messages."""
 
     def __init__(self, client: Any, life: Life) -> None:
         self._client = client
@@ -167,7 +167,7 @@ class MortalClient:
 
 
 def packaged(_tenant: str, name: str) -> Panel:
-    """The panel of that name, the same for every tenant."""
+    """The packaged panel with a name, the same for every tenant."""
     return panel.packaged(name)
 
 
@@ -259,7 +259,7 @@ class World:
 
 
 def items(*texts: str, batch: str | None = BATCH, start: int = 0) -> list[Item]:
-    """Items of a batch in their order; without a batch, of none."""
+    """Items in order, of a batch or (None) of no batch."""
     made = []
     for index, text in enumerate(texts, start):
         position = None if batch is None else BatchPosition(batch=batch, index=index)
@@ -282,7 +282,7 @@ def open_intents(dynamodb: Any) -> Decimal:
 
 
 def decided(dynamodb: Any) -> dict[str, int]:
-    """What the ledger counted, by decision."""
+    """The ledger's counts by decision."""
     return {
         str(decision): int(_sum(dynamodb, "decisions#", str(decision))) for decision in Decision
     }

@@ -1,4 +1,4 @@
-"""After each round: tally, then record what is settled or say who is asked next."""
+"""After each round: tally, then record a settled verdict or name the next voters."""
 
 from functools import cache
 from time import time
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> VerdictContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return VerdictContainer(AggregateSettings.from_environment())
 
 

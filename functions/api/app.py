@@ -1,4 +1,4 @@
-"""HTTP routes: those of `quorum.routes`, all but what needs a function of its own."""
+"""HTTP routes: all of `quorum.routes` but those with a function of their own."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,11 @@ routes = resolver(*(subject.router for subject in SUBJECTS))
 
 @cache
 def app() -> ApiContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return ApiContainer(ApiSettings.from_environment())
 
 
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """One HTTP request of API Gateway's proxy integration."""
+    """Answer one HTTP request of API Gateway's proxy integration."""
     return resolve(routes, event, context, app)

@@ -1,4 +1,4 @@
-"""Who is calling: API key in x-api-key, Authorization: Bearer, or ?key= → tenant and role."""
+"""Authorization: the API key in x-api-key, Authorization: Bearer or ?key= → tenant and role."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> KeysContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return KeysContainer(AuthorizeSettings.from_environment())
 
 
@@ -33,7 +33,7 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     chat = "connectionId" in event["requestContext"]
     key = key_of(event)
     caller = app().keys.caller(key) if key else None
-    # A client over HTTP tells a wrong key (401) from a right it lacks (403).
+    # A client over HTTP can tell a wrong key (401) from a missing right (403).
     if not key or (caller is None and not chat):
         raise Unauthorized
     arn = event.parsed_arn
@@ -61,6 +61,6 @@ def key_of(event: APIGatewayAuthorizerRequestEvent) -> str | None:
     """The key the caller sent, wherever it sent it."""
     scheme, _, token = (event.headers.get("authorization") or "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else None
-    # API Gateway sends null where there is no query.
+    # API Gateway sends null if there is no query.
     query: dict[str, str] = event.query_string_parameters or {}
     return event.headers.get("x-api-key") or bearer or query.get("key")

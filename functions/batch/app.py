@@ -1,4 +1,4 @@
-"""SQS → verdicts: what may be had later goes back, what never can goes to the dead letters."""
+"""SQS → verdicts: messages that may succeed later stay, others are dead-lettered."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,13 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 @cache
 def app() -> BatchContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return BatchContainer(BatchSettings.from_environment())
 
 
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Judges the messages of one invocation at once; reports which ones stay on the queue."""
+    """Judge the messages of one invocation at once; returns those that stay on the queue."""
     outcomes = handle(app().item_queue, event["Records"], app().judging)
     return dict(
         process_partial_response(

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> BulkContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return BulkContainer(BulkSettings.from_environment())
 
 
 @guarded
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """What one step came to."""
+    """The result of one step."""
     match step_of(event):
         case Prepare() as step:
             return app().bulk.prepare(

@@ -1,4 +1,4 @@
-"""Chat over a WebSocket: takes what comes in, within milliseconds; `functions/converse` answers."""
+"""Chat over a WebSocket: receives messages within milliseconds; `functions/converse` answers."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> ReceptionContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return ReceptionContainer(ReceptionSettings.from_environment())
 
 
 @guarded
 @event_source(data_class=APIGatewayWebSocketEvent)
 def handler(event: APIGatewayWebSocketEvent, _context: "LambdaContext") -> dict[str, Any]:
-    """One event of the WebSocket API: a client connected, left, or sent a message."""
+    """Handle one event of the WebSocket API: a client connected, left, or sent a message."""
     connection = event.request_context.connection_id
     match event.request_context.route_key:
         case "$connect":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> ConverseContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return ConverseContainer(ConverseSettings.from_environment())
 
 

@@ -33,13 +33,13 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 @cache
 def app() -> DocumentContainer:
-    """What these functions open, once per environment."""
+    """The container, opened once per environment."""
     return DocumentContainer(DocumentSettings.from_environment())
 
 
 @guarded
 def queue(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Works through the messages of one invocation at once; reports which ones stay."""
+    """Work on the messages of one invocation at once; returns those that stay on the queue."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
     outcomes = handle(
         app().document_queue,
@@ -56,7 +56,7 @@ def queue(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 
 @guarded
 def step(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any] | None:
-    """What one step of the machine came to."""
+    """The result of one step of the machine."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis(), STEP_SECONDS)
     match STEP.validate_python(event):
         case Split() as split:

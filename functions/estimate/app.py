@@ -1,4 +1,4 @@
-"""What documents would cost: read, count → answer. A function of its own, for it reads files."""
+"""Estimates of documents: read, count → answer. A function of its own because it reads files."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,11 @@ routes = resolver(estimates.router)
 
 @cache
 def app() -> EstimateContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return EstimateContainer(EstimateSettings.from_environment())
 
 
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """One HTTP request of API Gateway's proxy integration."""
+    """Answer one HTTP request of API Gateway's proxy integration."""
     return resolve(routes, event, context, app)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> VoterContainer:
-    """What this function opens, once per environment."""
+    """The container, opened once per environment."""
     return VoterContainer(VoteSettings.from_environment())
 
 

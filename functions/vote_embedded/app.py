@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 @cache
 def app() -> VoteStoreContainer:
-    """What these functions open, once per environment."""
+    """The container, opened once per environment."""
     return VoteStoreContainer(StoreSettings.from_environment())
 
 
 @guarded
 def rules(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Word lists and patterns."""
+    """Vote by word lists and patterns."""
     return answer(event, "rules", rules_model.vote)
 
 
 @guarded
 def characters(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Character n-grams."""
+    """Vote by character n-grams."""
     return answer(event, "characters", characters_model.vote)
 
 
 @guarded
 def meaning(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Sentence embeddings."""
+    """Vote by sentence embeddings."""
     return answer(event, "meaning", meaning_model.vote)
 
 

@@ -172,7 +172,7 @@ def by_voter(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def run_case(stack: Stack) -> Callable[..., dict[str, Any]]:
+def run_evaluation(stack: Stack) -> Callable[..., dict[str, Any]]:
     """Run the vote machine itself on an evaluation, as the API would."""
 
     def run(evaluation: Evaluation, staged: str | None = None) -> dict[str, Any]:

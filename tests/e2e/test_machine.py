@@ -15,7 +15,7 @@ RunCase = Callable[..., dict[str, Any]]
 
 
 def test_every_voter_has_a_branch_and_each_is_asked_once(
-    run_case: RunCase, recorded: Recorded
+    run_evaluation: RunCase, recorded: Recorded
 ) -> None:
     everyone = [model.name for model in registry.voters()]
     chosen = panel.load(
@@ -29,7 +29,7 @@ def test_every_voter_has_a_branch_and_each_is_asked_once(
     )
     text = says(recorded, "What a lovely morning it is today, thank you all.")
     now = time.time()
-    verdict = run_case(
+    verdict = run_evaluation(
         make.evaluation(
             text, panel=chosen, started_at=now, deadline=now + 22, verdict_id="everyone"
         )
@@ -59,7 +59,7 @@ IN_ROUNDS = {
     ],
 )
 def test_the_next_round_is_asked_only_where_it_can_change_the_verdict(
-    run_case: RunCase,
+    run_evaluation: RunCase,
     recorded: Recorded,
     cheap: tuple[str, str],
     rounds: int,
@@ -74,7 +74,7 @@ def test_the_next_round_is_asked_only_where_it_can_change_the_verdict(
         gpt_4_1="unsafe",
     )
     now = time.time()
-    verdict = run_case(
+    verdict = run_evaluation(
         make.evaluation(
             text,
             panel=panel.load(IN_ROUNDS),
@@ -86,22 +86,22 @@ def test_the_next_round_is_asked_only_where_it_can_change_the_verdict(
     assert (verdict["rounds"], verdict["calls"], verdict["decision"]) == (rounds, calls, decision)
 
 
-def test_a_tie_is_for_a_person_to_decide(run_case: RunCase, recorded: Recorded) -> None:
+def test_a_tie_is_for_a_person_to_decide(run_evaluation: RunCase, recorded: Recorded) -> None:
     text = says(recorded, "a tie", gpt_4_1_nano="unsafe")
     tied = panel.load(
         IN_ROUNDS | {"rounds": [["gpt-4.1-nano", "gemini-2.5-flash-lite"]], "stop": "all"}
     )
     now = time.time()
-    verdict = run_case(make.evaluation(text, panel=tied, started_at=now, deadline=now + 22))
+    verdict = run_evaluation(make.evaluation(text, panel=tied, started_at=now, deadline=now + 22))
     assert verdict["decision"] == "needs_review"
 
 
 def test_past_its_deadline_a_case_is_concluded_by_what_it_has(
-    run_case: RunCase, recorded: Recorded
+    run_evaluation: RunCase, recorded: Recorded
 ) -> None:
     text = says(recorded, "late", gpt_4_1_nano="unsafe", gpt_4_1="unsafe")
     now = time.time()
-    verdict = run_case(
+    verdict = run_evaluation(
         make.evaluation(
             text,
             panel=panel.load(IN_ROUNDS),
@@ -125,11 +125,11 @@ def test_past_its_deadline_a_case_is_concluded_by_what_it_has(
     ],
 )
 def test_a_branch_that_fails_becomes_an_abstention_with_its_reason(
-    run_case: RunCase, recorded: Recorded, error: str, reason: str, least_ms: int
+    run_evaluation: RunCase, recorded: Recorded, error: str, reason: str, least_ms: int
 ) -> None:
     text = says(recorded, f"staged {error}", gemini_2_5_flash_lite="unsafe", gpt_4_1="unsafe")
     now = time.time()
-    verdict = run_case(
+    verdict = run_evaluation(
         make.evaluation(
             text,
             panel=panel.load(IN_ROUNDS),

@@ -199,8 +199,8 @@ def test_another_parser_version_is_another_policy(monkeypatch: pytest.MonkeyPatc
 
 READERS = (reply, objects, finish, unicode)
 """The modules that decide how a reply is read."""
-ASIDE = {"quorum.core.errors", "quorum.core.models", "quorum.gateway.wire"}
-"""What they import beside: names of errors, values and limits; the form of log-probabilities."""
+NOT_READERS = {"quorum.core.errors", "quorum.core.models", "quorum.gateway.wire"}
+"""Other modules they import: names of errors, values and limits; the form of log-probabilities."""
 PARSER = 3, "47af6841414d"
 """The parser's version and the digest of its modules, as they were last looked at together."""
 
@@ -221,7 +221,7 @@ def test_the_parser_has_changed_only_with_a_thought_for_its_version() -> None:
 @pytest.mark.parametrize("module", READERS, ids=lambda module: module.__name__)
 def test_no_module_that_reads_replies_is_left_out_of_the_digest(module: ModuleType) -> None:
     imported = set(re.findall(r"^\s*from (quorum\.\S+) import", source(module), re.MULTILINE))
-    assert imported <= ASIDE | {reader.__name__ for reader in READERS}
+    assert imported <= NOT_READERS | {reader.__name__ for reader in READERS}
 
 
 def test_a_vote_cast_under_another_policy_has_another_key() -> None:

@@ -10,7 +10,7 @@ from quorum.answer.questions import Answered, Question
 from quorum.aws.keys import Caller, hash_of
 from quorum.chat.chat import Asked, ChatRequest
 from quorum.chat.conversations import Conversations
-from quorum.chat.conversing import Conversing, Judges, Pace
+from quorum.chat.conversing import Conversing, Pace, Voting
 from quorum.chat.relay import BUFFER_CHARACTERS
 from quorum.core.errors import BudgetSpent, ConnectionGone, PanelInvalid
 from quorum.core.models import Content, Decision, Tokens, Verdict
@@ -166,9 +166,9 @@ def conversing(
             model,  # type: ignore[arg-type] # it streams, which is all that is asked of it
             conversations,
             client,  # type: ignore[arg-type] # it takes posts, likewise
-            Judges(voters.verdict, voters.panel_of, voters.require_budget),
+            Voting(voters.verdict, voters.panel_of, voters.require_budget),
             history_tokens=history_tokens,
-            pace=Pace(interval_seconds=0.0, watch_seconds=0.0, pile_characters=buffer),
+            pace=Pace(interval_seconds=0.0, watch_seconds=0.0, buffer_characters=buffer),
         )
 
     return build

@@ -113,8 +113,8 @@ def test_two_requests_of_one_connection_do_not_share_a_flag(conversations: Conve
     conversations.open(CONNECTION, "one")
     conversations.open(CONNECTION, "other")
     conversations.cancel(CONNECTION, "one")
-    assert conversations.standing(CONNECTION, "one") == (True, True)
-    assert conversations.standing(CONNECTION, "other") == (True, False)
+    assert conversations.client_state(CONNECTION, "one") == (True, True)
+    assert conversations.client_state(CONNECTION, "other") == (True, False)
     with pytest.raises(Conflict):
         conversations.open(CONNECTION, "one")
 

@@ -1,4 +1,4 @@
-"""Who calls: the tenant and the role that the authorizer found, and what takes an operator."""
+"""The caller of a request: its tenant and role from the authorizer, and the check for operators."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def caller_of(event: Any) -> Caller:
-    """The caller of API Gateway's `event`; one without a role is a member."""
+    """The caller of API Gateway's `event`; a caller without a role is a member."""
     found = event["requestContext"]["authorizer"]
     return Caller.model_validate(
         {name: found[name] for name in Caller.model_fields if name in found}
@@ -29,14 +29,14 @@ Calling = Annotated[Caller, Depends(_calling)]
 
 
 def require_operator(caller: Caller) -> None:
-    """Raises `NotAllowed` for a key that is not an operator's."""
+    """Raise `NotAllowed` for a key that is not an operator's."""
     if caller.role not in OPERATORS:
-        raise NotAllowed("this takes an operator's key", code="operators_only")
+        raise NotAllowed("this request needs an operator's key", code="operators_only")
 
 
 def operators_only(
     app: "APIGatewayRestResolver", next_middleware: "NextMiddleware"
 ) -> Response[Any]:
-    """Middleware of routes for operators."""
+    """Middleware of routes that only operators may use."""
     require_operator(caller_of(app.current_event))
     return next_middleware(app)

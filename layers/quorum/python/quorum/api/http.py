@@ -1,4 +1,4 @@
-"""What HTTP callers see: the resolver, and one table from errors to answers."""
+"""The HTTP form of the API: the resolver, and one table from errors to answers."""
 
 import json
 import math
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 _BODY = "body"
 _PROMPT = "messages"
-"""What the prompt is called in a request over HTTP."""
+"""Name of the prompt's field in a request over HTTP."""
 BODY_LIMIT = 4 * 1024 * 1024
-"""Bytes of a request's body. API Gateway takes 10 MB and a Lambda 6 MB, in which the body is quoted
-in JSON once more; larger batches are uploaded."""
+"""Bytes of a request's body. API Gateway takes 10 MB and a Lambda 6 MB, in which the body is
+escaped as JSON; larger batches are uploaded."""
 _DIGITS_LIMIT = 4_000
-"""Digits of a whole number: Python reads 4,300, and pays for each with each other."""
+"""Digits of a whole number: Python reads 4,300, in time that grows with their square."""
 
 
 def answer(
     body: Frozen, status: HTTPStatus = HTTPStatus.OK, headers: "Mapping[str, str] | None" = None
 ) -> Response[Any]:
-    """`body` as an HTTP answer that nothing validates any more; money stays an exact string."""
+    """`body` as an HTTP answer, validated already; money stays an exact string."""
     return Response(
         status_code=status.value,
         content_type=content_types.APPLICATION_JSON,
@@ -52,7 +52,7 @@ def new_router() -> APIGatewayRouter:
 def resolver(*routers: "Router") -> APIGatewayRestResolver:
     """A resolver of the routers' routes that answers every error in one form.
 
-    Requests and answers are validated; an answer that is not as described is an error of ours.
+    Requests and answers are validated; an answer that does not fit its description is our error.
     """
     app = APIGatewayRestResolver(
         enable_validation=True,
@@ -75,14 +75,14 @@ def resolve(
     context: "LambdaContext",
     container: "Callable[[], Any]",
 ) -> dict[str, Any]:
-    """One HTTP request of API Gateway's proxy integration; routes get what `container` gives."""
+    """Handle one request of API Gateway's proxy integration; routes get `container`'s result."""
     if len((event.get("body") or "").encode(errors="replace")) > BODY_LIMIT:
-        message = f"the body is over {BODY_LIMIT} bytes; upload larger batches"
+        message = f"the body is larger than {BODY_LIMIT} bytes; upload larger batches"
         too_large = _problem("body_too_large", message, _BODY, BODY_LIMIT)
         return _unrouted(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
     if not event["path"].isprintable():
         return _unrouted(HTTPStatus.NOT_FOUND, _NO_ROUTE)
-    # Every body here is JSON, whatever the client calls it (curl -d calls it a form).
+    # Every body is JSON, whatever its content type says (curl -d says that it is a form).
     headers = {
         name: value
         for name, value in (event.get("headers") or {}).items()
@@ -94,10 +94,10 @@ def resolve(
 
 
 def _read(body: str) -> dict[str, Any]:
-    """The body as JSON; raises `InvalidRequest` for JSON that is no object.
+    """The body as JSON; raises `InvalidRequest` for JSON that is not an object.
 
-    A whole number that is too long to be read is an infinity, as `1e999` is, so that the field it
-    stands in is refused and not the whole body.
+    A whole number that is too long to read becomes infinity, like `1e999`, so that its field is
+    refused and not the whole body.
     """
     read = json.loads(body, parse_int=_whole_number)
     if not isinstance(read, dict):
@@ -114,7 +114,7 @@ def _whole_number(digits: str) -> int | float:
 def problem(
     status: HTTPStatus, code: str, message: str, field: str | None = None, limit: Any = None
 ) -> Response[Any]:
-    """The one form of every error: code, message, and what to change where that is known."""
+    """An error in the one form of all: code, message, and field and limit if known."""
     return answer(_problem(code, message, field, limit), status)
 
 
@@ -123,11 +123,11 @@ def _problem(code: str, message: str, field: str | None = None, limit: Any = Non
 
 
 def _unreadable(error: RequestValidationError) -> Response[Any]:
-    """The first thing wrong with the request; its input is never repeated."""
+    """The answer about the first invalid field of a request; the input is never repeated."""
     first = error.errors()[0]
     if str(first["type"]).startswith("json"):
         return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is not JSON", _BODY)
-    # The location begins with where the field is: the body, the query, the path, a header.
+    # The location begins with the part of the request: the body, the query, the path, a header.
     inside = len(first["loc"]) - ("field" not in first.get("ctx", {}))
     told = rejection_of(first, skip=min(1, inside))
     return problem(HTTPStatus.BAD_REQUEST, **dict(told))
@@ -137,7 +137,7 @@ _NO_ROUTE = _problem("no_such_route", "there is nothing at this address")
 
 
 def _unrouted(status: HTTPStatus, told: Problem) -> dict[str, Any]:
-    """An answer before the resolver reads the request, so in the form of API Gateway itself."""
+    """An answer before the resolver reads the request, as API Gateway expects it."""
     return {
         "statusCode": status.value,
         "multiValueHeaders": {"Content-Type": [content_types.APPLICATION_JSON]},
@@ -147,12 +147,12 @@ def _unrouted(status: HTTPStatus, told: Problem) -> dict[str, Any]:
 
 
 def _too_deep(_error: RecursionError) -> Response[Any]:
-    """Only a body nested thousands of levels deep gets the JSON reader here."""
+    """The answer to a body nested too deeply for the JSON reader."""
     return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is nested too deeply", _BODY)
 
 
 def _refused(error: QuorumError) -> Response[Any]:
-    """What the error says of itself; what was paid for it all the same is booked."""
+    """The answer for one of our errors, as its class describes it."""
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("request refused", extra={"code": error.code, "why": str(error)})
     field = _PROMPT if isinstance(error, VoteUnavailable) and error.field else error.field

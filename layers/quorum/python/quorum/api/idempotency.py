@@ -1,4 +1,4 @@
-"""One Idempotency-Key, one answer: a repeated POST is answered with the first one's answer."""
+"""Idempotency keys: a repeated POST gets the answer of the first."""
 
 from collections.abc import Callable
 from functools import cache
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 REMEMBERED_SECONDS = 86_400
-"""How long a key is remembered."""
+"""Seconds for which a key is remembered."""
 HEADER = "Idempotency-Key"
 
 IdempotencyKey = Annotated[str | None, Header(alias=HEADER, min_length=1, max_length=128)]
@@ -81,16 +81,16 @@ def _once(
     *,
     context: "LambdaContext",
 ) -> dict[str, Any]:
-    """`do()`, or what it answered when the tenant first sent the key.
+    """The answer of `do()`, or the first answer if the tenant has sent the key before.
 
-    Raises `Conflict` if the key came with another request before, or is being answered right now.
+    Raises `Conflict` if the key belongs to another request, or its answer is not ready yet.
     """
     config = IdempotencyConfig(
         event_key_jmespath="[tenant, key]",
         payload_validation_jmespath="request",
         expires_after_seconds=REMEMBERED_SECONDS,
     )
-    # An invocation that dies holds the key no longer than it could have lived.
+    # A crashed invocation holds the key no longer than it could have run.
     config.register_lambda_context(context)
     answer_once = idempotent_function(
         lambda asked: do(),  # noqa: ARG005 the library reads it
@@ -103,13 +103,13 @@ def _once(
         answer: dict[str, Any] = answer_once(asked=asked)
     except IdempotencyValidationError as error:
         raise Conflict(
-            "this Idempotency-Key came with another request before",
+            "this Idempotency-Key was used for another request; use a new key",
             code="idempotency_key_reused",
             field=HEADER,
         ) from error
     except IdempotencyAlreadyInProgressError as error:
         raise Conflict(
-            "the first request with this Idempotency-Key is still being answered",
+            "the first request with this Idempotency-Key is still being answered; retry later",
             code="idempotency_key_in_progress",
             field=HEADER,
         ) from error

@@ -1,4 +1,4 @@
-"""What a route answers with, for its description: a model, or a `Problem` for every error."""
+"""The described answers of a route: a model, or a `Problem` for every error."""
 
 import inspect
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from quorum.core.models import Frozen, is_none
 
 
 class ProblemDetail(Frozen):
-    """What went wrong: `code` for machines, `message` for people; neither quotes content.
+    """An error: `code` is for programs, `message` for people; neither quotes content.
 
-    `field` is what to change, `limit` what it may be at most, at least, or must match.
+    `field` is the field to change, `limit` its maximum, its minimum or its pattern.
     """
 
     code: str
@@ -34,20 +34,20 @@ class Problem(Frozen):
 
 ANYWHERE: Mapping[HTTPStatus, str] = MappingProxyType(
     {
-        HTTPStatus.UNAUTHORIZED: "No API key, or an unknown one.",
+        HTTPStatus.UNAUTHORIZED: "There is no API key, or it is unknown.",
         HTTPStatus.FORBIDDEN: "The key is known but may not do this.",
-        HTTPStatus.TOO_MANY_REQUESTS: "More requests at once than the deployment takes.",
+        HTTPStatus.TOO_MANY_REQUESTS: "There are more requests than the deployment accepts.",
         HTTPStatus.INTERNAL_SERVER_ERROR: "The request could not be served.",
         HTTPStatus.BAD_GATEWAY: "The service did not answer as it should.",
         HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable; retry later.",
         HTTPStatus.GATEWAY_TIMEOUT: "The service did not answer in time.",
     }
 )
-"""The errors that any route may answer with: those of API Gateway, and of a store that is down."""
+"""The errors that any route may answer with: API Gateway's, and that of a store that is down."""
 
 
 class Described(TypedDict):
-    """What the description of a route says of its answers."""
+    """The part of a route's description about its answers."""
 
     status_code: int
     responses: dict[int, OpenAPIResponse]
@@ -62,9 +62,8 @@ def gives(
 ) -> Described:
     """The description of a route that answers with a `model` and `status`, or with an error.
 
-    `errors` come on top of those that any route may answer with. `also` are other statuses that
-    come with a model; such a status may come with a `Problem` as well. With `stream`, the answer
-    may be server-sent events.
+    `errors` are added to those that any route may answer with. `also` are other statuses with a
+    model, which may have a `Problem` instead. With `stream`, the answer may be server-sent events.
     """
     described = {each: [text] for each, text in ANYWHERE.items()}
     refusals: tuple[type[QuorumError], ...] = (InvalidRequest, *errors)

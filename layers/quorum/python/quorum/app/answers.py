@@ -1,4 +1,4 @@
-"""The container of what asks models for answers: chat completions, chat and documents."""
+"""The container of functions that ask models for answers: completions, chat and documents."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AnswerContainer(GatewayContainer, SpendingContainer):
-    """What functions use that ask for answers."""
+    """The members of functions that ask for answers."""
 
     settings: "AnswerSettings"
 
@@ -32,7 +32,7 @@ class AnswerContainer(GatewayContainer, SpendingContainer):
 
     @cached_property
     def asking(self) -> Asking:
-        """Models asked for answers, within the budget and booked."""
+        """The asking of models, within the budget and booked."""
         return Asking(
             lambda: self.gateway,
             self.answers,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
-    """What the HTTP routes use."""
+    """The members of the HTTP routes."""
 
     settings: "ApiSettings"
 
@@ -41,7 +41,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
 
     @cached_property
     def bulk(self) -> Bulk:
-        """The bucket of uploads, and the machine over it."""
+        """The bucket of uploads, and the bulk machine."""
         settings = self.settings
         return Bulk(
             self.s3,
@@ -58,7 +58,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
 
     @cached_property
     def batch_kinds(self) -> "Mapping[Kind, BatchKind[Any]]":
-        """What can be done with batches of each kind."""
+        """The operations on batches of each kind."""
         panels: dict[str, Any] = {
             "default_panel": self.settings.default_panel,
             "panel_of": self.panels.get,
@@ -77,7 +77,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
 
     @cached_property
     def costs(self) -> Costs:
-        """The ledger, read for people."""
+        """The cost reports from the ledger."""
         settings = self.settings
         return Costs(
             self.dynamodb,

@@ -1,4 +1,4 @@
-"""The containers of what moderates many contents: the queue's, and the bulk machine's steps."""
+"""The containers of functions that moderate many contents: the queue's and the bulk machine's."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ManyContainer(WorkflowContainer):
-    """What both use."""
+    """The members that both share."""
 
     settings: "BatchSettings | BulkSettings"
 
@@ -35,7 +35,7 @@ class ManyContainer(WorkflowContainer):
 
 
 class BatchContainer(ManyContainer):
-    """What the function behind the queue uses."""
+    """The members of the function behind the queue."""
 
     settings: "BatchSettings"
 
@@ -54,7 +54,7 @@ class BatchContainer(ManyContainer):
 
 
 class BulkContainer(ManyContainer):
-    """What the steps of the bulk machine use."""
+    """The members of the bulk machine's steps."""
 
     settings: "BulkSettings"
 

@@ -24,13 +24,13 @@ POST_ATTEMPTS = 5
 
 
 class ConversationContainer(Clients):
-    """What both functions of the chat use."""
+    """The members of both functions of the chat."""
 
     settings: "ChatSettings"
 
     @cached_property
     def management(self) -> "ApiGatewayManagementApiClient":
-        """The API that posts to connections of the WebSocket."""
+        """The client that posts to connections of the WebSocket."""
         return boto3.client(
             "apigatewaymanagementapi",
             endpoint_url=self.settings.connections_url,
@@ -44,7 +44,7 @@ class ConversationContainer(Clients):
 
     @cached_property
     def conversations(self) -> Conversations:
-        """The connections, requests and histories that are kept."""
+        """The table of connections, requests and histories."""
         settings = self.settings
         return Conversations(
             self.dynamodb, settings.conversations_table, seconds=settings.conversation_seconds
@@ -52,7 +52,7 @@ class ConversationContainer(Clients):
 
 
 class ReceptionContainer(ConversationContainer):
-    """What the function that receives messages uses."""
+    """The members of the function that receives messages."""
 
     settings: "ReceptionSettings"
 

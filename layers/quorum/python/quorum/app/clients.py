@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 S3_SECONDS = 30
 """Seconds between two parts of an object that S3 sends."""
 S3_CONNECTIONS = 16
-"""Connections to S3: as many as documents are put there at once."""
+"""Connections to S3: as many as documents are stored at once."""
 PARAMETER_SECONDS = 1
 """Seconds for an answer of SSM, at each of two tries: the aggregate step has 6 s in all."""
 SECRET_SECONDS = 2
@@ -63,7 +63,7 @@ class Clients:
 
     @cached_property
     def ssm(self) -> "SSMClient":
-        """SSM. An answer that does not come within a few seconds is not waited for."""
+        """SSM, with a timeout of a few seconds."""
         return boto3.client("ssm", config=client_config(read_seconds=PARAMETER_SECONDS, attempts=2))
 
     @cached_property

@@ -32,15 +32,15 @@ VOTE_MACHINE_SECONDS = 27
 
 
 class Container(Clients):
-    """What every function may use that works for the tables of votes, verdicts and usage."""
+    """The members shared by functions that use the tables of votes, verdicts and usage."""
 
     settings: "StoreSettings"
 
     @cached_property
     def step_functions(self) -> "SFNClient":
-        """Step Functions. The client tries once; `Workflow` says what is tried again."""
+        """Step Functions. The client tries once; `Workflow` decides about further tries."""
         config = client_config(read_seconds=VOTE_MACHINE_SECONDS, attempts=1)
-        # Only AWS has a host of its own for synchronous executions.
+        # Only AWS has a separate host for synchronous executions.
         in_aws = not self.settings.aws_endpoint_url
         return boto3.client("stepfunctions", config=config.merge(Config(inject_host_prefix=in_aws)))
 
@@ -68,13 +68,13 @@ class Container(Clients):
 
 
 class SpendingContainer(Container):
-    """What functions use that spend money."""
+    """The members of functions that spend money."""
 
     settings: "SpendingSettings"
 
     @cached_property
     def budget(self) -> BatchBudget:
-        """The budget, and the topic its alerts go to."""
+        """The budget, and the topic of its alerts."""
         settings = self.settings
         thresholds = Thresholds.model_validate(
             {name: getattr(settings, name) for name in Thresholds.model_fields}

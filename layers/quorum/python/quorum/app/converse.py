@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from quorum.app.answers import AnswerContainer
 from quorum.app.chat import ConversationContainer
 from quorum.app.votes import WorkflowContainer
-from quorum.chat.conversing import Conversing, Judges
+from quorum.chat.conversing import Conversing, Voting
 
 if TYPE_CHECKING:
     from quorum.app.settings import ConverseSettings
 
 
 class ConverseContainer(AnswerContainer, WorkflowContainer, ConversationContainer):
-    """What the function that streams answers uses."""
+    """The members of the function that streams answers."""
 
     settings: "ConverseSettings"
 
@@ -21,7 +21,7 @@ class ConverseContainer(AnswerContainer, WorkflowContainer, ConversationContaine
     def conversing(self) -> Conversing:
         """The streaming of answers; the vote machine is opened when something is moderated."""
         settings = self.settings
-        judges = Judges(
+        voting = Voting(
             verdict=lambda tenant, content, panel: self.workflow.moderate(
                 tenant, content, panel, self.policies.chosen(tenant)
             ),
@@ -32,6 +32,6 @@ class ConverseContainer(AnswerContainer, WorkflowContainer, ConversationContaine
             self.asking,
             self.conversations,
             self.connections,
-            judges,
+            voting,
             history_tokens=settings.history_tokens,
         )

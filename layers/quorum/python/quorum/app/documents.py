@@ -1,4 +1,4 @@
-"""The container of what works on documents."""
+"""The container of the functions that work on documents."""
 
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from quorum.document.long_documents import LongDocuments
 
 
 class DocumentContainer(DocumentIntakeContainer):
-    """What functions use that work on documents."""
+    """The members of functions that work on documents."""
 
     @cached_property
     def document_answers(self) -> DocumentAnswers:

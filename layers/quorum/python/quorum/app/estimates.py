@@ -1,4 +1,4 @@
-"""The container of what estimates the cost of documents."""
+"""The container of the function that estimates documents."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class EstimateContainer(Container):
-    """What the function that estimates uses."""
+    """The members of the function that estimates."""
 
     settings: "EstimateSettings"
 

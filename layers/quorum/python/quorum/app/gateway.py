@@ -1,4 +1,4 @@
-"""The container's gateway client, with its keys out of Secrets Manager."""
+"""The container of functions that call a gateway, whose keys come from Secrets Manager."""
 
 import json
 from functools import cached_property
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class GatewayContainer(Container):
-    """What functions use that ask a gateway."""
+    """The members of functions that call a gateway."""
 
     settings: "AskSettings"
 
     @cached_property
     def gateway(self) -> Gateway:
-        """The gateway client; its connections stay open between calls, whatever key they carry.
+        """The gateway client; its connections stay open between calls and changes of keys.
 
         Raises `StoreUnavailable` if no key can be read; the next use tries again.
         """
@@ -33,11 +33,11 @@ class GatewayContainer(Container):
 
     @cached_property
     def base_urls(self) -> RotatingBaseUrls:
-        """The gateway's addresses with the keys of now."""
+        """The gateway's addresses with their current keys."""
         return RotatingBaseUrls(self.read_base_urls)
 
     def read_base_urls(self) -> tuple[BaseUrl, ...]:
-        """The gateway's addresses, each with the key that the secret has for it now.
+        """The gateway's addresses, each with its key in the current secret.
 
         The secret is one key for every base URL, several separated by commas, or a JSON object from
         base URL or host to key. Raises what Secrets Manager raises, and `ValueError` for a secret

@@ -1,4 +1,4 @@
-"""The container of what takes documents in."""
+"""The container of functions that accept documents."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DocumentIntakeContainer(AnswerContainer):
-    """What functions use that take documents in."""
+    """The members of functions that accept documents."""
 
     settings: "DocumentSettings"
 

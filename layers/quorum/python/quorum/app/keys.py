@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class KeysContainer(Clients):
-    """What the authorizer uses."""
+    """The members of the authorizer."""
 
     settings: "AuthorizeSettings"
 

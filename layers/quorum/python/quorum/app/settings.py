@@ -15,7 +15,7 @@ from quorum.core.models import Dollars, Frozen, LanguageCode
 from quorum.gateway.fair_share import RateLimit
 
 DEFAULT_MODEL = "gpt-4.1-nano"
-"""What answers where neither the request nor the deployment names a model."""
+"""Name of the model that answers if neither the request nor the deployment names one."""
 
 
 class _FromEnvironment(Frozen):
@@ -23,7 +23,7 @@ class _FromEnvironment(Frozen):
     def from_environment(cls) -> Self:
         """Each field from the variable of the same name in capitals.
 
-        Raises `SettingsInvalid` naming what is missing or malformed.
+        Raises `SettingsInvalid` with the names of missing or malformed variables.
         """
         named = ((name, variable(name.upper())) for name in cls.model_fields)
         try:
@@ -35,13 +35,13 @@ class _FromEnvironment(Frozen):
 
 
 class AuthorizeSettings(_FromEnvironment):
-    """What the authorizer needs."""
+    """The settings of the authorizer."""
 
     keys_table: str
 
 
 class StoreSettings(_FromEnvironment):
-    """Where votes, verdicts and money are kept, and for how long."""
+    """The tables of votes, verdicts and money, and their times to live."""
 
     votes_table: str
     verdicts_table: str
@@ -51,7 +51,7 @@ class StoreSettings(_FromEnvironment):
         default=False, description="whether one tenant's cached votes answer another's content"
     )
     rate_limits: Json[dict[str, RateLimit]] = Field(
-        default_factory=dict, description="by model, where it is not the default"
+        default_factory=dict, description="by model, if not the default"
     )
     vote_days: int = Field(default=30, ge=1, description="days a cached vote is kept")
     verdict_days: int = Field(default=400, ge=1, description="days a verdict is kept")
@@ -66,33 +66,35 @@ class StoreSettings(_FromEnvironment):
 
 
 class PanelsSettings(_FromEnvironment):
-    """Where the deployment's panels are, and how long what was read of them is believed."""
+    """The place of the deployment's panels, and the seconds for which they are cached."""
 
     panels_path: str
     panel_seconds: float = Field(default=60.0, ge=0)
 
 
 class AggregateSettings(StoreSettings, PanelsSettings):
-    """What the aggregate step needs."""
+    """The settings of the aggregate step."""
 
 
 class AskSettings(StoreSettings):
-    """What asking a gateway needs."""
+    """The settings for calls to a gateway."""
 
     gateway_base_url: str
     gateway_secret: str
 
 
 class VoteSettings(AskSettings):
-    """What a gateway voter needs."""
+    """The settings of a gateway voter."""
 
     voter: str
 
 
 class ThresholdSettings(_FromEnvironment):
-    """Where spending is reported or stopped, in dollars; what is not set is no threshold."""
+    """The thresholds that report or stop spending, in dollars; None means no threshold."""
 
-    alert_batch_usd: Dollars | None = Field(default=None, description="alert when a batch cost it")
+    alert_batch_usd: Dollars | None = Field(
+        default=None, description="alert when a batch has cost this"
+    )
     alert_tenant_usd: Dollars | None = Field(default=None, description="… a tenant's day")
     alert_day_usd: Dollars | None = Field(default=None, description="… everybody's day")
     budget_tenant_usd: Dollars | None = Field(default=None, description="stop a tenant's day at it")
@@ -100,30 +102,30 @@ class ThresholdSettings(_FromEnvironment):
 
 
 class SpendingSettings(StoreSettings, ThresholdSettings):
-    """What spends money: where its alerts go."""
+    """The settings of functions that spend money, with the topic of alerts."""
 
     alerts_topic: str
 
 
 class AnswerSettings(AskSettings, SpendingSettings):
-    """What asks models for answers: chat and documents."""
+    """The settings of functions that ask models for answers: chat and documents."""
 
     answers_table: str
     answer_seconds: int = Field(default=3600, ge=1, description="seconds an answer is kept")
 
 
 class WorkflowSettings(AggregateSettings, SpendingSettings):
-    """What starts a vote: the API and the queue."""
+    """The settings of functions that start a vote: the API's and the queue's."""
 
     vote_machine: str
     default_panel: str
     default_language: LanguageCode | None = Field(
-        default=None, description="the language of texts whose language cannot be told"
+        default=None, description="the language of texts whose language is not recognised"
     )
 
 
 class QueueSettings(WorkflowSettings):
-    """Who puts items on the queue or takes them from it."""
+    """The settings of functions that send items to the queue or receive them."""
 
     items_queue: str
     dead_letters: str
@@ -133,20 +135,20 @@ class QueueSettings(WorkflowSettings):
 
 
 class BatchSettings(QueueSettings):
-    """What the queue needs."""
+    """The settings of the queue's function."""
 
     items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
 class BulkSettings(WorkflowSettings):
-    """What the bulk machine's steps need."""
+    """The settings of the bulk machine's steps."""
 
     uploads_bucket: str
     items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
 class DocumentSettings(AnswerSettings):
-    """What documents need: their queue, their bucket and their machine."""
+    """The settings of documents: their queue, their bucket and their machine."""
 
     documents_queue: str
     dead_letters: str
@@ -158,27 +160,27 @@ class DocumentSettings(AnswerSettings):
 
 
 class WonSettings(_FromEnvironment):
-    """What a dollar is in won."""
+    """The exchange rate of the won, and its date."""
 
     krw_per_usd: Decimal = Field(default=Decimal(1350), gt=0, description="won for a dollar")
     krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")
 
 
 class EstimateSettings(StoreSettings, WonSettings):
-    """What estimates need."""
+    """The settings of estimates."""
 
     uploads_bucket: str
     default_model: str = Field(default=DEFAULT_MODEL, description="estimated where none is named")
 
 
 class ApiSettings(QueueSettings, DocumentSettings, WonSettings):
-    """What the HTTP routes need."""
+    """The settings of the HTTP routes."""
 
     bulk_machine: str
 
 
 class ChatSettings(_FromEnvironment):
-    """Where the chat's connections and conversations are."""
+    """The table and endpoint of the chat's connections and conversations."""
 
     conversations_table: str
     connections_url: str
@@ -186,7 +188,7 @@ class ChatSettings(_FromEnvironment):
 
 
 class ReceptionSettings(ChatSettings):
-    """What takes the messages of a chat."""
+    """The settings of the function that receives a chat's messages."""
 
     converse_function: str
     keys_table: str
@@ -197,6 +199,6 @@ class ReceptionSettings(ChatSettings):
 
 
 class ConverseSettings(ChatSettings, WorkflowSettings, AnswerSettings):
-    """What streams the answers of a chat."""
+    """The settings of the function that streams a chat's answers."""
 
     history_tokens: int = Field(default=32_000, ge=0, description="of a conversation, sent along")

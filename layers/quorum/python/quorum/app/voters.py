@@ -1,4 +1,4 @@
-"""The container of a gateway voter: apart from `votes`, which knows no gateway."""
+"""The container of a gateway voter, separate from `votes`, which imports no gateway."""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 
 class VoterContainer(VoteStoreContainer, GatewayContainer):
-    """What a gateway voter uses."""
+    """The members of a gateway voter."""
 
     settings: "VoteSettings"

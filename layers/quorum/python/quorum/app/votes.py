@@ -1,4 +1,4 @@
-"""The container of what turns a content into a verdict."""
+"""The containers of functions that turn a content into a verdict."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,11 +28,11 @@ class PolicyVersionContainer(Container):
 
 
 class VoteStoreContainer(PolicyVersionContainer):
-    """What an embedded voter uses."""
+    """The members of an embedded voter."""
 
     @cached_property
     def vote_store(self) -> VoteStore:
-        """The votes, and the ledger their cost is booked in."""
+        """The votes, and the ledger of their cost."""
         settings = self.settings
         return VoteStore(
             self.dynamodb,
@@ -45,18 +45,18 @@ class VoteStoreContainer(PolicyVersionContainer):
 
 
 class VerdictContainer(PolicyVersionContainer):
-    """What the aggregate step uses."""
+    """The members of the aggregate step."""
 
     settings: "AggregateSettings"
 
     @cached_property
     def panels(self) -> Panels:
-        """The deployment's panels: what was read stays known for a while."""
+        """The deployment's panels, cached for a while."""
         return Panels(self.ssm, self.settings.panels_path, seconds=self.settings.panel_seconds)
 
     @cached_property
     def review_entries(self) -> ReviewEntries:
-        """What people are asked and have decided, by content."""
+        """The review entries: questions to reviewers and their decisions, by content."""
         settings = self.settings
         return ReviewEntries(
             self.dynamodb,
@@ -80,7 +80,7 @@ class VerdictContainer(PolicyVersionContainer):
 
 
 class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer):
-    """What functions use that start votes."""
+    """The members of functions that start votes."""
 
     settings: "WorkflowSettings"
 
@@ -97,7 +97,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
 
     @cached_property
     def workflow(self) -> Workflow:
-        """The vote machine, and the cache that is asked before it."""
+        """The vote machine, and the cache before it."""
         return Workflow(
             self.step_functions,
             self.settings.vote_machine,
@@ -110,7 +110,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
 
     @cached_property
     def reviews(self) -> Reviews:
-        """What people decided."""
+        """The reviews."""
         settings = self.settings
         return Reviews(
             self.dynamodb,

@@ -1,17 +1,17 @@
-"""What is said over a chat's WebSocket: what a client asks, what it is answered. Pure.
+"""The messages of a chat's WebSocket, from and to its client. Pure.
 
-A client sends `chat` and `cancel` (the field `action`; a message without it is a chat). What it is
-sent says its kind in `type`:
+A client sends `chat` and `cancel` (the field `action`; a message without it is a chat). Messages to
+the client name their kind in `type`:
 
 * `token`      a piece of the answer, `content`; its `index` counts from 0, and one that comes twice
                is the same piece (a post whose answer was lost is repeated)
 * `complete`   the end of an answer: all of it, what it took and what it cost
-* `withdrawn`  the answer is taken back: it was judged unsafe, or could not be judged
-* `cancelled`  the answer ends here because the client said so
-* `error`      there is no answer, or no more of it: `code`, `message`, where it helps `field`
+* `withdrawn`  the answer is withdrawn: it was judged unsafe, or could not be judged
+* `cancelled`  the answer ends because the client cancelled it
+* `error`      there is no answer, or no more of it: `code`, `message`, and if known `field`
                and `limit`
 
-Each names its `request_id`; whatever was paid is in it (`usage`, `cost_usd`).
+Each names its `request_id`, and the cost if anything was paid (`usage`, `cost_usd`).
 """
 
 import json
@@ -40,27 +40,28 @@ if TYPE_CHECKING:
     from quorum.ledger.ledger import Spending
 
 MESSAGE_BYTES = 128 * 1024
-"""What a WebSocket message of API Gateway may hold."""
+"""Bytes of a WebSocket message in API Gateway."""
 FRAME_BYTES = 32 * 1024
-"""What one frame of it may hold; every message but `complete` fits in one."""
+"""Bytes of one frame; every message but `complete` fits in one."""
 OUTPUT_LIMIT = 16_384
-"""Tokens of an answer: more would outlive the function at the speed of most models."""
+"""Tokens of an answer at most: with most models a longer one would exceed the function's time."""
 OUTPUT_TOKENS = 1_024
-"""… where the request does not say."""
+"""Tokens of an answer at most if the request sets no limit."""
 MESSAGES_LIMIT = 1_000
 ACTIONS = ("chat", "cancel")
 
 ConversationId = Annotated[
-    # "#" parts the keys of the table
+    # "#" separates the parts of the table's keys
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.:@/-]+$")
 ]
 
 
 class Moderate(Frozen):
-    """What is put to the vote: the prompt before it is asked, the answer as it streams.
+    """The parts to moderate: the prompt before it is asked, the answer while it streams.
 
-    An unsafe prompt is not asked, an unsafe answer withdrawn; so is what could not be judged. What
-    `needs_review` goes on, and waits for a person; with `strict` it counts as unsafe.
+    An unsafe prompt is not asked, and an unsafe answer is withdrawn. The same holds if the voters
+    cannot judge it. A text that `needs_review` passes and waits for a reviewer; with `strict` it
+    counts as unsafe.
     """
 
     prompt: bool = False
@@ -72,8 +73,8 @@ class Moderate(Frozen):
 class ChatRequest(Frozen):
     """`{"action": "chat"}`: a `prompt` in a conversation that is kept, or `messages` by themselves.
 
-    A `request_id` names one answer of a connection and is made up where there is none. `use_cache`:
-    None keeps and finds answers drawn at temperature 0, true any, false none.
+    A `request_id` names one answer of a connection; without one it is generated. `use_cache`: None
+    caches answers at temperature 0, true caches all, false none.
     """
 
     action: Literal["chat"] = "chat"
@@ -100,12 +101,12 @@ class ChatRequest(Frozen):
         return "\n\n".join(words for words in now if words)
 
     def said(self) -> tuple[ChatMessage, ...]:
-        """The conversation that the client sends itself; empty where it sends a prompt."""
+        """The conversation that the client sends itself; empty if it sends a prompt."""
         return tuple(message.to_message() for message in self.messages or ())
 
 
 class CancelRequest(Frozen):
-    """`{"action": "cancel"}`: the answer to `request_id` is not wanted any more."""
+    """`{"action": "cancel"}`: stop the answer to `request_id`."""
 
     action: Literal["cancel"]
     request_id: Identifier
@@ -128,7 +129,7 @@ class Asked(Frozen):
     slot: int = 0
 
     def question(self, history: tuple[ChatMessage, ...], system: str | None) -> Question:
-        """What the model is asked: what was said before, and what is said now."""
+        """The question to the model: the history, and the new prompt or messages."""
         request = self.request
         first = () if system is None else (ChatMessage(role="system", content=system),)
         if request.messages is not None:
@@ -144,7 +145,7 @@ class Asked(Frozen):
 
 
 def _action(message: object) -> object:
-    """The action of a message; one that names none is a chat."""
+    """The action of a message; a message without one is a chat."""
     return message.get("action", "chat") if isinstance(message, dict) else None
 
 
@@ -157,7 +158,7 @@ _REQUEST: TypeAdapter[ChatRequest | CancelRequest] = TypeAdapter(
 
 
 def read(body: str | None) -> ChatRequest | CancelRequest:
-    """What a client sent; raises `InvalidRequest` or `TooLarge`, naming field and limit."""
+    """The client's message, parsed; raises `InvalidRequest` or `TooLarge` with field and limit."""
     written = (body or "").encode(errors="replace")
     if len(written) > MESSAGE_BYTES:
         raise TooLarge(
@@ -169,7 +170,7 @@ def read(body: str | None) -> ChatRequest | CancelRequest:
     try:
         request = _REQUEST.validate_json(written)
     except ValidationError as error:
-        # The action is the first step of the path to what is wrong, unless it is itself.
+        # pydantic's path begins with the action, unless the action itself is wrong.
         if error.errors(include_input=False)[0]["type"].startswith("union_tag"):
             raise no_such_action() from None
         found = rejection(error, skip=1)
@@ -183,14 +184,14 @@ def read(body: str | None) -> ChatRequest | CancelRequest:
 
 
 def _require_sense(request: ChatRequest) -> None:
-    """What no field says by itself; raises `InvalidRequest`."""
+    """Check rules about several fields; raises `InvalidRequest`."""
     wrong: tuple[str, str, int | None] | None = None
     if (request.prompt is None) == (request.messages is None):
-        wrong = ("prompt", "give either prompt or messages", None)
+        wrong = ("prompt", "give either prompt or messages, not both", None)
     elif request.messages is not None and request.conversation is not None:
-        wrong = ("conversation", "goes on by prompt; messages stand alone", None)
+        wrong = ("conversation", "continues with prompt; messages cannot belong to one", None)
     elif request.messages is not None and request.messages[-1].role != "user":
-        wrong = ("messages", "the last must be the user's", None)
+        wrong = ("messages", "the last message must have the role user", None)
     elif request.moderate.prompt and (broken := too_large(request.judged_prompt())) is not None:
         wrong = ("prompt", f"to be moderated it {broken.message}", broken.limit)
     if wrong is not None:
@@ -201,14 +202,14 @@ def _require_sense(request: ChatRequest) -> None:
 
 
 def no_such_action() -> InvalidRequest:
-    """For what is neither a `chat` nor a `cancel`."""
+    """The error for a message that is neither a `chat` nor a `cancel`."""
     return InvalidRequest(
         f"action must be one of {', '.join(ACTIONS)}", code="invalid_action", field="action"
     )
 
 
 def named(body: str | None) -> str | None:
-    """The request id in a message that cannot be read otherwise, so that its error names it."""
+    """The request id in an invalid message, so that its error can name it."""
     try:
         return str(_Named.model_validate_json(body or "").request_id)
     except ValidationError:
@@ -219,13 +220,13 @@ class _Named(Frozen, extra="ignore"):
     request_id: Identifier
 
 
-# ---- what is answered ---------------------------------------------------------------------------
+# ---- messages to the client ---------------------------------------------------------------------
 
 Message = dict[str, Any]
 
 
 def written(message: Message) -> bytes:
-    """A message as it is sent; half a surrogate pair becomes a question mark."""
+    """A message as bytes; a lone surrogate becomes a question mark."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
@@ -235,7 +236,7 @@ def token(request_id: str, index: int, content: str) -> Message:
 
 
 def paid(tokens: Tokens, cost_usd: Decimal, *, estimated: bool) -> Message:
-    """What was paid, in the words of the OpenAI API; money as an exact string."""
+    """The usage and cost under the OpenAI API's names; money is an exact string."""
     return {
         "usage": {
             "prompt_tokens": tokens.input,
@@ -248,9 +249,9 @@ def paid(tokens: Tokens, cost_usd: Decimal, *, estimated: bool) -> Message:
 
 
 def complete(asked: Asked, answered: Answered, pieces: int, **facts: Any) -> Message:
-    """The end of an answer that came in `pieces`; too long a one is not repeated.
+    """The end of an answer that was sent in `pieces`.
 
-    Then `full_response` is null and `full_response_omitted` true: its tokens were all sent.
+    If the answer is too long to repeat, `full_response` is null and `full_response_omitted` true.
     """
     message = {
         "type": "complete",
@@ -275,9 +276,9 @@ def complete(asked: Asked, answered: Answered, pieces: int, **facts: Any) -> Mes
 
 
 def stopped(kind: str, asked: Asked, spent: "Spending | None", **facts: Any) -> Message:
-    """An answer that ended early: `cancelled` or `withdrawn`; what was paid until then.
+    """The message about an answer that ended early, `cancelled` or `withdrawn`, with its cost.
 
-    Before the model began to answer nothing is known to be paid, and the gateway may bill it yet.
+    Before the model began to answer the cost is unknown: the gateway may still bill it.
     """
     if spent is None:
         cost = paid(Tokens(), Decimal(0), estimated=True)
@@ -288,7 +289,7 @@ def stopped(kind: str, asked: Asked, spent: "Spending | None", **facts: Any) -> 
 
 
 def error(request_id: str | None, failure: Exception, **facts: Any) -> Message:
-    """What went wrong, in the form of every error here; what was paid all the same is in it."""
+    """The message about an error, with the cost if anything was paid."""
     told: Message = {"type": "error", "request_id": request_id, **_said(failure)}
     if isinstance(failure, QuorumError) and failure.retry_after_seconds is not None:
         told["retry_after_seconds"] = failure.retry_after_seconds
@@ -298,7 +299,7 @@ def error(request_id: str | None, failure: Exception, **facts: Any) -> Message:
 
 
 def _said(failure: Exception) -> Message:
-    """Code, message, and field and limit where there are any; never content."""
+    """The error's code, message, and its field and limit if known; never content."""
     if not isinstance(failure, QuorumError):
         return {"code": QuorumError.code, "message": FAILED}  # its own may quote content
     field = "moderate.panel" if isinstance(failure, PanelInvalid) else failure.field
@@ -307,5 +308,7 @@ def _said(failure: Exception) -> Message:
 
 
 def conversation_not_found() -> NotFound:
-    """Another tenant's conversation, and one whose time is over, are not there either."""
-    return NotFound("no such conversation", code="conversation_not_found", field="conversation")
+    """The error for a conversation that is unknown, expired or another tenant's."""
+    return NotFound(
+        "there is no conversation with this id", code="conversation_not_found", field="conversation"
+    )

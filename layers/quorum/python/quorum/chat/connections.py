@@ -1,4 +1,4 @@
-"""The clients' ends of the WebSocket connections: where messages to them are posted."""
+"""The posting of messages to the clients of WebSocket connections."""
 
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,10 @@ class Connections:
         self._client = client
 
     def post(self, connection: str, message: "Message") -> None:
-        """Send `message`; raises `ConnectionGone` if there is nobody, or nobody can be reached.
+        """Send `message`; raises `ConnectionGone` if the client is gone or cannot be reached.
 
-        What is throttled (`LimitExceededException`) or lost on the way is sent again by the client
-        itself, so a message may come twice.
+        boto3 itself repeats a post that is throttled (`LimitExceededException`) or lost, so a
+        message may arrive twice.
         """
         try:
             self._client.post_to_connection(ConnectionId=connection, Data=written(message))

@@ -1,4 +1,4 @@
-"""The Conversations table: who is connected, what is being answered, what was said before.
+"""The Conversations table: connections, requests being answered, and the turns of conversations.
 
 ::
 
@@ -8,7 +8,7 @@
     conversation#<tenant>#<id>  head               system prompt, how many turns there were
                                 turn#<when>        one question and its answer
 
-Everything has a time to live. What was said is content: it is encrypted, and never logged.
+Everything has a time to live. Turns are content: they are encrypted, and never logged.
 """
 
 from collections.abc import Callable
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 CONNECTION_SECONDS = 3 * 3600
-"""A connection ends after two hours (API Gateway's quota); its record outlives it a little."""
+"""Seconds until a connection's record expires, a little after API Gateway's limit of two hours."""
 ANSWERS_AT_ONCE = 3
 """Answers under way at once on one connection, where the deployment does not say."""
 SLOT_SECONDS = 420
 """Seconds after which an answer counts as over, whose function died without saying so."""
 TURN_BYTES = 350 * 1024
-"""A longer turn is not kept: an item holds 400 KiB."""
+"""Bytes of a turn at most; a longer one is not kept, because an item holds 400 KiB."""
 TURNS_LOOKED_AT = 100
-"""No more of the latest turns are ever sent along."""
+"""Turns of the history, at most, that are sent to the model."""
 
 
-class Standing(NamedTuple):
-    """How an answer stands with its client."""
+class ClientState(NamedTuple):
+    """The state of an answer's client: whether it is connected, and whether it cancelled."""
 
     connected: bool
     cancelled: bool
@@ -53,22 +53,22 @@ class Connected(Caller):
 
 
 class Turn(Frozen):
-    """What was asked and what was answered."""
+    """A question and its answer."""
 
     prompt: str
     answer: str
 
     @classmethod
     def said(cls, prompt: str, answer: str) -> "Turn":
-        """A turn as it can be stored: half a surrogate pair becomes a question mark."""
+        """A turn that can be stored: a lone surrogate becomes a question mark."""
         return cls(prompt=_whole(prompt), answer=_whole(answer))
 
     def size(self) -> int:
-        """Bytes."""
+        """The turn's size in bytes."""
         return len(self.prompt.encode()) + len(self.answer.encode())
 
     def messages(self) -> tuple[ChatMessage, ChatMessage]:
-        """As a model is told of it."""
+        """The turn as messages to a model."""
         return (
             ChatMessage(role="user", content=self.prompt),
             ChatMessage(role="assistant", content=self.answer),
@@ -76,9 +76,9 @@ class Turn(Frozen):
 
 
 class History(NamedTuple):
-    """What a conversation was so far: `turns` the latest ones, the oldest first.
+    """The history of a conversation: the latest `turns`, the oldest first.
 
-    `total` counts all there ever were: those not in `turns` are over their time or too many.
+    `total` counts all turns there ever were; those not in `turns` have expired or are too many.
     """
 
     system: str | None
@@ -87,7 +87,7 @@ class History(NamedTuple):
 
 
 class Conversations:
-    """The table; raises `StoreUnavailable`. `seconds` is how long a conversation is kept."""
+    """The table; raises `StoreUnavailable`. Conversations are kept for `seconds`."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Conversations:
         seconds: int,
         clock: Callable[[], float] = time,
     ) -> None:
-        self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._client: Any = dynamodb.meta.client  # takes Python values and is safe for threads
         self._table = table
         self._seconds = seconds
         self._clock = clock
@@ -112,7 +112,7 @@ class Conversations:
             dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
 
     def disconnect(self, connection: str) -> None:
-        """The connection is closed: nothing is to be said on it any more."""
+        """Record that the connection is closed, so that nothing is sent to it any more."""
         with _stored():
             dynamo.attempt(
                 self._client.delete_item, TableName=self._table, Key=_connection(connection)
@@ -190,7 +190,7 @@ class Conversations:
             )
 
     def claim(self, connection: str, request_id: str) -> bool:
-        """Whether the request is ours to answer: it is for the first who asks, once."""
+        """Claim the request; returns whether this caller may answer it: only the first one may."""
         return self._changed(
             connection,
             request_id,
@@ -200,17 +200,21 @@ class Conversations:
         )
 
     def cancel(self, connection: str, request_id: str) -> None:
-        """The answer is not wanted any more; raises `NotFound` for a request that never was."""
+        """Cancel an answer; raises `NotFound` for an unknown request."""
         if not self._changed(connection, request_id, "SET cancelled = :yes", "", {":yes": True}):
-            raise NotFound("no such request", code="request_not_found", field="request_id")
+            raise NotFound(
+                "there is no request with this request_id",
+                code="request_not_found",
+                field="request_id",
+            )
 
-    def standing(self, connection: str, request_id: str) -> Standing:
-        """Whether the client is still there and still wants the answer: one cheap read."""
+    def client_state(self, connection: str, request_id: str) -> ClientState:
+        """Whether the client is connected and still wants the answer: one cheap read."""
         keys = [_connection(connection), _request(connection, request_id)]
         found = dynamo.read(self._client, self._table, keys, consistent=True)
         by_entry = {str(item["entry"]): item for item in found}
         request = by_entry.get(keys[1]["entry"], {})
-        return Standing("connection" in by_entry, bool(request.get("cancelled")))
+        return ClientState("connection" in by_entry, bool(request.get("cancelled")))
 
     def _changed(
         self,
@@ -243,7 +247,7 @@ class Conversations:
             raise conversation_not_found()
 
     def history(self, tenant: str, conversation: str) -> History:
-        """What was said before, as far as it is kept; nothing where nothing is."""
+        """The turns of a conversation that are kept; empty if there are none."""
         head = self._head(tenant, conversation) or {}
         found = dynamo.query(
             self._client,
@@ -262,7 +266,7 @@ class Conversations:
         turns = [
             Turn(prompt=item["prompt"], answer=item["answer"])
             for item in reversed(found)
-            # DynamoDB deletes what has expired when it gets round to it.
+            # DynamoDB deletes expired items with a delay.
             if int(item["expires_at"]) > now
         ]
         system = head.get("system_prompt")
@@ -277,9 +281,9 @@ class Conversations:
         *,
         system: str | None,
     ) -> bool:
-        """Let the conversation live on, with `turn` if there is one; whether that could be kept.
+        """Extend the conversation's life and add `turn`, if any; returns whether it could be kept.
 
-        `system` is what it goes on with.
+        `system` is the system prompt from now on.
         """
         until = self._until(self._seconds)
         kept = turn is not None and turn.size() <= TURN_BYTES

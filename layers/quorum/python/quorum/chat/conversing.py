@@ -1,17 +1,17 @@
-"""One answer, from the question to the client: asked, streamed, watched, judged, kept.
+"""The streaming of one answer to its client, with moderation.
 
 ::
 
-    claim the request                      an event that comes twice is answered once
+    claim the request                      a repeated event is answered once
       └─ judge the prompt                  error prompt_unsafe
-      └─ what was said before, as far as it fits
-      └─ at once, until one of them ends it:
-           read the answer → pile → post   complete; the pile is bounded
-           look whether anybody listens    cancelled, or nothing: the client has gone
-           judge the answer by sentence    withdrawn
-      └─ the turn is kept
+      └─ read the history, as far as it fits
+      └─ concurrently, until one of them ends it:
+           read the answer → buffer → post   complete; the buffer is bounded
+           watch the client                  cancelled, or nothing: the client has gone
+           judge the answer by sentence      withdrawn
+      └─ keep the turn
 
-Whatever ends it, the call upstream ends with it, and what was paid by then is booked
+Whatever ends the answer also ends the call to the model, and its cost so far is booked
 (`quorum.answer.asking`).
 """
 
@@ -55,15 +55,15 @@ if TYPE_CHECKING:
     from quorum.vote.panel import Panel
 
 WATCH_SECONDS = 0.25
-"""How often it is looked whether the client is there and wants the answer."""
+"""Seconds between two checks that the client is connected and wants the answer."""
 FINISHING_SECONDS = 5.0
-"""What is kept of the time to book, to keep the turn and to say goodbye."""
+"""Seconds kept free to book the cost, keep the turn and send the last message."""
 
 
-class Judges(NamedTuple):
+class Voting(NamedTuple):
     """The vote machine, for chat; all of it blocks.
 
-    `panel_of` gives the panel a tenant names, or the default one, and raises `PanelInvalid`;
+    `panel_of` returns the panel that a tenant names, or the default one, and raises `PanelInvalid`.
     `require_budget` raises `BudgetSpent`.
     """
 
@@ -73,30 +73,30 @@ class Judges(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How an answer is sent: seconds between messages and between looks, and how much may wait."""
+    """The pace of sending: seconds between messages and between checks, and the buffer's size."""
 
     interval_seconds: float = INTERVAL_SECONDS
     watch_seconds: float = WATCH_SECONDS
-    pile_characters: int = BUFFER_CHARACTERS
+    buffer_characters: int = BUFFER_CHARACTERS
 
 
 USUAL_PACE = Pace()
 
 
 class _Whole(NamedTuple):
-    """An answer that came to its end, in so many messages."""
+    """An answer that came to its end, and the number of its messages."""
 
     answered: Answered
     messages: int
 
 
 class _Cancelled(QuorumError):
-    """The client does not want the answer any more."""
+    """Signals that the client does not want the answer any more."""
 
 
 @dataclass
 class _Progress:
-    """What has come of one answer so far; `paid` is what was booked of its call."""
+    """The progress of one answer; `paid` is the booked cost of its call."""
 
     asked: "Asked"
     deadline: Deadline
@@ -108,16 +108,16 @@ class _Progress:
     paid: "Spending | None" = None
 
     def stopped(self, so_far: Answered) -> None:
-        """For `Asking.stream`."""
+        """Note the cost of a stopped call, for `Asking.stream`."""
         self.paid = so_far
 
     def asking_ends(self) -> Deadline:
-        """When the model must be done, for the last sentence to be judged and all be said."""
+        """The time by which the model must end, so that the rest can be judged and sent."""
         judging = 0.0 if self.checks is None else CLIENT_SECONDS
         return Deadline(self.deadline.expires_at - FINISHING_SECONDS - judging)
 
     def facts(self) -> "Message":
-        """What every last message says of the moderation, if there was any."""
+        """The facts about moderation that every last message has, if there was any."""
         if self.moderation is None:
             return {}
         done = self.moderation
@@ -133,7 +133,7 @@ class _Progress:
 class Conversing:
     """Answers chat requests; belongs to one event loop.
 
-    `history_tokens` is what is sent along of a conversation at most.
+    `history_tokens` is the limit of a conversation's history sent to the model.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Conversing:
         asking: "Asking",
         conversations: "Conversations",
         connections: "Connections",
-        judges: Judges,
+        voting: Voting,
         *,
         history_tokens: int,
         pace: Pace = USUAL_PACE,
@@ -149,12 +149,12 @@ class Conversing:
         self._asking = asking
         self._conversations = conversations
         self._connections = connections
-        self._judges = judges
+        self._voting = voting
         self._history_tokens = history_tokens
         self._pace = pace
 
     async def converse(self, asked: "Asked", deadline: Deadline) -> None:
-        """Answer `asked` on its connection before `deadline`, unless that was begun before."""
+        """Answer `asked` on its connection before `deadline`, unless another run has begun."""
         names = (asked.connection, asked.request_id)
         if not await asyncio.to_thread(self._conversations.claim, *names):
             return
@@ -178,7 +178,7 @@ class Conversing:
     # ---- the end of an answer ----------------------------------------------------------------
 
     async def _last_message(self, progress: _Progress) -> "Message":
-        """What ends the answer; raises `ConnectionGone` where there is nobody to tell."""
+        """The message that ends the answer; raises `ConnectionGone` if the client is gone."""
         asked = progress.asked
         try:
             async with asyncio.timeout(max(0.0, progress.deadline.remaining() - 1)):
@@ -186,7 +186,7 @@ class Conversing:
         except ConnectionGone:
             raise
         except _Cancelled:
-            # The client has seen so much; what was not judged to the end is not kept.
+            # The client has seen this much; an answer that was not judged to its end is not kept.
             seen = "" if progress.checks else "".join(progress.received)
             kept = await self._keep(progress, seen)
             return chat.stopped("cancelled", asked, progress.paid, kept=kept, **progress.facts())
@@ -205,7 +205,7 @@ class Conversing:
             return chat.error(asked.request_id, failure, **progress.facts())
 
     async def _keep(self, progress: _Progress, answer: str) -> bool:
-        """Let the conversation go on with this turn; whether it will. Nothing said is no turn."""
+        """Keep this turn in the conversation, unless it is empty; returns whether it was kept."""
         asked = progress.asked
         if asked.conversation is None:
             return False
@@ -219,13 +219,13 @@ class Conversing:
                 turn,
                 system=progress.system,
             )
-        except StoreUnavailable:  # the answer is there all the same
+        except StoreUnavailable:  # the answer itself is complete
             return False
 
     # ---- the answer --------------------------------------------------------------------------
 
     async def _answered(self, progress: _Progress) -> "Message":
-        """The last message of an answer nobody stopped."""
+        """Produce the answer; returns its last message."""
         async with _together() as group:
             watching = group.create_task(self._watch(progress.asked))
             ended = await self._refused(progress) or await self._streamed(progress, group)
@@ -242,14 +242,14 @@ class Conversing:
         )
 
     async def _refused(self, progress: _Progress) -> "Message | None":
-        """Why the prompt is not asked, if the voters say so; and who judges the answer."""
+        """The refusal of the prompt, if the voters object; also sets up the moderation."""
         asked, wanted = progress.asked, progress.asked.request.moderate
         if not (wanted.prompt or wanted.answer):
             return None
-        await asyncio.to_thread(self._judges.require_budget, asked.tenant)
-        panel = await asyncio.to_thread(self._judges.panel_of, asked.tenant, wanted.panel)
+        await asyncio.to_thread(self._voting.require_budget, asked.tenant)
+        panel = await asyncio.to_thread(self._voting.panel_of, asked.tenant, wanted.panel)
         progress.moderation = moderation = Moderation(
-            lambda content: self._judges.verdict(asked.tenant, content, panel),
+            lambda content: self._voting.verdict(asked.tenant, content, panel),
             panel,
             strict=wanted.strict,
         )
@@ -260,7 +260,7 @@ class Conversing:
                 refusal = InvalidRequest(
                     "the prompt could not be judged"
                     if objection.why == "unchecked"
-                    else "the prompt was judged, and is not asked",
+                    else "the prompt was judged unsafe and is not sent to the model",
                     code=f"prompt_{objection.why}",
                     field="prompt",
                 )
@@ -271,14 +271,14 @@ class Conversing:
         return None
 
     async def _streamed(self, progress: _Progress, group: asyncio.TaskGroup) -> _Whole:
-        """The answer, sent as it comes, and judged to its end."""
+        """Send the answer as it arrives, and judge it to its end."""
         asked, pace = progress.asked, self._pace
         question = await self._question(progress)
 
         async def post(index: int, text: str) -> None:
             await self._post(asked, chat.token(asked.request_id, index, text))
 
-        relay = Relay(post, interval_seconds=pace.interval_seconds, limit=pace.pile_characters)
+        relay = Relay(post, interval_seconds=pace.interval_seconds, limit=pace.buffer_characters)
         sending = group.create_task(relay.run())
         judging = None if progress.checks is None else group.create_task(progress.checks.run())
         ended: Answered | VoteUnavailable | StreamCut
@@ -286,7 +286,7 @@ class Conversing:
             ended = await self._read(progress, question, relay)
             ended = ended.failure() or ended
         except (VoteUnavailable, StreamCut) as failure:
-            ended = failure  # what had come by then is sent, and judged, all the same
+            ended = failure  # the text so far is still sent and judged
         progress.paid = _paid(ended)
         await relay.close()
         await sending
@@ -298,7 +298,7 @@ class Conversing:
         return _Whole(ended, relay.sent)
 
     async def _read(self, progress: _Progress, question: "Question", relay: Relay) -> Answered:
-        """The answer, each piece of it put on the pile as it came."""
+        """Read the answer and put each piece into the buffer."""
         asked = progress.asked
         stream = self._asking.stream(
             asked.tenant,
@@ -315,29 +315,29 @@ class Conversing:
                 if progress.checks is not None:
                     progress.checks.add(piece.text)
                 await relay.add(piece.text)
-        raise ModelTimedOut("the answer has no end")
+        raise ModelTimedOut("the answer did not end in time")
 
     async def _watch(self, asked: "Asked") -> None:
-        """Raises `_Cancelled` or `ConnectionGone` soon after that is so."""
+        """Watch the client; raises `_Cancelled` or `ConnectionGone`."""
         names = (asked.connection, asked.request_id)
         while True:
             await asyncio.sleep(self._pace.watch_seconds)
             try:
-                standing = await asyncio.to_thread(self._conversations.standing, *names)
+                client = await asyncio.to_thread(self._conversations.client_state, *names)
             except StoreUnavailable:
-                continue  # the next look may tell
-            if not standing.connected:
+                continue  # the next check may succeed
+            if not client.connected:
                 raise ConnectionGone("the client has gone")
-            if standing.cancelled:
+            if client.cancelled:
                 raise _Cancelled
 
     async def _post(self, asked: "Asked", message: "Message") -> None:
         await asyncio.to_thread(self._connections.post, asked.connection, message)
 
-    # ---- what was said before ----------------------------------------------------------------
+    # ---- history ------------------------------------------------------------------------------
 
     async def _question(self, progress: _Progress) -> "Question":
-        """What the model is asked: with as much of what was said before as fits."""
+        """The question to the model, with as much of the history as fits."""
         asked, history = progress.asked, History(None, (), 0)
         if asked.conversation is not None and not asked.fresh:
             history = await asyncio.to_thread(
@@ -365,20 +365,20 @@ def fitting(turns: Sequence[Turn], model: registry.Model, room: int) -> list[Tur
 
 
 def _tokens(model: registry.Model, messages: Sequence[ChatMessage]) -> int:
-    """Rather too many than too few (`tokenizer.estimate`)."""
+    """An estimate of tokens, rather too high than too low (`tokenizer.estimate`)."""
     estimate = tokenizer.estimate([message.model_dump() for message in messages])
     return math.ceil(estimate * model.token_factor)
 
 
 def _paid(ended: Answered | VoteUnavailable | StreamCut) -> "Spending | None":
-    """What a call cost, however it ended."""
+    """The cost of a call, however it ended."""
     if isinstance(ended, Answered):
         return ended
     return Paid(ended.tokens or Tokens(), ended.cost_usd, ended.cost_estimated)
 
 
 def _told(objection: Objection) -> "Message":
-    """What the client learns of an objection: enough to look the verdict up."""
+    """The facts about an objection for the client: enough to look up the verdict."""
     verdict = objection.verdict
     return {
         "reason": objection.why,
@@ -389,7 +389,7 @@ def _told(objection: Objection) -> "Message":
 
 @asynccontextmanager
 async def _together() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group that ends with its first failure, as itself rather than in a group."""
+    """A task group that ends with its first failure and raises it outside of a group."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group

@@ -1,8 +1,8 @@
-"""A chat put to the vote: the prompt before it is asked, the answer while it streams.
+"""Moderation of a chat: the prompt before it is asked, the answer while it streams.
 
-The answer is judged by sentence: what came since the last check, with a little of what stood before
-it, one check at a time. Tokens do not wait for it: an answer judged unsafe is taken back. A check
-that could not be had says no as well, and says so: nothing goes unjudged that was to be judged.
+The answer is judged by sentence: the text since the last check, with a little of the text before
+it, one check at a time. Tokens do not wait for checks: an answer judged unsafe is withdrawn. A
+check that fails is an objection too, and says so: text that should be judged never passes unjudged.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from quorum.vote.panel import Panel
 from quorum.vote.tally import quorum_of
 
 CONTEXT_CHARACTERS = 300
-"""What is judged again of what stood before: a sentence alone may mean anything."""
+"""Characters before a sentence that are judged again with it, for its context."""
 CHECK_CHARACTERS = 4_000
-"""At most so much at once that was not judged yet."""
+"""Characters of unjudged text in one check at most."""
 LONGEST_UNCHECKED = 600
-"""Without the end of a sentence in sight, so much is judged all the same."""
+"""Characters after which a text is judged without the end of a sentence."""
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡।؟۔\n]+")
 
 Judge = Callable[[Content], Verdict]
@@ -31,7 +31,7 @@ Why = Literal["unsafe", "needs_review", "unchecked"]
 
 
 class Objection(QuorumError):
-    """Why something may not be said: judged so, or `unchecked`."""
+    """The reason why a text is blocked: its verdict, or that it is `unchecked`."""
 
     def __init__(self, why: Why, verdict: Verdict | None = None) -> None:
         super().__init__(why)
@@ -40,7 +40,7 @@ class Objection(QuorumError):
 
     @property
     def categories(self) -> list[str]:
-        """What it is unsafe for, the gravest first."""
+        """The categories it is unsafe for, the gravest first."""
         if self.verdict is None:
             return []
         scores = self.verdict.categories
@@ -49,9 +49,9 @@ class Objection(QuorumError):
 
 @dataclass
 class Moderation:
-    """The voters' say in one answer, and what they cost so far.
+    """The moderation of one answer, and its cost so far.
 
-    `judge` blocks; it runs in a thread. `panel` is who judges.
+    `judge` blocks, so it runs in a thread. `panel` is the panel that judges.
     """
 
     judge: Judge
@@ -62,13 +62,13 @@ class Moderation:
     cost_usd: Decimal = field(default_factory=Decimal)
 
     async def require_safe(self, text: str) -> None:
-        """Raises `Objection` unless `text` may be said."""
+        """Raise `Objection` if `text` is blocked."""
         if not normalise(text).text:
-            return  # nothing but white space: there is nothing to judge
+            return  # only white space: there is nothing to judge
         self.checks += 1
         try:
             verdict = await asyncio.to_thread(self.judge, Content(text=text))
-        except Exception as failure:  # whatever it was, nothing was judged
+        except Exception as failure:  # whatever the error, the text was not judged
             raise Objection("unchecked") from failure
         self.cost_usd += verdict.cost_usd
         if verdict.action is Disposition.ALLOW:
@@ -85,7 +85,7 @@ class Moderation:
 
 
 class AnswerChecks:
-    """Judges an answer sentence by sentence, as it comes; for one event loop."""
+    """Judges an answer sentence by sentence as it arrives; for one event loop."""
 
     def __init__(self, moderation: Moderation) -> None:
         self._moderation = moderation
@@ -95,22 +95,22 @@ class AnswerChecks:
         self._changed = asyncio.Event()
 
     def add(self, piece: str) -> None:
-        """The answer goes on."""
+        """Add a piece of the answer."""
         self._text += piece
         self._changed.set()
 
     def close(self) -> None:
-        """The answer is whole."""
+        """Note that the answer is complete."""
         self._closed = True
         self._changed.set()
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to judge as yet."""
+        """Whether there is nothing to judge yet."""
         return self._end() == self._checked
 
     async def run(self) -> None:
-        """Judge until the answer is whole and judged; raises `Objection`."""
+        """Judge until the whole answer is judged; raises `Objection`."""
         while not (self._closed and self._checked == len(self._text)):
             if self.idle:
                 self._changed.clear()
@@ -121,7 +121,7 @@ class AnswerChecks:
             self._checked = end
 
     def _end(self) -> int:
-        """Up to where there is something to judge."""
+        """The end of the text to judge next."""
         latest = min(len(self._text), self._checked + CHECK_CHARACTERS)
         if self._closed:
             return latest

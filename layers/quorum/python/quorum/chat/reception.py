@@ -1,4 +1,4 @@
-"""What comes in over the chat's WebSocket: taken or refused at once; the answer is another's work.
+"""The reception of a chat's messages: each is accepted or refused at once.
 
 An integration of API Gateway ends after 29 s, so answers are streamed by a function of their own
 (`quorum.chat.conversing`), started by an event.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Reception:
-    """Answers a connection's messages; `start` has a request answered, and does not wait for it.
+    """Receives a connection's messages; `start` begins an answer and does not wait for it.
 
     `is_known` tells whether the key with a hash was not revoked: a connection lives for hours.
     """
@@ -52,11 +52,11 @@ class Reception:
         self._conversations.connect(connection, caller, key_hash)
 
     def disconnect(self, connection: str) -> None:
-        """Whatever is being answered on the connection will find nobody there."""
+        """Forget a connection; answers to it stop."""
         self._conversations.disconnect(connection)
 
     def receive(self, connection: str, body: str | None) -> None:
-        """Take a message; what is wrong with it is said on the connection."""
+        """Handle a message; an error is sent to the connection."""
         try:
             request = chat.read(body)
             if isinstance(request, CancelRequest):
@@ -67,7 +67,7 @@ class Reception:
             self._refuse(connection, chat.error(chat.named(body), failure))
 
     def _asked(self, connection: str, request: ChatRequest) -> Asked:
-        """The request, once it is known that it can be answered."""
+        """The request, after checking that it can be answered."""
         model = registry.answering(request.model or self._default_model)
         connected = self._conversations.connected(connection)
         with unavailable("the keys could not be read"):
@@ -106,7 +106,7 @@ class Reception:
 
 
 def starting(functions: "LambdaClient", name: str) -> Callable[[Asked], None]:
-    """Has the function called `name` answer what it is given; raises `StoreUnavailable`."""
+    """A function that starts the Lambda `name` on a request; raises `StoreUnavailable`."""
 
     def start(asked: Asked) -> None:
         with unavailable("the answer could not be begun"):

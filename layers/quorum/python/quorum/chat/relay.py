@@ -1,9 +1,8 @@
-"""From a stream of pieces to messages of a decent size, no faster than they are taken.
+"""A relay that joins a stream of pieces into messages, no faster than they are taken.
 
-A piece that comes to an empty pile goes out at once: the first token waits for nothing. While a
-message is under way, and until `interval_seconds` after it began, pieces pile up and go out
-together. The pile is bounded: whoever adds to a full one waits, so that what is read upstream is
-what can be sent.
+A piece that meets an empty buffer is sent at once: the first token never waits. While a message is
+being sent, and until `interval_seconds` after it began, pieces are collected and sent together. The
+buffer is bounded: adding to a full one waits, so that no more is read than can be sent.
 """
 
 import asyncio
@@ -13,18 +12,18 @@ from time import monotonic
 from quorum.chat.chat import FRAME_BYTES
 
 INTERVAL_SECONDS = 0.05
-"""Between two messages: twenty a second read as a flow, and cost little."""
+"""Seconds between two messages: twenty a second look like a flow, and cost little."""
 _ENVELOPE_BYTES = 1024
 _BYTES_PER_CHARACTER = 6
-"""At most, in JSON: a control character is written as an escape."""
+"""Bytes of a character in JSON at most: a control character is written as an escape."""
 MESSAGE_CHARACTERS = (FRAME_BYTES - _ENVELOPE_BYTES) // _BYTES_PER_CHARACTER
-"""So many always fit in one frame."""
+"""Characters that always fit in one frame."""
 BUFFER_CHARACTERS = 4 * MESSAGE_CHARACTERS
-"""What may be read ahead of a client that takes it slowly."""
+"""Characters that are read ahead of a slow client at most."""
 
 
 class Relay:
-    """A pile between who reads the pieces and who sends them; both in one event loop.
+    """A buffer between the reader of pieces and their sender, both in one event loop.
 
     `post` sends one piece of text with its index, counted from 0.
     """
@@ -45,20 +44,20 @@ class Relay:
         self.sent = 0
 
     async def add(self, piece: str) -> None:
-        """Put `piece` on the pile, as soon as the pile is not full."""
+        """Add `piece`, as soon as the buffer is not full."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._buffer) < self._limit)
             self._buffer += piece
             self._changed.notify_all()
 
     async def close(self) -> None:
-        """Nothing more comes: what is left goes out without waiting."""
+        """Note that nothing follows, so that the rest is sent without waiting."""
         async with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     async def run(self) -> None:
-        """Send everything until the pile is closed and empty; raises what `post` raises."""
+        """Send until the relay is closed and its buffer empty; errors of `post` pass unchanged."""
         while text := await self._take():
             began = monotonic()
             await self._post(self.sent, text)
@@ -66,7 +65,7 @@ class Relay:
             await self._pause(began + self._interval_seconds - monotonic())
 
     async def _take(self) -> str:
-        """The next message's text; empty when there will be none."""
+        """The next message's text; empty at the end."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._buffer or self._closed)
             text = self._buffer[:MESSAGE_CHARACTERS]
@@ -75,7 +74,7 @@ class Relay:
             return text
 
     async def _pause(self, seconds: float) -> None:
-        """Let pieces pile up: for `seconds`, or until they fill a message or are the last."""
+        """Collect pieces for `seconds`, or until they fill a message or are the last."""
         if seconds <= 0:
             return
         try:

@@ -1,4 +1,4 @@
-"""Logs and metrics of chats. Never what was said.
+"""Logs and metrics of chats, without their content.
 
 Each logged field is named one by one; nothing is logged by handing over a request or an event.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, seconds: float) -> None:
-    """How one answer of a chat ended, what it took and what it cost; never what was said."""
+    """Log the end of an answer with its time and cost, without its content."""
     outcome = str(last["type"])
     usage = last.get("usage") or {}
     logger.info(
@@ -41,12 +41,12 @@ def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, second
 
 
 def chat_failed(request_id: str, failure: Exception) -> None:
-    """Something that ended an answer. Our own errors say why; any other may quote content."""
+    """Log an error that ended an answer. Only our own errors' messages quote no content."""
     why = str(failure) if isinstance(failure, QuorumError) else None
     extra = {"correlation_id": request_id, "error": type(failure).__name__, "why": why}
     logger.error("chat failed", extra=extra)
 
 
 def chat_unreachable(connection: str, error: str) -> None:
-    """A client that is connected, or was, and cannot be sent to."""
+    """Log a client that cannot be reached."""
     logger.error("client not reached", extra={"connection": connection, "error": error})

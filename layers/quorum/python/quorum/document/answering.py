@@ -198,7 +198,7 @@ class DocumentAnswers:
             if task.work.operation not in _MENDABLE:
                 raise Failed(invalid.code, invalid.reason) from invalid
             again = operations.repairing(asked, text, invalid)
-        text = self.ask(task, again, f"{name}/mended")
+        text = self.ask(task, again, f"{name}/repaired")
         try:
             return operations.read(task.work, text, part=part)
         except AnswerInvalid as invalid:

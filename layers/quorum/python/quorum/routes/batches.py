@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 router = new_router()
 
 REDRIVE_SECONDS = 15.0
-"""How long one request looks through the dead letters."""
+"""Seconds for which one request searches the dead letters."""
 
 
 class RejectedResult(Rejection):
-    """The reason for rejecting an item, with its id where that is known."""
+    """The reason for rejecting an item, with its id if known."""
 
     id: str | None = Field(default=None, exclude_if=is_none)
 
 
 class SettledDocument(DocumentOutcome):
-    """What became of a document; an answer that is too long for the page is at `answer_url`."""
+    """The outcome of a document; an answer too long for the page is at `answer_url`."""
 
     answer_url: str | None
 
 
 class Result(Frozen):
-    """An item of a batch: its index, and one of a verdict, a document, or why there is none."""
+    """An item of a batch: its index, and its verdict, its document, or the reason for neither."""
 
     index: int
     verdict: Verdict | None = Field(default=None, exclude_if=is_none)
@@ -60,7 +60,7 @@ class Result(Frozen):
 
 
 class Results(Frozen):
-    """A page of results in input order; `next` is the index to go on at, None after the last."""
+    """A page of results in input order; `next` is the index to continue at, None after the last."""
 
     items: tuple[Result, ...]
     next: int | None
@@ -69,8 +69,8 @@ class Results(Frozen):
 def begin(
     app: "ApiContainer", tenant: str, kind: Kind, request: Frozen, key: str | None
 ) -> BatchTaken:
-    """What was taken; the batch's id is derived from `key` where there is one."""
-    # Each route has its own ids: the same key may have named a batch of the other long ago.
+    """Start a batch; its id is derived from `key` if there is one."""
+    # Each route has its own ids: the same key may name a batch of the other route.
     route = "documents" if kind is Kind.DOCUMENTS else "batches"
     batch = uuid4().hex if key is None else batch_id_of(tenant, f"{route}#{key}")
     app.budget.check(tenant)
@@ -79,47 +79,47 @@ def begin(
 
 @router.post(
     "/batches",
-    summary="Hand in a batch of contents",
+    summary="Submit a batch of contents",
     middlewares=[once],
     **gives(BatchTaken, BudgetSpent, NotFound, Conflict, TooLarge, status=HTTPStatus.ACCEPTED),
 )
 def post_batch(
     request: BatchRequest, app: App, caller: Calling, idempotency_key: IdempotencyKey = None
 ) -> BatchTaken:
-    """202 with the batch's id, and which items were rejected and why."""
+    """Answers 202 with the batch's id, and the rejected items with their reasons."""
     return begin(app, caller.tenant, request.kind, request, idempotency_key)
 
 
 @router.post(
     "/documents",
-    summary="Hand in a batch of documents",
+    summary="Submit a batch of documents",
     middlewares=[once],
     **gives(BatchTaken, BudgetSpent, NotFound, Conflict, TooLarge, status=HTTPStatus.ACCEPTED),
 )
 def post_documents(
     request: DocumentsRequest, app: App, caller: Calling, idempotency_key: IdempotencyKey = None
 ) -> BatchTaken:
-    """202 with the batch's id, and which documents were rejected and why."""
+    """Answers 202 with the batch's id, and the rejected documents with their reasons."""
     return begin(app, caller.tenant, Kind.DOCUMENTS, request, idempotency_key)
 
 
 @router.post(
     "/batches/uploads",
-    summary="Get a place to upload a large batch to",
+    summary="Get a URL to upload a large batch to",
     **gives(NewUpload, status=HTTPStatus.CREATED),
 )
 def post_upload(app: App, caller: Calling) -> NewUpload:
-    """A presigned URL to PUT JSONL to, and the key to name in `POST /batches`."""
+    """Answers with a presigned URL to PUT JSONL to, and the key to name in `POST /batches`."""
     return app.bulk.new_upload(caller.tenant)
 
 
 @router.get(
     "/batches/<batch_id>",
-    summary="See how far a batch is",
+    summary="Read a batch's progress",
     **gives(DocumentBatchView, NotFound),
 )
 def get_batch(batch_id: str, app: App, caller: Calling) -> DocumentBatchView:
-    """Counts by state and decision, cost so far, and what is left of both."""
+    """Counts by state and decision, the cost so far, and an estimate of the rest."""
     return shown(app, app.batches.record(caller.tenant, batch_id))
 
 
@@ -136,7 +136,7 @@ def get_results(
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
     gaps: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
 ) -> Results:
-    """A page from index `start`, up to the first item not settled yet; with `gaps`, beyond it."""
+    """A page from index `start` to the first unsettled item; with `gaps`, beyond it too."""
     page = app.batches.results(caller.tenant, batch_id, start=start, limit=limit, gaps=gaps)
     for document in (item["document"] for item in page["items"] if "document" in item):
         key = document.pop("answer_key")
@@ -148,7 +148,7 @@ def get_results(
     "/batches/<batch_id>", summary="Cancel a batch", **gives(DocumentBatchView, NotFound)
 )
 def delete_batch(batch_id: str, app: App, caller: Calling) -> DocumentBatchView:
-    """What has not begun will not be; the rest is settled as it comes."""
+    """Items that have not begun are not judged; the others are still settled."""
     record = app.batches.cancel(caller.tenant, batch_id)
     app.batch_kinds[record.kind].stop(record)
     return shown(app, record)
@@ -156,16 +156,16 @@ def delete_batch(batch_id: str, app: App, caller: Calling) -> DocumentBatchView:
 
 @router.post(
     "/batches/<batch_id>/redrive",
-    summary="Send a batch's dead letters round again",
+    summary="Redrive a batch's dead letters",
     **gives(Redriven, NotFound, status=HTTPStatus.ACCEPTED),
 )
 def post_redrive(batch_id: str, app: App, caller: Calling) -> Redriven:
-    """How many were; `complete` is false when there may be more, for another such request."""
+    """The number of redriven items; if `complete` is false, repeat the request for the rest."""
     record = app.batches.record(caller.tenant, batch_id)
     return app.batch_kinds[record.kind].redrive(record, seconds=REDRIVE_SECONDS)
 
 
 def shown(app: "ApiContainer", record: "BatchRecord") -> DocumentBatchView:
-    """The batch in the one form that has a place for what any kind of batch shows."""
+    """The batch in the one form that has the fields of every kind of batch."""
     view: Any = app.batch_kinds[record.kind].view(record)
     return DocumentBatchView(**dict(view))

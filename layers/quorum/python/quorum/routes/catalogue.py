@@ -1,4 +1,4 @@
-"""Routes about what there is to choose from: panels and models."""
+"""Routes that list panels and models."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ router = new_router()
 
 
 class PanelList(Frozen):
-    """The panels, the name of the default one, and the version of the tenant's `default` policy."""
+    """The panels, the name of the default panel, and its default policy's version."""
 
     default: str
     policy_version: str
@@ -32,9 +32,10 @@ def get_panels(
     caller: Calling,
     name: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
 ) -> PanelList:
-    """Who sits, in which rounds, with which weights and thresholds, and where that comes from.
+    """Each panel's rounds, voters, weights and thresholds, and the place it was loaded from.
 
-    The packaged names and the default one; with `name` that one, which may be the tenant's own.
+    Lists the packaged panels and the default one; with `name`, that panel, which may be the
+    tenant's own.
     """
     default = app.settings.default_panel
     policy = app.policies.chosen(caller.tenant)
@@ -50,7 +51,7 @@ def get_panels(
 
 @router.get("/models", summary="List the models, as the OpenAI API does", **gives(ListedModels))
 def get_models() -> ListedModels:
-    """The registry in the form of the OpenAI API; beside it prices, limits and who votes."""
+    """The registry in the form of the OpenAI API, with prices, limits and which models vote."""
     return listing.models()
 
 

@@ -43,10 +43,10 @@ router = new_router()
 def post_chat_completion(
     request: ChatCompletionRequest, app: App, caller: Calling
 ) -> Response[ChatCompletion | str]:
-    """The answer, whole or as server-sent events; the path and the form are those of OpenAI's API.
+    """The answer, whole or as server-sent events; path and form are those of OpenAI's API.
 
-    Events come when the answer is complete, for API Gateway hands bodies on whole; tokens as they
-    are made come by the WebSocket.
+    Events are sent when the answer is complete, because API Gateway passes bodies on whole. The
+    WebSocket sends tokens as they are generated.
     """
     question = request.to_question(app.settings.default_model)
     deadline = Deadline.of_lambda(router.lambda_context.get_remaining_time_in_millis())

@@ -1,4 +1,4 @@
-"""The route that estimates; of a function of its own, for it reads files."""
+"""The route that estimates; it has a function of its own because it reads files."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ def _opened(request: Request) -> EstimateContainer:
 
 @router.post(
     "/documents/estimate",
-    summary="See what a batch of documents would take",
+    summary="Estimate a batch of documents",
     **gives(TakenEstimate, ModelUnknown, NotFound, TooLarge),
 )
 def post_estimate(
@@ -31,9 +31,9 @@ def post_estimate(
     app: Annotated[EstimateContainer, Depends(_opened)],
     caller: Calling,
 ) -> TakenEstimate:
-    """Tokens, dollars, won and time, in all and document by document; nothing is kept.
+    """Tokens, dollars, won and time, in total and by document; nothing is stored.
 
-    `compare` adds what every other model would take.
+    `compare` adds the estimates of every other model.
     """
     deadline = Deadline.of_lambda(router.lambda_context.get_remaining_time_in_millis())
     return app.estimates.take(caller.tenant, request, deadline)

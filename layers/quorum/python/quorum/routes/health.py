@@ -19,7 +19,7 @@ router = new_router()
 
 
 class Health(Frozen):
-    """The service is up; `gateway` is the state of its base URLs, where it was asked for.
+    """The service is up; `gateway` is the state of its base URLs, if requested.
 
     `panels` names the panels whose models every base URL must serve.
     """
@@ -32,7 +32,7 @@ class Health(Frozen):
 
 @router.get(
     "/health",
-    summary="Is the service up? With deep=1, the gateway too",
+    summary="Check the service; with deep=1, the gateway too",
     **gives(Health, also={HTTPStatus.SERVICE_UNAVAILABLE: Health}),
 )
 def get_health(
@@ -41,11 +41,11 @@ def get_health(
     deep: Annotated[bool, Query()] = False,  # noqa: FBT002 a query
     panel: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
 ) -> Response[Health]:
-    """Answers when the function runs and its settings are complete.
+    """Answers if the function runs and its settings are complete.
 
-    `deep` examines every base URL of the gateway, for operators only: it costs a short answer each.
-    The gateway is healthy if every base URL serves the models that the tenant's default panel and
-    the panels that override packaged ones ask, or those of `panel` alone; others are reported.
+    `deep` checks every base URL of the gateway, each with a short paid answer; operators only.
+    The gateway is healthy if every base URL serves all models of the tenant's default panel and of
+    the panels that override packaged ones, or of `panel` alone. Other panels are reported.
     """
     health = Health(default_panel=app.settings.default_panel)
     if not deep:

@@ -1,4 +1,4 @@
-"""The parameters that several routes take."""
+"""Parameters that several routes share."""
 
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ def _opened(request: Request) -> ApiContainer:
 
 
 App = Annotated[ApiContainer, Depends(_opened)]
-"""What the function has opened."""
+"""The function's container."""
 
 
 def _table(app: "APIGatewayRestResolver") -> str:
@@ -36,9 +36,9 @@ once = idempotent(_table)
 
 
 def days(start: date | None, end: date | None) -> tuple[date, date]:
-    """The days a report is on: to today, and from its month's first, where the query names none.
+    """The days of a report, by default from the month's first day to today.
 
-    Raises `InvalidRequest` for days that make no report.
+    Raises `InvalidRequest` for an invalid range of days.
     """
     last = end or ledger.today()
     first = start or last.replace(day=1)

@@ -1,4 +1,4 @@
-"""Routes about money: what was spent on what, and what kept answers saved."""
+"""Routes about money: spending, and the savings of cached answers."""
 
 from typing import Annotated
 
@@ -14,13 +14,13 @@ from quorum.routes.parameters import App, From, To, days
 router = new_router()
 
 
-@router.get("/stats", summary="See what kept answers saved", **gives(Statistics))
+@router.get("/stats", summary="Read the savings of cached answers", **gives(Statistics))
 def get_stats(app: App, caller: Calling, start: From = None, end: To = None) -> Statistics:
-    """Hits, misses and savings of the caller's tenant, as counted; this month, left out."""
+    """Cache hits, misses and savings of the caller's tenant, by default of this month."""
     return app.answers.statistics(caller.tenant, *days(start, end))
 
 
-@router.get("/costs", summary="See what was spent on what", **gives(CostReport))
+@router.get("/costs", summary="Read a cost report", **gives(CostReport))
 def get_costs(
     app: App,
     caller: Calling,
@@ -28,6 +28,6 @@ def get_costs(
     end: To = None,
     by: Annotated[By, Query()] = "model",
 ) -> CostReport:
-    """Booked and possibly paid, of the caller's tenant; of all for the deployment's operator."""
+    """Booked and possible costs of the caller's tenant; of all for the deployment's operator."""
     whose = None if caller.role == "deployment_operator" else caller.tenant
     return app.costs.report(whose, *days(start, end), by)

@@ -30,7 +30,7 @@ def post_verdict(
     caller: Calling,
     idempotency_key: IdempotencyKey = None,  # noqa: ARG001 the middleware reads it
 ) -> Verdict:
-    """The verdict, with every vote and what it cost."""
+    """The verdict, with every vote and its cost."""
     panel = app.panels.get(caller.tenant, request.panel or app.settings.default_panel)
     policy = app.policies.chosen(caller.tenant, request.policy)
     app.budget.check(caller.tenant)
@@ -56,7 +56,7 @@ def post_review(verdict_id: str, request: ReviewRequest, app: App, caller: Calli
 
 @router.get(
     "/reviews",
-    summary="List what waits for a reviewer",
+    summary="List the verdicts that wait for a reviewer",
     middlewares=[operators_only],
     **gives(Page),
 )
@@ -67,8 +67,8 @@ def get_reviews(
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT,
     after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
 ) -> Page:
-    """Verdicts with their contents, as far as they are kept; the oldest first. For operators.
+    """Verdicts with those contents that are still kept, the oldest first. For operators.
 
-    `status=reviewed` lists what people have decided.
+    `status=reviewed` lists the reviewed ones.
     """
     return app.reviews.page(caller.tenant, status, limit=limit, after=after)
