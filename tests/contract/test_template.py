@@ -362,7 +362,7 @@ def test_whatever_api_gateway_answers_itself_is_a_problem_as_well() -> None:
 def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:
     text = (ROOT / "template.yaml").read_text()
     assert text.count('Resource: "*"') == 1  # the machines' log delivery
-    assert "these actions know no resources" in text
+    assert "these actions take no resources" in text
     for name, block in template.functions().items():
         for statement in template.statements(block):
             assert statement["Resource"] != "*", name
