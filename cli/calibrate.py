@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from quorum.vote.panel import Estimate, Panel
+from pydantic import TypeAdapter, ValidationError
+from quorum.vote.panel import Estimate, Panel, PolicyReference
+from quorum.vote.policy import DEFAULT
 
 from analysis import evaluation
+from analysis.counts import counted
 from analysis.evaluation import Answers, Figures, Resampling, percent
 from analysis.recorded import NO_LANGUAGE, UNSAFE, Indices, Recorded
 from cli import loading, tables
 from cli.errors import CommandFailed
 from cli.loading import Costs
-from cli.output import STANDARD_OUTPUT, AsJson, console, print_json, write_json
+from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 from cli.tables import Column
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ EXPECTED = (
     "cost_vs_reference",
 )
 """The figures that a calibrated panel states as its expected quality."""
+_REFERENCE: TypeAdapter[str] = TypeAdapter(PolicyReference)
 FEWEST_LABELS = 40
 _ENOUGH_UNSEEN = 100
 BY_LANGUAGE = ("accuracy", "decided_accuracy", "review_rate", "let_through")
@@ -138,6 +142,13 @@ def calibrate(
     name: Annotated[
         str | None, typer.Option(help="The panel's name (default: the file's).")
     ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="The policy that was voted under, as name@version (default: the one that the"
+            " column policy names, else the packaged one); rows of others are left out."
+        ),
+    ] = None,
     input_tokens: Annotated[int, typer.Option(min=0, help="Input tokens per vote.")] = 400,
     output_tokens: Annotated[int, typer.Option(min=0, help="Output tokens per vote.")] = 60,
     seed: Annotated[int, typer.Option(help="The random seed of folds and resamples.")] = 0,
@@ -156,7 +167,7 @@ def calibrate(
 
     targets = thresholds.Targets(decided_accuracy=decided_accuracy, recall=recall, review=review)
     losses = _losses(review_cost, miss_cost, false_alarm_cost, targets)
-    rows = loading.read_votes(labelled)
+    rows, voted_under = _of_policy(loading.read_votes(labelled), policy)
     if embedded:
         rows = loading.with_embedded(rows)
     rows = _without(rows, without or [])
@@ -204,7 +215,7 @@ def calibrate(
         expected |= _total(measured_on, answers, losses, seed)
     how = "rows it did not learn from" if hold_out else f"{plans.FOLDS}-fold cross-validation"
     limit = None if losses is not None else budget
-    panel = _described(designed.panel, learned, costs, limit, expected)
+    panel = _described(designed.panel, learned, costs, limit, expected, voted_under)
     by_language = _by_language(measured_on, answers, seed)
     write_json(out, panel.document())
     document = {
@@ -222,7 +233,7 @@ def calibrate(
     if as_json:
         return print_json(document)
     if out != STANDARD_OUTPUT:
-        _print(panel, expected, costs, f"{len(measured_on):,} rows, {how}")
+        _print(panel, expected, costs, f"{counted(len(measured_on), 'row')}, {how}")
         _print_languages(by_language, designed.refused)
         compact = len(json.dumps(panel.document(), separators=(",", ":")))
         console().print(
@@ -295,6 +306,34 @@ def _print_languages(found: dict[str, Figures], refused: Mapping[str, str]) -> N
         console().print(f"{language}: a person decides; {why}", soft_wrap=True)
 
 
+def _of_policy(rows: Recorded, policy: str | None) -> tuple[Recorded, str]:
+    """The rows that were voted on under one policy, and its name and version."""
+    named = rows.voted_under
+    if policy is None:
+        if len(named) > 1:
+            raise typer.BadParameter(
+                f"the rows were voted on under several policies; choose one: {', '.join(named)}",
+                param_hint="--policy",
+            )
+        policy = named[0] if named else f"{DEFAULT.name}@{DEFAULT.version}"
+    try:
+        checked = _REFERENCE.validate_python(policy)
+    except ValidationError:
+        message = f"{policy!r} is no policy's name, nor one with its version (gaming@3f2a9c01b7de)"
+        raise typer.BadParameter(message, param_hint="--policy") from None
+    if rows.policies is None or not named:
+        return rows, checked
+    chosen = rows.rows(np.flatnonzero(rows.policies == checked))
+    if not len(chosen):
+        raise typer.BadParameter(
+            f"no row was voted on under {checked}; there are {', '.join(named)}",
+            param_hint="--policy",
+        )
+    if len(chosen) < len(rows):
+        notes.print(f"{len(rows) - len(chosen)} rows of other policies are left out")
+    return chosen, checked
+
+
 def _split(rows: Recorded, per_language: int | None, seed: int) -> tuple[Indices, Indices]:
     """The rows to learn from, and the rest."""
     if per_language is None:
@@ -313,7 +352,7 @@ def _enough(rows: Recorded) -> None:
     fewest = min(unsafe, len(rows) - unsafe)
     if len(rows) < FEWEST_LABELS or fewest < FEWEST_LABELS // 4:
         raise typer.BadParameter(
-            f"{len(rows)} labels, {unsafe} of them unsafe, are too few: at least {FEWEST_LABELS}"
+            f"too few labels: {len(rows)}, {unsafe} of them unsafe; at least {FEWEST_LABELS}"
             f" are needed, and {FEWEST_LABELS // 4} of each kind"
         )
 
@@ -334,7 +373,12 @@ def _expected(rows: Recorded, answers: Answers, costs: Costs, seed: int) -> Figu
 
 
 def _described(
-    panel: Panel, learned: Recorded, costs: Costs, budget: float | None, expected: Figures
+    panel: Panel,
+    learned: Recorded,
+    costs: Costs,
+    budget: float | None,
+    expected: Figures,
+    voted_under: str,
 ) -> Panel:
     languages = ", ".join(str(one) or NO_LANGUAGE for one in np.unique(learned.languages))
     limit = (
@@ -345,6 +389,7 @@ def _described(
     return panel.model_copy(
         update={
             "description": f"Calibrated on {len(learned)} labels ({languages}){limit}.",
+            "calibrated_under": voted_under,
             "expected": {
                 name: Estimate(
                     value=round(estimate.value, 4),
