@@ -20,7 +20,8 @@ _LEAST_DECIDED_RIGHT = 0.94
 _LEAST_DECIDED = 20
 """Decided rows below which their accuracy says nothing."""
 LEAST_ROWS = 100
-"""Rows from which a language has thresholds of its own, without targets."""
+"""Rows from which a language has thresholds of its own, without targets, and from which they show
+that too few decisions would be right."""
 _EDGE = 0.03
 """Score by which a row may move into the band when a panel is fitted on a few rows more."""
 _DOUBT = 0.1
@@ -208,16 +209,18 @@ def usual_thresholds(scores: Floats, unsafe: Flags) -> Thresholds:
 
     It sends no more rows to a person than `_REVIEW_AT_MOST`, unless fewer than
     `_LEAST_DECIDED_RIGHT` of the others are right: then it grows until they are. `scores` are out
-    of fold. Raises `TargetOutOfReach` if no band is wide enough.
+    of fold. Raises `TargetOutOfReach` if no band is wide enough. Fewer rows than `LEAST_ROWS`
+    cannot show that.
     """
     middle, chosen, accuracy = 0.5, 0.0, 0.0
+    least_right = _LEAST_DECIDED_RIGHT if len(scores) >= LEAST_ROWS else 0.0
     away = np.abs(scores - middle)
     right = (scores >= middle) == unsafe
     doubt = np.sqrt(_REVIEW_AT_MOST * (1 - _REVIEW_AT_MOST) / len(away))
     for width in _WIDTHS:
         # Rows just outside the band may be inside it for a panel fitted on a few rows more.
         many = (away < width + _EDGE).mean() + doubt > _REVIEW_AT_MOST
-        if many and accuracy >= _LEAST_DECIDED_RIGHT:
+        if many and accuracy >= least_right:
             break
         decided = away >= width
         if decided.sum() < min(_LEAST_DECIDED, len(away)):
@@ -225,6 +228,6 @@ def usual_thresholds(scores: Floats, unsafe: Flags) -> Thresholds:
                 f"fewer than {_LEAST_DECIDED_RIGHT:.0%} of what is decided is right at any coverage"
             )
         chosen, accuracy = float(width), float(right[decided].mean())
-        if accuracy >= _DECIDED_RIGHT or (many and accuracy >= _LEAST_DECIDED_RIGHT):
+        if accuracy >= _DECIDED_RIGHT or (many and accuracy >= least_right):
             break
     return _band(middle, chosen)
