@@ -15,7 +15,7 @@ from zlib import crc32
 
 from quorum.core.models import Abstention, CastVote, Content, Decision
 
-from embedded import weights
+from embedded import senses, weights
 from embedded.calibration import Platt, cast, wordless
 from embedded.reading import language_unknown, read, windows, worst
 
@@ -115,17 +115,18 @@ def scorer() -> Scorer:
 
 def version() -> str:
     """`characters@<12 hex>`, without loading the weights."""
-    return f"{VOTER}@{weights.version(WEIGHTS)}"
+    return f"{VOTER}@{senses.revision(weights.version(WEIGHTS))}"
 
 
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its spelling, in the languages it was trained on."""
     reading = read(content)
     trained = scorer()
+    revision = senses.revision(trained.version)
     if not reading.parts and reading.text:
-        return wordless(VOTER, trained.version)
+        return wordless(VOTER, revision)
     unsafe = worst(reading, trained.languages.keys(), trained.probability)
     if unsafe is None:
         return language_unknown(VOTER, reading)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, trained.version, unsafe, reasons)
+    return cast(VOTER, revision, unsafe, reasons)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.models import Abstention, CastVote, Content, Decision
 
-from embedded import weights
+from embedded import senses, weights
 from embedded.calibration import Platt, cast, wordless
 from embedded.reading import language_unknown, read, windows, worst
 
@@ -195,17 +195,18 @@ def scorer() -> Scorer:
 
 def version() -> str:
     """`meaning@<12 hex>`, without loading the weights."""
-    return f"{VOTER}@{weights.version(WEIGHTS)}"
+    return f"{VOTER}@{senses.revision(weights.version(WEIGHTS))}"
 
 
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its meaning, in the languages the encoder or the training knows."""
     reading = read(content)
     trained = scorer()
+    revision = senses.revision(trained.version)
     if not reading.parts and reading.text:
-        return wordless(VOTER, trained.version)
+        return wordless(VOTER, revision)
     unsafe = worst(reading, trained.known, trained.probability)
     if unsafe is None:
         return language_unknown(VOTER, reading)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, trained.version, unsafe, reasons)
+    return cast(VOTER, revision, unsafe, reasons)

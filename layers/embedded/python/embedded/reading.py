@@ -1,6 +1,6 @@
 """Input of the embedded voters: the normalised text, its parts and languages, and its windows."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from quorum.core.abstentions import AbstentionReason
@@ -8,6 +8,8 @@ from quorum.core.models import Abstention, Content
 from quorum.core.normalise import normalise
 from quorum.vote import language
 from quorum.vote.language import Part
+
+from embedded import senses
 
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
@@ -59,10 +61,27 @@ def worst(
         total = sum(shares.values())
         if total < (KNOWN_SHARE if sum(map(str.isalpha, part.text)) >= language.FEW else TINY):
             continue
-        unsafe = sum(share * probability(part.text, code) for code, share in shares.items()) / total
+        unsafe = _mean(part.text, shares, probability)
+        if unsafe > senses.UNSURE:
+            rest = senses.without(part.text, next(iter(shares)))
+            if rest is not None and not _speaks_for_unsafe(rest, shares, probability):
+                unsafe = senses.UNSURE
         if worst_so_far is None or unsafe >= SURE_PART:
             worst_so_far = max(unsafe, worst_so_far or 0.0)
     return worst_so_far
+
+
+def _mean(
+    text: str, shares: Mapping[str, float], probability: Callable[[str, str], float]
+) -> float:
+    total = sum(shares.values())
+    return sum(share * probability(text, code) for code, share in shares.items()) / total
+
+
+def _speaks_for_unsafe(
+    rest: str, shares: Mapping[str, float], probability: Callable[[str, str], float]
+) -> bool:
+    return any(map(str.isalpha, rest)) and _mean(rest, shares, probability) > senses.UNSURE
 
 
 def windows(text: str) -> list[str]:
