@@ -6,14 +6,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from embedded import characters, meaning, senses, weights
+from embedded import characters, meaning, weights
 from embedded.calibration import LEAST_DOUBT, Platt, cast
 from quorum.core.models import Decision
 
 
 @pytest.mark.parametrize("voter", [characters, meaning], ids=lambda voter: voter.VOTER)
 def test_the_version_is_the_same_cheap_or_loaded(voter: ModuleType) -> None:
-    assert voter.version() == f"{voter.VOTER}@{senses.revision(voter.scorer().version)}"
+    assert voter.version() == f"{voter.VOTER}@{voter.scorer().version}"
 
 
 @pytest.mark.parametrize("keep", [0, 7, 30, 44, 60, 62])

@@ -15,9 +15,10 @@ from zlib import crc32
 
 from quorum.core.models import Abstention, CastVote, Content, Decision
 
-from embedded import senses, weights
+from embedded import weights
 from embedded.calibration import Platt, cast, wordless
 from embedded.reading import language_unknown, read, windows, worst
+from embedded.reading import version as version_of
 
 VOTER = "characters"
 WEIGHTS = Path(__file__).with_name("characters.weights")
@@ -99,7 +100,7 @@ class Scorer(NamedTuple):
                 intercept=spelled["intercept"],
                 calibration=Platt(*spelled["calibration"]),
             )
-        return cls(version=read_weights.version, languages=languages)
+        return cls(version=version_of(read_weights.version), languages=languages)
 
     def probability(self, text: str, language: str) -> float:
         """The probability that a text in a trained language is unsafe."""
@@ -115,18 +116,17 @@ def scorer() -> Scorer:
 
 def version() -> str:
     """`characters@<12 hex>`, without loading the weights."""
-    return f"{VOTER}@{senses.revision(weights.version(WEIGHTS))}"
+    return f"{VOTER}@{version_of(weights.version(WEIGHTS))}"
 
 
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its spelling, in the languages it was trained on."""
     reading = read(content)
     trained = scorer()
-    revision = senses.revision(trained.version)
     if not reading.parts and reading.text:
-        return wordless(VOTER, revision)
+        return wordless(VOTER, trained.version)
     unsafe = worst(reading, trained.languages.keys(), trained.probability)
     if unsafe is None:
         return language_unknown(VOTER, reading)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, revision, unsafe, reasons)
+    return cast(VOTER, trained.version, unsafe, reasons)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.models import Abstention, CastVote, Content, Decision
 
-from embedded import senses, weights
+from embedded import weights
 from embedded.calibration import Platt, cast, wordless
 from embedded.reading import language_unknown, read, windows, worst
+from embedded.reading import version as version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,7 @@ class Scorer(NamedTuple):
                 offsets=take("<f4", len(kinds)),
                 calibration=Platt(*described["calibration"]),
             )
-        return cls(version=read_weights.version, languages=languages)
+        return cls(version=version_of(read_weights.version), languages=languages)
 
     @property
     def known(self) -> frozenset[str]:
@@ -195,18 +196,17 @@ def scorer() -> Scorer:
 
 def version() -> str:
     """`meaning@<12 hex>`, without loading the weights."""
-    return f"{VOTER}@{senses.revision(weights.version(WEIGHTS))}"
+    return f"{VOTER}@{version_of(weights.version(WEIGHTS))}"
 
 
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its meaning, in the languages the encoder or the training knows."""
     reading = read(content)
     trained = scorer()
-    revision = senses.revision(trained.version)
     if not reading.parts and reading.text:
-        return wordless(VOTER, revision)
+        return wordless(VOTER, trained.version)
     unsafe = worst(reading, trained.known, trained.probability)
     if unsafe is None:
         return language_unknown(VOTER, reading)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, revision, unsafe, reasons)
+    return cast(VOTER, trained.version, unsafe, reasons)

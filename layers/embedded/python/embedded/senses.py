@@ -10,19 +10,12 @@ The patterns in `senses.json` are ours, by language; those under `*` are for eve
 import json
 import re
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 SENSES = Path(__file__).with_name("senses.json")
 EVERY = "*"
 UNSURE = 0.5
 """Probability of unsafe where only such passages speak for it: even odds."""
-
-
-@cache
-def revision(weights_version: str) -> str:
-    """Twelve hex digits for a trained voter's weights and these patterns: both make its votes."""
-    return sha256(weights_version.encode() + SENSES.read_bytes()).hexdigest()[:12]
 
 
 @cache

@@ -226,11 +226,11 @@ MODELS: tuple[Model, ...] = (
         name="rules",
         kind="embedded",
         price=_FREE,
-        revision="d7f488c39279",
+        revision="2dbab0436f66",
         categories=(Category.HARASSMENT, Category.HATE, Category.SEXUAL),
     ),
-    Model(name="characters", kind="embedded", price=_FREE, revision="47bd884cc87d"),
-    Model(name="meaning", kind="embedded", price=_FREE, revision="25add02162e0"),
+    Model(name="characters", kind="embedded", price=_FREE, revision="76b8267f28f9"),
+    Model(name="meaning", kind="embedded", price=_FREE, revision="c21341b5ed5e"),
 )
 
 
