@@ -63,6 +63,7 @@ def _table(base: BaseUrlReport, needed: list[str], panel: str) -> Table:
         (f"panel {panel} asks", ", ".join(missing) or "no gateway model"),
         ("known models", ", ".join(base.models_found) or ("none" if base.models_served else "")),
         ("serves", served),
+        ("owned by", ", ".join(base.owners)),
         ("/models", "" if base.latency_ms is None else f"{base.latency_ms} ms"),
         ("measured with", base.measured_with or ""),
         ("first token", "" if base.first_token_ms is None else f"{base.first_token_ms} ms"),

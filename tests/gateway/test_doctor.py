@@ -100,6 +100,13 @@ def test_the_command_reports_and_exits_0_only_if_all_is_well(stand_in: Any) -> N
     assert "sk-bad" not in bad.stdout
 
 
+def test_the_owners_of_the_models_are_shown_and_a_stand_in_says_that_it_invents(
+    stand_in: Any,
+) -> None:
+    shown = _doctor(stand_in(), key="sk")
+    assert "invented" in shown.stdout
+
+
 def test_only_the_models_that_are_needed_have_to_be_served(
     stand_in: Any, gateway: GatewayOf
 ) -> None:

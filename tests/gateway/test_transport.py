@@ -159,8 +159,8 @@ def test_a_redirect_is_not_followed(refusing: Any, gateway: GatewayOf) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"[" * 100_000, b"7", b'{"data": [7]}', b"x" * 9 * MEGABYTE],
-    ids=["nested", "a number", "a list of numbers", "too large"],
+    [b"[" * 100_000, b"7", b'{"data": [7]}', b'{"data": {"id": "x"}}', b"{}", b"x" * 9 * MEGABYTE],
+    ids=["nested", "a number", "a list of numbers", "an object", "nothing", "too large"],
 )
 def test_a_list_of_models_that_is_none_is_named_so(
     refusing: Any, gateway: GatewayOf, body: bytes

@@ -241,8 +241,8 @@ class Gateway:
             finally:
                 await response.aclose()
 
-    async def models(self, base: BaseUrl, *, deadline: "Deadline") -> tuple[str, ...]:
-        """The names of the models at `base`, in one attempt. Raises as `complete`."""
+    async def models(self, base: BaseUrl, *, deadline: "Deadline") -> tuple[wire.ServedModel, ...]:
+        """The models at `base`, in one attempt. Raises as `complete`."""
         client = self._http()
         try:
             async with asyncio.timeout(deadline.remaining()):
@@ -264,8 +264,8 @@ class Gateway:
         except _Again as failed:
             raise failed.error from None
         try:
-            return tuple(str(entry["id"]) for entry in problems.parsed(listed)["data"])
-        except (ValueError, KeyError, TypeError) as error:
+            return wire.served_models(listed)
+        except ValueError as error:
             raise ModelUnavailable(
                 "the gateway's answer to /models is not a list of models", served_by=base.url
             ) from error

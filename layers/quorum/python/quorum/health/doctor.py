@@ -28,6 +28,8 @@ _QUESTION = [{"role": "user", "content": "Count from one to ten, in words."}]
 _ANSWER_TOKENS = 40
 _LISTED = 200
 """Names of served models that a report lists at most."""
+_OWNERS = 20
+"""Owners of served models that a report lists at most."""
 
 
 class KeyState(StrEnum):
@@ -42,7 +44,7 @@ class BaseUrlReport(Frozen):
     """The state of one base URL. `advice` says what to do, and is empty when all is well.
 
     `models_served` are the names of all models that the base URL lists, `models_found` those of
-    ours whose name in requests is among them.
+    ours whose name in requests is among them; `owners` are the owners that it names.
     `latency_ms` is that of `/models` over an open connection; `first_token_ms` and
     `tokens_per_second` are of one short streamed answer of `measured_with`.
     """
@@ -52,6 +54,7 @@ class BaseUrlReport(Frozen):
     key_source: str
     advice: str = ""
     models_served: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
     models_found: tuple[str, ...] = ()
     models_missing: tuple[str, ...] = ()
     latency_ms: int | None = None
@@ -116,13 +119,16 @@ async def _examine(
     try:
         await client.models(base, deadline=deadline)
         begun = monotonic()
-        served = await client.models(base, deadline=deadline)
+        listed = await client.models(base, deadline=deadline)
+        served = tuple(dict.fromkeys(model.name for model in listed))
+        owners = sorted({model.owner for model in listed if model.owner is not None})
         report = BaseUrlReport(
             url=base.url,
             key=KeyState.VALID,
             key_source=base.key_source,
             latency_ms=round((monotonic() - begun) * 1000),
-            models_served=tuple(served[:_LISTED]),
+            models_served=served[:_LISTED],
+            owners=tuple(owners[:_OWNERS]),
             models_found=tuple(model.name for model in models if model.gateway_name in served),
             models_missing=tuple(
                 model.name for model in models if model.gateway_name not in served
