@@ -11,6 +11,7 @@ import typer
 from quorum.vote.panel import Estimate, Panel
 
 from analysis import evaluation
+from analysis.counts import counted
 from analysis.evaluation import Answers, Figures, Resampling, percent
 from analysis.recorded import NO_LANGUAGE, UNSAFE, Indices, Recorded
 from cli import loading
@@ -160,7 +161,7 @@ def calibrate(
     if as_json:
         return print_json(document)
     if out != STANDARD_OUTPUT:
-        _print(panel, expected, costs, f"{len(measured_on):,} rows, {how}")
+        _print(panel, expected, costs, f"{counted(len(measured_on), 'row')}, {how}")
         compact = len(json.dumps(panel.document(), separators=(",", ":")))
         console().print(
             f"panel: {out} (version {panel.version}, {compact:,} bytes compact)", soft_wrap=True
@@ -186,7 +187,7 @@ def _enough(rows: Recorded) -> None:
     fewest = min(unsafe, len(rows) - unsafe)
     if len(rows) < FEWEST_LABELS or fewest < FEWEST_LABELS // 4:
         raise typer.BadParameter(
-            f"{len(rows)} labels, {unsafe} of them unsafe, are too few: at least {FEWEST_LABELS}"
+            f"too few labels: {len(rows)}, {unsafe} of them unsafe; at least {FEWEST_LABELS}"
             f" are needed, and {FEWEST_LABELS // 4} of each kind"
         )
 

@@ -14,6 +14,7 @@ import typer
 from quorum.core.unicode import without_surrogates
 
 from analysis import rows
+from analysis.counts import counted
 from analysis.rows import FileUnreadable, Row, Rows
 from cli import languages as codes
 from cli.errors import CommandFailed
@@ -130,7 +131,7 @@ def _spool(
     if ignored:
         notes.print(f"columns not used: {', '.join(sorted(ignored))}", markup=False)
     if to.problems > REASONS:
-        notes.print(f"… and {to.problems - REASONS:,} more rows that cannot be judged")
+        notes.print(f"… and {counted(to.problems - REASONS, 'more row')} that cannot be judged")
 
 
 def item_of(

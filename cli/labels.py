@@ -10,6 +10,7 @@ from quorum.core import registry
 from quorum.core.models import CastVote
 from quorum.vote.reviews import Reviewed
 
+from analysis.counts import counted
 from analysis.rows import harmless
 from cli.deployment import Where
 from cli.output import notes, opened
@@ -35,7 +36,7 @@ def export(out: Out, where: Where = "local") -> None:
     entries = [entry for entry in reviewed(connect(where, operator=True)) if _teaches(entry)]
     write(out, entries)
     without = sum(entry.content is None for entry in entries)
-    notes.print(f"{len(entries):,} labels, {without} of them without text")
+    notes.print(f"{counted(len(entries), 'label')}, {without:,} of them without text")
 
 
 def reviewed(service: Service) -> Iterator[Reviewed]:
