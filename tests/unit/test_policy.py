@@ -154,7 +154,7 @@ Players may curse.
 BAD: list[tuple[dict[str, Any], str, object]] = [
     ({"instructions": "x" * 8001}, "instructions", 8000),
     ({"instructions": " "}, "instructions", None),
-    ({"categories": {"Gambling": {"definition": "x"}}}, "categories.Gambling.[key]", None),
+    ({"categories": {"Gambling": {"definition": "x"}}}, "categories.Gambling", None),
     ({"categories": {"gambling": {}}}, "categories.gambling.definition", None),
     ({"categories": {"hate": {"threshold": 1.1}}}, "categories.hate.threshold", 1.0),
     ({"categories": {"hate": {"action": "shout"}}}, "categories.hate.action", None),
