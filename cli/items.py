@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -144,18 +144,25 @@ def item_of(
     folded = {name.casefold(): value for name, value in row.fields.items()}
     ignored.update(name for name in row.fields if name.casefold() not in (*columns, *KNOWN))
     problem = row.problem
+    if problem is None and len(folded) < len(row.fields):
+        problem = "it has two fields whose names differ in capitals only"
     item: dict[str, Any] = {}
     content = next((folded[name] for name in columns if name in folded), "")
     if problem is None and not content:
         problem = f"the row has no {' and no '.join(columns)}"
-    elif problem is None and not isinstance(content, str | int | float):
+    elif problem is None and (
+        isinstance(content, bool) or not isinstance(content, str | int | float)
+    ):
         problem = "the content is not text"
     item["content"] = "" if problem else _text(content)
     for name in KNOWN:
         if name in folded:
             item[name] = _repaired(folded[name])
-    if isinstance(item.get("id"), int | float):
+    if isinstance(item.get("id"), int | float) and not isinstance(item["id"], bool):
         item["id"] = str(item["id"])
+    if isinstance(item.get("metadata"), str):  # a cell of a table
+        with suppress(ValueError):
+            item["metadata"] = json.loads(item["metadata"])
     for name in LANGUAGES:
         if isinstance(item.get(name), str):
             # What is no language stays, for the deployment to refuse.
