@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from quorum.vote.panel import Panel, Stop
 
 from analysis import evaluation
+from analysis.counts import counted
 from analysis.evaluation import Answers, Evaluation, Figures, percent
 from analysis.recorded import NO_LANGUAGE, REVIEW, SAFE, UNSAFE, Floats, Recorded
 
@@ -55,7 +56,7 @@ def write(
     parts.append("## By language")
     for language, section in measured.languages.items():
         parts += [
-            f"### {language or NO_LANGUAGE} ({section.rows} rows)",
+            f"### {language or NO_LANGUAGE} ({counted(section.rows, 'row')})",
             _table(section.panel, section.voters),
         ]
     path = folder / "report.md"

@@ -13,6 +13,7 @@ from rich.console import Console
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.sync.client import connect
 
+from analysis.counts import counted
 from cli.deployment import Where, chat_of
 from cli.errors import DeploymentRefused, DeploymentUnreachable, ExitCode
 from cli.output import SafeConsole
@@ -178,7 +179,7 @@ def ending(last: Message) -> str:
     }[last["type"]]
     if "usage" in last:
         about = "about " if last["cost_estimated"] else ""
-        parts += [f"{last['usage']['total_tokens']:,} tokens", f"{about}${last['cost_usd']}"]
+        parts += [counted(last["usage"]["total_tokens"], "token"), f"{about}${last['cost_usd']}"]
     if last.get("cached"):
         parts.append(f"from the cache, saved ${last['saved_usd']}")
     if last.get("moderation"):

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from analysis.counts import counted
 from cli.deployment import Where
 from cli.output import STANDARD_OUTPUT, AsJson, console, print_json, write_json
 from cli.service import connect
@@ -97,10 +98,11 @@ def summary(report: dict[str, Any]) -> list[str]:
     decisions = ", ".join(f"{count:,} {name}" for name, count in report["decisions"].items())
     hit_rate = "" if rate is None else f" ({rate:.0%} of all)"
     won = f"(₩{report['krw_per_usd']} per dollar, {report['krw_as_of']})"
-    saved = f"{totals['saved_tokens']:,} tokens, ${totals['saved_usd']}"
+    saved = f"{counted(totals['saved_tokens'], 'token')}, ${totals['saved_usd']}"
+    requests = counted(report["requests"], "request")
     return [
-        f"{report['start']} to {report['end']} (UTC): {report['requests']:,} requests, {decisions}",
+        f"{report['start']} to {report['end']} (UTC): {requests}, {decisions}",
         f"on average {_dollars(each or '0')} per decision; ₩{report['cost_krw']} in total {won}",
-        f"the cache gave {totals['cached_votes']:,} votes{hit_rate} and saved {saved}",
+        f"the cache gave {counted(totals['cached_votes'], 'vote')}{hit_rate} and saved {saved}",
         MEANINGS,
     ]

@@ -6,13 +6,13 @@ import typer
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.gateway.client import Gateway, GatewaySettings
-from quorum.health.doctor import BaseUrlReport, examine
+from quorum.health.doctor import BaseUrlReport, KeyState, examine
 from rich.markup import escape
 from rich.table import Table
 
 from cli import loading
 from cli.errors import ExitCode
-from cli.gateway import GATEWAY_URL, ApiKeys, BaseUrls, parsed
+from cli.gateway import GATEWAY_URL, KEY_NEEDED, ApiKeys, BaseUrls, parsed
 from cli.output import AsJson, console, notes, print_json
 
 SHOWN = 40
@@ -31,7 +31,8 @@ def doctor(
 ) -> None:
     """Check every base URL: its key, its models and its speed.
 
-    Exits with 1 if a key or an answer is wrong, or if a model of the panel is not served.
+    Exits with 1 if a key or an answer is wrong, or if a model of the panel is not served. A panel
+    without language models needs no key.
     """
     voters = loading.read_panel(panel, [model.name for model in registry.voters()]).voters
     gateway = Gateway(GatewaySettings(base_urls=parsed(base_urls, keys)))
@@ -43,6 +44,8 @@ def doctor(
     else:
         for base in report.base_urls:
             _show(base, [model.name for model in models if model.name in voters], panel)
+    if any(base.key is KeyState.MISSING for base in report.base_urls):
+        notes.print(KEY_NEEDED, highlight=False)
     raise typer.Exit(ExitCode.COMPLETE if report.healthy else ExitCode.ERROR)
 
 

@@ -8,6 +8,7 @@ from quorum.vote.panel import Estimate
 from rich.markup import escape
 
 from analysis import evaluation
+from analysis.counts import counted
 from analysis.evaluation import Evaluation, Figures, Section
 from analysis.recorded import NO_LANGUAGE
 from cli import loading, tables
@@ -116,7 +117,7 @@ def _show(measured: Evaluation) -> None:
 
 
 def _rows(name: str, section: Section) -> list[tuple[str, ...]]:
-    rows = [(f"[bold]{name}[/] ({section.rows:,} rows)", *[""] * (len(COLUMNS) - 1))]
+    rows = [(f"[bold]{name}[/] ({counted(section.rows, 'row')})", *[""] * (len(COLUMNS) - 1))]
     if section.panel is not None:
         rows.append(("[bold]panel[/]", *_cells(section.panel)))
     return rows + [(escape(voter), *_cells(found)) for voter, found in section.voters.items()]

@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -14,13 +14,14 @@ import typer
 from quorum.core.unicode import without_surrogates
 
 from analysis import rows
+from analysis.counts import counted
 from analysis.rows import FileUnreadable, Row, Rows
 from cli import languages as codes
 from cli.errors import CommandFailed
 from cli.output import STANDARD_OUTPUT, notes
 
 CONTENT_COLUMNS = ("content", "text")
-KNOWN = ("id", "language", "default_language", "panel", "policy", "metadata")
+KNOWN = ("id", "language", "default_language", "context", "panel", "policy", "metadata")
 """The fields of an item besides its content."""
 LANGUAGES = ("language", "default_language")
 REASONS = 10
@@ -130,7 +131,7 @@ def _spool(
     if ignored:
         notes.print(f"columns not used: {', '.join(sorted(ignored))}", markup=False)
     if to.problems > REASONS:
-        notes.print(f"… and {to.problems - REASONS:,} more rows that cannot be judged")
+        notes.print(f"… and {counted(to.problems - REASONS, 'more row')} that cannot be judged")
 
 
 def item_of(
@@ -160,9 +161,9 @@ def item_of(
             item[name] = _repaired(folded[name])
     if isinstance(item.get("id"), int | float) and not isinstance(item["id"], bool):
         item["id"] = str(item["id"])
-    if isinstance(item.get("metadata"), str):  # a cell of a table
-        with suppress(ValueError):
-            item["metadata"] = json.loads(item["metadata"])
+    for name in ("context", "metadata"):  # in a cell of a table
+        if isinstance(item.get(name), str):
+            item[name] = _as_json(item[name])
     for name in LANGUAGES:
         if isinstance(item.get(name), str):
             # What is no language stays, for the deployment to refuse.
@@ -172,6 +173,14 @@ def item_of(
 
 def _text(content: str | float) -> str:
     return without_surrogates(content) if isinstance(content, str) else json.dumps(content)
+
+
+def _as_json(cell: str) -> Any:
+    """The JSON in a cell; what is none stays, for the deployment to refuse."""
+    try:
+        return _repaired(json.loads(cell))
+    except ValueError:
+        return cell
 
 
 def _repaired(value: Any) -> Any:

@@ -10,6 +10,7 @@ from quorum.core import registry
 from quorum.core.models import CastVote
 from quorum.vote.reviews import Reviewed
 
+from analysis.counts import counted
 from analysis.rows import harmless
 from cli.deployment import Where
 from cli.output import notes, opened
@@ -35,7 +36,7 @@ def export(out: Out, where: Where = "local") -> None:
     entries = [entry for entry in reviewed(connect(where, operator=True)) if _teaches(entry)]
     write(out, entries)
     without = sum(entry.content is None for entry in entries)
-    notes.print(f"{len(entries):,} labels, {without} of them without text")
+    notes.print(f"{counted(len(entries), 'label')}, {without:,} of them without text")
 
 
 def reviewed(service: Service) -> Iterator[Reviewed]:
@@ -56,7 +57,7 @@ def write(out: Path, entries: list[Reviewed]) -> None:
     voters = known + sorted(heard.difference(known))
     columns = ["language", "text", "gold"]
     columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
-    columns += ["panel", "panel.score"]
+    columns += ["panel", "panel.score", "policy"]
     with opened(out, private=True) as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
@@ -71,6 +72,7 @@ def _row(entry: Reviewed) -> dict[str, Any]:
         "gold": entry.reviews[-1].decision,
         "panel": verdict.decision,
         "panel.score": f"{verdict.score:.6f}",
+        "policy": f"{verdict.policy}@{verdict.policy_version}",
     }
     for vote in verdict.votes:
         if isinstance(vote, CastVote):

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 
 from analysis import embedded_votes, prices, recorded
+from analysis.counts import counted
 from analysis.recorded import Recorded, VotesUnreadable
 from cli.output import notes
 
@@ -63,7 +64,8 @@ def read_votes(path: Path, *, labelled: bool = True) -> Recorded:
     if not len(with_labels):
         raise typer.BadParameter(f"{path.name}: no row has a gold label")
     if len(with_labels) < len(votes):
-        notes.print(f"{len(votes) - len(with_labels)} rows without a gold label are left out")
+        without = counted(len(votes) - len(with_labels), "row")
+        notes.print(f"left out: {without} without a gold label")
     return with_labels
 
 

@@ -11,6 +11,7 @@ from quorum.vote.panel import PACKAGED
 from quorum.vote.panels import parameter_name, shadow_parameter_name
 
 from analysis import evaluation
+from analysis.counts import counted
 from analysis.evaluation import Answers
 from analysis.recorded import DECISIONS, Recorded
 from cli import deployment, loading, tables
@@ -74,8 +75,8 @@ def diff(
     else:
         _show_changes(found)
         console().print(
-            f"{len(found):,} of {len(rows):,} verdicts change from {before.name} {before.version} "
-            f"to {after.name} {after.version}",
+            f"{len(found):,} of {counted(len(rows), 'verdict')} would change from"
+            f" {before.name} {before.version} to {after.name} {after.version}",
             highlight=False,
         )
 

@@ -30,7 +30,7 @@ from analysis import gold
 from analysis.gold import LabelUnknown
 from analysis.rows import FileUnreadable, Row, harmless, meant, opened
 from cli import loading, output
-from cli.gateway import GATEWAY_URL, KEY_VARIABLE, parsed
+from cli.gateway import GATEWAY_URL, KEY_NEEDED, KEY_VARIABLE, parsed
 from cli.languages import DefaultLanguage
 
 Ask = Callable[[Content], CastVote | Abstention]
@@ -179,9 +179,7 @@ def _embedded_voter(model: registry.Model) -> Ask:
 def _gateway() -> Gateway:
     key = os.environ.get(KEY_VARIABLE)
     if not key:
-        raise typer.BadParameter(
-            f"this panel has gateway voters: set {KEY_VARIABLE} to the gateway's key"
-        )
+        raise typer.BadParameter(f"the panel has gateway voters. {KEY_NEEDED}")
     urls = os.environ.get("GATEWAY_BASE_URL", GATEWAY_URL)
     return Gateway(GatewaySettings(base_urls=parsed(urls, key)))
 

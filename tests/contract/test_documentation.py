@@ -1,5 +1,7 @@
 """What the documentation promises: its links, examples, tables and recipes hold."""
 
+import ast
+import builtins
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from samcli.yamlhelper import yaml_parse
 from typer.main import get_command
 
 from cli.app import app
+from local.stack import Stack
 from tests import template
 from tests.template import ROOT
 
@@ -29,6 +32,7 @@ BODIES: dict[str, type[Frozen]] = {
     "chat/completions": ChatCompletionRequest,
 }
 """What the route of each shown request takes."""
+OUTPUTS = {"ApiId": "a1", "ChatApiId": "c1", "QueueUrl": "http://q/items"}
 
 
 def name_of(page: Path) -> str:
@@ -65,9 +69,40 @@ def test_the_index_lists_every_page() -> None:
     assert set(PAGES) - linked == {index}
 
 
+PRINTED = frozenset(Stack(folder=ROOT, port=1, pid=1, started=0, outputs=OUTPUTS).variables())
+"""The variables that `quorum env` and `make up` print."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_shell_example_uses_only_variables_that_are_set_before(page: Path) -> None:
+    known = set(PRINTED)
+    for line in "".join(code(page, "sh")).splitlines():
+        expanded = re.sub(r"'[^']*'|(?<!\S)#.*", "", line)
+        used = set(re.findall(r"\$\{?([A-Za-z_]\w*)", expanded))
+        assert used <= known, f"{name_of(page)}: {used - known} in {line}"
+        known.update(re.findall(r"^(?:export |read -rs )?([A-Z_]+)(?:=|\b(?= *$))", expanded))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_python_example_uses_only_names_that_it_defines(page: Path) -> None:
+    for block in code(page, "python"):
+        names = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Name)]
+        read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        written = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        imported = {
+            (alias.asname or alias.name).partition(".")[0]
+            for node in ast.walk(ast.parse(block))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        assert read <= written | imported | vars(builtins).keys(), name_of(page)
+
+
 def requests() -> Iterator[tuple[str, str]]:
     for page in PAGES:
-        yield from re.findall(r"\$API/(\S+) [^\n]*?-d '(\{.*?\})'$", page.read_text(), re.MULTILINE)
+        yield from re.findall(
+            r"\$API/(\S+) [^\n]*?-d '(\{.*?\})'(?:$| \|)", page.read_text(), re.MULTILINE
+        )
 
 
 def test_the_requests_that_pages_show_are_what_their_routes_expect() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import boto3
 import pytest
+from quorum.aws.versions import VersionedDocuments
 from quorum.core.errors import PreconditionFailed, StoreUnavailable
-from quorum.core.models import Content
+from quorum.core.models import Content, Context
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
-from quorum.vote.policies import Policies, PolicyVersions
+from quorum.vote.policies import POLICY, Policies, PolicyVersions
 from quorum.vote.policy import DEFAULT, Policy, reference_of
 
 from functions.aggregate import app as aggregate
@@ -250,7 +251,7 @@ def test_an_evaluation_carries_no_policy_but_its_reference() -> None:
 def test_a_tenant_has_a_limited_number_of_policies(
     put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quorum.vote.policies.POLICIES_LIMIT", 1)
+    monkeypatch.setattr("quorum.vote.policies.POLICY", POLICY._replace(limit=1))
     assert put()[0] == 200
     status, answer = put(RULES, "another")
     assert (status, answer["error"]["code"], answer["error"]["limit"]) == (
@@ -337,6 +338,24 @@ def test_a_trial_says_what_would_change_and_what_it_would_cost(
     # Nothing is in force, and nothing was recorded.
     assert ask(name="get_policy.json", **at("gaming"))[0] == 404
     assert aws.Table("VerdictsTable").scan()["Items"] == []
+
+
+def test_a_policy_is_tried_on_a_text_in_its_context(
+    attempt: Put, cached: Callable[..., None]
+) -> None:
+    context = Context(parent="my last boss")
+    within = make.evaluation(content=Content(text="kill it", language="en", context=context))
+    cached(within, "safe")
+    cached(within, "unsafe", policy=GAMING)
+    text = {"content": "kill it", "context": {"parent": "my last boss"}}
+    _, trial = attempt({"policy": RULES, "texts": ["kill it", text]})
+    # There are votes for the text in its context only, and no voter answers here.
+    assert [one["after"] for one in trial["tried"]] == ["needs_review", "unsafe"]
+    bad = {"content": "kill it", "context": {"parent": ""}}
+    status, refused = attempt({"policy": RULES, "texts": ["a text", bad]})
+    assert (status, refused["error"]["field"]) == (400, "texts.1.context.parent")
+    status, refused = attempt({"policy": RULES, "texts": [""]})
+    assert (status, refused["error"]["field"]) == (400, "texts.0")
 
 
 def test_a_verdict_is_tried_on_its_own_votes_where_only_their_counting_differs(
@@ -447,6 +466,6 @@ def test_of_two_that_change_a_policy_at_the_same_moment_one_is_refused(
     found = reader.view("acme", "gaming").version
     put(RULES | {"instructions": "Nobody may curse."})
     # As if the other had been put after this one had looked.
-    monkeypatch.setattr(reader, "_current", lambda _tenant, _name: found)
+    monkeypatch.setattr(VersionedDocuments, "current", lambda _self, _tenant, _name: found)
     with pytest.raises(PreconditionFailed):
         reader.put("acme", GAMING, "ada", expected=None, now=datetime.now(UTC))

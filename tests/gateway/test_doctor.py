@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from quorum.aws import loop
 from quorum.core import registry
-from quorum.gateway.client import Gateway
+from quorum.gateway.base_urls import parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.health.doctor import KeyState, Report, examine
 from typer.testing import CliRunner
 
 from cli.app import app
 from fakes.gateway import Fault, ModelScenario, StandIn
+from tests import template
 
 MODELS = [model for model in registry.MODELS if model.kind == "gateway"]
 GatewayOf = Callable[..., Gateway]
@@ -143,6 +145,35 @@ def test_the_command_exits_by_what_its_panel_needs_and_shows_what_is_served(
     assert done.exit_code == code, done.output
     assert says in " ".join(done.output.replace("│", " ").split())
     assert code == 2 or "deepseek-v3.2" in done.output
+
+
+@pytest.mark.parametrize(("panel", "code"), [("default", 1), ("embedded", 0)])
+def test_without_a_key_the_command_says_where_to_put_one_and_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch, panel: str, code: int
+) -> None:
+    monkeypatch.delenv("GATEWAY_API_KEY", raising=False)
+    environment = {"GATEWAY_BASE_URL": NOWHERE, "COLUMNS": "80"}
+    done = CliRunner().invoke(app, ["doctor", "--panel", panel], env=environment)
+    assert done.exit_code == code, done.output
+    said = " ".join(done.stderr.split())
+    assert "No gateway key is set. Set GATEWAY_API_KEY" in said
+    assert "GatewaySecret" in said
+    assert "`make up GATEWAY=stand-in` needs no key." in said
+    assert "cannot be reached" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("needed", "advice"),
+    [("gpt-4.1", "there is no key in the deployment's secret: put one there."), ("rules", "")],
+)
+def test_a_deployment_whose_secret_is_as_the_template_made_it_has_no_key(
+    needed: str, advice: str
+) -> None:
+    secret = template.template()["Resources"]["GatewaySecret"]["Properties"]["SecretString"]
+    urls = parse_base_urls(NOWHERE, secret, key_source="the deployment's secret")
+    gateway = Gateway(GatewaySettings(base_urls=urls))
+    (base,) = loop.run(examine(gateway, MODELS, needed=[needed])).base_urls
+    assert (base.key, base.advice) == (KeyState.MISSING, advice)
 
 
 def test_without_a_base_url_the_product_s_own_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

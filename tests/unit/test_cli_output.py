@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
+from analysis.counts import counted
 from cli.output import SafeConsole, as_json_line, printable
 
 ESCAPES = [
@@ -54,6 +55,13 @@ def test_the_console_prints_no_control_in_text_or_table(text: str, shown: str) -
     for output in (printed(text, markup=False), printed(table)):
         assert shown.split(maxsplit=1)[0] in output
         assert printable(output) == output
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (2250, "2,250 rows")]
+)
+def test_a_count_is_singular_for_one_alone(count: int, shown: str) -> None:
+    assert counted(count, "row") == shown
 
 
 @given(st.text())

@@ -157,7 +157,7 @@ def test_a_diff_shows_the_verdicts_that_change_and_no_text(tmp_path: Path) -> No
     assert "safe → needs_review" in result.output
     assert "lovely" not in result.output
     same = run(app, ["panel", "diff", str(PANEL), str(PANEL), str(VOTES)])
-    assert "0 of 12 verdicts change" in same.output
+    assert "0 of 12 verdicts would change" in same.output
 
 
 def test_rows_without_a_label_are_left_out_of_figures(tmp_path: Path) -> None:

@@ -105,6 +105,16 @@ def test_the_command_leaves_out_what_has_neither_text_nor_votes(
     assert "3 labels, 1 of them without text" in ran.stderr
 
 
+def test_one_label_is_not_called_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"reviews": ENTRIES[:1], "next": None})
+
+    one = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: one)  # noqa: ARG005 - as the real one
+    ran = CliRunner().invoke(app, ["labels", "export", "--out", str(tmp_path / "labels.csv")])
+    assert ran.stderr.strip() == "1 label, 0 of them without text"
+
+
 def test_exported_labels_are_evaluated(service: Service, tmp_path: Path) -> None:
     out, figures = tmp_path / "labels.csv", tmp_path / "figures.json"
     labels.write(out, [*labels.reviewed(service)][:3])

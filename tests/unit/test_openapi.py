@@ -58,6 +58,14 @@ def test_every_route_describes_its_answer_and_its_errors() -> None:
             assert '"#/components/schemas/Problem"' in text, (method, path, refused)
 
 
+def test_every_route_with_a_body_says_that_it_may_be_too_large() -> None:
+    """`resolve` refuses a body over its limit before it looks for the route."""
+    with_body = [each for each in operations() if "requestBody" in each[2]]
+    assert {method for method, _, _ in with_body} == {"post", "put"}
+    for method, path, operation in with_body:
+        assert "413" in operation["responses"], (method, path)
+
+
 def test_every_status_of_the_table_of_errors_is_described_somewhere() -> None:
     classes = (found for found in vars(errors).values() if isinstance(found, type))
     statuses = {found.http_status for found in classes if issubclass(found, QuorumError)}

@@ -18,6 +18,9 @@ RETRY_SECONDS = 30.0
 REFUSED_SECONDS = 5.0
 """Seconds between two reads after a 401: a wrong key is not read again for every call."""
 
+NO_KEY = "not-set"
+"""The secret's text until a key is put there, as the template has it."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -30,6 +33,11 @@ class BaseUrl(Frozen):
     url: str
     key: SecretStr = SecretStr("")
     key_source: str = "GATEWAY_API_KEY"
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key was ever put there."""
+        return self.key.get_secret_value() != NO_KEY
 
 
 def parse_base_urls(

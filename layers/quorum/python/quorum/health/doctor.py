@@ -31,10 +31,11 @@ _LISTED = 200
 
 
 class KeyState(StrEnum):
-    """The gateway's answer about the key."""
+    """The gateway's answer about the key; `missing` if there is none to ask it with."""
 
     VALID = "valid"
     INVALID = "invalid"
+    MISSING = "missing"
     UNKNOWN = "unknown"
 
 
@@ -90,8 +91,9 @@ async def examine(
 
     Only the models `needed`, by name, must be served; without it, all.
     Costs one answer of 40 tokens for each base URL, from the cheapest model it serves, of those
-    needed where it serves one of them. Ignores the breaker
-    and the shared limit, because it is used when those are in doubt. Raises nothing.
+    needed where it serves one of them. Ignores the breaker and the shared limit, because it is used
+    when those are in doubt. A base URL without a key is not asked, and is healthy if no model is
+    needed. Raises nothing.
     """
     await gateway.take_up_keys()
     return Report(
@@ -111,6 +113,14 @@ async def _examine(
     needed: Collection[str] | None,
     deadline: Deadline,
 ) -> BaseUrlReport:
+    required = [model for model in models if needed is None or model.name in needed]
+    if not base.has_key:
+        return BaseUrlReport(
+            url=base.url,
+            key=KeyState.MISSING,
+            key_source=base.key_source,
+            advice=f"there is no key in {base.key_source}: put one there." if required else "",
+        )
     alone = gateway.settings.model_copy(update={"base_urls": (base,), "max_attempts": 1})
     client = Gateway(alone)
     try:
@@ -128,7 +138,6 @@ async def _examine(
                 model.name for model in models if model.gateway_name not in served
             ),
         )
-        required = [model for model in models if needed is None or model.name in needed]
         missing = [model for model in required if model.name in report.models_missing]
         found = [model for model in required if model.name in report.models_found] or [
             model for model in models if model.name in report.models_found

@@ -49,7 +49,7 @@ def get_policy(
     "/policies/<name>",
     summary="Put a policy in force",
     middlewares=[operators_only],
-    **gives(PolicyView, NotFound, PreconditionFailed),
+    **gives(PolicyView, NotFound, PreconditionFailed, TooLarge),
 )
 def put_policy(
     name: Name, request: PolicyDocument, app: App, caller: Calling, if_match: IfMatch = None

@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
@@ -29,6 +28,7 @@ from quorum.core.models import (
     Probability,
 )
 from quorum.core.normalise import Normalised, normalise
+from quorum.core.versions import version_of
 from quorum.vote import reply
 from quorum.vote.lists import Lists
 
@@ -326,11 +326,6 @@ _THIRTEEN: tuple[str, ...] = tuple(str(category) for category in Category)
 _UNKNOWN = CategoryRules(enabled=False)
 _PROBES = ("plain", 'a "quoted"\nline, 가 and \u2028', "p\u200bay \u202elap\u202c")
 """Contents that show how any is sent: as it is, escaped, and with tricks undone in it."""
-
-
-def version_of(*parts: object) -> str:
-    """A digest of `parts` (JSON values, in this order): 12 hexadecimal digits."""
-    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _refuse(field: str, message: str, limit: int | None = None) -> None:
