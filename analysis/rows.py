@@ -490,36 +490,55 @@ def _not_json(error: Exception) -> str:
 # ---- workbooks -------------------------------------------------------------------------------
 
 
+class _Sheet(NamedTuple):
+    """The used cells of a sheet, row after row, and the number of the first row, from 1."""
+
+    name: str
+    first: int
+    cells: Sequence[Sequence[Any]]
+
+
 def _of_workbook(file: BinaryIO, wanted: Collection[str]) -> Rows:
-    """The rows of the first sheet that has a column that is wanted."""
+    """The rows of the one sheet that has a column that is wanted."""
     import python_calamine  # noqa: PLC0415 - only workbooks need it
 
     try:
         book = python_calamine.load_workbook(file)
-        sheets = [book.get_sheet_by_name(name).to_python() for name in book.sheet_names]
+        named = [(name, book.get_sheet_by_name(name)) for name in book.sheet_names]
+        sheets = [
+            _Sheet(name, 1 + (sheet.start or (0, 0))[0], sheet.to_python()) for name, sheet in named
+        ]
     except (python_calamine.CalamineError, OSError) as error:
         raise FileUnreadable(f"it is no workbook that can be read ({error})") from None
     headers = [_sheet_header(sheet) for sheet in sheets]
-    for sheet, (row, columns) in zip(sheets, headers, strict=True):
-        if _has(columns, wanted):
-            _require_once(columns)
-            return Rows(WORKBOOK, columns, _sheet_rows(sheet, row, columns))
-    _require(headers[0][1] if headers else (), wanted)
-    raise AssertionError("a column that is wanted makes a header")
+    found = [
+        (sheet, skipped, columns)
+        for sheet, (skipped, columns) in zip(sheets, headers, strict=True)
+        if _has(columns, wanted)
+    ]
+    found = [one for one in found if any(_sheet_rows(*one))] or found
+    if len(found) > 1:
+        several = " and ".join(sheet.name for sheet, *_ in found)
+        raise FileUnreadable(f"the sheets {several} all have such a column: keep one of them")
+    if not found:
+        _require(next((columns for _, columns in headers if columns), ()), wanted)
+        raise AssertionError("a column that is wanted makes a header")
+    sheet, skipped, columns = found[0]
+    _require_once(columns)
+    return Rows(WORKBOOK, columns, _sheet_rows(sheet, skipped, columns))
 
 
-def _sheet_header(sheet: Sequence[Sequence[Any]]) -> tuple[int, tuple[str, ...]]:
-    """The first row that is not empty, its number from 1, and the names in it."""
-    for number, cells in enumerate(sheet, start=1):
+def _sheet_header(sheet: _Sheet) -> tuple[int, tuple[str, ...]]:
+    """The names in the first row that is not empty, and the number of rows up to it."""
+    for count, cells in enumerate(sheet.cells, start=1):
         if any(cell != "" for cell in cells):
-            return number, tuple(_shown(cell).strip() for cell in cells)
+            return count, tuple(_shown(cell).strip() for cell in cells)
     return 0, ()
 
 
-def _sheet_rows(
-    sheet: Sequence[Sequence[Any]], header: int, columns: Sequence[str]
-) -> Iterator[Row]:
-    for number, cells in enumerate(sheet[header:], start=header + 1):
+def _sheet_rows(sheet: _Sheet, skipped: int, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows behind the first `skipped` ones."""
+    for number, cells in enumerate(sheet.cells[skipped:], start=sheet.first + skipped):
         named = zip(columns, map(_shown, cells), strict=False)
         fields = {name: cell for name, cell in named if name and cell.strip()}
         if fields:

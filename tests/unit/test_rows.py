@@ -311,6 +311,18 @@ def test_a_workbook_without_contents_and_one_that_is_none_are_refused() -> None:
         read(b"PK\x03\x04" + bytes(100), "xlsx")
 
 
+def test_rows_of_a_workbook_have_the_numbers_that_the_sheet_shows() -> None:
+    sheet = [["", ""], ["", ""], ["id", "content"], ["", ""], ["1", "a"]]
+    assert good(read(workbook({"S": sheet}), "xlsx")) == [(5, {"id": "1", "content": "a"})]
+
+
+def test_of_two_sheets_with_contents_none_is_passed_over() -> None:
+    one, two = [["content"], ["a"]], [["content"], ["b"]]
+    with pytest.raises(FileUnreadable, match="A and B all have"):
+        read(workbook({"A": one, "B": two}), "xlsx")
+    assert len(read(workbook({"A": [["content"]], "B": two}), "xlsx")) == 1
+
+
 def test_a_file_is_opened_by_its_name(tmp_path: Path) -> None:
     file = tmp_path / "a.ndjson"
     file.write_text(json.dumps({"content": "a"}))
