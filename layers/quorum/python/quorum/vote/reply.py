@@ -29,7 +29,7 @@ from quorum.gateway.finish import Finish, finish
 from quorum.gateway.wire import TokenLogProbability
 from quorum.vote.objects import Broken, Object, objects
 
-PARSER_VERSION = 4
+PARSER_VERSION = 3
 """To be raised whenever a reply may be read otherwise than before: votes read so are not reused."""
 UNSTATED_CONFIDENCE = 0.5
 """The confidence of a vote that gives none: it claims no more than a coin."""
