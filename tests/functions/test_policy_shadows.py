@@ -1,5 +1,6 @@
 """A policy beside another one: it judges the same texts, is counted, and decides nothing."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,9 @@ from quorum.core.models import PolicyShadow
 from quorum.ledger import ledger
 from quorum.vote.policy import Policy
 
+from functions.batch import app as batch
 from tests import make
-from tests.functions.conftest import Ask
+from tests.functions.conftest import Ask, reopen
 from tests.functions.test_policies import GAMING, RULES, at
 
 MILDER = Policy.model_validate(
@@ -149,6 +151,43 @@ def test_another_tenants_verdicts_have_no_shadow(
     _, verdict = ask({"content": "damn", "policy": "gaming"}, tenant="other")
     assert verdict["decision"] == "safe"
     assert "policy_shadow" not in verdict
+
+
+def test_items_of_the_queue_are_compared_once_however_often_they_are_delivered(
+    shadow: Send,
+    ask: Ask,
+    *,
+    aws: Any,
+    within: Callable[[str], None],
+    event: Callable[[str], Any],
+    context: Any,
+    cached: Callable[..., None],
+) -> None:
+    shadow()
+    cached(make.evaluation("one"), "unsafe", GAMING, scores={"hate": 0.9})
+    record = event("batch.json")["Records"][0]
+    body = json.dumps({"tenant": "acme", "content": "one", "policy": "gaming"})
+    within("BatchFunction")
+    for _ in range(2):
+        reopen(batch)
+        answer = batch.handler({"Records": [record | {"body": body}]}, context)
+        assert answer == {"batchItemFailures": []}
+    items = aws.Table("VerdictsTable").scan()["Items"]
+    (stored,) = (json.loads(one["policy_shadow"]) for one in items if "verdict" in one)
+    assert stored["decision"] == "safe"
+    assert comparison(ask)["changes"] == {"unsafe → safe": 1}
+
+
+def test_a_shadow_whose_list_blocks_says_so_and_blocks_nothing(
+    ask: Ask, shadow: Send, cached: Callable[..., None]
+) -> None:
+    listing = GAMING.document() | {"lists": {"block": ["damn"]}}
+    assert ask(listing, name="put_policy.json", **at("listing"))[0] == 200
+    cached(make.evaluation("damn"), "safe", GAMING)
+    assert shadow("listing")[0] == 200
+    verdict = judge(ask, "damn")
+    assert (verdict["decision"], verdict["answered_from"]) == ("safe", "cache")
+    assert verdict["policy_shadow"]["decision"] == "unsafe"
 
 
 def test_a_shadow_has_a_cost_that_is_exact() -> None:
