@@ -83,12 +83,15 @@ def test_ten_thousand_entries_a_trial_and_a_policy_that_only_detects(
     stack: Stack, recorded: Recorded
 ) -> None:
     member, operator = tenant_of(stack)
-    listed = [f"forbidden{number}" for number in range(10_000)]
+    listed: list[Any] = [f"forbidden{number}" for number in range(9_999)]
+    listed.append({"pattern": "l[u0]cky ?7+"})
     put(operator, "listed", {"lists": {"block": listed}, "mode": "detect_only"})
     verdict = member.judge("that is FORBIDDEN4711!", policy="listed")
     assert (verdict["decision"], verdict["action"]) == ("unsafe", "allow")
     assert verdict["list_hit"] == {"list": "block", "entry": "forbidden4711"}
     assert verdict["calls"] == 0
+    verdict = member.judge("so L0CKY 777 it is", policy="listed")
+    assert verdict["list_hit"] == {"list": "block", "entry": "l[u0]cky ?7+"}
 
     text = says(recorded, "damn, on trial", **UNSAFE)
     trial = operator.post("policies/gaming/try", {"policy": RULES, "texts": [text]})
