@@ -52,7 +52,7 @@ def get_policy(
     "/policies/<name>/shadow",
     summary="Let another policy judge beside",
     middlewares=[operators_only],
-    **gives(ShownPolicy, NotFound),
+    **gives(ShownPolicy, NotFound, TooLarge),
 )
 def put_shadow(
     name: Name, request: ShadowRequest, app: App, caller: Calling
