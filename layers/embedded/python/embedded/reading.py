@@ -128,3 +128,12 @@ def language_unknown(voter: str, reading: Reading) -> Abstention:
     code = reading.language
     told = "the language cannot be told" if code is None else f"knows no {code}"
     return Abstention(voter=voter, reason=AbstentionReason.LANGUAGE_UNKNOWN, detail=told)
+
+
+def unlike_training(voter: str) -> Abstention:
+    """The abstention of a voter that cannot tell what such a text is."""
+    return Abstention(
+        voter=voter,
+        reason=AbstentionReason.UNLIKE_TRAINING,
+        detail="unlike what it learned from, or unsafe in quoted or denied words alone",
+    )
