@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from quorum.core import registry
 from quorum.vote.panel import Calibrated, Panel, Stop, Thresholds
 from rich.console import Console
 from rich.table import Table
@@ -32,6 +33,8 @@ OUTSIDE_SHARE = 0.5
 """Rows of outside sources among those the evidence is learned from, per row of the collections."""
 LEAST_OF_A_SOURCE = 150
 """Rows that a source has in a language, for its share of wrong decisions to count."""
+LEAST_SHOWN = 60
+"""Rows below which a language or a source is not shown."""
 BETWEEN = 0.999
 """Thresholds that leave every score in between, to see the scores alone."""
 GRID = np.round(np.arange(0.6, 0.96, 0.01), 2)
@@ -61,10 +64,14 @@ class Scored(NamedTuple):
     outside: NDArray[np.bool_]
     worth: NDArray[np.float64]
 
+    def decisions(self, unsafe: float, safe: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The rows called unsafe and those called safe under these thresholds."""
+        said_unsafe = (self.scores >= unsafe) & ~self.mute
+        return said_unsafe, (self.scores <= 1 - safe) & ~self.mute & ~self.held
+
     def choice(self, unsafe: float, safe: float) -> Choice:
         """What these thresholds come to."""
-        said_unsafe = (self.scores >= unsafe) & ~self.mute
-        said_safe = (self.scores <= 1 - safe) & ~self.mute & ~self.held
+        said_unsafe, said_safe = self.decisions(unsafe, safe)
         decided = said_unsafe | said_safe
         wrong = (said_unsafe & ~self.unsafe) | (said_safe & self.unsafe)
         within = np.where(self.outside, 0.0, self.worth)
@@ -129,7 +136,10 @@ def main() -> None:
     """Learn, choose, show and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("votes", type=Path, metavar="VOTES.csv")
-    parser.add_argument("--wrong", type=float, default=0.06, help="of an average outside source")
+    parser.add_argument("--wrong", type=float, default=0.055, help="of an average outside source")
+    parser.add_argument(
+        "--thresholds", type=float, nargs=2, metavar=("UNSAFE", "SAFE"), help="chosen by hand"
+    )
     parser.add_argument("--out", type=Path, help="write the panel to this file")
     options = parser.parse_args()
     votes = read(options.votes)
@@ -152,7 +162,14 @@ def main() -> None:
     choices = [found.choice(unsafe, safe) for unsafe in GRID for safe in GRID]
     allowed = [choice for choice in choices if choice.outside_wrong <= options.wrong]
     best = max(allowed, key=lambda choice: choice.decided)
+    if options.thresholds:
+        best = found.choice(*options.thresholds)
     show([*frontier(choices), best])
+    said = found.decisions(best.unsafe, best.safe)
+    known = {language for language in votes.languages if language in meaning_reads()}
+    readable = np.array([language in known for language in votes.languages])
+    for title, keys in (("language", votes.languages), ("source", source)):
+        print(markdown(title, keys, found, said, readable))
     chosen = panel.model_copy(
         update={"thresholds": Thresholds(unsafe=float(best.unsafe), safe=float(best.safe))}
     )
@@ -179,6 +196,51 @@ def show(choices: list[Choice]) -> None:
     for choice in choices:
         table.add_row(*(f"{value:.3f}" for value in choice))
     Console(width=100).print(table)
+
+
+def meaning_reads() -> frozenset[str]:
+    """The languages that the voter `meaning` reads."""
+    return frozenset(registry.model("meaning").languages)
+
+
+def markdown(
+    title: str,
+    keys: NDArray[np.str_],
+    found: Scored,
+    said: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    readable: NDArray[np.bool_],
+) -> str:
+    """A table by language or source: the training collections' rows, and unseen sources' rows."""
+    said_unsafe, said_safe = said
+    decided = said_unsafe | said_safe
+    wrong = (said_unsafe & ~found.unsafe) | (said_safe & found.unsafe)
+    lines = [
+        (
+            f"| {title} | | texts | decided | right of what is decided | unsafe passed as safe "
+            "| safe called unsafe |"
+        ),
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for key in sorted(set(keys[readable])):
+        for kind, of in (("trained for", ~found.outside), ("unseen source", found.outside)):
+            at = (keys == key) & of & readable
+            if at.sum() < LEAST_SHOWN:
+                continue
+            right = f"{1 - wrong[at].sum() / max(decided[at].sum(), 1):.0%}"
+            cells = [
+                f"{at.sum():,}",
+                f"{decided[at].mean():.0%}",
+                right,
+                share(said_safe, at & found.unsafe),
+                share(said_unsafe, at & ~found.unsafe),
+            ]
+            lines.append(f"| {key} | {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def share(said: NDArray[np.bool_], of: NDArray[np.bool_]) -> str:
+    """The share of those rows that were called so, in percent."""
+    return f"{said[of].mean():.1%}" if of.any() else "–"
 
 
 DESCRIPTION = (

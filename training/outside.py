@@ -25,6 +25,8 @@ POWER = 0.5
 """A source of n rows weighs n to this power: neither as much as its rows, nor as any other."""
 LIKE_SHARE = 0.2
 """Weight of the training collections beside the outside sources where the opinion is fitted."""
+LEAST_OF_BOTH = 100
+"""Safe and unsafe outside texts that a language needs for an offset of its own."""
 MOST_STEPS = 150
 
 
@@ -85,8 +87,16 @@ def fit_opinion(rows: Sequence[Row], own: Floats, scored: Floats, chosen: Truths
     used = chosen & readable(rows)
     within = source_weights(rows, used & ~outside, 0.0)
     beyond = source_weights(rows, used & outside, POWER)
-    languages = sorted({row.language for row, of in zip(rows, used, strict=True) if of})
     spoken = np.array([row.language for row in rows])
+    languages = [
+        language
+        for language in sorted(set(spoken[used]))
+        if min(
+            (used & outside & unsafe & (spoken == language)).sum(),
+            (used & outside & ~unsafe & (spoken == language)).sum(),
+        )
+        >= LEAST_OF_BOTH
+    ]
     one_hot = (spoken[:, None] == np.array(languages)[None, :]).astype(float)
     measured = [
         features(one, unsafe_score, request)

@@ -1,6 +1,6 @@
 """Labelled texts: read, normalised, weighed, and laid into folds.
 
-Rows are of two kinds. Those of the collections the voters are trained for (`training.csv`) are laid
+Rows are of two kinds. Those of the training collections are laid
 into five folds by a hash of their text. Those of other sources, outside, are in one fold with their
 whole source: a voter fitted without the fold has never seen the source, so its scores there show
 what it is worth on texts unlike its training.

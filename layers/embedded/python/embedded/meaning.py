@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.models import Abstention, CastVote, Content, Decision
+from quorum.vote.language import TOO_FEW
 
 from embedded import weights
 from embedded.calibration import Platt, cast, wordless
@@ -186,12 +187,16 @@ class Scorer(NamedTuple):
         return 0.5 if judged is None else judged
 
     def judged(self, text: str, language: str) -> float | None:
-        """The same; None for a text unlike the training that it cannot call safe."""
+        """The same; None for a text unlike the training that it cannot call safe.
+
+        A few letters show nothing of what they are like.
+        """
         heads = self.languages.get(language, self.languages[OTHER])
         embeddings = embedded(text)
         own = float(heads.scores(embeddings, [0])[0])
         inside = heads.calibration.probability(own)
-        if self.unlike is None or language not in ENCODER_LANGUAGES:
+        few = sum(map(str.isalpha, text)) < TOO_FEW
+        if self.unlike is None or language not in ENCODER_LANGUAGES or few:
             return inside
         scores = self.unlike.scores(nearness(embeddings, self.unlike.landmarks), [0])[0]
         return self.unlike.opinion.judged(inside, own, scores.tolist(), language)
