@@ -136,7 +136,7 @@ def main() -> None:
     """Learn, choose, show and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("votes", type=Path, metavar="VOTES.csv")
-    parser.add_argument("--wrong", type=float, default=0.055, help="of an average outside source")
+    parser.add_argument("--wrong", type=float, default=0.05, help="of an average outside source")
     parser.add_argument(
         "--thresholds", type=float, nargs=2, metavar=("UNSAFE", "SAFE"), help="chosen by hand"
     )

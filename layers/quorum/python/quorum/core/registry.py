@@ -242,7 +242,7 @@ MODELS: tuple[Model, ...] = (
         name="meaning",
         kind="embedded",
         price=_FREE,
-        revision="d7d8d6bb5ed5",
+        revision="f520b208972b",
         languages=(
             "ar",
             "de",
