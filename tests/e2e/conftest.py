@@ -6,6 +6,7 @@ The stack enforces the template's permissions. `QUORUM_E2E_FOLDER` keeps it betw
 import json
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import disk_usage
@@ -64,10 +65,21 @@ def stand_in(gateway: StandIn) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="session")
-def overrides(gateway: StandIn) -> dict[str, str]:
+def model_port() -> int:
+    """A port for a model's own server, which the deployment allows before the server runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def overrides(gateway: StandIn, model_port: int) -> dict[str, str]:
     """The template's parameters that these tests set."""
+    own = gateway.base_url.removesuffix("/v1")
     return {
         "GatewayBaseUrl": gateway.base_url,
+        "AllowedModelHosts": f"{own},http://127.0.0.1:{model_port}",
         "DefaultPanel": "default",
         # The stand-in has no limit: nothing here waits for one.
         "RequestsPerMinute": "1000000",

@@ -31,7 +31,6 @@ from quorum.core.models import (
 from quorum.vote.evaluation import conclude_at_once
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy, PolicyDocument
-from quorum.vote.policy_reading import require_heard
 from quorum.vote.requests import Text
 from quorum.vote.reviews import Reviews
 from quorum.vote.verdicts import Verdicts
@@ -143,7 +142,7 @@ class Trials:
         Raises `PanelInvalid` if the panel cannot speak of a category of either.
         """
         for policy in (before, after):
-            require_heard(panel, policy)
+            self._workflow.require_heard(panel, policy)
         stop_at = self._clock() + TRIAL_SECONDS
         found = self._verdicts.find_all([(tenant, one) for one in request.verdict_ids])
         kept = self._reviews.kept_contents(tenant, request.verdict_ids)

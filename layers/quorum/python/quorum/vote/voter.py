@@ -43,11 +43,11 @@ async def ask(
 
     Raises a `VoteUnavailable`, which carries the cost and the reservation.
     """
-    completion = await _answer(gateway, model, content, deadline, policy, tenant)
+    completion = await answered(gateway, model, content, deadline, policy, tenant)
     try:
         if completion.finish_reason is Finish.FAILED:
             raise ModelUnavailable("the answer broke off")
-        read = _read(model, completion, policy)
+        got = read(model, completion, policy)
     except VoteUnavailable as error:
         error.tokens = completion.tokens
         error.cost_usd = completion.cost_usd
@@ -58,12 +58,13 @@ async def ask(
     vote = CastVote(
         voter=model.name,
         model=completion.model,
-        decision=read.decision,
-        confidence=read.confidence,
-        confidence_stated=read.confidence_stated,
-        confidence_measured=read.confidence_measured,
-        scores=read.scores,
-        reason=read.reason,
+        decision=got.decision,
+        confidence=got.confidence,
+        confidence_stated=got.confidence_stated,
+        confidence_measured=got.confidence_measured,
+        scores=got.scores,
+        covers=got.covers,
+        reason=got.reason,
         tokens=completion.tokens,
         cost_usd=completion.cost_usd,
         cost_estimated=completion.cost_estimated,
@@ -73,7 +74,7 @@ async def ask(
     return PaidVote(vote, completion.reservation)
 
 
-async def _answer(
+async def answered(
     gateway: "Gateway",
     model: "Model",
     content: "Normalised",
@@ -106,7 +107,8 @@ async def _answer(
     )
 
 
-def _read(model: "Model", completion: "Completion", policy: Policy) -> reply.ReadReply:
+def read(model: "Model", completion: "Completion", policy: Policy) -> reply.ReadReply:
+    """The vote in an answer of `model`; raises as `quorum.vote.reply.read`."""
     came: Any = {
         "finish_reason": completion.finish_reason,
         "refusal": completion.refusal,
