@@ -22,6 +22,8 @@ from fakes.gateway import RecordedVotes, Scenario, StandIn, running
 from local.stack import Stack, start_stack, stop_stack
 
 GATEWAY_KEY = "sk-stand-in"
+OWN_KEY = "own-server"
+"""Name in the secret of the key of a server of a model's own."""
 MEMORY = Path("/dev/shm")  # noqa: S108 a folder of a random name in it
 STACK_BYTES = 8 * 2**30
 """Room for the files of all processes of a stack; 5 GB were seen."""
@@ -116,7 +118,7 @@ def stack(overrides: dict[str, str], folder: Path) -> Iterator[Stack]:
     raised = start_stack(
         folder,
         overrides,
-        gateway_key=GATEWAY_KEY,
+        gateway_key=json.dumps({"*": GATEWAY_KEY, OWN_KEY: GATEWAY_KEY}),
         settings={"SFN_MOCK_CONFIG": str(staged)},
     )
     yield raised
