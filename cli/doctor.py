@@ -6,7 +6,7 @@ import typer
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.gateway.client import Gateway, GatewaySettings
-from quorum.health.doctor import BaseUrlReport, Report, examine
+from quorum.health.doctor import BaseUrlReport, KeyState, Report, examine
 from rich.markup import escape
 from rich.table import Table
 

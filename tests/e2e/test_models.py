@@ -76,7 +76,7 @@ def judged(member: Api, text: str, *, voting: int) -> dict[str, dict[str, Any]]:
     """The votes on `text` by voter, once `voting` of them are votes."""
     patience = time.monotonic() + SEEN_SECONDS
     for number in range(100):
-        answer = member.post("verdicts", {"content": f"{text} {'!' * number}", "panel": "own"})
+        answer = member.post("verdicts", {"content": f"{text}, take {number}", "panel": "own"})
         votes = by_voter(answer.json()) if answer.status_code == 200 else {}
         cast = [vote for vote in votes.values() if vote["kind"] == "vote"]
         if len(cast) == voting or time.monotonic() > patience:
@@ -95,7 +95,7 @@ def test_models_put_as_data_vote_beside_packaged_ones_until_they_are_deleted(
     member, parameter = seat(stack, "gpt-4.1-nano", "spelled-otherwise", "own-server")
     text = "a text for models put as data"
     for number in range(100):
-        says(recorded, f"{text} {'!' * number}", gpt_4_1="unsafe", deepseek_v3_2="unsafe")
+        says(recorded, f"{text}, take {number}", gpt_4_1="unsafe", deepseek_v3_2="unsafe")
     votes = judged(member, text, voting=3)
     assert {name: vote["decision"] for name, vote in votes.items()} == {
         "gpt-4.1-nano": "safe",
