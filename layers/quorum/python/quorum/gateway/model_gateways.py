@@ -28,6 +28,10 @@ Keys = Callable[[], "str | dict[str, object]"]
 """A function that reads the secret: a text, or the object that it holds as JSON."""
 
 
+def _none() -> None:
+    """Nothing: no breaker and no limit is shared."""
+
+
 class ModelGateways:
     """A client for each server; each keeps its connections between calls and changes of keys."""
 
@@ -37,8 +41,8 @@ class ModelGateways:
         gateway: Callable[[], Gateway],
         keys: Keys,
         *,
-        breaker: "Callable[[], Breaker]",
-        limiter: "Callable[[], Limiter]",
+        breaker: "Callable[[], Breaker | None]" = _none,
+        limiter: "Callable[[], Limiter | None]" = _none,
     ) -> None:
         self._hosts = hosts
         self._gateway = gateway
@@ -74,6 +78,11 @@ class ModelGateways:
         """Raise `InvalidRequest` if the deployment does not allow the entry's base URL."""
         if entry.base_url is not None:
             self._hosts.require(entry.base_url)
+
+    async def close(self) -> None:
+        """Close the connections to servers of models' own."""
+        for client in self._clients.values():
+            await client.close()
 
     def _opened(self, base_url: str, key: str | None) -> Gateway:
         rotating = RotatingBaseUrls(lambda: (_with_key(base_url, key, self._keys()),))
