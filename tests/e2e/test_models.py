@@ -138,7 +138,7 @@ def llama() -> Path:
             timeout=INSTALLING_SECONDS,
         )
         if installed.returncode:
-            pytest.skip(f"llama.cpp's server cannot be installed: {installed.stderr[-300:]}")
+            pytest.skip(reason=f"it cannot be installed here: {installed.stderr[-300:]}")
     return folder
 
 
