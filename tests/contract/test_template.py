@@ -30,6 +30,7 @@ from quorum.ledger.costs import INTENT_SECONDS
 from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.policy import PolicyDocument
+from quorum.vote.policy_shadows import ShadowRequest
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from quorum.vote.trials import TrialRequest
 from quorum.vote.workflow import CLIENT_SECONDS
@@ -437,6 +438,7 @@ BODIES: dict[str, type[Frozen]] = {
     "post_verdict.json": VerdictRequest,
     "put_model.json": ModelEntry,
     "put_policy.json": PolicyDocument,
+    "put_policy_shadow.json": ShadowRequest,
 }
 """What the route of an event takes as its body."""
 

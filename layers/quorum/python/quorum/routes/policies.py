@@ -14,9 +14,18 @@ from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLar
 from quorum.routes.parameters import App, IfMatch, version_in, who
 from quorum.vote.policies import PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
+from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
 from quorum.vote.trials import Trial, TrialRequest
 
+<<<<<<< HEAD
+=======
+if TYPE_CHECKING:
+    from quorum.app.api import ApiContainer
+    from quorum.aws.keys import Caller
+
+>>>>>>> main
 router = new_router()
+
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -28,16 +37,46 @@ def get_policies(app: App, caller: Calling) -> PolicyList:
 
 
 @router.get(
-    "/policies/<name>", summary="Read a policy and its history", **gives(PolicyView, NotFound)
+    "/policies/<name>", summary="Read a policy and its history", **gives(ShownPolicy, NotFound)
 )
 def get_policy(
     name: Name,
     app: App,
     caller: Calling,
     version: Annotated[str | None, Query(pattern=r"^[0-9a-f]{12}$")] = None,
-) -> Response[PolicyView]:
+) -> Response[ShownPolicy]:
     """The version in force, or another one that was ever put; the ETag is its version."""
-    return _tagged(app.policies.view(caller.tenant, name, version))
+    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name, version))
+
+
+@router.put(
+    "/policies/<name>/shadow",
+    summary="Let another policy judge beside",
+    middlewares=[operators_only],
+    **gives(ShownPolicy, NotFound, TooLarge),
+)
+def put_shadow(
+    name: Name, request: ShadowRequest, app: App, caller: Calling
+) -> Response[ShownPolicy]:
+    """The policy with its shadow, which judges the same texts, is counted and decides nothing.
+
+    Where it asks other things, its votes are paid beside. For operators.
+    """
+    now = datetime.now(UTC)
+    app.policy_shadows.put(caller.tenant, name, request.policy, _who(caller), now=now)
+    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
+
+
+@router.delete(
+    "/policies/<name>/shadow",
+    summary="Let no other policy judge beside",
+    middlewares=[operators_only],
+    **gives(ShownPolicy, NotFound),
+)
+def delete_shadow(name: Name, app: App, caller: Calling) -> Response[ShownPolicy]:
+    """The policy without its shadow; what was counted stays. For operators."""
+    app.policy_shadows.remove(caller.tenant, name)
+    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
 @router.put(
@@ -103,6 +142,14 @@ def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> 
         app.policies.keep(tenant, after)
         before = app.policies.in_force_or_default(tenant, name)
     return app.trials.run(tenant, request, panel, before, after)
+
+
+def _shown(app: "ApiContainer", tenant: str, view: PolicyView) -> Response[ShownPolicy]:
+    """The policy with its shadow."""
+    fields = {name: getattr(view, name) for name in PolicyView.model_fields}
+    shown = ShownPolicy(**fields, shadow=app.policy_shadows.view(tenant, view.name))
+    headers = {"ETag": f'"{view.version}"'}
+    return Response(HTTPStatus.OK.value, "application/json", shown, headers=headers)
 
 
 def _tagged(view: PolicyView) -> Response[PolicyView]:
