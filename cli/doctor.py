@@ -25,14 +25,10 @@ def doctor(
     panel: Annotated[
         str, typer.Option(help="the panel whose models must be served: its name, or its JSON file")
     ] = "default",
-<<<<<<< HEAD
-    seconds: Annotated[float, typer.Option(help="the longest time for each base URL")] = 20.0,
-    models: entries.Entries = None,
-=======
     seconds: Annotated[
         float, typer.Option(min=1, help="the longest time for each base URL")
     ] = 20.0,
->>>>>>> main
+    models: entries.Entries = None,
     *,
     as_json: AsJson = False,
 ) -> None:

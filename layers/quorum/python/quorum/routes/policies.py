@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
@@ -17,13 +17,9 @@ from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
 from quorum.vote.trials import Trial, TrialRequest
 
-<<<<<<< HEAD
-=======
 if TYPE_CHECKING:
     from quorum.app.api import ApiContainer
-    from quorum.aws.keys import Caller
 
->>>>>>> main
 router = new_router()
 
 
@@ -63,7 +59,7 @@ def put_shadow(
     Where it asks other things, its votes are paid beside. For operators.
     """
     now = datetime.now(UTC)
-    app.policy_shadows.put(caller.tenant, name, request.policy, _who(caller), now=now)
+    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
