@@ -17,4 +17,5 @@ class AbstentionReason(StrEnum):
     LANGUAGE_UNKNOWN = "language_unknown"
     POLICY_UNKNOWN = "policy_unknown"
     UNLIKE_TRAINING = "unlike_training"
+    MODEL_UNKNOWN = "model_unknown"
     FAILED = "failed"
