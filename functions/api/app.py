@@ -7,12 +7,24 @@ from quorum.api.http import resolve, resolver
 from quorum.app.api import ApiContainer
 from quorum.app.settings import ApiSettings
 from quorum.aws.boundary import guarded
-from quorum.routes import batches, catalogue, completions, health, policies, spending, verdicts
+from quorum.routes import (
+    batches,
+    catalogue,
+    completions,
+    health,
+    moderations,
+    policies,
+    spending,
+    verdicts,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-SUBJECTS = (verdicts, batches, completions, spending, catalogue, policies, health)
+SUBJECTS = (
+    *(verdicts, moderations, batches, completions, spending),
+    *(catalogue, policies, health),
+)
 routes = resolver(*(subject.router for subject in SUBJECTS))
 
 
@@ -25,4 +37,4 @@ def app() -> ApiContainer:
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Answer one HTTP request of API Gateway's proxy integration."""
-    return resolve(routes, event, context, app)
+    return resolve(routes, event, context, app, moderations.ERROR_FORMS)
