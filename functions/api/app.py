@@ -12,6 +12,7 @@ from quorum.routes import (
     catalogue,
     completions,
     health,
+    models,
     moderations,
     policies,
     spending,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = (
     *(verdicts, moderations, batches, completions, spending),
-    *(catalogue, policies, health),
+    *(catalogue, models, policies, health),
 )
 routes = resolver(*(subject.router for subject in SUBJECTS))
 
