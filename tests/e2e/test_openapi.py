@@ -28,6 +28,8 @@ from tests import openapi
 from tests.e2e.conftest import Api
 from tests.template import ROOT
 
+NAME = "gpt-4.1"
+"""One name, for a model and for a policy of the tenant's own."""
 REQUESTS = 5
 """Made-up requests to each operation."""
 CHECKS = [
@@ -68,13 +70,19 @@ def known(stack: Stack, key: str) -> dict[str, str]:
     verdict = api.judge("made up", panel="embedded")
     items = [{"content": "made up", "panel": "embedded"}, {"content": ""}]
     batch = api.post("batches", {"items": items}).json()
-    # One name, for a model and for a policy of the tenant's own.
+    return {"verdict_id": verdict["id"], "batch_id": batch["id"], "name": NAME}
+
+
+def put_policies(stack: Stack, key: str) -> None:
+    """Put a policy called `NAME`, and its shadow: an operation before may have deleted them."""
+    shadow = EXAMPLES["PUT /policies/{name}/shadow"]
     policy = EXAMPLES["PUT /policies/{name}"]
-    put = httpx.put(
-        f"{stack.api}/policies/gpt-4.1", json=policy, headers={"x-api-key": key}, timeout=60
-    )
-    assert put.status_code == 200, put.text
-    return {"verdict_id": verdict["id"], "batch_id": batch["id"], "name": "gpt-4.1"}
+    bodies = {shadow["policy"]: policy, NAME: policy, f"{NAME}/shadow": shadow}
+    for name, body in bodies.items():
+        put = httpx.put(
+            f"{stack.api}/policies/{name}", json=body, headers={"x-api-key": key}, timeout=60
+        )
+        assert put.status_code == 200, put.text
 
 
 def excused(response: Any) -> bool:
@@ -91,6 +99,8 @@ def test_an_operation_answers_as_described(
     stack: Stack, key: str, known: dict[str, str], label: str
 ) -> None:
     operation = OPERATIONS[label]
+    if "/policies/{name}" in label:
+        put_policies(stack, key)
     path = {name: known[name] for name in known if f"{{{name}}}" in label}
 
     def send(case: Any) -> int:

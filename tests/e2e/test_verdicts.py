@@ -40,14 +40,20 @@ def test_every_voter_of_the_panel_votes_and_the_bill_is_the_gateways_own(
 
 
 def test_the_example_of_the_readme_runs(
-    stack: Stack, stand_in: StandIn, recorded: Recorded, capsys: pytest.CaptureFixture[str]
+    stack: Stack,
+    stand_in: StandIn,
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("API", stack.api)
+    monkeypatch.setenv("KEY", stack.key)
     shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (example,) = (block for block in shown if "/verdicts" in block)
     content = re.search(r'"content": "(.*?)"', example)
     assert content is not None
     says(recorded, content[1], gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
-    exec(compile(example, "README.md", "exec"), {"API": stack.api, "KEY": stack.key})  # noqa: S102 - our own
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own
     assert capsys.readouterr().out.startswith("unsafe ")
 
 
