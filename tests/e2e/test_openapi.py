@@ -28,8 +28,8 @@ from tests import openapi
 from tests.e2e.conftest import Api
 from tests.template import ROOT
 
-NAME = "gpt-4.1"
-"""One name, for a model and for a policy of the tenant's own."""
+NAME = "own"
+"""One name, for a model put as data and for a policy of the tenant's own."""
 REQUESTS = 5
 """Made-up requests to each operation."""
 CHECKS = [
@@ -55,12 +55,17 @@ def bodies() -> Iterator[tuple[str, Any]]:
 
 
 EXAMPLES = dict(bodies())
+# A model that the gateway serves; the stack allows no other server.
+EXAMPLES["PUT /models/{name}"] = {
+    **{k: v for k, v in EXAMPLES["PUT /models/{name}"].items() if k not in ("base_url", "key")},
+    "gateway_name": "gpt-4.1-mini",
+}
 
 
 @pytest.fixture(scope="module")
 def key(stack: Stack) -> str:
     """The key of a tenant of this test's own: no other test sees what is made up here."""
-    return stack.new_key(Caller(tenant="made-up", role="operator"))
+    return stack.new_key(Caller(tenant="made-up", role="deployment_operator"))
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +78,17 @@ def known(stack: Stack, key: str) -> dict[str, str]:
     return {"verdict_id": verdict["id"], "batch_id": batch["id"], "name": NAME}
 
 
-def put_policies(stack: Stack, key: str) -> None:
-    """Put a policy called `NAME`, and its shadow: an operation before may have deleted them."""
-    shadow = EXAMPLES["PUT /policies/{name}/shadow"]
-    policy = EXAMPLES["PUT /policies/{name}"]
-    bodies = {shadow["policy"]: policy, NAME: policy, f"{NAME}/shadow": shadow}
-    for name, body in bodies.items():
-        put = httpx.put(
-            f"{stack.api}/policies/{name}", json=body, headers={"x-api-key": key}, timeout=60
-        )
+def put_what_is_named(stack: Stack, key: str, label: str) -> None:
+    """Put the policy or model called `NAME`: an operation before may have deleted it."""
+    bodies: dict[str, Any] = {}
+    if "/policies/{name}" in label:
+        policy, shadow = EXAMPLES["PUT /policies/{name}"], EXAMPLES["PUT /policies/{name}/shadow"]
+        bodies[f"policies/{shadow['policy']}"] = bodies[f"policies/{NAME}"] = policy
+        bodies[f"policies/{NAME}/shadow"] = shadow
+    if "/models/{name}" in label:
+        bodies[f"models/{NAME}"] = EXAMPLES["PUT /models/{name}"]
+    for path, body in bodies.items():
+        put = httpx.put(f"{stack.api}/{path}", json=body, headers={"x-api-key": key}, timeout=60)
         assert put.status_code == 200, put.text
 
 
@@ -99,8 +106,7 @@ def test_an_operation_answers_as_described(
     stack: Stack, key: str, known: dict[str, str], label: str
 ) -> None:
     operation = OPERATIONS[label]
-    if "/policies/{name}" in label:
-        put_policies(stack, key)
+    put_what_is_named(stack, key, label)
     path = {name: known[name] for name in known if f"{{{name}}}" in label}
 
     def send(case: Any) -> int:

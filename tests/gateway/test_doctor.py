@@ -1,7 +1,6 @@
-import asyncio
-
 """The doctor names what is wrong and what to do, and never a key."""
 
+import asyncio
 import json
 import socket
 import time
