@@ -10,7 +10,6 @@ import pytest
 from quorum.aws.versions import VersionedDocuments
 from quorum.core.errors import PreconditionFailed, StoreUnavailable
 from quorum.core.models import Content, Context
-from quorum.vote import policy, reply
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
 from quorum.vote.policies import POLICY, Policies, PolicyVersions
 from quorum.vote.policy import DEFAULT, Policy, reference_of
@@ -441,7 +440,7 @@ def test_a_policy_judges_on_as_the_version_it_was_put_as_after_a_release_that_as
     put: Put, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = put()[1]["version"]
-    monkeypatch.setattr(reply, "PARSER_VERSION", "of the next release")
+    monkeypatch.setattr("quorum.vote.reply.PARSER_VERSION", "of the next release")
     reopen(api)
     shown = ask({}, name="get_policy.json", **at("gaming"))[1]
     assert (shown["version"], shown["in_force"]) == (version, True)
@@ -457,7 +456,7 @@ def test_a_kept_policy_that_a_release_no_longer_takes_is_refused_with_the_reason
     put: Put, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put()
-    monkeypatch.setattr(policy, "TOLD_LIMIT", 100)
+    monkeypatch.setattr("quorum.vote.policy.TOLD_LIMIT", 100)
     reopen(api)
     for status, answer in (
         ask({"content": "a text", "policy": "gaming"}),

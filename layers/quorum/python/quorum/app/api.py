@@ -5,20 +5,27 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.app.intake import DocumentIntakeContainer
 from quorum.app.votes import WorkflowContainer
+from quorum.aws.clients import CONNECTIONS
 from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
 from quorum.batch.runs import Runs
 from quorum.bulk.batches import QueuedBatches, UploadedBatches
+from quorum.bulk.concurrent import ConcurrentModeration
 from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.ledger.costs import Costs
 from quorum.vote.trials import Trials
+from quorum.vote.verdict_list import VerdictList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quorum.app.settings import ApiSettings
     from quorum.batch.kinds import BatchKind
+
+
+CONTENTS_AT_ONCE = CONNECTIONS
+"""Contents of one request that are judged at once: each holds a connection to the vote machine."""
 
 
 class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
@@ -51,6 +58,16 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
             settings.bulk_machine,
             self.batches,
         )
+
+    @cached_property
+    def concurrent_moderation(self) -> ConcurrentModeration:
+        """Several contents of one request, judged at the same time."""
+        return ConcurrentModeration(self.workflow, at_once=CONTENTS_AT_ONCE, clock=self.clock)
+
+    @cached_property
+    def verdict_list(self) -> VerdictList:
+        """The list of verdicts."""
+        return VerdictList(self.dynamodb, self.settings.verdicts_table, self.verdicts)
 
     @cached_property
     def runs(self) -> Runs:
