@@ -24,8 +24,12 @@ class _Loop:
         self._workers: ThreadPoolExecutor | None = None
 
     def end(self, seconds: float) -> bool:
-        if self._workers is not None:
-            self._workers.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            ended, self._workers = self._workers, ThreadPoolExecutor(thread_name_prefix=_WORKERS)
+            if self._loop is not None:
+                self._loop.set_default_executor(self._workers)  # what comes after has threads anew
+        if ended is not None:
+            ended.shutdown(wait=False, cancel_futures=True)
         until = time.monotonic() + seconds
         working = [one for one in threading.enumerate() if one.name.startswith(_WORKERS)]
         for thread in working:
@@ -40,7 +44,8 @@ class _Loop:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
                 loop.set_exception_handler(_log_lost)
-                self._workers = ThreadPoolExecutor(thread_name_prefix=_WORKERS)
+                if self._workers is None:
+                    self._workers = ThreadPoolExecutor(thread_name_prefix=_WORKERS)
                 loop.set_default_executor(self._workers)
                 thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
                 thread.start()
@@ -75,6 +80,7 @@ def end(seconds: float) -> bool:
     """End the loop's threads, before a process ends; returns whether all did within `seconds`.
 
     The interpreter would wait for those that did not, and a look-up of a name cannot be
-    interrupted: where the network's resolver does not answer, it takes minutes.
+    interrupted: where the network's resolver does not answer, it takes minutes. What is run
+    afterwards all the same (another command of the same process) has threads of its own.
     """
     return _LOOP.end(seconds)
