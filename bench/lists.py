@@ -1,7 +1,7 @@
-"""What looking for a policy's ten thousand entries costs a text.
+"""The time that a policy's ten thousand list entries cost a text.
 
-`python -m bench.lists`: made-up words on a block list, and texts in which none of them stands: one
-of 1,000 characters and the longest there may be. Beside it, how long reading the lists takes.
+`python -m bench.lists` makes up words on a block list, and texts without any of them: one of 1,000
+characters and one of the greatest length. It also measures how long reading the lists takes.
 """
 
 import random

@@ -14,7 +14,7 @@ NOW = 1_700_000_000.0
 
 
 def at(seconds: float) -> datetime:
-    """The time of an epoch second."""
+    """The datetime at a number of epoch seconds."""
     return datetime.fromtimestamp(seconds, UTC)
 
 

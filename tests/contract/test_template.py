@@ -1,4 +1,4 @@
-"""What must agree: registry, template, state machine, panels, permissions, timeouts, events."""
+"""Agreement of registry, template, state machines, panels, permissions, timeouts and events."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a safety filter blocks: asked once, booked once, and nobody else's trouble."""
+"""Contents that a safety filter blocks: asked once, booked once, no circuit opened."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The client under everything a gateway does, over a real socket."""
+"""The gateway client over a real socket: its answers, errors, retries and timeouts."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Streamed answers: typed pieces, and never complete when they are not."""
+"""Streamed answers: typed pieces, and an error where the stream is incomplete."""
 
 import json
 from collections.abc import Callable

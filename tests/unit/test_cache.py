@@ -1,4 +1,4 @@
-"""What makes two votes the same vote."""
+"""The key under which votes are cached: what changes it, and what does not."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""`quorum batch` and `quorum costs` against a service that is a handful of answers."""
+"""`quorum batch` and `quorum costs` against a fake service."""
 
 import csv
 import json

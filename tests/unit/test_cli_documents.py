@@ -1,4 +1,4 @@
-"""`quorum estimate` and `quorum documents`: what they read, send, show and write."""
+"""`quorum estimate` and `quorum documents`: input, requests, output and files."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How a command ends: one sentence and an exit code, whatever goes wrong."""
+"""The end of a command: one sentence and an exit code, whatever goes wrong."""
 
 import json
 import os

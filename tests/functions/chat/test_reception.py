@@ -1,4 +1,4 @@
-"""What comes in, what is posted to a client, and the handlers."""
+"""The chat's reception: its messages, its posts to a client, and its handlers."""
 
 import json
 from collections.abc import Callable

@@ -23,12 +23,12 @@ router = new_router()
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 IfMatch = Annotated[str | None, Header(alias="If-Match", min_length=1, max_length=64)]
-"""The version that a change is written for, as the ETag says it; `*` is any."""
+"""The version that a change is written for, from the ETag; `*` is any version."""
 
 
 @router.get("/policies", summary="List the tenant's policies", **gives(PolicyList))
 def get_policies(app: App, caller: Calling) -> PolicyList:
-    """The policies in force with their versions, and the packaged one."""
+    """List the policies in force with their versions, and the packaged one."""
     return app.policies.in_force(caller.tenant)
 
 
@@ -41,7 +41,7 @@ def get_policy(
     caller: Calling,
     version: Annotated[str | None, Query(pattern=r"^[0-9a-f]{12}$")] = None,
 ) -> Response[PolicyView]:
-    """The version in force, or another one that was ever put; the ETag is its version."""
+    """Show the version in force, or any version that was ever put. The ETag is its version."""
     return _tagged(app.policies.view(caller.tenant, name, version))
 
 
@@ -54,7 +54,7 @@ def get_policy(
 def put_policy(
     name: Name, request: PolicyDocument, app: App, caller: Calling, if_match: IfMatch = None
 ) -> Response[PolicyView]:
-    """The policy as put; every version is kept, and an earlier one may be put again.
+    """Put a policy in force. Every version is kept, and an earlier one can be put again.
 
     With If-Match, only if that version is in force. For operators.
     """
@@ -74,9 +74,10 @@ def put_policy(
 def delete_policy(
     name: Name, app: App, caller: Calling, if_match: IfMatch = None
 ) -> Response[PolicyView]:
-    """What was in force. Its versions stay, and batches that began under it end under it.
+    """Put a policy out of force, and return it. Batches that began under it finish under it.
 
-    A tenant that deletes its `default` is judged under the packaged one. For operators.
+    Its versions are kept. A tenant that deletes its `default` is judged under the packaged policy.
+    For operators.
     """
     now = datetime.now(UTC)
     return _tagged(
@@ -91,10 +92,10 @@ def delete_policy(
     **gives(Trial, BudgetSpent, NotFound, TooLarge),
 )
 def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> Trial:
-    """What it would change on up to 50 texts or verdicts, and what it would cost. For operators.
+    """Try what a policy would change on up to 50 texts or verdicts, and what it would cost.
 
-    It is tried against the policy of that name in force, or the tenant's `default` if there is none
-    or no policy is given. The votes are paid.
+    It is compared with the policy of that name in force, or with the tenant's `default` if there is
+    none or no policy is given. The votes are paid. For operators.
     """
     tenant = caller.tenant
     panel = app.panels.get(tenant, request.panel or app.settings.default_panel)

@@ -1,4 +1,4 @@
-"""Policies as their tenants put them: every version is kept, one of each name is in force.
+"""The policies of all tenants: every version is kept, and one of each name is in force.
 
 The Policies table, by tenant and entry::
 
@@ -6,10 +6,10 @@ The Policies table, by tenant and entry::
     version#<name>#<version>    the document of a version, compressed; never changed or deleted
     put#<name>#<time>           who put which version when, or deleted the policy
 
-An evaluation carries a reference, `<name>@<version>`, and whoever needs the policy reads that
-version; what was read is kept for ever, because a version never changes. Which version is in force
-is remembered for a while, its absence too. The packaged policy, `default@packaged`, is read
-nowhere; a tenant may put a policy called `default` in its place.
+An evaluation carries a reference, `<name>@<version>`. A function that needs the policy reads that
+version and keeps it in memory, because a version never changes. Which version is in force, or that
+none is, is remembered for some seconds. The packaged policy, `default@packaged`, is not in the
+table; a tenant may put a policy called `default` in its place.
 """
 
 import json
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 POLICIES_LIMIT = 100
 """Policies of one tenant that are in force at a time."""
 VERSIONS_SHOWN = 100
-"""The latest puts of a policy that are shown with it."""
+"""Entries of the history that is shown with a policy: the latest ones."""
 DOCUMENT_LIMIT = 380_000
 """Bytes of a compressed document: an item of DynamoDB has at most 400 KB."""
 KEPT_VERSIONS = 256
-"""Versions that a process keeps."""
+"""Versions that a process keeps in memory."""
 KNOWN_NAMES = 4096
 """Names whose version in force a process remembers."""
 
@@ -54,7 +54,7 @@ Source = Literal["tenant", "packaged"]
 
 
 class PolicyPut(Frozen):
-    """Who put which version of a policy when; `version` is None where the policy was deleted."""
+    """A change of a policy: to which version, when and by whom; None for a deletion."""
 
     version: str | None
     at: datetime
@@ -62,7 +62,7 @@ class PolicyPut(Frozen):
 
 
 class PolicySummary(Frozen):
-    """A policy in force, without its document; the packaged one was put by nobody."""
+    """A policy in force, without its document. The packaged one has no `at` and no `by`."""
 
     name: str
     version: str
@@ -73,13 +73,13 @@ class PolicySummary(Frozen):
 
 
 class PolicyList(Frozen):
-    """The tenant's policies, and the packaged one."""
+    """The policies in force for the tenant, by name."""
 
     policies: tuple[PolicySummary, ...]
 
 
 class PolicyView(Frozen):
-    """One version of a policy: its document, whether it is in force, and what was put before."""
+    """One version of a policy: its document, whether it is in force, and the policy's history."""
 
     name: str
     version: str
@@ -90,14 +90,14 @@ class PolicyView(Frozen):
 
 
 class _InForce(NamedTuple):
-    """What was read of a name: its version, None if there is none, and until when it is known."""
+    """The version in force of a name as last read, or None, and until when that is used."""
 
     version: str | None
     until: float
 
 
 class PolicyVersions:
-    """The versions of policies. They never change, so one that was read is kept."""
+    """The versions of policies, kept in memory once they are read."""
 
     def __init__(self, dynamodb: "DynamoDBServiceResource", table: str) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
@@ -105,7 +105,7 @@ class PolicyVersions:
         self._kept = lru_cache(KEPT_VERSIONS)(self._read)
 
     def of(self, tenant: str, reference: str) -> Policy:
-        """The policy that an evaluation refers to.
+        """The policy that a reference names.
 
         Raises `PolicyInvalid` if there is none, and `StoreUnavailable`.
         """
@@ -118,7 +118,7 @@ class PolicyVersions:
         return found
 
     def find(self, tenant: str, name: str, version: str) -> Policy | None:
-        """That version of a tenant's policy, None if it was never put."""
+        """That version of a tenant's policy; None if it was never put."""
         try:
             return self._kept(tenant, name, version)
         except NotFound:  # not kept: it may be put later
@@ -134,9 +134,9 @@ class PolicyVersions:
 
 
 class Policies:
-    """The policies of all tenants, each seen by its own only.
+    """The policies of all tenants; each tenant sees its own only.
 
-    A version in force is known for `seconds`. Threads may share it.
+    Which version is in force is read again after `seconds`. Threads may share one object.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Policies:
         raise PolicyInvalid(f"there is no policy {name!r}; GET /policies lists yours")
 
     def in_force_or_default(self, tenant: str, name: str) -> Policy:
-        """The policy of that name in force, else the one that judges where none is named."""
+        """The policy of that name in force, else the tenant's default."""
         try:
             return self.chosen(tenant, name)
         except PolicyInvalid:
@@ -214,9 +214,9 @@ class Policies:
     def put(
         self, tenant: str, policy: Policy, by: str, *, expected: str | None, now: datetime
     ) -> PolicyView:
-        """Put `policy` in force, and keep it.
+        """Put `policy` in force, and store its version.
 
-        With `expected`, only if that version is in force now (`*`: if any is). Raises
+        With `expected`, only if that version is in force now (`*`: any version). Raises
         `PreconditionFailed`, `InvalidRequest` where a limit is broken, and `StoreUnavailable`.
         """
         kept = self._kept(tenant, policy)
@@ -242,12 +242,12 @@ class Policies:
         return self.view(tenant, policy.name)
 
     def keep(self, tenant: str, policy: Policy) -> None:
-        """Keep that version of a policy, without putting it in force."""
+        """Store that version of a policy, without putting it in force."""
         with unavailable("the policy could not be stored"):
             dynamo.attempt(self._client.update_item, **self._kept(tenant, policy))
 
     def _kept(self, tenant: str, policy: Policy) -> dict[str, Any]:
-        """The update that keeps a version; raises `InvalidRequest` if it is too large."""
+        """The update that stores a version; raises `InvalidRequest` if it is too large."""
         document = zlib.compress(json.dumps(policy.document()).encode(), 9)
         if len(document) > DOCUMENT_LIMIT:
             raise InvalidRequest(
@@ -292,7 +292,7 @@ class Policies:
         pointed: list[dict[str, Any]],
         others: list[dict[str, Any]],
     ) -> None:
-        """Write all together, if the version in force is still `current`."""
+        """Write all in one transaction, which succeeds only if `current` is still in force."""
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(entry)"}
         if current is not None:
             condition = {
@@ -305,7 +305,7 @@ class Policies:
             self._known.pop((tenant, name), None)
         if failed:
             raise PreconditionFailed(
-                "somebody else changed this policy at the same moment; look again",
+                "somebody else changed this policy at the same moment; read it again",
                 code="policy_changed",
             )
 
@@ -320,7 +320,7 @@ class Policies:
         )
 
     def _known_version(self, tenant: str, name: str) -> str | None:
-        """The version in force, as known."""
+        """The version in force, read again after `seconds`."""
         with self._lock:
             known = self._known.get((tenant, name))
         if known is not None and self._clock() < known.until:
@@ -344,7 +344,7 @@ class Policies:
         return None if item is None else str(item["version"])
 
     def _history(self, tenant: str, name: str) -> tuple[PolicyPut, ...]:
-        """The latest puts, the last first."""
+        """The latest changes, the last first."""
         items = self._items(tenant, f"put#{name}#", limit=VERSIONS_SHOWN)
         return tuple(
             PolicyPut.model_validate({field: item[field] for field in ("version", "at", "by")})
@@ -374,7 +374,7 @@ class Policies:
     def _noted(
         self, tenant: str, name: str, version: str | None, by: str, now: datetime
     ) -> dict[str, Any]:
-        """The transaction item that notes who put what."""
+        """The transaction item that records a change."""
         entry = self._entry(tenant, f"put#{name}#{now.astimezone(UTC).isoformat()}")
         return {
             "Put": {"TableName": self._table, "Item": entry | _put(by, now) | {"version": version}}
@@ -395,7 +395,7 @@ def _summary(item: dict[str, Any]) -> PolicySummary:
 
 
 def _whole(policy: PolicyDocument) -> dict[str, Any]:
-    """The packaged policy as a document that somebody may change and put."""
+    """The packaged policy as a document to change and put, with its instructions."""
     return policy.document() | {"instructions": policy.instructions}
 
 
