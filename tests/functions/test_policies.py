@@ -7,10 +7,11 @@ from typing import Any
 
 import boto3
 import pytest
+from quorum.aws.versions import VersionedDocuments
 from quorum.core.errors import PreconditionFailed, StoreUnavailable
 from quorum.core.models import Content
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
-from quorum.vote.policies import Policies, PolicyVersions
+from quorum.vote.policies import POLICY, Policies, PolicyVersions
 from quorum.vote.policy import DEFAULT, Policy, reference_of
 
 from functions.aggregate import app as aggregate
@@ -250,7 +251,7 @@ def test_an_evaluation_carries_no_policy_but_its_reference() -> None:
 def test_a_tenant_has_a_limited_number_of_policies(
     put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quorum.vote.policies.POLICIES_LIMIT", 1)
+    monkeypatch.setattr("quorum.vote.policies.POLICY", POLICY._replace(limit=1))
     assert put()[0] == 200
     status, answer = put(RULES, "another")
     assert (status, answer["error"]["code"], answer["error"]["limit"]) == (
@@ -448,6 +449,6 @@ def test_of_two_that_change_a_policy_at_the_same_moment_one_is_refused(
     found = reader.view("acme", "gaming").version
     put(RULES | {"instructions": "Nobody may curse."})
     # As if the other had been put after this one had looked.
-    monkeypatch.setattr(reader, "_current", lambda _tenant, _name: found)
+    monkeypatch.setattr(VersionedDocuments, "current", lambda _self, _tenant, _name: found)
     with pytest.raises(PreconditionFailed):
         reader.put("acme", GAMING, "ada", expected=None, now=datetime.now(UTC))

@@ -14,7 +14,6 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
@@ -30,6 +29,7 @@ from quorum.core.models import (
     Probability,
 )
 from quorum.core.normalise import Normalised, normalise
+from quorum.core.versions import version_of
 from quorum.vote import reply
 from quorum.vote.lists import Lists
 
@@ -331,11 +331,6 @@ _THIRTEEN: tuple[str, ...] = tuple(str(category) for category in Category)
 _UNKNOWN = CategoryRules(enabled=False)
 _PROBES = ("plain", 'a "quoted"\nline, 가 and \u2028', "p\u200bay \u202elap\u202c")
 """Sample contents for the version: a plain one, one that is escaped, one with tricks."""
-
-
-def version_of(*parts: object) -> str:
-    """A digest of `parts` (JSON values, in this order): 12 hexadecimal digits."""
-    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _refuse(field: str, message: str, limit: int | None = None) -> None:

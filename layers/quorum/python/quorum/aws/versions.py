@@ -1,0 +1,297 @@
+"""Documents with versions, as their owners put them: all are kept, one of each name is in force.
+
+A table by owner and entry, where `<kind>` is what the documents are (`policy`, `model`)::
+
+    <kind>#<name>               the version in force, since when and by whom
+    version#<name>#<version>    the document of a version, compressed; never changed or deleted
+    put#<name>#<time>           who put which version when, or deleted the document
+
+A version is a digest of its document, so it never changes. Which version is in force is remembered
+for a while, its absence too.
+"""
+
+import json
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from quorum.aws import dynamo
+from quorum.aws.faults import unavailable
+from quorum.core.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
+from quorum.core.models import Frozen
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+VERSIONS_SHOWN = 100
+"""The latest puts of a document that are shown with it."""
+DOCUMENT_LIMIT = 380_000
+"""Bytes of a compressed document: an item of DynamoDB has at most 400 KB."""
+KNOWN_NAMES = 4096
+"""Names whose version in force a process remembers."""
+
+
+class VersionPut(Frozen):
+    """Who put which version when; `version` is None where the document was deleted."""
+
+    version: str | None
+    at: datetime
+    by: str
+
+
+class Kind(NamedTuple):
+    """What the documents are, as messages and codes of errors name them.
+
+    `owner_key` is the table's partition key; of one owner at most `limit` are in force at a time.
+    """
+
+    name: str
+    plural: str
+    owner_key: str
+    limit: int
+
+
+class Document(NamedTuple):
+    """One version of a document.
+
+    `shown` are fields that the entry of the version in force holds beside it: a list needs no other
+    read then.
+    """
+
+    name: str
+    version: str
+    fields: dict[str, Any]
+    shown: dict[str, Any]
+
+
+class _InForce(NamedTuple):
+    """What was read of a name: its version, None if there is none, and until when it is known."""
+
+    version: str | None
+    until: float
+
+
+class VersionedDocuments:
+    """The documents of all owners of one kind, in one table.
+
+    A version in force is known for `seconds`. Threads may share it.
+    """
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        kind: Kind,
+        *,
+        seconds: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
+        self._table = table
+        self._kind = kind
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._known: dict[tuple[str, str], _InForce] = {}
+
+    # ---- reading -----------------------------------------------------------------------------
+
+    def read(self, owner: str, name: str, version: str) -> dict[str, Any]:
+        """The fields of that version; raises `NotFound` if it was never put."""
+        key = self._entry(owner, f"version#{name}#{version}")
+        item = dynamo.get(self._client, self._table, key, consistent=True)
+        if item is None:
+            raise NotFound("no such version")
+        fields: dict[str, Any] = json.loads(zlib.decompress(bytes(item["document"])))
+        return fields
+
+    def in_force(self, owner: str) -> dict[str, dict[str, Any]]:
+        """By name: the version in force, when and by whom it was put, and what is shown beside."""
+        prefix = f"{self._kind.name}#"
+        found = self._items(owner, prefix)
+        return {str(item["entry"]).removeprefix(prefix): item for item in found}
+
+    def current(self, owner: str, name: str) -> str | None:
+        """The version in force, read now."""
+        key = self._entry(owner, f"{self._kind.name}#{name}")
+        item = dynamo.get(self._client, self._table, key, consistent=True)
+        return None if item is None else str(item["version"])
+
+    def known(self, owner: str, name: str) -> str | None:
+        """The version in force, as known; raises `StoreUnavailable` if it was never read."""
+        with self._lock:
+            known = self._known.get((owner, name))
+        if known is not None and self._clock() < known.until:
+            return known.version
+        try:
+            version = self.current(owner, name)
+        except StoreUnavailable:
+            if known is None:  # which version is meant cannot be guessed
+                raise
+            version = known.version
+        with self._lock:
+            if len(self._known) >= KNOWN_NAMES:
+                self._known.clear()
+            self._known[owner, name] = _InForce(version, self._clock() + self._seconds)
+        return version
+
+    def history(self, owner: str, name: str) -> tuple[VersionPut, ...]:
+        """The latest puts, the last first."""
+        items = self._items(owner, f"put#{name}#", limit=VERSIONS_SHOWN)
+        return tuple(
+            VersionPut.model_validate({field: item[field] for field in VersionPut.model_fields})
+            for item in items
+        )
+
+    def names_ever(self, owner: str) -> frozenset[str]:
+        """The names of all documents that were ever put."""
+        items = self._items(owner, "version#", only="entry")
+        return frozenset(str(item["entry"]).split("#")[1] for item in items)
+
+    # ---- writing -----------------------------------------------------------------------------
+
+    def put(
+        self, owner: str, document: Document, by: str, *, expected: str | None, now: datetime
+    ) -> None:
+        """Put `document` in force, and keep it.
+
+        With `expected`, only if that version is in force now (`*`: if any is). Raises
+        `PreconditionFailed`, `InvalidRequest` where a limit is broken, and `StoreUnavailable`.
+        """
+        name, version = document.name, document.version
+        kept = self._kept(owner, document)
+        current = self.current(owner, name)
+        self._require(current, expected)
+        if current is None and len(self.in_force(owner)) >= self._kind.limit:
+            raise InvalidRequest(
+                f"at most {self._kind.limit} {self._kind.plural} are in force; delete one",
+                code=f"too_many_{self._kind.plural}",
+                limit=self._kind.limit,
+            )
+        pointer = self._entry(owner, f"{self._kind.name}#{name}") | document.shown
+        pointer |= {"version": version} | _put(by, now)
+        self._write(
+            (owner, name),
+            current,
+            {"Put": {"TableName": self._table, "Item": pointer}},
+            [{"Update": kept}, self._noted(owner, name, version, by, now)],
+        )
+
+    def keep(self, owner: str, document: Document) -> None:
+        """Keep that version, without putting it in force."""
+        with unavailable(f"the {self._kind.name} could not be stored"):
+            dynamo.attempt(self._client.update_item, **self._kept(owner, document))
+
+    def delete(
+        self, owner: str, name: str, by: str, *, expected: str | None, now: datetime
+    ) -> None:
+        """Put the document out of force; its versions are kept.
+
+        Raises `NotFound`, `PreconditionFailed` and `StoreUnavailable`.
+        """
+        current = self.current(owner, name)
+        if current is None:
+            raise NotFound(
+                f"no such {self._kind.name}", code=f"{self._kind.name}_not_found", field="name"
+            )
+        self._require(current, expected)
+        key = self._entry(owner, f"{self._kind.name}#{name}")
+        self._write(
+            (owner, name),
+            current,
+            {"Delete": {"TableName": self._table, "Key": key}},
+            [self._noted(owner, name, None, by, now)],
+        )
+
+    def _kept(self, owner: str, document: Document) -> dict[str, Any]:
+        """The update that keeps a version; raises `InvalidRequest` if it is too large."""
+        written = zlib.compress(json.dumps(document.fields).encode(), 9)
+        if len(written) > DOCUMENT_LIMIT:
+            raise InvalidRequest(
+                f"the {self._kind.name} has {len(written)} bytes compressed; at most"
+                f" {DOCUMENT_LIMIT} fit",
+                code=f"{self._kind.name}_too_large",
+                limit=DOCUMENT_LIMIT,
+            )
+        return {
+            "TableName": self._table,
+            "Key": self._entry(owner, f"version#{document.name}#{document.version}"),
+            "UpdateExpression": "SET document = if_not_exists(document, :document)",
+            "ExpressionAttributeValues": {":document": written},
+        }
+
+    def _write(
+        self,
+        whose: tuple[str, str],
+        current: str | None,
+        pointed: dict[str, dict[str, Any]],
+        others: list[dict[str, Any]],
+    ) -> None:
+        """Write all together, if the version in force is still `current`."""
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(entry)"}
+        if current is not None:
+            condition = {
+                "ConditionExpression": "version = :current",
+                "ExpressionAttributeValues": {":current": current},
+            }
+        ((action, request),) = pointed.items()
+        failed = dynamo.write(self._client, [{action: request | condition}, *others])
+        with self._lock:
+            self._known.pop(whose, None)
+        if failed:
+            raise PreconditionFailed(
+                f"somebody else changed this {self._kind.name} at the same moment; look again",
+                code=f"{self._kind.name}_changed",
+            )
+
+    def _require(self, current: str | None, expected: str | None) -> None:
+        if expected is None or current == expected or (expected == "*" and current is not None):
+            return
+        raise PreconditionFailed(
+            f"If-Match: the version in force is {current or 'none'}",
+            code=f"{self._kind.name}_changed",
+            field="If-Match",
+            limit=current,
+        )
+
+    def _items(
+        self, owner: str, prefix: str, limit: int | None = None, only: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The owner's entries that begin with `prefix`, the last first."""
+        found: list[dict[str, Any]] = []
+        more: dict[str, Any] = {} if limit is None else {"Limit": limit}
+        more |= {} if only is None else {"ProjectionExpression": only}
+        while True:
+            page = dynamo.query(
+                self._client,
+                TableName=self._table,
+                KeyConditionExpression="#owner = :owner AND begins_with(entry, :prefix)",
+                ExpressionAttributeNames={"#owner": self._kind.owner_key},
+                ExpressionAttributeValues={":owner": owner, ":prefix": prefix},
+                ScanIndexForward=False,
+                ConsistentRead=True,
+                **more,
+            )
+            found += page["Items"]
+            if "LastEvaluatedKey" not in page or (limit is not None and len(found) >= limit):
+                return found
+            more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _noted(
+        self, owner: str, name: str, version: str | None, by: str, now: datetime
+    ) -> dict[str, Any]:
+        """The transaction item that notes who put what."""
+        entry = self._entry(owner, f"put#{name}#{now.astimezone(UTC).isoformat()}")
+        return {
+            "Put": {"TableName": self._table, "Item": entry | _put(by, now) | {"version": version}}
+        }
+
+    def _entry(self, owner: str, entry: str) -> dict[str, Any]:
+        return {self._kind.owner_key: owner, "entry": entry}
+
+
+def _put(by: str, now: datetime) -> dict[str, Any]:
+    return {"at": now.isoformat(), "by": by}
