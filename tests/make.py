@@ -7,6 +7,7 @@ from typing import Any
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import Abstention, CastVote, Content, Decision, Tokens
 from quorum.vote import panel
+from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
 
 NOW = 1_700_000_000.0
@@ -45,3 +46,8 @@ def evaluation(text: str = "a text", panel_name: str = "default", **changes: Any
         "deadline": NOW + 22,
     }
     return Evaluation.model_validate(facts | changes)
+
+
+def vote_keys(*, shared: bool = False) -> VoteCache:
+    """A cache to make keys with, which needs no table."""
+    return VoteCache(None, "", shared=shared, days=1)  # type: ignore[arg-type] # no table

@@ -363,12 +363,19 @@ def test_several_functions_answer_at_once(
 
 
 def test_the_example_of_the_documentation_runs(
-    stack: Stack, key: str, warm: None, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+    stack: Stack,
+    key: str,
+    warm: None,
+    stand_in: StandIn,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     behave(stand_in, reply="Because of Rayleigh scattering.")
     shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs/chat.md").read_text(), re.DOTALL)
     (example,) = (block for block in shown if "websockets" in block)
-    exec(compile(example, "chat.md", "exec"), {"CHAT": stack.chat, "KEY": key})  # noqa: S102 - our own
+    monkeypatch.setenv("CHAT", stack.chat)
+    monkeypatch.setenv("KEY", key)
+    exec(compile(example, "chat.md", "exec"), {})  # noqa: S102 - our own
     assert capsys.readouterr().out.startswith("Because of Rayleigh scattering.{'prompt_tokens'")
 
 

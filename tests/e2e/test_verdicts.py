@@ -1,9 +1,13 @@
 """A text's way to its verdict, through the deployed template."""
 
 import json
+import os
 import re
+import subprocess
 import time
 from decimal import Decimal
+from pathlib import Path
+from shutil import which
 from typing import Any
 
 import boto3
@@ -40,15 +44,45 @@ def test_every_voter_of_the_panel_votes_and_the_bill_is_the_gateways_own(
 
 
 def test_the_example_of_the_readme_runs(
-    stack: Stack, stand_in: StandIn, recorded: Recorded, capsys: pytest.CaptureFixture[str]
+    stack: Stack,
+    stand_in: StandIn,
+    recorded: Recorded,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (example,) = (block for block in shown if "/verdicts" in block)
     content = re.search(r'"content": "(.*?)"', example)
     assert content is not None
     says(recorded, content[1], gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
-    exec(compile(example, "README.md", "exec"), {"API": stack.api, "KEY": stack.key})  # noqa: S102 - our own
+    for name, value in stack.variables().items():
+        monkeypatch.setenv(name, value)
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own
     assert capsys.readouterr().out.startswith("unsafe ")
+
+
+@pytest.mark.skipif(which("jq") is None, reason="the examples use jq, which is not installed")
+@pytest.mark.parametrize("page", ["README.md", "docs/usage.md"])
+def test_the_shell_examples_of_a_page_can_be_pasted_in_order(
+    stack: Stack, tmp_path: Path, page: str
+) -> None:
+    """The requests only; commands and their setting up have tests of their own."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    lines = [
+        re.sub(r"\bcurl ", "curl --fail-with-body --retry 3 ", line)
+        for line in "".join(blocks).splitlines()
+        if re.match(r"curl |echo |[A-Z]+=", line)
+    ]
+    assert sum("$ID" in line for line in lines) >= 1
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],  # noqa: S607 - the shell of the machine
+        cwd=tmp_path,
+        env=os.environ | stack.variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_text_judged_before_is_answered_from_the_cache(

@@ -15,7 +15,9 @@ from quorum.core.models import Category, Content
 from quorum.core.normalise import Normalised, normalise
 from quorum.core.rejection import rejection
 from quorum.gateway import finish
-from quorum.vote import cache, objects, policy, reply, voter
+from quorum.vote import objects, policy, reply, voter
+
+from tests import make
 
 
 @pytest.fixture(autouse=True)
@@ -225,7 +227,7 @@ def test_no_module_that_reads_replies_is_left_out_of_the_digest(module: ModuleTy
 
 
 def test_a_vote_cast_under_another_policy_has_another_key() -> None:
-    votes = cache.VoteCache(None, "Votes", shared=False, days=1)  # type: ignore[arg-type] # a key needs no table
+    votes = make.vote_keys()
     content = Content(text="a text")
     keys = {
         votes.key(
@@ -248,7 +250,7 @@ def test_a_vote_cast_under_another_policy_has_another_key() -> None:
 def test_a_vote_that_was_asked_for_in_another_way_has_another_key(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
-    votes = cache.VoteCache(None, "Votes", shared=False, days=1)  # type: ignore[arg-type] # a key needs no table
+    votes = make.vote_keys()
     content = Content(text="a text")
     before = votes.key("acme", "gpt-4.1", content, policy.DEFAULT)
     changed = registry.model("gpt-4.1").model_copy(update=change)
