@@ -224,7 +224,7 @@ def _guesses(text: str) -> dict[str, float]:
 
 
 def _sure(guesses: dict[str, float], letters: int) -> str | None:
-    """The first guess, if it is sure enough for a text of so many letters."""
+    """The first guess, if it is sure enough for the number of letters."""
     if not guesses:
         return None
     code, probability = next(iter(guesses.items()))
