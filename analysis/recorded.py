@@ -4,7 +4,8 @@ Columns: `language`, `text`, `gold` (or `label`, `toxic`: see
 `analysis.gold`), one per voter (`safe`, `unsafe`,
 `needs_review`, or empty for an abstention), optionally `<voter>.confidence` (the probability in
 [0, 1] that the vote is right; 1 where it is missing), and optionally `panel` and `panel.score`:
-the decision of a running panel. An empty language means that it is not known. Other columns are
+the decision of a running panel, and `policy`: the policy that the row was voted on under, with its
+version (`gaming@3f2a9c01b7de`). An empty language means that it is not known. Other columns are
 ignored.
 """
 
@@ -38,7 +39,7 @@ CODES: dict[str, int] = {"": NONE, **{str(DECISIONS[code]): code for code in (1,
 NO_LANGUAGE = "no language"
 """The name that is shown for rows whose language is not known."""
 _LANGUAGE = re.compile(r"[\w-]{1,16}")
-_NO_VOTER = {"language", "text", "gold", "panel"}
+_NO_VOTER = {"language", "text", "gold", "panel", "policy"}
 
 
 class VotesUnreadable(ValueError):
@@ -58,7 +59,7 @@ class Recorded:
     """Recorded votes as arrays, n rows by v voters.
 
     `decisions` are codes; `confidences` are in [0, 1], NaN where none was recorded; `gold` is
-    `NONE` where the label is missing.
+    `NONE` where the label is missing; `policies` are empty where none is named.
     """
 
     languages: npt.NDArray[np.str_]
@@ -68,6 +69,7 @@ class Recorded:
     decisions: Codes
     confidences: Floats
     panel: PanelColumn | None = None
+    policies: npt.NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -89,6 +91,7 @@ class Recorded:
             panel=None
             if self.panel is None
             else PanelColumn(self.panel.decisions[indices], self.panel.scores[indices]),
+            policies=None if self.policies is None else self.policies[indices],
         )
 
     def with_votes(
@@ -103,6 +106,14 @@ class Recorded:
             decisions=np.hstack([self.decisions, decisions]),
             confidences=np.hstack([self.confidences, confidences]),
             panel=self.panel,
+            policies=self.policies,
+        )
+
+    @property
+    def voted_under(self) -> tuple[str, ...]:
+        """The policies that the rows name, each once."""
+        return (
+            () if self.policies is None else tuple(filter(None, map(str, np.unique(self.policies))))
         )
 
     def labelled(self) -> "Recorded":
@@ -160,6 +171,9 @@ def read(path: Path) -> Recorded:
         ),
         panel=PanelColumn(_codes(rows, "panel", path), _shares(rows, "panel.score", path))
         if "panel" in header
+        else None,
+        policies=np.array([_cell(row, "policy") for row in rows], dtype=np.str_)
+        if "policy" in header
         else None,
     )
 

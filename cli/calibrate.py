@@ -8,7 +8,9 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from quorum.vote.panel import Estimate, Panel
+from pydantic import TypeAdapter, ValidationError
+from quorum.vote.panel import Estimate, Panel, PolicyReference
+from quorum.vote.policy import DEFAULT
 
 from analysis import evaluation
 from analysis.counts import counted
@@ -17,7 +19,7 @@ from analysis.recorded import NO_LANGUAGE, UNSAFE, Indices, Recorded
 from cli import loading
 from cli.errors import CommandFailed
 from cli.loading import Costs
-from cli.output import STANDARD_OUTPUT, AsJson, console, print_json, write_json
+from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 
 EXPECTED = (
     "accuracy",
@@ -30,6 +32,7 @@ EXPECTED = (
     "cost_vs_reference",
 )
 """The figures that a calibrated panel states as its expected quality."""
+_REFERENCE: TypeAdapter[str] = TypeAdapter(PolicyReference)
 FEWEST_LABELS = 40
 _ENOUGH_UNSEEN = 100
 
@@ -95,6 +98,13 @@ def calibrate(
     name: Annotated[
         str | None, typer.Option(help="The panel's name (default: the file's).")
     ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="The policy that was voted under, as name@version (default: the one that the"
+            " column policy names, else the packaged one); rows of others are left out."
+        ),
+    ] = None,
     input_tokens: Annotated[int, typer.Option(min=0, help="Input tokens per vote.")] = 400,
     output_tokens: Annotated[int, typer.Option(min=0, help="Output tokens per vote.")] = 60,
     seed: Annotated[int, typer.Option(help="The random seed of folds and resamples.")] = 0,
@@ -109,7 +119,7 @@ def calibrate(
     # scikit-learn and scipy are slow to import.
     from analysis import calibration, plans, thresholds  # noqa: PLC0415 - when needed
 
-    rows = loading.read_votes(labelled)
+    rows, voted_under = _of_policy(loading.read_votes(labelled), policy)
     if embedded:
         rows = loading.with_embedded(rows)
     costs = loading.read_costs(
@@ -149,7 +159,7 @@ def calibrate(
         raise CommandFailed(f"No panel can be designed: {problem}.") from None
     expected = _expected(measured_on, answers, costs, seed)
     how = "rows it did not learn from" if hold_out else f"{plans.FOLDS}-fold cross-validation"
-    panel = _described(designed, learned, costs, budget, expected)
+    panel = _described(designed, learned, costs, budget, expected, voted_under)
     write_json(out, panel.document())
     document = {
         "panel": {"name": panel.name, "version": panel.version, "rounds": panel.rounds},
@@ -167,6 +177,34 @@ def calibrate(
             f"panel: {out} (version {panel.version}, {compact:,} bytes compact)", soft_wrap=True
         )
     return None
+
+
+def _of_policy(rows: Recorded, policy: str | None) -> tuple[Recorded, str]:
+    """The rows that were voted on under one policy, and its name and version."""
+    named = rows.voted_under
+    if policy is None:
+        if len(named) > 1:
+            raise typer.BadParameter(
+                f"the rows were voted on under several policies; choose one: {', '.join(named)}",
+                param_hint="--policy",
+            )
+        policy = named[0] if named else f"{DEFAULT.name}@{DEFAULT.version}"
+    try:
+        checked = _REFERENCE.validate_python(policy)
+    except ValidationError:
+        message = f"{policy!r} is no policy's name, nor one with its version (gaming@3f2a9c01b7de)"
+        raise typer.BadParameter(message, param_hint="--policy") from None
+    if rows.policies is None or not named:
+        return rows, checked
+    chosen = rows.rows(np.flatnonzero(rows.policies == checked))
+    if not len(chosen):
+        raise typer.BadParameter(
+            f"no row was voted on under {checked}; there are {', '.join(named)}",
+            param_hint="--policy",
+        )
+    if len(chosen) < len(rows):
+        notes.print(f"{len(rows) - len(chosen)} rows of other policies are left out")
+    return chosen, checked
 
 
 def _split(rows: Recorded, per_language: int | None, seed: int) -> tuple[Indices, Indices]:
@@ -208,7 +246,12 @@ def _expected(rows: Recorded, answers: Answers, costs: Costs, seed: int) -> Figu
 
 
 def _described(
-    panel: Panel, learned: Recorded, costs: Costs, budget: float, expected: Figures
+    panel: Panel,
+    learned: Recorded,
+    costs: Costs,
+    budget: float,
+    expected: Figures,
+    voted_under: str,
 ) -> Panel:
     languages = ", ".join(str(one) or NO_LANGUAGE for one in np.unique(learned.languages))
     limit = (
@@ -219,6 +262,7 @@ def _described(
     return panel.model_copy(
         update={
             "description": f"Calibrated on {len(learned)} labels ({languages}){limit}.",
+            "calibrated_under": voted_under,
             "expected": {
                 name: Estimate(
                     value=round(estimate.value, 4),

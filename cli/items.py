@@ -21,7 +21,7 @@ from cli.errors import CommandFailed
 from cli.output import STANDARD_OUTPUT, notes
 
 CONTENT_COLUMNS = ("content", "text")
-KNOWN = ("id", "language", "default_language", "panel", "policy", "metadata")
+KNOWN = ("id", "language", "default_language", "context", "panel", "policy", "metadata")
 """The fields of an item besides its content."""
 LANGUAGES = ("language", "default_language")
 REASONS = 10
@@ -157,6 +157,8 @@ def item_of(
             item[name] = _repaired(folded[name])
     if isinstance(item.get("id"), int | float):
         item["id"] = str(item["id"])
+    if isinstance(item.get("context"), str):
+        item["context"] = _as_json(item["context"])
     for name in LANGUAGES:
         if isinstance(item.get(name), str):
             # What is no language stays, for the deployment to refuse.
@@ -166,6 +168,14 @@ def item_of(
 
 def _text(content: str | float) -> str:
     return without_surrogates(content) if isinstance(content, str) else json.dumps(content)
+
+
+def _as_json(cell: str) -> Any:
+    """The JSON in a cell; what is none stays, for the deployment to refuse."""
+    try:
+        return _repaired(json.loads(cell))
+    except ValueError:
+        return cell
 
 
 def _repaired(value: Any) -> Any:

@@ -57,7 +57,7 @@ def write(out: Path, entries: list[Reviewed]) -> None:
     voters = known + sorted(heard.difference(known))
     columns = ["language", "text", "gold"]
     columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
-    columns += ["panel", "panel.score"]
+    columns += ["panel", "panel.score", "policy"]
     with opened(out, private=True) as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
@@ -72,6 +72,7 @@ def _row(entry: Reviewed) -> dict[str, Any]:
         "gold": entry.reviews[-1].decision,
         "panel": verdict.decision,
         "panel.score": f"{verdict.score:.6f}",
+        "policy": f"{verdict.policy}@{verdict.policy_version}",
     }
     for vote in verdict.votes:
         if isinstance(vote, CastVote):

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,10 @@ def moderate(
     language: Language = None,
     default_language: DefaultLanguage = None,
     *,
+    context: Annotated[
+        Path | None,
+        typer.Option(help="a JSON file with the context of the texts: messages, parent, author"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge texts; every verdict shows each voter's vote and the cost.
@@ -48,6 +53,7 @@ def moderate(
         options = {
             "panel": panel,
             "policy": policy,
+            "context": None if context is None else _context(context),
             "language": language,
             "default_language": default_language,
         }
@@ -64,6 +70,14 @@ def moderate(
             show_verdicts(console(), judged)
     if rejected:
         raise typer.Exit(ExitCode.ERROR)
+
+
+def _context(file: Path) -> Any:
+    """The context in a JSON file; the deployment says what is wrong with one that is not valid."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise typer.BadParameter(f"{file}: {problem}", param_hint="--context") from None
 
 
 def _judged(

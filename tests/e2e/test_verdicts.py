@@ -99,6 +99,27 @@ def test_a_text_judged_before_is_answered_from_the_cache(
     assert stand_in.count.cost_usd == paid
 
 
+def test_a_text_in_its_context_is_another_vote_and_the_models_are_shown_it(
+    api: Api, stand_in: StandIn, recorded: Recorded
+) -> None:
+    text = says(recorded, "kill it, whatever it is")
+    context = {
+        "messages": ["that last boss is unfair"],
+        "author": {"account_age_days": 900, "earlier_strikes": 0},
+    }
+    plain = api.judge(text)
+    seen = len(stand_in.bodies)
+    verdict = api.judge(text, context=context)
+    assert (verdict["answered_from"], verdict["calls"]) == ("panel", plain["calls"])
+    assert {vote["context_seen"] for vote in verdict["votes"]} == {True}
+    shown = [body["messages"][1]["content"] for body in stand_in.bodies[seen:]]
+    assert len(shown) == verdict["calls"]
+    assert all("that last boss is unfair" in user for user in shown)
+    assert api.judge(text, context=context)["answered_from"] == "cache"
+    embedded = api.judge("You are a worthless idiot.", context=context, panel="embedded")
+    assert embedded["reason"].endswith("did not see the context")
+
+
 def test_with_one_model_gone_the_rest_decide(
     api: Api, stand_in: StandIn, recorded: Recorded
 ) -> None:

@@ -14,6 +14,7 @@ from quorum.core.errors import BudgetSpent, Postponed, Undeliverable
 from quorum.core.models import Decision
 from quorum.ledger.budget import Thresholds
 from quorum.ledger.costs import INTENT_SECONDS, Costs
+from quorum.vote.requests import VerdictRequest
 
 from tests.world import (
     BATCH,
@@ -82,6 +83,21 @@ def test_the_same_content_is_asked_about_once_in_one_invocation(
     assert view.cached_votes == 3 * 2
     assert view.saved_usd == 6 * PRICE
     assert view.hit_rate == pytest.approx(0.5)
+
+
+def test_the_same_text_in_another_context_is_asked_about_anew(
+    world: World, gateway: Gateway
+) -> None:
+    world.new_batch(4)
+    contexts = [None, {"parent": "a game"}, {"parent": "an address"}, {"parent": " a  game"}]
+    world.judge(
+        [
+            one._replace(request=VerdictRequest(content="kill it", context=context))
+            for one, context in zip(items("a", "b", "c", "d"), contexts, strict=True)
+        ]
+    )
+    assert set(gateway.calls.values()) == {3}
+    assert world.view().settled == 4
 
 
 def test_the_same_content_is_asked_about_once_by_workers_at_the_same_time(

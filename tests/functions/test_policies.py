@@ -9,7 +9,7 @@ import boto3
 import pytest
 from quorum.aws.versions import VersionedDocuments
 from quorum.core.errors import PreconditionFailed, StoreUnavailable
-from quorum.core.models import Content
+from quorum.core.models import Content, Context
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
 from quorum.vote.policies import POLICY, Policies, PolicyVersions
 from quorum.vote.policy import DEFAULT, Policy, reference_of
@@ -339,6 +339,24 @@ def test_a_trial_says_what_would_change_and_what_it_would_cost(
     # Nothing is in force, and nothing was recorded.
     assert ask(name="get_policy.json", **at("gaming"))[0] == 404
     assert aws.Table("VerdictsTable").scan()["Items"] == []
+
+
+def test_a_policy_is_tried_on_a_text_in_its_context(
+    attempt: Put, cached: Callable[..., None]
+) -> None:
+    context = Context(parent="my last boss")
+    within = make.evaluation(content=Content(text="kill it", language="en", context=context))
+    cached(within, "safe")
+    cached(within, "unsafe", policy=GAMING)
+    text = {"content": "kill it", "context": {"parent": "my last boss"}}
+    _, trial = attempt({"policy": RULES, "texts": ["kill it", text]})
+    # There are votes for the text in its context only, and no voter answers here.
+    assert [one["after"] for one in trial["tried"]] == ["needs_review", "unsafe"]
+    bad = {"content": "kill it", "context": {"parent": ""}}
+    status, refused = attempt({"policy": RULES, "texts": ["a text", bad]})
+    assert (status, refused["error"]["field"]) == (400, "texts.1.context.parent")
+    status, refused = attempt({"policy": RULES, "texts": [""]})
+    assert (status, refused["error"]["field"]) == (400, "texts.0")
 
 
 def test_a_verdict_is_tried_on_its_own_votes_where_only_their_counting_differs(

@@ -34,8 +34,9 @@ class Deployment:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def judge(self, text: str = TEXT, **options: Any) -> Any:
-        status, verdict = self._ask({"content": text, "panel": "default"}, **options)
+    def judge(self, text: str = TEXT, *, context: Any = None, **options: Any) -> Any:
+        body = {"content": text, "panel": "default", "context": context}
+        status, verdict = self._ask(body, **options)
         assert status == 200, verdict
         return verdict
 
@@ -111,6 +112,18 @@ def test_a_decision_the_panel_got_wrong_is_not_repeated_after_an_appeal(
     assert judged["decision"] == "unsafe"
     api_of.review(judged, "safe")
     assert api_of.judge()["decision"] == "safe"
+
+
+def test_a_decision_answers_the_content_in_an_equal_context_only(api_of: Deployment) -> None:
+    game, address = {"parent": "my last boss"}, {"parent": "he lives at 12 Elm Road"}
+    first = api_of.judge(context=game)
+    (waiting,) = api_of.queue()
+    assert (waiting["content"], waiting["context"]["parent"]) == (TEXT, "my last boss")
+    api_of.review(first, "safe")
+    assert api_of.judge(context={"parent": " my  last boss"})["answered_from"] == "review"
+    for other in (None, address, game | {"author": {"earlier_strikes": 3}}):
+        assert api_of.judge(context=other)["answered_from"] == "panel"
+    assert len(api_of.queue()) == 3
 
 
 def test_another_tenants_decision_answers_nobody_else(api_of: Deployment) -> None:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from quorum.aws import loop
 from quorum.core import registry
-from quorum.core.models import Content
+from quorum.core.models import Author, Content, Context
 from quorum.ledger import ledger
 from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
@@ -125,6 +125,23 @@ def test_the_content_is_in_no_log(ask: Ask, capsys: pytest.CaptureFixture[str]) 
     written = capsys.readouterr().out
     assert '"voter":"gpt-4.1"' in written
     assert "opinion" not in written
+
+
+def test_a_context_reaches_the_model_beside_the_text_and_no_log(
+    ask: Ask, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = Context(parent="the dog lives at 12 Elm Road", author=Author(earlier_strikes=2))
+    within = Content(text=TEXT, context=context)
+    plain, seen = ask(living()), ask(living(content=within))
+    assert (plain["cached"], seen["cached"]) == (False, False)
+    assert (plain.get("context_seen"), seen["context_seen"]) == (None, True)
+    told = [body["messages"][1]["content"] for body in stand_in.bodies]
+    assert ["Elm Road" in user for user in told] == [False, True]
+    assert '"author": {"earlier_strikes": 2}' in told[1]
+    assert seen["tokens"]["input"] > plain["tokens"]["input"]
+    again = ask(living(content=within, verdict_id="verdict-2"))
+    assert (again["cached"], again["context_seen"]) == (True, True)
+    assert "Elm Road" not in capsys.readouterr().out
 
 
 def test_the_key_goes_to_the_gateway_and_nowhere_else(

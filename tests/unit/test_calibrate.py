@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from quorum.vote import panel
+from quorum.vote.policy import DEFAULT
 from typer.testing import CliRunner
 
 from analysis import calibration, evaluation, evidence, recorded
@@ -307,6 +308,51 @@ def test_a_budget_that_is_no_share_is_refused_with_what_to_write(
     result = CliRunner().invoke(app, [*arguments, "--budget", budget], env={"COLUMNS": "200"})
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+GAMING, CHAT = "gaming@3f2a9c01b7de", "chat@0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("column", "option", "expected"),
+    [
+        (None, None, f"default@{DEFAULT.version}"),
+        (None, GAMING, GAMING),
+        ([GAMING], None, GAMING),
+        ([GAMING, ""], None, GAMING),
+        ([GAMING, CHAT], CHAT, CHAT),
+        ([GAMING, CHAT], None, "several policies; choose one: chat@0123456789ab, gaming@"),
+        ([GAMING], CHAT, "no row was voted on under chat@0123456789ab"),
+        (None, "my rules!", "is no policy's name"),
+    ],
+    ids=str,
+)
+def test_a_calibrated_panel_names_the_policy_and_version_that_its_rows_were_voted_on_under(
+    tmp_path: Path, column: list[str] | None, option: str | None, expected: str
+) -> None:
+    rows = made_up(600)
+    learned = written(rows, tmp_path / "learned.csv")
+    if column is not None:
+        lines = learned.read_text(encoding="utf-8").splitlines()
+        cells = ["policy", *(column[number % len(column)] for number in range(len(rows)))]
+        learned.write_text(
+            "\n".join(f"{line},{cell}" for line, cell in zip(lines, cells, strict=True)),
+            encoding="utf-8",
+        )
+    prices, out = tmp_path / "prices.json", tmp_path / "panel.json"
+    prices.write_text(
+        json.dumps({voter: {"input": cost, "output": 0} for voter, cost in COSTS.items()})
+    )
+    command = ["calibrate", str(learned), "--out", str(out), "--prices", str(prices)]
+    command += ["--reference", "dear", "--no-embedded", "--labels-per-language", "50"]
+    command += [] if option is None else ["--policy", option]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "400"})
+    if "@" in expected and " " not in expected:
+        assert result.exit_code == 0, result.output
+        assert json.loads(out.read_text())["calibrated_under"] == expected
+    else:
+        assert result.exit_code == 2
+        assert expected in result.stderr
 
 
 def test_a_budget_that_no_voter_fits_names_the_cheapest(tmp_path: Path) -> None:

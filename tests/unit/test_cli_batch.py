@@ -245,6 +245,11 @@ def handed_in(deployed: Batch, name: str, data: bytes, folder: Path, *options: s
     [
         ("f.csv", "ID,Text,Language\n1,a,\n2,b,EN\n", [
             {"content": "a", "id": "1"}, {"content": "b", "id": "2", "language": "en"}]),
+        ("f.csv", 'content,context\na,"{""parent"": ""p""}"\nb,none\nc,\n', [
+            {"content": "a", "context": {"parent": "p"}},
+            {"content": "b", "context": "none"}, {"content": "c"}]),
+        ("f.jsonl", '{"content": "a", "context": {"messages": ["m"]}}\n', [
+            {"content": "a", "context": {"messages": ["m"]}}]),
         ("f.csv", "id,content,language\n1,a,pt-BR\n", [
             {"content": "a", "id": "1", "language": "pt"}]),
         ("f.tsv", "content\tid\na, b\t\n", [{"content": "a, b"}]),

@@ -180,6 +180,26 @@ def test_texts_that_are_refused_are_reported_and_the_others_judged(
     assert CliRunner().invoke(app, ["moderate", "long"]).exit_code == ExitCode.ERROR
 
 
+def test_a_context_is_read_from_a_file_and_sent_with_every_text(
+    answering: Callable[[Answer], None], verdict: dict[str, Any], tmp_path: Path
+) -> None:
+    sent: list[Any] = []
+
+    def judge(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return httpx.Response(200, json=verdict)
+
+    answering(judge)
+    file = tmp_path / "context.json"
+    file.write_text('{"parent": "my last boss"}')
+    command = ["moderate", "one", "two", "--json", "--context", str(file)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert [one["context"] for one in sent] == [{"parent": "my last boss"}] * 2
+    file.write_text("not JSON")
+    assert CliRunner().invoke(app, command).exit_code == ExitCode.USAGE
+    assert len(sent) == 2
+
+
 def test_verdicts_that_were_paid_for_are_shown_though_the_deployment_goes_away(
     answering: Callable[[Answer], None], verdict: dict[str, Any]
 ) -> None:

@@ -12,7 +12,7 @@ from quorum.core.models import Abstention, CastVote
 from quorum.vote import panel
 from quorum.vote.evaluation import conclude_round
 from quorum.vote.policy import DEFAULT, Policy
-from quorum.vote.policy_reading import pooled, read_through, require_heard
+from quorum.vote.policy_reading import is_calibrated, pooled, read_through, require_heard
 
 from tests import make
 
@@ -215,3 +215,41 @@ def test_a_panel_that_cannot_speak_of_an_enabled_category_is_refused() -> None:
         require_heard(EMBEDDED, GAMING)
     require_heard(EMBEDDED, DEFAULT)
     require_heard(WEIGHTED, GAMING)
+
+
+OWN = Policy.model_validate({"name": "gaming", "instructions": "Players may curse."})
+COUNTED_OTHERWISE = Policy.model_validate(
+    {"name": "default", "categories": {"hate": {"action": "ignore"}}}
+)
+LISTED = Policy.model_validate({"name": "default", "lists": {"block": ["lucky7"]}})
+
+
+@pytest.mark.parametrize(
+    ("under", "policy", "expected"),
+    [
+        ("default", DEFAULT, True),
+        ("default@packaged", DEFAULT, True),
+        (f"default@{DEFAULT.version}", DEFAULT, True),
+        (f"default@{DEFAULT.version}", LISTED, True),
+        ("default", COUNTED_OTHERWISE, False),
+        (f"default@{COUNTED_OTHERWISE.version}", COUNTED_OTHERWISE, True),
+        (f"default@{COUNTED_OTHERWISE.version}", DEFAULT, False),
+        ("default@0123456789ab", DEFAULT, False),
+        ("default", OWN, False),
+        ("gaming", OWN, True),
+        (f"gaming@{OWN.version}", OWN, True),
+        ("gaming@0123456789ab", OWN, False),
+        (f"chat@{OWN.version}", OWN, False),
+    ],
+    ids=str,
+)
+def test_a_panel_is_calibrated_under_the_policy_and_version_that_it_names_only(
+    under: str, policy: Policy, *, expected: bool
+) -> None:
+    calibrated = panel.packaged("economy").model_copy(update={"calibrated_under": under})
+    assert is_calibrated(calibrated, policy) is expected
+    verdict = conclude_round(
+        make.evaluation(panel=calibrated), [], policy, round_number=9, now=make.NOW + 22
+    ).verdict
+    assert verdict is not None
+    assert verdict.calibrated is expected

@@ -26,6 +26,7 @@ from quorum.core.errors import (
 from quorum.core.normalise import normalise
 from quorum.core.position import BatchPosition
 from quorum.vote import telemetry
+from quorum.vote.context import digest_of
 from quorum.vote.evaluation import Evaluation
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy
@@ -235,6 +236,7 @@ class Judging:
 
 
 def _content_of(evaluation: Evaluation) -> str:
-    """A digest of the text that voters are shown."""
+    """A digest of the text and the context that voters are shown."""
     text = normalise(evaluation.content.text).text
-    return sha256(f"{evaluation.tenant}#{text}".encode()).hexdigest()
+    context = digest_of(evaluation.content.context)
+    return sha256(f"{evaluation.tenant}#{context}#{text}".encode()).hexdigest()

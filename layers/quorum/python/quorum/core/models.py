@@ -25,6 +25,16 @@ from quorum.core.abstentions import AbstentionReason
 
 CONTENT_LIMIT = 32_768
 """Characters of one content."""
+CONTEXT_LIMIT = 4_096
+"""Characters of a context's texts together: a state machine's state has room for no more."""
+CONTEXT_TEXT_LIMIT = 2_000
+"""Characters of one earlier message, or of a parent post."""
+CONTEXT_MESSAGES_LIMIT = 10
+"""Earlier messages of a context."""
+ACCOUNT_DAYS_LIMIT = 100_000
+"""Days of an account's age."""
+STRIKES_LIMIT = 1_000_000
+"""Earlier strikes of an author."""
 REASON_LIMIT = 120
 """Characters of a vote's reason."""
 DETAIL_LIMIT = 200
@@ -143,6 +153,7 @@ class CastVote(Frozen):
     `confidence` is the voter's probability that its own decision is right: `confidence_measured`
     (log-probability of the decision token) where the model gives one, else what it stated.
     `decision_cast` is what the voter said where the policy counts that as another `decision`.
+    `context_seen` says, of a content that has a context, whether the voter was shown it.
     `cost_usd` is the cost of this use of the vote: zero when `cached`; `saved_usd` is then its cost
     when it was bought.
     """
@@ -157,6 +168,7 @@ class CastVote(Frozen):
     confidence_measured: Probability | None = None
     scores: dict[CategoryName, Probability] = Field(default_factory=dict)
     reason: Annotated[str, StringConstraints(max_length=REASON_LIMIT)] = ""
+    context_seen: bool | None = Field(default=None, exclude_if=is_none)
     tokens: Tokens = Tokens()
     cost_usd: Dollars = Decimal(0)
     cost_estimated: bool = False
@@ -198,8 +210,26 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 """A language as ISO 639 writes it in small letters."""
 
 
+class Author(Frozen):
+    """Facts about the author of a content, as far as the platform knows them."""
+
+    account_age_days: Annotated[int, Field(ge=0, le=ACCOUNT_DAYS_LIMIT)] | None = None
+    earlier_strikes: Annotated[int, Field(ge=0, le=STRIKES_LIMIT)] | None = None
+
+
+class Context(Frozen):
+    """What a content belongs to: earlier `messages`, the oldest first, or the `parent` post.
+
+    It is shown to voters that can read it, and is not itself judged.
+    """
+
+    messages: Annotated[tuple[str, ...], Field(max_length=CONTEXT_MESSAGES_LIMIT)] = ()
+    parent: str | None = None
+    author: Author | None = None
+
+
 class Content(Frozen):
-    """A text to be judged, with the id, language and metadata that its caller gave.
+    """A text to be judged, with the id, language, context and metadata that its caller gave.
 
     `default_language` is the language of texts whose language cannot be told, where it is known.
     """
@@ -208,6 +238,7 @@ class Content(Frozen):
     id: Identifier | None = None
     language: LanguageCode | None = None
     default_language: LanguageCode | None = None
+    context: Context | None = None
     metadata: dict[str, str | int | float | bool | None] = Field(
         default_factory=dict, max_length=METADATA_LIMIT
     )

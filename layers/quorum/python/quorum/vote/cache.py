@@ -11,6 +11,7 @@ from quorum.core import registry
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
 from quorum.core.normalise import NORMALISER_VERSION, normalise
 from quorum.vote import guards
+from quorum.vote.context import digest_of, sees_context
 from quorum.vote.policy import Policy
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class VoteKey(Frozen):
-    """Everything a vote depends on. `tenant` is empty where votes are shared."""
+    """Everything a vote depends on.
+
+    `tenant` is empty where votes are shared, `context` where the voter was shown none.
+    """
 
     tenant: str
     voter: str
@@ -29,10 +33,11 @@ class VoteKey(Frozen):
     normaliser_version: str
     text: str
     sampling: str
+    context: str = ""
 
     def digest(self) -> str:
         """The Votes table's key: sha256 over every part, lengths included."""
-        parts = self.model_dump().values()
+        parts = self.model_dump(exclude_defaults=True).values()
         return sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
 
 
@@ -79,6 +84,7 @@ class VoteCache:
             sampling=f"language={content.language},default={content.default_language}"
             if model.kind == "embedded"
             else _asked_for(model),
+            context=digest_of(content.context) if sees_context(model) else "",
         ).digest()
 
     def find(

@@ -30,6 +30,7 @@ from quorum.core.models import (
 )
 from quorum.core.position import BatchPosition
 from quorum.vote import policy_reading
+from quorum.vote.context import noted, unseen
 from quorum.vote.panel import Panel
 from quorum.vote.policy import PACKAGED, Mode, Policy
 from quorum.vote.tally import quorum_of, tally
@@ -247,6 +248,7 @@ def _verdict(
     now: float,
     answered_from: Literal["panel", "cache", "review", "list"],
 ) -> Verdict:
+    votes = noted(evaluation.content, votes)
     cast = [vote for vote in votes if isinstance(vote, CastVote)]
     category_scores = policy_reading.pooled(policy, evaluation.panel, votes)
     because = policy_reading.grounds(policy, outcome.decision, category_scores)
@@ -259,7 +261,7 @@ def _verdict(
         else DISPOSITIONS[outcome.decision],
         score=outcome.score,
         confidence=outcome.confidence,
-        reason=f"{outcome.reason}; {because}" if because else outcome.reason,
+        reason="; ".join(part for part in (outcome.reason, because, unseen(votes)) if part),
         categories=_highest_scores(cast),
         category_scores=category_scores,
         votes=tuple(sorted(votes, key=lambda vote: _seat(evaluation.panel, vote.voter))),

@@ -23,6 +23,10 @@ from quorum.core.models import Frozen, LanguageCode
 PACKAGED = ("default", "economy", "embedded")
 """Names of the panels that come with the package."""
 
+PolicyReference = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}(@([0-9a-f]{12}|packaged))?$")
+]
+"""A policy's name, or its name and version."""
 VoterName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Language = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,16}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -148,8 +152,9 @@ class Panel(Frozen):
     as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
     panel does not say safe: a person decides. `default_language` is that of texts whose
     language cannot be told, unless the request names one. `expected` holds the figures that
-    calibration measured on unseen rows, `calibrated_under` the name of the policy they were voted
-    on under (`default`: what the packaged one calls unsafe).
+    calibration measured on unseen rows, `calibrated_under` the policy they were voted on under: a
+    name and version (`gaming@3f2a9c01b7de`), or a name for all of its versions (`default`: whatever
+    calls unsafe what the packaged one does).
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
@@ -165,9 +170,7 @@ class Panel(Frozen):
     escalates: tuple[VoterName, ...] = ()
     default_language: LanguageCode | None = None
     expected: dict[str, Estimate] | None = None
-    calibrated_under: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = (
-        "default"
-    )
+    calibrated_under: PolicyReference = "default"
 
     @cached_property
     def voters(self) -> tuple[str, ...]:

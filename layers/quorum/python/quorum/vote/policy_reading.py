@@ -30,7 +30,7 @@ from quorum.core.models import (
     Decision,
 )
 from quorum.vote.panel import Calibrated, Panel, Weighted
-from quorum.vote.policy import DEFAULT, Action, Policy
+from quorum.vote.policy import DEFAULT, PACKAGED, Action, Policy
 from quorum.vote.tally import compared, exact
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ THRESHOLD = 0.5
 NAMED_LIMIT = 3
 """Flagged categories that a verdict's reason names at most."""
 
+_PACKAGED = frozenset((DEFAULT.name, PACKAGED, f"{DEFAULT.name}@{DEFAULT.version}"))
+"""The names of the packaged policy; a tenant's policy that says nothing else is the same."""
 _EMBEDDED = {model.name: model for model in registry.voters() if model.kind == "embedded"}
 
 
@@ -159,9 +161,9 @@ def is_calibrated(panel: Panel, policy: Policy) -> bool | None:
     """
     if not isinstance(panel.rule, Calibrated):
         return None
-    if panel.calibrated_under == DEFAULT.name:
+    if panel.calibrated_under in _PACKAGED:
         return policy.judges_as_default
-    return panel.calibrated_under == policy.name
+    return panel.calibrated_under in (policy.name, f"{policy.name}@{policy.version}")
 
 
 def require_heard(panel: Panel, policy: Policy) -> None:

@@ -2,24 +2,29 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from quorum.core.fields import MetadataName, MetadataValue, not_blank
 from quorum.core.models import (
     CONTENT_LIMIT,
+    CONTEXT_MESSAGES_LIMIT,
+    CONTEXT_TEXT_LIMIT,
     METADATA_LIMIT,
     NOTE_LIMIT,
+    Author,
     Content,
+    Context,
     Decision,
     Frozen,
     Identifier,
     Review,
 )
 from quorum.core.unicode import without_surrogates
-from quorum.vote.size import too_large
+from quorum.vote.context import normalised
+from quorum.vote.size import context_too_large, too_large
 
 
 def _not_too_large(text: str) -> str:
@@ -65,17 +70,52 @@ LanguageTag = Annotated[
 give it."""
 
 
+ContextText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=CONTEXT_TEXT_LIMIT),
+    BeforeValidator(_whole),
+    AfterValidator(not_blank),
+]
+"""An earlier message, or a parent post."""
+
+
+class ContextRequest(Frozen):
+    """The context of a content: earlier `messages`, the oldest first, or the `parent` post.
+
+    `author` has facts about the author of the content. Language models are shown it as data.
+    """
+
+    messages: Annotated[tuple[ContextText, ...], Field(max_length=CONTEXT_MESSAGES_LIMIT)] = ()
+    parent: ContextText | None = None
+    author: Author | None = None
+
+    @model_validator(mode="after")
+    def _not_too_large(self) -> Self:
+        texts = (*self.messages, *(() if self.parent is None else (self.parent,)))
+        broken = context_too_large(texts)
+        if broken is not None:
+            raise PydanticCustomError(
+                "too_large", "{message}", {"message": broken.message, "limit": broken.limit}
+            )
+        return self
+
+    def to_context(self) -> Context | None:
+        """The context as voters are shown it; None if there is nothing in it."""
+        return normalised(Context(messages=self.messages, parent=self.parent, author=self.author))
+
+
 class VerdictRequest(Frozen):
     """The body of `POST /verdicts`.
 
-    `language` is the content's; `default_language` is assumed where it is not given and cannot be
-    told.
+    `context` is what the content belongs to. `language` is the content's; `default_language` is
+    assumed where it is not given and cannot be told.
     """
 
     content: Text
     id: Identifier | None = None
     language: LanguageTag | None = None
     default_language: LanguageTag | None = None
+    context: ContextRequest | None = None
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     policy: PolicyName | None = None
     metadata: dict[MetadataName, MetadataValue] = Field(
@@ -89,6 +129,7 @@ class VerdictRequest(Frozen):
             id=self.id,
             language=self.language,
             default_language=self.default_language,
+            context=None if self.context is None else self.context.to_context(),
             metadata=self.metadata,
         )
 

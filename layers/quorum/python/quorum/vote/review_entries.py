@@ -18,6 +18,7 @@ from quorum.aws.dynamo import DAY
 from quorum.core.identifiers import content_key, review_entry_key, verdict_key
 from quorum.core.models import Content, Decision, Frozen, ReusedReview, Review, Verdict
 from quorum.core.normalise import NORMALISER_VERSION, normalise
+from quorum.vote.context import digest_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -67,7 +68,8 @@ class Queued(NamedTuple):
 
 def entry_digest(tenant: str, content: Content, policy_version: str) -> str:
     """A digest of everything that makes two contents the same one for a reviewer."""
-    parts = (tenant, policy_version, NORMALISER_VERSION, normalise(content.text).text)
+    parts = [tenant, policy_version, NORMALISER_VERSION, normalise(content.text).text]
+    parts += [] if content.context is None else [digest_of(content.context)]
     return sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
 
 
@@ -212,13 +214,15 @@ class ReviewEntries:
         }
 
     def _keep(self, tenant: str, verdict_id: str, content: Content) -> dict[str, Any]:
-        """The transaction item that keeps a text for the reviewer of that verdict."""
+        """The transaction item that keeps a text, and its context, for a reviewer."""
+        context = content.context
         return {
             "Put": {
                 "TableName": self._table,
                 "Item": {
                     "id": content_key(tenant, verdict_id),
                     "content": content.text,
+                    **({} if context is None else {"context": context.model_dump_json()}),
                     "expires_at": int(self._clock()) + self._review_seconds,
                 },
             }

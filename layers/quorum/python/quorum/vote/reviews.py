@@ -15,12 +15,14 @@ from datetime import datetime
 from time import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pydantic import Field
+
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
 from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
 from quorum.core.identifiers import content_key, may_be_record, verdict_key
-from quorum.core.models import Decision, Frozen, Review, Verdict
+from quorum.core.models import Context, Decision, Frozen, Review, Verdict, is_none
 from quorum.vote import telemetry
 from quorum.vote.review_entries import PENDING, REVIEWED, ReviewEntries, ReviewEntry
 from quorum.vote.verdicts import verdict_of
@@ -42,17 +44,26 @@ Status = Literal["pending", "reviewed"]
 class Reviewed(Frozen):
     """A verdict in the queue of reviewers.
 
-    `content` is None if it was not kept (the panel had decided) or has expired; `reviews` has all
-    reviews, the latest last. `count` verdicts on the same content wait for the same decision, this
-    one included; they came from `first_seen` to `last_seen`.
+    `content` is None if it was not kept (the panel had decided) or has expired; `context` is that
+    of the content, as voters are shown it. `reviews` has all reviews, the latest last. `count`
+    verdicts on the same content wait for the same decision, this one included; they came from
+    `first_seen` to `last_seen`.
     """
 
     verdict: Verdict
     content: str | None
+    context: Context | None = Field(default=None, exclude_if=is_none)
     reviews: tuple[Review, ...]
     count: int
     first_seen: datetime
     last_seen: datetime
+
+
+class Kept(NamedTuple):
+    """A content that is kept for a reviewer, and its context."""
+
+    text: str
+    context: Context | None
 
 
 class _Target(NamedTuple):
@@ -153,7 +164,8 @@ class Reviews:
         entries = tuple(
             Reviewed(
                 verdict=verdict,
-                content=contents.get(verdict.id),
+                content=contents[verdict.id].text if verdict.id in contents else None,
+                context=contents[verdict.id].context if verdict.id in contents else None,
                 reviews=_reviews(item),
                 count=int(item.get("seen", 1)),
                 first_seen=verdict.created_at,
@@ -221,7 +233,7 @@ class Reviews:
             }
         }
 
-    def kept_contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, str]:
+    def kept_contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, Kept]:
         """Verdict id → content, of those verdicts whose content is still kept for a reviewer."""
         return self._contents(tenant, [one for one in verdict_ids if may_be_record(one)])
 
@@ -239,15 +251,23 @@ class Reviews:
                 ExpressionAttributeValues={":later": int(time()) + self._label_days * DAY},
             )
 
-    def _contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, str]:
+    def _contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, Kept]:
         """Verdict id → content, without expired ones (DynamoDB may delete them two days late)."""
         keys: list[dict[str, Any]] = [{"id": content_key(tenant, found)} for found in verdict_ids]
         now = time()
         return {
-            str(item["id"]).removeprefix(content_key(tenant, "")): str(item["content"])
+            str(item["id"]).removeprefix(content_key(tenant, "")): _kept(item)
             for item in dynamo.read(self._client, self._table, keys)
             if int(str(item["expires_at"])) > now
         }
+
+
+def _kept(item: dict[str, Any]) -> Kept:
+    context = item.get("context")
+    return Kept(
+        str(item["content"]),
+        None if context is None else Context.model_validate_json(str(context)),
+    )
 
 
 def _reviews(item: Any) -> tuple[Review, ...]:

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from time import monotonic
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 from uuid import uuid4
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from quorum.core.errors import QuorumError
 from quorum.core.models import (
@@ -28,12 +28,13 @@ from quorum.core.models import (
     Vote,
     is_none,
 )
+from quorum.core.rejection import ALTERNATIVE
 from quorum.vote.evaluation import conclude_at_once
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_reading import require_heard
-from quorum.vote.requests import Text
-from quorum.vote.reviews import Reviews
+from quorum.vote.requests import ContextRequest, Text
+from quorum.vote.reviews import Kept, Reviews
 from quorum.vote.verdicts import Verdicts
 from quorum.vote.workflow import Workflow
 
@@ -47,6 +48,25 @@ again continues it, because votes are cached."""
 PER = 1_000
 """Texts that the costs shown are for."""
 
+_PLAIN, _IN_CONTEXT = f"{ALTERNATIVE}text", f"{ALTERNATIVE}in_context"
+
+
+class TextInContext(Frozen):
+    """A text to try a policy on, with its context."""
+
+    content: Text
+    context: ContextRequest
+
+
+def _kind(given: Any) -> str:
+    return _PLAIN if isinstance(given, str) else _IN_CONTEXT
+
+
+TriedText = Annotated[
+    Annotated[Text, Tag(_PLAIN)] | Annotated[TextInContext, Tag(_IN_CONTEXT)], Discriminator(_kind)
+]
+"""A text, or one with its context."""
+
 
 class TrialRequest(Frozen):
     """The body of `POST /policies/{name}/try`: a policy, and the texts and verdicts to try it on.
@@ -55,7 +75,7 @@ class TrialRequest(Frozen):
     """
 
     policy: PolicyDocument | None = None
-    texts: Annotated[tuple[Text, ...], Field(max_length=TRIED_LIMIT)] = ()
+    texts: Annotated[tuple[TriedText, ...], Field(max_length=TRIED_LIMIT)] = ()
     verdict_ids: Annotated[tuple[Identifier, ...], Field(max_length=TRIED_LIMIT)] = ()
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
 
@@ -100,12 +120,12 @@ class Trial(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """One content of a trial, with its `verdict` and its `text` as far as they are known."""
+    """One content of a trial, with its `verdict` and its text as far as they are known."""
 
     index: int | None
     verdict_id: str | None
     verdict: Verdict | None
-    text: str | None
+    kept: Kept | None
 
 
 class _Both(NamedTuple):
@@ -148,7 +168,9 @@ class Trials:
         stop_at = self._clock() + TRIAL_SECONDS
         found = self._verdicts.find_all([(tenant, one) for one in request.verdict_ids])
         kept = self._reviews.kept_contents(tenant, request.verdict_ids)
-        wanted = [_Wanted(index, None, None, text) for index, text in enumerate(request.texts)]
+        wanted = [
+            _Wanted(index, None, None, _given(one)) for index, one in enumerate(request.texts)
+        ]
         wanted += [
             _Wanted(None, name, found.get(name), kept.get(name)) for name in request.verdict_ids
         ]
@@ -191,14 +213,14 @@ class Trials:
                 self._recounted(tenant, one.verdict, panel, policy) for policy in policies
             )
             return _Both(before, after, replayed=True)
-        if one.text is None:
+        if one.kept is None:
             raise _Skipped(
                 "its content is no longer stored, and the policies ask voters different things"
             )
         if self._clock() > stop_at:
             raise _Skipped("the trial had no time left; send it again to continue")
         language = None if one.verdict is None else one.verdict.language
-        content = Content(text=one.text, language=language)
+        content = Content(text=one.kept.text, language=language, context=one.kept.context)
         before, after = (self._judged(tenant, content, panel, policy) for policy in policies)
         return _Both(before, after)
 
@@ -214,6 +236,12 @@ class Trials:
         evaluation = self._workflow.open(tenant, content, panel, policy, verdict.id)
         votes = [_as_cast(vote) for vote in verdict.votes]
         return conclude_at_once(evaluation, votes, policy, now=evaluation.started_at)
+
+
+def _given(text: str | TextInContext) -> Kept:
+    if isinstance(text, str):
+        return Kept(text, None)
+    return Kept(text.content, text.context.to_context())
 
 
 def _tried(one: _Wanted, result: _Both | str) -> Tried:

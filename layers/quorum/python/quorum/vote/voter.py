@@ -9,10 +9,11 @@ from quorum.core.models import DETAIL_LIMIT, Abstention, CastVote, Tokens
 from quorum.core.registry import VoteFormat
 from quorum.gateway.finish import Finish
 from quorum.vote import guards, reply
+from quorum.vote.context import sees_context, with_context
 from quorum.vote.policy import DEFAULT, MAX_OUTPUT_TOKENS, Policy
 
 if TYPE_CHECKING:
-    from quorum.core.models import Reservation
+    from quorum.core.models import Context, Reservation
     from quorum.core.normalise import Normalised
     from quorum.core.registry import Model
     from quorum.gateway.call import Completion
@@ -37,13 +38,15 @@ async def ask(
     deadline: "Deadline",
     *,
     policy: Policy = DEFAULT,
+    context: "Context | None" = None,
     tenant: str = "-",
 ) -> PaidVote:
-    """`model`'s vote on `content`, told `policy`.
+    """`model`'s vote on `content`, told `policy`, and shown `context` if it reads one.
 
     Raises a `VoteUnavailable`, which carries the cost and the reservation.
     """
-    completion = await _answer(gateway, model, content, deadline, policy, tenant)
+    seen = context if sees_context(model) else None
+    completion = await _answer(gateway, model, content, deadline, policy, tenant, context=seen)
     try:
         if completion.finish_reason is Finish.FAILED:
             raise ModelUnavailable("the answer broke off")
@@ -64,6 +67,7 @@ async def ask(
         confidence_measured=read.confidence_measured,
         scores=read.scores,
         reason=read.reason,
+        context_seen=None if seen is None else True,
         tokens=completion.tokens,
         cost_usd=completion.cost_usd,
         cost_estimated=completion.cost_estimated,
@@ -80,12 +84,14 @@ async def _answer(
     deadline: "Deadline",
     policy: Policy,
     tenant: str,
+    *,
+    context: "Context | None",
 ) -> "Completion":
     """The answer of `model` to the question in its own form."""
     if model.vote_format is VoteFormat.JSON:
         return await gateway.complete(
             model,
-            messages(content, policy),
+            messages(content, policy, context),
             max_output_tokens=MAX_OUTPUT_TOKENS,
             expected_output_tokens=EXPECTED_OUTPUT_TOKENS,
             schema=policy.reply_schema,
@@ -117,9 +123,14 @@ def _read(model: "Model", completion: "Completion", policy: Policy) -> reply.Rea
     return guards.read(model, completion.text, policy, **came)
 
 
-def messages(content: "Normalised", policy: Policy = DEFAULT) -> list[dict[str, str]]:
-    """The prompt, its content between two lines that nobody can guess."""
-    return policy.prompt(content, boundary=secrets.token_hex(16))
+def messages(
+    content: "Normalised", policy: Policy = DEFAULT, context: "Context | None" = None
+) -> list[dict[str, str]]:
+    """The prompt; the content, and the context if there is one, between lines nobody can guess."""
+    prompt = policy.prompt(content, boundary=secrets.token_hex(16))
+    if context is None:
+        return prompt
+    return with_context(prompt, context, boundary=secrets.token_hex(16))
 
 
 def abstention_of(

@@ -140,6 +140,7 @@ def ask_gateway(
                     normalise(evaluation.content.text),
                     deadline,
                     policy=policy,
+                    context=evaluation.content.context,
                     tenant=evaluation.tenant,
                 )
             )
