@@ -1,7 +1,8 @@
 """The time that a policy's ten thousand list entries cost a text.
 
-`python -m bench.lists` makes up words on a block list, and texts without any of them: one of 1,000
-characters and one of the greatest length. It also measures how long reading the lists takes.
+`python -m bench.lists` makes up words on a block list, with and without patterns among them, and
+texts that none of them matches: one of 1,000 characters and one of the greatest length. It also
+measures how long reading the lists takes, and the slowest pattern that is accepted.
 """
 
 import random
@@ -11,8 +12,11 @@ from time import perf_counter
 
 from quorum.core.models import CONTENT_LIMIT, Content
 from quorum.vote.lists import ENTRIES_LIMIT, Lists
+from quorum.vote.patterns import PATTERNS_LIMIT
 
 TEXT_CHARACTERS = 1_000
+SLOW = "[^a]{1,450}z"
+"""A pattern of nearly as many instructions as it may have, for which RE2 has no fast way."""
 
 
 def main() -> None:
@@ -21,6 +25,8 @@ def main() -> None:
     words = {_word(chance) for _ in range(2 * ENTRIES_LIMIT)}
     listed, others = sorted(words)[:ENTRIES_LIMIT], sorted(words)[ENTRIES_LIMIT:]
     lists, one_entry = Lists(block=tuple(listed)), Lists(block=(listed[0],))
+    patterns = [{"pattern": f"{word[0]}[{word[1]}3]{word[2:]}s?"} for word in listed]
+    mixed = Lists.model_validate({"block": [*listed[PATTERNS_LIMIT:], *patterns[:PATTERNS_LIMIT]]})
     first = _milliseconds(lambda: Lists(block=tuple(listed)).hit(Content(text="a text")))
     print(f"{len(listed):,} entries read and looked for once: {first:.2f} ms")
     for characters in (TEXT_CHARACTERS, CONTENT_LIMIT):
@@ -33,6 +39,12 @@ def main() -> None:
             f"{len(text):,} characters: {with_them:.3f} ms with {len(listed):,} entries, "
             f"{without:.3f} ms with one: {with_them / without:.1f} times"
         )
+        assert mixed.hit(content) is None  # noqa: S101 nothing of it is listed
+        among = _milliseconds(lambda: mixed.hit(content))  # noqa: B023 called at once
+        print(f"… {among:.3f} ms with {PATTERNS_LIMIT} patterns among the entries")
+    slow = Lists.model_validate({"block": [{"pattern": SLOW}]})
+    worst = _milliseconds(lambda: slow.hit(Content(text="x" * CONTENT_LIMIT)), 3)
+    print(f"{CONTENT_LIMIT:,} characters: {worst:.0f} ms with {SLOW}")
 
 
 def _word(chance: random.Random) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from embedded import characters, meaning, rules, weights
 from embedded.calibration import Platt
+from embedded.innocent import reworded
 from embedded.reading import windows
 from numpy.typing import NDArray
 from quorum.core.normalise import normalise
@@ -61,7 +62,7 @@ console = Console(stderr=True)
 
 @dataclass(frozen=True)
 class Row:
-    """A labelled text, normalised."""
+    """A labelled text, normalised and with innocent expressions reworded."""
 
     language: str
     text: str
@@ -81,7 +82,7 @@ def read_rows(path: Path) -> list[Row]:
         for record in csv.DictReader(file):
             row = Row(
                 language=record["language"],
-                text=normalise(record["text"]).text,
+                text=reworded(normalise(record["text"]).text),
                 unsafe=(record.get("label") or record["gold"]) == "unsafe",
                 source=record.get("source") or path.stem,
             )
@@ -624,7 +625,7 @@ def vote_on_held_out(  # noqa: PLR0917 -- what was fitted, and the two files
     others = [
         Row(
             language=record["language"],
-            text=normalise(record["text"]).text,
+            text=reworded(normalise(record["text"]).text),
             unsafe=record["gold"] == "unsafe",
             source=labelled.stem,
         )

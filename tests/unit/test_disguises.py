@@ -65,7 +65,21 @@ def _decision(text: str, language: str) -> Decision | None:
             "ㅅㅅㅅㅂㅂㅂ",
             "개새애끼",
         ),
+        *("벼엉신", "뷰웅신"),
         *("씨발놈아", "븅딱", "좆같네", "썅"),
+        # more abbreviations, numbers that sound like a curse, Latin letters inside
+        *(
+            "ㄲㅈ",
+            "니ㅇㅁ",
+            "ㄷㅊ",
+            "십팔놈아",
+            "18새끼",
+            "씨8놈",
+            "시부럴",
+            "느개비",
+            "맘충",
+            "씨bal",
+        ),
     ],
 )
 def test_a_curse_is_found_however_it_is_typed(text: str) -> None:
@@ -83,7 +97,8 @@ def test_a_curse_is_found_however_it_is_typed(text: str) -> None:
         *("제1회 병원2신관", "고1신발", "그래애 알았어", "네에 맞아요", "ㅋㅋㅋㅋ", "ㅎㅎㅎ"),
         *("ㅠㅠㅠ", "ㅇㅇ", "ㄱㅅ", "ㄴㄴ", "ㅊㅋㅊㅋ", "ㅇㅋ", "ㄱㄱ", "ㅂㅂ", "ㅎㅇ"),
         *("ㄷㄷ", "ㅇㅅㅇ", "ㅡㅡ", "ㄹㅇ", "가.나.다 순서", "1등 2등 3등", "자.이제 시작"),
-        *("지금 신발 신고 있어"),
+        *("지금 신발 신고 있어", "18년 동안 일했다", "아저씨 8명", "시18분", "씨8 항공편"),
+        *("맘충분해", "여어 오랜만", "우유우유", "시뻘건 노을", "한남충전소"),
     ],
 )  # fmt: skip
 def test_innocent_neighbours_do_not_become_a_curse(text: str) -> None:
@@ -95,6 +110,7 @@ def test_innocent_neighbours_do_not_become_a_curse(text: str) -> None:
     [
         *(("sh1t", "en"), ("a$$h0le", "en"), ("f u c k off", "en"), ("b-i-t-c-h", "en")),
         *(("🅵🆄🅲🅺 off", "en"), ("fuuuuuck", "en"), ("sl@nteye", "en"), ("mi3rda", "es")),
+        *(("tlqkf", "en"), ("shibal", "en"), ("rotorl", "en")),
         *(("ᴡᴛꜰ you b1tch", "en"), ("sсhеißе", "de")),
     ],
 )

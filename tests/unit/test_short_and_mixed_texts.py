@@ -54,6 +54,38 @@ def test_an_innocent_short_text_is_safe(text: str) -> None:
     assert judged(text).decision is Decision.SAFE
 
 
+@pytest.mark.parametrize("text", ["haha", "hahaha", "jajaja", "kkkk", "lmao", "ROFL", "hehe ok"])
+def test_laughter_is_safe_in_every_spelling(text: str) -> None:
+    assert judged(text).decision is Decision.SAFE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "#fuckyou",
+            "@fuckyou",
+            "https://x.example/fuck-you",
+            "🇫🇺🇨🇰",
+            "go die",
+            "kys",
+            "kill urself",
+        ),
+        *("kill yourself now 12345", "cunt", "slut", "a55hole", "hi 傻逼", "thanks 死ね"),
+    ],
+)
+@pytest.mark.parametrize("default", [None, "en", "ko", "de"])
+def test_a_curse_that_everybody_knows_passes_under_no_default_language(
+    text: str, default: str | None
+) -> None:
+    assert judged(text, default=default).decision is not Decision.SAFE
+
+
+@pytest.mark.parametrize("text", ["don't kill yourself", "Die Sonne scheint.", "死ねば終わり"])
+def test_words_beside_such_a_curse_are_no_hit(text: str) -> None:
+    assert isinstance(rules.vote(Content(text=text)), Abstention)
+
+
 @pytest.mark.parametrize(
     "text", ["fuck you", "kill yourself", "stfu", "fucking idiot", "u suck", "bitch", "FUCK YOU!!"]
 )
@@ -73,10 +105,136 @@ def test_abuse_is_unsafe_however_its_letters_are_disguised_or_left_out(text: str
 
 
 @pytest.mark.parametrize(
-    "text", ["ㅈㄹ하지 마", "ㄱㅅㄲ야", "ㅁㅊㄴ", "ㅗㅗ", "ㅈ같네", "ㄴㄱㅁ", "ㅄ"]
+    "text",
+    [
+        *(
+            "ㅂㅅ",
+            "ㅄ",
+            "ㅗ",
+            "ㅗㅗㅗㅗ",
+            "ㅈㄹ",
+            "ㅅㅂ",
+            "ㅆㅂ",
+            "ㄱㅅㄲ",
+            "ㄱㅅㄲ야",
+            "ㅁㅊㄴ",
+            "ㄴㄱㅁ",
+            "ㄴㅇㅁ",
+            "ㅅㄲ",
+        ),
+        *(
+            "ㄲㅈ",
+            "ㅂ.ㅅ",
+            "ㅂ ㅅ",
+            "ㅅ1ㅂ",
+            "ㅅ\u200bㅂ",
+            "ㅅㅅㅅㅂㅂㅂ",
+            "ᄇᄉ",
+            "ﾲﾵ",
+            "ㅅ ㅣ ㅂ ㅏ ㄹ",
+        ),
+        *("ㅋㅋㅂㅅ", "와ㅆㅂ", "이ㅅㄲ가", "저ㅅㄲ", "ㅈㄹ하지 마", "ㅈ같네"),
+    ],
 )
-def test_a_korean_abbreviation_of_a_curse_never_passes(text: str) -> None:
+def test_a_curse_in_abbreviations_alone_is_unsafe(text: str) -> None:
+    assert judged(text).decision is Decision.UNSAFE
+
+
+@pytest.mark.parametrize(
+    "text", ["ㅁㅊ", "ㅇㅁㅊ", "느.금.마", "씹ㅏㄹ", "tlqkf", "wlfkf", "ssibal"]
+)
+def test_what_may_be_a_korean_curse_never_passes(text: str) -> None:
     assert judged(text).decision is not Decision.SAFE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "ㄱㅅ",
+            "ㄱㅅㄱㅅ",
+            "ㅅㄱ",
+            "ㅇㅈ",
+            "ㅇㅋ",
+            "ㄴㄴ",
+            "ㄱㄱ",
+            "ㄷㄷㄷ",
+            "ㅎㅇ",
+            "ㅂㅂ",
+            "ㅃㅃ",
+            "ㅈㅅ",
+            "ㅊㅋㅊㅋ",
+        ),
+        *(
+            "ㄱㅊ",
+            "ㅁㄹ",
+            "ㄹㅇㅋㅋ",
+            "ㅇㄷ?",
+            "ㅎㅇㅌ",
+            "ㅅㄹㅎ",
+            "ㅂㄱㅅㅇ",
+            "ㅈㄱㄴ",
+            "ㅌㅌ",
+            "ㅋㅋㅋ",
+            "ㅠㅠ",
+            "ㅎㅎ",
+        ),
+        *("ㅇㅅㅇ", "ㅡㅡ;;", "ㅜㅜㅜ", "ㄱ,ㄴ,ㄷ 순서로", "ㅂ 불규칙", "ㅂㄷㅂㄷ"),
+    ],
+)
+def test_innocent_abbreviations_are_safe(text: str) -> None:
+    assert judged(text).decision is Decision.SAFE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "고양이 새끼",
+            "새끼 고양이를 분양합니다",
+            "사슴 새끼가 숲에 있어요",
+            "고양이가 새끼를 낳았어요",
+        ),
+        *(
+            "새끼손가락을 다쳤어요",
+            "시발점",
+            "시발역에서 만나",
+            "병신일주 사주",
+            "보지 못했다",
+            "자지 않는다",
+        ),
+        *(
+            "닥쳐온 위기",
+            "가방을 뒤져 찾았다",
+            "뒤져봐도 없어",
+            "값의 받침은 ㅄ입니다",
+            "ㅗ자로 생긴 길",
+        ),
+    ],
+)
+def test_a_listed_word_in_an_innocent_expression_is_safe(text: str) -> None:
+    assert judged(text).decision is Decision.SAFE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "이 새끼야",
+            "개새끼를 봤나",
+            "쥐새끼 같은 놈",
+            "돼지새끼야",
+            "고양이 새끼야 꺼져",
+            "병신년아",
+            "닥쳐라",
+        ),
+        *("시발역겨워", "씨발라마", "나가 뒤져라", "씨발 고양이새끼"),
+    ],
+)
+def test_an_insult_beside_an_innocent_expression_stays_one(text: str) -> None:
+    vote = rules.vote(Content(text=text, language="ko"))
+    assert isinstance(vote, CastVote)
+    assert vote.decision is Decision.UNSAFE
 
 
 @pytest.mark.parametrize("text", ["lol", "yes", "thanks", "fuck you", "bitch", "сука", "👍"])

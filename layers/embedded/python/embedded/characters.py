@@ -18,6 +18,7 @@ from quorum.core.models import Abstention, CastVote, Content, Decision
 from embedded import weights
 from embedded.calibration import Platt, cast, wordless
 from embedded.reading import language_unknown, read, windows, worst
+from embedded.reading import version as version_of
 
 VOTER = "characters"
 WEIGHTS = Path(__file__).with_name("characters.weights")
@@ -99,7 +100,7 @@ class Scorer(NamedTuple):
                 intercept=spelled["intercept"],
                 calibration=Platt(*spelled["calibration"]),
             )
-        return cls(version=read_weights.version, languages=languages)
+        return cls(version=version_of(read_weights.version), languages=languages)
 
     def probability(self, text: str, language: str) -> float:
         """The probability that a text in a trained language is unsafe."""
@@ -115,7 +116,7 @@ def scorer() -> Scorer:
 
 def version() -> str:
     """`characters@<12 hex>`, without loading the weights."""
-    return f"{VOTER}@{weights.version(WEIGHTS)}"
+    return f"{VOTER}@{version_of(weights.version(WEIGHTS))}"
 
 
 def vote(content: Content) -> CastVote | Abstention:

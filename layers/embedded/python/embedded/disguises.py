@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from quorum.core import hangul
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever some text is respelled otherwise: the lists' votes are kept by it."""
 
 _HANGUL = "가-힣ㄱ-ㅣ"
@@ -45,6 +45,8 @@ _IN_SHAPES = re.compile("[\U0001f1e6-\U0001f1ff]{3,}")
 _FIRST, _LAST = 0xAC00, 0xD7A3
 _FINALS, _VOWELS = 28, 21
 """Numbers of finals (none included) and vowels in Unicode's order of syllables."""
+_ENDS_IN = {2: 0, 3: 1, 6: 4, 7: 5, 9: 0, 12: 8, 14: 4, 17: 13}
+"""The plain vowel that a drawn-out diphthong ends in: ㅑ in ㅏ, ㅕ in ㅓ, ㅠ in ㅜ, …"""
 _I = 20
 """The number of the vowel ㅣ."""
 _SILENT = 11
@@ -121,11 +123,11 @@ def _sound(character: str) -> tuple[int, int]:
 
 
 def _draws(character: str, vowel: int) -> bool:
-    """Whether the syllable has no initial sound, and this vowel."""
+    """Whether the syllable has no initial sound, and the sound in which this vowel ends."""
     if not _is_syllable(character):
         return False
     initial = (ord(character) - _FIRST) // (_FINALS * _VOWELS)
-    return initial == _SILENT and _sound(character)[0] == vowel
+    return initial == _SILENT and _sound(character)[0] in {vowel, _ENDS_IN.get(vowel)}
 
 
 def _unleeted(text: str, leet: dict[int, str]) -> str:

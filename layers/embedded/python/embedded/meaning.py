@@ -20,6 +20,7 @@ from quorum.core.models import Abstention, CastVote, Content, Decision
 from embedded import weights
 from embedded.calibration import Platt, cast, wordless
 from embedded.reading import language_unknown, read, windows, worst
+from embedded.reading import version as version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,7 @@ class Scorer(NamedTuple):
                 offsets=take("<f4", len(kinds)),
                 calibration=Platt(*described["calibration"]),
             )
-        return cls(version=read_weights.version, languages=languages)
+        return cls(version=version_of(read_weights.version), languages=languages)
 
     @property
     def known(self) -> frozenset[str]:
@@ -195,7 +196,7 @@ def scorer() -> Scorer:
 
 def version() -> str:
     """`meaning@<12 hex>`, without loading the weights."""
-    return f"{VOTER}@{weights.version(WEIGHTS)}"
+    return f"{VOTER}@{version_of(weights.version(WEIGHTS))}"
 
 
 def vote(content: Content) -> CastVote | Abstention:

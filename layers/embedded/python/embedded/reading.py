@@ -1,6 +1,8 @@
 """Input of the embedded voters: the normalised text, its parts and languages, and its windows."""
 
+import re
 from collections.abc import Callable, Collection
+from hashlib import sha256
 from typing import NamedTuple
 
 from quorum.core.abstentions import AbstentionReason
@@ -9,6 +11,10 @@ from quorum.core.normalise import normalise
 from quorum.vote import language
 from quorum.vote.language import Part
 
+from embedded.innocent import EXPRESSIONS, reworded
+
+VERSION = "1"
+"""Changes whenever some text is read otherwise: the trained voters' votes are kept by it."""
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
 KNOWN_SHARE = 0.25
@@ -18,6 +24,14 @@ TINY = 0.02
 SURE_PART = 0.9
 """Least probability of unsafe with which a part that is not the longest counts: few words of
 another script are mostly names."""
+UNREAD = 0.25
+"""Least probability of unsafe for a text in abbreviations: a trained voter cannot read those, so
+it does not outvote a list that can, and a text that no list knows is still safe."""
+UNREAD_SHARE = 1 / 3
+"""Share of a part's letters that abbreviations have in such a text."""
+_ABBREVIATIONS = re.compile(r"ㅗ|([ㄱ-ㅆㅈㅊㅌㅍ])(?!\1)")
+"""Korean letters that stand for words (ㅂㅅ, ㄱㅅ), and ㅗ, a finger. Laughter, tears, faces and
+drawn-out cries (ㅋ, ㅠ, ㅇㅅㅇ, ㄷㄷㄷ) do not."""
 
 
 class Reading(NamedTuple):
@@ -33,13 +47,13 @@ class Reading(NamedTuple):
 
 
 def read(content: Content) -> Reading:
-    """Normalise a content and find the languages of its parts: the caller's, else told ones."""
-    text = normalise(content.text).text
+    """Normalise and reword a content; find its parts' languages: the caller's, else told ones."""
+    text = reworded(normalise(content.text).text)
     told, default = content.language, content.default_language
     # A language that is the default one was assumed, unless it can be told.
     known = language.detect(text) if told is not None and told == default else told
     found = language.parts(text, known, default)
-    if found and len(found) > 1:  # the longest part's language reads the whole
+    if found:  # the longest part's language reads the whole
         found = (found[0]._replace(text=text), *found[1:])
     return Reading(text=text, parts=found)
 
@@ -60,9 +74,21 @@ def worst(
         if total < (KNOWN_SHARE if sum(map(str.isalpha, part.text)) >= language.FEW else TINY):
             continue
         unsafe = sum(share * probability(part.text, code) for code, share in shares.items()) / total
+        unsafe = max(unsafe, UNREAD) if _is_abbreviated(part.text) else unsafe
         if worst_so_far is None or unsafe >= SURE_PART:
             worst_so_far = max(unsafe, worst_so_far or 0.0)
     return worst_so_far
+
+
+def _is_abbreviated(text: str) -> bool:
+    letters = sum(map(str.isalpha, text))
+    return len(_ABBREVIATIONS.findall(text)) >= UNREAD_SHARE * letters
+
+
+def version(trained: str) -> str:
+    """Twelve hex digits of a trained voter's numbers and of how it reads a text."""
+    known = f"{trained} {VERSION} ".encode() + EXPRESSIONS.read_bytes()
+    return sha256(known).hexdigest()[:12]
 
 
 def windows(text: str) -> list[str]:

@@ -31,6 +31,7 @@ from quorum.core.models import (
 from embedded import topics
 from embedded.disguises import VERSION as DISGUISES_VERSION
 from embedded.disguises import respelled
+from embedded.innocent import EXPRESSIONS
 from embedded.reading import Reading, language_unknown, read
 
 VOTER = "rules"
@@ -69,6 +70,7 @@ SAFETYPE_LANGUAGES = {
 ACROSS_WORDS = " across words"
 """Ends the name of a rule that fires on a text and on none of its words: korcen overlooks blanks
 and stops, and takes 도시 발전 (the city grows) for a curse. Its precision is measured by itself."""
+_LATIN = re.compile("[A-Za-z]")
 _WORD = re.compile(r"[^\s.,:;?!…~/·]+")
 KORCEN_FOREIGN_LEVELS = {"ja": "japanese", "zh": "chinese"}
 BADWORDS_LANGUAGES = frozenset(
@@ -98,8 +100,9 @@ BADWORDS_LANGUAGES = frozenset(
         "uk",
     ]
 )
-WORDLESS = "en"
-"""The language of the lists that read a text without words, where none is the default."""
+COMMON = "en"
+"""The language of the lists that also read what may be in any: a text without words, and one in
+Latin letters whose language is not sure. Its curses are known everywhere."""
 LANGUAGES = BADWORDS_LANGUAGES | SAFETYPE_LANGUAGES.keys() | KORCEN_FOREIGN_LEVELS.keys()
 """Languages for which some list exists."""
 
@@ -247,8 +250,8 @@ def precisions() -> Precisions:
 
 @cache
 def version() -> str:
-    """`rules@<12 hex>` of the measured precisions, our words, the topics and the respelling."""
-    known = b"".join(path.read_bytes() for path in (PRECISIONS, WORDS, topics.TOPICS))
+    """`rules@<12 hex>` of the measured precisions, our words, the topics and other spellings."""
+    known = b"".join(path.read_bytes() for path in (PRECISIONS, WORDS, topics.TOPICS, EXPRESSIONS))
     known += DISGUISES_VERSION.encode()
     return f"{VOTER}@{sha256(known).hexdigest()[:12]}"
 
@@ -264,16 +267,22 @@ class _Search(NamedTuple):
 def _searched(reading: Reading, default: str | None) -> list[_Search]:
     """What the lists read: each part in each language that it may be in and that has lists.
 
-    A text without words is read in the default language: letters may stand in shapes and links.
+    A text without words is read as well: letters may stand in shapes and links.
     """
     if not reading.parts and reading.text:
-        return [_Search(reading.text, default if default in LANGUAGES else WORDLESS, assumed=True)]
-    return [
-        _Search(part.text, code, assumed=position > 0)
-        for part in reading.parts
-        for position, code in enumerate(part.languages)
-        if code in LANGUAGES
-    ]
+        usual = dict.fromkeys(code for code in (default, COMMON) if code in LANGUAGES)
+        return [_Search(reading.text, code, assumed=True) for code in usual if code is not None]
+    searched: list[_Search] = []
+    for part in reading.parts:
+        codes = list(part.languages)
+        if max(part.languages.values(), default=0.0) < 1 and _LATIN.search(part.text) is not None:
+            codes = list(dict.fromkeys((*codes, COMMON)))
+        searched += [
+            _Search(part.text, code, assumed=position > 0)
+            for position, code in enumerate(codes)
+            if code in LANGUAGES
+        ]
+    return searched
 
 
 def _found(searched: Iterable[_Search]) -> dict[str, float]:

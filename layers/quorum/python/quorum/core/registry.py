@@ -226,11 +226,11 @@ MODELS: tuple[Model, ...] = (
         name="rules",
         kind="embedded",
         price=_FREE,
-        revision="fd20200a9870",
+        revision="69bde6791b20",
         categories=(Category.HARASSMENT, Category.HATE, Category.SEXUAL),
     ),
-    Model(name="characters", kind="embedded", price=_FREE, revision="5c76bbc3bc45"),
-    Model(name="meaning", kind="embedded", price=_FREE, revision="bd1f7e4921d6"),
+    Model(name="characters", kind="embedded", price=_FREE, revision="33f5b41c95b3"),
+    Model(name="meaning", kind="embedded", price=_FREE, revision="f42d00151199"),
 )
 
 

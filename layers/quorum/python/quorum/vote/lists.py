@@ -1,4 +1,4 @@
-"""The lists of a policy: words and phrases that settle a verdict without a vote. Pure.
+"""The lists of a policy: words, phrases and patterns that settle a verdict without a vote. Pure.
 
 A block entry makes a content unsafe, a review entry leaves it to a person, and an allow entry
 exempts what it matches from both and from the voter `rules`. Entries are matched on the normalised
@@ -6,25 +6,42 @@ text, regardless of case, as whole words: `bet` is not in `better`. With a star 
 end an entry matches inside longer words: `gambl*` matches gambling. Where a script writes no spaces
 between words (Chinese, Japanese, Thai, …) or adds endings to them (Korean), entries match anywhere.
 
-All entries are looked for at once, in time linear in the text (Aho-Corasick). There are no regular
-expressions, so no entry can stall a function.
+All words and phrases are looked for at once, in time linear in the text (Aho-Corasick), and so is
+each pattern (`quorum.vote.patterns`): no entry can stall a function. Patterns on the block and
+review lists do not see what is allowed.
 """
 
-import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import accumulate
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from quorum.core.fields import not_blank
 from quorum.core.models import Content, Frozen, LanguageCode, ListHit, ListName
 from quorum.core.normalise import normalise
+from quorum.core.rejection import ALTERNATIVE
+from quorum.vote.patterns import (
+    PATTERNS_LIMIT,
+    PROGRAMS_LIMIT,
+    UNSPACED,
+    PatternText,
+    is_in,
+    places,
+    program_sizes,
+)
 
 if TYPE_CHECKING:
     from ahocorasick_rs import AhoCorasick
@@ -39,11 +56,8 @@ NESTED_LIMIT = 8
 """Entries that may end the same entry (`a`, `ba`, `cba`): as many matches end at one place."""
 
 _STAR = "*"
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-"""Characters beside which any place may be the border of a word."""
+_ALLOWED = "\ufffc"
+"""What patterns see in the place of what is allowed: no letter and no blank."""
 
 
 def _a_word(text: str) -> str:
@@ -60,15 +74,49 @@ EntryText = Annotated[
 ]
 
 
-class ListEntry(Frozen):
+class _ForLanguages(Frozen):
+    """An entry for texts of some languages only, where it names them."""
+
+    languages: Annotated[tuple[LanguageCode, ...], Field(max_length=LANGUAGES_LIMIT)] = ()
+
+    def fits(self, language: str | None) -> bool:
+        """Whether it is for texts of `language`; every entry is, if that is not known."""
+        return language is None or not self.languages or language in self.languages
+
+
+class ListEntry(_ForLanguages):
     """A word or phrase; for texts of some languages only, where it names them."""
 
     text: EntryText
-    languages: Annotated[tuple[LanguageCode, ...], Field(max_length=LANGUAGES_LIMIT)] = ()
+
+
+class ListPattern(_ForLanguages):
+    """A regular expression; for texts of some languages only, where it names them."""
+
+    pattern: PatternText
+
+
+_TEXT, _ENTRY, _PATTERN = (f"{ALTERNATIVE}{kind}" for kind in ("text", "entry", "pattern"))
+
+
+def _kind(given: Any) -> str:
+    if isinstance(given, str):
+        return _TEXT
+    has_pattern = "pattern" in given if isinstance(given, dict) else isinstance(given, ListPattern)
+    return _PATTERN if has_pattern else _ENTRY
+
+
+Listed = Annotated[
+    Annotated[EntryText, Tag(_TEXT)]
+    | Annotated[ListEntry, Tag(_ENTRY)]
+    | Annotated[ListPattern, Tag(_PATTERN)],
+    Discriminator(_kind),
+]
+"""An entry of a list; a word or phrase for all languages may be written as a text."""
 
 
 class _Match(NamedTuple):
-    """An entry found in the folded text, from `start` to before `end`."""
+    """An entry found in the text, from `start` to before `end`."""
 
     list: ListName
     entry: ListEntry
@@ -79,9 +127,9 @@ class _Match(NamedTuple):
 class Lists(Frozen):
     """The three lists. An entry without languages may be written as a text."""
 
-    block: tuple[EntryText | ListEntry, ...] = ()
-    review: tuple[EntryText | ListEntry, ...] = ()
-    allow: tuple[EntryText | ListEntry, ...] = ()
+    block: tuple[Listed, ...] = ()
+    review: tuple[Listed, ...] = ()
+    allow: tuple[Listed, ...] = ()
 
     @model_validator(mode="after")
     def _not_too_many(self) -> Self:
@@ -89,6 +137,13 @@ class Lists(Frozen):
         if count > ENTRIES_LIMIT:
             message = f"has {count} entries; at most {ENTRIES_LIMIT} are allowed"
             _refuse(message, ENTRIES_LIMIT)
+        patterns = [one.pattern for each in self._patterns.values() for one in each]
+        if len(patterns) > PATTERNS_LIMIT:
+            message = f"has {len(patterns)} patterns; at most {PATTERNS_LIMIT} are allowed"
+            _refuse(message, PATTERNS_LIMIT)
+        if (programs := program_sizes(patterns)) > PROGRAMS_LIMIT:
+            message = f"has patterns of {programs} instructions; at most {PROGRAMS_LIMIT} may be"
+            _refuse(message, PROGRAMS_LIMIT)
         keys = {key for key, _ in self._entries}
         for key in keys:
             ends = [key[start:] for start in range(len(key)) if key[start:] in keys]
@@ -101,16 +156,21 @@ class Lists(Frozen):
         """The entry that settles the verdict on `content`: a block entry, else a review entry."""
         if not (self.block or self.review):
             return None
-        found = self._matches(_Folded.of(normalise(content.text).text), content.language)
-        allowed = sorted((one.start, one.end) for one in found if one.list is ListName.ALLOW)
+        text = normalise(content.text).text
+        found = self._matches(text, content.language)
+        allowed = sorted(self._allowed(text, found, content.language))
         # Up to each start, how far what is allowed reaches.
         reach = list(accumulate((end for _, end in allowed), max))
+        seen = _covered(text, allowed, _ALLOWED).encode(errors="replace") if self._patterns else b""
         for name in (ListName.BLOCK, ListName.REVIEW):
             for match in found:
                 before = bisect_right(allowed, match.start, key=itemgetter(0))
                 exempt = before > 0 and reach[before - 1] >= match.end
                 if match.list is name and not exempt:
                     return ListHit(list=name, entry=match.entry.text)
+            for one in self._patterns.get(name, ()):
+                if one.fits(content.language) and is_in(one.pattern, seen):
+                    return ListHit(list=name, entry=one.pattern)
         return None
 
     def without_allowed(self, content: Content) -> Content:
@@ -118,26 +178,40 @@ class Lists(Frozen):
         if not self.allow:
             return content
         text = normalise(content.text).text
-        folded = _Folded.of(text)
-        characters = list(text)
-        for match in self._matches(folded, content.language):
-            if match.list is ListName.ALLOW:
-                for place in range(folded.origin(match.start), folded.origin(match.end - 1) + 1):
-                    characters[place] = " "
-        changed = "".join(characters)
+        found = self._matches(text, content.language)
+        changed = _covered(text, self._allowed(text, found, content.language), " ")
         return content if changed == text else content.model_copy(update={"text": changed})
 
-    def _matches(self, folded: "_Folded", language: str | None) -> list[_Match]:
-        """Every entry found in a text of that language (all entries if it is not known)."""
+    def _allowed(
+        self, text: str, found: Iterable[_Match], language: str | None
+    ) -> list[tuple[int, int]]:
+        """Where allow entries match: those `found` in the text, and patterns."""
+        spans = [(one.start, one.end) for one in found if one.list is ListName.ALLOW]
+        for one in self._patterns.get(ListName.ALLOW, ()):
+            spans += places(one.pattern, text) if one.fits(language) else ()
+        return spans
+
+    def _matches(self, text: str, language: str | None) -> list[_Match]:
+        """Every word and phrase found in a text of that language (all if it is not known)."""
+        folded = _Folded.of(text)
         found: list[_Match] = []
         for number, start, end in self._search.find_matches_as_indexes(
             folded.text, overlapping=True
         ):
             for name, entry in self._entries[number][1]:
-                fits = language is None or not entry.languages or language in entry.languages
-                if fits and _is_whole(folded.text, start, end, entry.text):
-                    found.append(_Match(name, entry, start, end))
+                if entry.fits(language) and _is_whole(folded.text, start, end, entry.text):
+                    place = folded.origin(start), folded.origin(end - 1) + 1
+                    found.append(_Match(name, entry, *place))
         return found
+
+    @cached_property
+    def _patterns(self) -> dict[ListName, list[ListPattern]]:
+        """The patterns of each list that has some."""
+        of_lists = {
+            name: [one for one in getattr(self, name) if isinstance(one, ListPattern)]
+            for name in ListName
+        }
+        return {name: patterns for name, patterns in of_lists.items() if patterns}
 
     @cached_property
     def _entries(self) -> list[tuple[str, list[tuple[ListName, ListEntry]]]]:
@@ -161,8 +235,19 @@ def _refuse(message: str, limit: int) -> None:
     raise PydanticCustomError("lists_invalid", "{message}", {"message": message, "limit": limit})
 
 
-def _entries(given: Iterable[str | ListEntry]) -> Iterable[ListEntry]:
-    return (ListEntry(text=one) if isinstance(one, str) else one for one in given)
+def _entries(given: Iterable[str | ListEntry | ListPattern]) -> Iterable[ListEntry]:
+    """The words and phrases of a list."""
+    for one in given:
+        if not isinstance(one, ListPattern):
+            yield ListEntry(text=one) if isinstance(one, str) else one
+
+
+def _covered(text: str, spans: Iterable[tuple[int, int]], by: str) -> str:
+    """The text with `by` in the place of every character of `spans`."""
+    characters = list(text)
+    for start, end in spans:
+        characters[start:end] = by * (end - start)
+    return "".join(characters)
 
 
 class _Folded(NamedTuple):
@@ -197,7 +282,7 @@ def _is_border(outside: str, inside: str) -> bool:
     """Whether a word may end between two neighbours; `outside` is empty at the text's ends."""
     if not outside or not (_in_word(outside) and _in_word(inside)):
         return True
-    return _UNSPACED.match(outside) is not None or _UNSPACED.match(inside) is not None
+    return UNSPACED.match(outside) is not None or UNSPACED.match(inside) is not None
 
 
 def _in_word(character: str) -> bool:
