@@ -1,12 +1,15 @@
 """The `quorum` command. Each subcommand has a module of its own."""
 
+import os
 import signal
+import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from dotenv import find_dotenv, load_dotenv
+from quorum.aws import loop
 
 from cli import (
     batch,
@@ -28,6 +31,8 @@ from cli import (
 )
 from cli.errors import EXIT_CODES, Boundary
 
+ENDING_SECONDS = 1.0
+"""Seconds that a command waits at its end for what is still under way and of no use any more."""
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 app = typer.Typer(
@@ -85,7 +90,14 @@ def main() -> None:
     """
     load_dotenv(find_dotenv(usecwd=True) or CHECKOUT / ".env")
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if not loop.end(ENDING_SECONDS):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+        raise
 
 
 if __name__ == "__main__":

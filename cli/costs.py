@@ -1,5 +1,6 @@
 """`quorum costs`: a report of spending by model, tenant, decision or day."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -65,25 +66,32 @@ COLUMNS = (
     Column("open", rank=3),
     Column("decisions", rank=4),
 )
+NOT_COUNTED = {
+    "model": frozenset({"decisions"}),
+    "decision": frozenset({"calls", "tokens", "possibly paid", "open"}),
+}
+"""The columns that a report by model or by decision cannot fill: several models make a decision."""
 
 
 def show_costs(to: Console, report: dict[str, Any]) -> None:
     """Print one row per model, tenant, decision or day, then their sum."""
-    columns = (Column(str(report["by"]), left=True), *COLUMNS)
-    rows = [_cells(row) for row in report["rows"]]
-    show(to, columns, [rows, [_cells(report["totals"])]])
+    missing = NOT_COUNTED.get(report["by"], frozenset())
+    counted = [column for column in COLUMNS if column.heading not in missing]
+    columns = (Column(str(report["by"]), left=True), *counted)
+    rows = [_cells(row, counted) for row in report["rows"]]
+    show(to, columns, [rows, [_cells(report["totals"], counted)]])
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        escape(str(row["name"])),
-        f"{row['calls']:,}",
-        f"{row['input_tokens'] + row['output_tokens']:,}",
-        _dollars(row["cost_usd"]),
-        _dollars(row["possibly_paid_usd"]),
-        _dollars(row["open_usd"]),
-        f"{row['decisions']:,}",
-    )
+def _cells(row: dict[str, Any], counted: Sequence[Column]) -> tuple[str, ...]:
+    cells = {
+        "calls": f"{row['calls']:,}",
+        "tokens": f"{row['input_tokens'] + row['output_tokens']:,}",
+        "booked": _dollars(row["cost_usd"]),
+        "possibly paid": _dollars(row["possibly_paid_usd"]),
+        "open": _dollars(row["open_usd"]),
+        "decisions": f"{row['decisions']:,}",
+    }
+    return (escape(str(row["name"])), *(cells[column.heading] for column in counted))
 
 
 def _dollars(amount: str) -> str:

@@ -57,7 +57,7 @@ def _show(base: BaseUrlReport, needed: list[str], panel: str) -> None:
 
 
 def _table(base: BaseUrlReport, needed: list[str], panel: str) -> Table:
-    table = Table(title=escape(base.url), title_justify="left", show_header=False)
+    table = Table(title=escape(base.url or ""), title_justify="left", show_header=False)
     missing = [f"{name} (not served)" if name in base.models_missing else name for name in needed]
     more = len(base.models_served) - SHOWN
     served = ", ".join(base.models_served[:SHOWN]) + (f" and {more} more" if more > 0 else "")
@@ -66,6 +66,7 @@ def _table(base: BaseUrlReport, needed: list[str], panel: str) -> Table:
         (f"panel {panel} asks", ", ".join(missing) or "no gateway model"),
         ("known models", ", ".join(base.models_found) or ("none" if base.models_served else "")),
         ("serves", served),
+        ("owned by", ", ".join(base.owners)),
         ("/models", "" if base.latency_ms is None else f"{base.latency_ms} ms"),
         ("measured with", base.measured_with or ""),
         ("first token", "" if base.first_token_ms is None else f"{base.first_token_ms} ms"),

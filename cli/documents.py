@@ -264,7 +264,7 @@ def tell(summary: dict[str, Any], out: Path) -> None:
     table.add_column("")
     for heading in ("estimated", "actual", "off by"):
         table.add_column(heading, justify="right")
-    for name, heading in (("input_tokens", "tokens in"), ("output_tokens", "out")):
+    for name, heading in (("input_tokens", "input tokens"), ("output_tokens", "output tokens")):
         before, actual = summary["estimate"][name], summary["actual"][name]
         table.add_row(heading, f"{before:,}", f"{actual:,}", _off(before, actual))
     before, actual = (Decimal(summary[kind]["cost_usd"]) for kind in ("estimate", "actual"))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from quorum.app.settings import DEFAULT_MODEL, WonSettings
-from quorum.document.estimating import Estimate, ModelEstimate, Terms, estimate
+from quorum.document.estimating import DocumentEstimate, Estimate, ModelEstimate, Terms, estimate
 from quorum.document.operations import SHARE_UNTIL_LEARNED
 from quorum.gateway.fair_share import RateLimit
 from rich.console import Console
@@ -26,17 +26,17 @@ _DOCUMENTS = (
     Column("document", left=True, least=24),
     Column("pages", rank=3),
     Column("calls", rank=2),
-    Column("tokens in"),
-    Column("tokens out", rank=1),
+    Column("input tokens"),
+    Column("output tokens", rank=1),
     Column("USD"),
     Column("KRW", rank=1),
 )
 _MODELS = (
     Column("model", left=True),
     Column("calls", rank=4),
-    Column("tokens in"),
-    Column("± 9 of 10", rank=3),
-    Column("tokens out", rank=2),
+    Column("input tokens"),
+    Column("count within", rank=3),
+    Column("output tokens", rank=2),
     Column("USD"),
     Column("KRW", rank=1),
     Column("time"),
@@ -153,7 +153,7 @@ def _show_documents(found: Estimate, to: Console) -> None:
     rows: list[tuple[str, ...]] = [
         (
             escape(one.name or str(one.index)),
-            "" if one.pages is None else f"{one.pages:,}",
+            _pages([one]),
             f"{one.calls:,}",
             f"{one.input_tokens:,}",
             f"{one.output_tokens:,}",
@@ -165,10 +165,22 @@ def _show_documents(found: Estimate, to: Console) -> None:
     ]
     rest = len(found.documents) - len(shown)
     if rest:
-        rows.append((f"[dim]… and {rest:,} cheaper ones[/]", *[""] * 6))
+        cheaper = [one for one in found.documents if one.index not in kept]
+        cost_usd = sum((one.cost_usd for one in cheaper), Decimal(0))
+        rows.append(
+            (
+                f"[dim]… and {rest:,} cheaper ones[/]",
+                _pages(cheaper),
+                f"{sum(one.calls for one in cheaper):,}",
+                f"{sum(one.input_tokens for one in cheaper):,}",
+                f"{sum(one.output_tokens for one in cheaper):,}",
+                f"{cost_usd.normalize():f}",
+                f"{round(cost_usd * found.krw_per_usd, 2):,}",
+            )
+        )
     total = (
         f"total of {len(found.documents):,}",
-        "",
+        _pages(found.documents),
         f"{found.calls:,}",
         f"{found.input_tokens:,}",
         f"{found.output_tokens:,}",
@@ -178,6 +190,12 @@ def _show_documents(found: Estimate, to: Console) -> None:
     tables.show(to, _DOCUMENTS, [rows, [total] if len(found.documents) > 1 else []])
 
 
+def _pages(documents: Sequence[DocumentEstimate]) -> str:
+    """The pages of those documents that have pages."""
+    counted = [one.pages for one in documents if one.pages is not None]
+    return f"{sum(counted):,}" if counted else "–"
+
+
 def _show_models(found: Estimate, to: Console) -> None:
     models: list[ModelEstimate] = [found, *found.compared]
     rows = [
@@ -185,7 +203,7 @@ def _show_models(found: Estimate, to: Console) -> None:
             f"[bold]{one.model}[/]" if one is found else one.model,
             f"{one.calls:,}",
             f"{one.input_tokens:,}",
-            f"{one.token_error:.1%}" if one.token_error else "exact",
+            f"± {one.token_error:.1%}" if one.token_error else "exact",
             f"{one.output_tokens:,}",
             f"{one.cost_usd.normalize():f}",
             f"{one.cost_krw:,}",

@@ -2,13 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from quorum.core.models import Verdict
-from rich.progress import track
+from rich.progress import Progress
 
 from cli.deployment import Where
 from cli.errors import DeploymentRefused, ExitCode, print_error
@@ -48,23 +47,28 @@ def moderate(
     service = connect(where)
     judged: list[tuple[str, Verdict]] = []
     rejected = 0
+    options = {
+        "panel": panel,
+        "policy": policy,
+        "context": None if context is None else _context(context),
+        "language": language,
+        "default_language": default_language,
+    }
     try:
-        shown = track(contents, "judging", console=notes, transient=True, disable=as_json)
-        options = {
-            "panel": panel,
-            "policy": policy,
-            "context": None if context is None else _context(context),
-            "language": language,
-            "default_language": default_language,
-        }
-        for number, content, verdict in _judged(service, shown, **options):
-            if isinstance(verdict, DeploymentRefused):
-                rejected += 1
-                print_error(f"Text {number:,} of {len(contents):,} was rejected: {verdict.message}")
-            else:
-                judged.append((content, verdict))
-            if as_json:
-                typer.echo(_line(verdict))
+        with Progress(console=notes, transient=True, disable=as_json) as progress:
+            task = progress.add_task("judging", total=len(contents))
+            for number, content in enumerate(contents, start=1):
+                verdict = _judged(service, content, **options)
+                if isinstance(verdict, DeploymentRefused):
+                    rejected += 1
+                    print_error(
+                        f"Text {number:,} of {len(contents):,} was rejected: {verdict.message}"
+                    )
+                else:
+                    judged.append((content, verdict))
+                if as_json:
+                    typer.echo(_line(verdict))
+                progress.advance(task)
     finally:  # verdicts already paid for are shown even if the rest failed
         if judged and not as_json:
             show_verdicts(console(), judged)
@@ -80,17 +84,14 @@ def _context(file: Path) -> Any:
         raise typer.BadParameter(f"{file}: {problem}", param_hint="--context") from None
 
 
-def _judged(
-    service: Service, contents: Iterable[str], **options: Any
-) -> Iterator[tuple[int, str, Verdict | DeploymentRefused]]:
-    """Each content's number and its verdict, or the refusal of this content alone."""
-    for number, content in enumerate(contents, start=1):
-        try:
-            yield number, content, service.moderate(content, **options)
-        except DeploymentRefused as refusal:
-            if not refusal.is_about("content"):
-                raise
-            yield number, content, refusal
+def _judged(service: Service, content: str, **options: Any) -> Verdict | DeploymentRefused:
+    """The content's verdict, or the refusal of this content alone."""
+    try:
+        return service.moderate(content, **options)
+    except DeploymentRefused as refusal:
+        if not refusal.is_about("content"):
+            raise
+        return refusal
 
 
 def _line(verdict: Verdict | DeploymentRefused) -> str:

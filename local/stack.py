@@ -26,12 +26,13 @@ import boto3
 import httpx
 import typer
 from botocore.config import Config
-from botocore.exceptions import ClientError
 from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 from quorum.aws.keys import Caller, Keys
 from rich.console import Console
 from samcli import yamlhelper
+
+from local.unfinished import remove_unfinished, require_bucket, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,7 @@ STAND_IN = "fakes.gateway"
 """The module that stands in for the gateway."""
 STAND_IN_NAME = "stand-in"
 """Value of the variable GATEWAY that chooses the stand-in; also its key, which it ignores."""
+INVENTED = "The models are a stand-in on this machine: their votes and answers are invented."
 STAND_IN_PORT = 8600
 """Port of the stand-in; if it is busy, the next free one is taken."""
 START_SECONDS = 60
@@ -429,7 +431,9 @@ def _build_and_deploy(home: StateDirectory, stack: Stack, wanted: dict[str, str]
             )
     _settle_parameters(home.build / "template.yaml", wanted)
     bucket = f"{STACK}-local"
-    stack.client("s3").create_bucket(Bucket=bucket)
+    require_bucket(stack.client("s3"), bucket)
+    with console.status("looking for a stack that was left unfinished…"):
+        remove_unfinished(stack.client("cloudformation"), STACK)
     with console.status("sam deploy…"):
         _run(
             [
@@ -446,11 +450,7 @@ def _build_and_deploy(home: StateDirectory, stack: Stack, wanted: dict[str, str]
 
 def _stands(stack: Stack) -> bool:
     """Whether CloudFormation has the complete stack; its data may have been removed."""
-    try:
-        (found,) = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    except ClientError:
-        return False
-    return found["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    return status(stack.client("cloudformation"), STACK) in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
 def _update_parameters(stack: Stack, wanted: dict[str, str]) -> None:
@@ -639,6 +639,8 @@ def up(folder: Folder = FOLDER) -> None:
         folder, overrides, gateway_key=gateway_key, settings=bound, stand_in=stand_in
     )
     console.print(f"[green]up[/] in {time.monotonic() - began:.0f} s, panel [bold]{stack.panel}[/]")
+    if stack.stand_in:
+        console.print(f"[bold]{INVENTED}[/]")
     console.print("`quorum env` prints these lines again:", markup=False)
     for line in exports(stack.variables()):
         typer.echo(line)

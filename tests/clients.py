@@ -1,4 +1,4 @@
-"""Two clients as people write them for a gateway: a panel of models, and a streaming chat.
+"""Clients as people write them for a gateway: a panel of models, and a chat, streamed or by socket.
 
 They know nothing of Quorum. A test gives them an address and a key, and they work: first at the
 gateway, then at Quorum's own address.
@@ -9,12 +9,13 @@ import json
 import random
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import httpx
+from websockets.sync.client import connect
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {"gpt-4.1": 0.3, "gemini-2.5-flash": 0.4, "deepseek-v3.2": 0.3}
@@ -222,3 +223,41 @@ class ChatClient(_Client):
         messages = [{"role": "user", "content": prompt}]
         chosen = {"model": self.model, "temperature": 0.3, "max_tokens": 500}
         return {**chosen, **options, "messages": messages}
+
+
+@dataclass(slots=True)
+class Said:
+    """One answer by socket: its tokens as they came, and the message that ended it."""
+
+    tokens: list[str] = field(default_factory=list)
+    complete: dict[str, Any] = field(default_factory=dict)
+
+
+class SocketClient:
+    """Sends `{"prompt": …}`; hears `token` messages, then `complete` or `error`."""
+
+    def __init__(self, url: str, key: str, *, seconds: float = 60) -> None:
+        self._opening = connect(url, additional_headers={"Authorization": f"Bearer {key}"})
+        self._seconds = seconds
+
+    def __enter__(self) -> Self:
+        self._socket = self._opening.__enter__()
+        return self
+
+    def __exit__(self, *how: object) -> None:
+        self._socket.close()
+
+    def ask(self, prompt: str) -> Said:
+        """The answer to `prompt`; raises `ValueError` with the server's words for an error."""
+        self._socket.send(json.dumps({"prompt": prompt}))
+        said = Said()
+        while True:
+            message = json.loads(self._socket.recv(timeout=self._seconds))
+            match message["type"]:
+                case "token":
+                    said.tokens.append(message["content"])
+                case "complete":
+                    said.complete = message
+                    return said
+                case _:
+                    raise ValueError(message.get("message", ""))

@@ -204,6 +204,7 @@ class World:
         machine: Any = InProcessMachine(ask or self._ask, app.verdicts, app.policy_versions)
         app.step_functions = machine
         self.vote_store, self.verdicts, self.batches = app.vote_store, app.verdicts, app.batches
+        self.starts = app.starts
         self.judging = app.judging
 
     def queue(self, sqs: Any, queue: str, dead_letters: str, *, max_receives: int = 3) -> ItemQueue:
@@ -212,6 +213,7 @@ class World:
             queue,
             dead_letters,
             self.batches,
+            starts=self.starts,
             max_receives=max_receives,
             clock=self._clock,
         )

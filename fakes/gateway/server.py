@@ -35,6 +35,8 @@ _TICK_SECONDS = 0.1
 """Seconds between two looks at the clock, as in uvicorn: its answers carry the date."""
 _CREATED = 1_700_000_000
 """Epoch seconds at which every model was created, as far as the stand-in says."""
+OWNER = "stand-in, whose answers are invented"
+"""The owner of every model, and the fingerprint of every answer."""
 _TOKEN = re.compile(r"\w+|\W")
 _STATUSES = {
     Fault.THROTTLED: 429,
@@ -222,7 +224,7 @@ class StandIn:
         if self.tenant(request.headers) is None:
             return _error(401, "invalid_api_key", "Incorrect API key provided.")
         entries = [
-            {"id": name, "object": "model", "created": _CREATED, "owned_by": "stand-in"}
+            {"id": name, "object": "model", "created": _CREATED, "owned_by": OWNER}
             for name in self.names()
         ]
         return JSONResponse({"object": "list", "data": entries})
@@ -391,6 +393,7 @@ class _Answer:
             "object": kind,
             "created": int(time.time()),
             "model": self._model.gateway_name,
+            "system_fingerprint": OWNER,
         }
 
     def _usage(self, output: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from quorum.vote.policy import INTRODUCTION
 
 _UNSAFE_SHARE = 0.3
 _REVIEW_SHARE = 0.05
+_INVENTED = (" This", " answer", " is", " invented", ":")
 _WORDS = [
     "the",
     "a",
@@ -92,7 +93,8 @@ def answer(
     text = _content(messages[-1]["content"])
     randomness = random.Random(_seed(seed, model, text))
     drawn = randomness.random()
-    decision = (recorded and recorded.decision(model, text)) or (
+    known = recorded.decision(model, text) if recorded else None
+    decision = known or (
         "unsafe"
         if drawn < _UNSAFE_SHARE
         else "needs_review"
@@ -105,7 +107,7 @@ def answer(
         "categories": [{"name": _category(messages[0]["content"], text), "score": 0.8}]
         if decision == "unsafe"
         else [],
-        "reason": f"{decision.replace('_', ' ')}, as recorded or drawn",
+        "reason": "recorded earlier" if known else "invented by the stand-in",
     }
     written = json.dumps(vote, ensure_ascii=False)
     fenced = registry.model(model).reply_format is registry.ReplyFormat.INSTRUCTIONS
@@ -120,9 +122,13 @@ def _category(told: str, text: str) -> str:
 
 
 def prose(messages: Sequence[Mapping[str, str]], seed: int, tokens: int) -> list[str]:
-    """An answer of as many pieces as `tokens`, each one token, the same for the same prompt."""
+    """An answer of as many pieces as `tokens`, each one token, the same for the same prompt.
+
+    It begins by saying that it is invented, unless it is too short to say anything else.
+    """
     randomness = random.Random(_seed(seed, *(message["content"] for message in messages)))
-    return [f" {randomness.choice(_WORDS)}" for _ in range(tokens)]
+    begun = _INVENTED if tokens >= 2 * len(_INVENTED) else ()
+    return [*begun, *(f" {randomness.choice(_WORDS)}" for _ in range(tokens - len(begun)))]
 
 
 def _content(message: str) -> str:

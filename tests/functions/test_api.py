@@ -1,5 +1,6 @@
 """The HTTP routes on moto, with a vote machine that runs and fails."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -337,11 +338,13 @@ def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(
     with running(Scenario()) as stand_in:
         monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
         boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk")
-        status, answer = ask(name="get_health.json", queryStringParameters={"deep": "1"})
+        query = {"deep": "1"}
+        status, answer = ask(name="get_health.json", queryStringParameters=query)
         cost = stand_in.count.cost_usd
     assert status == 200
+    assert stand_in.base_url not in json.dumps(answer)  # the deployment's affair
     (base,) = answer["gateway"]["base_urls"]
-    assert (base["url"], base["key"]) == (stand_in.base_url, "valid")
+    assert (base["url"], base["key"]) == (None, "valid")
     assert base["key_source"] == "the deployment's secret"  # and not which
     assert base["first_token_ms"] is not None
     (booked,) = aws.Table("UsageTable").scan()["Items"]
@@ -374,6 +377,29 @@ def test_the_gateway_is_well_if_it_serves_what_the_panels_in_force_ask(
     (base,) = answer["gateway"]["base_urls"]
     assert base["models_missing"] == list(missing)
     assert ("gpt-4.1" in base["advice"]) is (status == 503)
+
+
+@pytest.mark.parametrize("fault", ["key", "path", "nobody"])
+def test_the_deployments_operator_alone_is_told_the_gateways_address_whatever_is_wrong(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    boto3.client("secretsmanager").create_secret(Name="quorum/gateway", SecretString="sk")
+    with running(Scenario(keys={"sk-another": "x"} if fault == "key" else {})) as stand_in:
+        address = {
+            "key": stand_in.base_url,
+            "path": f"{stand_in.base_url}/nothing",
+            "nobody": "http://127.0.0.1:9/v1",
+        }[fault]
+        monkeypatch.setenv("GATEWAY_BASE_URL", address)
+        query = {"deep": "1"}
+        _, told = ask(name="get_health.json", queryStringParameters=query)
+        _, whole = ask(
+            name="get_health.json", queryStringParameters=query, role="deployment_operator"
+        )
+    assert "127.0.0.1" not in json.dumps(told)
+    (base,) = whole["gateway"]["base_urls"]
+    assert base["url"] == address
+    assert base["advice"] == told["gateway"]["base_urls"][0]["advice"] != ""
 
 
 def test_an_address_nobody_knows_is_a_404(ask: Ask) -> None:

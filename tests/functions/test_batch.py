@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from quorum.batch.pauses import FAULT_TRIES, TRIES
+from quorum.batch.queue import CRASHED, CRASHES, ItemQueue
 from quorum.core.errors import StoreUnavailable
 from quorum.core.identifiers import verdict_id_of
 from quorum.core.models import Decision
@@ -262,6 +263,15 @@ def many_tries(deliver: Deliver, world: World, sqs: Any, urls: dict[str, str]) -
     world.app.item_queue = world.queue(sqs, urls["items"], urls["dead"], max_receives=TRIES)
 
 
+@pytest.fixture
+def many_tries_at_once(
+    many_tries: None, sqs: Any, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above, and a message comes again without a pause."""
+    sqs.set_queue_attributes(QueueUrl=urls["items"], Attributes={"VisibilityTimeout": "0"})
+    monkeypatch.setattr(ItemQueue, "_hide", lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("deliveries", "seconds"), [(1, 7), (2, 60), (3, 120), (5, 480), (6, 900), (12, 900)]
 )
@@ -327,7 +337,7 @@ def test_a_message_that_outlives_its_workers_is_buried_with_that_reason_and_coun
         with pytest.raises(Death):
             deliver()
     assert deliver() == []  # and nobody died: it was not tried again
-    assert list(letters().values()) == ["its worker crashed on delivery 3"]
+    assert list(letters().values()) == ["its worker crashed each time"]
     view = world.view()
     assert (view.state, view.dead, view.pending) == ("incomplete", 1, 0)
     gateway.deadly = set()
@@ -335,6 +345,44 @@ def test_a_message_that_outlives_its_workers_is_buried_with_that_reason_and_coun
     assert queue.redrive(TENANT, BATCH, seconds=5) == (1, True)
     deliver()
     assert world.view().settled == 1
+
+
+def test_what_crashes_its_worker_is_given_up_after_a_few_tries_and_its_neighbours_are_judged(
+    deliver: Deliver,
+    letters: Callable[[], dict[str, str]],
+    many_tries_at_once: None,
+    world: World,
+    gateway: Gateway,
+) -> None:
+    world.new_batch(4)
+    gateway.deadly = {"two"}
+    sent = [item(text, index) for index, text in enumerate(("one", "two", "three", "four"))]
+    deaths = 0
+    while world.view().pending:
+        try:
+            deliver(*sent)
+        except Death:
+            deaths += 1
+        sent = []
+    assert deaths == CRASHES + 1
+    assert list(letters().values()) == [CRASHED]
+    view = world.view()
+    assert (view.settled, view.dead, view.pending) == (3, 1, 0)
+
+
+def test_a_message_that_was_postponed_many_times_has_crashed_nothing(
+    deliver: Deliver,
+    letters: Callable[[], dict[str, str]],
+    many_tries_at_once: None,
+    world: World,
+    gateway: Gateway,
+) -> None:
+    world.new_batch(2)
+    gateway.down = {"gemini-2.5-flash", "deepseek-v3.2"}
+    deliver(item("one", 0), item("two", 1))
+    for delivery in range(2, TRIES):
+        assert len(deliver(deliveries=delivery)) == 2
+    assert letters() == {}
 
 
 def test_a_message_that_outlives_its_workers_is_done_if_one_of_them_had_settled_its_item(

@@ -1,7 +1,9 @@
 """The doctor names what is wrong and what to do, and never a key."""
 
 import json
-from collections.abc import Callable
+import socket
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -102,6 +104,13 @@ def test_the_command_reports_and_exits_0_only_if_all_is_well(stand_in: Any) -> N
     assert "sk-bad" not in bad.stdout
 
 
+def test_the_owners_of_the_models_are_shown_and_a_stand_in_says_that_it_invents(
+    stand_in: Any,
+) -> None:
+    shown = _doctor(stand_in(), key="sk")
+    assert "invented" in shown.stdout
+
+
 def test_only_the_models_that_are_needed_have_to_be_served(
     stand_in: Any, gateway: GatewayOf
 ) -> None:
@@ -187,3 +196,21 @@ def test_without_a_base_url_the_product_s_own_is_asked(monkeypatch: pytest.Monke
     monkeypatch.delenv("GATEWAY_BASE_URL", raising=False)
     assert CliRunner().invoke(app, ["doctor"], env={"GATEWAY_API_KEY": "sk-1"}).exit_code == 0
     assert asked == ["https://api.holysheep.ai/v1"]
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The base URL of a server that accepts connections and never says a word."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+
+def test_a_gateway_that_never_answers_takes_the_time_that_it_is_given_for_each_base_url(
+    silent: str, gateway: GatewayOf
+) -> None:
+    begun = time.monotonic()
+    report = examined(gateway(silent, f"{silent}/again"), seconds=0.5)
+    assert time.monotonic() - begun < 5
+    assert [base.advice.startswith("no answer in time") for base in report.base_urls] == [True] * 2

@@ -5,8 +5,9 @@ import json
 import time
 import tracemalloc
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from itertools import cycle
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.core.errors import ModelUnavailable, StreamCut, VoteUnavailable
+from quorum.gateway import body
 from quorum.gateway.base_urls import parse_base_urls
 from quorum.gateway.call import Completion
 from quorum.gateway.client import Delta, Gateway, GatewaySettings
@@ -47,10 +49,34 @@ def stream(gateway: Gateway, seconds: float = 20.0) -> list[Delta | Completion]:
     return loop.run(pieces())
 
 
+def bare(data: bytes) -> bytes:
+    """Deflate without zlib's frame, as many servers send it."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
 @pytest.mark.parametrize(
     ("encoding", "packed"),
-    [("gzip", gzip.compress(ANSWER)), ("deflate", zlib.compress(ANSWER))],
-    ids=["gzip", "deflate"],
+    [
+        ("gzip", gzip.compress(ANSWER)),
+        ("GZIP", gzip.compress(ANSWER)),
+        ("gzip", gzip.compress(ANSWER[:20]) + gzip.compress(ANSWER[20:])),
+        ("gzip", gzip.compress(b"") * 3 + gzip.compress(ANSWER)),
+        ("gzip", gzip.compress(ANSWER) + b"and more"),
+        ("deflate", zlib.compress(ANSWER)),
+        ("deflate", bare(ANSWER)),
+        ("deflate", gzip.compress(ANSWER)),
+    ],
+    ids=[
+        "gzip",
+        "in capitals",
+        "two members",
+        "empty members",
+        "something behind",
+        "deflate",
+        "deflate without a frame",
+        "gzip called deflate",
+    ],
 )
 def test_an_answer_that_is_packed_unasked_is_unpacked(
     refusing: Any, gateway: GatewayOf, encoding: str, packed: bytes
@@ -149,6 +175,44 @@ def test_bytes_that_drip_in_are_waited_for_no_longer_than_the_deadline(
     assert (caught.value.cost_usd > 0) is (status == 200)
 
 
+@given(st.binary(max_size=3_000), st.lists(st.integers(1, 400), min_size=1, max_size=20))
+def test_however_a_packed_body_is_cut_into_pieces_it_is_the_same(
+    data: bytes, sizes: list[int]
+) -> None:
+    async def sent(packed: bytes) -> AsyncIterator[bytes]:
+        rest, size = packed, cycle(sizes)
+        while rest:
+            length = next(size)
+            yield rest[:length]
+            rest = rest[length:]
+
+    async def unpacked(encoding: str, packed: bytes) -> bytes:
+        headers = {"content-encoding": encoding}
+        return bytes(
+            await body.whole(httpx.Response(200, headers=headers, content=sent(packed)), 10_000)
+        )
+
+    for encoding, packed in (
+        ("gzip", gzip.compress(data)),
+        ("deflate", zlib.compress(data)),
+        ("deflate", bare(data)),
+    ):
+        assert loop.run(unpacked(encoding, packed)) == data
+
+
+@pytest.mark.parametrize("status", [201, 203])
+def test_an_answer_of_another_status_is_one_and_is_paid(
+    refusing: Any, gateway: GatewayOf, status: int
+) -> None:
+    answer = complete(gateway(refusing(status, ANSWER)))
+    assert (answer.text, answer.tokens.total) == ("yes", 10)
+
+
+def test_a_byte_that_is_no_text_spoils_no_answer(refusing: Any, gateway: GatewayOf) -> None:
+    there = refusing(200, ANSWER.replace(b"yes", b"y\xffs"))
+    assert complete(gateway(there)).text == "y\ufffds"
+
+
 def test_a_redirect_is_not_followed(refusing: Any, gateway: GatewayOf) -> None:
     elsewhere = refusing(200, ANSWER)
     there = refusing(307, b"", {"location": f"{elsewhere}/chat/completions"})
@@ -159,8 +223,8 @@ def test_a_redirect_is_not_followed(refusing: Any, gateway: GatewayOf) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"[" * 100_000, b"7", b'{"data": [7]}', b"x" * 9 * MEGABYTE],
-    ids=["nested", "a number", "a list of numbers", "too large"],
+    [b"[" * 100_000, b"7", b'{"data": [7]}', b'{"data": {"id": "x"}}', b"{}", b"x" * 9 * MEGABYTE],
+    ids=["nested", "a number", "a list of numbers", "an object", "nothing", "too large"],
 )
 def test_a_list_of_models_that_is_none_is_named_so(
     refusing: Any, gateway: GatewayOf, body: bytes

@@ -1,13 +1,16 @@
 """`quorum batch` and `quorum costs` against a fake service."""
 
 import csv
+import io
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from cli import batch, costs
@@ -185,6 +188,24 @@ def test_costs_are_shown_and_written(told: Told, tmp_path: Path) -> None:
     assert json.loads(out.read_text()) == REPORT
     for shown in ("gpt-4.1", "$0.0033 per decision", "₩13.50", "25% of all"):
         assert shown in done.output
+
+
+FIGURES = {
+    "model": {"calls", "tokens", "booked", "possibly paid", "open"},
+    "decision": {"booked", "decisions"},
+    "tenant": {"calls", "tokens", "booked", "possibly paid", "open", "decisions"},
+    "day": {"calls", "tokens", "booked", "possibly paid", "open", "decisions"},
+}
+
+
+@pytest.mark.parametrize("by", FIGURES)
+def test_a_report_has_the_columns_that_it_can_fill_and_no_blank_cell(by: str) -> None:
+    written = io.StringIO()
+    wide = Console(file=written, width=200, color_system=None)
+    costs.show_costs(wide, REPORT | {"by": by})
+    heading, *rows = (re.split(r"  +", line.strip()) for line in written.getvalue().splitlines())
+    assert set(heading) == {by} | FIGURES[by]
+    assert [len(row) for row in rows] == [len(heading)] * 2
 
 
 # ---- what is handed in, and what comes back ---------------------------------------------------

@@ -127,8 +127,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [str(tmp_path / name) for name in made]
 
 
-def run(*arguments: str, stdin: str | None = None) -> Any:
-    return CliRunner().invoke(app, list(arguments), input=stdin)
+def run(*arguments: str, stdin: str | None = None, columns: int | None = None) -> Any:
+    environment = {} if columns is None else {"COLUMNS": str(columns)}
+    return CliRunner().invoke(app, list(arguments), input=stdin, env=environment)
 
 
 def estimated(printed: str) -> Estimate:
@@ -144,6 +145,20 @@ def test_an_estimate_needs_no_service_and_shows_every_file_and_their_sum(
     assert done.exit_code == 0, done.output
     for shown in ("a.txt", "b.pdf", "deep/a.txt", "total of 3", "claude-sonnet-4.5", "exact", "₩"):
         assert shown in done.output
+
+
+def test_the_headings_of_an_estimate_are_words_at_80_columns_and_no_cell_is_blank(
+    files: list[str],
+) -> None:
+    done = run("estimate", *files, "--operation", "summarize", "--compare", columns=80)
+    lines = done.stdout.splitlines()
+    told = " ".join(lines)
+    assert "±" not in lines[0]
+    for word in ("input", "output", "tokens", "count", "within"):
+        assert word in told
+    (text,) = (line for line in lines if line.startswith("a.txt"))
+    assert "–" in text  # a text has no pages
+    assert max(map(len, lines[: next(i for i, x in enumerate(lines) if x.startswith("$"))])) <= 80
 
 
 def test_an_estimate_as_json_is_the_one_the_service_gives(files: list[str]) -> None:

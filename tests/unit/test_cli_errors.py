@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -359,3 +360,29 @@ def test_ctrl_c_interrupts_although_the_parent_ignores_it(tmp_path: Path) -> Non
         assert command.stdout.readline() == "connecting\n"
         command.send_signal(signal.SIGINT)
         assert command.wait(timeout=20) == ExitCode.INTERRUPTED
+
+
+RESOLVER_OF_SILENCE = """
+import socket, sys, time
+def never(*_, **__): time.sleep(30)
+socket.getaddrinfo = never
+sys.argv = ["quorum", "doctor", "--base-url", "https://gateway.example/v1", "--api-key", "sk",
+            "--seconds", "0.5"]
+from cli.app import main
+main()
+"""
+
+
+def test_a_command_does_not_wait_for_a_resolver_that_never_answers() -> None:
+    begun = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", RESOLVER_OF_SILENCE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "no answer in time" in ended.stdout
+    assert time.monotonic() - begun < 20  # the look-up takes 30 s

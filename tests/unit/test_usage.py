@@ -92,7 +92,7 @@ NONE_AT_ALL: list[Any] = [
     {},
     {"prompt_tokens": 400},
     {"prompt_tokens": "400", "completion_tokens": 90},
-    {"prompt_tokens": 400.0, "completion_tokens": 90},
+    {"prompt_tokens": 400.5, "completion_tokens": 90},
     {"prompt_tokens": True, "completion_tokens": 90},
     _openai(-400, 90),
     _openai(10**30, 90),
@@ -177,3 +177,8 @@ def test_cached_tokens_never_cost_more_than_tokens_that_are_not(
     fresh = usage(_openai(given_ + cached, output, given_ + output + cached))
     assert fresh is not None
     assert price.cost(found.tokens) <= price.cost(fresh.tokens)
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    report = {"prompt_tokens": 400.0, "completion_tokens": 90.0, "total_tokens": 490.0}
+    assert _read(report) == ((400, 0, 90, 0), True)

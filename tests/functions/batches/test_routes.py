@@ -195,6 +195,21 @@ def test_a_repeated_post_with_its_idempotency_key_is_the_same_batch(
     assert ask("post_batch", headers=key, tenant="other")[1]["id"] != first[1]["id"]
 
 
+def test_a_key_that_is_used_anew_for_something_else_begins_a_batch_of_its_own(
+    ask: Ask, aws: Any, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    key = {"Idempotency-Key": "daily"}
+    _, first = ask("post_batch", {"items": [{"content": "yesterday's \ud83d"}]}, headers=key)
+    table = aws.Table("VerdictsTable")
+    kept = [item for item in table.scan()["Items"] if "request_hash" in item]
+    for item in kept:  # a day passes
+        table.put_item(Item=item | {"expires_at": 1})
+    status, second = ask("post_batch", {"items": [{"content": "today's"}]}, headers=key)
+    assert (len(kept), status) == (1, 202)
+    assert second["id"] != first["id"]
+    assert len(queued()) == 2
+
+
 def test_a_batch_is_read_and_cancelled_by_its_tenant_only(ask: Ask) -> None:
     _, taken = ask("post_batch")
     for name in ("get_batch", "get_results", "delete_batch", "post_redrive"):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from hashlib import sha256
 
 import pytest
 from quorum.chat.chat import Asked, ChatRequest
@@ -34,6 +35,19 @@ def test_an_answer_comes_as_tokens_and_then_whole_with_what_it_cost(
     tokens = [message for message in client.messages if message["type"] == "token"]
     assert [token["index"] for token in tokens] == list(range(last["tokens_sent"]))
     assert {message["request_id"] for message in client.messages} == {"request-1"}
+
+
+def test_what_a_client_calls_its_request_is_in_no_log(
+    say: Say, model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    say()
+    model.failure = ValueError("unforeseen")
+    say()
+    lines = [repr(vars(record)) for record in caplog.records]
+    assert len(lines) == 3
+    assert "request-" not in "".join(lines)
+    digests = [sha256(f"request-{number}".encode()).hexdigest()[:16] for number in (1, 2, 2)]
+    assert all(digest in line for digest, line in zip(digests, lines, strict=True))
 
 
 def test_a_request_delivered_twice_is_answered_once(

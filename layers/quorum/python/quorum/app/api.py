@@ -35,6 +35,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
             settings.items_queue,
             settings.dead_letters,
             self.batches,
+            starts=self.starts,
             max_receives=settings.max_receives,
             clock=self.clock,
         )

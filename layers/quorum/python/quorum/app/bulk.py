@@ -48,6 +48,7 @@ class BatchContainer(ManyContainer):
             settings.items_queue,
             settings.dead_letters,
             self.batches,
+            starts=self.starts,
             max_receives=settings.max_receives,
             clock=self.clock,
         )

@@ -18,6 +18,7 @@ from quorum.app.clients import Clients
 from quorum.aws.clients import client_config
 from quorum.batch.alerts import BatchBudget
 from quorum.batch.records import Batches
+from quorum.batch.starts import Starts
 from quorum.gateway.fair_share import RateLimit
 from quorum.gateway.limiter import Limiter
 from quorum.ledger.budget import Thresholds
@@ -65,6 +66,11 @@ class Container(Clients):
             days=settings.verdict_days,
             clock=self.clock,
         )
+
+    @cached_property
+    def starts(self) -> Starts:
+        """What crashes workers of the queues."""
+        return Starts(self.dynamodb, self.settings.verdicts_table, clock=self.clock)
 
 
 class SpendingContainer(Container):

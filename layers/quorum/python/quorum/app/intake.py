@@ -31,6 +31,7 @@ class DocumentIntakeContainer(AnswerContainer):
             settings.documents_queue,
             settings.dead_letters,
             self.batches,
+            starts=self.starts,
             max_receives=settings.max_receives,
             clock=self.clock,
         )

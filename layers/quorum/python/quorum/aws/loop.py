@@ -4,11 +4,15 @@ import asyncio
 import atexit
 import logging
 import threading
+import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 _LOGGER = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_WORKERS = "gateway-worker"
+"""The name of the threads that do what blocks: the stores' calls, and look-ups of names."""
 
 
 class _Loop:
@@ -17,6 +21,16 @@ class _Loop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._workers: ThreadPoolExecutor | None = None
+
+    def end(self, seconds: float) -> bool:
+        if self._workers is not None:
+            self._workers.shutdown(wait=False, cancel_futures=True)
+        until = time.monotonic() + seconds
+        working = [one for one in threading.enumerate() if one.name.startswith(_WORKERS)]
+        for thread in working:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in working)
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._running()).result()
@@ -26,6 +40,8 @@ class _Loop:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
                 loop.set_exception_handler(_log_lost)
+                self._workers = ThreadPoolExecutor(thread_name_prefix=_WORKERS)
+                loop.set_default_executor(self._workers)
                 thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
                 thread.start()
                 atexit.register(_end, loop, thread)
@@ -53,3 +69,12 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
     For handlers and commands; do not call it inside a coroutine.
     """
     return _LOOP.run(coroutine)
+
+
+def end(seconds: float) -> bool:
+    """End the loop's threads, before a process ends; returns whether all did within `seconds`.
+
+    The interpreter would wait for those that did not, and a look-up of a name cannot be
+    interrupted: where the network's resolver does not answer, it takes minutes.
+    """
+    return _LOOP.end(seconds)

@@ -4,8 +4,10 @@ A message is done when its item is settled. A malformed message, and one that fa
 delivery, goes to the dead letters with the reason in the attribute `reason`. Whatever one message
 holds, its neighbours of the same invocation are handled all the same. An item whose voters
 were throttled or down stays on the queue and comes back after growing pauses (`batch.pauses`); one
-that waits for a budget is sent anew, so that waiting costs none of its deliveries. A message
-delivered more than `max_receives` times is dead-lettered without another try: its workers crashed.
+that waits for a budget is sent anew, so that waiting costs none of its deliveries.
+
+A message that a worker began and never ended has crashed it, or was beside one that did. From then
+on it is handled alone, and after `CRASHES` such starts it is dead-lettered without another try.
 """
 
 import random
@@ -24,6 +26,7 @@ from quorum.aws import telemetry
 from quorum.aws.faults import code_of, unavailable
 from quorum.batch.pauses import FAULT_TRIES, pause_after
 from quorum.batch.records import Batches, FailedItem
+from quorum.batch.starts import Starts
 from quorum.core.errors import (
     BudgetSpent,
     Postponed,
@@ -50,8 +53,14 @@ _REFUSED = frozenset({"InvalidMessageContents", "InvalidParameterValue", "Messag
 """SQS's codes for a message that it will never take."""
 _UNSENDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters for which SQS refuses a message."""
+CRASHES = 3
+"""Starts without an end after which a message is given up. The first delivery is not counted."""
+BESIDE_A_SUSPECT_SECONDS = 30
+"""Seconds at most until messages come again that were delivered beside one to be handled alone."""
 LONGEST_DELAY_SECONDS = 900
 """Seconds: SQS's longest delay of a message that is sent."""
+CRASHED = "its worker crashed each time"
+"""The reason of dead letters that were given up."""
 REASON_LIMIT = 256
 
 
@@ -139,9 +148,11 @@ class ItemQueue:
         dead_letters: str,
         batches: Batches,
         *,
+        starts: Starts,
         max_receives: int,
         clock: Callable[[], float] = time,
     ) -> None:
+        self._starts = starts
         self._sqs = sqs
         self._queue = queue
         self._dead_letters = dead_letters
@@ -219,22 +230,59 @@ class ItemQueue:
                 stays[message.id] = self._why_it_stays(message, _claimed(message.body), malformed)
             else:
                 delivered[message.id] = message, Delivered(item, message.id, message.origin)
-        # A running worker dead-letters a message on its last delivery itself.
-        outlived = [
-            message.id
-            for message, _ in delivered.values()
-            if message.deliveries > self._max_receives
-        ]
-        tried = [name for name in delivered if name not in outlived]
+        messages = {name: message for name, (message, _) in delivered.items()}
+        tried, outlived, waiting = self._chosen(messages)
+        again = [name for name in tried if messages[name].deliveries > 1]
+        with suppress(StoreUnavailable):  # then a crash is counted less, and nothing else
+            self._starts.begin(again)
         failures = dict(zip(tried, _each(do, [delivered[name][1] for name in tried]), strict=True))
-        reason = f"its worker crashed on delivery {self._max_receives}"
-        lost = _each(lambda some: given_up(some, reason), [delivered[name][1] for name in outlived])
+        with suppress(StoreUnavailable):
+            self._starts.end(again)
+        lost = _each(lambda some: given_up(some, CRASHED), [delivered[one][1] for one in outlived])
         failures |= dict(zip(outlived, lost, strict=True))
-        for name, (message, one) in delivered.items():
-            failure = failures[name]
+        for name in waiting:
+            stays[name] = self._comes_again(messages[name])
+        for name, failure in failures.items():
             if failure is not None:
+                message, one = delivered[name]
                 stays[name] = self._why_it_stays(message, one.item, failure)
         return Outcomes({name: why for name, why in stays.items() if why is not None})
+
+    def _chosen(self, messages: Mapping[str, _Message]) -> tuple[list[str], list[str], list[str]]:
+        """The ids of the messages to be handled now, of those given up, and of those that wait.
+
+        A suspect is handled alone, so that it can crash no other; its neighbours come again.
+        """
+        unended: Mapping[str, int] = {}
+        with suppress(StoreUnavailable):  # an outage is no crash
+            unended = self._starts.unended(
+                name for name, message in messages.items() if message.deliveries > 1
+            )
+        # A running worker dead-letters a message on its last delivery itself.
+        outlived = [
+            name
+            for name, message in messages.items()
+            if unended.get(name, 0) >= CRASHES or message.deliveries > self._max_receives
+        ]
+        left = [name for name in messages if name not in outlived]
+        suspects = [name for name in left if unended.get(name, 0)]
+        tried = suspects[:1] or left
+        return tried, outlived, [name for name in left if name not in tried]
+
+    def _comes_again(self, message: _Message) -> str:
+        """Let a message that was not begun come again soon; returns why it stays."""
+        seconds = random.randint(0, BESIDE_A_SUSPECT_SECONDS)  # noqa: S311 - jitter, not a secret
+        try:
+            with unavailable("a message could not be postponed"):
+                self._hide(message, seconds)
+        except StoreUnavailable as error:  # it comes again after the queue's own time
+            telemetry.logger.warning("a message waits longer", extra={"why": str(error)})
+        return "BesideASuspect"
+
+    def _hide(self, message: _Message, seconds: int) -> None:
+        self._sqs.change_message_visibility(
+            QueueUrl=self._queue, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+        )
 
     def _why_it_stays(
         self, message: _Message, item: "Queued | _Claimed", failure: Exception
@@ -270,11 +318,7 @@ class ItemQueue:
         # A little later than asked for, and not all at once.
         delay = wanted + random.uniform(0, 1 + wanted / 4)  # noqa: S311 - jitter, not a secret
         with unavailable("a message could not be postponed"):
-            self._sqs.change_message_visibility(
-                QueueUrl=self._queue,
-                ReceiptHandle=message.receipt,
-                VisibilityTimeout=max(1, round(delay)),
-            )
+            self._hide(message, max(1, round(delay)))
         return False
 
     def _send_later(self, message: _Message, item: "Queued | _Claimed", resets_at: str) -> None:

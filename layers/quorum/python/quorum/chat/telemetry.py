@@ -1,8 +1,10 @@
 """Logs and metrics of chats, without their content.
 
-Each logged field is named one by one; nothing is logged by handing over a request or an event.
+Each logged field is named one by one; nothing is logged by handing over a request or an event. A
+client chooses its `request_id`, which may be a name or a word of its own: its digest is logged.
 """
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_DIGEST_CHARACTERS = 16
+
+
+def correlation_id(request_id: str) -> str:
+    """The first characters of a request id's SHA-256, by which its lines in the log are found."""
+    return sha256(request_id.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+
+
 def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, seconds: float) -> None:
     """Log the end of an answer with its time and cost, without its content."""
     outcome = str(last["type"])
@@ -21,7 +31,7 @@ def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, second
     logger.info(
         "chat",
         extra={
-            "correlation_id": request_id,
+            "correlation_id": correlation_id(request_id),
             "outcome": outcome,
             "code": last.get("code"),
             "reason": last.get("reason"),
@@ -43,7 +53,11 @@ def chat_ended(request_id: str, model: str, last: "Mapping[str, Any]", *, second
 def chat_failed(request_id: str, failure: Exception) -> None:
     """Log an error that ended an answer. Only our own errors' messages quote no content."""
     why = str(failure) if isinstance(failure, QuorumError) else None
-    extra = {"correlation_id": request_id, "error": type(failure).__name__, "why": why}
+    extra = {
+        "correlation_id": correlation_id(request_id),
+        "error": type(failure).__name__,
+        "why": why,
+    }
     logger.error("chat failed", extra=extra)
 
 

@@ -30,9 +30,10 @@ def item_id_of(tenant: str, position: BatchPosition) -> str:
     return sha256(f"{tenant}#{position.batch}#{position.index}".encode()).hexdigest()[:32]
 
 
-def batch_id_of(tenant: str, key: str) -> str:
+def batch_id_of(tenant: str, route: str, key: str, request: str) -> str:
     """The id of the batch of an Idempotency-Key; a request sent again has the same one."""
-    return sha256(f"batch#{tenant}#{key}".encode()).hexdigest()[:32]
+    named = "#".join(f"{len(part)}:{part}" for part in (tenant, route, key, request))
+    return sha256(f"batch#{named}".encode(errors="backslashreplace")).hexdigest()[:32]
 
 
 def verdict_key(tenant: str, verdict_id: str) -> str:

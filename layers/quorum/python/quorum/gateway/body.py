@@ -6,8 +6,8 @@ times as a header names them.
 """
 
 import zlib
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncGenerator, Iterator
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import httpx
@@ -17,17 +17,14 @@ ERROR_BYTES = 64 * 1024
 _PIECE_BYTES = 64 * 1024
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 """zlib's window bits by encoding: 31 means gzip, 47 that the first bytes decide."""
+_BARE = -15
+"""zlib's window bits for deflate without a frame."""
+_GZIP = b"\x1f\x8b"
+"""The first bytes of a gzip member."""
 
 
 class BodyInvalid(Exception):
     """The reason why a body cannot be read; quotes nothing of it."""
-
-
-class _Unpacking(Protocol):
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
 async def pieces(response: "httpx.Response", limit: int) -> AsyncGenerator[bytes]:
@@ -67,22 +64,16 @@ async def _unpacked(response: "httpx.Response") -> AsyncGenerator[bytes]:
         async for piece in response.aiter_bytes():
             yield piece
         return
-    unpacking = _unpacking(response)
+    unpacker = _unpacker(response)
     async for raw in response.aiter_raw():
-        if unpacking is None:
+        if unpacker is None:
             yield raw
             continue
-        left = raw
-        while left:
-            try:
-                piece = unpacking.decompress(left, _PIECE_BYTES)
-            except zlib.error:
-                raise BodyInvalid("the answer is not compressed as its header says") from None
-            left = unpacking.unconsumed_tail
+        for piece in unpacker.pieces(raw):
             yield piece
 
 
-def _unpacking(response: "httpx.Response") -> "_Unpacking | None":
+def _unpacker(response: "httpx.Response") -> "_Unpacker | None":
     """The unpacker for the body's encoding; None if the body is not compressed."""
     encodings = [
         name
@@ -93,4 +84,42 @@ def _unpacking(response: "httpx.Response") -> "_Unpacking | None":
         return None
     if len(encodings) > 1 or encodings[0] not in _WINDOWS:
         raise BodyInvalid("the answer's compression is not supported")
-    return zlib.decompressobj(_WINDOWS[encodings[0]])
+    return _Unpacker(_WINDOWS[encodings[0]])
+
+
+class _Unpacker:
+    """Unpacks a body of one or more gzip members, or of deflate with or without zlib's frame."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._unpacking = zlib.decompressobj(window)
+        self._before_output: bytes | None = b""  # to be read again without a frame
+
+    def pieces(self, raw: bytes) -> Iterator[bytes]:
+        """The unpacked pieces of what arrived; raises `BodyInvalid` if it is not compressed."""
+        left = raw
+        while left:
+            if self._unpacking.eof:  # what follows a member is another, or means nothing
+                if not left.startswith(_GZIP):
+                    return
+                self._unpacking = zlib.decompressobj(self._window)
+            try:
+                piece = self._unpacking.decompress(left, _PIECE_BYTES)
+            except zlib.error:
+                left = self._without_frame(left)
+                continue
+            if piece:
+                self._before_output = None
+            elif self._before_output is not None:
+                self._before_output += left
+            left = self._unpacking.unused_data or self._unpacking.unconsumed_tail
+            yield piece
+
+    def _without_frame(self, left: bytes) -> bytes:
+        """Begin again as bare deflate, as many servers send it; returns all that came so far."""
+        if self._window != _WINDOWS["deflate"] or self._before_output is None:
+            raise BodyInvalid("the answer is not compressed as its header says")
+        again = self._before_output + left
+        self._window, self._before_output = _BARE, None
+        self._unpacking = zlib.decompressobj(_BARE)
+        return again

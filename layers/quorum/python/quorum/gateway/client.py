@@ -82,7 +82,8 @@ _ENVELOPE_BYTES = 1024 * 1024
 _BYTES_PER_TOKEN = 2 * 1024
 """Bytes of an answer per token at most, with a log-probability or a chunk of its own for each."""
 _MODELS_BYTES = 8 * 1024 * 1024
-_OK = 200
+_ANSWERED = frozenset({200, 201, 203})
+"""Statuses of an answer: some frameworks answer every POST with 201, and proxies with 203."""
 _UNAUTHORIZED = 401
 _T = TypeVar("_T")
 _ResultT_co = TypeVar("_ResultT_co", covariant=True)
@@ -241,8 +242,8 @@ class Gateway:
             finally:
                 await response.aclose()
 
-    async def models(self, base: BaseUrl, *, deadline: "Deadline") -> tuple[str, ...]:
-        """The names of the models at `base`, in one attempt. Raises as `complete`."""
+    async def models(self, base: BaseUrl, *, deadline: "Deadline") -> tuple[wire.ServedModel, ...]:
+        """The models at `base`, in one attempt. Raises as `complete`."""
         client = self._http()
         try:
             async with asyncio.timeout(deadline.remaining()):
@@ -264,8 +265,8 @@ class Gateway:
         except _Again as failed:
             raise failed.error from None
         try:
-            return tuple(str(entry["id"]) for entry in problems.parsed(listed)["data"])
-        except (ValueError, KeyError, TypeError) as error:
+            return wire.served_models(listed)
+        except ValueError as error:
             raise ModelUnavailable(
                 "the gateway's answer to /models is not a list of models", served_by=base.url
             ) from error
@@ -509,7 +510,7 @@ class Gateway:
     async def _open(
         self, call: Call, base: BaseUrl, seconds: float
     ) -> tuple[BaseUrl, httpx.Response]:
-        """The response, once its status is known to be 200; its body is not read yet."""
+        """The response, once its status is known to be an answer's; its body is not read yet."""
         client = self._http()
         request = client.build_request(
             "POST",
@@ -521,7 +522,7 @@ class Gateway:
         )
         response = await client.send(request, stream=True)
         try:
-            call.sent = response.status_code == _OK  # an error is billed nothing
+            call.sent = response.status_code in _ANSWERED  # an error is billed nothing
             await _require_ok(response, base)
         except BaseException:
             await response.aclose()
@@ -609,8 +610,8 @@ def _headers(base: BaseUrl) -> dict[str, str]:
 
 
 async def _require_ok(response: httpx.Response, base: BaseUrl) -> None:
-    """Raise the error of any status but 200; no more of its body is read than needed."""
-    if response.status_code == _OK:
+    """Raise the error of a status that is no answer's; its body is read as far as needed."""
+    if response.status_code in _ANSWERED:
         return
     said = await body.beginning(response)
     raise _failed(problems.of_status(response.status_code, said, response.headers), base)

@@ -107,9 +107,14 @@ _NAMED_STATUSES = (
 
 
 def parsed(body: bytes | str) -> Any:
-    """The JSON in `body`; raises `ValueError` if it is not JSON or is nested too deeply."""
+    """The JSON in `body`; raises `ValueError` if it is not JSON or is nested too deeply.
+
+    Bytes that are no text are read as U+FFFD, as in a stream.
+    """
     try:
         return json.loads(body)
+    except UnicodeDecodeError:
+        return parsed(bytes(body).decode(errors="replace") if not isinstance(body, str) else "")
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -134,6 +134,8 @@ def _report(reported: object) -> _Report | None:
 
 def _whole(numbers: Mapping[str, object] | object, name: str) -> int | None:
     number = numbers.get(name) if isinstance(numbers, dict) else None
+    if isinstance(number, float) and number.is_integer():  # some write every number with a point
+        number = int(number)
     if isinstance(number, bool) or not isinstance(number, int):
         return None
     return number if 0 <= number <= _MOST_TOKENS else None

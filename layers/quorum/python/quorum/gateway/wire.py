@@ -55,6 +55,13 @@ class TokenLogProbability(NamedTuple):
     log_probability: float
 
 
+class ServedModel(NamedTuple):
+    """A model that a gateway lists; the owner is None if it names none."""
+
+    name: str
+    owner: str | None
+
+
 class Answer(NamedTuple):
     """A completion as far as it can be read; `usage` is None if it states none.
 
@@ -174,6 +181,16 @@ def name_of(name: object) -> str | None:
     if not isinstance(name, str) or not name.isprintable():
         return None
     return name[:_NAME_CHARACTERS] or None
+
+
+def served_models(body: bytes) -> tuple[ServedModel, ...]:
+    """The models in an answer of `/models`; raises `ValueError` if it is no list of models."""
+    read = problems.parsed(body)
+    listed = read.get("data") if isinstance(read, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise ValueError("not a list of models")
+    named = [(name_of(entry.get("id")), name_of(entry.get("owned_by"))) for entry in listed]
+    return tuple(ServedModel(name, owner) for name, owner in named if name is not None)
 
 
 def usage_in_part(body: bytes) -> Usage | None:

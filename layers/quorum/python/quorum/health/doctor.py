@@ -28,6 +28,8 @@ _QUESTION = [{"role": "user", "content": "Count from one to ten, in words."}]
 _ANSWER_TOKENS = 40
 _LISTED = 200
 """Names of served models that a report lists at most."""
+_OWNERS = 20
+"""Owners of served models that a report lists at most."""
 
 
 class KeyState(StrEnum):
@@ -43,16 +45,18 @@ class BaseUrlReport(Frozen):
     """The state of one base URL. `advice` says what to do, and is empty when all is well.
 
     `models_served` are the names of all models that the base URL lists, `models_found` those of
-    ours whose name in requests is among them.
+    ours whose name in requests is among them; `owners` are the owners that it names.
     `latency_ms` is that of `/models` over an open connection; `first_token_ms` and
-    `tokens_per_second` are of one short streamed answer of `measured_with`.
+    `tokens_per_second` are of one short streamed answer of `measured_with`. `url` is null for a
+    caller that may not know it.
     """
 
-    url: str
+    url: str | None
     key: KeyState
     key_source: str
     advice: str = ""
     models_served: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
     models_found: tuple[str, ...] = ()
     models_missing: tuple[str, ...] = ()
     latency_ms: int | None = None
@@ -78,6 +82,12 @@ class Report(Frozen):
     def healthy(self) -> bool:
         """Whether every base URL is healthy."""
         return all(report.healthy for report in self.base_urls)
+
+    def without_urls(self) -> "Report":
+        """The report for a tenant: which gateway it is, is the deployment's affair."""
+        return Report(
+            base_urls=tuple(base.model_copy(update={"url": None}) for base in self.base_urls)
+        )
 
 
 async def examine(
@@ -126,13 +136,16 @@ async def _examine(
     try:
         await client.models(base, deadline=deadline)
         begun = monotonic()
-        served = await client.models(base, deadline=deadline)
+        listed = await client.models(base, deadline=deadline)
+        served = tuple(dict.fromkeys(model.name for model in listed))
+        owners = sorted({model.owner for model in listed if model.owner is not None})
         report = BaseUrlReport(
             url=base.url,
             key=KeyState.VALID,
             key_source=base.key_source,
             latency_ms=round((monotonic() - begun) * 1000),
-            models_served=tuple(served[:_LISTED]),
+            models_served=served[:_LISTED],
+            owners=tuple(owners[:_OWNERS]),
             models_found=tuple(model.name for model in models if model.gateway_name in served),
             models_missing=tuple(
                 model.name for model in models if model.gateway_name not in served
@@ -222,11 +235,10 @@ def _spent(on: Completion | VoteUnavailable | StreamCut) -> dict[str, object]:
 
 
 def _advice(error: VoteUnavailable, base: BaseUrl) -> str:
-    """Advice on an error. Names the source of the key, never the key."""
-    host = base.url.split("://", 1)[-1]
+    """Advice on an error. Names the source of the key, never the key or the base URL."""
     match error:
         case GatewayRejected(status=status) if status in _REJECTED:
-            return _REJECTED[status].format(host=host, url=base.url, source=base.key_source)
+            return _REJECTED[status].format(source=base.key_source)
         case ModelThrottled(retry_after_seconds=seconds):
             return f"429: the key's limit is reached; try again in {seconds:.0f} s."
         case ModelTimedOut():
@@ -238,8 +250,8 @@ def _advice(error: VoteUnavailable, base: BaseUrl) -> str:
 
 
 _REJECTED = {
-    401: "401: {host} does not accept the key from {source}. Is it this gateway's key, whole and"
-    " not revoked? Put the right one there.",
+    401: "401: the key from {source} is not accepted. Is it this gateway's key, whole and not"
+    " revoked? Put the right one there.",
     403: "403: the key from {source} may not list models: ask its owner.",
-    404: "404: there is no {url}/models: does the base URL lack its /v1?",
+    404: "404: there is no /models at this base URL: does it lack its /v1?",
 }

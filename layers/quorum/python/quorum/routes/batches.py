@@ -69,10 +69,13 @@ class Results(Frozen):
 def begin(
     app: "ApiContainer", tenant: str, kind: Kind, request: Frozen, key: str | None
 ) -> BatchTaken:
-    """Start a batch; its id is derived from `key` if there is one."""
-    # Each route has its own ids: the same key may name a batch of the other route.
-    route = "documents" if kind is Kind.DOCUMENTS else "batches"
-    batch = uuid4().hex if key is None else batch_id_of(tenant, f"{route}#{key}")
+    """Start a batch; its id is derived from `key` and the request, if there is a key."""
+    batch = uuid4().hex
+    if key is not None:
+        # The other route's ids are others. So are those of another request: a batch is kept for
+        # longer than a key, and a key that is used anew must not lead to the batch of before.
+        route = "documents" if kind is Kind.DOCUMENTS else "batches"
+        batch = batch_id_of(tenant, route, key, repr(request.model_dump()))
     app.budget.check(tenant)
     return app.batch_kinds[kind].start(tenant, batch, request)
 

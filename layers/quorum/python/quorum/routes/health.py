@@ -43,7 +43,8 @@ def get_health(
 ) -> Response[Health]:
     """Answers if the function runs and its settings are complete.
 
-    `deep` checks every base URL of the gateway, each with a short paid answer; operators only.
+    `deep` checks every base URL of the gateway, each with a short paid answer; operators only. The
+    base URLs themselves are shown to the deployment's operator.
     The gateway is healthy if every base URL serves all models of the tenant's default panel and of
     the panels that override packaged ones, or of `panel` alone. Other panels are reported.
     """
@@ -65,5 +66,6 @@ def get_health(
     )
     status = HTTPStatus.OK if report.healthy else HTTPStatus.SERVICE_UNAVAILABLE
     names = tuple(each.name for each in panels)
-    shown = health.model_copy(update={"panels": names, "gateway": report})
+    told = report if caller.role == "deployment_operator" else report.without_urls()
+    shown = health.model_copy(update={"panels": names, "gateway": told})
     return Response(status.value, "application/json", shown)
