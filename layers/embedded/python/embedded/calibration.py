@@ -26,13 +26,15 @@ class Platt(NamedTuple):
         return min(1.0 - LEAST_DOUBT, max(LEAST_DOUBT, 1.0 / (1.0 + math.exp(-logit))))
 
 
-def cast(voter: str, version: str, probability: float, reasons: Mapping[Decision, str]) -> CastVote:
-    """The vote of a voter that gives unsafe this probability; its model is `voter@version`."""
+def cast(
+    voter: str, revision: str, probability: float, reasons: Mapping[Decision, str]
+) -> CastVote:
+    """The vote of a voter that gives unsafe this probability; its model is `voter@revision`."""
     decision = Decision.UNSAFE if probability >= 0.5 else Decision.SAFE  # noqa: PLR2004 -- even odds
     confidence = round(max(probability, 1.0 - probability), 4)
     return CastVote(
         voter=voter,
-        model=f"{voter}@{version}",
+        model=f"{voter}@{revision}",
         decision=decision,
         confidence=confidence,
         confidence_measured=confidence,
@@ -44,11 +46,11 @@ WORDLESS_CONFIDENCE = 0.9
 """Confidence that a text without words is safe: a rule of the house, not a measurement."""
 
 
-def wordless(voter: str, version: str) -> CastVote:
+def wordless(voter: str, revision: str) -> CastVote:
     """The vote of a voter on a text without letters: it is safe, unless a list says otherwise."""
     return CastVote(
         voter=voter,
-        model=f"{voter}@{version}",
+        model=f"{voter}@{revision}",
         decision=Decision.SAFE,
         confidence=WORDLESS_CONFIDENCE,
         reason="It holds no words.",

@@ -1,7 +1,7 @@
 """Input of the embedded voters: the normalised text, its parts and languages, and its windows."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -11,9 +11,10 @@ from quorum.core.normalise import normalise
 from quorum.vote import language
 from quorum.vote.language import Part
 
+from embedded import senses
 from embedded.innocent import EXPRESSIONS, reworded
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever some text is read otherwise: the trained voters' votes are kept by it."""
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
@@ -65,7 +66,8 @@ def worst(
 
     `probability(text, language)` judges a text as one in a language. A part that may be in several
     languages has their mean, each with its own probability. Parts behind the longest count where
-    they are surely unsafe, or where the longest cannot be read.
+    they are surely unsafe, or where the longest cannot be read. Where only passages that may be
+    meant harmlessly speak for unsafe, it is even odds.
     """
     worst_so_far: float | None = None
     for part in reading.parts:
@@ -73,11 +75,28 @@ def worst(
         total = sum(shares.values())
         if total < (KNOWN_SHARE if sum(map(str.isalpha, part.text)) >= language.FEW else TINY):
             continue
-        unsafe = sum(share * probability(part.text, code) for code, share in shares.items()) / total
+        unsafe = _mean(part.text, shares, probability)
+        if unsafe > senses.UNSURE:
+            rest = senses.without(part.text, next(iter(shares)))
+            if rest is not None and not _speaks_for_unsafe(rest, shares, probability):
+                unsafe = senses.UNSURE
         unsafe = max(unsafe, UNREAD) if _is_abbreviated(part.text) else unsafe
         if worst_so_far is None or unsafe >= SURE_PART:
             worst_so_far = max(unsafe, worst_so_far or 0.0)
     return worst_so_far
+
+
+def _mean(
+    text: str, shares: Mapping[str, float], probability: Callable[[str, str], float]
+) -> float:
+    total = sum(shares.values())
+    return sum(share * probability(text, code) for code, share in shares.items()) / total
+
+
+def _speaks_for_unsafe(
+    rest: str, shares: Mapping[str, float], probability: Callable[[str, str], float]
+) -> bool:
+    return any(map(str.isalpha, rest)) and _mean(rest, shares, probability) > senses.UNSURE
 
 
 def _is_abbreviated(text: str) -> bool:
@@ -87,7 +106,7 @@ def _is_abbreviated(text: str) -> bool:
 
 def version(trained: str) -> str:
     """Twelve hex digits of a trained voter's numbers and of how it reads a text."""
-    known = f"{trained} {VERSION} ".encode() + EXPRESSIONS.read_bytes()
+    known = f"{trained} {VERSION} ".encode() + EXPRESSIONS.read_bytes() + senses.SENSES.read_bytes()
     return sha256(known).hexdigest()[:12]
 
 

@@ -28,7 +28,7 @@ from quorum.core.models import (
     Decision,
 )
 
-from embedded import topics
+from embedded import senses, topics
 from embedded.disguises import VERSION as DISGUISES_VERSION
 from embedded.disguises import respelled
 from embedded.innocent import EXPRESSIONS
@@ -103,8 +103,13 @@ BADWORDS_LANGUAGES = frozenset(
 COMMON = "en"
 """The language of the lists that also read what may be in any: a text without words, and one in
 Latin letters whose language is not sure. Its curses are known everywhere."""
-LANGUAGES = BADWORDS_LANGUAGES | SAFETYPE_LANGUAGES.keys() | KORCEN_FOREIGN_LEVELS.keys()
-"""Languages for which some list exists."""
+LANGUAGES = (
+    BADWORDS_LANGUAGES
+    | SAFETYPE_LANGUAGES.keys()
+    | KORCEN_FOREIGN_LEVELS.keys()
+    | topics.languages()
+)
+"""Languages for which some list exists, of abusive words or of topics."""
 
 _CATEGORIES = {
     **{f"korcen {level}": category for level, category in KORCEN_LEVELS.items()},
@@ -122,6 +127,12 @@ _REASONS = {
 _MENTIONS = {
     "ko": "사람이 확인해야 할 주제를 언급합니다 ({topic}).",
     "en": "Mentions a topic a person should look at ({topic}).",
+}
+
+_OTHER_SENSES = {
+    "ko": "욕설 목록의 표현이지만 인용·부정이거나 다른 뜻일 수 있습니다 ({rule}).",
+    "en": "An expression on a list of abusive words may be quoted, denied or meant otherwise"
+    " ({rule}).",
 }
 
 
@@ -250,8 +261,9 @@ def precisions() -> Precisions:
 
 @cache
 def version() -> str:
-    """`rules@<12 hex>` of the measured precisions, our words, the topics and other spellings."""
-    known = b"".join(path.read_bytes() for path in (PRECISIONS, WORDS, topics.TOPICS, EXPRESSIONS))
+    """`rules@<12 hex>` of the measured precisions and of everything else that makes a vote."""
+    files = (PRECISIONS, WORDS, topics.TOPICS, EXPRESSIONS, senses.SENSES)
+    known = b"".join(path.read_bytes() for path in files)
     known += DISGUISES_VERSION.encode()
     return f"{VOTER}@{sha256(known).hexdigest()[:12]}"
 
@@ -307,19 +319,16 @@ def vote(content: Content) -> CastVote | Abstention:
         return language_unknown(VOTER, reading)
     sure = _found(searched)
     touched = [topic for text, code, _ in searched for topic in topics.mentioned(text, code)]
+    korean_or_english = "ko" if reading.language == "ko" else "en"
     if not sure and touched:
-        return CastVote(
-            voter=VOTER,
-            model=version(),
-            decision=Decision.NEEDS_REVIEW,
-            confidence=0.5,
-            reason=_MENTIONS["ko" if reading.language == "ko" else "en"].format(topic=touched[0]),
-        )
+        return _for_review(_MENTIONS[korean_or_english].format(topic=touched[0]))
     if not sure:
         return Abstention(
             voter=VOTER, reason=AbstentionReason.NOTHING_FOUND, detail="no listed word found"
         )
     surest = max(sorted(sure), key=sure.__getitem__)
+    if not _found(_rests(searched)):
+        return _for_review(_OTHER_SENSES[korean_or_english].format(rule=surest))
     scores: dict[str, float] = {}
     for rule, precision in sorted(sure.items()):
         scores[category(rule)] = max(precision, scores.get(category(rule), 0.0))
@@ -330,5 +339,21 @@ def vote(content: Content) -> CastVote | Abstention:
         confidence=sure[surest],
         confidence_measured=sure[surest],
         scores=scores,
-        reason=_REASONS["ko" if reading.language == "ko" else "en"].format(rule=surest),
+        reason=_REASONS[korean_or_english].format(rule=surest),
+    )
+
+
+def _rests(searched: Iterable[_Search]) -> list[_Search]:
+    """What is left to read without the passages that may be meant harmlessly."""
+    rests = ((search, senses.without(search.text, search.language)) for search in searched)
+    return [search if rest is None else search._replace(text=rest) for search, rest in rests]
+
+
+def _for_review(reason: str) -> CastVote:
+    return CastVote(
+        voter=VOTER,
+        model=version(),
+        decision=Decision.NEEDS_REVIEW,
+        confidence=0.5,
+        reason=reason,
     )

@@ -1,4 +1,4 @@
-"""Topics no embedded voter can judge: weapons, drugs, self-harm, the abuse of children.
+"""Topics no embedded voter can judge: weapons, drugs, self-harm, the abuse of children, threats.
 
 Whether such a text is news, a cry for help or instructions takes more than a small model, and none
 of the labelled texts teaches it (see decision 0003). So a mention is left to a person or to a
@@ -17,6 +17,13 @@ from embedded.disguises import respelled
 TOPICS = Path(__file__).with_name("topics.json")
 _NO_SPACES = frozenset(("ja", "ko", "zh"))
 """Languages without spaces between words: a word matches anywhere."""
+
+
+@cache
+def languages() -> frozenset[str]:
+    """The languages that have words for some topic."""
+    listed: dict[str, dict[str, list[str]]] = json.loads(TOPICS.read_text(encoding="utf-8"))
+    return frozenset(language for words in listed.values() for language in words)
 
 
 @cache

@@ -226,11 +226,11 @@ MODELS: tuple[Model, ...] = (
         name="rules",
         kind="embedded",
         price=_FREE,
-        revision="69bde6791b20",
+        revision="2dbab0436f66",
         categories=(Category.HARASSMENT, Category.HATE, Category.SEXUAL),
     ),
-    Model(name="characters", kind="embedded", price=_FREE, revision="33f5b41c95b3"),
-    Model(name="meaning", kind="embedded", price=_FREE, revision="f42d00151199"),
+    Model(name="characters", kind="embedded", price=_FREE, revision="76b8267f28f9"),
+    Model(name="meaning", kind="embedded", price=_FREE, revision="c21341b5ed5e"),
 )
 
 
