@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 from quorum.vote.policies import PolicyList, PolicyView
 from quorum.vote.policy import Policy
+from quorum.vote.policy_shadows import ShadowView, ShownPolicy
 from quorum.vote.trials import Trial
 
 from cli import tables
@@ -146,6 +147,57 @@ def diff(
         raise typer.Exit(ExitCode.ERROR)
 
 
+@app.command()
+def shadow(
+    name: Name,
+    beside: Annotated[
+        str | None, typer.Argument(help="the policy to judge beside it, or name@version")
+    ] = None,
+    where: Where = "local",
+    *,
+    off: Annotated[bool, typer.Option("--off", help="let no policy judge beside it")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let another policy judge beside one, or show how both compare so far.
+
+    The other one decides nothing. Its votes are paid where it asks other things. Setting it needs
+    an operator's key.
+    """
+    if off and beside is not None:
+        raise typer.BadParameter("give either a policy or --off")
+    service = connect(where, operator=off or beside is not None)
+    path = f"{_path(name)}/shadow"
+    if off:
+        found = service.delete(path)
+    elif beside is not None:
+        found = service.replace(path, {"policy": beside}, {})
+    else:
+        found = service.get(_path(name))
+    shown = ShownPolicy.model_validate(found).shadow
+    if as_json:
+        print_json(None if shown is None else shown.model_dump(mode="json"))
+    else:
+        _compare(name, shown)
+
+
+def _compare(name: str, shown: ShadowView | None) -> None:
+    """Print how a policy and its shadow compare."""
+    if shown is None:
+        typer.echo(f"{name} has no shadow.")
+        return
+    typer.echo(f"{shown.policy} judges beside {name} ({shown.by}, {shown.at:%Y-%m-%d %H:%M}).")
+    found = shown.comparison
+    if found is None:
+        typer.echo(f"{shown.policy} is not in force any more.")
+        return
+    typer.echo(
+        f"{found.changed:,} of {found.judged:,} verdicts change from {found.policy} to"
+        f" {found.shadow}; its own votes cost ${found.cost_usd:f}"
+    )
+    for change, count in found.changes.items():
+        typer.echo(f"{change}: {count:,}")
+
+
 @app.command("try")
 def try_(
     name: Name,
@@ -192,10 +244,10 @@ def try_(
     notes.print(f"the trial cost ${found.cost_usd:f}")
 
 
-def read(service: Service, name: str, version: str | None = None) -> PolicyView:
+def read(service: Service, name: str, version: str | None = None) -> ShownPolicy:
     """The policy in force, or that version of it."""
     query = {} if version is None else {"version": version}
-    return PolicyView.model_validate(service.get(_path(name), **query))
+    return ShownPolicy.model_validate(service.get(_path(name), **query))
 
 
 def load(name: str, document: Path) -> dict[str, Any]:

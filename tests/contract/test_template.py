@@ -29,6 +29,7 @@ from quorum.ledger.costs import INTENT_SECONDS
 from quorum.vote import panel
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.policy import PolicyDocument
+from quorum.vote.policy_shadows import ShadowRequest
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from quorum.vote.trials import TrialRequest
 from quorum.vote.workflow import CLIENT_SECONDS
@@ -404,6 +405,7 @@ BODIES: dict[str, type[Frozen]] = {
     "post_review.json": ReviewRequest,
     "post_verdict.json": VerdictRequest,
     "put_policy.json": PolicyDocument,
+    "put_policy_shadow.json": ShadowRequest,
 }
 """What the route of an event takes as its body."""
 

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from quorum.aws.keys import Caller
 from quorum.vote.policy import DEFAULT
 
+from fakes.gateway import StandIn
 from local.stack import Stack
 from tests.e2e.conftest import Api, Recorded, says
 from tests.e2e.test_panels import somebody
@@ -30,11 +32,12 @@ def tenant_of(stack: Stack) -> tuple[Api, Api]:
     return Api(stack, stack.new_key(Caller(tenant=name))), Api(stack, stack.new_key(operator))
 
 
-def put(operator: Api, name: str, document: Any) -> str:
+def put(operator: Api, name: str, document: Any, *, shadows: bool = False) -> str:
     answer = operator.put(f"policies/{name}", document)
     assert answer.status_code == 200, answer.text
     assert answer.headers["etag"] == f'"{answer.json()["version"]}"'
     version: str = answer.json()["version"]
+    assert not shadows or answer.json()["shadow"]["policy"] == document["policy"]
     return version
 
 
@@ -80,12 +83,15 @@ def test_ten_thousand_entries_a_trial_and_a_policy_that_only_detects(
     stack: Stack, recorded: Recorded
 ) -> None:
     member, operator = tenant_of(stack)
-    listed = [f"forbidden{number}" for number in range(10_000)]
+    listed: list[Any] = [f"forbidden{number}" for number in range(9_999)]
+    listed.append({"pattern": "l[u0]cky ?7+"})
     put(operator, "listed", {"lists": {"block": listed}, "mode": "detect_only"})
     verdict = member.judge("that is FORBIDDEN4711!", policy="listed")
     assert (verdict["decision"], verdict["action"]) == ("unsafe", "allow")
     assert verdict["list_hit"] == {"list": "block", "entry": "forbidden4711"}
     assert verdict["calls"] == 0
+    verdict = member.judge("so L0CKY 777 it is", policy="listed")
+    assert verdict["list_hit"] == {"list": "block", "entry": "l[u0]cky ?7+"}
 
     text = says(recorded, "damn, on trial", **UNSAFE)
     trial = operator.post("policies/gaming/try", {"policy": RULES, "texts": [text]})
@@ -94,3 +100,33 @@ def test_ten_thousand_entries_a_trial_and_a_policy_that_only_detects(
     assert (tried["before"], tried["after"], tried["changed"]) == ("unsafe", "safe", True)
     assert operator.get("policies/gaming").status_code == 404
     assert member.put("policies/gaming", RULES).status_code == 403
+
+
+def test_a_shadow_judges_beside_with_votes_of_its_own_and_decides_nothing(
+    stack: Stack, stand_in: StandIn, recorded: Recorded
+) -> None:
+    member, operator = tenant_of(stack)
+    put(operator, "mild", RULES)
+    milder = RULES | {"categories": {"harassment": {"action": "needs_review"}}}
+    put(operator, "same", RULES | {"mode": "detect_only"})
+    put(operator, "other", milder)
+    text = says(recorded, "damn, beside another policy", **UNSAFE)
+    before = stand_in.count.cost_usd
+    put(operator, "mild/shadow", {"policy": "same"}, shadows=True)
+    verdict = member.judge(text, policy="mild")
+    assert (verdict["decision"], verdict["policy_shadow"]["decision"]) == ("safe", "safe")
+    assert Decimal(verdict["cost_usd"]) == stand_in.count.cost_usd - before > 0
+
+    put(operator, "other/shadow", {"policy": "mild"}, shadows=True)
+    text = says(recorded, "damn, beside one that asks otherwise", **UNSAFE)
+    before = stand_in.count.cost_usd
+    verdict = member.judge(text, policy="other")
+    beside = verdict["policy_shadow"]
+    assert (verdict["decision"], beside["decision"]) == ("needs_review", "safe")
+    paid = Decimal(verdict["cost_usd"]) + Decimal(beside["cost_usd"])
+    assert paid == stand_in.count.cost_usd - before
+    assert Decimal(beside["cost_usd"]) > 0
+    shown = operator.get("policies/other").json()["shadow"]["comparison"]
+    assert (shown["judged"], shown["changes"]) == (1, {"needs_review → safe": 1})
+    assert shown["cost_usd"] == beside["cost_usd"]
+    assert member.get(f"verdicts/{verdict['id']}").json() == verdict

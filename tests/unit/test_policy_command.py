@@ -22,6 +22,19 @@ VIEW: dict[str, Any] = {
     "in_force": True,
     "policy": DOCUMENT,
     "history": [{"version": GAMING.version, "at": "2026-11-01T12:00:00Z", "by": "ada"}],
+    "shadow": {
+        "policy": "next",
+        "at": "2026-11-02T12:00:00Z",
+        "by": "bob",
+        "comparison": {
+            "policy": f"gaming@{GAMING.version}",
+            "shadow": "next@000000000000",
+            "judged": 3480,
+            "changed": 12,
+            "changes": {"safe → unsafe": 12},
+            "cost_usd": "0.5",
+        },
+    },
 }
 TRIAL: dict[str, Any] = {
     "before": "default@000000000000",
@@ -46,10 +59,14 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
         requests.append(request)
         if request.url.path.endswith("/try"):
             return httpx.Response(200, json=TRIAL)
+        if request.url.path.endswith("/shadow") and request.method == "DELETE":
+            return httpx.Response(200, json={key: VIEW[key] for key in VIEW if key != "shadow"})
         if request.url.path.endswith("/policies"):
             shown = {name: VIEW[name] for name in ("name", "version", "source")}
             return httpx.Response(200, json={"policies": [shown]})
-        return httpx.Response(200, json=VIEW)
+        plain = request.method != "GET" and not request.url.path.endswith("/shadow")
+        shown = {key: VIEW[key] for key in VIEW if not (plain and key == "shadow")}
+        return httpx.Response(200, json=shown)
 
     service = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
     monkeypatch.setattr(policy, "connect", lambda _where, **_rights: service)
@@ -149,3 +166,20 @@ def test_a_trial_shows_what_changes_and_what_it_costs(
     assert "1 of 2 would change" in said
     assert "1,000 such texts: $1.5 before, $2 after" in said
     assert "the trial cost $0.003" in said
+
+
+def test_a_shadow_is_put_shown_and_removed(sent: list[httpx.Request]) -> None:
+    done = run("shadow", "gaming", "next")
+    assert done.exit_code == 0, done.output
+    assert (sent[-1].method, sent[-1].url.path) == ("PUT", "/v1/policies/gaming/shadow")
+    assert json.loads(sent[-1].content) == {"policy": "next"}
+    shown = run("shadow", "gaming")
+    assert (sent[-1].method, sent[-1].url.path) == ("GET", "/v1/policies/gaming")
+    assert "next judges beside gaming (bob, 2026-11-02 12:00)." in shown.stdout
+    assert "12 of 3,480 verdicts change" in shown.stdout
+    assert "its own votes cost $0.5" in shown.stdout
+    assert "safe → unsafe: 12" in shown.stdout
+    assert json.loads(run("shadow", "gaming", "--json").stdout)["comparison"]["judged"] == 3480
+    assert run("shadow", "gaming", "--off").stdout == "gaming has no shadow.\n"
+    assert sent[-1].method == "DELETE"
+    assert run("shadow", "gaming", "next", "--off").exit_code == 2

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from quorum.app.container import Container, SpendingContainer
 from quorum.vote.panels import Panels
 from quorum.vote.policies import Policies, PolicyVersions
+from quorum.vote.policy_shadows import PolicyShadows
 from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.reviews import Reviews
 from quorum.vote.verdicts import Verdicts
@@ -96,6 +97,18 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
         )
 
     @cached_property
+    def policy_shadows(self) -> PolicyShadows:
+        """Which policy is whose shadow."""
+        settings = self.settings
+        return PolicyShadows(
+            self.dynamodb,
+            settings.policies_table,
+            settings.usage_table,
+            self.policies,
+            seconds=settings.panel_seconds,
+        )
+
+    @cached_property
     def workflow(self) -> Workflow:
         """The vote machine, and the cache before it."""
         return Workflow(
@@ -105,6 +118,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             self.verdicts,
             self.review_entries,
             self.policy_versions,
+            shadows=self.policy_shadows,
             default_language=self.settings.default_language,
         )
 

@@ -180,6 +180,9 @@ class Judging:
             outcomes |= {verdict.id: None for verdict in stored}
             for verdict in stored:
                 telemetry.verdict_reached(verdict)
+            opened = {one.verdict_id: one for one in evaluations}
+            for verdict in stored:
+                self._workflow.with_shadow(opened[verdict.id], verdict)
         return [evaluation for evaluation, verdict in found if verdict is None]
 
     def _judge(self, evaluations: Sequence[Evaluation], outcomes: Outcomes) -> None:

@@ -298,6 +298,18 @@ class Shadow(Frozen):
     score: Probability
 
 
+class PolicyShadow(Frozen):
+    """The decision of a policy's shadow on the same content. It is recorded and has no effect.
+
+    `policy` is the shadow, as name and version; `cost_usd` is what its own votes cost.
+    """
+
+    policy: str
+    decision: Decision
+    score: Probability
+    cost_usd: Dollars
+
+
 class Review(Frozen):
     """A person's decision on a verdict: a label. `note` may quote content: never logged.
 
@@ -345,6 +357,7 @@ class Verdict(Frozen):
     `action` is what follows from the decision: always `allow` under a policy that only detects.
     `calibrated` says of a calibrated panel whether it was calibrated under this policy.
     `categories` has the highest score of any vote, `category_scores` the panel's pooled ones.
+    `policy_shadow` is what the shadow of the policy says of the same content.
     `review` is the latest one of this content; a person's decision does not change the panel's.
     Where a person had decided the same content before, `reused_review` says so, and nobody voted;
     where an entry of the policy's lists did, `list_hit`.
@@ -375,6 +388,7 @@ class Verdict(Frozen):
     metadata: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime
     shadow: Shadow | None = None
+    policy_shadow: PolicyShadow | None = Field(default=None, exclude_if=is_none)
     review: Review | None = None
     reused_review: ReusedReview | None = None
     list_hit: ListHit | None = Field(default=None, exclude_if=is_none)

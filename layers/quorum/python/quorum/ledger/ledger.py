@@ -116,6 +116,18 @@ def answered(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> 
     return _add(table, answers_key(day, tenant), amounts, day_entry(day))
 
 
+def compared_key(tenant: str, policy: str, shadow: str) -> str:
+    """The Usage table's key of how a policy and its shadow, as versions, compare."""
+    return f"compared#{tenant}#{policy}#{shadow}"
+
+
+def compared(
+    table: str, tenant: str, policy: str, shadow: str, amounts: dict[str, Any]
+) -> dict[str, Any]:
+    """The transaction item that counts a verdict under a policy and its shadow."""
+    return _add(table, compared_key(tenant, policy, shadow), amounts)
+
+
 def worked(table: str, tenant: str, operation: str, model: str, tokens: Tokens) -> dict[str, Any]:
     """The transaction item that counts a document and the tokens its answer took."""
     amounts = {"documents": 1, "input_tokens": tokens.input, "output_tokens": tokens.output}

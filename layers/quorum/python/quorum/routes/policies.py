@@ -14,12 +14,15 @@ from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLar
 from quorum.routes.parameters import App
 from quorum.vote.policies import PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
+from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
 from quorum.vote.trials import Trial, TrialRequest
 
 if TYPE_CHECKING:
+    from quorum.app.api import ApiContainer
     from quorum.aws.keys import Caller
 
 router = new_router()
+
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 IfMatch = Annotated[str | None, Header(alias="If-Match", min_length=1, max_length=64)]
@@ -33,16 +36,46 @@ def get_policies(app: App, caller: Calling) -> PolicyList:
 
 
 @router.get(
-    "/policies/<name>", summary="Read a policy and its history", **gives(PolicyView, NotFound)
+    "/policies/<name>", summary="Read a policy and its history", **gives(ShownPolicy, NotFound)
 )
 def get_policy(
     name: Name,
     app: App,
     caller: Calling,
     version: Annotated[str | None, Query(pattern=r"^[0-9a-f]{12}$")] = None,
-) -> Response[PolicyView]:
+) -> Response[ShownPolicy]:
     """Show the version in force, or any version that was ever put. The ETag is its version."""
-    return _tagged(app.policies.view(caller.tenant, name, version))
+    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name, version))
+
+
+@router.put(
+    "/policies/<name>/shadow",
+    summary="Set the shadow of a policy",
+    middlewares=[operators_only],
+    **gives(ShownPolicy, NotFound, TooLarge),
+)
+def put_shadow(
+    name: Name, request: ShadowRequest, app: App, caller: Calling
+) -> Response[ShownPolicy]:
+    """Set a policy's shadow, which judges the same texts, is counted and decides nothing.
+
+    If the two policies send voters different things, the shadow's votes are paid too. For operators.
+    """
+    now = datetime.now(UTC)
+    app.policy_shadows.put(caller.tenant, name, request.policy, _who(caller), now=now)
+    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
+
+
+@router.delete(
+    "/policies/<name>/shadow",
+    summary="Remove the shadow of a policy",
+    middlewares=[operators_only],
+    **gives(ShownPolicy, NotFound),
+)
+def delete_shadow(name: Name, app: App, caller: Calling) -> Response[ShownPolicy]:
+    """Remove a policy's shadow; what was counted stays. For operators."""
+    app.policy_shadows.remove(caller.tenant, name)
+    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
 @router.put(
@@ -107,6 +140,14 @@ def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> 
         app.policies.keep(tenant, after)
         before = app.policies.in_force_or_default(tenant, name)
     return app.trials.run(tenant, request, panel, before, after)
+
+
+def _shown(app: "ApiContainer", tenant: str, view: PolicyView) -> Response[ShownPolicy]:
+    """The policy with its shadow."""
+    fields = {name: getattr(view, name) for name in PolicyView.model_fields}
+    shown = ShownPolicy(**fields, shadow=app.policy_shadows.view(tenant, view.name))
+    headers = {"ETag": f'"{view.version}"'}
+    return Response(HTTPStatus.OK.value, "application/json", shown, headers=headers)
 
 
 def _tagged(view: PolicyView) -> Response[PolicyView]:

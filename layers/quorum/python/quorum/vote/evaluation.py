@@ -217,6 +217,13 @@ def conclude_by_list(
     return RoundResult(settled=True, round=0, verdict=verdict.model_copy(update={"list_hit": hit}))
 
 
+def as_cast(vote: Vote) -> Vote:
+    """The vote as its voter cast it."""
+    if isinstance(vote, CastVote) and vote.decision_cast is not None:
+        return vote.model_copy(update={"decision": vote.decision_cast, "decision_cast": None})
+    return vote
+
+
 def conclude_at_once(
     evaluation: Evaluation, votes: Sequence[Vote], policy: Policy, *, now: float
 ) -> Verdict:

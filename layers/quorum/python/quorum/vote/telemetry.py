@@ -113,6 +113,12 @@ def shadow_failed(verdict: Verdict, why: str) -> None:
     _panels_counted("ShadowsFailed")
 
 
+def policy_shadow_failed(verdict_id: str, why: str) -> None:
+    """Log and count a policy's shadow that could not judge; the verdict stands."""
+    logger.error("policy shadow failed", extra={"correlation_id": verdict_id, "why": why})
+    _panels_counted("ShadowsFailed")
+
+
 def _panels_counted(metric: str) -> None:
     metrics = metrics_of("panels")
     metrics.add_metric(metric, MetricUnit.Count, 1)

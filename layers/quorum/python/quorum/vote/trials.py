@@ -18,18 +18,16 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, model_validat
 
 from quorum.core.errors import QuorumError
 from quorum.core.models import (
-    CastVote,
     Content,
     Decision,
     Frozen,
     Identifier,
     Money,
     Verdict,
-    Vote,
     is_none,
 )
 from quorum.core.rejection import ALTERNATIVE
-from quorum.vote.evaluation import conclude_at_once
+from quorum.vote.evaluation import as_cast, conclude_at_once
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_reading import require_heard
@@ -234,7 +232,7 @@ class Trials:
         # The text is not known. Lists were searched before the votes, so it is not needed.
         content = Content(text="-", language=verdict.language)
         evaluation = self._workflow.open(tenant, content, panel, policy, verdict.id)
-        votes = [_as_cast(vote) for vote in verdict.votes]
+        votes = [as_cast(vote) for vote in verdict.votes]
         return conclude_at_once(evaluation, votes, policy, now=evaluation.started_at)
 
 
@@ -265,13 +263,6 @@ def _asked_alike(verdict: Verdict, before: Policy, after: Policy) -> bool:
         and before.asked_version == after.asked_version
         and before.lists == after.lists
     )
-
-
-def _as_cast(vote: Vote) -> Vote:
-    """The vote as its voter cast it, before it was read through a policy."""
-    if isinstance(vote, CastVote) and vote.decision_cast is not None:
-        return vote.model_copy(update={"decision": vote.decision_cast, "decision_cast": None})
-    return vote
 
 
 def _per_thousand(verdicts: Sequence[Verdict]) -> Decimal | None:

@@ -13,7 +13,7 @@ from quorum.aws.dynamo import DAY
 from quorum.batch import counters
 from quorum.core.errors import NotFound, StoreUnavailable
 from quorum.core.identifiers import may_be_record, verdict_key
-from quorum.core.models import Content, Decision, Review, Verdict
+from quorum.core.models import Content, Decision, PolicyShadow, Review, Verdict
 from quorum.core.position import BatchPosition
 from quorum.ledger import ledger
 from quorum.vote.review_entries import Queued, ReviewEntries, Waiting, entry_digest
@@ -41,8 +41,11 @@ class Decided(NamedTuple):
 
 
 def verdict_of(item: "Mapping[str, Any]") -> Verdict:
-    """The verdict in a table item, with its latest review."""
+    """The verdict in a table item, with its latest review and what its policy's shadow says."""
     verdict = _VERDICT.validate_json(str(item["verdict"]))
+    if "policy_shadow" in item:
+        shadow = PolicyShadow.model_validate_json(str(item["policy_shadow"]))
+        verdict = verdict.model_copy(update={"policy_shadow": shadow})
     if not item.get("reviews"):
         return verdict
     return verdict.model_copy(
@@ -131,6 +134,23 @@ class Verdicts:
         for start in range(0, len(decided), TOGETHER):
             stored += self._record_some(tenant, decided[start : start + TOGETHER])
         return stored
+
+    def add_shadow(
+        self, tenant: str, verdict: Verdict, shadow: PolicyShadow, counted: dict[str, Any]
+    ) -> Verdict:
+        """The verdict with what its policy's shadow says, which is stored and `counted` once.
+
+        Raises `StoreUnavailable`.
+        """
+        update = {
+            "TableName": self._table,
+            "Key": {"id": verdict_key(tenant, verdict.id)},
+            "UpdateExpression": "SET policy_shadow = :shadow",
+            "ConditionExpression": "attribute_exists(id) AND attribute_not_exists(policy_shadow)",
+            "ExpressionAttributeValues": {":shadow": shadow.model_dump_json()},
+        }
+        dynamo.write(self._client, [{"Update": update}, counted])
+        return verdict.model_copy(update={"policy_shadow": shadow})
 
     def _record_some(self, tenant: str, decided: Sequence[Decided]) -> list[Verdict]:
         settled: dict[str, Verdict] = {}

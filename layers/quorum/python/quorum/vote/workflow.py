@@ -1,7 +1,13 @@
-"""The verdict on a content: from a person's review or cached votes, else from the vote machine."""
+"""The verdict on a content: from a person's review or cached votes, else from the vote machine.
+
+Where the policy has a shadow (`quorum.vote.policy_shadows`), the content is judged under that, too:
+at the same time if it asks something else, so that nobody waits longer than for one verdict.
+"""
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from time import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -12,8 +18,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from quorum.aws.faults import AWS_ERRORS, code_of
 from quorum.aws.telemetry import logger
-from quorum.core.errors import Postponed, WorkflowFailed, WorkflowNotStarted
-from quorum.core.models import Abstention, CastVote, Content, Frozen, Verdict
+from quorum.core.errors import Postponed, QuorumError, WorkflowFailed, WorkflowNotStarted
+from quorum.core.models import Abstention, CastVote, Content, Frozen, PolicyShadow, Verdict
 from quorum.core.position import BatchPosition
 from quorum.vote import telemetry
 from quorum.vote.cache import VoteCache, Wanted
@@ -23,6 +29,8 @@ from quorum.vote.evaluation import (
     Evaluation,
     Postponement,
     RoundResult,
+    as_cast,
+    conclude_at_once,
     conclude_by_list,
     conclude_by_review,
     conclude_round,
@@ -33,6 +41,7 @@ from quorum.vote.panel import Panel
 from quorum.vote.policies import PolicyVersions
 from quorum.vote.policy import Policy, reference_of
 from quorum.vote.policy_reading import require_heard
+from quorum.vote.policy_shadows import PolicyShadows
 from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.verdicts import Verdicts
 
@@ -62,7 +71,7 @@ START_PAUSE_SECONDS = 0.1
 class Workflow:
     """Starts the vote machine and turns its answer into a verdict."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything a verdict needs, opened once
         self,
         machine: "SFNClient",
         machine_arn: str,
@@ -71,6 +80,7 @@ class Workflow:
         review_entries: ReviewEntries,
         policies: PolicyVersions,
         *,
+        shadows: PolicyShadows | None = None,
         default_language: str | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
@@ -80,6 +90,7 @@ class Workflow:
         self._verdicts = verdicts
         self._review_entries = review_entries
         self._policies = policies
+        self._shadows = shadows
         self._default_language = default_language
         self._clock = clock
 
@@ -145,6 +156,84 @@ class Workflow:
         return [opening.verdict for opening, _ in self._openings(evaluations)]
 
     def run(self, evaluation: Evaluation) -> Verdict:
+        """As `_alone`; a shadow of the policy judges beside, and the verdict says what."""
+        beside = self._beside(evaluation)
+        if beside is None:
+            return self._alone(evaluation)
+        if self._asked_alike(evaluation, beside):
+            return self.with_shadow(evaluation, self._alone(evaluation))
+        with ThreadPoolExecutor(1) as worker:
+            judging = worker.submit(self._alone, beside)
+            verdict = self._alone(evaluation)
+            return self._noted(beside, verdict, judging.result)
+
+    def with_shadow(self, evaluation: Evaluation, verdict: Verdict) -> Verdict:
+        """The stored `verdict` with what the policy's shadow makes of votes that there are.
+
+        Nobody is asked: where the shadow's own votes are not cached, it says nothing.
+        """
+        beside = None if verdict.policy_shadow is not None else self._beside(evaluation)
+        if beside is None:
+            return verdict
+        return self._noted(beside, verdict, lambda: self._recounted(evaluation, beside, verdict))
+
+    def _beside(self, evaluation: Evaluation) -> Evaluation | None:
+        """The evaluation under the policy's shadow, None where there is none. Never raises."""
+        if self._shadows is None or evaluation.is_trial:
+            return None
+        try:
+            shadow = self._shadows.of(evaluation.tenant, evaluation.policy)
+            if shadow is None:
+                return None
+            require_heard(evaluation.panel, shadow)
+        except QuorumError as failure:
+            telemetry.policy_shadow_failed(evaluation.verdict_id, type(failure).__name__)
+            return None
+        own = {"verdict_id": uuid4().hex, "position": None, "policy": reference_of(shadow)}
+        return evaluation.model_copy(update=own | {"may_postpone": False, "is_trial": True})
+
+    def _asked_alike(self, evaluation: Evaluation, beside: Evaluation) -> bool:
+        """Whether both policies ask the same, so that the same votes answer both."""
+        one, other = self._policy(evaluation), self._policy(beside)
+        return (one.asked_version, one.embedded_version) == (
+            other.asked_version,
+            other.embedded_version,
+        )
+
+    def _recounted(
+        self, evaluation: Evaluation, beside: Evaluation, verdict: Verdict
+    ) -> Verdict | None:
+        """What the shadow makes of the verdict's votes, if both ask alike, else of cached ones."""
+        ((opening, _),) = self._openings([beside])
+        if opening.verdict is not None or not verdict.votes:
+            return opening.verdict
+        if not self._asked_alike(evaluation, beside):
+            return None
+        votes = [as_cast(vote) for vote in verdict.votes]
+        again = conclude_at_once(beside, votes, self._policy(beside), now=self._clock())
+        return again.model_copy(update={"cost_usd": Decimal(0)})
+
+    def _noted(
+        self, beside: Evaluation, verdict: Verdict, judged: Callable[[], Verdict | None]
+    ) -> Verdict:
+        """The verdict with the shadow's; a shadow's failure is logged, and the verdict stands."""
+        try:
+            other = judged()
+            if other is None or self._shadows is None:
+                return verdict
+            shadow = PolicyShadow(
+                policy=f"{other.policy}@{other.policy_version}",
+                decision=other.decision,
+                score=other.score,
+                cost_usd=other.cost_usd,
+            )
+            counted = self._shadows.counted(beside.tenant, verdict, shadow)
+            return self._verdicts.add_shadow(beside.tenant, verdict, shadow, counted)
+        except Exception as failure:  # noqa: BLE001 a shadow's failure never affects the verdict
+            telemetry.policy_shadow_failed(verdict.id, type(failure).__name__)
+            return verdict
+
+    def _alone(self, evaluation: Evaluation) -> Verdict:
         """The verdict on `evaluation`'s content, stored unless it is a trial.
 
         When the machine ran and failed the verdict is `needs_review` and says so. An evaluation

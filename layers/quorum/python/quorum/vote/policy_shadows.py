@@ -1,0 +1,200 @@
+"""Shadows of policies: a policy that judges beside another one, to try it on real texts.
+
+A verdict under a policy that has a shadow is judged under the shadow, too, by the same panel. What
+it would be is recorded with the verdict and counted, and has no effect. Where both policies ask the
+same, the shadow reads the same votes; else voters are asked for their own, which are booked like
+any.
+
+An entry of the Policies table says which policy is whose shadow, and is known for a while. Counters
+in the Usage table say how two versions compare.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import Field
+
+from quorum.aws import dynamo
+from quorum.aws.faults import unavailable
+from quorum.core.errors import InvalidRequest, NotFound
+from quorum.core.models import Decision, Frozen, Money, PolicyShadow, Verdict, is_none
+from quorum.ledger import ledger
+from quorum.vote.policies import Policies, PolicyView
+from quorum.vote.policy import Policy, reference_of
+from quorum.vote.requests import PolicyName
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+KNOWN_NAMES = 4096
+"""Names whose shadow a process remembers."""
+
+
+class ShadowRequest(Frozen):
+    """The body of `PUT /policies/{name}/shadow`: a policy, or one version of it."""
+
+    policy: PolicyName
+
+
+class Comparison(Frozen):
+    """How a policy in force and its shadow compare: `judged` verdicts, `changed` of them.
+
+    `changes` counts them by both decisions (`safe → unsafe`). `cost_usd` is what the shadow's own
+    votes cost.
+    """
+
+    policy: str
+    shadow: str
+    judged: int
+    changed: int
+    changes: dict[str, int]
+    cost_usd: Money
+
+
+class ShadowView(Frozen):
+    """The shadow of a policy, who put it when, and how both compare in the versions in force.
+
+    There is no comparison where the shadow itself is no longer in force.
+    """
+
+    policy: str
+    at: datetime
+    by: str
+    comparison: Comparison | None
+
+
+class ShownPolicy(PolicyView):
+    """A policy, and its shadow if it has one."""
+
+    shadow: ShadowView | None = Field(default=None, exclude_if=is_none)
+
+
+class _Known(NamedTuple):
+    """What was read of a name: the policy that is its shadow, and until when that is known."""
+
+    shadow: str | None
+    until: float
+
+
+class PolicyShadows:
+    """Which policy is whose shadow, for all tenants; known for `seconds`. Threads may share it."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        policies_table: str,
+        usage_table: str,
+        policies: Policies,
+        *,
+        seconds: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
+        self._table = policies_table
+        self._usage_table = usage_table
+        self._policies = policies
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._known: dict[tuple[str, str], _Known] = {}
+
+    def of(self, tenant: str, reference: str) -> Policy | None:
+        """The shadow of the policy that an evaluation refers to; None where there is none.
+
+        Raises `PolicyInvalid` if the shadow is no longer in force, and `StoreUnavailable`.
+        """
+        name = reference.split("@", maxsplit=1)[0]
+        with self._lock:
+            known = self._known.get((tenant, name))
+        if known is None or self._clock() >= known.until:
+            item = self._item(tenant, name)
+            shadow = None if item is None else str(item["policy"])
+            known = _Known(shadow, self._clock() + self._seconds)
+            with self._lock:
+                if len(self._known) >= KNOWN_NAMES:
+                    self._known.clear()
+                self._known[tenant, name] = known
+        if known.shadow is None:
+            return None
+        found = self._policies.chosen(tenant, known.shadow)
+        return None if reference_of(found) == reference else found
+
+    def put(self, tenant: str, name: str, shadow: str, by: str, *, now: datetime) -> None:
+        """Make `shadow` the shadow of the policy called `name`; both must be in force.
+
+        Raises `PolicyInvalid`, `InvalidRequest` if they are the same, and `StoreUnavailable`.
+        """
+        policy, beside = (self._policies.chosen(tenant, each) for each in (name, shadow))
+        if reference_of(policy) == reference_of(beside):
+            message = "policy: must be another policy than the one it is the shadow of"
+            raise InvalidRequest(message, code="invalid_policy", field="policy")
+        item = _key(tenant, name) | {"policy": shadow, "at": now.isoformat(), "by": by}
+        with unavailable("the shadow could not be stored"):
+            dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
+        self._forget(tenant, name)
+
+    def remove(self, tenant: str, name: str) -> None:
+        """The policy has no shadow any more; raises `NotFound` and `StoreUnavailable`."""
+        if self._item(tenant, name) is None:
+            raise NotFound("it has no shadow", code="shadow_not_found", field="name")
+        with unavailable("the shadow could not be removed"):
+            key = _key(tenant, name)
+            dynamo.attempt(self._client.delete_item, TableName=self._table, Key=key)
+        self._forget(tenant, name)
+
+    def view(self, tenant: str, name: str) -> ShadowView | None:
+        """The shadow of the policy called `name`, None if there is none."""
+        item = self._item(tenant, name)
+        if item is None:
+            return None
+        facts = {field: item[field] for field in ("policy", "at", "by")}
+        comparison = self._comparison(tenant, name, str(item["policy"]))
+        return ShadowView.model_validate(facts | {"comparison": comparison})
+
+    def counted(self, tenant: str, verdict: Verdict, shadow: PolicyShadow) -> dict[str, Any]:
+        """The transaction item that counts a verdict and what its shadow says."""
+        policy = f"{verdict.policy}@{verdict.policy_version}"
+        amounts = {
+            f"{verdict.decision}_{shadow.decision}": 1,
+            "cost_usd": shadow.cost_usd,
+        }
+        return ledger.compared(self._usage_table, tenant, policy, shadow.policy, amounts)
+
+    def _comparison(self, tenant: str, name: str, shadow: str) -> Comparison | None:
+        policy = self._policies.in_force_or_default(tenant, name)
+        beside = self._policies.in_force_or_default(tenant, shadow)
+        versions = [f"{each.name}@{each.version}" for each in (policy, beside)]
+        if beside.name != shadow.split("@", maxsplit=1)[0]:
+            return None
+        key = {"key": ledger.compared_key(tenant, *versions)}
+        item = dynamo.get(self._client, self._usage_table, key) or {}
+        pairs = [(one, other) for one in Decision for other in Decision]
+        counts = {pair: int(item.get("_".join(pair), 0)) for pair in pairs}
+        changes = {
+            f"{one} → {other}": count
+            for (one, other), count in counts.items()
+            if one is not other and count
+        }
+        return Comparison(
+            policy=versions[0],
+            shadow=versions[1],
+            judged=sum(counts.values()),
+            changed=sum(changes.values()),
+            changes=changes,
+            cost_usd=Decimal(item.get("cost_usd", 0)),
+        )
+
+    def _item(self, tenant: str, name: str) -> dict[str, Any] | None:
+        return dynamo.get(self._client, self._table, _key(tenant, name), consistent=True)
+
+    def _forget(self, tenant: str, name: str) -> None:
+        with self._lock:
+            self._known.pop((tenant, name), None)
+
+
+def _key(tenant: str, name: str) -> dict[str, Any]:
+    return {"tenant": tenant, "entry": f"shadow#{name}"}
