@@ -59,7 +59,7 @@ def put_shadow(
 ) -> Response[ShownPolicy]:
     """Set a policy's shadow, which judges the same texts, is counted and decides nothing.
 
-    If the two policies send voters different things, the shadow's votes are paid too. For operators.
+    If the policies send voters different things, the shadow's votes are paid too. For operators.
     """
     now = datetime.now(UTC)
     app.policy_shadows.put(caller.tenant, name, request.policy, _who(caller), now=now)
