@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from io import SEEK_SET
 from typing import BinaryIO
 
-from quorum.core.byte_order import marked_encoding
+from quorum.core.byte_order import marked_encoding, unmarked_utf_16
 
 _SAMPLE_BYTES = 256 * 1024
 """Bytes of lines outside ASCII that the detectors are shown."""
 _BLOCK_BYTES = 1024 * 1024
+_HEAD_BYTES = 4096
 _FEW = 0.1
 """The share of lines in an unknown encoding up to which only those lines are given up."""
 _UNREADABLE = re.compile("[\udc80-\udcff]")
@@ -50,8 +51,10 @@ def encoding_of(file: BinaryIO) -> str:
     first = head[:2].replace(b"\x00", b"")
     if len(head) > 1 and len(first) == 1 and chr(first[0]).isprintable():
         return "utf-16-be" if head[0] == 0 else "utf-16-le"
-    if _is_utf_8(file):
-        return "utf-8"
+    head = file.read(_HEAD_BYTES)
+    file.seek(0, SEEK_SET)
+    if (wide := unmarked_utf_16(head)) is not None or _is_utf_8(file):
+        return wide or "utf-8"
     lines = _counted(file)
     if lines.utf_8 > lines.other:
         return "utf-8"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from io import TextIOWrapper
 from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, NamedTuple
 
 from analysis.encodings import EncodingUnknown, encoding_of, errors_of, is_unreadable
 
@@ -45,6 +45,9 @@ _SIGNATURES = (
     (b"PAR1", "a Parquet file"),
     (b"SQLite format 3\x00", "a database"),
 )
+_BEGINS_OBJECT = re.compile(r'\{\s*(?:["}]|$)')
+_BEGINS_ARRAY = re.compile(r'\[\s*(?:[{"\]]|$)')
+_BEGINS_ITEMS = re.compile(r"\[\s*(?:\{|$)")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """The beginning of a formula, with or without apostrophes before it."""
 _DIALECT = re.compile(r"sep=(.)\s*", re.IGNORECASE)
@@ -128,6 +131,9 @@ def rows_of(
         case "json":
             return _of_json("".join(line.text for line in lines))
         case "jsonl":
+            first, lines = _peeked(lines)
+            if _BEGINS_ITEMS.match(first):
+                return _of_json("".join(line.text for line in lines))
             return Rows(kind, None, map(_of_json_line, _not_blank(lines)))
         case "txt":
             return Rows(kind, None, map(_of_text_line, _not_blank(lines)))
@@ -166,20 +172,24 @@ def _is_binary(head: bytes) -> bool:
 
 def _told(lines: Iterator[_Line], wanted: Collection[str]) -> tuple[str, Iterator[_Line]]:
     """The kind of a text without a file name, by its first line that is not blank."""
+    first, again = _peeked(lines)
+    if _BEGINS_OBJECT.match(first):
+        return JSON_LINES, again
+    if _BEGINS_ARRAY.match(first):
+        return JSON, again
+    header = _header(first, DELIMITERS, wanted)
+    several = header is not None and len(header.columns) > 1
+    return CSV if several or first.strip('"') == "content" else TEXT, again
+
+
+def _peeked(lines: Iterator[_Line]) -> tuple[str, Iterator[_Line]]:
+    """The first line that is not blank, without blanks around it, and all lines."""
     seen: list[_Line] = []
     for line in lines:
         seen.append(line)
         if line.text.strip():
             break
-    again = itertools.chain(seen, lines)
-    first = seen[-1].text.strip() if seen else ""
-    if first.startswith("{"):
-        return JSON_LINES, again
-    if first == "[" or re.match(r"\[\s*[{\"\]]", first):
-        return JSON, again
-    header = _header(first, DELIMITERS, wanted)
-    several = header is not None and len(header.columns) > 1
-    return CSV if several or first.strip('"') == "content" else TEXT, again
+    return (seen[-1].text.strip().lstrip("\ufeff") if seen else ""), itertools.chain(seen, lines)
 
 
 def _not_blank(lines: Iterable[_Line]) -> Iterator[_Line]:
@@ -190,8 +200,11 @@ def _not_blank(lines: Iterable[_Line]) -> Iterator[_Line]:
 
 
 class _Header(NamedTuple):
+    """`skips` says that blanks stand between a delimiter and a quote."""
+
     delimiter: str
     columns: tuple[str, ...]
+    skips: bool
 
 
 def _of_csv(lines: Iterator[_Line], kind: str, wanted: Collection[str]) -> Rows:
@@ -211,21 +224,28 @@ def _of_csv(lines: Iterator[_Line], kind: str, wanted: Collection[str]) -> Rows:
     _require_once(columns)
     # A comma nobody quoted can only belong to the last column, and only if that is text.
     joins = columns[-1].casefold() in wanted
-    records = _records(lines, header.delimiter)
-    rows = (_of_record(record, header, joins=joins) for record in records)
+    records = _records(lines, header)
+    first_wanted = next(at for at, name in enumerate(columns) if name.casefold() in wanted)
+    certain = columns if joins else columns[:first_wanted]
+    rows = (_of_record(record, header, joins=joins, certain=len(certain)) for record in records)
     return Rows(kind, columns, (row for row in rows if row.fields or row.problem))
 
 
 def _header(text: str, delimiters: Iterable[str], wanted: Collection[str]) -> _Header | None:
     """The delimiter by which a header has a column that is wanted, and most columns."""
-    found = [_Header(delimiter, _cells_of(text, delimiter)) for delimiter in delimiters]
+    skipping = {delimiter: f'{delimiter} "' in text for delimiter in delimiters}
+    found = [
+        _Header(delimiter, _cells_of(text, delimiter, skips=skips), skips)
+        for delimiter, skips in skipping.items()
+    ]
     fitting = [header for header in found if _has(header.columns, wanted)]
     return max(fitting, key=lambda header: len(header.columns), default=None)
 
 
-def _cells_of(text: str, delimiter: str) -> tuple[str, ...]:
-    cells = next(csv.reader([text.strip("\r\n")], delimiter=delimiter), [])
-    return tuple(cell.strip().strip("\ufeff") for cell in cells)
+def _cells_of(text: str, delimiter: str, *, skips: bool = False) -> tuple[str, ...]:
+    lines = [text.strip("\r\n \ufeff") if skips else text.strip("\r\n")]
+    cells = next(csv.reader(lines, delimiter=delimiter, skipinitialspace=skips), [])
+    return tuple(cell.strip().strip("\ufeff\u200b") for cell in cells)
 
 
 def _has(columns: Sequence[str], wanted: Collection[str]) -> bool:
@@ -243,7 +263,7 @@ def _require(columns: Sequence[str], wanted: Collection[str]) -> None:
 
 
 def _require_once(columns: Sequence[str]) -> None:
-    named = [column for column in columns if column]
+    named = [column.casefold() for column in columns if column]
     twice = {column for column in named if named.count(column) > 1}
     if twice:
         raise FileUnreadable(f"two columns are called {', '.join(sorted(twice))}")
@@ -255,7 +275,8 @@ class _Record(NamedTuple):
     problem: str | None = None
 
 
-def _of_record(record: _Record, header: _Header, *, joins: bool) -> Row:
+def _of_record(record: _Record, header: _Header, *, joins: bool, certain: int) -> Row:
+    """The row of a record. Of one with too many cells only the first `certain` are meant so."""
     cells, width = record.cells, len(header.columns)
     surplus = cells[width:]
     problem = record.problem
@@ -267,6 +288,7 @@ def _of_record(record: _Record, header: _Header, *, joins: bool) -> Row:
                 f"it has {len(cells)} cells and the header {width}: quote a cell that holds"
                 f" {header.delimiter!r}"
             )
+            cells = cells[:certain]
     if problem is None and any(map(is_unreadable, cells)):
         problem = "it holds bytes of another character encoding than the file"
     named = zip(header.columns, cells, strict=False)
@@ -276,14 +298,14 @@ def _of_record(record: _Record, header: _Header, *, joins: bool) -> Row:
     return Row(record.line, fields, problem)
 
 
-def _records(lines: Iterator[_Line], delimiter: str) -> Iterator[_Record]:
+def _records(lines: Iterator[_Line], header: _Header) -> Iterator[_Record]:
     """Record after record. One whose quotes are broken takes only its own line with it."""
     source = _Source(lines)
     broken = 0
     limit = csv.field_size_limit(RECORD_CHARACTERS)
     try:
         while (first := source.peek()) is not None:
-            cells = _quoted(source, delimiter)
+            cells = _quoted(source, header)
             if cells is not None:
                 yield _Record(first.number, cells)
                 continue
@@ -294,8 +316,10 @@ def _records(lines: Iterator[_Line], delimiter: str) -> Iterator[_Record]:
                     f"more than {BROKEN_RECORDS:,} lines have quotes that do not fit, the last of"
                     f" them line {first.number:,}: it is no CSV"
                 )
-            unquoted = first.text.rstrip("\r\n").split(delimiter)
+            unquoted = first.text.rstrip("\r\n").split(header.delimiter)
             problem = "a quote that is opened in this line is not closed where its cell ends"
+            if len(first.text) > RECORD_CHARACTERS:
+                problem = f"it is longer than {RECORD_CHARACTERS:,} characters"
             yield _Record(first.number, unquoted, problem)
     finally:
         csv.field_size_limit(limit)
@@ -321,7 +345,7 @@ class _Source:
         self._ahead.extend(reversed(lines))
 
 
-def _quoted(source: _Source, delimiter: str) -> list[str] | None:
+def _quoted(source: _Source, header: _Header) -> list[str] | None:
     """The cells of the next record; the source stands behind it, or where it stood for None."""
     taken: list[_Line] = []
 
@@ -337,7 +361,8 @@ def _quoted(source: _Source, delimiter: str) -> list[str] | None:
             break
         source.put_back(taken)
         taken.clear()
-        reader = csv.reader(texts(), delimiter=delimiter, strict=True, **escapes)  # type: ignore[arg-type] # of two types
+        dialect: dict[str, Any] = {"skipinitialspace": header.skips, **escapes}
+        reader = csv.reader(texts(), delimiter=header.delimiter, strict=True, **dialect)
         try:
             return next(reader, [])
         except csv.Error:
@@ -360,10 +385,12 @@ def _of_json_line(line: _Line) -> Row:
     if is_unreadable(line.text):
         return Row(line.number, problem="it is in another character encoding than the file")
     text = line.text.strip().lstrip("\ufeff")
+    if text.endswith("},"):  # out of an array that was written line by line
+        text = text[:-1]
     try:
         return _of_value(line.number, _loaded(text))
     except (ValueError, RecursionError) as error:
-        return Row(line.number, _salvaged(text), _not_json(error))
+        return Row(line.number, problem=_not_json(error))
 
 
 def _of_json(text: str) -> Rows:
@@ -390,30 +417,68 @@ def _of_value(number: int, value: Any) -> Row:
         return Row(number, {"content": value})
     if not isinstance(value, dict):
         return Row(number, problem="it is no JSON object")
+    faults = list(itertools.islice(_faults(value), 1))
+    if faults:
+        item_id = value.get("id")
+        known = {"id": item_id} if item_id and not any(_faults(item_id)) else {}
+        return Row(number, known, faults[0])
     given = {name: found for name, found in value.items() if found is not None and found != ""}
     return Row(number, given, None if given else "it holds nothing")
 
 
+class _Fault(str):
+    """What stands in JSON for a value that is none: the reason."""
+
+    __slots__ = ()
+
+
+class _Twice(dict[str, Any]):
+    """An object that names a field twice."""
+
+
 def _loaded(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    return json.loads(
+        text,
+        parse_constant=_no_value,
+        parse_float=_finite,
+        parse_int=_whole,
+        object_pairs_hook=_object,
+    )
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no value of JSON")
+def _no_value(name: str) -> _Fault:
+    return _Fault(f"it is not JSON ({name[:20]} is no value of JSON)")
 
 
-def _finite(digits: str) -> float:
+def _finite(digits: str) -> float | _Fault:
     number = float(digits)
-    return number if isfinite(number) else _refuse_constant(digits[:20])
+    return number if isfinite(number) else _no_value(digits)
 
 
-def _salvaged(text: str) -> dict[str, Any]:
-    """The id of a line that holds NaN or infinity but is JSON otherwise."""
+def _whole(digits: str) -> int | _Fault:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return {"id": value["id"]} if isinstance(value, dict) and value.get("id") else {}
+        return int(digits)
+    except ValueError:  # thousands of digits
+        return _no_value(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    return named if len(named) == len(pairs) else _Twice(pairs)
+
+
+def _faults(value: Any) -> Iterator[str]:
+    """What is wrong in a value of JSON, however deep."""
+    if isinstance(value, _Fault):
+        yield str(value)
+    elif isinstance(value, dict):
+        if isinstance(value, _Twice):
+            yield "it names a field twice"
+        for inner in value.values():
+            yield from _faults(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _faults(inner)
 
 
 def _not_json(error: Exception) -> str:
@@ -425,36 +490,55 @@ def _not_json(error: Exception) -> str:
 # ---- workbooks -------------------------------------------------------------------------------
 
 
+class _Sheet(NamedTuple):
+    """The used cells of a sheet, row after row, and the number of the first row, from 1."""
+
+    name: str
+    first: int
+    cells: Sequence[Sequence[Any]]
+
+
 def _of_workbook(file: BinaryIO, wanted: Collection[str]) -> Rows:
-    """The rows of the first sheet that has a column that is wanted."""
+    """The rows of the one sheet that has a column that is wanted."""
     import python_calamine  # noqa: PLC0415 - only workbooks need it
 
     try:
         book = python_calamine.load_workbook(file)
-        sheets = [book.get_sheet_by_name(name).to_python() for name in book.sheet_names]
+        named = [(name, book.get_sheet_by_name(name)) for name in book.sheet_names]
+        sheets = [
+            _Sheet(name, 1 + (sheet.start or (0, 0))[0], sheet.to_python()) for name, sheet in named
+        ]
     except (python_calamine.CalamineError, OSError) as error:
         raise FileUnreadable(f"it is no workbook that can be read ({error})") from None
     headers = [_sheet_header(sheet) for sheet in sheets]
-    for sheet, (row, columns) in zip(sheets, headers, strict=True):
-        if _has(columns, wanted):
-            _require_once(columns)
-            return Rows(WORKBOOK, columns, _sheet_rows(sheet, row, columns))
-    _require(headers[0][1] if headers else (), wanted)
-    raise AssertionError("a column that is wanted makes a header")
+    found = [
+        (sheet, skipped, columns)
+        for sheet, (skipped, columns) in zip(sheets, headers, strict=True)
+        if _has(columns, wanted)
+    ]
+    found = [one for one in found if any(_sheet_rows(*one))] or found
+    if len(found) > 1:
+        several = " and ".join(sheet.name for sheet, *_ in found)
+        raise FileUnreadable(f"the sheets {several} all have such a column: keep one of them")
+    if not found:
+        _require(next((columns for _, columns in headers if columns), ()), wanted)
+        raise AssertionError("a column that is wanted makes a header")
+    sheet, skipped, columns = found[0]
+    _require_once(columns)
+    return Rows(WORKBOOK, columns, _sheet_rows(sheet, skipped, columns))
 
 
-def _sheet_header(sheet: Sequence[Sequence[Any]]) -> tuple[int, tuple[str, ...]]:
-    """The first row that is not empty, its number from 1, and the names in it."""
-    for number, cells in enumerate(sheet, start=1):
+def _sheet_header(sheet: _Sheet) -> tuple[int, tuple[str, ...]]:
+    """The names in the first row that is not empty, and the number of rows up to it."""
+    for count, cells in enumerate(sheet.cells, start=1):
         if any(cell != "" for cell in cells):
-            return number, tuple(_shown(cell).strip() for cell in cells)
+            return count, tuple(_shown(cell).strip() for cell in cells)
     return 0, ()
 
 
-def _sheet_rows(
-    sheet: Sequence[Sequence[Any]], header: int, columns: Sequence[str]
-) -> Iterator[Row]:
-    for number, cells in enumerate(sheet[header:], start=header + 1):
+def _sheet_rows(sheet: _Sheet, skipped: int, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows behind the first `skipped` ones."""
+    for number, cells in enumerate(sheet.cells[skipped:], start=sheet.first + skipped):
         named = zip(columns, map(_shown, cells), strict=False)
         fields = {name: cell for name, cell in named if name and cell.strip()}
         if fields:

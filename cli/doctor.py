@@ -25,7 +25,9 @@ def doctor(
     panel: Annotated[
         str, typer.Option(help="the panel whose models must be served: its name, or its JSON file")
     ] = "default",
-    seconds: Annotated[float, typer.Option(help="the longest time for each base URL")] = 20.0,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="the longest time for each base URL")
+    ] = 20.0,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -58,6 +60,8 @@ def _show(base: BaseUrlReport, needed: list[str], panel: str) -> None:
 
 def _table(base: BaseUrlReport, needed: list[str], panel: str) -> Table:
     table = Table(title=escape(base.url or ""), title_justify="left", show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
     missing = [f"{name} (not served)" if name in base.models_missing else name for name in needed]
     more = len(base.models_served) - SHOWN
     served = ", ".join(base.models_served[:SHOWN]) + (f" and {more} more" if more > 0 else "")

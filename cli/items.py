@@ -144,21 +144,17 @@ def item_of(
     """
     folded = {name.casefold(): value for name, value in row.fields.items()}
     ignored.update(name for name in row.fields if name.casefold() not in (*columns, *KNOWN))
-    problem = row.problem
-    item: dict[str, Any] = {}
     content = next((folded[name] for name in columns if name in folded), "")
-    if problem is None and not content:
-        problem = f"the row has no {' and no '.join(columns)}"
-    elif problem is None and not isinstance(content, str | int | float):
-        problem = "the content is not text"
-    item["content"] = "" if problem else _text(content)
+    problem = row.problem or _problem(content, columns, twice=len(folded) < len(row.fields))
+    item: dict[str, Any] = {"content": "" if problem else _text(content)}
     for name in KNOWN:
         if name in folded:
             item[name] = _repaired(folded[name])
-    if isinstance(item.get("id"), int | float):
+    if isinstance(item.get("id"), int | float) and not isinstance(item["id"], bool):
         item["id"] = str(item["id"])
-    if isinstance(item.get("context"), str):
-        item["context"] = _as_json(item["context"])
+    for name in ("context", "metadata"):  # in a cell of a table
+        if isinstance(item.get(name), str):
+            item[name] = _as_json(item[name])
     for name in LANGUAGES:
         if isinstance(item.get(name), str):
             # What is no language stays, for the deployment to refuse.
@@ -168,6 +164,17 @@ def item_of(
 
 def _text(content: str | float) -> str:
     return without_surrogates(content) if isinstance(content, str) else json.dumps(content)
+
+
+def _problem(content: Any, columns: tuple[str, ...], *, twice: bool) -> str | None:
+    """The reason if a content cannot be judged; `twice` says that a field's name is there again."""
+    if twice:
+        return "it has two fields whose names differ in capitals only"
+    if not content and not isinstance(content, int | float):
+        return f"the row has no {' and no '.join(columns)}"
+    if isinstance(content, bool) or not isinstance(content, str | int | float):
+        return "the content is not text"
+    return None
 
 
 def _as_json(cell: str) -> Any:

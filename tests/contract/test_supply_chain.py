@@ -15,10 +15,17 @@ from tests.template import ROOT
 
 LAYERS = sorted(path.parent for path in ROOT.glob("layers/*/requirements.txt"))
 CLIENTS = frozenset(
-    {"aiohttp", "ftplib", "http.client", "requests", "urllib.request", "urllib3", "websockets"}
+    {
+        *("aiohttp", "ftplib", "http.client", "requests", "urllib.request", "urllib3"),
+        *("websockets", "socket", "smtplib", "xmlrpc.client"),
+    }
 )
 """Modules that fetch something from an address."""
-GATEWAY_CLIENT = frozenset({"httpx", "httpcore"})
+SYMBOLS = frozenset(
+    b"getaddrinfo gethostbyname connect execve execvp posix_spawn popen dlopen".split()
+)
+"""Functions of the C library by which a native module would ask an address or run a program."""
+GATEWAY_CLIENT = frozenset({"httpx", "httpcore", "anyio"})
 """The packages that the gateway is asked with."""
 NEVER_CALLED = frozenset(
     {
@@ -100,6 +107,24 @@ def test_no_module_in_a_layer_fetches_anything_but_those_known_not_to_be_called(
         and imported(source) & CLIENTS
     }
     assert asks == NEVER_CALLED
+
+
+def test_no_native_module_in_a_layer_opens_a_connection_or_runs_a_program() -> None:
+    looked_at = {
+        (found.metadata["Name"], file.name): Path(str(found.locate_file(file))).read_bytes()
+        for layer in LAYERS
+        for found in licences.pinned(layer)
+        for file in found.files or ()
+        if ".so" in file.suffixes
+    }
+    names = {package for package, _ in looked_at}
+    assert {"numpy", "pypdfium2", "tiktoken", "ahocorasick_rs"} <= names
+    # A name that a module takes from the C library stands between two zeros in its string table.
+    asks = {
+        module: sorted(symbol for symbol in SYMBOLS if b"\0" + symbol + b"\0" in code)
+        for module, code in looked_at.items()
+    }
+    assert {module: symbols for module, symbols in asks.items() if symbols} == {}
 
 
 def test_what_the_makefiles_leave_out_is_in_the_packages() -> None:

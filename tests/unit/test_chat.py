@@ -135,6 +135,27 @@ def test_a_message_without_an_action_is_a_chat() -> None:
     assert (caught.value.code, caught.value.field) == ("invalid_prompt", "prompt")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"prompt": "Hello?", "action": null}',
+        '{"prompt": "Hello?", "model": null, "temperature": null, "max_tokens": null}',
+        '{"prompt": "Hello?", "moderate": null, "conversation": null, "use_cache": null}',
+        '{"prompt": "Hello?", "moderate": {"prompt": null, "panel": null}}',
+        '{"prompt": "Hello?", "messages": null, "system": null, "request_id": null}',
+        '\ufeff{"prompt": "Hello?"}',
+    ],
+)
+def test_what_is_null_counts_as_left_out_as_over_http(message: str) -> None:
+    assert chat.read(message) == ChatRequest(prompt="Hello?")
+
+
+def test_a_prompt_that_was_cut_inside_an_emoji_is_read() -> None:
+    body = '{"prompt": "so nice \\ud83d", "request_id": "one"}'
+    assert chat.read(body) == ChatRequest(prompt="so nice \ufffd", request_id="one")
+    assert chat.named(body) == "one"
+
+
 @pytest.mark.parametrize("body", ["7", "[]", '"chat"', "null", "[[]]"])
 def test_what_is_no_object_names_no_action(body: str) -> None:
     with pytest.raises(InvalidRequest) as caught:

@@ -281,6 +281,9 @@ def handed_in(deployed: Batch, name: str, data: bytes, folder: Path, *options: s
         ("f.jsonl", '{"content": 12345}\n', [{"content": "12345"}]),
         ("f.jsonl", '{"content": "a", "metadata": {"k": "\\udc00"}}\n', [
             {"content": "a", "metadata": {"k": "\ufffd"}}]),
+        ("f.csv", 'id,content,metadata\n1,a,"{""k"": 1}"\n', [
+            {"content": "a", "id": "1", "metadata": {"k": 1}}]),
+        ("f.jsonl", '{"content": "a", "id": true}\n', [{"content": "a", "id": True}]),
         ("f.json", '[{"content": "a"}, "b"]', [{"content": "a"}, {"content": "b"}]),
         ("f.txt", "a\n{b}\n", [{"content": "a"}, {"content": "{b}"}]),
     ],
@@ -378,6 +381,23 @@ def test_rejected_rows_are_named_with_line_id_and_reason(deployed: Batch, tmp_pa
     said = done.output
     assert "line 3 (id b) is rejected: it is not JSON" in said
     assert "complete: 0 safe, 1 unsafe, 0 to review, 3 rejected; $0.01, saved $0.002" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "item"),
+    [
+        ('{"content": true, "id": "x"}', {"content": "", "id": "x"}),
+        ('{"content": "a", "Content": "b", "id": "x"}', {"content": "", "id": "x"}),
+        ('{"content": "a", "content": "b", "id": "x"}', {"content": "", "id": "x"}),
+        ('{"content": NaN, "id": "x"}', {"content": "", "id": "x"}),
+    ],
+)
+def test_a_row_that_may_mean_two_things_is_rejected_alone(
+    deployed: Batch, tmp_path: Path, line: str, item: Any
+) -> None:
+    done = handed_in(deployed, "f.jsonl", f'{line}\n{{"content": "b"}}\n'.encode(), tmp_path)
+    assert done.exit_code == 1, done.output
+    assert deployed.items == [item, {"content": "b"}]
 
 
 def test_nothing_is_handed_in_where_no_row_can_be_judged(deployed: Batch, tmp_path: Path) -> None:

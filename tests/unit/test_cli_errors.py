@@ -367,7 +367,7 @@ import socket, sys, time
 def never(*_, **__): time.sleep(30)
 socket.getaddrinfo = never
 sys.argv = ["quorum", "doctor", "--base-url", "https://gateway.example/v1", "--api-key", "sk",
-            "--seconds", "0.5"]
+            "--seconds", "1"]
 from cli.app import main
 main()
 """

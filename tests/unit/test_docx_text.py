@@ -41,6 +41,11 @@ CHECKBOX = (
     "<w:p><w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:checkBox><w:checked{}/>"
     "</w:checkBox></w:ffData></w:fldChar></w:r>" + run(" I agree") + "</w:p>"
 )
+CHOICE = (
+    "<w:p><w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:ddList>{}<w:listEntry w:val='Red'/>"
+    "<w:listEntry w:val='Blue'/></w:ddList></w:ffData></w:fldChar></w:r>"
+    "<w:r><w:fldChar w:fldCharType='end'/></w:r></w:p>"
+)
 RUBY = (
     "<w:p><w:r><w:ruby><w:rubyPr/><w:rt><w:r><w:t>とうきょう</w:t></w:r></w:rt>"
     "<w:rubyBase><w:r><w:t>東京</w:t></w:r></w:rubyBase></w:ruby></w:r></w:p>"
@@ -148,6 +153,9 @@ FRACTION = (
             "✓α",
             id="characters of fonts of symbols",
         ),
+        pytest.param(CHOICE.format("<w:result w:val='1'/>"), "Blue", id="a chosen entry"),
+        pytest.param(CHOICE.format(""), "Red", id="the first entry of a list"),
+        pytest.param(CHOICE.format("<w:result w:val='9'/>") + paragraph("x"), "x", id="no entry"),
         pytest.param(CHECKBOX.format(""), "☒ I agree", id="a ticked box"),
         pytest.param(CHECKBOX.format(" w:val='0'"), "☐ I agree", id="a box left empty"),
         pytest.param(

@@ -31,6 +31,20 @@ BLOCKED: list[tuple[str, int, Any]] = [
                                    "metadata": {"reasons": ["hate"], "flagged_input": "…"}}}),
     ("a proxy's server error", 500,
      {"error": {"message": "litellm.ContentPolicyViolationError: no", "code": "500"}}),
+    ("OpenAI, in words", 400, {"error": {"message": "Your request was rejected as a result of our"
+                                         " safety system.", "type": "invalid_request_error"}}),
+    ("Gemini, in words", 400, [{"error": {"code": 400, "status": "INVALID_ARGUMENT",
+                                          "message": "The request has prohibited content"}}]),
+    ("Moonshot", 400, {"error": {"message": "The request was considered high risk"}}),
+    ("Mistral", 400, {"object": "error", "message": "Content policy violation", "code": 3240}),
+    ("xAI", 403, {"code": "The caller may not", "error": "Content violates usage guidelines."
+                                                        " Failed check: SAFETY_CHECK_TYPE_X"}),
+    ("a proxy's guardrail", 422, {"detail": "Prompt blocked by guardrail"}),
+    ("a guardrail in a nested message", 400,
+     {"error": {"message": {"error": "Content blocked: hate", "type": "guardrail"}}}),
+    ("Portkey", 446, {"error": {"message": "The checks failed.", "type": "hooks_failed"}}),
+    ("an account's name in a blocked post", 400,
+     {"error": {"code": "content_filter", "message": "“your account is suspended” was filtered"}}),
     ("a list", 400, [{"error": {"status": "PROHIBITED_CONTENT", "message": "no"}}]),
 ]  # fmt: skip
 OTHERS: list[tuple[str, int, Any, Kind]] = [
@@ -44,6 +58,13 @@ OTHERS: list[tuple[str, int, Any, Kind]] = [
     ("no right", 403, {"error": {"code": "permission_denied"}}, Kind.DENIED),
     ("no such model", 404, {"error": {"code": "model_not_found"}}, Kind.DENIED),
     ("a redirect", 307, "", Kind.DENIED),
+    ("an account that is shut out", 403, {"error": {"code": "account_blocked", "message":
+     "Your account is blocked due to policy violations"}}, Kind.DENIED),
+    ("an organisation that is shut out", 400, {"error": {"message":
+     "This organization has been disabled for violating our policies."}}, Kind.DENIED),
+    ("Gemini's wrong key", 400, [{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message":
+     "API key not valid. Please pass a valid API key."}}], Kind.DENIED),
+    ("Qwen without credit", 400, {"error": {"code": "Arrearage"}}, Kind.DENIED),
     ("too fast", 429, {"error": {"code": "rate_limit_exceeded"}}, Kind.THROTTLED),
     ("too fast, in prose", 429, "<html>slow down, content_filter</html>", Kind.THROTTLED),
     ("down", 503, "<html>", Kind.DOWN),
@@ -96,6 +117,29 @@ def test_an_error_is_what_its_status_and_its_code_say(status: int, body: Any, ki
         ({"status": "RESOURCE_EXHAUSTED", "message": "busy"}, Kind.THROTTLED, 429),
         ({"type": "rate_limit_error", "msg": "busy"}, Kind.THROTTLED, 429),
         ({"detail": "Internal Server Error"}, Kind.DOWN, 500),
+        ({"detail": "Too Many Requests"}, Kind.THROTTLED, 429),
+        ({"error": "rate limit exceeded"}, Kind.THROTTLED, 429),
+        (
+            {"success": False, "errors": [{"code": 3040, "message": "No capacity"}]},
+            Kind.THROTTLED,
+            429,
+        ),
+        ({"base_resp": {"status_code": 1002, "status_msg": "limit"}}, Kind.THROTTLED, 429),
+        ({"base_resp": {"status_code": 1008, "status_msg": "balance"}}, Kind.DENIED, 402),
+        (
+            {
+                "choices": [
+                    {
+                        "message": {"content": ""},
+                        "finish_reason": "error",
+                        "error": {"code": 429, "message": "upstream"},
+                    }
+                ]
+            },
+            Kind.THROTTLED,
+            429,
+        ),
+        ({"choices": [{"error": {"code": 502}, "message": {"content": ""}}]}, Kind.DOWN, 502),
     ],
     ids=str,
 )
@@ -130,6 +174,17 @@ GEMINI = {"prompt_tokens": 31, "completion_tokens": 0, "total_tokens": 31}
         {"detail": "Content Exists Risk", "usage": GEMINI},
         {"error": {"code": "content_filter"}, "choices": [], "usage": GEMINI},
         {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}, "usage": GEMINI},
+        {"input_sensitive": True, "choices": [{"message": {"content": ""}}], "usage": GEMINI},
+        {"output_sensitive": True, "choices": [{"message": {"content": "x"}}], "usage": GEMINI},
+        {"type": "message", "content": [], "stop_reason": "refusal", "usage": GEMINI},
+        {"choices": [{"finish_reason": "stop", "native_finish_reason": "SAFETY",
+                      "message": {"content": ""}}], "usage": GEMINI},
+        {"choices": [{"finish_reason": "error", "native_finish_reason": "PROHIBITED_CONTENT",
+                      "message": {"content": ""}}], "usage": GEMINI},
+        {"choices": [{"finish_reason": "ERROR_TOXIC", "message": {"content": ""}}],
+         "usage": GEMINI},
+        {"choices": [{"finish_reason": "error", "message": {"content": ""}, "error":
+                      {"code": 403, "metadata": {"reasons": ["hate"]}}}], "usage": GEMINI},
     ],
     ids=str,
 )  # fmt: skip

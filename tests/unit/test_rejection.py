@@ -42,6 +42,23 @@ def test_metadata_that_can_be_stored_is_kept(value: object) -> None:
     assert request.metadata == {"a": value}
 
 
+@pytest.mark.parametrize("item", [None, "text", 7, [], ["text"], True])
+def test_an_item_that_is_no_object_is_called_so(item: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        VerdictRequest.model_validate(item)
+    assert rejection(caught.value) == Rejection(
+        code="invalid_item", message="must be a JSON object"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [([], "metadata"), ({"": 1}, "metadata"), ({"n" * 65: 1}, f"metadata.{'n' * 64}…")],
+)
+def test_a_field_is_named_as_its_caller_knows_it(metadata: object, field: str) -> None:
+    assert _rejected({"content": "hello", "metadata": metadata}).field == field
+
+
 @pytest.mark.parametrize("name", ["x" * 250_000, "한" * 250_000], ids=["latin", "korean"])
 def test_a_rejection_repeats_little_of_a_long_field_name(name: str) -> None:
     rejected = _rejected({"content": "hello", name: 1})

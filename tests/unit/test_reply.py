@@ -79,11 +79,23 @@ READABLE = [
     ("one word", "**Unsafe.**", UNSAFE, None),
     ("lines", "Decision: unsafe\nConfidence: 80%", UNSAFE, 0.8),
     ("escapes", '{"decision": "s\\u0061fe", "reason": "\\ud83d\\ude00"}', SAFE, None),
+    ("two thoughts", '<think>a</think>\n<THINK>b</THINK>{"decision": "unsafe"}', UNSAFE, None),
+    ("a byte order mark", '\ufeff{"decision": "unsafe"}', UNSAFE, None),
+    ("a mark before thoughts", '\ufeff<think>a</think>{"decision": "safe"}', SAFE, None),
+    ("nothing that shows", '{"decision": "safe"}\u200b\n', SAFE, None),
+    ("the model's end", '{"decision": "safe", "confidence": 0.9}<|im_end|>', SAFE, 0.9),
+    ("another model's end", "```json\n{'decision': 'unsafe'}\n```\n</s>", UNSAFE, None),
+    ("two ends", '{"decision": "safe"}<|end|> <|endoftext|>\n', SAFE, None),
     ("a verdict", '{"verdict": "REMOVE", "reason": "spam"}', UNSAFE, None),
 ]
 
 UNREADABLE = [
     ("nothing", ""),
+    ("more after the model's end", '{"decision": "safe"}<|im_end|>{"decision": "unsafe"}'),
+    ("a turn after the model's end", '{"decision": "safe"}<|im_end|>user: no, unsafe'),
+    ("thoughts inside thoughts", '<think>a<think>b</think>c</think>{"decision": "safe"}'),
+    ("thoughts without a beginning", 'unsafe?</think>{"decision": "safe"}'),
+    ("thoughts after all", '{"decision": "safe"}<think>no, unsafe</think>'),
     ("cut while thinking", '<think>perhaps {"decision": "safe"}, but'),
     ("none", None),
     ("prose", "The text is safe, I think."),

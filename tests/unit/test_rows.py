@@ -102,6 +102,9 @@ def test_korean_excel_needs_no_option(text: str) -> None:
         ("id,content\r1,a\r2,b\r", [(2, "a"), (3, "b")], []),
         ("id,content,language\n1,a,\n2,b,en\n", [(2, "a"), (3, "b")], []),
         ("sep=;\nid;content\n1;a\n", [(3, "a")], []),
+        ('"id", "content"\n1, "a, b"\n2, c\n', [(2, "a, b"), (3, "c")], []),
+        ("id,\u200bcontent\n1,a\n", [(2, "a")], []),
+        (f"id,content\n1,{'x' * 1_000_001}\n2,b\n", [(3, "b")], [2]),
         ("id,content\n1,nul \x00 here\n2,\ufffe\n", [(2, "nul \x00 here"), (3, "\ufffe")], []),
     ],
 )
@@ -116,6 +119,10 @@ def test_a_broken_row_of_a_table_harms_no_other(
 def test_a_rejected_row_keeps_its_id() -> None:
     (first, _) = read(b'id,content\n7,"open\n8,b\n', "csv")
     assert first.fields["id"] == "7"
+    (shifted, _) = read(b"content,id\nWell, you fool,1\nb,2\n", "csv")
+    assert shifted.fields == {}
+    (before, _) = read(b"id,content,language\n1,Well, you fool,en\n2,b,en\n", "csv")
+    assert before.fields == {"id": "1"}
     (nan,) = read(b'{"id": "x", "content": "a", "metadata": {"n": NaN}}', "jsonl")
     assert nan.fields == {"id": "x"}
     assert nan.problem is not None
@@ -138,6 +145,7 @@ def test_one_line_in_another_encoding_is_rejected_alone() -> None:
         ("1,hello\n2,there\n", "no column is called content or text"),
         ("", "no column is called content or text"),
         ("content,content\na,b\n", "two columns are called content"),
+        ("id,content,Content\n1,a,b\n", "two columns are called content"),
         (b"PK\x03\x04" + bytes(40), "workbook"),
         (b"%PDF-1.7\n", "quorum documents"),
         (b"\x1f\x8b" + bytes(40), "unpack"),
@@ -170,7 +178,8 @@ def test_json_lines_are_items(line: str, fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "line",
     ["not json", '{"content": "a"', "[1]", "7", "{}", '{"a": NaN}', '{"a": -Infinity}',
-     '{"a": 1e999}', "[" * 100_000],
+     '{"a": 1e999}', "[" * 100_000, '{"content": "a", "content": "b"}', '{"a": [{"b": NaN}]}',
+     '{"content": ' + "9" * 5_000 + "}"],
 )  # fmt: skip
 def test_a_line_that_is_no_item_is_rejected_alone(line: str) -> None:
     found = read(f'{{"content": "a"}}\n{line}\n{{"content": "b"}}\n'.encode(), "jsonl")
@@ -178,7 +187,15 @@ def test_a_line_that_is_no_item_is_rejected_alone(line: str) -> None:
     assert [row.line for row in found] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("kind", ["json", None])
+def test_one_bad_item_of_an_array_is_rejected_alone() -> None:
+    items = '[{"id": "a", "content": "x"}, {"id": "b", "content": NaN}, 7, {"content": "y"}]'
+    found = read(items.encode(), "json")
+    assert bad(found) == [2, 3]
+    assert found[1].fields == {"id": "b"}
+    assert [fields["content"] for _, fields in good(found)] == ["x", "y"]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", None])
 @pytest.mark.parametrize(
     "text",
     [
@@ -209,6 +226,17 @@ def test_json_of_other_forms_is_read_where_it_is_clear(text: str) -> None:
 def test_json_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(FileUnreadable, match="JSON"):
         read(text.encode(), "json")
+
+
+def test_lines_that_end_in_the_commas_of_an_array_are_items() -> None:
+    found = read(b'{"id": "a", "content": "x"},\n{"id": "b", "content": "y"}\n', "jsonl")
+    assert [fields["id"] for _, fields in good(found)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_may_begin_with_a_letter_of_any_script(codec: str) -> None:
+    found = read("번호,content\n일,안녕하세요\n".encode(codec), "csv")
+    assert good(found) == [(2, {"번호": "일", "content": "안녕하세요"})]
 
 
 @pytest.mark.parametrize(
@@ -281,6 +309,18 @@ def test_a_workbook_without_contents_and_one_that_is_none_are_refused() -> None:
         read(workbook({"A": [["x", "y"], [1, 2]]}), "xlsx")
     with pytest.raises(FileUnreadable, match="no workbook"):
         read(b"PK\x03\x04" + bytes(100), "xlsx")
+
+
+def test_rows_of_a_workbook_have_the_numbers_that_the_sheet_shows() -> None:
+    sheet = [["", ""], ["", ""], ["id", "content"], ["", ""], ["1", "a"]]
+    assert good(read(workbook({"S": sheet}), "xlsx")) == [(5, {"id": "1", "content": "a"})]
+
+
+def test_of_two_sheets_with_contents_none_is_passed_over() -> None:
+    one, two = [["content"], ["a"]], [["content"], ["b"]]
+    with pytest.raises(FileUnreadable, match="A and B all have"):
+        read(workbook({"A": one, "B": two}), "xlsx")
+    assert len(read(workbook({"A": [["content"]], "B": two}), "xlsx")) == 1
 
 
 def test_a_file_is_opened_by_its_name(tmp_path: Path) -> None:

@@ -83,6 +83,18 @@ ESTIMATED = [
         (3025, 0, 90, 0),
     ),
     ("a total that is too small", _openai(400, 90, 300), (400, 0, 90, 0)),
+    ("a cache that cannot be", _openai(400, 90, 490, prompt_cache_hit_tokens=-3), (400, 0, 90, 0)),
+    (
+        "details that cannot be",
+        _openai(400, 90, 490, prompt_tokens_details={"cached_tokens": "many"}),
+        (400, 0, 90, 0),
+    ),
+    ("a total that is no number", _openai(400, 90) | {"total_tokens": "490"}, (400, 0, 90, 0)),
+    (
+        "two sets of names",
+        _openai(0, 0, 0, input_tokens=400, output_tokens=90),
+        (400, 0, 90, 0),
+    ),
     ("a total nothing explains", _openai(400, 90, 600, **REASONED), (400, 0, 200, 180)),
 ]
 NONE_AT_ALL: list[Any] = [

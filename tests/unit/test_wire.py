@@ -61,6 +61,22 @@ def test_log_probabilities_of_another_form_are_none(sent: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "refusal"),
+    [
+        ({"refusal": "No."}, "No."),
+        ({"refusal": None, "content": "yes"}, None),
+        ({"refusal": ""}, None),
+        ({"content": [{"type": "refusal", "refusal": "No."}]}, "No."),
+        ({"content": [{"type": "text", "text": "I"}, {"type": "refusal"}]}, "refused"),
+        ({"content": [{"type": "text", "text": "yes"}, None]}, None),
+    ],
+    ids=str,
+)
+def test_a_refusal_is_in_its_field_or_in_a_part(message: dict[str, Any], refusal: str) -> None:
+    assert wire.refusal_of(message) == refusal
+
+
+@pytest.mark.parametrize(
     ("content", "text"),
     [
         ("yes", "yes"),

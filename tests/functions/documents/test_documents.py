@@ -339,6 +339,11 @@ def test_a_throttled_document_stays_until_its_last_delivery_then_it_is_dead_and_
     assert service.view(batch)["state"] == "complete"
 
 
+def test_a_document_that_was_cut_inside_an_emoji_is_read(service: DocumentService) -> None:
+    batch = service.hand_in("so nice \ud83d")
+    assert [one["document"]["failure"] for one in service.done(batch)] == [None]
+
+
 def test_a_document_that_the_gateway_denies_comes_back_from_the_queue(
     service: DocumentService, stand_in: StandIn
 ) -> None:

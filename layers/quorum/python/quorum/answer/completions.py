@@ -86,7 +86,8 @@ _EITHER = Discriminator(_one_or_list)
 class Message(Nullable):
     """A turn in the form of the OpenAI API, with every field that the API gives an answer.
 
-    `annotations` and `reasoning_content` are no part of what was said, and are left out.
+    `annotations`, what a model thought, and what a gateway adds of its own (LiteLLM's and
+    OpenRouter's fields) are no part of what was said, and are left out.
     """
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -101,6 +102,10 @@ class Message(Nullable):
     name: Annotated[str, StringConstraints(max_length=64)] | None = None
     annotations: list[Any] | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[Any] | None = None
+    thinking_blocks: list[Any] | None = None
+    provider_specific_fields: dict[str, Any] | None = None
     tool_calls: tuple[()] = ()
 
     @model_validator(mode="after")
@@ -203,6 +208,8 @@ class ChatCompletionRequest(Nullable):
     function_call: Literal["none", "auto"] | None = None
     tools: tuple[()] = ()
     functions: tuple[()] = ()
+    reasoning_effort: Literal["none"] | None = None
+    verbosity: Literal["medium"] | None = None
     logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
 
     def to_question(self, default_model: str) -> Question:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError
 
 from quorum.answer.completions import Message as SaidMessage
+from quorum.answer.completions import Nullable
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import (
     FAILED,
@@ -34,6 +35,7 @@ from quorum.core.errors import (
 )
 from quorum.core.models import Frozen, Identifier, Tokens
 from quorum.core.rejection import rejection
+from quorum.core.unicode import whole_json
 from quorum.vote.size import too_large
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ ConversationId = Annotated[
 ]
 
 
-class Moderate(Frozen):
+class Moderate(Nullable):
     """The parts to moderate: the prompt before it is asked, the answer while it streams.
 
     An unsafe prompt is not asked, and an unsafe answer is withdrawn. The same holds if the voters
@@ -70,7 +72,7 @@ class Moderate(Frozen):
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
 
 
-class ChatRequest(Frozen):
+class ChatRequest(Nullable):
     """`{"action": "chat"}`: a `prompt` in a conversation that is kept, or `messages` by themselves.
 
     A `request_id` names one answer of a connection; without one it is generated. `use_cache`: None
@@ -146,7 +148,8 @@ class Asked(Frozen):
 
 def _action(message: object) -> object:
     """The action of a message; a message without one is a chat."""
-    return message.get("action", "chat") if isinstance(message, dict) else None
+    action = message.get("action") if isinstance(message, dict) else ""
+    return "chat" if action is None else action
 
 
 _REQUEST: TypeAdapter[ChatRequest | CancelRequest] = TypeAdapter(
@@ -168,7 +171,7 @@ def read(body: str | None) -> ChatRequest | CancelRequest:
             limit=MESSAGE_BYTES,
         )
     try:
-        request = _REQUEST.validate_json(written)
+        request = _REQUEST.validate_json(whole_json(written))
     except ValidationError as error:
         # pydantic's path begins with the action, unless the action itself is wrong.
         if error.errors(include_input=False)[0]["type"].startswith("union_tag"):
@@ -211,7 +214,8 @@ def no_such_action() -> InvalidRequest:
 def named(body: str | None) -> str | None:
     """The request id in an invalid message, so that its error can name it."""
     try:
-        return str(_Named.model_validate_json(body or "").request_id)
+        told = whole_json((body or "").encode(errors="replace"))
+        return str(_Named.model_validate_json(told).request_id)
     except ValidationError:
         return None
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints
 
 from quorum.core.normalise import normalise
+from quorum.core.unicode import without_surrogates
 
 METADATA_VALUE_LIMIT = 256
 """Characters of one metadata value."""
@@ -17,6 +18,11 @@ METADATA_DIGITS = 38
 
 AlertDollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=12)]
 """A sum to be warned at. DynamoDB keeps 38 digits of a number; these are at most 22."""
+
+
+def whole(text: Any) -> Any:
+    """`text` without halves of surrogate pairs, if it is a text: for fields that mean the rest."""
+    return without_surrogates(text) if isinstance(text, str) else text
 
 
 def not_blank(text: str) -> str:

@@ -25,6 +25,14 @@ _LIMITS = (
 
 ALTERNATIVE = "|"
 """What the tag of an alternative of a union begins with: it is no part of a field's path."""
+_KEY = "[key]"
+"""What pydantic adds to the path of a name that is invalid: the name's own part says it."""
+_PLAIN = {
+    "dict_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
+}
+"""Messages in place of pydantic's, which name types of Python."""
 FIELD_PART_LIMIT = 64
 """Characters repeated of one field's name: a caller may send a name of any length."""
 
@@ -47,7 +55,11 @@ def rejection_of(first: Mapping[str, Any], *, skip: int = 0) -> Rejection:
 
     A check of several fields names the one to change in the error's context.
     """
-    path = [part for part in first["loc"][skip:] if not str(part).startswith(ALTERNATIVE)]
+    path = [
+        part
+        for part in first["loc"][skip:]
+        if part not in {"", _KEY} and not str(part).startswith(ALTERNATIVE)
+    ]
     path += [named] if isinstance(named := first.get("ctx", {}).get("field"), str) else []
     field = ".".join(map(_shown, path)) or None
     kind = str(first["type"])
@@ -59,7 +71,9 @@ def rejection_of(first: Mapping[str, Any], *, skip: int = 0) -> Rejection:
     )
     if kind.startswith("json"):
         return Rejection(code="invalid_json", message="not JSON", limit=limit)
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = _PLAIN.get(kind) or str(first["msg"]).removeprefix("Value error, ")
+    if kind == "too_long" and limit == 0:
+        message = "is not supported; leave it out"
     return Rejection(
         code=code, message=f"{field}: {message}" if field else message, field=field, limit=limit
     )

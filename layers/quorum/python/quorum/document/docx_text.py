@@ -60,7 +60,7 @@ class _Document:
             "footnoteReference": self._note,
             "endnoteReference": self._note,
             "sym": self._symbol,
-            "fldChar": self._checkbox,
+            "fldChar": self._form_field,
             "noBreakHyphen": self._hyphen,
             "ruby": self._ruby,
             "sSup": self._power,
@@ -214,8 +214,8 @@ class _Document:
         """Write a character of a symbol font."""
         writer.keep(symbol(element.get("font", ""), int(element.get("char", "0") or "0", 16)))
 
-    def _checkbox(self, element: Element, writer: TextWriter) -> None:
-        """Write a checkbox, ticked or not."""
+    def _form_field(self, element: Element, writer: TextWriter) -> None:
+        """Write a field of a form: a checkbox, ticked or not, or what was chosen of a list."""
         box = element.find("ffData/checkBox")
         if box is not None:
             ticked = box.find("checked")
@@ -223,6 +223,17 @@ class _Document:
                 ticked = box.find("default")
             on = ticked is not None and is_on(ticked)
             writer.keep("☒" if on else "☐")
+        self._choice(element.find("ffData/ddList"), writer)
+
+    def _choice(self, choices: Element | None, writer: TextWriter) -> None:
+        """Write what was chosen of a list: the first entry unless it says another."""
+        entries = [] if choices is None else choices.findall("listEntry")
+        chosen = None if choices is None else choices.find("result")
+        if chosen is None and choices is not None:
+            chosen = choices.find("default")
+        number = "0" if chosen is None else chosen.get("val", "0")
+        if number.isascii() and number.isdigit() and int(number[:6]) < len(entries):
+            writer.keep(entries[int(number[:6])].get("val", ""))
 
     def _hyphen(self, _element: Element, writer: TextWriter) -> None:
         writer.keep("-")

@@ -35,7 +35,9 @@ _VALUES = frozenset((
 """Types of inputs whose value is shown unchanged."""
 _CHECKS = frozenset(("checkbox", "radio"))
 _HIDDEN = re.compile(
-    r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE
+    r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
+    r"|(?:opacity|font-size)\s*:\s*(?:0+(?:\.0*)?|\.0+)\s*(?:px|pt|r?em|%)?\s*(?:;|!|$))",
+    re.IGNORECASE,
 )
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 

@@ -10,9 +10,10 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from quorum.core.byte_order import marked_encoding
+from quorum.core.byte_order import marked_encoding, unmarked_utf_16
 from quorum.core.errors import DocumentUnreadable
 
 TEXT, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
@@ -33,8 +34,9 @@ _PDF_OBJECT = re.compile(rb"\d++\s++\d++\s++obj\b")
 _PDF_END = re.compile(rb"startxref\s++\d++\s++%%EOF\s*+\Z")
 _PDF_WITHIN = 1024
 """Bytes that may precede a PDF: printers and mail programs leave some there."""
-_ESCAPED = re.compile(rb"\x1b(?:\$[@B]|\([BJ])")
-"""The escape sequences of ISO-2022-JP, whose bytes are all ASCII."""
+_ESCAPED = re.compile(rb"\x1b(?:\$[@B]|\([BJ]|\$\)[ACGE])")
+"""The escape sequences of ISO-2022-JP, -KR and -CN, whose bytes are all ASCII."""
+_KOREAN_ESCAPE = b"\x1b$)C"
 _OLE = b"\xd0\xcf\x11\xe0"
 _HWP = "a Hangul document (HWP): save it as DOCX or PDF"
 _OLE_KINDS = (
@@ -102,7 +104,7 @@ def is_pdf(data: bytes) -> bool:
 
 def in_unicode(data: bytes) -> str | None:
     """The text if it is certainly in a Unicode encoding; else None."""
-    marked = marked_encoding(data)
+    marked = marked_encoding(data) or unmarked_utf_16(data[:_HEAD])
     if marked is not None:
         try:
             return data.decode(marked)
@@ -147,6 +149,9 @@ def _in_legacy(data: bytes, media_type: str | None) -> str:
         raise _ole(data)
     if _HWP_3.match(data[:_HEAD].decode("latin-1")):
         raise _unsupported(_HWP)
+    if _KOREAN_ESCAPE in data:  # which has shifts that no other text has
+        with suppress(UnicodeDecodeError):
+            return data.decode("iso2022_kr")
     if _BINARY.search(data):
         raise _unsupported("the file is neither text nor PDF nor DOCX")
     from quorum.document.encodings import text_in  # noqa: PLC0415 - as above

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -14,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from quorum.core.fields import AlertDollars, MetadataName, MetadataValue, not_blank
+from quorum.core.fields import AlertDollars, MetadataName, MetadataValue, not_blank, whole
 from quorum.core.models import METADATA_LIMIT, Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, rejection
@@ -125,7 +126,12 @@ class DocumentRequest(Frozen):
     """One document: its `text`, its `content` in base64, or the key of its `upload`."""
 
     id: Identifier | None = None
-    text: Annotated[str, StringConstraints(min_length=1), AfterValidator(not_blank)] | None = None
+    text: (
+        Annotated[
+            str, StringConstraints(min_length=1), BeforeValidator(whole), AfterValidator(not_blank)
+        ]
+        | None
+    ) = None
     content: Annotated[str, StringConstraints(min_length=1), AfterValidator(_base64)] | None = None
     upload: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     media_type: Annotated[str, StringConstraints(max_length=128)] | None = None

@@ -18,6 +18,8 @@ RETRY_SECONDS = 30.0
 REFUSED_SECONDS = 5.0
 """Seconds between two reads after a 401: a wrong key is not read again for every call."""
 
+_PORTS = 65_535
+"""The highest port."""
 NO_KEY = "not-set"
 """The secret's text until a key is put there, as the template has it."""
 
@@ -55,8 +57,12 @@ def parse_base_urls(
     if not written:
         raise ValueError("at least one base URL is needed")
     for url in written:
-        parsed = httpx.URL(url)
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"{url!r} is not a URL: {error}") from None
+        names_a_host = parsed.host and (parsed.port or 1) <= _PORTS
+        if parsed.scheme not in {"http", "https"} or not names_a_host:
             raise ValueError(f"{url!r} is not an http(s) base URL")
     if len(set(written)) < len(written):
         raise ValueError("a base URL is named twice")

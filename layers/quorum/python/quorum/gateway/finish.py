@@ -45,7 +45,7 @@ _FAILURES = re.compile(
 """Vendors' words for their own failures: DeepSeek's insufficient_system_resource, …"""
 _FILTERS = re.compile(
     r"filter|safety|recitation|blocklist|prohibited|\bspii\b|sensitive|refusal|refused|moderation"
-    r"|guardrail|blocked|inspection|policy|\brisk\b"
+    r"|guardrail|blocked|toxic|inspection|policy|\brisk\b"
 )
 """Words of vendors' safety filters: Azure and OpenAI (content_filter), Gemini (SAFETY, RECITATION,
 BLOCKLIST, PROHIBITED_CONTENT, SPII, IMAGE_SAFETY), Anthropic (refusal), Zhipu (sensitive), Bedrock

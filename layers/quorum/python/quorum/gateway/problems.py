@@ -65,16 +65,18 @@ class Problem(NamedTuple):
 _BLOCKED_CODE = re.compile(
     r"contentfilter|contentpolicy|responsibleai|datainspection|moderation|prohibitedcontent"
     r"|policyviolation|usagepolicy|invalidprompt|sensitive|safety|blocklist|guardrail|inappropriate"
-    r"|jailbreak|flagged|contentblocked|promptblocked|contentexistsrisk"
+    r"|jailbreak|flagged|contentblocked|promptblocked|contentexistsrisk|hooksfailed"
 )
 """Codes and types, letters and digits only: OpenAI, Azure, Qwen, Zhipu, MiniMax, Gemini, …"""
 _BLOCKED_CODES = frozenset({"1301", "1026", "1027"})
 """Zhipu's number for unsafe content; MiniMax's for input and for output."""
 _BLOCKED_MESSAGE = re.compile(
-    r"content exists risk|content management policy|responsibleaipolicy|contentpolicyviolation"
-    r"|inappropriate content|content[_ ]filter|data_inspection_failed|datainspectionfailed"
+    r"content exists risk|content management policy|responsibleaipolicy|content ?policy ?violation"
+    r"|inappropriate content|prohibited content|considered high risk|our safety system"
+    r"|safety_check|content violates|content blocked|content[_ ]filter|data_inspection_failed"
+    r"|datainspectionfailed"
     r"|(?:violat\w*|against) (?:\w+ ){0,4}polic|blocked (?:by|due to|because of) (?:\w+ ){0,3}"
-    r"(?:safety|filter|policy|moderation)|flagged (?:by|as|for)|prohibited_content"
+    r"(?:safety|filter|policy|moderation|guardrail)|flagged (?:by|as|for)|prohibited_content"
     r"|不安全或敏感|敏感内容",
     re.IGNORECASE,
 )
@@ -84,6 +86,14 @@ _SURELY_BLOCKED_MESSAGE = re.compile(
     re.IGNORECASE,
 )
 """Words of a refusal that count also if a proxy turns it into a server error."""
+_OF_THE_ACCOUNT = re.compile(
+    r"\b(?:account|organi[sz]ation|project|team|user|api key)\b(?:\W+\w+){0,4}?\W+"
+    r"(?:block|suspend|disabl|terminat|deactivat|ban|restrict)",
+    re.IGNORECASE,
+)
+"""Words of a vendor that has shut a customer out: an operator must see to it, whatever the text."""
+_REFUSED_KEY = re.compile(r"api key (?:not valid|expired|is invalid|not found)", re.IGNORECASE)
+"""Gemini's words for a wrong key, which it answers with status 400."""
 _TOO_LONG_CODE = re.compile(
     r"contextlength|stringabovemaxlength|exceedcontextsize|contextwindow|prompttoolong"
     r"|requesttoolarge|toomanytokens|maxtokensexceeded"
@@ -94,6 +104,10 @@ _TOO_LONG_MESSAGE = re.compile(
     r"|token count (?:\([^)]*\) )?exceeds",
     re.IGNORECASE,
 )
+_MINIMAX = {"1002": _THROTTLED, "1039": _THROTTLED, "1004": 401, "2049": 401, "1008": 402}
+"""The status by the number in a `base_resp`."""
+_THROTTLED_MESSAGE = re.compile(r"rate.?limit|too many requests|capacity", re.IGNORECASE)
+"""Words of throttling, for errors inside an answer of status 200 that name no code."""
 _NO_CREDIT = re.compile(r"insufficientquota|insufficientbalance|billing|creditbalance|arrearage")
 _NAMED_STATUSES = (
     (re.compile(r"ratelimit|toomanyrequests|resourceexhausted|throttl"), _THROTTLED),
@@ -135,10 +149,19 @@ def inside(read: object) -> Problem | None:
         return None
     base = error.get("base_resp")
     failed = isinstance(base, dict) and base.get("status_code") not in {0, None}
+    failed = failed or error.get("success") is False
     flat = "choices" not in error and any(_is_text(error.get(name)) for name in _MESSAGES)
     if error.get("error") or error.get("object") == "error" or failed or flat:
         return _problem(None, read, {})
-    return None
+    return _of_choice(error.get("choices"))
+
+
+def _of_choice(choices: object) -> Problem | None:
+    """The problem inside the first choice, where OpenRouter puts that of a vendor."""
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict) or not choice.get("error"):
+        return None
+    return _problem(None, choice, {})
 
 
 def _is_text(value: object) -> bool:
@@ -154,7 +177,7 @@ def _problem(status: int | None, read: object, headers: Mapping[str, str]) -> Pr
     errors = list(_errors(read))
     codes = [_letters(code) for error in errors for code in _names(error)]
     messages = " ".join(_messages(errors))[:_MESSAGE_CHARACTERS]
-    known = _status_inside(errors, codes) if status is None else status
+    known = _status_inside(errors, codes, messages) if status is None else status
     kind = _kind(known, codes, messages, reasons=any(_has_reasons(error) for error in errors))
     said = f"{known} {_code(read)}".strip()
     return Problem(kind, known, said, retry_after.seconds(headers, errors))
@@ -164,8 +187,9 @@ def _kind(status: int, codes: list[str], messages: str, *, reasons: bool) -> Kin
     if status == _THROTTLED:
         unpaid = any(_NO_CREDIT.search(code) for code in codes)
         return Kind.DENIED if unpaid else Kind.THROTTLED
-    if status not in _OF_THE_KEY and _is_blocked(status, codes, messages, reasons=reasons):
-        return Kind.BLOCKED
+    refused = _refused(status, codes, messages, reasons=reasons)
+    if refused is not None:
+        return refused
     if status in _OF_THE_LENGTH and (
         status == _TOO_LARGE
         or any(_TOO_LONG_CODE.search(code) for code in codes)
@@ -177,10 +201,25 @@ def _kind(status: int, codes: list[str], messages: str, *, reasons: bool) -> Kin
     return _KINDS.get(status, Kind.DENIED)
 
 
-def _is_blocked(status: int, codes: list[str], messages: str, *, reasons: bool) -> bool:
-    """Whether a safety filter refused; in a server error only unmistakable words count."""
+def _refused(status: int, codes: list[str], messages: str, *, reasons: bool) -> Kind | None:
+    """Whether this prompt is refused by a filter, or the customer; a filter's code says most."""
+    if status in _OF_THE_KEY:
+        return Kind.DENIED
     if any(_BLOCKED_CODE.search(code) or code in _BLOCKED_CODES for code in codes):
-        return True
+        return Kind.BLOCKED
+    if status < _SERVER_ERRORS and _is_denied(codes, messages):
+        return Kind.DENIED
+    return Kind.BLOCKED if _is_blocked(status, messages, reasons=reasons) else None
+
+
+def _is_denied(codes: list[str], messages: str) -> bool:
+    """Whether the customer is refused, by credit, by key or altogether, and not this prompt."""
+    unpaid = any(_NO_CREDIT.search(code) for code in codes)
+    return unpaid or bool(_OF_THE_ACCOUNT.search(messages) or _REFUSED_KEY.search(messages))
+
+
+def _is_blocked(status: int, messages: str, *, reasons: bool) -> bool:
+    """Whether a safety filter refused in words; in a server error only unmistakable ones count."""
     if status in _OF_THE_PROMPT and (reasons or _BLOCKED_MESSAGE.search(messages)):
         return True
     return _SURELY_BLOCKED_MESSAGE.search(messages) is not None
@@ -195,7 +234,16 @@ def _errors(read: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
             yield from _errors(one, depth + 1)
     elif isinstance(read, dict):
         yield read
-        for name in ("error", "innererror", "inner_error", "metadata", "detail", "base_resp"):
+        for name in (
+            "error",
+            "innererror",
+            "inner_error",
+            "metadata",
+            "detail",
+            "base_resp",
+            "message",
+            "errors",
+        ):
             yield from _errors(read.get(name), depth + 1)
 
 
@@ -219,8 +267,10 @@ def _has_reasons(error: Mapping[str, Any]) -> bool:
     return any(error.get(name) for name in ("flagged_input", "reasons", "content_filter_result"))
 
 
-def _status_inside(errors: list[Mapping[str, Any]], codes: list[str]) -> int:
+def _status_inside(errors: list[Mapping[str, Any]], codes: list[str], messages: str) -> int:
     for error in errors:
+        if "status_msg" in error and str(error.get("status_code")) in _MINIMAX:
+            return _MINIMAX[str(error["status_code"])]
         for name in ("code", "status", "status_code"):
             value = str(error.get(name))
             if value.isascii() and value.isdigit() and 400 <= int(value[:4]) < 600:  # noqa: PLR2004 - HTTP
@@ -228,7 +278,7 @@ def _status_inside(errors: list[Mapping[str, Any]], codes: list[str]) -> int:
     for pattern, status in _NAMED_STATUSES:
         if any(pattern.search(code) for code in codes):
             return status
-    return _SERVER_ERRORS
+    return _THROTTLED if _THROTTLED_MESSAGE.search(messages) else _SERVER_ERRORS
 
 
 def _letters(code: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quorum.gateway import problems, wire
-from quorum.gateway.finish import Finish, finish
+from quorum.gateway.finish import Finish
 from quorum.gateway.problems import Kind, Problem
 from quorum.gateway.sse import Event, EventReader
 from quorum.gateway.usage import Usage, usage
@@ -68,7 +68,10 @@ class Stream:
     def close(self) -> list[str]:
         """The pieces in the rest that the end of the stream left; half an event is ignored."""
         whole = [event for event in self._events.close() if _is_whole(event)]
-        return self._take(whole)
+        pieces = self._take(whole)
+        if self._usage is not None and not self._choices and self.problem is None:
+            self._done = True  # its cost is known: nothing was to follow
+        return pieces
 
     def _take(self, events: list[Event]) -> list[str]:
         before = len(self._pieces)
@@ -105,7 +108,9 @@ class Stream:
             self.problem = f"the gateway reported an error {failed.said}"
 
     def _add(self, chunk: Mapping[str, Any]) -> None:
-        self._usage = usage(chunk.get("usage")) or self._usage
+        self._bill(chunk.get("usage"))
+        groq = chunk.get("x_groq")
+        self._bill(groq.get("usage") if isinstance(groq, dict) else None)
         self._model = wire.name_of(chunk.get("model")) or self._model
         if wire.was_filtered(chunk):
             self._finish = Finish.FILTERED
@@ -115,7 +120,8 @@ class Stream:
             if not isinstance(choice, dict) or (choice.get("index") or 0) != 0:
                 continue
             self._choices += 1
-            delta = choice.get("delta")
+            self._bill(choice.get("usage"))  # Moonshot's form
+            delta = choice.get("delta") or choice.get("message")
             if isinstance(delta, dict):
                 if piece := wire.text_of(delta.get("content")):
                     self._pieces.append(piece)
@@ -123,7 +129,13 @@ class Stream:
             if wire.was_filtered(choice):
                 self._finish = Finish.FILTERED
             elif choice.get("finish_reason") and self._finish is not Finish.FILTERED:
-                self._finish = finish(choice.get("finish_reason"))
+                self._finish = wire.ended_by(choice)
+
+    def _bill(self, reported: object) -> None:
+        """Keep the last usage that was reported; one without tokens takes no other's place."""
+        found = usage(reported)
+        if found is not None and (found.tokens.total or self._usage is None):
+            self._usage = found
 
 
 def _is_whole(event: Event) -> bool:

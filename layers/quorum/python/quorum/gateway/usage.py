@@ -21,6 +21,11 @@ from quorum.core.models import Tokens
 
 _MOST_TOKENS = 100_000_000
 """Tokens: a larger number is no count of one call."""
+_COUNTS = (
+    *("total_tokens", "cached_tokens", "reasoning_tokens", "cache_write_tokens"),
+    *("prompt_cache_hit_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+)
+"""The numbers that a price depends on besides the two required ones."""
 
 
 class Usage(NamedTuple):
@@ -40,6 +45,7 @@ class _Report(NamedTuple):
     written: int  # to the vendor's cache, at a price of its own
     reasoning: int
     cached_beside: bool | None  # the prompt; None if the names do not say
+    readable: bool  # every number that is there can be one
 
 
 def usage(reported: object) -> Usage | None:
@@ -67,7 +73,7 @@ def usage(reported: object) -> Usage | None:
         output=output,
         reasoning=min(reasoning, output),
     )
-    consistent = unexplained >= 0 and cached <= given and reasoning <= output
+    consistent = unexplained >= 0 and cached <= given and reasoning <= output and report.readable
     return Usage(tokens, exact and consistent and not written)
 
 
@@ -104,7 +110,7 @@ def _report(reported: object) -> _Report | None:
     """The numbers of a report; None if either of the two required ones is missing."""
     if not isinstance(reported, dict):
         return None
-    native = "prompt_tokens" not in reported and "input_tokens" in reported
+    native = not _whole(reported, "prompt_tokens") and bool(_whole(reported, "input_tokens"))
     prompt, completion = ("input", "output") if native else ("prompt", "completion")
     given = _whole(reported, f"{prompt}_tokens")
     output = _whole(reported, f"{completion}_tokens")
@@ -120,7 +126,8 @@ def _report(reported: object) -> _Report | None:
     read = _whole(reported, "cache_read_input_tokens") or 0
     written = _whole(reported, "cache_creation_input_tokens") or 0
     beside = None if read and not cached and not native else bool(native and read)
-    reasoning = _whole(reported.get(f"{completion}_tokens_details"), "reasoning_tokens") or 0
+    of_output = reported.get(f"{completion}_tokens_details")
+    reasoning = _whole(of_output, "reasoning_tokens") or 0
     return _Report(
         given=given,
         output=output,
@@ -129,6 +136,12 @@ def _report(reported: object) -> _Report | None:
         written=written or _whole(details, "cache_write_tokens") or 0,
         reasoning=reasoning,
         cached_beside=beside,
+        readable=not any(
+            part.get(name) is not None and _whole(part, name) is None
+            for part in (reported, details, of_output)
+            if isinstance(part, dict)
+            for name in _COUNTS
+        ),
     )
 
 

@@ -117,7 +117,7 @@ def _answer(read: object, reported: Usage | None) -> Answer | None:
         return None
     return Answer(
         text=text_of(message.get("content")),
-        finish=finish(choice.get("finish_reason")),
+        finish=ended_by(choice),
         refusal=refusal_of(message),
         logprobs=log_probabilities(choice.get("logprobs")),
         usage=reported,
@@ -134,9 +134,16 @@ def _is_blocked(read: Mapping[str, object], choice: object) -> bool:
         return True
     if not isinstance(choice, dict):
         return False
-    ended = finish(choice.get("finish_reason"))
+    ended = ended_by(choice)
     silent = "message" in choice and choice["message"] is None and ended is Finish.WHOLE
     return silent or ended is Finish.FILTERED or was_filtered(choice)
+
+
+def ended_by(choice: Mapping[str, object]) -> Finish:
+    """The end of a choice; a filter named in the vendor's own word (OpenRouter) counts first."""
+    if finish(choice.get("native_finish_reason")) is Finish.FILTERED:
+        return Finish.FILTERED
+    return finish(choice.get("finish_reason"))
 
 
 def _filtered(read: object, reported: Usage | None, text: str = "") -> Answer:
@@ -145,7 +152,14 @@ def _filtered(read: object, reported: Usage | None, text: str = "") -> Answer:
 
 
 def was_filtered(part: Mapping[str, object]) -> bool:
-    """Whether an answer or a choice says that a filter blocked it (Azure's form, and Gemini's)."""
+    """Whether an answer or a choice says that a filter blocked it.
+
+    In the forms of Azure, Gemini, MiniMax (`input_sensitive`) and Anthropic (`stop_reason`).
+    """
+    if part.get("input_sensitive") is True or part.get("output_sensitive") is True:
+        return True
+    if finish(part.get("stop_reason")) is Finish.FILTERED:
+        return True
     feedback = part.get("promptFeedback") or part.get("prompt_feedback")
     if isinstance(feedback, dict) and (feedback.get("blockReason") or feedback.get("block_reason")):
         return True
@@ -169,8 +183,14 @@ def _said(message: object) -> str:
 
 
 def refusal_of(message: Mapping[str, object]) -> str | None:
-    """The refusal in a message; a refusal that is not text counts too."""
+    """The refusal in a message, in its field or a part; one that is not text counts too."""
     refusal = message.get("refusal")
+    parts = message.get("content")
+    if not refusal and isinstance(parts, list):
+        refused = (
+            part for part in parts if isinstance(part, dict) and part.get("type") == "refusal"
+        )
+        refusal = next((part.get("refusal") or True for part in refused), None)
     if isinstance(refusal, str):
         return without_surrogates(refusal) or None
     return "refused" if refusal else None

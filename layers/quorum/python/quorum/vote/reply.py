@@ -75,8 +75,15 @@ REPLY_CHARACTERS = 65_536
 """Characters of a reply at most: a vote has a few hundred, and its thoughts a few thousand."""
 
 _THINKING = re.compile(
-    r"\s*<(think|thinking|thought|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE
+    r"(?:\s*<(think|thinking|thought|reasoning)>.*?</\1>)+", re.DOTALL | re.IGNORECASE
 )
+_UNSEEN = " \t\r\n\u200b\u2060\ufeff"
+"""What may stand at the edges of a reply: it shows nothing."""
+_ENDS = (
+    *("</s>", "<|im_end|>", "<|end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>"),
+    "<end_of_turn>",
+)
+"""What models end an answer with, where a server does not take it away."""
 _SPACE = re.compile(r"\s+")
 _SEPARATORS = re.compile(r"[\s_\-]+")
 _A_LINE = re.compile(r"[^\r\n]+")
@@ -195,8 +202,9 @@ def said(text: str | None, *, finish_reason: str | None, refusal: str | None) ->
         raise ModelRefused(
             "the model or its filter refused", excerpt=excerpt(without_surrogates(refusal or raw))
         )
-    thoughts = _THINKING.match(raw)
-    start = thoughts.end() if thoughts is not None else 0
+    begin = len(raw) - len(raw.lstrip(_UNSEEN))
+    thoughts = _THINKING.match(raw, begin)
+    start = thoughts.end() if thoughts is not None else begin
     unfinished = ended in _UNFINISHED or (thoughts is not None and ended is Finish.CUT)
     return Said(raw, start, ended, unfinished)
 
@@ -261,7 +269,7 @@ def _only_answer(raw: str, start: int, *, unfinished: bool) -> tuple[_Answer, De
         raise _Uncertain("was not finished")
     if len(raw) > REPLY_CHARACTERS:
         raise _Uncertain("is too long for a vote")
-    reading = _read(" " * start + raw[start:])
+    reading = _read(" " * start + _without_end(raw[start:]))
     decisions = {answer.decision for answer in reading.answers}
     if len(decisions) > 1:
         raise _Uncertain("holds two decisions that differ")
@@ -272,6 +280,14 @@ def _only_answer(raw: str, start: int, *, unfinished: bool) -> tuple[_Answer, De
     if denying.get(final.decision) in reading.hints:
         raise _Uncertain("denies its own decision")
     return final, final.decision
+
+
+def _without_end(text: str) -> str:
+    """`text` without the signs of its end, of which a model writes one or two."""
+    for _ in range(3):
+        text = text.rstrip(_UNSEEN)
+        text = next((text.removesuffix(end) for end in _ENDS if text.endswith(end)), text)
+    return text
 
 
 def _read(text: str) -> _Reading:

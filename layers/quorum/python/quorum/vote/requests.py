@@ -2,12 +2,12 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from quorum.core.fields import MetadataName, MetadataValue, not_blank
+from quorum.core.fields import MetadataName, MetadataValue, not_blank, whole
 from quorum.core.models import (
     CONTENT_LIMIT,
     CONTEXT_MESSAGES_LIMIT,
@@ -22,7 +22,6 @@ from quorum.core.models import (
     Identifier,
     Review,
 )
-from quorum.core.unicode import without_surrogates
 from quorum.vote.context import normalised
 from quorum.vote.size import context_too_large, too_large
 
@@ -35,10 +34,6 @@ def _not_too_large(text: str) -> str:
             "too_large", "{message}", {"message": broken.message, "limit": broken.limit}
         )
     return text
-
-
-def _whole(text: Any) -> Any:
-    return without_surrogates(text) if isinstance(text, str) else text
 
 
 def _language(tag: str) -> str:
@@ -56,7 +51,7 @@ Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=CONTENT_LIMIT),
     # Not refused: a program that cuts a text inside an emoji means the rest of it.
-    BeforeValidator(_whole),
+    BeforeValidator(whole),
     AfterValidator(not_blank),
     AfterValidator(_not_too_large),
 ]
@@ -73,7 +68,7 @@ give it."""
 ContextText = Annotated[
     str,
     StringConstraints(min_length=1, max_length=CONTEXT_TEXT_LIMIT),
-    BeforeValidator(_whole),
+    BeforeValidator(whole),
     AfterValidator(not_blank),
 ]
 """An earlier message, or a parent post."""
