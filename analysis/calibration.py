@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
@@ -17,65 +18,108 @@ from threadpoolctl import threadpool_limits
 
 from analysis.evaluation import Answers, joined, replay
 from analysis.evidence import Design, Shrinkage, fit, stage
-from analysis.plans import FOLDS, OutOfFold, Plan, best_plan, folds
+from analysis.plans import FOLDS, Losses, OutOfFold, Plan, Terms, best_plan, folds, heard
 from analysis.recorded import NONE, UNSAFE, Floats, Indices, Recorded
-from analysis.thresholds import Targets, promised_thresholds, usual_thresholds
+from analysis.thresholds import (
+    LEAST_ROWS,
+    LanguageThresholds,
+    Targets,
+    by_language,
+    promised_thresholds,
+    thresholds_losing_least,
+    usual_thresholds,
+)
 
 _HELD_FOR_PROMISES = 3
 """With a target, one row in this many is kept from fitting."""
+_EVERYTHING = 1.0
+"""The bound on the error after the last round: asking ends."""
 _USUALLY = 0.99
 """Share of rows on which at least two voters of the first round answer, above which two must."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a panel is designed for: dollars of one vote by voter, dollars a row at most."""
+    """What a panel is designed for: dollars of one vote by voter, dollars a row at most.
+
+    `targets` and `losses` exclude each other: losses decide where a person is asked. See
+    `analysis.plans.Terms` for `free_may_clear`.
+    """
 
     costs: Mapping[str, float]
     budget: float
+    free_may_clear: bool = False
+    losses: Losses | None = None
     targets: Targets = field(default_factory=Targets)
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
     name: str = "calibrated"
     seed: int = 0
 
+    @property
+    def terms(self) -> Terms:
+        """The terms that a plan keeps to."""
+        return Terms(self.costs, self.budget, self.free_may_clear, self.losses)
 
-def design(recorded: Recorded, task: Task, progress: Callable[[], None] = lambda: None) -> Panel:
+
+@dataclass(frozen=True, slots=True)
+class Designed:
+    """A panel, and by language why its contents are left to a person."""
+
+    panel: Panel
+    refused: Mapping[str, str]
+
+
+def design(recorded: Recorded, task: Task, progress: Callable[[], None] = lambda: None) -> Designed:
     """The panel learned from these rows; raises `NothingAffordable` or `TargetOutOfReach`."""
-    if not task.targets:
-        out_of_fold = OutOfFold(recorded, task.shrinkage, task.seed)
-        plan = best_plan(out_of_fold, task.costs, task.budget, progress=progress)
-        thresholds = usual_thresholds(_planned_scores(out_of_fold, plan), recorded.gold == UNSAFE)
-        return _panel(recorded, plan, thresholds, task)
-    fitted_on, held_out = next(folds(recorded, _HELD_FOR_PROMISES, task.seed))
-    learned = recorded.rows(fitted_on)
-    plan = best_plan(
-        OutOfFold(learned, task.shrinkage, task.seed), task.costs, task.budget, progress=progress
-    )
-    panel = _panel(learned, plan, Thresholds(unsafe=0.5, safe=0.5), task)
-    unseen = recorded.rows(held_out)
-    scores = replay(panel, unseen, {}).scores
-    thresholds = promised_thresholds(scores, unseen.gold == UNSAFE, task.targets)
-    return panel.model_copy(update={"thresholds": thresholds})
+    if task.targets:
+        fitted_on, held_out = next(folds(recorded, _HELD_FOR_PROMISES, task.seed))
+        learned, unseen = recorded.rows(fitted_on), recorded.rows(held_out)
+        out_of_fold = OutOfFold(learned, task.shrinkage, task.seed)
+        plan = best_plan(out_of_fold, task.terms, progress=progress)
+        panel = _panel(learned, plan, LanguageThresholds(Thresholds(unsafe=0.5, safe=0.5)), task)
+        scores = replay(panel, unseen, {}).scores
+        thresholds = by_language(
+            scores,
+            unseen.gold == UNSAFE,
+            unseen.languages,
+            partial(promised_thresholds, targets=task.targets),
+        )
+        return Designed(_panel(learned, plan, thresholds, task), thresholds.refused)
+    out_of_fold = OutOfFold(recorded, task.shrinkage, task.seed)
+    plan = best_plan(out_of_fold, task.terms, progress=progress)
+    if task.losses is None:
+        scores = _planned_scores(out_of_fold, plan, task.terms)
+        unsafe = recorded.gold == UNSAFE
+        thresholds = by_language(
+            scores,
+            unsafe,
+            recorded.languages,
+            usual_thresholds,
+            least_rows=LEAST_ROWS,
+            careful=True,
+        )
+    else:
+        thresholds = LanguageThresholds(thresholds_losing_least(task.losses))
+    return Designed(_panel(recorded, plan, thresholds, task), thresholds.refused)
 
 
-def design_alone(recorded: Recorded, task: Task) -> Panel:
+def design_alone(recorded: Recorded, task: Task) -> Designed:
     """As `design`, on one thread: matrices this small only lose by being shared between threads."""
     with threadpool_limits(1):
         return design(recorded, task)
 
 
-def _planned_scores(out_of_fold: OutOfFold, plan: Plan) -> Floats:
-    heard: tuple[str, ...] = ()
+def _planned_scores(out_of_fold: OutOfFold, plan: Plan, terms: Terms) -> Floats:
+    """Each row's probability of unsafe where the plan stops asking."""
     scores = np.full(len(out_of_fold.recorded), np.nan)
-    for voters, bound in zip(plan.rounds, (*plan.bounds, 0.5), strict=True):
-        heard += voters
-        probability = (1 + np.tanh(out_of_fold.log_odds(heard) / 2)) / 2
-        ended = np.isnan(scores) & (np.minimum(probability, 1 - probability) <= bound)
+    rounds = heard(out_of_fold, terms, plan.rounds)
+    for (probability, error), bound in zip(rounds, (*plan.bounds, _EVERYTHING), strict=True):
+        ended = np.isnan(scores) & (error <= bound)
         scores[ended] = probability[ended]
     return scores
 
 
-def _panel(recorded: Recorded, plan: Plan, thresholds: Thresholds, task: Task) -> Panel:
+def _panel(recorded: Recorded, plan: Plan, thresholds: LanguageThresholds, task: Task) -> Panel:
     stages = []
     heard: set[str] = set()
     for voters in plan.rounds:
@@ -93,7 +137,10 @@ def _panel(recorded: Recorded, plan: Plan, thresholds: Thresholds, task: Task) -
         risk=plan.bounds if several else None,
         # Two must answer, unless the first round often has no second answer to give.
         quorum=2 if (answered >= 2).mean() >= _USUALLY else 1,  # noqa: PLR2004 - two is two
-        thresholds=thresholds,
+        thresholds=thresholds.pooled,
+        thresholds_by_language=thresholds.own,
+        reviewed_languages=tuple(sorted(thresholds.refused)),
+        clears=task.terms.clearing(plan.rounds),
         rule=Calibrated(stages=tuple(stages)),
     )
 
@@ -132,4 +179,4 @@ def cross_validated(
 
 def _one_fold(job: tuple[Recorded, Recorded, Task, dict[str, Decimal]]) -> Answers:
     learned, unseen, task, dollars = job
-    return replay(design_alone(learned, task), unseen, dollars)
+    return replay(design_alone(learned, task).panel, unseen, dollars)

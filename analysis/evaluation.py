@@ -18,9 +18,19 @@ from quorum.core.models import Abstention, CastVote, Decision
 from quorum.vote.panel import Estimate, Panel
 from quorum.vote.tally import tally
 
-from analysis.recorded import CODES, NONE, REVIEW, SAFE, UNSAFE, Codes, Floats, Indices, Recorded
+from analysis.recorded import (
+    CODES,
+    NONE,
+    REVIEW,
+    SAFE,
+    UNSAFE,
+    Codes,
+    Flags,
+    Floats,
+    Indices,
+    Recorded,
+)
 
-Flags = npt.NDArray[np.bool_]
 RESAMPLES = 1000
 _CHUNK = 4_000_000
 """Weights held in memory at once, so that large files need no more memory than small ones."""
@@ -83,7 +93,7 @@ def replay(
     return Answers(
         name=panel.name,
         decisions=decisions,
-        forced=force(decisions, scores, panel.midpoint),
+        forced=force(decisions, scores, midpoints(panel, recorded)),
         scores=scores,
         calls=calls,
         dollars=dollars if set(panel.voters) <= costs.keys() else None,
@@ -142,10 +152,16 @@ def joined(parts: Sequence[Answers]) -> Answers:
     )
 
 
-def force(decisions: Codes, scores: Floats, midpoint: float) -> Codes:
-    """The decisions, with `needs_review` and none replaced by the side of the midpoint."""
+def force(decisions: Codes, scores: Floats, midpoints: float | Floats) -> Codes:
+    """The decisions, with `needs_review` and none replaced by the side of the row's midpoint."""
     open_ = (decisions == REVIEW) | (decisions == NONE)
-    return np.where(open_, np.where(scores >= midpoint, UNSAFE, SAFE), decisions).astype(np.int8)
+    return np.where(open_, np.where(scores >= midpoints, UNSAFE, SAFE), decisions).astype(np.int8)
+
+
+def midpoints(panel: Panel, recorded: Recorded) -> Floats:
+    """Each row's midpoint: that of the panel's thresholds for its language."""
+    known, which = np.unique(recorded.languages, return_inverse=True)
+    return np.array([panel.midpoint_of(str(language) or None) for language in known])[which]
 
 
 # --- figures with intervals ----------------------------------------------------------------------
@@ -212,6 +228,11 @@ def figures(
         if reference_dollars:
             ratio("cost_vs_reference", answers.dollars, always, 1 / reference_dollars)
     return found
+
+
+def average(values: Floats, resampling: Resampling) -> Estimate | None:
+    """The mean of the values; None without rows."""
+    return _ratio(values, np.ones(len(values)), resampling, 1.0)
 
 
 def difference(first: Flags, second: Flags, resampling: Resampling) -> Estimate:

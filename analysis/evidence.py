@@ -14,8 +14,7 @@ import numpy as np
 from quorum.vote.panel import Evidence, LanguageTerms, Pair, Stage
 from quorum.vote.tally import confidence_logit
 
-from analysis.evaluation import Flags
-from analysis.recorded import REVIEW, SAFE, UNSAFE, Codes, Floats, Indices, Recorded
+from analysis.recorded import REVIEW, SAFE, UNSAFE, Codes, Flags, Floats, Indices, Recorded
 
 _LABELS_FOR_OWN_TERMS = 20
 """Labels of a language below which it takes the pooled numbers."""

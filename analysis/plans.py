@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from analysis.evidence import Design, Shrinkage, fit
-from analysis.recorded import UNSAFE, Floats, Indices, Recorded
+from analysis.recorded import NONE, REVIEW, SAFE, UNSAFE, Codes, Flags, Floats, Indices, Recorded
 
 FOLDS = 5
 _EVEN = 0.5
@@ -31,7 +31,71 @@ _WORTH_OF_A_VOTER = 0.0005
 _MARGIN = 1.0
 """Standard errors of the cost kept free below the budget: unseen rows may be dearer."""
 
+_NEVER = 1.0
+"""A probability of error above every bound: asking does not stop."""
+
 Rounds = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Dollars that are lost by what a panel does with one content.
+
+    `review`: by asking a person. `miss`: by deciding an unsafe one safe. `false_alarm`: by deciding
+    a safe one unsafe.
+    """
+
+    review: float
+    miss: float
+    false_alarm: float
+
+    @property
+    def unsafe_from(self) -> float:
+        """The probability of unsafe from which deciding unsafe loses least (Chow 1970)."""
+        return max(
+            1 - self.review / self.false_alarm, self.false_alarm / (self.miss + self.false_alarm)
+        )
+
+    @property
+    def safe_from(self) -> float:
+        """The probability of safe from which deciding safe loses least."""
+        return max(1 - self.review / self.miss, self.miss / (self.miss + self.false_alarm))
+
+    def of(self, probability: Floats, unsafe: Flags) -> Floats:
+        """The dollars lost on each row that is decided by its probability of unsafe."""
+        says_unsafe = probability >= self.unsafe_from
+        says_safe = ~says_unsafe & (1 - probability >= self.safe_from)
+        decisions = np.select([says_unsafe, says_safe], [UNSAFE, SAFE], REVIEW)
+        return self.decided(decisions.astype(np.int8), unsafe)
+
+    def decided(self, decisions: Codes, unsafe: Flags) -> Floats:
+        """The dollars lost on each row by these decisions."""
+        return np.select(
+            [(decisions == UNSAFE) & ~unsafe, (decisions == SAFE) & unsafe, decisions == REVIEW],
+            [self.false_alarm, self.miss, self.review],
+            0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms that a plan keeps to.
+
+    `costs` are dollars of one vote by voter, `budget` the most dollars a row. A panel with paid
+    voters does not say safe before one of them has answered, unless `free_may_clear`. With `losses`
+    the best plan is the one that loses the fewest dollars, votes included; without, the one that is
+    right most often.
+    """
+
+    costs: Mapping[str, float]
+    budget: float
+    free_may_clear: bool = False
+    losses: Losses | None = None
+
+    def clearing(self, rounds: Rounds) -> tuple[str, ...]:
+        """The voters of whom one must answer before the panel says safe; none if any may."""
+        voters = chain.from_iterable(rounds)
+        return () if self.free_may_clear else tuple(v for v in voters if self.costs[v] > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,42 +147,43 @@ def folds(recorded: Recorded, number: int, seed: int) -> Iterator[tuple[Indices,
 
 def best_plan(
     out_of_fold: OutOfFold,
-    costs: Mapping[str, float],
-    budget: float,
+    terms: Terms,
     *,
     progress: Callable[[], None] = lambda: None,
 ) -> Plan:
-    """The best rounds within `budget` dollars a row, found by a beam search.
+    """The best rounds within the budget, found by a beam search.
 
     Free voters make up the first round. Paid ones are added one at a time, to any round or as a new
     one; each must add `_WORTH_OF_A_VOTER`.
     """
+    costs = terms.costs
     candidates = [voter for voter in out_of_fold.recorded.voters if voter in costs]
     free = tuple(voter for voter in candidates if costs[voter] == 0)
     paid = [voter for voter in candidates if costs[voter] > 0]
-    best = plan_of(out_of_fold, costs, budget, (free,)) if free else None
+    best = plan_of(out_of_fold, terms, (free,)) if free else None
     beam: list[Rounds] = [(free,) if free else ()]
+    unit = 1.0 if terms.losses is None else max(terms.losses.miss, terms.losses.false_alarm)
     for _ in range(_PAID_VOTERS):
         grown = {
             longer for rounds in beam for longer in _grown(rounds, paid, first=1 if free else 0)
         }
         plans = []
         for rounds in sorted(grown):
-            plan = plan_of(out_of_fold, costs, budget, rounds)
+            plan = plan_of(out_of_fold, terms, rounds)
             if plan is not None:
                 plans.append(plan)
             progress()
         plans.sort(key=lambda plan: -plan.worth)
         beam = [plan.rounds for plan in plans[:_BEAM]]
-        if plans and (best is None or plans[0].worth > best.worth + _WORTH_OF_A_VOTER):
+        if plans and (best is None or plans[0].worth > best.worth + unit * _WORTH_OF_A_VOTER):
             best = plans[0]
     if best is None:
         cheapest = min(candidates, key=lambda voter: costs[voter], default=None)
         raise NothingAffordable(
             "no voter has both votes and a price"
             if cheapest is None
-            else f"no voter fits the budget of ${budget:.3g} a text; the cheapest, {cheapest}, "
-            f"costs ${costs[cheapest]:.3g}"
+            else f"no voter fits the budget of ${terms.budget:.3g} a text; the cheapest, "
+            f"{cheapest}, costs ${costs[cheapest]:.3g}"
         )
     return best
 
@@ -140,22 +205,20 @@ def _grown(rounds: Rounds, paid: Sequence[str], first: int) -> Iterator[Rounds]:
                 yield (*rounds[:position], (voter,), *rounds[position:])
 
 
-def plan_of(
-    out_of_fold: OutOfFold, costs: Mapping[str, float], budget: float, rounds: Rounds
-) -> Plan | None:
+def plan_of(out_of_fold: OutOfFold, terms: Terms, rounds: Rounds) -> Plan | None:
     """The best bounds for `rounds` within the budget, or None if there are none."""
     unsafe = out_of_fold.recorded.gold == UNSAFE
-    heard: tuple[str, ...] = ()
     spent = 0.0
     worths, spendings, errors = [], [], []
-    for voters in rounds:
-        heard += voters
-        spent += sum(costs[voter] for voter in voters)
-        probability = (1 + np.tanh(out_of_fold.log_odds(heard) / 2)) / 2
-        right = (probability >= _EVEN) == unsafe
-        worths.append(right - (probability - unsafe) ** 2)
+    for voters, (probability, error) in zip(rounds, heard(out_of_fold, terms, rounds), strict=True):
+        spent += sum(terms.costs[voter] for voter in voters)
+        if terms.losses is None:
+            right = (probability >= _EVEN) == unsafe
+            worths.append(right - (probability - unsafe) ** 2)
+        else:
+            worths.append(-spent - terms.losses.of(probability, unsafe))
         spendings.append(np.full(len(unsafe), spent))
-        errors.append(np.minimum(probability, 1 - probability))
+        errors.append(error)
     bins = [np.searchsorted(_BOUNDS, error) for error in errors[:-1]]
     dollars = _by_bounds(spendings, bins)
     squares = _by_bounds([spending**2 for spending in spendings], bins)
@@ -164,7 +227,7 @@ def plan_of(
     dearer = dollars + margin
     for axis in range(dollars.ndim):
         dearer = np.take(dearer, [0, *range(len(_BOUNDS) - 1)], axis=axis)
-    worth = np.where(dearer <= budget, _by_bounds(worths, bins), -np.inf)
+    worth = np.where(dearer <= terms.budget, _by_bounds(worths, bins), -np.inf)
     position = np.unravel_index(int(np.argmax(worth)), worth.shape)
     if not np.isfinite(worth[position]):
         return None
@@ -174,6 +237,24 @@ def plan_of(
         worth=float(worth[position]),
         dollars=float(dollars[position]),
     )
+
+
+def heard(out_of_fold: OutOfFold, terms: Terms, rounds: Rounds) -> Iterator[tuple[Floats, Floats]]:
+    """After each round, every row's probability of unsafe, and of error if asking stops there.
+
+    Asking does not stop at safe before a voter that clears has answered: the error is `_NEVER`.
+    """
+    recorded, clearing = out_of_fold.recorded, terms.clearing(rounds)
+    voters: tuple[str, ...] = ()
+    for asked in rounds:
+        voters += asked
+        probability = (1 + np.tanh(out_of_fold.log_odds(voters) / 2)) / 2
+        error = np.minimum(probability, 1 - probability)
+        if clearing:
+            columns = [recorded.column(voter) for voter in voters if voter in clearing]
+            cleared = (recorded.decisions[:, columns] != NONE).any(axis=1)
+            error = np.where((probability < _EVEN) & ~cleared, _NEVER, error)
+        yield probability, error
 
 
 def _by_bounds(values: Sequence[Floats], bins: Sequence[Indices]) -> Floats:

@@ -25,10 +25,17 @@ _PRICES: TypeAdapter[dict[str, ListPrice]] = TypeAdapter(dict[str, ListPrice])
 
 
 def read(path: Path) -> dict[str, ListPrice]:
-    """The prices in a JSON file, by voter; entries that are plain text are notes."""
+    """The prices in a JSON file, by voter; entries that are plain text are notes.
+
+    A model may be named by an alias of the registry.
+    """
     document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     return _PRICES.validate_python(
-        {name: price for name, price in document.items() if not isinstance(price, str)}
+        {
+            registry.own_name(name): price
+            for name, price in document.items()
+            if not isinstance(price, str)
+        }
     )
 
 

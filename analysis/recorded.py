@@ -11,7 +11,7 @@ ignored.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from analysis.gold import LabelUnknown
 from analysis.rows import FileUnreadable, Row, meant
 
 Codes = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
@@ -116,6 +117,16 @@ class Recorded:
             () if self.policies is None else tuple(filter(None, map(str, np.unique(self.policies))))
         )
 
+    def with_voters(self, voters: Sequence[str]) -> "Recorded":
+        """The same rows with the columns of these voters only."""
+        columns = [self.column(voter) for voter in voters]
+        return replace(
+            self,
+            voters=tuple(voters),
+            decisions=self.decisions[:, columns],
+            confidences=self.confidences[:, columns],
+        )
+
     def labelled(self) -> "Recorded":
         """The rows with a gold label."""
         return self.rows(np.flatnonzero(self.gold != NONE))
@@ -159,15 +170,17 @@ def read(path: Path) -> Recorded:
         raise VotesUnreadable(f"{path.name}: no column {missing}")
     if not rows:
         raise VotesUnreadable(f"{path.name}: no rows")
-    voters = tuple(name for name in header if name != labels and _is_voter(name, rows))
+    columns = tuple(name for name in header if name != labels and _is_voter(name, rows))
     return Recorded(
         languages=_languages(rows, path),
         texts=tuple(meant(row.fields.get("text", "")) for row in rows),
         gold=_gold(rows, labels, path),
-        voters=voters,
-        decisions=_stacked([_codes(rows, voter, path) for voter in voters], len(rows), np.int8),
+        voters=_voters(columns),
+        decisions=_stacked([_codes(rows, column, path) for column in columns], len(rows), np.int8),
         confidences=_stacked(
-            [_shares(rows, f"{voter}.confidence", path) for voter in voters], len(rows), np.float64
+            [_shares(rows, f"{column}.confidence", path) for column in columns],
+            len(rows),
+            np.float64,
         ),
         panel=PanelColumn(_codes(rows, "panel", path), _shares(rows, "panel.score", path))
         if "panel" in header
@@ -190,6 +203,18 @@ def _is_voter(name: str, rows: list[Row]) -> bool:
         return False
     said = {_cell(row, name) for row in rows}
     return bool(said & (CODES.keys() - {""}))
+
+
+def _voters(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The voter of each column: a model's dated name is an alias of its own.
+
+    Where two columns would be the same voter, each keeps the name it has.
+    """
+    voters = tuple(registry.own_name(column) for column in columns)
+    return tuple(
+        voter if voters.count(voter) == 1 else column
+        for voter, column in zip(voters, columns, strict=True)
+    )
 
 
 def _cell(row: Row, name: str) -> str:

@@ -15,7 +15,7 @@ from quorum.vote.panel import Panel, Stop
 from analysis import evaluation
 from analysis.counts import counted
 from analysis.evaluation import Answers, Evaluation, Figures, percent
-from analysis.recorded import NO_LANGUAGE, REVIEW, SAFE, UNSAFE, Floats, Recorded
+from analysis.recorded import NO_LANGUAGE, REVIEW, SAFE, UNSAFE, Flags, Floats, Indices, Recorded
 
 _INK, _GREY, _ACCENT, _SOFT = "#222222", "#8a8a8a", "#c0392b", "#e8b4ae"
 _STYLE: dict[Any, Any] = {
@@ -29,11 +29,15 @@ _STYLE: dict[Any, Any] = {
     "savefig.dpi": 150,
 }
 _COLUMNS = ("accuracy", "decided_accuracy", "review_rate", "precision", "recall", "f1", "auprc")
-_SCALES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.5, 2.0, 3.0, 5.0)
+_SCALES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
 """Multiples of a panel's risk bounds, for the frontier."""
 _ROWS_FOR_THE_LINE = 10_000
 """Rows beyond which the frontier line is left out: it would take nine more replays."""
 _SHOWN_BELOW_THE_BEST = 0.15
+_LANGUAGES_SHOWN = 9
+"""Languages that have a line or a plot of their own: more could not be told apart."""
+_LEAST_ROWS_SHOWN = 30
+"""Rows of a language below which a line of its own would be chance."""
 
 
 def write(
@@ -116,10 +120,12 @@ def _plots(
     if measured.panel is not None:
         save("confusion.png", _confusion(measured.panel, rows), "Verdicts by language and label")
         if not np.isnan(measured.panel.scores).any():
-            middle = 0.5 if panel is None else panel.midpoint
+            middles = (
+                np.full(len(rows), 0.5) if panel is None else evaluation.midpoints(panel, rows)
+            )
             save(
                 "coverage.png",
-                _coverage(measured.panel, rows, middle),
+                _coverage(measured.panel, rows, middles),
                 "Accuracy of the surest rows, by how many are decided",
             )
             save(
@@ -127,6 +133,12 @@ def _plots(
                 _reliability(measured.panel, rows),
                 "How often a content is unsafe, by score",
             )
+            if _shown_languages(rows):
+                save(
+                    "reliability-by-language.png",
+                    _reliability_by_language(measured.panel, rows),
+                    "How often a content is unsafe, by score and language",
+                )
     return parts
 
 
@@ -244,19 +256,19 @@ def _label(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> None:
 # --- what the score is worth ---------------------------------------------------------------------
 
 
-def _coverage(answers: Answers, rows: Recorded, middle: float) -> Figure:
+def _coverage(answers: Answers, rows: Recorded, middles: Floats) -> Figure:
     figure = Figure(figsize=(7, 4.2))
     axes = figure.subplots()
-    right = np.where(answers.scores >= middle, UNSAFE, SAFE) == rows.gold
-    sureness = np.abs(answers.scores - middle)
-    order = np.argsort(-sureness, kind="stable")
-    # Rows equally sure are decided together: only the ends of ties are points of the curve.
-    ends = np.flatnonzero(np.append(np.diff(sureness[order]) != 0, True))
-    number = np.arange(1, len(right) + 1)
-    accuracy = np.cumsum(right[order]) / number
-    share = number / len(right)
-    shown = ends[share[ends] >= 0.05]  # noqa: PLR2004 - the accuracy of a handful says nothing
-    axes.plot(share[shown], accuracy[shown], color=_INK, lw=1.4)
+    right = np.where(answers.scores >= middles, UNSAFE, SAFE) == rows.gold
+    sureness = np.abs(answers.scores - middles)
+    languages = _shown_languages(rows)
+    for language, here in languages.items():
+        share, accuracy = _covered(right[here], sureness[here])
+        axes.plot(share, accuracy, lw=1.0, color=_shade(language, languages), label=language)
+    share, accuracy = _covered(right, sureness)
+    axes.plot(share, accuracy, color=_INK, lw=1.6, label="all" if languages else None)
+    if languages:
+        axes.legend(frameon=False, fontsize=8, loc="lower left", ncols=3)
     decided = (answers.decisions != REVIEW) & (answers.decisions != 0)
     if decided.any():
         x = float(decided.mean())
@@ -270,6 +282,7 @@ def _coverage(answers: Answers, rows: Recorded, middle: float) -> Figure:
             ha="right",
             va="top",
             color=_ACCENT,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )
     axes.set_xlim(0, 1.02)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -280,20 +293,71 @@ def _coverage(answers: Answers, rows: Recorded, middle: float) -> Figure:
     return figure
 
 
+def _covered(right: Flags, sureness: Floats) -> tuple[Floats, Floats]:
+    """The share decided and its accuracy, from the surest rows on."""
+    order = np.argsort(-sureness, kind="stable")
+    # Rows equally sure are decided together: only the ends of ties are points of the curve.
+    ends = np.flatnonzero(np.append(np.diff(sureness[order]) != 0, True))
+    number = np.arange(1, len(right) + 1)
+    accuracy = np.cumsum(right[order]) / number
+    share = number / len(right)
+    shown = ends[share[ends] >= 0.05]  # noqa: PLR2004 - the accuracy of a handful says nothing
+    return share[shown], accuracy[shown]
+
+
+def _shown_languages(rows: Recorded) -> dict[str, Indices]:
+    """The rows of each language, the commonest first; none if there is only one language."""
+    languages, counts = np.unique(rows.languages, return_counts=True)
+    if len(languages) == 1:
+        return {}
+    commonest = languages[np.argsort(-counts, kind="stable")][:_LANGUAGES_SHOWN]
+    return {
+        str(language) or NO_LANGUAGE: np.flatnonzero(rows.languages == language)
+        for language in commonest
+        if (rows.languages == language).sum() >= _LEAST_ROWS_SHOWN
+    }
+
+
+def _shade(language: str, languages: Mapping[str, object]) -> Any:
+    return mpl.colormaps["tab10"](list(languages).index(language) % 10)
+
+
+def _reliability_by_language(answers: Answers, rows: Recorded) -> Figure:
+    languages = _shown_languages(rows)
+    across = min(len(languages), 4)
+    down = -(-len(languages) // across)
+    figure = Figure(figsize=(2.4 * across + 0.6, 2.4 * down + 0.6))
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    for axes in grid.flat[len(languages) :]:
+        axes.set_axis_off()
+    for axes, (language, here) in zip(grid.flat, languages.items(), strict=False):
+        _calibration(axes, answers.scores[here], rows.gold[here] == UNSAFE, bins=5)
+        axes.set_title(f"{language} ({len(here):,})")
+    figure.supxlabel("score: the panel's probability of unsafe", fontsize=10)
+    figure.supylabel("share that is unsafe", fontsize=10)
+    return figure
+
+
+def _calibration(axes: Axes, scores: Floats, unsafe: Flags, bins: int) -> None:
+    """The share that is unsafe by score, with 95 % bars, and the diagonal."""
+    edges = np.linspace(0, 1, bins + 1)
+    which = np.clip(np.digitize(scores, edges) - 1, 0, bins - 1)
+    axes.plot([0, 1], [0, 1], color=_GREY, lw=0.8, ls=":")
+    for index in np.unique(which):
+        here = which == index
+        said, was = float(scores[here].mean()), float(unsafe[here].mean())
+        low, high = _wilson(was, int(here.sum()))
+        axes.plot([said, said], [low, high], color=_ACCENT, lw=1)
+        axes.plot(said, was, "o", color=_ACCENT, ms=5)
+
+
 def _reliability(answers: Answers, rows: Recorded) -> Figure:
     figure = Figure(figsize=(5.6, 5.6))
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     edges = np.linspace(0, 1, 11)
     bins = np.clip(np.digitize(answers.scores, edges) - 1, 0, 9)
-    unsafe = rows.gold == UNSAFE
     number = np.bincount(bins, minlength=10)
-    axes.plot([0, 1], [0, 1], color=_GREY, lw=0.8, ls=":")
-    for index in np.flatnonzero(number):
-        here = bins == index
-        said, was = float(answers.scores[here].mean()), float(unsafe[here].mean())
-        low, high = _wilson(was, int(number[index]))
-        axes.plot([said, said], [low, high], color=_ACCENT, lw=1)
-        axes.plot(said, was, "o", color=_ACCENT, ms=5)
+    _calibration(axes, answers.scores, rows.gold == UNSAFE, bins=10)
     counts.bar(edges[:-1] + 0.05, number, width=0.09, color=_GREY)
     for position, count in enumerate(number):
         counts.annotate(

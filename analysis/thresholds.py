@@ -1,18 +1,27 @@
-"""Thresholds: the scores between which a person decides, with targets or without."""
+"""Thresholds: the scores between which a person decides, by language, with targets or without."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 from quorum.vote.panel import Thresholds
 from scipy.special import betaincinv
 
-from analysis.evaluation import Flags
-from analysis.recorded import Floats
+from analysis.plans import Losses
+from analysis.recorded import Flags, Floats
 
 _REVIEW_AT_MOST = 0.19
 """Share of rows that thresholds without targets send to a person at most."""
 _DECIDED_RIGHT = 0.96
 """Accuracy of decided rows at which a band without targets is wide enough."""
+_LEAST_DECIDED_RIGHT = 0.94
+"""Accuracy of decided rows below which a band without targets grows, whatever goes to a person."""
+_LEAST_DECIDED = 20
+"""Decided rows below which their accuracy says nothing."""
+LEAST_ROWS = 100
+"""Rows from which a language has thresholds of its own, without targets, and from which they show
+that too few decisions would be right."""
 _EDGE = 0.03
 """Score by which a row may move into the band when a panel is fitted on a few rows more."""
 _DOUBT = 0.1
@@ -27,6 +36,63 @@ _LEAST_MIDDLE = 0.001
 
 class TargetOutOfReach(ValueError):
     """These labels cannot promise that target; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageThresholds:
+    """Thresholds for all contents, a language's own, and why a language is left to a person."""
+
+    pooled: Thresholds
+    own: dict[str, Thresholds] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def by_language(
+    scores: Floats,
+    unsafe: Flags,
+    languages: npt.NDArray[np.str_],
+    choose: Callable[[Floats, Flags], Thresholds],
+    *,
+    least_rows: int = 0,
+    careful: bool = False,
+) -> LanguageThresholds:
+    """What `choose` finds for all rows, and for each language with at least `least_rows` rows.
+
+    Where it finds none for a language, a person decides there. Where it finds none for all rows, a
+    language without rows gets the most careful of the other languages' thresholds. Raises
+    `TargetOutOfReach` if it finds none at all.
+
+    With `careful`, no language is decided more readily than all together: one that is easy among
+    these rows need not be easy among others.
+    """
+    own: dict[str, Thresholds] = {}
+    refused: dict[str, str] = {}
+    for language in np.unique(languages).tolist():
+        here = languages == language
+        if not language or int(here.sum()) < least_rows:
+            continue
+        try:
+            own[language] = choose(scores[here], unsafe[here])
+        except TargetOutOfReach as problem:
+            refused[language] = str(problem)
+    try:
+        pooled = choose(scores, unsafe)
+    except TargetOutOfReach:
+        if not own:
+            raise
+        pooled = Thresholds(
+            unsafe=max(thresholds.unsafe for thresholds in own.values()),
+            safe=max(thresholds.safe for thresholds in own.values()),
+        )
+    if careful:
+        own = {
+            language: Thresholds(
+                unsafe=max(limits.unsafe, pooled.unsafe), safe=max(limits.safe, pooled.safe)
+            )
+            for language, limits in own.items()
+        }
+    own = {language: limits for language, limits in own.items() if limits != pooled}
+    return LanguageThresholds(pooled, own, refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +112,15 @@ class Targets:
         return any(
             target is not None for target in (self.decided_accuracy, self.recall, self.review)
         )
+
+
+def thresholds_losing_least(losses: Losses) -> Thresholds:
+    """The thresholds beyond which a decision loses less than asking a person."""
+    unsafe, safe = (
+        min(max(float(np.ceil(threshold * 1e4) / 1e4), 0.0001), 0.9999)
+        for threshold in (losses.unsafe_from, losses.safe_from)
+    )
+    return Thresholds(unsafe=unsafe, safe=safe)
 
 
 def promised_thresholds(scores: Floats, unsafe: Flags, targets: Targets) -> Thresholds:
@@ -132,18 +207,27 @@ def _narrowest(away: Floats, right: Flags, accuracy: float, widest: float) -> fl
 def usual_thresholds(scores: Floats, unsafe: Flags) -> Thresholds:
     """Thresholds without targets: the narrowest band outside of which decisions are right enough.
 
-    It sends no more rows to a person than `_REVIEW_AT_MOST`. `scores` are out of fold.
+    It sends no more rows to a person than `_REVIEW_AT_MOST`, unless fewer than
+    `_LEAST_DECIDED_RIGHT` of the others are right: then it grows until they are. `scores` are out
+    of fold. Raises `TargetOutOfReach` if no band is wide enough. Fewer rows than `LEAST_ROWS`
+    cannot show that.
     """
-    middle, chosen = 0.5, 0.0
+    middle, chosen, accuracy = 0.5, 0.0, 0.0
+    least_right = _LEAST_DECIDED_RIGHT if len(scores) >= LEAST_ROWS else 0.0
     away = np.abs(scores - middle)
     right = (scores >= middle) == unsafe
     doubt = np.sqrt(_REVIEW_AT_MOST * (1 - _REVIEW_AT_MOST) / len(away))
     for width in _WIDTHS:
-        decided = away >= width
         # Rows just outside the band may be inside it for a panel fitted on a few rows more.
-        if (away < width + _EDGE).mean() + doubt > _REVIEW_AT_MOST:
+        many = (away < width + _EDGE).mean() + doubt > _REVIEW_AT_MOST
+        if many and accuracy >= least_right:
             break
-        chosen = float(width)
-        if right[decided].mean() >= _DECIDED_RIGHT:
+        decided = away >= width
+        if decided.sum() < min(_LEAST_DECIDED, len(away)):
+            raise TargetOutOfReach(
+                f"fewer than {_LEAST_DECIDED_RIGHT:.0%} of what is decided is right at any coverage"
+            )
+        chosen, accuracy = float(width), float(right[decided].mean())
+        if accuracy >= _DECIDED_RIGHT or (many and accuracy >= least_right):
             break
     return _band(middle, chosen)

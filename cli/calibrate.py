@@ -2,9 +2,10 @@
 
 import json
 import os
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -16,10 +17,15 @@ from analysis import evaluation
 from analysis.counts import counted
 from analysis.evaluation import Answers, Figures, Resampling, percent
 from analysis.recorded import NO_LANGUAGE, UNSAFE, Indices, Recorded
-from cli import loading
+from cli import loading, tables
 from cli.errors import CommandFailed
 from cli.loading import Costs
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
+from cli.tables import Column
+
+if TYPE_CHECKING:
+    from analysis.plans import Losses
+    from analysis.thresholds import Targets
 
 EXPECTED = (
     "accuracy",
@@ -35,6 +41,10 @@ EXPECTED = (
 _REFERENCE: TypeAdapter[str] = TypeAdapter(PolicyReference)
 FEWEST_LABELS = 40
 _ENOUGH_UNSEEN = 100
+BY_LANGUAGE = ("accuracy", "decided_accuracy", "review_rate", "let_through")
+"""The figures that are told for each language."""
+_USUAL_BUDGET = 0.25
+"""Share of the reference voter's cost that a panel may cost where nothing else is said."""
 
 
 MOST_BUDGET = 5.0
@@ -65,13 +75,14 @@ def calibrate(
         Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
     ] = None,
     budget: Annotated[
-        float,
+        float | None,
         typer.Option(
             parser=share_of,
             metavar="SHARE",
-            help="The highest cost, as a share of the reference voter's cost: 0.1 or 10%.",
+            help="The highest cost, as a share of the reference voter's cost: 0.1 or 10%"
+            " (default: 25%; none with --review-cost).",
         ),
-    ] = 0.25,
+    ] = None,
     reference: Annotated[
         str | None, typer.Option(help="The voter whose cost is 1 (default: gpt-4.1).")
     ] = None,
@@ -81,20 +92,53 @@ def calibrate(
     decided_accuracy: Annotated[
         float | None,
         typer.Option(
-            min=0.5, max=1, help="The lowest share of decided contents that must be right."
+            min=0.5,
+            max=1,
+            help="The lowest share of decided contents that must be right, in each language.",
         ),
     ] = None,
     recall: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="The lowest share of unsafe contents that must be found."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="The lowest share of unsafe contents that must be found, in each language.",
+        ),
     ] = None,
     review: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="The highest share of contents sent to a person."),
+        typer.Option(
+            min=0, max=1, help="The highest share of contents sent to a person, in each language."
+        ),
+    ] = None,
+    review_cost: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="What one review by a person costs you."),
+    ] = None,
+    miss_cost: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="What an unsafe content decided safe costs you."),
+    ] = None,
+    false_alarm_cost: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="USD",
+            help="What a safe content decided unsafe costs you (default: as a miss).",
+        ),
     ] = None,
     embedded: Annotated[
         bool, typer.Option(help="Let the embedded voters vote on the texts; that is free.")
     ] = True,
+    embedded_may_clear: Annotated[
+        bool,
+        typer.Option(
+            "--embedded-may-clear", help="Let the panel say safe before a paid voter has answered."
+        ),
+    ] = False,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="VOTER", help="Leave this voter out (repeatable).")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="The panel's name (default: the file's).")
     ] = None,
@@ -114,14 +158,19 @@ def calibrate(
     """Design a panel on labelled votes: voters, rounds, evidence, bounds and thresholds.
 
     Its expected quality is measured on rows that had no part in the design: the whole design is
-    repeated for five folds. With --labels-per-language it is measured on the rows left over.
+    repeated for five folds. With --labels-per-language it is measured on the rows left over. Where
+    a language cannot keep a target, a person decides in it. With --review-cost and --miss-cost the
+    panel is the one that costs you least in all: votes, reviews and mistakes.
     """
     # scikit-learn and scipy are slow to import.
     from analysis import calibration, plans, thresholds  # noqa: PLC0415 - when needed
 
+    targets = thresholds.Targets(decided_accuracy=decided_accuracy, recall=recall, review=review)
+    losses = _losses(review_cost, miss_cost, false_alarm_cost, targets)
     rows, voted_under = _of_policy(loading.read_votes(labelled), policy)
     if embedded:
         rows = loading.with_embedded(rows)
+    rows = _without(rows, without or [])
     costs = loading.read_costs(
         rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
     )
@@ -130,10 +179,14 @@ def calibrate(
     learned_from, unseen = _split(rows, labels_per_language, seed)
     learned = rows.rows(learned_from)
     _enough(learned)
+    if budget is None:
+        budget = _USUAL_BUDGET if losses is None else MOST_BUDGET
     task = calibration.Task(
         costs={voter: float(dollars) for voter, dollars in costs.dollars.items()},
         budget=0.0 if costs.reference is None else budget * float(costs.dollars[costs.reference]),
-        targets=thresholds.Targets(decided_accuracy=decided_accuracy, recall=recall, review=review),
+        free_may_clear=embedded_may_clear,
+        losses=losses,
+        targets=targets,
         name=name or out.stem,
         seed=seed,
     )
@@ -145,7 +198,7 @@ def calibrate(
             progress.advance(loading.TASK)
             if hold_out:
                 measured_on = rows.rows(unseen)
-                answers = evaluation.replay(designed, measured_on, costs.dollars)
+                answers = evaluation.replay(designed.panel, measured_on, costs.dollars)
             else:
                 measured_on = learned
                 answers = calibration.cross_validated(
@@ -158,8 +211,12 @@ def calibrate(
     except (plans.NothingAffordable, thresholds.TargetOutOfReach) as problem:
         raise CommandFailed(f"No panel can be designed: {problem}.") from None
     expected = _expected(measured_on, answers, costs, seed)
+    if losses is not None:
+        expected |= _total(measured_on, answers, losses, seed)
     how = "rows it did not learn from" if hold_out else f"{plans.FOLDS}-fold cross-validation"
-    panel = _described(designed, learned, costs, budget, expected, voted_under)
+    limit = None if losses is not None else budget
+    panel = _described(designed.panel, learned, costs, limit, expected, voted_under)
+    by_language = _by_language(measured_on, answers, seed)
     write_json(out, panel.document())
     document = {
         "panel": {"name": panel.name, "version": panel.version, "rounds": panel.rounds},
@@ -167,16 +224,86 @@ def calibrate(
         "budget": budget,
         "measured_on": {"rows": len(measured_on), "how": how},
         "expected": {key: value and value.model_dump() for key, value in expected.items()},
+        "languages": {
+            language: {key: value and value.model_dump() for key, value in found.items()}
+            for language, found in by_language.items()
+        },
+        "left_to_a_person": dict(designed.refused),
     }
     if as_json:
         return print_json(document)
     if out != STANDARD_OUTPUT:
         _print(panel, expected, costs, f"{counted(len(measured_on), 'row')}, {how}")
+        _print_languages(by_language, designed.refused)
         compact = len(json.dumps(panel.document(), separators=(",", ":")))
         console().print(
             f"panel: {out} (version {panel.version}, {compact:,} bytes compact)", soft_wrap=True
         )
     return None
+
+
+def _losses(
+    review: float | None, miss: float | None, false_alarm: float | None, targets: "Targets"
+) -> "Losses | None":
+    """What reviews and mistakes cost; raises `typer.BadParameter` where a part is missing."""
+    from analysis.plans import Losses  # noqa: PLC0415 - slow to import
+
+    if review is None and miss is None and false_alarm is None:
+        return None
+    if review is None or not miss or false_alarm == 0:
+        raise typer.BadParameter(
+            "--review-cost and --miss-cost go together, and a mistake costs more than 0:"
+            " a panel that weighs reviews must know what a mistake costs"
+        )
+    if targets:
+        raise typer.BadParameter(
+            "--review-cost decides what goes to a person; it excludes --decided-accuracy,"
+            " --recall and --review"
+        )
+    return Losses(review, miss, false_alarm=miss if false_alarm is None else false_alarm)
+
+
+def _without(rows: Recorded, left_out: Collection[str]) -> Recorded:
+    """The rows without the votes of some voters; raises `typer.BadParameter` if one has none."""
+    for voter in left_out:
+        if voter not in rows.voters:
+            raise typer.BadParameter(
+                f"--without {voter}: there are votes of {', '.join(rows.voters)} only"
+            )
+    return rows.with_voters([voter for voter in rows.voters if voter not in left_out])
+
+
+def _total(rows: Recorded, answers: Answers, losses: "Losses", seed: int) -> Figures:
+    """The dollars that votes, reviews and mistakes cost in all, per 1,000 contents."""
+    lost = losses.decided(answers.decisions, rows.gold == UNSAFE)
+    resampling = Resampling.within(rows.languages, evaluation.RESAMPLES, seed)
+    spent = np.zeros(len(rows)) if answers.dollars is None else answers.dollars
+    return {"total_per_1000_usd": evaluation.average(1000 * (lost + spent), resampling)}
+
+
+def _by_language(rows: Recorded, answers: Answers, seed: int) -> dict[str, Figures]:
+    """What is expected in each language."""
+    found: dict[str, Figures] = {}
+    for language in np.unique(rows.languages).tolist():
+        here = np.flatnonzero(rows.languages == language)
+        own = rows.rows(here)
+        resampling = Resampling.within(own.languages, evaluation.RESAMPLES, seed)
+        figures = evaluation.figures(answers.rows(here), own.gold, resampling, None)
+        found[language or NO_LANGUAGE] = {name: figures[name] for name in BY_LANGUAGE}
+    return found
+
+
+def _print_languages(found: dict[str, Figures], refused: Mapping[str, str]) -> None:
+    if len(found) > 1 or refused:
+        names = [Column(name.replace("_", " ")) for name in BY_LANGUAGE]
+        cells = [
+            (language, *(percent(figures[name]) for name in BY_LANGUAGE))
+            for language, figures in found.items()
+        ]
+        to = console()
+        to.print(tables.fitted([Column("language", left=True), *names], [cells], to.width).table)
+    for language, why in refused.items():
+        console().print(f"{language}: a person decides; {why}", soft_wrap=True)
 
 
 def _of_policy(rows: Recorded, policy: str | None) -> tuple[Recorded, str]:
@@ -249,14 +376,14 @@ def _described(
     panel: Panel,
     learned: Recorded,
     costs: Costs,
-    budget: float,
+    budget: float | None,
     expected: Figures,
     voted_under: str,
 ) -> Panel:
     languages = ", ".join(str(one) or NO_LANGUAGE for one in np.unique(learned.languages))
     limit = (
         ""
-        if costs.reference is None
+        if costs.reference is None or budget is None
         else f", at most {budget:.0%} of the cost of {costs.reference} alone"
     )
     return panel.model_copy(
@@ -288,7 +415,7 @@ def _print(panel: Panel, expected: Figures, costs: Costs, measured: str) -> None
         label = f"  {name.replace('_', ' ')}:"
         if estimate is None:
             to.print(f"{label} unknown")
-        elif name in {"calls_per_1000", "cost_per_1000_usd"}:
+        elif name in {"calls_per_1000", "cost_per_1000_usd", "total_per_1000_usd"}:
             to.print(f"{label} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})")
         else:
             to.print(f"{label} {percent(estimate)} ({estimate.low:.1%} to {estimate.high:.1%})")

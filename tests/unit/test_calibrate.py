@@ -14,9 +14,14 @@ from analysis import calibration, evaluation, evidence, recorded
 from analysis.calibration import Task
 from analysis.evaluation import replay
 from analysis.evidence import Design, Shrinkage
-from analysis.plans import OutOfFold
+from analysis.plans import Losses, OutOfFold
 from analysis.recorded import NONE, REVIEW, SAFE, UNSAFE, Recorded
-from analysis.thresholds import TargetOutOfReach, Targets, promised_thresholds
+from analysis.thresholds import (
+    TargetOutOfReach,
+    Targets,
+    promised_thresholds,
+    thresholds_losing_least,
+)
 from cli.app import app
 
 COSTS = {"free": 0.0, "cheap": 1.0, "fair": 2.0, "dear": 20.0}
@@ -67,7 +72,7 @@ TASK = Task(costs=COSTS, budget=6.0)
 
 def test_a_calibrated_panel_beats_the_dear_voter_within_its_budget_on_unseen_rows() -> None:
     learned, unseen = made_up(800), made_up(2000, seed=1)
-    designed = calibration.design_alone(learned, TASK)
+    designed = calibration.design_alone(learned, TASK).panel
     spent = {voter: Decimal(str(dollars)) for voter, dollars in COSTS.items()}
     answers = replay(designed, unseen, spent)
     assert answers.dollars is not None
@@ -77,10 +82,98 @@ def test_a_calibrated_panel_beats_the_dear_voter_within_its_budget_on_unseen_row
     assert designed.rounds[0] == ("free",)
 
 
-def test_permuted_labels_score_at_chance() -> None:
+def test_permuted_labels_score_at_chance_and_no_panel_is_learned_from_them() -> None:
     rows = shuffled(made_up(500))
-    answers = calibration.cross_validated(rows, TASK, {})
-    assert abs(right(answers, rows) - 0.5) < 0.07
+    scores = OutOfFold(rows, Shrinkage(), 0).log_odds(rows.voters)
+    assert abs(((scores >= 0) == (rows.gold == UNSAFE)).mean() - 0.5) < 0.07
+    with pytest.raises(TargetOutOfReach, match="94%"):
+        calibration.design_alone(rows, TASK)
+
+
+def test_a_language_that_cannot_be_learned_is_left_to_a_person_and_the_others_are_not() -> None:
+    rows = made_up(2000)
+    here = np.flatnonzero(rows.languages == "de")
+    gold = rows.gold.copy()
+    gold[here] = np.random.default_rng(3).permutation(gold[here])
+    hopeless = replace(rows, gold=gold)
+    for task in (TASK, replace(TASK, targets=Targets(decided_accuracy=0.9), budget=30.0)):
+        designed = calibration.design_alone(hopeless, task)
+        assert designed.panel.reviewed_languages == ("de",)
+        assert "at any coverage" in designed.refused["de"]
+        answers = replay(designed.panel, hopeless, {})
+        assert (answers.decisions[here] == REVIEW).all()
+        others = np.flatnonzero(rows.languages == "en")
+        decided = answers.decisions[others] != REVIEW
+        assert decided.mean() > 0.5
+        assert (answers.decisions[others] == gold[others])[decided].mean() > 0.9
+
+
+def test_without_targets_no_language_is_decided_more_readily_than_all_together() -> None:
+    designed = calibration.design_alone(made_up(1600), replace(TASK, budget=2.0)).panel
+    pooled = designed.thresholds
+    assert pooled is not None
+    assert designed.thresholds_by_language.keys() == {"de"}, "the harder of the two"
+    own = designed.thresholds_by_language["de"]
+    assert (own.unsafe, own.safe) > (pooled.unsafe, pooled.safe)
+
+
+def test_a_target_holds_in_each_language_not_on_average() -> None:
+    learned, unseen = made_up(1600), made_up(4000, seed=5)
+    task = replace(TASK, budget=30.0, targets=Targets(decided_accuracy=0.93))
+    designed = calibration.design_alone(learned, task).panel
+    answers = replay(designed, unseen, {})
+    for language in ("de", "en"):
+        here = np.flatnonzero((unseen.languages == language) & (answers.decisions != REVIEW))
+        assert (answers.decisions[here] == unseen.gold[here]).mean() >= 0.92, language
+    easier, harder = (designed.thresholds_of(language) for language in ("en", "de"))
+    assert easier is not None
+    assert harder is not None
+    assert harder.unsafe > easier.unsafe
+
+
+def test_a_panel_with_paid_voters_says_safe_only_after_one_of_them_unless_it_may() -> None:
+    rows = made_up(800)
+    careful = calibration.design_alone(rows, TASK).panel
+    assert careful.clears == careful.voters[1:]
+    trusting = calibration.design_alone(rows, replace(TASK, free_may_clear=True)).panel
+    assert trusting.clears == ()
+    alone = calibration.design_alone(rows, replace(TASK, costs={"free": 0.0})).panel
+    assert alone.clears == ()
+    paid = [rows.column(voter) for voter in careful.clears]
+    silent = rows.decisions.copy()
+    silent[:, paid] = NONE
+    answers = replay(careful, replace(rows, decisions=silent), {})
+    assert not (answers.decisions == SAFE).any()
+
+
+def lost(designed: panel.Panel, rows: Recorded, losses: Losses) -> float:
+    answers = replay(designed, rows, {voter: Decimal(str(cost)) for voter, cost in COSTS.items()})
+    assert answers.dollars is not None
+    return float((losses.decided(answers.decisions, rows.gold == UNSAFE) + answers.dollars).mean())
+
+
+def test_a_panel_that_knows_what_reviews_and_mistakes_cost_costs_less_in_all() -> None:
+    learned, unseen = made_up(1200), made_up(3000, seed=7)
+    usual = calibration.design_alone(learned, TASK).panel
+    for losses in (Losses(20.0, 100.0, 100.0), Losses(2.0, 1000.0, 30.0)):
+        task = replace(TASK, budget=100.0, losses=losses)
+        weighing = calibration.design_alone(learned, task).panel
+        assert lost(weighing, unseen, losses) < lost(usual, unseen, losses)
+
+
+@pytest.mark.parametrize(
+    ("losses", "unsafe", "safe"),
+    [
+        (Losses(review=0.05, miss=1.0, false_alarm=1.0), 0.95, 0.95),
+        (Losses(review=0.05, miss=10.0, false_alarm=0.5), 0.9, 0.995),
+        (Losses(review=5.0, miss=1.0, false_alarm=1.0), 0.5, 0.5),  # a review costs too much
+        (Losses(review=5.0, miss=3.0, false_alarm=1.0), 0.25, 0.75),
+    ],
+)
+def test_a_person_is_asked_where_that_costs_less_than_the_mistakes_to_expect(
+    losses: Losses, unsafe: float, safe: float
+) -> None:
+    assert thresholds_losing_least(losses) == panel.Thresholds(unsafe=unsafe, safe=safe)
 
 
 def test_a_rows_own_label_has_no_part_in_its_out_of_fold_score() -> None:
@@ -145,7 +238,7 @@ def test_few_labels_in_a_language_take_the_pooled_numbers() -> None:
     languages = rows.languages.copy()
     languages[:10] = "fr"
     few = Recorded(languages, rows.texts, rows.gold, rows.voters, rows.decisions, rows.confidences)
-    designed = calibration.design_alone(few, TASK)
+    designed = calibration.design_alone(few, TASK).panel
     assert isinstance(designed.rule, panel.Calibrated)
     assert set(designed.rule.stages[0].languages) == {"de", "en"}
 
@@ -259,6 +352,68 @@ def test_the_command_writes_a_panel_that_evaluate_confirms_on_unseen_rows(tmp_pa
     low, high = (promised["expected"]["accuracy"][side] for side in ("low", "high"))
     assert low - 0.03 <= measured["accuracy"]["value"] <= high + 0.03
     assert "expected" in json.loads(out.read_text())
+
+
+@pytest.fixture
+def priced(tmp_path: Path) -> list[str]:
+    """The options that name the made-up voters' prices."""
+    prices = tmp_path / "prices.json"
+    prices.write_text(
+        json.dumps({voter: {"input": 10 * cost, "output": 0} for voter, cost in COSTS.items()})
+    )
+    return ["--prices", str(prices), "--reference", "dear"]
+
+
+def test_the_command_says_what_is_expected_by_language_and_in_all(
+    tmp_path: Path, priced: list[str]
+) -> None:
+    learned = written(made_up(600), tmp_path / "learned.csv")
+    arguments = ["calibrate", str(learned), "--out", str(tmp_path / "panel.json"), *priced]
+    arguments += ["--review-cost", "0.05", "--miss-cost", "1", "--without", "fair"]
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+    assert result.exit_code == 0, result.output
+    assert "total per 1000 usd" in result.output
+    assert "decided accuracy" in " ".join(result.output.split())
+    found = json.loads((tmp_path / "panel.json").read_text())
+    assert "fair" not in [voter for voters in found["rounds"] for voter in voters]
+    assert found["thresholds"] == {"unsafe": 0.95, "safe": 0.95}
+    assert found["clears"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--review-cost", "0.05"], "--review-cost and --miss-cost go together"),
+        (["--miss-cost", "1"], "--review-cost and --miss-cost go together"),
+        (["--review-cost", "0.05", "--miss-cost", "0"], "a mistake costs more than 0"),
+        (
+            ["--review-cost", "0.05", "--miss-cost", "1", "--recall", "0.9"],
+            "excludes --decided-accuracy",
+        ),
+        (["--without", "nobody"], "--without nobody: there are votes of free, cheap, fair, dear"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    tmp_path: Path, priced: list[str], options: list[str], said: str
+) -> None:
+    learned = written(made_up(60), tmp_path / "learned.csv")
+    arguments = ["calibrate", str(learned), "--out", str(tmp_path / "panel.json"), *priced]
+    result = CliRunner().invoke(app, [*arguments, *options], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_models_dated_name_is_the_voter_it_is_an_alias_of(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text(
+        "language,text,gold,gpt-4.1-2025-04-14,gpt-4.1-2025-04-14.confidence,somebody\n"
+        "en,a,safe,safe,0.9,unsafe\n"
+    )
+    rows = recorded.read(path)
+    assert rows.voters == ("gpt-4.1", "somebody")
+    assert rows.confidences[0, 0] == 0.9
+    path.write_text("language,text,gold,gpt-4.1-2025-04-14,gpt-4.1\nen,a,safe,safe,unsafe\n")
+    assert recorded.read(path).voters == ("gpt-4.1-2025-04-14", "gpt-4.1")
 
 
 def test_too_few_labels_are_refused(tmp_path: Path) -> None:

@@ -131,6 +131,19 @@ def test_a_bad_field_is_refused_by_name(path: list[Any], value: object, field: s
         (WEIGHTED, ["quorum"], 4, "quorum: is 4, but the panel has only 3 voters"),
         (WEIGHTED, ["rounds", 1], ["rules"], "rounds: rules is named twice"),
         (WEIGHTED, ["escalates"], ["gpt-4.1"], "escalates: gpt-4.1 is not in these rounds"),
+        (WEIGHTED, ["clears"], ["gpt-4.1"], "clears: gpt-4.1 is not in these rounds"),
+        (
+            CALIBRATED,
+            ["thresholds_by_language"],
+            {"de": {"unsafe": 0.5, "safe": 0.4}},
+            "thresholds_by_language.de: overlap: unsafe + safe must be at least 1",
+        ),
+        (
+            CALIBRATED | {"reviewed_languages": ["de"]},
+            ["thresholds_by_language"],
+            {"de": {"unsafe": 0.5, "safe": 0.6}},
+            "thresholds_by_language.de: a person decides in this language",
+        ),
         (
             WEIGHTED,
             ["stop"],

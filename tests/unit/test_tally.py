@@ -100,6 +100,8 @@ def panels(draw: st.DrawFn, stop: str = "settled") -> Panel:
         "quorum": draw(st.integers(1, sum(map(len, asked)))),
         "rule": rule,
         "escalates": draw(st.sampled_from([[], asked[0][:1], asked[-1][-1:]])),
+        "clears": draw(st.sampled_from([[], asked[-1], asked[0][:1]])),
+        "reviewed_languages": draw(st.sampled_from([[], ["fr"]])),
     }
     if rule["kind"] == "weighted":
         limits = st.sampled_from([0.2, 0.5, 0.6, 0.75, 1.0])
@@ -107,6 +109,8 @@ def panels(draw: st.DrawFn, stop: str = "settled") -> Panel:
     if rule["kind"] == "calibrated":
         unsafe, safe = draw(st.sampled_from([(0.5, 0.5), (0.6, 0.7), (0.9, 0.95), (0.2, 0.9)]))
         document["thresholds"] = {"unsafe": unsafe, "safe": safe}
+    if rule["kind"] != "majority" and draw(st.booleans()):
+        document["thresholds_by_language"] = {"de": {"unsafe": 0.7, "safe": 0.8}}
     return panel.load(document, voters=NAMES)
 
 
@@ -435,15 +439,50 @@ def test_a_voter_that_escalates_keeps_the_panel_from_saying_safe(
     assert ("dan asks for a person" in outcome.reason) is (decision is REVIEW)
 
 
-def test_who_escalates_must_sit() -> None:
-    document = DEFAULT.document() | {"escalates": ["rules"]}
-    with pytest.raises(PanelInvalid, match="escalates"):
-        panel.load(document)
+@pytest.mark.parametrize("field", ["escalates", "clears"])
+def test_who_escalates_or_clears_must_sit(field: str) -> None:
+    with pytest.raises(PanelInvalid, match=f"{field}: rules is not in these rounds"):
+        panel.load(DEFAULT.document() | {field: ["rules"]})
+
+
+@settings(max_examples=300, deadline=None)
+@given(panel_=panels(), said=everyone(), language=languages)
+def test_nothing_is_safe_before_a_voter_that_clears_has_answered(
+    panel_: Panel, said: dict[str, Any], language: str | None
+) -> None:
+    outcome, votes = ask(panel_, said, language)
+    answered = {vote.voter for vote in votes if isinstance(vote, CastVote)}
+    if outcome is SAFE and panel_.clears:
+        assert answered & set(panel_.clears)
+
+
+@settings(max_examples=200, deadline=None)
+@given(panel_=panels(), said=everyone(), data=st.data())
+def test_in_a_reviewed_language_a_person_decides_after_the_first_round(
+    panel_: Panel, said: dict[str, Any], data: st.DataObject
+) -> None:
+    stop = data.draw(st.sampled_from([panel.Stop.SETTLED, panel.Stop.ALL]))
+    reviewed = panel_.model_copy(update={"reviewed_languages": ("fr",), "stop": stop})
+    decision, votes = ask(reviewed, said, "fr")
+    assert decision is REVIEW
+    rounds = reviewed.rounds[:1] if stop is panel.Stop.SETTLED else reviewed.rounds
+    assert {vote.voter for vote in votes} == {voter for voters in rounds for voter in voters}
 
 
 def test_what_a_voter_escalates_the_later_rounds_look_at_before_a_person_must() -> None:
     economy = panel.packaged("economy")
-    calm = [vote(voter, SAFE, 0.99) for voter in ("characters", "meaning")]
+    calm = [vote(voter, SAFE, 0.99) for voter in ("characters", "meaning", *economy.rounds[1])]
     assert tally(economy, [abstention("rules"), *calm], "en").settled
     escalated = tally(economy, [vote("rules", REVIEW, 0.5), *calm], "en")
-    assert escalated.next_voters == economy.rounds[1]
+    assert escalated.next_voters == economy.rounds[2]
+
+
+def test_economy_says_safe_only_after_an_llm_has_answered() -> None:
+    economy = panel.packaged("economy")
+    calm = [vote(voter, SAFE, 0.99) for voter in ("characters", "meaning")]
+    first = tally(economy, [abstention("rules"), *calm], "en")
+    assert (first.decision, first.next_voters) == (REVIEW, economy.rounds[1])
+    silent = [abstention(voter) for voters in economy.rounds[1:] for voter in voters]
+    alone = tally(economy, [abstention("rules"), *calm, *silent], "en")
+    assert alone.decision is REVIEW
+    assert "safe needs an answer of gpt-4.1-nano, gemini-2.5-flash-lite or gpt-4.1" in alone.reason

@@ -380,6 +380,65 @@ def test_a_voter_that_escalates_is_named_and_only_where_it_matters() -> None:
     assert (few.decision, few.reason) == (REVIEW, "only 2 of 4 answered; the quorum is 3")
 
 
+def test_what_no_voter_that_clears_has_answered_is_not_safe_and_says_who_could() -> None:
+    guarded = majority(NAMES, clears=["cyd", "dan"], quorum=2)
+    silent = dict.fromkeys(("ada", "bob"), (SAFE, 1.0)) | dict.fromkeys(("cyd", "dan"))
+    outcome = tally(guarded, votes(silent))
+    assert (outcome.decision, outcome.reason) == (
+        REVIEW,
+        "2 of 2 voters say safe (safe score 1.00 > 0.50), but safe needs an answer of cyd or dan",
+    )
+    assert tally(guarded, votes(silent | {"dan": (SAFE, 1.0)})).decision is SAFE
+    # Any answer of theirs will do: the rule weighs what it says.
+    assert tally(guarded, votes(silent | {"dan": (UNSAFE, 1.0)})).decision is SAFE
+    unsafe = dict.fromkeys(("ada", "bob"), (UNSAFE, 1.0)) | dict.fromkeys(("cyd", "dan"))
+    assert tally(guarded, votes(unsafe)).decision is UNSAFE
+
+
+def test_asking_goes_on_to_a_voter_that_clears_and_ends_where_none_is_left() -> None:
+    guarded = majority(("ada", "bob", "cyd"), ("dan",), clears=["dan"])
+    safe = dict.fromkeys(("ada", "bob", "cyd"), (SAFE, 1.0))
+    unsafe = dict.fromkeys(("ada", "bob", "cyd"), (UNSAFE, 1.0))
+    assert tally(guarded, votes(safe)).next_voters == ("dan",)
+    assert tally(guarded, votes(unsafe)).settled
+    first = majority(("ada",), ("bob", "cyd"), clears=["ada"])
+    silent = tally(first, votes({"ada": None, "bob": (SAFE, 1.0)}))
+    assert (silent.decision, silent.settled) == (REVIEW, True)
+
+
+def test_small_risk_does_not_end_the_asking_before_a_voter_that_clears_has_answered() -> None:
+    for bias, settled in ((-5.0, False), (5.0, True)):
+        guarded = risky((bias, bias), (0.2,), clears=["bob"])
+        assert tally(guarded, votes({"ada": (SAFE, 1.0)})).settled is settled
+
+
+def test_a_language_left_to_a_person_says_so_and_asks_one_round() -> None:
+    reviewed = majority(("ada", "bob"), ("cyd", "dan"), reviewed_languages=["zh"])
+    heard = votes(dict.fromkeys(("ada", "bob"), (SAFE, 1.0)))
+    assert tally(reviewed, [], "zh").next_voters == ("ada", "bob")
+    outcome = tally(reviewed, heard, "zh")
+    assert outcome.decision is REVIEW
+    assert outcome.reason == (
+        "2 of 2 voters say safe (safe score 1.00 > 0.50), but this panel leaves zh to a person; "
+        "no vote of cyd and dan could change it"
+    )
+    assert not tally(reviewed, heard, "ko").settled
+    assert not tally(reviewed, heard, None).settled
+
+
+def test_a_languages_own_thresholds_decide_its_contents_and_no_others() -> None:
+    own = {"thresholds_by_language": {"zh": {"unsafe": 0.9, "safe": 0.95}}}
+    stages = [{"bias": 1.0, "evidence": {"ada": {}}}]
+    asked = calibrated([["ada"]], stages, **own)
+    heard = votes({"ada": (UNSAFE, 1.0)})
+    assert tally(asked, heard, "ko").reason == "1 of 1 voters says unsafe (score 0.73 ≥ 0.60)"
+    assert tally(asked, heard, "zh").reason == (
+        "the votes do not decide: 1 unsafe (score 0.73, between 0.05 and 0.90)"
+    )
+    assert asked.midpoint_of("zh") == pytest.approx(0.475)
+    assert asked.midpoint_of(None) == pytest.approx(0.45)
+
+
 def test_an_escalation_settles_what_could_only_have_been_safe() -> None:
     guarded = majority(("ada", "bob", "cyd"), ("dan",), escalates=["ada"])
     outcome = tally(guarded, votes({"ada": (REVIEW, 1), "bob": (SAFE, 1), "cyd": (SAFE, 1)}))

@@ -247,6 +247,12 @@ def model(name: str) -> Model:
     return found
 
 
+def own_name(name: str) -> str:
+    """The name under which the registry lists a model; the given one if it lists none."""
+    found = _by_name().get(name)
+    return name if found is None else found.name
+
+
 def answering(name: str) -> Model:
     """The model called `name`, if it can generate text.
 

@@ -150,11 +150,14 @@ class Panel(Frozen):
     `needs_review`. `risk` belongs to the stop rule of that name: for every round but the
     last, the calibrated probability of error at which asking ends; without it, asking ends as soon
     as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
-    panel does not say safe: a person decides. `default_language` is that of texts whose
-    language cannot be told, unless the request names one. `expected` holds the figures that
-    calibration measured on unseen rows, `calibrated_under` the policy they were voted on under: a
-    name and version (`gaming@3f2a9c01b7de`), or a name for all of its versions (`default`: whatever
-    calls unsafe what the packaged one does).
+    panel does not say safe: a person decides. Nor does it before a voter in `clears` has answered,
+    if any is named: so a panel of cheap and dear voters cannot say safe by its cheapest alone.
+    `thresholds_by_language` holds a language's own thresholds, in place of `thresholds`. In
+    `reviewed_languages` a person decides, whatever the votes. `default_language` is that of texts
+    whose language cannot be told, unless the request names one. `expected` holds the figures that
+    calibration measured on unseen rows, `calibrated_under` the policy they were voted on
+    under: a name and version (`gaming@3f2a9c01b7de`), or a name for all of its versions (`default`:
+    whatever calls unsafe what the packaged one does).
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
@@ -166,8 +169,11 @@ class Panel(Frozen):
     risk: tuple[Share, ...] | None = None
     quorum: Annotated[int, Field(ge=1)]
     thresholds: Thresholds | None = None
+    thresholds_by_language: dict[Language, Thresholds] = Field(default_factory=dict)
+    reviewed_languages: tuple[Language, ...] = ()
     rule: Rule
     escalates: tuple[VoterName, ...] = ()
+    clears: tuple[VoterName, ...] = ()
     default_language: LanguageCode | None = None
     expected: dict[str, Estimate] | None = None
     calibrated_under: PolicyReference = "default"
@@ -183,12 +189,18 @@ class Panel(Frozen):
         canonical = json.dumps(self.document(), sort_keys=True, separators=(",", ":"))
         return sha256(canonical.encode()).hexdigest()[:12]
 
-    @property
-    def midpoint(self) -> float:
+    def thresholds_of(self, language: str | None) -> Thresholds | None:
+        """The thresholds that hold for contents in `language`."""
+        if language is None:
+            return self.thresholds
+        return self.thresholds_by_language.get(language, self.thresholds)
+
+    def midpoint_of(self, language: str | None) -> float:
         """The score in the middle of the band of reviews, at which a decision is forced."""
-        if self.thresholds is None:
+        thresholds = self.thresholds_of(language)
+        if thresholds is None:
             return 0.5
-        return (self.thresholds.unsafe + 1 - self.thresholds.safe) / 2
+        return (thresholds.unsafe + 1 - thresholds.safe) / 2
 
     def document(self) -> dict[str, Any]:
         """The panel as JSON types, without defaults; `load` reads it back."""
@@ -201,19 +213,19 @@ class Panel(Frozen):
     def _voters_and_rule_fit(self) -> Self:
         voters = [voter for voters in self.rounds for voter in voters]
         _rounds_fit(self, voters)
-        for voter in self.escalates:
-            if voter not in voters:
-                _refuse("escalates", f"{voter} is not in these rounds")
+        _powers_fit(self, voters)
         match self.rule:
             case Majority():
-                if self.thresholds is not None:
+                if self.thresholds is not None or self.thresholds_by_language:
                     _refuse("thresholds", "a majority is more than half; it takes no thresholds")
             case Weighted():
                 if self.thresholds is None:
                     _refuse("thresholds", "the weighted rule needs them")
                 _same_voters(self.rule.weights, voters, "rule.weights")
             case Calibrated():
-                _thresholds_leave_a_band(self.thresholds)
+                _thresholds_leave_a_band(self.thresholds, "thresholds")
+                for language, thresholds in self.thresholds_by_language.items():
+                    _thresholds_leave_a_band(thresholds, f"thresholds_by_language.{language}")
                 _stages_fit(self.rule.stages, self.rounds)
         return self
 
@@ -288,14 +300,24 @@ def _rounds_fit(panel: Panel, voters: list[str]) -> None:
         _refuse("risk", f"needs one bound for each of the {len(panel.rounds) - 1} first rounds")
 
 
-def _thresholds_leave_a_band(thresholds: Thresholds | None) -> None:
+def _powers_fit(panel: Panel, voters: list[str]) -> None:
+    for field, named in (("escalates", panel.escalates), ("clears", panel.clears)):
+        for voter in named:
+            if voter not in voters:
+                _refuse(field, f"{voter} is not in these rounds")
+    for language in panel.reviewed_languages:
+        if language in panel.thresholds_by_language:
+            _refuse(f"thresholds_by_language.{language}", "a person decides in this language")
+
+
+def _thresholds_leave_a_band(thresholds: Thresholds | None, field: str) -> None:
     if thresholds is None:
-        _refuse("thresholds", "the calibrated rule needs them")
+        _refuse(field, "the calibrated rule needs them")
     for name, threshold in (("unsafe", thresholds.unsafe), ("safe", thresholds.safe)):
         if not 0 < threshold < 1:
-            _refuse(f"thresholds.{name}", "must lie between 0 and 1: no probability reaches them")
+            _refuse(f"{field}.{name}", "must lie between 0 and 1: no probability reaches them")
     if thresholds.unsafe + thresholds.safe < 1:
-        _refuse("thresholds", "overlap: unsafe + safe must be at least 1")
+        _refuse(field, "overlap: unsafe + safe must be at least 1")
 
 
 def _stages_fit(stages: tuple[Stage, ...], rounds: tuple[tuple[str, ...], ...]) -> None:

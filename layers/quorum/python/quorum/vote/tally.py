@@ -9,8 +9,9 @@ Three rules (see `quorum.vote.panel`):
 * calibrated: the log-odds of unsafe are the language's bias, plus each vote's evidence, plus what
   pairs of agreeing votes add; decided by two thresholds on the probability.
 
-Under every rule, while a voter in the panel's `escalates` votes anything but safe, the panel does
-not decide `safe`.
+Under every rule, the panel does not decide `safe` while a voter in its `escalates` votes anything
+but safe, nor before a voter in its `clears` has answered. In its `reviewed_languages` it decides
+nothing: it asks its first round, whose votes a reviewer sees.
 
 Whether the panel is settled is decided by the extremes the score can still reach. They are exact:
 every rule is monotone in each vote, so the extremes are where all outstanding voters vote one way
@@ -64,6 +65,31 @@ class _TallyState:
         return replace(self, tally_votes={**self.tally_votes, **filled})
 
     @property
+    def thresholds(self) -> Thresholds | None:
+        """The thresholds for the content's language."""
+        return self.panel.thresholds_of(self.language)
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether a person decides in the content's language, whatever the votes."""
+        return self.language in self.panel.reviewed_languages
+
+    @property
+    def escalating(self) -> tuple[str, ...]:
+        """The voters that keep the panel from deciding safe."""
+        return tuple(
+            voter
+            for voter in self.panel.escalates
+            if voter in self.tally_votes and self.tally_votes[voter].decision is not Decision.SAFE
+        )
+
+    @property
+    def uncleared(self) -> bool:
+        """Whether the panel may not decide safe yet: no voter that could clear has answered."""
+        clears = self.panel.clears
+        return bool(clears) and not any(voter in self.tally_votes for voter in clears)
+
+    @property
     def last_round(self) -> int:
         """The number of the last round with a vote."""
         return max(
@@ -102,14 +128,13 @@ def tally(
     state = _TallyState(panel, language, tally_votes, outstanding, quorum)
     reading = _read(state)
     quorate = len(tally_votes) >= quorum
-    escalating = _escalating(state)
-    decision = _held(reading.decision, escalating) if quorate else Decision.NEEDS_REVIEW
+    decision = _held(state, reading.decision) if quorate else Decision.NEEDS_REVIEW
     why_stopped = _why_stopped(state, reading, final=final)
     next_voters = () if why_stopped is not None else _next_round(panel, heard)
     if not heard:
         beginning = "no votes yet"
     elif quorate and decision is not reading.decision:
-        beginning = f"{_described(state, reading)}, but {_listed(escalating)} asks for a person"
+        beginning = f"{_described(state, reading)}, but {_why_held(state)}"
     elif quorate:
         beginning = _described(state, reading)
     else:
@@ -193,17 +218,23 @@ def _gravity(tally_vote: _TallyVote) -> tuple[int, float]:
     return _SEVERITY[tally_vote.decision], tally_vote.confidence
 
 
-def _escalating(state: _TallyState) -> tuple[str, ...]:
-    """The voters that keep the panel from deciding safe."""
-    return tuple(
-        voter
-        for voter in state.panel.escalates
-        if voter in state.tally_votes and state.tally_votes[voter].decision is not Decision.SAFE
-    )
+def _held(state: _TallyState, decision: Decision, *, cleared: bool = False) -> Decision:
+    """The decision, or `needs_review` where the panel may not say it.
+
+    With `cleared`, as if a voter that clears had answered.
+    """
+    uncleared = state.uncleared and not cleared
+    if state.reviewed or (decision is Decision.SAFE and (state.escalating or uncleared)):
+        return Decision.NEEDS_REVIEW
+    return decision
 
 
-def _held(decision: Decision, escalating: tuple[str, ...]) -> Decision:
-    return Decision.NEEDS_REVIEW if escalating and decision is Decision.SAFE else decision
+def _why_held(state: _TallyState) -> str:
+    if state.reviewed:
+        return f"this panel leaves {state.language} to a person"
+    if state.escalating:
+        return f"{_listed(state.escalating)} asks for a person"
+    return f"safe needs an answer of {_listed(state.panel.clears, 'or')}"
 
 
 # --- when asking ends ----------------------------------------------------------------------------
@@ -217,19 +248,29 @@ def _why_stopped(state: _TallyState, reading: _Reading, *, final: bool) -> str |
         return f"concluded without {_listed(state.outstanding)}"
     if len(state.tally_votes) + len(state.outstanding) < state.quorum:
         return "the quorum cannot be met any more"
-    if state.panel.stop is Stop.SETTLED and len(_reachable(state)) == 1:
+    if _settled(state):
         return f"no vote of {_listed(state.outstanding)} could change it"
     if state.panel.stop is Stop.RISK:
         return _why_sure_enough(state, reading)
     return None
 
 
+def _settled(state: _TallyState) -> bool:
+    """Whether no outstanding vote could change the verdict, and the panel stops where that is so.
+
+    In a reviewed language the first round is asked all the same: a reviewer sees its votes.
+    """
+    if state.reviewed:
+        return len(state.outstanding) < len(state.panel.voters)
+    return state.panel.stop is Stop.SETTLED and len(_reachable(state)) == 1
+
+
 def _why_sure_enough(state: _TallyState, reading: _Reading) -> str | None:
     panel = state.panel
     without = _listed(state.outstanding)
-    # If a voter escalates, the others are asked before a person is.
-    escalated = reading.decision is Decision.SAFE and bool(_escalating(state))
-    if len(state.tally_votes) < state.quorum or escalated:
+    # Where the panel may not say safe, the others are asked before a person is.
+    held = _held(state, reading.decision) is not reading.decision
+    if len(state.tally_votes) < state.quorum or held:
         return None
     if panel.risk is None:
         in_between = reading.decision is Decision.NEEDS_REVIEW
@@ -255,10 +296,11 @@ def _reachable(state: _TallyState) -> set[Decision]:
         reachable = _reachable_log_odds(state, panel.rule)
     else:
         reachable = _reachable_shares(state, panel.rule)
-    may_escalate = set(panel.escalates).intersection(state.outstanding)
-    if Decision.SAFE in reachable and may_escalate:
+    may_escalate = not set(panel.escalates).isdisjoint(state.outstanding)
+    may_be_cleared = not set(panel.clears).isdisjoint(state.outstanding)
+    if Decision.SAFE in reachable and (may_escalate or (state.uncleared and may_be_cleared)):
         reachable = reachable | {Decision.NEEDS_REVIEW}
-    reachable = {_held(decision, _escalating(state)) for decision in reachable}
+    reachable = {_held(state, decision, cleared=may_be_cleared) for decision in reachable}
     return reachable if answered >= state.quorum else reachable | {Decision.NEEDS_REVIEW}
 
 
@@ -267,7 +309,7 @@ def _reachable_shares(state: _TallyState, rule: Weighted | Majority) -> set[Deci
     # highest when all outstanding voters are sure of it, and lowest when all vote otherwise.
     extremes = (_SURELY_UNSAFE, _SURELY_SAFE, _ASKS_FOR_REVIEW)
     return {
-        _read_shares(state.panel.thresholds, *_shares(rule, state.supposing(extreme))).decision
+        _read_shares(state.thresholds, *_shares(rule, state.supposing(extreme))).decision
         for extreme in extremes
     }
 
@@ -281,7 +323,7 @@ def _reachable_log_odds(state: _TallyState, rule: Calibrated) -> set[Decision]:
         if (supposed := state.supposing(extreme, rounds)).tally_votes
     ]
     lowest, highest = min(extremes), max(extremes)
-    safe_to, unsafe_from = _log_odds_limits(state.panel.thresholds)
+    safe_to, unsafe_from = _log_odds_limits(state.thresholds)
     reachable = set()
     if highest >= unsafe_from:
         reachable.add(Decision.UNSAFE)
@@ -298,7 +340,7 @@ def _reachable_log_odds(state: _TallyState, rule: Calibrated) -> set[Decision]:
 def _read(state: _TallyState) -> _Reading:
     if not state.tally_votes:
         return _Reading(Decision.NEEDS_REVIEW, 0.5, 0.5, "nobody answered")
-    rule, thresholds = state.panel.rule, state.panel.thresholds
+    rule, thresholds = state.panel.rule, state.thresholds
     if isinstance(rule, Calibrated):
         return _read_log_odds(thresholds, _log_odds(rule, state))
     return _read_shares(thresholds, *_shares(rule, state))
@@ -433,5 +475,7 @@ def compared(left: Fraction | float, sign: str, right: Fraction | float) -> str:
     return f"{shown[0]} {sign} {shown[1]}"
 
 
-def _listed(voters: tuple[str, ...]) -> str:
-    return voters[0] if len(voters) == 1 else f"{', '.join(voters[:-1])} and {voters[-1]}"
+def _listed(voters: tuple[str, ...], joined_by: str = "and") -> str:
+    if len(voters) == 1:
+        return voters[0]
+    return f"{', '.join(voters[:-1])} {joined_by} {voters[-1]}"
