@@ -23,6 +23,7 @@ from cli import (
     evaluate,
     keys,
     labels,
+    model,
     moderate,
     panel,
     policy,
@@ -56,6 +57,7 @@ app.command()(doctor.doctor)
 app.command()(replies.replies)
 app.command()(env.env)
 app.add_typer(keys.app, name="keys")
+app.add_typer(model.app, name="model")
 app.add_typer(panel.app, name="panel")
 app.add_typer(policy.app, name="policy")
 app.add_typer(labels.app, name="labels")

@@ -111,14 +111,18 @@ def client(where: str, service: str) -> Any:
     return boto3.client(service)  # type: ignore[call-overload] # any service
 
 
-def table(where: str, output: str) -> Any:
-    """The DynamoDB table that the stack's `output` names."""
+def dynamodb(where: str) -> Any:
+    """DynamoDB in the deployment's account and region."""
     if where == LOCAL:
-        stack = local_stack()
-        return stack.resource().Table(stack.outputs[output])
+        return local_stack().resource()
     import boto3  # noqa: PLC0415 - most commands start without it
 
-    return boto3.resource("dynamodb").Table(outputs_of(where)[output])
+    return boto3.resource("dynamodb")
+
+
+def table(where: str, output: str) -> Any:
+    """The DynamoDB table that the stack's `output` names."""
+    return dynamodb(where).Table(outputs_of(where)[output])
 
 
 def outputs_of(where: str) -> dict[str, str]:

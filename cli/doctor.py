@@ -6,11 +6,11 @@ import typer
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.gateway.client import Gateway, GatewaySettings
-from quorum.health.doctor import BaseUrlReport, KeyState, examine
+from quorum.health.doctor import BaseUrlReport, KeyState, Report, examine
 from rich.markup import escape
 from rich.table import Table
 
-from cli import loading
+from cli import entries, loading
 from cli.errors import ExitCode
 from cli.gateway import GATEWAY_URL, KEY_NEEDED, ApiKeys, BaseUrls, parsed
 from cli.output import AsJson, console, notes, print_json
@@ -28,6 +28,7 @@ def doctor(
     seconds: Annotated[
         float, typer.Option(min=1, help="the longest time for each base URL")
     ] = 20.0,
+    models: entries.Entries = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -36,16 +37,26 @@ def doctor(
     Exits with 1 if a key or an answer is wrong, or if a model of the panel is not served. A panel
     without language models needs no key.
     """
-    voters = loading.read_panel(panel, [model.name for model in registry.voters()]).voters
+    put = entries.read(models)
+    names = [model.name for model in registry.voters()]
+    voters = loading.read_panel(panel, names, put.keys).voters
     gateway = Gateway(GatewaySettings(base_urls=parsed(base_urls, keys)))
-    models = [model for model in registry.MODELS if model.kind == "gateway"]
+    known = [model for model in registry.MODELS if model.kind == "gateway"]
+    known += [one.model for one in put.values() if one.entry.base_url is None]
+    own = entries.gateways(put, lambda: gateway)
     with notes.status("asking the gateway…"):
-        report = loop.run(examine(gateway, models, needed=voters, seconds=seconds))
+        report = loop.run(examine(gateway, known, needed=voters, seconds=seconds))
+        for one in put.values():
+            if one.entry.base_url is not None:
+                client = entries.client_of(one, own)
+                found = loop.run(examine(client, [one.model], needed=voters, seconds=seconds))
+                report = Report(base_urls=report.base_urls + found.base_urls)
+                known.append(one.model)
     if as_json:
         print_json(report.model_dump(mode="json") | {"panel": panel, "healthy": report.healthy})
     else:
         for base in report.base_urls:
-            _show(base, [model.name for model in models if model.name in voters], panel)
+            _show(base, [model.name for model in known if model.name in voters], panel)
     if any(base.key is KeyState.MISSING for base in report.base_urls):
         notes.print(KEY_NEEDED, highlight=False)
     raise typer.Exit(ExitCode.COMPLETE if report.healthy else ExitCode.ERROR)

@@ -1,7 +1,7 @@
 """Loading of votes, panels and prices for the panel commands; errors become usage errors."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -69,10 +69,23 @@ def read_votes(path: Path, *, labelled: bool = True) -> Recorded:
     return with_labels
 
 
-def read_panel(name_or_path: str, voters: Collection[str]) -> Panel:
-    """A packaged panel by name, or one from a JSON file; each of its voters needs a column."""
+def read_panel(
+    name_or_path: str,
+    voters: Collection[str],
+    others: Callable[[], Collection[str]] = tuple,
+) -> Panel:
+    """A packaged panel by name, or one from a JSON file, whose voters are among `voters`.
+
+    `others` names further ones, and is called only where a voter is none of those.
+    """
+    document = _document(name_or_path)
     try:
-        return panel.load(_document(name_or_path), voters=voters)
+        try:
+            return panel.load(document, voters=voters)
+        except PanelInvalid as problem:
+            if not problem.path.startswith("rounds.") or not (more := others()):
+                raise
+            return panel.load(document, voters={*voters, *more})
     except PanelInvalid as problem:
         raise typer.BadParameter(f"{name_or_path}: {problem}") from None
 

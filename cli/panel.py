@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from quorum.core import registry
+from quorum.gateway.models import Models
 from quorum.vote.panel import PACKAGED
 from quorum.vote.panels import parameter_name, shadow_parameter_name
 
@@ -139,7 +140,11 @@ def put(
     """
     if tenant is not None and shadow is not None:
         raise typer.BadParameter("a shadow belongs to the whole deployment; leave --tenant out")
-    checked = loading.read_panel(panel, [model.name for model in registry.voters()])
+    checked = loading.read_panel(
+        panel,
+        [model.name for model in registry.voters()],
+        lambda: Models(deployment.dynamodb(where), _models_table(where), seconds=0).voters(),
+    )
     if name is not None:
         checked = checked.model_copy(update={"name": name})
     text = json.dumps(checked.document(), separators=(",", ":"), ensure_ascii=False)
@@ -170,6 +175,10 @@ def put(
             " To replace a panel in use, put it under that panel's name with --name.",
             style="yellow",
         )
+
+
+def _models_table(where: str) -> str:
+    return deployment.outputs_of(where)["ModelsTable"]
 
 
 def _is_used(ssm: "SSMClient", where: str, parameter: str, name: str) -> bool:

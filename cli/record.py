@@ -6,9 +6,10 @@ key in GATEWAY_API_KEY. Nothing is cached or booked: the votes are for measuring
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ import typer
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.core.errors import VoteUnavailable
+from quorum.core.model_entry import NamedEntry
 from quorum.core.models import CONTENT_LIMIT, Abstention, CastVote, Content
 from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway, GatewaySettings
@@ -29,7 +31,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from analysis import gold
 from analysis.gold import LabelUnknown
 from analysis.rows import FileUnreadable, Row, harmless, meant, opened
-from cli import loading, output
+from cli import entries, loading, output
 from cli.gateway import GATEWAY_URL, KEY_NEEDED, KEY_VARIABLE, parsed
 from cli.languages import DefaultLanguage
 
@@ -37,6 +39,7 @@ Ask = Callable[[Content], CastVote | Abstention]
 
 VOTE_SECONDS = 60.0
 """Seconds for one vote: nobody waits for it, so it may take longer than in production."""
+EMBEDDED = frozenset(model.name for model in registry.voters() if model.kind == "embedded")
 TEXT_COLUMNS = ("text", "content")
 
 
@@ -51,15 +54,17 @@ def record(
     panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
     default_language: DefaultLanguage = "en",
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts voted on at once")] = 8,
+    models: entries.Entries = None,
 ) -> None:
     """Record language, text, gold, every voter's vote and confidence, and the panel's verdict."""
-    chosen = loading.read_panel(panel, [model.name for model in registry.voters()])
+    known = entries.read(models)
+    chosen = loading.read_panel(panel, [model.name for model in registry.voters()], known.keys)
     if chosen.default_language is None and default_language:
         chosen = chosen.model_copy(update={"default_language": default_language})
     rows = _rows(texts)
     if not rows:
         raise typer.BadParameter(f"{texts}: no row has a text")
-    with _asking(chosen) as voters:
+    with _asking(chosen, known) as voters:
         _write(rows, chosen, voters, out, concurrency)
 
 
@@ -69,7 +74,7 @@ def _write(
     columns = ["language", "text", "gold"]
     columns += [column for name in voters for column in (name, f"{name}.confidence")]
     columns += ["panel", "panel.score"]
-    everyone_is_here = all(registry.model(name).kind == "embedded" for name in voters)
+    everyone_is_here = set(voters) <= EMBEDDED
     # Embedded voters hold the interpreter's lock: more threads would only wait for each other.
     threads = 1 if everyone_is_here else concurrency
     with (
@@ -149,19 +154,27 @@ def _cells(vote: CastVote | Abstention) -> dict[str, str]:
 
 
 @contextmanager
-def _asking(panel: Panel) -> Iterator[dict[str, Ask]]:
-    """A function that asks each of the panel's voters, usable within the block."""
-    models = [registry.model(name) for name in panel.voters]
-    asks = {model.name: _embedded_voter(model) for model in models if model.kind == "embedded"}
-    behind = [model for model in models if model.kind == "gateway"]
-    if not behind:
-        yield asks
-        return
-    gateway = _gateway()
+def _asking(panel: Panel, known: Mapping[str, NamedEntry]) -> Iterator[dict[str, Ask]]:
+    """A function that asks each of the panel's voters, usable within the block.
+
+    `known` are the models that are not packaged.
+    """
+    shared = cache(_gateway)
+    own = entries.gateways(known, shared)
+
+    def asking(name: str) -> Ask:
+        if name in EMBEDDED:
+            return _embedded_voter(registry.model(name))
+        if name in known:
+            return _gateway_voter(known[name].model, entries.client_of(known[name], own))
+        return _gateway_voter(registry.model(name), shared())
+
     try:
-        yield asks | {model.name: _gateway_voter(model, gateway) for model in behind}
+        yield {name: asking(name) for name in panel.voters}
     finally:
-        loop.run(gateway.close())
+        loop.run(own.close())
+        if shared.cache_info().currsize:
+            loop.run(shared().close())
 
 
 def _embedded_voter(model: registry.Model) -> Ask:

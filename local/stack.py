@@ -634,6 +634,8 @@ def up(folder: Folder = FOLDER) -> None:
     overrides = {"DefaultPanel": "default" if gateway_key else "embedded"}
     if environment.get("GATEWAY_BASE_URL") and not stand_in:
         overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
+    if environment.get("ALLOWED_MODEL_HOSTS"):
+        overrides["AllowedModelHosts"] = environment["ALLOWED_MODEL_HOSTS"]
     bound = {name: environment[name] for name in ("BIND_HOST",) if name in environment}
     stack = start_stack(
         folder, overrides, gateway_key=gateway_key, settings=bound, stand_in=stand_in

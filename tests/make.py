@@ -1,9 +1,11 @@
 """Values with sensible defaults, so that a test names only what it is about."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import Abstention, CastVote, Content, Decision, Tokens
 from quorum.vote import panel
@@ -48,6 +50,8 @@ def evaluation(text: str = "a text", panel_name: str = "default", **changes: Any
     return Evaluation.model_validate(facts | changes)
 
 
-def vote_keys(*, shared: bool = False) -> VoteCache:
+def vote_keys(
+    *, shared: bool = False, model_of: Callable[[str], registry.Model] = registry.model
+) -> VoteCache:
     """A cache to make keys with, which needs no table."""
-    return VoteCache(None, "", shared=shared, days=1)  # type: ignore[arg-type] # no table
+    return VoteCache(None, "", shared=shared, days=1, model_of=model_of)  # type: ignore[arg-type] # no table

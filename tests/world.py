@@ -39,6 +39,7 @@ SETTINGS = BatchSettings(
     verdicts_table="VerdictsTable",
     usage_table="UsageTable",
     policies_table="PoliciesTable",
+    models_table="ModelsTable",
     panels_path="/quorum",
     vote_machine="machine",
     default_panel="default",

@@ -7,12 +7,21 @@ from quorum.api.http import resolve, resolver
 from quorum.app.api import ApiContainer
 from quorum.app.settings import ApiSettings
 from quorum.aws.boundary import guarded
-from quorum.routes import batches, catalogue, completions, health, policies, spending, verdicts
+from quorum.routes import (
+    batches,
+    catalogue,
+    completions,
+    health,
+    models,
+    policies,
+    spending,
+    verdicts,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-SUBJECTS = (verdicts, batches, completions, spending, catalogue, policies, health)
+SUBJECTS = (verdicts, batches, completions, spending, catalogue, models, policies, health)
 routes = resolver(*(subject.router for subject in SUBJECTS))
 
 

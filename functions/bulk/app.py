@@ -27,6 +27,7 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
                 step,
                 partial(app().panels.get, step.tenant),
                 partial(app().policies.chosen, step.tenant),
+                app().models.model,
             )
         case JudgePage() as step:
             return app().bulk.moderate_page(step, app().judging, app().verdicts)

@@ -1,4 +1,4 @@
-"""Every gateway voter: one code base, deployed once per model."""
+"""Every gateway voter: one code base, deployed once per model, and once for all models as data."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from quorum.app.settings import VoteSettings
 from quorum.app.voters import VoterContainer
 from quorum.aws.boundary import guarded
 from quorum.core import registry
+from quorum.core.errors import ModelUnknown
 from quorum.vote import voting
 from quorum.vote.evaluation import VoteRequest
 
@@ -32,3 +33,23 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     return voting.vote(evaluation, policy, model.name, app().vote_store, ask).model_dump(
         mode="json"
     )
+
+
+@guarded
+def any_model(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """The vote of the model that `event` names, which was put as data."""
+    request = VoteRequest.model_validate(event)
+    evaluation, name = request.evaluation, request.voter or ""
+    try:
+        known = app().models.entry_of(name)
+    except ModelUnknown:
+        return voting.vanished(name).model_dump(mode="json")
+    policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
+    ask = voting.ask_gateway(
+        evaluation,
+        policy,
+        known.model,
+        lambda: app().model_gateways.of(known.entry),
+        context.get_remaining_time_in_millis(),
+    )
+    return voting.vote(evaluation, policy, name, app().vote_store, ask).model_dump(mode="json")

@@ -22,11 +22,12 @@ from quorum.chat.chat import ACTIONS, Asked
 from quorum.chat.conversations import ANSWERS_AT_ONCE, CONNECTION_SECONDS, SLOT_SECONDS
 from quorum.chat.conversing import FINISHING_SECONDS
 from quorum.core import errors, registry
+from quorum.core.model_entry import ModelEntry
 from quorum.core.models import Frozen
 from quorum.document.long_documents import STEP_SECONDS, AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
 from quorum.ledger.costs import INTENT_SECONDS
-from quorum.vote import panel
+from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.policy import PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest
@@ -64,6 +65,8 @@ BRANCHES = {
     next(iter(branch["States"])).removesuffix(" asked?"): branch["States"]
     for branch in template.machine()["States"]["Vote"]["Branches"]
 }
+ANY_MODEL = BRANCHES.pop("any model")
+"""The branch of all voters without one of their own."""
 
 
 def substitutions() -> dict[str, Any]:
@@ -127,9 +130,36 @@ def test_nobody_votes_who_is_not_in_the_registry() -> None:
         for name, block in template.functions().items()
         if block["CodeUri"] in ("functions/vote", "functions/vote_embedded")
     }
-    assert voting == {logical_id(voter) for voter in VOTERS}
+    assert voting == {logical_id(voter) for voter in VOTERS} | {"AnyModelFunction"}
     assert list(BRANCHES) == VOTERS
-    assert len(invocable()) == len(VOTERS) + 1
+    assert len(invocable()) == len(VOTERS) + 2
+
+
+def test_a_voter_without_a_branch_of_its_own_is_asked_by_the_one_that_asks_any_model() -> None:
+    asked, votes = ANY_MODEL["any model asked?"], ANY_MODEL["any model votes"]
+    listed = "[" + ", ".join(f"'{voter}'" for voter in VOTERS) + "]"
+    others = f"$filter($voters, function($voter) {{ $not($voter in {listed}) }})"
+    assert asked["Choices"] == [
+        {"Condition": f"{{% $count({others}) > 0 %}}", "Next": "any model votes"}
+    ]
+    assert asked["Default"] == "any model passes"
+    assert (votes["Type"], votes["Items"]) == ("Map", f"{{% [{others}] %}}")
+    states = votes["ItemProcessor"]["States"]
+    task, own = states["model votes"], BRANCHES["gpt-4.1"]["gpt-4.1 votes"]
+    assert task["Arguments"]["FunctionName"] == "${AnyModelFunction}"
+    assert task["Arguments"]["Payload"] == {
+        "evaluation": "{% $evaluation %}",
+        "voter": "{% $states.input.voter %}",
+    }
+    assert (task["Retry"], task["TimeoutSeconds"]) == (own["Retry"], own["TimeoutSeconds"])
+    (catcher,) = task["Catch"]
+    assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], "model abstains")
+    assert catcher["Output"] == own["Catch"][0]["Output"] | {"voter": "{% $states.input.voter %}"}
+    assert states["model abstains"] == {"Type": "Pass", "End": True}
+    block = template.functions()["AnyModelFunction"]
+    assert (block["CodeUri"], block["Handler"]) == ("functions/vote", "app.any_model")
+    assert block["Timeout"] == template.functions()["Gpt41Function"]["Timeout"]
+    assert {"Fn::GetAtt": ["AnyModelFunction", "Arn"]} in invocable()
 
 
 def test_every_voter_has_an_alarm_and_no_other() -> None:
@@ -141,6 +171,7 @@ def test_every_voter_has_an_alarm_and_no_other() -> None:
         if dimension["Name"] == "voter"
     }
     expected = {logical_id(voter).replace("Function", "AgreementAlarm"): voter for voter in VOTERS}
+    expected["AnyModelAgreementAlarm"] = telemetry.ANY_MODEL
     assert watched == expected
 
 
@@ -381,6 +412,7 @@ def test_logs_are_kept_for_a_time_and_executions_never_log_content() -> None:
 
 MODELS: dict[str, type[Frozen]] = {
     "vote.json": VoteRequest,
+    "vote_any_model.json": VoteRequest,
     "vote_embedded.json": VoteRequest,
     "aggregate.json": AggregateRequest,
     "queued_item.json": QueuedItem,
@@ -404,6 +436,7 @@ BODIES: dict[str, type[Frozen]] = {
     "post_policy_trial.json": TrialRequest,
     "post_review.json": ReviewRequest,
     "post_verdict.json": VerdictRequest,
+    "put_model.json": ModelEntry,
     "put_policy.json": PolicyDocument,
     "put_policy_shadow.json": ShadowRequest,
 }

@@ -6,6 +6,7 @@ The stack enforces the template's permissions. `QUORUM_E2E_FOLDER` keeps it betw
 import json
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import disk_usage
@@ -21,6 +22,8 @@ from fakes.gateway import RecordedVotes, Scenario, StandIn, running
 from local.stack import Stack, start_stack, stop_stack
 
 GATEWAY_KEY = "sk-stand-in"
+OWN_KEY = "own-server"
+"""Name in the secret of the key of a server of a model's own."""
 MEMORY = Path("/dev/shm")  # noqa: S108 a folder of a random name in it
 STACK_BYTES = 8 * 2**30
 """Room for the files of all processes of a stack; 5 GB were seen."""
@@ -64,10 +67,21 @@ def stand_in(gateway: StandIn) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="session")
-def overrides(gateway: StandIn) -> dict[str, str]:
+def model_port() -> int:
+    """A port for a model's own server, which the deployment allows before the server runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def overrides(gateway: StandIn, model_port: int) -> dict[str, str]:
     """Parameters of the template that these tests set."""
+    own = gateway.base_url.removesuffix("/v1")
     return {
         "GatewayBaseUrl": gateway.base_url,
+        "AllowedModelHosts": f"{own},http://127.0.0.1:{model_port}",
         "DefaultPanel": "default",
         # The stand-in has no limit: nothing here waits for one.
         "RequestsPerMinute": "1000000",
@@ -104,7 +118,7 @@ def stack(overrides: dict[str, str], folder: Path) -> Iterator[Stack]:
     raised = start_stack(
         folder,
         overrides,
-        gateway_key=GATEWAY_KEY,
+        gateway_key=json.dumps({"*": GATEWAY_KEY, OWN_KEY: GATEWAY_KEY}),
         settings={"SFN_MOCK_CONFIG": str(staged)},
     )
     yield raised

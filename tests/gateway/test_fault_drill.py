@@ -116,6 +116,7 @@ def test_the_ledger_equals_the_gateways_own_count_and_no_reservation_is_left(
         verdicts_table="Verdicts",
         usage_table="Usage",
         policies_table="Policies",
+        models_table="Models",
     )
     vote_store = voting.VoteStore(
         usage, settings.votes_table, settings.usage_table, limiter=limiter

@@ -222,6 +222,7 @@ def test_no_text_is_read_as_safe_that_does_not_say_so(model: Model, text: str) -
     ("model", "text"),
     [
         (LLAMA, "safe"),
+        (LLAMA, "unsafe"),
         (LLAMA, "unsafe\nS10"),
         (QWEN, "Safety: Safe\nCategories: None"),
         (QWEN, "Safety: Controversial\nCategories: Violent"),
@@ -238,6 +239,22 @@ def test_a_guard_that_reads_no_policy_abstains_where_another_one_may_say_otherwi
 
 def test_its_vote_for_unsafe_counts_for_the_categories_the_policy_left_as_they_are() -> None:
     assert read(LLAMA, "unsafe\nS10,S12", GAMBLING).scores == {"sexual": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "policy", "covers"),
+    [
+        (LLAMA, "safe", DEFAULT, ("violence", "illicit/violent", "hate", "sexual")),
+        (LLAMA, "unsafe\nS12", GAMBLING, ("violence", "illicit/violent", "sexual")),
+        (QWEN, "Safety: Safe\nCategories: None", DEFAULT, ("violence", "self-harm")),
+        (GEMMA, "No", DEFAULT, ()),
+        (SAFEGUARD, "0", GAMBLING, None),
+    ],
+)
+def test_a_guard_says_of_which_categories_it_can_speak(
+    model: Model, text: str, policy: Policy, covers: tuple[str, ...] | None
+) -> None:
+    assert read(model, text, policy).covers == covers
 
 
 def test_a_vote_for_unsafe_that_names_only_what_no_category_is_for_is_an_abstention() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from quorum.core import registry
 from quorum.core.errors import PanelInvalid
 from quorum.core.models import Abstention, CastVote
+from quorum.core.registry import VoteFormat
 from quorum.vote import panel
 from quorum.vote.evaluation import conclude_round
 from quorum.vote.policy import DEFAULT, Policy
@@ -215,6 +216,57 @@ def test_a_panel_that_cannot_speak_of_an_enabled_category_is_refused() -> None:
         require_heard(EMBEDDED, GAMING)
     require_heard(EMBEDDED, DEFAULT)
     require_heard(WEIGHTED, GAMING)
+
+
+def guarded(vote_format: VoteFormat) -> Any:
+    """The models of a deployment whose `a-guard` is a guard model."""
+    guard = registry.model("gpt-4.1").model_copy(
+        update={
+            "name": "a-guard",
+            "vote_format": vote_format,
+            "category_codes": {"S1": ("violence", "hate")},
+        }
+    )
+    return lambda name: guard if name == "a-guard" else registry.model(name)
+
+
+ALONE = panel.load(
+    {
+        "name": "alone",
+        "rounds": [["a-guard"]],
+        "stop": "settled",
+        "quorum": 1,
+        "rule": {"kind": "majority"},
+    },
+    voters=["a-guard"],
+)
+
+
+def test_a_panel_of_guards_that_read_no_policy_is_refused_under_one_with_its_own_categories() -> (
+    None
+):
+    with pytest.raises(PanelInvalid):
+        require_heard(ALONE, GAMING, guarded(VoteFormat.LLAMA_GUARD))
+    require_heard(ALONE, DEFAULT, guarded(VoteFormat.LLAMA_GUARD))
+    require_heard(ALONE, GAMING, guarded(VoteFormat.SAFEGUARD))
+    with pytest.raises(PanelInvalid):  # nobody is left who could say anything
+        require_heard(ALONE, GAMING)
+
+
+@pytest.mark.parametrize(
+    ("decision", "scores", "expected"),
+    [
+        ("safe", {}, {"violence": 0.0, "hate": 0.0}),
+        ("unsafe", {"hate": 0.9}, {"violence": 0.0, "hate": 0.9}),
+        ("unsafe", {}, {}),
+    ],
+)
+def test_a_guard_says_nothing_of_categories_that_its_codes_do_not_cover(
+    decision: str, scores: dict[str, float], expected: dict[str, float]
+) -> None:
+    vote = make.cast("a-guard", decision, scores=scores, covers=("violence", "hate"))
+    found = pooled(DEFAULT, ALONE, [vote])
+    assert {name: one.score for name, one in found.items()} == expected
 
 
 OWN = Policy.model_validate({"name": "gaming", "instructions": "Players may curse."})

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from fakes.gateway import RecordedVotes, Scenario, running
+from tests.unit.test_model_entry import LEAST
 
 TEXTS = [
     ("en", "Thank you for the lovely evening.", "safe"),
@@ -71,6 +72,40 @@ def test_gateway_voters_vote_through_the_client(
     rows = read(out)
     assert [row["gpt-4.1"] for row in rows] == ["safe", "unsafe", "safe"]
     assert {row["deepseek-v3.2"] for row in rows} == {""}
+
+
+OWN = {
+    "name": "own",
+    "rounds": [["mine"]],
+    "stop": "all",
+    "quorum": 1,
+    "rule": {"kind": "majority"},
+}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["its own server", "the gateway"])
+def test_a_model_put_as_data_votes_by_its_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, own: bool
+) -> None:
+    texts, out = write(tmp_path / "texts.csv"), tmp_path / "votes.csv"
+    (tmp_path / "panel.json").write_text(json.dumps(OWN), encoding="utf-8")
+    recorded = RecordedVotes({text: {"gpt-4.1": gold} for _, text, gold in TEXTS})
+    with running(Scenario(keys={"sk-mine": "me"}), recorded=recorded) as stand_in:
+        server = {"base_url": stand_in.base_url, "key": "mine"} if own else {}
+        entry = LEAST | {"gateway_name": "gpt-4.1", "reply_format": "json_schema"} | server
+        (tmp_path / "mine.json").write_text(json.dumps(entry), encoding="utf-8")
+        monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
+        monkeypatch.setenv("GATEWAY_API_KEY", "sk-another" if own else "sk-mine")
+        arguments = ["--panel", str(tmp_path / "panel.json"), "--out", str(out)]
+        command = ["record", str(texts), *arguments]
+        assert CliRunner().invoke(app, command).exit_code == 2
+        command += ["--model", f"mine={tmp_path / 'mine.json'}"]
+        if own:
+            assert "MODEL_API_KEYS" in CliRunner().invoke(app, command).output
+            monkeypatch.setenv("MODEL_API_KEYS", json.dumps({"mine": "sk-mine"}))
+        done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert [row["mine"] for row in read(out)] == ["safe", "unsafe", "safe"]
 
 
 def test_a_panel_file_is_taken_and_a_bad_one_is_refused_by_field(tmp_path: Path) -> None:

@@ -34,6 +34,23 @@ def require_operator(caller: Caller) -> None:
         raise NotAllowed("this request needs an operator's key", code="operators_only")
 
 
+def require_deployment_operator(caller: Caller) -> None:
+    """Raise `NotAllowed` for a key that is not the deployment's operator's."""
+    if caller.role != "deployment_operator":
+        raise NotAllowed(
+            "this request needs the key of the deployment's operator",
+            code="deployment_operators_only",
+        )
+
+
+def deployment_operators_only(
+    app: "APIGatewayRestResolver", next_middleware: "NextMiddleware"
+) -> Response[Any]:
+    """Middleware of routes that only the deployment's operator may use."""
+    require_deployment_operator(caller_of(app.current_event))
+    return next_middleware(app)
+
+
 def operators_only(
     app: "APIGatewayRestResolver", next_middleware: "NextMiddleware"
 ) -> Response[Any]:

@@ -66,7 +66,9 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
             "policy_of": self.policies.chosen,
         }
         return {
-            Kind.ITEMS: QueuedBatches(self.batches, self.item_queue, **panels),
+            Kind.ITEMS: QueuedBatches(
+                self.batches, self.item_queue, **panels, model_of=self.models.model
+            ),
             Kind.UPLOAD: UploadedBatches(self.batches, self.bulk, self.runs, **panels),
             Kind.DOCUMENTS: DocumentBatches(self.batches, self.document_intake, self.runs),
         }

@@ -21,6 +21,7 @@ from quorum.batch.records import Batches
 from quorum.batch.starts import Starts
 from quorum.gateway.fair_share import RateLimit
 from quorum.gateway.limiter import Limiter
+from quorum.gateway.models import ModelLimits, Models
 from quorum.ledger.budget import Thresholds
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ class Container(Clients):
         return boto3.client("stepfunctions", config=config.merge(Config(inject_host_prefix=in_aws)))
 
     @cached_property
+    def models(self) -> Models:
+        """The models, those that were put as data among them: what is in force stays known."""
+        settings = self.settings
+        return Models(self.dynamodb, settings.models_table, seconds=settings.panel_seconds)
+
+    @cached_property
     def limiter(self) -> Limiter:
         """The rate limits all functions share."""
         settings = self.settings
@@ -53,7 +60,8 @@ class Container(Clients):
             requests_per_minute=settings.requests_per_minute,
             tokens_per_minute=settings.tokens_per_minute,
         )
-        return Limiter(self.dynamodb, settings.usage_table, settings.rate_limits, default=every)
+        limits = ModelLimits(settings.rate_limits, self.models, every)
+        return Limiter(self.dynamodb, settings.usage_table, limits, default=every)
 
     @cached_property
     def batches(self) -> Batches:
@@ -93,4 +101,5 @@ class SpendingContainer(Container):
             thresholds,
             topic,
             clock=self.clock,
+            models=self.models.names_ever,
         )

@@ -8,6 +8,8 @@ from quorum.app.container import Container
 from quorum.gateway import breaker
 from quorum.gateway.base_urls import BaseUrl, RotatingBaseUrls, parse_base_urls
 from quorum.gateway.client import Gateway, GatewaySettings
+from quorum.gateway.model_gateways import SECRET, ModelGateways
+from quorum.gateway.model_hosts import ModelHosts
 
 if TYPE_CHECKING:
     from quorum.app.settings import AskSettings
@@ -32,6 +34,17 @@ class GatewayContainer(Container):
         )
 
     @cached_property
+    def model_gateways(self) -> ModelGateways:
+        """The clients of models that were put as data."""
+        return ModelGateways(
+            ModelHosts(self.settings.allowed_model_hosts),
+            lambda: self.gateway,
+            self.read_keys,
+            breaker=lambda: breaker.in_table(self.dynamodb, self.settings.usage_table),
+            limiter=lambda: self.limiter,
+        )
+
+    @cached_property
     def base_urls(self) -> RotatingBaseUrls:
         """The gateway's addresses with their current keys."""
         return RotatingBaseUrls(self.read_base_urls)
@@ -43,9 +56,11 @@ class GatewayContainer(Container):
         base URL or host to key. Raises what Secrets Manager raises, and `ValueError` for a secret
         that fits no base URL; its message does not quote the secret.
         """
+        return parse_base_urls(self.settings.gateway_base_url, self.read_keys(), key_source=SECRET)
+
+    def read_keys(self) -> str | dict[str, object]:
+        """The current secret: a text, or what its JSON object holds."""
         found = self.secrets.get_secret_value(SecretId=self.settings.gateway_secret)
         secret = found["SecretString"].strip()
         keys: str | dict[str, object] = json.loads(secret) if secret.startswith("{") else secret
-        return parse_base_urls(
-            self.settings.gateway_base_url, keys, key_source="the deployment's secret"
-        )
+        return keys

@@ -47,6 +47,10 @@ class StoreSettings(_FromEnvironment):
     verdicts_table: str
     usage_table: str
     policies_table: str
+    models_table: str
+    panel_seconds: float = Field(
+        default=60.0, ge=0, description="for which panels, policies and models are known"
+    )
     share_votes: bool = Field(
         default=False, description="whether one tenant's cached votes answer another's content"
     )
@@ -65,15 +69,10 @@ class StoreSettings(_FromEnvironment):
     aws_endpoint_url: str = Field(default="", description="of the local stack; empty in AWS")
 
 
-class PanelsSettings(_FromEnvironment):
-    """The place of the deployment's panels, and the seconds for which they are cached."""
+class AggregateSettings(StoreSettings):
+    """The settings of the aggregate step, with the place of the deployment's panels."""
 
     panels_path: str
-    panel_seconds: float = Field(default=60.0, ge=0)
-
-
-class AggregateSettings(StoreSettings, PanelsSettings):
-    """The settings of the aggregate step."""
 
 
 class AskSettings(StoreSettings):
@@ -81,12 +80,13 @@ class AskSettings(StoreSettings):
 
     gateway_base_url: str
     gateway_secret: str
+    allowed_model_hosts: str = Field(default="", description="that base URLs of models may lead to")
 
 
 class VoteSettings(AskSettings):
-    """The settings of a gateway voter."""
+    """The settings of a gateway voter; the one that asks any model has no name of its own."""
 
-    voter: str
+    voter: str = ""
 
 
 class ThresholdSettings(_FromEnvironment):

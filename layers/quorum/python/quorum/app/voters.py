@@ -1,4 +1,4 @@
-"""The container of a gateway voter, separate from `votes`, which imports no gateway."""
+"""The container of gateway voters, separate from `votes`, which imports no gateway."""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 
 class VoterContainer(VoteStoreContainer, GatewayContainer):
-    """The members of a gateway voter."""
+    """The members of a gateway voter, and of the one that asks any model."""
 
     settings: "VoteSettings"

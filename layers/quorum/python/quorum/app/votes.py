@@ -42,6 +42,7 @@ class VoteStoreContainer(PolicyVersionContainer):
             share_votes=settings.share_votes,
             vote_days=settings.vote_days,
             limiter=self.limiter,
+            model_of=self.models.model,
         )
 
 
@@ -53,7 +54,13 @@ class VerdictContainer(PolicyVersionContainer):
     @cached_property
     def panels(self) -> Panels:
         """The deployment's panels, cached for a while."""
-        return Panels(self.ssm, self.settings.panels_path, seconds=self.settings.panel_seconds)
+        settings = self.settings
+        return Panels(
+            self.ssm,
+            settings.panels_path,
+            seconds=settings.panel_seconds,
+            voters=self.models.voters,
+        )
 
     @cached_property
     def review_entries(self) -> ReviewEntries:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Role = Literal["member", "operator", "deployment_operator"]
 """A member moderates; an operator also reviews and checks the gateway; the deployment's operator
-also sees every tenant's costs."""
+also sees every tenant's costs, and puts models."""
 PREFIX = "qk_"
 """The beginning of every key."""
 OPERATORS: tuple[Role, ...] = ("operator", "deployment_operator")

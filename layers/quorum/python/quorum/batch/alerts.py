@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quorum.batch.records import Batches
 from quorum.core.errors import BudgetSpent
-from quorum.ledger.budget import Budget, Thresholds
+from quorum.ledger.budget import Budget, Thresholds, packaged_models
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -27,8 +27,9 @@ class BatchBudget(Budget):
         topic: "tuple[Callable[[], SNSClient], str]",
         *,
         clock: Callable[[], float] = time,
+        models: Callable[[], Iterable[str]] = packaged_models,
     ) -> None:
-        super().__init__(dynamodb, usage_table, thresholds, topic, clock=clock)
+        super().__init__(dynamodb, usage_table, thresholds, topic, clock=clock, models=models)
         self._batches = batches
 
     def watch(self, tenant: str, batches: Iterable[str]) -> None:

@@ -11,7 +11,9 @@ from quorum.batch.records import Batches
 from quorum.batch.runs import Runs
 from quorum.bulk.machine import Bulk
 from quorum.bulk.requests import BatchRequest, Chosen, QueuedItem, read_item
+from quorum.core import registry
 from quorum.core.position import BatchPosition
+from quorum.core.registry import Model
 from quorum.core.rejection import Rejection
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy, reference_of
@@ -20,6 +22,9 @@ PanelOf = Callable[[str, str], Panel]
 """The panel of a tenant and a name; raises `PanelInvalid`."""
 PolicyOf = Callable[[str, str | None], Policy]
 """The policy of a tenant and a name, or the one in force; raises `PolicyInvalid`."""
+
+ModelOf = Callable[[str], Model]
+"""The model of a name; raises `ModelUnknown`."""
 
 
 class QueuedBatches:
@@ -33,8 +38,10 @@ class QueuedBatches:
         default_panel: str,
         panel_of: PanelOf,
         policy_of: PolicyOf,
+        model_of: ModelOf = registry.model,
     ) -> None:
         self._batches = batches
+        self._model_of = model_of
         self._queue = queue
         self._default_panel = default_panel
         self._panel_of = panel_of
@@ -49,7 +56,11 @@ class QueuedBatches:
         panel_name = self._panel_of(tenant, request.panel or self._default_panel).name
         policy = reference_of(self._policy_of(tenant, request.policy))
         chosen = Chosen(
-            panel_name, policy, partial(self._panel_of, tenant), partial(self._policy_of, tenant)
+            panel_name,
+            policy,
+            partial(self._panel_of, tenant),
+            partial(self._policy_of, tenant),
+            self._model_of,
         )
         given = request.items or []
         require_some(given, "items")

@@ -31,10 +31,12 @@ from quorum.batch.progress import BatchRecord
 from quorum.batch.records import Batches, Facts, FailedItem
 from quorum.bulk.judging import Item, Judging, Outcomes
 from quorum.bulk.requests import Chosen, read_item
+from quorum.core import registry
 from quorum.core.errors import BudgetSpent, Postponed, QuorumError, Undeliverable
 from quorum.core.identifiers import item_id_of
 from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier
 from quorum.core.position import INDEX_DIGITS, BatchPosition
+from quorum.core.registry import Model
 from quorum.core.rejection import Rejection
 from quorum.vote.panel import Panel
 from quorum.vote.policy import PACKAGED, Policy
@@ -213,6 +215,7 @@ class Bulk:
         step: Prepare,
         panel_called: Callable[[str], Panel],
         policy_called: Callable[[str | None], Policy],
+        model_called: Callable[[str], Model] = registry.model,
     ) -> dict[str, Any]:
         """Validate the upload line by line, reject bad lines, and write the others as pages.
 
@@ -225,7 +228,9 @@ class Bulk:
         if record.received:
             return self._prepare_left(step)
         counted = _Counted()
-        chosen = Chosen(step.panel, record.policy or PACKAGED, panel_called, policy_called)
+        chosen = Chosen(
+            step.panel, record.policy or PACKAGED, panel_called, policy_called, model_called
+        )
         lines = self._paged(
             step, self._contents.lines(step.upload, most_bytes=LINE_BYTES), counted, chosen
         )

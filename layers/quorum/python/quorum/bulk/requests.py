@@ -6,10 +6,12 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import StringConstraints, ValidationError, model_validator
 
 from quorum.batch.progress import Kind
+from quorum.core import registry
 from quorum.core.errors import PanelInvalid, PolicyInvalid
 from quorum.core.fields import AlertDollars
 from quorum.core.models import Frozen, Identifier
 from quorum.core.position import BatchPosition
+from quorum.core.registry import Model
 from quorum.core.rejection import Rejection, rejection
 from quorum.core.unicode import whole_json
 from quorum.vote.panel import Panel
@@ -57,7 +59,8 @@ class BatchRequest(Frozen):
 class Chosen(NamedTuple):
     """What judges the items of a tenant's batch that name nothing else, and how others are found.
 
-    `panel_called` raises `PanelInvalid`, `policy_called` `PolicyInvalid`. `policy` is the reference
+    `panel_called` raises `PanelInvalid`, `policy_called` `PolicyInvalid`, `model_called`
+    `ModelUnknown`. `policy` is the reference
     that the batch keeps.
     """
 
@@ -65,6 +68,7 @@ class Chosen(NamedTuple):
     policy: str
     panel_called: Callable[[str], Panel]
     policy_called: Callable[[str | None], Policy]
+    model_called: Callable[[str], Model] = registry.model
 
 
 def read_item(given: Any, chosen: Chosen) -> VerdictRequest | Rejection:
@@ -84,7 +88,7 @@ def read_item(given: Any, chosen: Chosen) -> VerdictRequest | Rejection:
     panel_name, policy_name = item.panel or chosen.panel, item.policy or chosen.policy
     try:
         policy = chosen.policy_called(policy_name)
-        require_heard(chosen.panel_called(panel_name), policy)
+        require_heard(chosen.panel_called(panel_name), policy, chosen.model_called)
     except (PanelInvalid, PolicyInvalid) as invalid:
         return Rejection(code=invalid.code, message=str(invalid), field=invalid.field)
     return item.model_copy(update={"panel": panel_name, "policy": reference_of(policy)})

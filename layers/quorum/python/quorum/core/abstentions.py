@@ -19,4 +19,5 @@ class AbstentionReason(StrEnum):
     NOTHING_FOUND = "nothing_found"
     LANGUAGE_UNKNOWN = "language_unknown"
     POLICY_UNKNOWN = "policy_unknown"
+    MODEL_UNKNOWN = "model_unknown"
     FAILED = "failed"

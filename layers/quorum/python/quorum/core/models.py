@@ -153,6 +153,7 @@ class CastVote(Frozen):
     `confidence` is the voter's probability that its own decision is right: `confidence_measured`
     (log-probability of the decision token) where the model gives one, else what it stated.
     `decision_cast` is what the voter said where the policy counts that as another `decision`.
+    `covers` are the categories that a guard model knows of: of others it says nothing.
     `context_seen` says, of a content that has a context, whether the voter was shown it.
     `cost_usd` is the cost of this use of the vote: zero when `cached`; `saved_usd` is then its cost
     when it was bought.
@@ -167,6 +168,7 @@ class CastVote(Frozen):
     confidence_stated: Probability | None = None
     confidence_measured: Probability | None = None
     scores: dict[CategoryName, Probability] = Field(default_factory=dict)
+    covers: tuple[CategoryName, ...] | None = Field(default=None, exclude_if=is_none)
     reason: Annotated[str, StringConstraints(max_length=REASON_LIMIT)] = ""
     context_seen: bool | None = Field(default=None, exclude_if=is_none)
     tokens: Tokens = Tokens()

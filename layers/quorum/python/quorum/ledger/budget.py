@@ -48,8 +48,16 @@ class Thresholds(Frozen):
         )
 
 
+def packaged_models() -> Iterable[str]:
+    """The names of the registry's models."""
+    return (model.name for model in registry.MODELS)
+
+
 class Budget:
-    """The thresholds, the ledger they are compared with, and the topic of the alerts."""
+    """The thresholds, the ledger they are compared with, and the topic of the alerts.
+
+    `models` names every model that may have been paid for.
+    """
 
     def __init__(
         self,
@@ -59,8 +67,10 @@ class Budget:
         topic: "tuple[Callable[[], SNSClient], str]",
         *,
         clock: Callable[[], float] = time,
+        models: Callable[[], Iterable[str]] = packaged_models,
     ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
+        self._models = models
         self._table = usage_table
         self.thresholds = thresholds
         self._sns, self._topic = topic
@@ -87,7 +97,7 @@ class Budget:
     # ---- what was spent ----------------------------------------------------------------------
 
     def _spent(self, day: date, tenant: str) -> Decimal:
-        keys = [{"key": ledger.usage_key(day, model.name, tenant)} for model in registry.MODELS]
+        keys = [{"key": ledger.usage_key(day, name, tenant)} for name in self._models()]
         return _total(dynamo.read(self._client, self._table, keys, consistent=True))
 
     def _spent_by_all(self, day: date) -> Decimal:

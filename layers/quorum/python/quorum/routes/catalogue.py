@@ -1,15 +1,12 @@
-"""Routes that list panels and models."""
+"""The route that lists panels."""
 
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from quorum.answer import listing
-from quorum.answer.listing import ListedModel, ListedModels
 from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.problems import gives
-from quorum.core.errors import NotFound
 from quorum.core.models import Frozen
 from quorum.routes.parameters import App
 from quorum.vote.panel import PACKAGED
@@ -47,19 +44,3 @@ def get_panels(
             PanelView.of(app.panels.effective(caller.tenant, each), policy) for each in names
         ),
     )
-
-
-@router.get("/models", summary="List the models, as the OpenAI API does", **gives(ListedModels))
-def get_models() -> ListedModels:
-    """The registry in the form of the OpenAI API, with prices, limits and which models vote."""
-    return listing.models()
-
-
-@router.get(
-    "/models/<name>",
-    summary="Read a model, as the OpenAI API does",
-    **gives(ListedModel, NotFound),
-)
-def get_model(name: str) -> ListedModel:
-    """One model of the list, by its name or an alias."""
-    return listing.model(name)

@@ -1,5 +1,6 @@
 """The route that says whether the service is up."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -10,12 +11,19 @@ from pydantic import Field
 from quorum.api.callers import Calling, require_operator
 from quorum.api.http import new_router
 from quorum.api.problems import gives
+from quorum.app.api import ApiContainer
+from quorum.core import registry
+from quorum.core.errors import ModelUnavailable
 from quorum.core.models import Frozen, is_none
+from quorum.core.registry import Model
+from quorum.gateway.client import Gateway
 from quorum.health.doctor import Report
 from quorum.health.examination import examined
 from quorum.routes.parameters import App
 
 router = new_router()
+
+PACKAGED = frozenset(model.name for model in registry.voters())
 
 
 class Health(Frozen):
@@ -46,7 +54,8 @@ def get_health(
     `deep` checks every base URL of the gateway, each with a short paid answer; operators only. The
     base URLs themselves are shown to the deployment's operator.
     The gateway is healthy if every base URL serves all models of the tenant's default panel and of
-    the panels that override packaged ones, or of `panel` alone. Other panels are reported.
+    the panels that override packaged ones, or of `panel` alone; models put as data are looked for
+    at their own servers. Other panels are reported.
     """
     health = Health(default_panel=app.settings.default_panel)
     if not deep:
@@ -57,15 +66,34 @@ def get_health(
         if panel is None
         else (app.panels.get(caller.tenant, panel),)
     )
+    needed = {voter for each in panels for voter in each.voters}
     report = examined(
         app.gateway,
         app.dynamodb,
         app.settings.usage_table,
         caller.tenant,
-        needed={voter for each in panels for voter in each.voters},
+        needed=needed,
+        put=_put(app, needed),
     )
     status = HTTPStatus.OK if report.healthy else HTTPStatus.SERVICE_UNAVAILABLE
     names = tuple(each.name for each in panels)
     told = report if caller.role == "deployment_operator" else report.without_urls()
     shown = health.model_copy(update={"panels": names, "gateway": told})
     return Response(status.value, "application/json", shown)
+
+
+def _put(app: ApiContainer, needed: set[str]) -> list[tuple[Model, Gateway | None]]:
+    """The needed models that were put as data, each with the client of its own server, if any.
+
+    One whose server the deployment no longer allows is left out: its votes say so.
+    """
+    found: list[tuple[Model, Gateway | None]] = []
+    if all(voter in PACKAGED for voter in needed):
+        return found
+    for known in app.models.entries().values():
+        if known.name in needed:
+            own = known.entry.base_url is not None
+            with suppress(ModelUnavailable):
+                gateway = app.model_gateways.of(known.entry) if own else None
+                found.append((known.model, gateway))
+    return found

@@ -4,7 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Depends, Request
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 
 from quorum.api.idempotency import idempotent
 from quorum.app.api import ApiContainer
@@ -12,6 +12,8 @@ from quorum.ledger import ledger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+
+    from quorum.aws.keys import Caller
 
 From = Annotated[date | None, Query(alias="from")]
 To = Annotated[date | None, Query(alias="to")]
@@ -21,6 +23,9 @@ def _opened(request: Request) -> ApiContainer:
     container: ApiContainer = request.context["container"]()
     return container
 
+
+IfMatch = Annotated[str | None, Header(alias="If-Match", min_length=1, max_length=64)]
+"""The version that a change is written for, as the ETag says it; `*` is any."""
 
 App = Annotated[ApiContainer, Depends(_opened)]
 """The function's container."""
@@ -33,6 +38,16 @@ def _table(app: "APIGatewayRestResolver") -> str:
 
 once = idempotent(_table)
 """Middleware of routes that honour an Idempotency-Key."""
+
+
+def version_in(if_match: str | None) -> str | None:
+    """The version in the header; without the quotes that an ETag has."""
+    return None if if_match is None else if_match.removeprefix("W/").strip('"')
+
+
+def who(caller: "Caller") -> str:
+    """The name of the caller's key; its role where it was issued without a name."""
+    return caller.name or caller.role
 
 
 def days(start: date | None, end: date | None) -> tuple[date, date]:

@@ -5,13 +5,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from quorum.api.callers import Calling, operators_only
 from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
-from quorum.routes.parameters import App
+from quorum.routes.parameters import App, IfMatch, version_in, who
 from quorum.vote.policies import PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
@@ -19,14 +19,11 @@ from quorum.vote.trials import Trial, TrialRequest
 
 if TYPE_CHECKING:
     from quorum.app.api import ApiContainer
-    from quorum.aws.keys import Caller
 
 router = new_router()
 
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-IfMatch = Annotated[str | None, Header(alias="If-Match", min_length=1, max_length=64)]
-"""The version that a change is written for, from the ETag; `*` is any version."""
 
 
 @router.get("/policies", summary="List the tenant's policies", **gives(PolicyList))
@@ -62,7 +59,7 @@ def put_shadow(
     If the policies send voters different things, the shadow's votes are paid too. For operators.
     """
     now = datetime.now(UTC)
-    app.policy_shadows.put(caller.tenant, name, request.policy, _who(caller), now=now)
+    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
@@ -94,7 +91,7 @@ def put_policy(
     policy = Policy.of(name, request)
     now = datetime.now(UTC)
     return _tagged(
-        app.policies.put(caller.tenant, policy, _who(caller), expected=_version(if_match), now=now)
+        app.policies.put(caller.tenant, policy, who(caller), expected=version_in(if_match), now=now)
     )
 
 
@@ -114,7 +111,9 @@ def delete_policy(
     """
     now = datetime.now(UTC)
     return _tagged(
-        app.policies.delete(caller.tenant, name, _who(caller), expected=_version(if_match), now=now)
+        app.policies.delete(
+            caller.tenant, name, who(caller), expected=version_in(if_match), now=now
+        )
     )
 
 
@@ -153,13 +152,3 @@ def _shown(app: "ApiContainer", tenant: str, view: PolicyView) -> Response[Shown
 def _tagged(view: PolicyView) -> Response[PolicyView]:
     headers = {"ETag": f'"{view.version}"'}
     return Response(HTTPStatus.OK.value, "application/json", view, headers=headers)
-
-
-def _version(if_match: str | None) -> str | None:
-    """The version in the header; without the quotes that an ETag has."""
-    return None if if_match is None else if_match.removeprefix("W/").strip('"')
-
-
-def _who(caller: "Caller") -> str:
-    """The name of the caller's key; its role where it was issued without a name."""
-    return caller.name or caller.role

@@ -1,5 +1,6 @@
 """The cache of votes, by content, policy and model."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from hashlib import sha256
 from time import time
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.core import registry
+from quorum.core.errors import ModelUnknown
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
 from quorum.core.normalise import NORMALISER_VERSION, normalise
 from quorum.vote import guards
@@ -54,23 +56,31 @@ class Wanted(NamedTuple):
 class VoteCache:
     """The Votes table: one vote per vote key, until it expires.
 
-    An abstention is cached only if the voter would abstain again.
+    An abstention is cached only if the voter would abstain again. `model_of` finds a voter's model,
+    and raises `ModelUnknown` for one that is gone.
     """
 
     def __init__(
-        self, dynamodb: "DynamoDBServiceResource", table: str, *, shared: bool, days: int
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        *,
+        shared: bool,
+        days: int,
+        model_of: Callable[[str], registry.Model] = registry.model,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._shared = shared
         self._days = days
+        self.model_of = model_of
 
     def key(self, tenant: str, voter: str, content: Content, policy: Policy) -> str:
         """The digest under which `voter`'s vote on `content` is cached for `tenant`.
 
         Policies that send voters the same share votes, however they count them.
         """
-        model = registry.model(voter)
+        model = self.model_of(voter)
         return VoteKey(
             tenant="" if self._shared else tenant,
             voter=voter,
@@ -106,7 +116,7 @@ class VoteCache:
     def find_all(self, wanted: "Sequence[Wanted]") -> list[list[CastVote | Abstention]]:
         """`find` for many contents, in their order."""
         keys = [
-            [self.key(one.tenant, voter, one.content, one.policy) for voter in one.voters]
+            [key for voter in one.voters if (key := self._key_if_known(one, voter)) is not None]
             for one in wanted
         ]
         stored = self._stored({key for of_one in keys for key in of_one})
@@ -114,6 +124,13 @@ class VoteCache:
             [_as_found(stored[key], one.verdict_id) for key in of_one if key in stored]
             for one, of_one in zip(wanted, keys, strict=True)
         ]
+
+    def _key_if_known(self, wanted: Wanted, voter: str) -> str | None:
+        """The key of a vote; None where there is no such model any more, whose vote is gone too."""
+        try:
+            return self.key(wanted.tenant, voter, wanted.content, wanted.policy)
+        except ModelUnknown:
+            return None
 
     def _stored(self, keys: "Iterable[str]") -> dict[str, dict[str, Any]]:
         wanted = [{"vote_key": key} for key in sorted(keys)]

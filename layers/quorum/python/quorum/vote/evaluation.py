@@ -31,7 +31,7 @@ from quorum.core.models import (
 from quorum.core.position import BatchPosition
 from quorum.vote import policy_reading
 from quorum.vote.context import noted, unseen
-from quorum.vote.panel import Panel
+from quorum.vote.panel import Panel, VoterName
 from quorum.vote.policy import PACKAGED, Mode, Policy
 from quorum.vote.tally import quorum_of, tally
 
@@ -67,9 +67,10 @@ class Evaluation(Frozen):
 
 
 class VoteRequest(Frozen):
-    """The event of a voter's Lambda."""
+    """The event of a voter's Lambda; `voter` is who is asked where one function asks several."""
 
     evaluation: Evaluation
+    voter: VoterName | None = None
 
 
 class AggregateRequest(Frozen):

@@ -26,6 +26,8 @@ Llama Guard and Qwen3Guard read no policy. Where a policy tells voters other thi
 packaged one does, their votes for unsafe count for the categories that it does not redefine. Their
 other votes become abstentions (`PolicyUnspoken`), and so does a vote for unsafe that names no
 category of the policy.
+A category that no code of theirs means is not among those that their vote
+`covers`. ShieldGemma is told the policy but names no category.
 """
 
 import json
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from quorum.gateway.wire import TokenLogProbability
     from quorum.vote.policy import Policy
 
-VERSION = 1
+VERSION = 2
 """Raise it whenever a guard is asked or read differently: older votes are then not reused."""
 REASONING_TOKENS = 1_000
 """Tokens of a safeguard's answer at most, which begins with its reasoning."""
@@ -170,7 +172,25 @@ def read(
         confidence=UNSTATED_CONFIDENCE if measured is None else measured,
         confidence_measured=measured,
         scores=dict.fromkeys(names, score),
+        covers=covered(model, policy),
         reason=", ".join(answer.codes),
+    )
+
+
+def covered(model: "Model", policy: "Policy") -> tuple[str, ...] | None:
+    """The policy's categories of which the guard `model` can speak; None if of all of them."""
+    match model.vote_format:
+        case VoteFormat.JSON | VoteFormat.SAFEGUARD:
+            return None
+        case _:
+            meant = (name for names in model.category_codes.values() for name in names)
+            return _left_as_they_are(dict.fromkeys(meant), policy)
+
+
+def _left_as_they_are(names: Iterable[str], policy: "Policy") -> tuple[str, ...]:
+    """Those of `names` that mean in `policy` what they mean anywhere."""
+    return tuple(
+        name for name in names if name in policy.known and not policy.rules(name).definition
     )
 
 
@@ -206,10 +226,8 @@ def _spoken(answer: _Answer, names: tuple[str, ...], policy: "Policy") -> tuple[
     Raises `PolicyUnspoken` if the vote then says nothing certain.
     """
     if policy.asked_version != DEFAULT.asked_version:
-        names = tuple(
-            name for name in names if name in policy.known and not policy.rules(name).definition
-        )
-        if answer.decision is not Decision.UNSAFE:
+        names = _left_as_they_are(names, policy)
+        if answer.decision is not Decision.UNSAFE or not answer.codes:
             raise PolicyUnspoken(f"reads no policy; by its own rules it says {answer.decision}")
     if answer.decision is Decision.UNSAFE and answer.codes and not names:
         raise PolicyUnspoken("names only what the policy has no category for")

@@ -19,18 +19,18 @@ values when SSM fails, and does not return a parameter's version.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import GetJsonSchemaHandler, TypeAdapter, model_serializer
+from pydantic import GetJsonSchemaHandler, TypeAdapter, ValidationError, model_serializer
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from quorum.aws.faults import AWS_ERRORS
+from quorum.aws.faults import AWS_ERRORS, unavailable
 from quorum.core.errors import PanelInvalid, StoreUnavailable
 from quorum.core.models import Frozen
 from quorum.vote import panel, telemetry
@@ -118,6 +118,8 @@ def shadow_parameter_name(stack: str, name: str) -> str:
 class Panels:
     """The panels of the deployment whose parameters are under `path`, read again after `seconds`.
 
+    `voters` names the models that may be seated, those that were put as data too.
+
     Threads may share it. Raises `StoreUnavailable` if a parameter could never be read.
     """
 
@@ -128,10 +130,12 @@ class Panels:
         *,
         seconds: float,
         clock: Callable[[], float] = monotonic,
+        voters: Callable[[], Collection[str]] | None = None,
     ) -> None:
+        self._ssm = ssm
         self._path = path
         self._parameter = lru_cache(KNOWN_PARAMETERS)(
-            lambda name, called: _Parameter(ssm, name, called, seconds=seconds, clock=clock)
+            lambda name, called: _Parameter(ssm, name, called, voters, seconds=seconds, clock=clock)
         )
 
     def get(self, tenant: str, name: str) -> Panel:
@@ -167,6 +171,25 @@ class Panels:
         """The panel that is tallied beside the one called `name`; None where there is none."""
         return self._read(shadow_parameter_name(self._path, name), name, None)
 
+    def seating(self, voter: str) -> tuple[str, ...]:
+        """The parameters below the deployment's path whose panel, or shadow, seats `voter`.
+
+        Raises `StoreUnavailable`.
+        """
+        found: list[str] = []
+        with unavailable("the panels could not be read"):
+            for folder in ("panels", "tenants", "shadow"):
+                pages = self._ssm.get_paginator("get_parameters_by_path").paginate(
+                    Path=f"{self._path}/{folder}", Recursive=True
+                )
+                found += [
+                    one["Name"].removeprefix(f"{self._path}/")
+                    for page in pages
+                    for one in page["Parameters"]
+                    if _seats(one["Value"], voter)
+                ]
+        return tuple(sorted(found))
+
     def _override(self, parameter: str, name: str) -> Panel | None:
         return self._read(parameter, name, name)
 
@@ -175,6 +198,14 @@ class Panels:
         if not (_PANEL_NAME.fullmatch(name) and _PARAMETER_NAME.fullmatch(parameter)):
             return None
         return self._parameter(parameter, called).panel()
+
+
+def _seats(text: str, voter: str) -> bool:
+    """Whether the panel in `text` asks `voter`; a text that is no panel asks nobody."""
+    try:
+        return voter in Panel.model_validate_json(text).voters
+    except ValidationError:
+        return False
 
 
 class _Good(NamedTuple):
@@ -192,6 +223,7 @@ class _Parameter:
         ssm: "SSMClient",
         name: str,
         called: str | None,
+        voters: Callable[[], Collection[str]] | None,
         *,
         seconds: float,
         clock: Callable[[], float],
@@ -199,6 +231,7 @@ class _Parameter:
         self._ssm = ssm
         self._name = name
         self._called = called
+        self._voters = voters
         self._seconds = seconds
         self._clock = clock
         self._lock = Lock()
@@ -218,7 +251,7 @@ class _Parameter:
     def _read(self) -> None:
         try:
             self._good = self._last_good()
-        except AWS_ERRORS as error:
+        except (*AWS_ERRORS, StoreUnavailable) as error:
             telemetry.panel_unread(self._name, type(error).__name__)
             self._due_at = self._clock() + RETRY_SECONDS
         else:
@@ -261,7 +294,7 @@ class _Parameter:
 
     def _load(self, text: str) -> _Good:
         """The panel in `text`; raises `PanelInvalid`."""
-        loaded = panel.load(text)
+        loaded = panel.load(text, voters=None if self._voters is None else self._voters())
         if self._called is not None and loaded.name != self._called:
             raise PanelInvalid(
                 f"is {loaded.name!r}, but the parameter is {self._called!r}'s", path="name"

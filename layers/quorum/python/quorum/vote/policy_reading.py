@@ -11,24 +11,25 @@ their scores of categories that it does not redefine count; their other votes be
 The pooled score of a category is the mean of the scores of the voters that speak of it, weighted
 as the panel weighs them (equally under rules without weights). A voter that was told the policy
 speaks of every enabled category: one that its vote does not list has the score 0. An embedded voter
-speaks only of those that it names. An abstention, and a vote for anything but safe without any
-score, speaks of none and adds nothing. Sums are exact fractions: no order of votes changes a score,
-and no higher score of a vote lowers one.
+speaks only of those that it names, a guard model only of those that its vote covers. An abstention,
+and a vote for anything but safe without any score, speaks of none and adds nothing. Sums are exact
+fractions: no order of votes changes a score, and no higher score of a vote lowers one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
-from quorum.core.errors import PanelInvalid
+from quorum.core.errors import ModelUnknown, PanelInvalid
 from quorum.core.models import (
     Abstention,
     CastVote,
     CategoryScore,
     Decision,
 )
+from quorum.vote import guards
 from quorum.vote.panel import Calibrated, Panel, Weighted
 from quorum.vote.policy import DEFAULT, PACKAGED, Action, Policy
 from quorum.vote.tally import compared, exact
@@ -124,7 +125,8 @@ def _said(policy: Policy, vote: CastVote) -> dict[str, float]:
         return named
     if not vote.scores and vote.decision is not Decision.SAFE:
         return {}
-    return dict.fromkeys(policy.enabled, 0.0) | named
+    spoken = policy.enabled if vote.covers is None else set(policy.enabled) & set(vote.covers)
+    return dict.fromkeys(spoken, 0.0) | named
 
 
 def _mean(by_voter: "Mapping[str, float]", weights: "Mapping[str, float]") -> float:
@@ -166,19 +168,36 @@ def is_calibrated(panel: Panel, policy: Policy) -> bool | None:
     return panel.calibrated_under in (policy.name, f"{policy.name}@{policy.version}")
 
 
-def require_heard(panel: Panel, policy: Policy) -> None:
-    """Raise `PanelInvalid` if no voter on `panel` can speak of an enabled category of `policy`."""
-    if policy.judges_as_default or any(voter not in _EMBEDDED for voter in panel.voters):
+def require_heard(
+    panel: Panel, policy: Policy, model_of: Callable[[str], registry.Model] = registry.model
+) -> None:
+    """Raise `PanelInvalid` if no voter on `panel` can speak of an enabled category of `policy`.
+
+    `model_of` finds a voter's model, and raises `ModelUnknown` for one that is gone.
+    """
+    if policy.judges_as_default:
         return
+    covered = [_covered(voter, policy, model_of) for voter in panel.voters]
+    if None in covered:
+        return
+    spoken = {name for names in covered for name in names or ()}
     for name in policy.enabled:
-        heard: Sequence[str] = [
-            voter
-            for voter in panel.voters
-            if name in _EMBEDDED[voter].categories and not policy.rules(name).definition
-        ]
-        if not heard:
+        if name not in spoken:
             raise PanelInvalid(
                 f"none of {', '.join(panel.voters)} can speak of {name}, which the policy "
-                f"{policy.name} asks about: it needs a voter behind the gateway",
+                f"{policy.name} asks about: it needs a voter that is told the policy",
                 path="rounds",
             )
+
+
+def _covered(
+    voter: str, policy: Policy, model_of: Callable[[str], registry.Model]
+) -> tuple[str, ...] | None:
+    """The policy's categories of which `voter` can speak; None if it is told the policy."""
+    try:
+        model = model_of(voter)
+    except ModelUnknown:
+        return ()
+    if model.kind == "gateway":
+        return guards.covered(model, policy)
+    return tuple(name for name in model.categories if not policy.rules(name).definition)

@@ -135,7 +135,8 @@ class ReadReply(Frozen):
     """A vote that was read for certain.
 
     `confidence` is the measured one where the model gave log-probabilities, else the stated one,
-    else `UNSTATED_CONFIDENCE`. All are probabilities of the decision, in [0, 1].
+    else `UNSTATED_CONFIDENCE`. All are probabilities of the decision, in [0, 1]. `covers` are the
+    categories that a guard model knows of; None where it was told them all.
     """
 
     decision: Decision
@@ -143,6 +144,7 @@ class ReadReply(Frozen):
     confidence_stated: Probability | None = None
     confidence_measured: Probability | None = None
     scores: dict[str, Probability]
+    covers: tuple[str, ...] | None = None
     reason: str = ""
 
 

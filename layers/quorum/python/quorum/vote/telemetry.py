@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.metrics import MetricUnit
 
 from quorum.aws.telemetry import logger, metrics_of
+from quorum.core import registry
 from quorum.core.models import Abstention, CastVote, Review, Verdict
 from quorum.vote.tally import agreements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+ANY_MODEL = "any-model"
+"""The dimension under which the votes of all models that were put as data count together."""
 
 
 def vote_answered(verdict_id: str, vote: CastVote | Abstention) -> None:
@@ -84,12 +88,17 @@ def verdict_reviewed(verdict: Verdict, review: Review) -> None:
 
 
 def _voters_agreed(metric: str, agreed: "Mapping[str, bool]") -> None:
-    """Count 1 for each voter that agreed, else 0: the average of a day is its agreement."""
+    """Count 1 for each voter that agreed, else 0: the average of a day is its agreement.
+
+    Models that were put as data count together too: the template has one alarm for all of them.
+    """
+    packaged = {model.name for model in registry.voters()}
     for voter, did in agreed.items():
-        metrics = metrics_of("agreement")
-        metrics.add_dimension("voter", voter)
-        metrics.add_metric(metric, MetricUnit.Count, int(did))
-        metrics.flush_metrics()
+        for counted in (voter,) if voter in packaged else (voter, ANY_MODEL):
+            metrics = metrics_of("agreement")
+            metrics.add_dimension("voter", counted)
+            metrics.add_metric(metric, MetricUnit.Count, int(did))
+            metrics.flush_metrics()
 
 
 def panel_refused(parameter: str, version: int, field: str, message: str) -> None:

@@ -30,7 +30,6 @@ from quorum.core.rejection import ALTERNATIVE
 from quorum.vote.evaluation import as_cast, conclude_at_once
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy, PolicyDocument
-from quorum.vote.policy_reading import require_heard
 from quorum.vote.requests import ContextRequest, Text
 from quorum.vote.reviews import Kept, Reviews
 from quorum.vote.verdicts import Verdicts
@@ -162,7 +161,7 @@ class Trials:
         Raises `PanelInvalid` if no voter on the panel can speak of a category of either.
         """
         for policy in (before, after):
-            require_heard(panel, policy)
+            self._workflow.require_heard(panel, policy)
         stop_at = self._clock() + TRIAL_SECONDS
         found = self._verdicts.find_all([(tenant, one) for one in request.verdict_ids])
         kept = self._reviews.kept_contents(tenant, request.verdict_ids)

@@ -46,11 +46,11 @@ async def ask(
     Raises a `VoteUnavailable`, which carries the cost and the reservation.
     """
     seen = context if sees_context(model) else None
-    completion = await _answer(gateway, model, content, deadline, policy, tenant, context=seen)
+    completion = await answered(gateway, model, content, deadline, policy, tenant, context=seen)
     try:
         if completion.finish_reason is Finish.FAILED:
             raise ModelUnavailable("the answer broke off")
-        read = _read(model, completion, policy)
+        got = read(model, completion, policy)
     except VoteUnavailable as error:
         error.tokens = completion.tokens
         error.cost_usd = completion.cost_usd
@@ -61,12 +61,13 @@ async def ask(
     vote = CastVote(
         voter=model.name,
         model=completion.model,
-        decision=read.decision,
-        confidence=read.confidence,
-        confidence_stated=read.confidence_stated,
-        confidence_measured=read.confidence_measured,
-        scores=read.scores,
-        reason=read.reason,
+        decision=got.decision,
+        confidence=got.confidence,
+        confidence_stated=got.confidence_stated,
+        confidence_measured=got.confidence_measured,
+        scores=got.scores,
+        covers=got.covers,
+        reason=got.reason,
         context_seen=None if seen is None else True,
         tokens=completion.tokens,
         cost_usd=completion.cost_usd,
@@ -77,7 +78,7 @@ async def ask(
     return PaidVote(vote, completion.reservation)
 
 
-async def _answer(
+async def answered(
     gateway: "Gateway",
     model: "Model",
     content: "Normalised",
@@ -85,7 +86,7 @@ async def _answer(
     policy: Policy,
     tenant: str,
     *,
-    context: "Context | None",
+    context: "Context | None" = None,
 ) -> "Completion":
     """The answer of `model` to the question in its own form."""
     if model.vote_format is VoteFormat.JSON:
@@ -112,7 +113,8 @@ async def _answer(
     )
 
 
-def _read(model: "Model", completion: "Completion", policy: Policy) -> reply.ReadReply:
+def read(model: "Model", completion: "Completion", policy: Policy) -> reply.ReadReply:
+    """The vote in an answer of `model`; raises as `quorum.vote.reply.read`."""
     came: Any = {
         "finish_reason": completion.finish_reason,
         "refusal": completion.refusal,

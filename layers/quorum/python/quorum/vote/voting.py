@@ -8,6 +8,8 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from quorum.aws import dynamo, loop
+from quorum.core import registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import VoteUnavailable
 from quorum.core.models import Abstention, CastVote
 from quorum.core.normalise import normalise
@@ -43,11 +45,14 @@ class VoteStore:
         share_votes: bool = False,
         vote_days: int = 30,
         limiter: "Limiter | None" = None,
+        model_of: Callable[[str], registry.Model] = registry.model,
     ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._usage_table = usage_table
         self._limiter = limiter
-        self.cache = VoteCache(dynamodb, votes_table, shared=share_votes, days=vote_days)
+        self.cache = VoteCache(
+            dynamodb, votes_table, shared=share_votes, days=vote_days, model_of=model_of
+        )
 
     def book(self, evaluation: "Evaluation", policy: Policy, answer: PaidVote) -> None:
         """Cache the vote, book its cost and end its reservation, in one transaction.
@@ -100,6 +105,15 @@ def vote(
     store.book(evaluation, policy, answer)
     telemetry.vote_answered(evaluation.verdict_id, answer.vote)
     return answer.vote
+
+
+def vanished(name: str) -> Abstention:
+    """The abstention of a model that a panel seats, and that was deleted in the meantime."""
+    return Abstention(
+        voter=name,
+        reason=AbstentionReason.MODEL_UNKNOWN,
+        detail="there is no model of this name in force",
+    )
 
 
 def ask_embedded(

@@ -130,7 +130,7 @@ class Workflow:
 
         Raises `PanelInvalid` if no voter on the panel can speak of a category of the policy.
         """
-        require_heard(panel, policy)
+        self.require_heard(panel, policy)
         content = with_language(content, panel.default_language, self._default_language)
         now = self._clock()
         return Evaluation(
@@ -145,6 +145,10 @@ class Workflow:
             may_postpone=may_postpone,
             is_trial=is_trial,
         )
+
+    def require_heard(self, panel: Panel, policy: Policy) -> None:
+        """Raise `PanelInvalid` if no voter on `panel` can speak of a category of `policy`."""
+        require_heard(panel, policy, self._votes.model_of)
 
     def renew(self, evaluation: Evaluation) -> Evaluation:
         """The evaluation with a new deadline, since it may have waited for its turn."""
