@@ -25,8 +25,7 @@ applies, not how strongly.
 Llama Guard and Qwen3Guard read no policy. Where a policy tells voters other things than the
 packaged one does, their votes for unsafe count for the categories that it does not redefine. Their
 other votes become abstentions (`PolicyUnspoken`), and so does a vote for unsafe that names no
-category of the policy.
-A category that no code of theirs means is not among those that their vote
+category of the policy. A category that no code of theirs means is not among those that their vote
 `covers`. ShieldGemma is told the policy but names no category.
 """
 
