@@ -137,7 +137,8 @@ class Recorded:
             column = self.voters.index(voter)
             decision = DECISIONS[self.decisions[row, column]]
             if decision is None:
-                yield Abstention(voter=voter, reason=_why_blank(voter))
+                language = str(self.languages[row])
+                yield Abstention(voter=voter, reason=_why_blank(voter, language))
             else:
                 confidence = self.confidences[row, column]
                 yield CastVote(
@@ -148,10 +149,15 @@ class Recorded:
                 )
 
 
-def _why_blank(voter: str) -> AbstentionReason:
-    """The reason for a missing vote: an embedded voter that found nothing, or a failed one."""
+def _why_blank(voter: str, language: str) -> AbstentionReason:
+    """The reason for a missing vote.
+
+    Embedded voters never fail: one that reads the language was not sure, and lists found nothing.
+    """
     model = next((model for model in registry.voters() if model.name == voter), None)
     if model is not None and model.kind == "embedded":
+        if language in model.languages:
+            return AbstentionReason.UNLIKE_TRAINING
         return AbstentionReason.NOTHING_FOUND
     return AbstentionReason.FAILED
 

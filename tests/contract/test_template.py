@@ -124,6 +124,12 @@ def test_the_registry_knows_the_revision_an_embedded_voter_was_trained_to(voter:
     assert voter.version() == f"{voter.VOTER}@{registry.model(voter.VOTER).revision}"
 
 
+def test_the_registry_knows_the_languages_that_a_trained_voter_reads() -> None:
+    assert set(registry.model("characters").languages) == characters.scorer().languages.keys()
+    read = meaning.scorer().known - {meaning.OTHER}
+    assert set(registry.model("meaning").languages) == read
+
+
 def test_nobody_votes_who_is_not_in_the_registry() -> None:
     voting = {
         name

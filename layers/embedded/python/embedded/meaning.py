@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.models import Abstention, CastVote, Content, Decision
+from quorum.vote.language import TOO_FEW
 
 from embedded import weights
 from embedded.calibration import Platt, cast, wordless
-from embedded.reading import language_unknown, read, windows, worst
+from embedded.reading import language_unknown, read, unlike_training, windows, worst
 from embedded.reading import version as version_of
+from embedded.unlike import Opinion, Unlike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,10 +118,11 @@ class Heads(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """The trained numbers of every language."""
+    """The trained numbers of every language, and what is known of texts unlike the training."""
 
     version: str
     languages: dict[str, Heads]
+    unlike: Unlike | None
 
     @classmethod
     def of(cls, read_weights: weights.Weights) -> "Scorer":
@@ -155,7 +158,23 @@ class Scorer(NamedTuple):
                 offsets=take("<f4", len(kinds)),
                 calibration=Platt(*described["calibration"]),
             )
-        return cls(version=version_of(read_weights.version), languages=languages)
+        described = header.get("outside")
+        unlike = None
+        if described is not None:
+            unlike = Unlike(
+                landmarks=take("i1", described["landmarks"], DIMENSIONS) * header["unit"],
+                coefficients=take("<f4", described["landmarks"], 3),
+                intercepts=np.array(described["intercepts"], np.float32),
+                opinion=Opinion(
+                    weights=tuple(described["opinion"]),
+                    offsets=described["offsets"],
+                    likeness={
+                        language: Platt(*numbers)
+                        for language, numbers in described["likeness"].items()
+                    },
+                ),
+            )
+        return cls(version_of(read_weights.version), languages, unlike)
 
     @property
     def known(self) -> frozenset[str]:
@@ -163,9 +182,24 @@ class Scorer(NamedTuple):
         return ENCODER_LANGUAGES | self.languages.keys()
 
     def probability(self, text: str, language: str) -> float:
-        """The probability that a text in a known language is unsafe."""
+        """The probability that a text in a known language is unsafe; even odds if it cannot say."""
+        judged = self.judged(text, language)
+        return 0.5 if judged is None else judged
+
+    def judged(self, text: str, language: str) -> float | None:
+        """The same; None for a text unlike the training that it cannot call safe.
+
+        A few letters show nothing of what they are like.
+        """
         heads = self.languages.get(language, self.languages[OTHER])
-        return heads.calibration.probability(float(heads.scores(embedded(text), [0])[0]))
+        embeddings = embedded(text)
+        own = float(heads.scores(embeddings, [0])[0])
+        inside = heads.calibration.probability(own)
+        few = sum(map(str.isalpha, text)) < TOO_FEW
+        if self.unlike is None or language not in ENCODER_LANGUAGES or few:
+            return inside
+        scores = self.unlike.scores(nearness(embeddings, self.unlike.landmarks), [0])[0]
+        return self.unlike.opinion.judged(inside, own, scores.tolist(), language)
 
 
 @cache
@@ -208,5 +242,7 @@ def vote(content: Content) -> CastVote | Abstention:
     unsafe = worst(reading, trained.known, trained.probability)
     if unsafe is None:
         return language_unknown(VOTER, reading)
+    if unsafe == 0.5:  # noqa: PLR2004 -- even odds, exactly: no opinion
+        return unlike_training(VOTER)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
     return cast(VOTER, trained.version, unsafe, reasons)

@@ -14,7 +14,7 @@ from quorum.vote.language import Part
 from embedded import senses
 from embedded.innocent import EXPRESSIONS, reworded
 
-VERSION = "2"
+VERSION = "3"
 """Changes whenever some text is read otherwise: the trained voters' votes are kept by it."""
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
@@ -34,6 +34,9 @@ _ABBREVIATIONS = re.compile(r"ㅗ|([ㄱ-ㅆㅈㅊㅌㅍ])(?!\1)")
 """Korean letters that stand for words (ㅂㅅ, ㄱㅅ), and ㅗ, a finger. Laughter, tears, faces and
 drawn-out cries (ㅋ, ㅠ, ㅇㅅㅇ, ㄷㄷㄷ) do not."""
 
+_LAUGHTER = re.compile(r"\W*(?:lol\W*)+", re.IGNORECASE)
+"""Laughter and nothing else, as every spelling of it is reworded: it holds no words."""
+
 
 class Reading(NamedTuple):
     """The normalised text and its parts by script, the longest first; no words, no parts."""
@@ -50,6 +53,8 @@ class Reading(NamedTuple):
 def read(content: Content) -> Reading:
     """Normalise and reword a content; find its parts' languages: the caller's, else told ones."""
     text = reworded(normalise(content.text).text)
+    if _LAUGHTER.fullmatch(text):
+        return Reading(text=text, parts=())
     told, default = content.language, content.default_language
     # A language that is the default one was assumed, unless it can be told.
     known = language.detect(text) if told is not None and told == default else told
@@ -128,3 +133,12 @@ def language_unknown(voter: str, reading: Reading) -> Abstention:
     code = reading.language
     told = "the language cannot be told" if code is None else f"knows no {code}"
     return Abstention(voter=voter, reason=AbstentionReason.LANGUAGE_UNKNOWN, detail=told)
+
+
+def unlike_training(voter: str) -> Abstention:
+    """The abstention of a voter that cannot tell what such a text is."""
+    return Abstention(
+        voter=voter,
+        reason=AbstentionReason.UNLIKE_TRAINING,
+        detail="unlike what it learned from, or unsafe in quoted or denied words alone",
+    )

@@ -235,7 +235,7 @@ class Precisions(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "Precisions":
-        """Read the file that `training/train.py` writes."""
+        """Read the file that `python -m training.train` writes."""
         data = json.loads(text)
         return cls(
             version=sha256(text.encode()).hexdigest()[:12],

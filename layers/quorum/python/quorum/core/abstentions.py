@@ -19,5 +19,6 @@ class AbstentionReason(StrEnum):
     NOTHING_FOUND = "nothing_found"
     LANGUAGE_UNKNOWN = "language_unknown"
     POLICY_UNKNOWN = "policy_unknown"
+    UNLIKE_TRAINING = "unlike_training"
     MODEL_UNKNOWN = "model_unknown"
     FAILED = "failed"

@@ -100,11 +100,12 @@ CategoryName = Annotated[
 """The name of a category: one of the thirteen, or one of a policy's own."""
 
 
-_REPEATABLE = (
+_MUTE = (
     AbstentionReason.NOTHING_FOUND,
     AbstentionReason.LANGUAGE_UNKNOWN,
     AbstentionReason.POLICY_UNKNOWN,
 )
+_REPEATABLE = (*_MUTE, AbstentionReason.UNLIKE_TRAINING)
 
 
 class Tokens(Frozen):
@@ -202,6 +203,14 @@ class Abstention(Frozen):
     def repeatable(self) -> bool:
         """Whether the same voter would abstain from the same content again."""
         return self.reason in _REPEATABLE
+
+    @property
+    def could_not_vote(self) -> bool:
+        """Whether the voter has nothing to say of such a content: no quorum waits for it.
+
+        A voter that could have voted and was not sure is missed.
+        """
+        return self.reason in _MUTE
 
 
 Vote = Annotated[CastVote | Abstention, Field(discriminator="kind")]

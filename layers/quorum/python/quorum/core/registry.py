@@ -73,7 +73,8 @@ class Model(Frozen):
     the model from reasoning. `token_factor` is its tokens per token of `o200k_base`, by which its
     prompts are estimated; `token_error` is the relative error of that estimate that nine of ten
     texts keep within. `revision` is an embedded voter's trained state: votes of another revision
-    are not reused; `categories` are those that it gives scores to. `category_codes` says which of
+    are not reused; `categories` are those that it gives scores to, `languages` those that a trained
+    voter reads. `category_codes` says which of
     a policy's categories each code in a guard model's reply means; none where it means none of
     them. `max_tokens_field` is what the request calls the limit of its answer.
     """
@@ -94,6 +95,7 @@ class Model(Frozen):
     votes: bool = True
     revision: str = ""
     categories: tuple[Category, ...] = ()
+    languages: tuple[str, ...] = ()
     vote_format: VoteFormat = VoteFormat.JSON
     category_codes: dict[str, tuple[CategoryName, ...]] = Field(default_factory=dict)
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -226,11 +228,40 @@ MODELS: tuple[Model, ...] = (
         name="rules",
         kind="embedded",
         price=_FREE,
-        revision="2dbab0436f66",
+        revision="de2454e1a781",
         categories=(Category.HARASSMENT, Category.HATE, Category.SEXUAL),
     ),
-    Model(name="characters", kind="embedded", price=_FREE, revision="76b8267f28f9"),
-    Model(name="meaning", kind="embedded", price=_FREE, revision="c21341b5ed5e"),
+    Model(
+        name="characters",
+        kind="embedded",
+        price=_FREE,
+        revision="5448a2da4a9c",
+        languages=("ar", "de", "en", "es", "hi", "ko", "ru", "zh"),
+    ),
+    Model(
+        name="meaning",
+        kind="embedded",
+        price=_FREE,
+        revision="f520b208972b",
+        languages=(
+            "ar",
+            "de",
+            "en",
+            "es",
+            "fr",
+            "hi",
+            "it",
+            "ja",
+            "ko",
+            "nl",
+            "pl",
+            "pt",
+            "ru",
+            "th",
+            "tr",
+            "zh",
+        ),
+    ),
 )
 
 

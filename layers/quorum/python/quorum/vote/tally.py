@@ -160,12 +160,13 @@ def quorum_of(panel: Panel, votes: Iterable[CastVote | Abstention]) -> int:
     """The number of votes that decide: the panel's quorum, or all that can be had if fewer can.
 
     A voter that does not know the language, or that only speaks where it finds something and
-    found nothing, could not have voted. A voter that failed could have.
+    found nothing, could not have voted. A voter that failed could have, and so could one that finds
+    the content unlike its training.
     """
     mute = {
         vote.voter
         for vote in votes
-        if isinstance(vote, Abstention) and vote.repeatable and vote.voter in panel.voters
+        if isinstance(vote, Abstention) and vote.could_not_vote and vote.voter in panel.voters
     }
     return max(1, min(panel.quorum, len(panel.voters) - len(mute)))
 

@@ -1,0 +1,253 @@
+"""Calibrate the packaged panel `embedded`, and show what each choice of thresholds costs.
+
+    python -m bench.embedded_panel VOTES.csv --out embedded.json
+
+VOTES.csv is what `python -m training.train … --votes VOTES.csv` writes: votes on texts of the
+training collections, of folds the voters had not seen, and on texts of outside sources, by voters
+that had not seen the source. The evidence is learned on both, the outside sources weighing half as
+much. The thresholds are those under which the most texts of the training collections are decided
+while at most `--wrong` of the texts of an average outside source are decided wrongly.
+"""
+
+import argparse
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from quorum.core import registry
+from quorum.vote.panel import Calibrated, Panel, Stop, Thresholds
+from rich.console import Console
+from rich.table import Table
+
+from analysis.evaluation import replay
+from analysis.evidence import Design, Shrinkage, fit, stage
+from analysis.recorded import NONE, REVIEW, UNSAFE, Indices, Recorded, read
+from training.rows import sources
+
+VOTERS = ("rules", "characters", "meaning")
+OUTSIDE_SHARE = 0.5
+"""Rows of outside sources among those the evidence is learned from, per row of the collections."""
+LEAST_OF_A_SOURCE = 150
+"""Rows that a source has in a language, for its share of wrong decisions to count."""
+LEAST_SHOWN = 60
+"""Rows below which a language or a source is not shown."""
+BETWEEN = 0.999
+"""Thresholds that leave every score in between, to see the scores alone."""
+GRID = np.round(np.arange(0.6, 0.96, 0.01), 2)
+
+
+class Choice(NamedTuple):
+    """Two thresholds, and what comes of them: shares of rows, and of decided rows."""
+
+    unsafe: float
+    safe: float
+    decided: float
+    right: float
+    outside_decided: float
+    outside_wrong: float
+
+
+class Scored(NamedTuple):
+    """Rows with the panel's score; `held` where it may not say safe, `mute` where it cannot decide.
+
+    `worth` sums to 1 over the training collections (by row) and over outside sources (each alike).
+    """
+
+    scores: NDArray[np.float64]
+    unsafe: NDArray[np.bool_]
+    held: NDArray[np.bool_]
+    mute: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+    worth: NDArray[np.float64]
+
+    def decisions(self, unsafe: float, safe: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The rows called unsafe and those called safe under these thresholds."""
+        said_unsafe = (self.scores >= unsafe) & ~self.mute
+        return said_unsafe, (self.scores <= 1 - safe) & ~self.mute & ~self.held
+
+    def choice(self, unsafe: float, safe: float) -> Choice:
+        """What these thresholds come to."""
+        said_unsafe, said_safe = self.decisions(unsafe, safe)
+        decided = said_unsafe | said_safe
+        wrong = (said_unsafe & ~self.unsafe) | (said_safe & self.unsafe)
+        within = np.where(self.outside, 0.0, self.worth)
+        beyond = np.where(self.outside, self.worth, 0.0)
+        share = float(within @ decided)
+        return Choice(
+            unsafe=unsafe,
+            safe=safe,
+            decided=share,
+            right=1 - float(within @ wrong) / max(share, 1e-9),
+            outside_decided=float(beyond @ decided),
+            outside_wrong=float(beyond @ wrong),
+        )
+
+
+def learned_from(languages: NDArray[np.str_], source: NDArray[np.str_], seed: int) -> Indices:
+    """All rows of the training collections, and outside ones by the root of their source's size."""
+    listed = sources()
+    outside = np.array([name in listed for name in source])
+    spoken = set(languages[~outside])
+    usable = outside & np.array([language in spoken for language in languages])
+    counts = Counter(zip(languages[usable], source[usable], strict=True))
+    weight = np.array(
+        [
+            counts[language, name] ** -0.5 if use else 0.0
+            for language, name, use in zip(languages, source, usable, strict=True)
+        ]
+    )
+    number = min(int(OUTSIDE_SHARE * (~outside).sum()), int(usable.sum()))
+    drawn = np.random.default_rng(seed).choice(
+        len(source), number, replace=False, p=weight / weight.sum()
+    )
+    return np.sort(np.concatenate([np.flatnonzero(~outside), drawn]))
+
+
+def scored(panel: Panel, votes: Recorded, source: NDArray[np.str_]) -> Scored:
+    """The panel's score of each row, and whether it could decide."""
+    listed = sources()
+    outside = np.array([name in listed for name in source])
+    answers = replay(panel, votes, {})
+    said = votes.decisions[:, [votes.column(voter) for voter in VOTERS]]
+    rules, characters, meaning = said.T
+    held = np.isin(rules, (UNSAFE, REVIEW)) | np.isin(meaning, (UNSAFE, REVIEW))
+    trained_for = set(votes.languages[~outside])
+    knows = np.array([language in trained_for for language in votes.languages])
+    mute = (meaning == NONE) & (rules == NONE) & (characters != NONE) & knows
+    counts = Counter(zip(votes.languages, source, strict=True))
+    large = {
+        key for key, count in counts.items() if count >= LEAST_OF_A_SOURCE and key[1] in listed
+    }
+    worth = np.array(
+        [
+            (1 / (counts[key] * len(large)) if key in large else 0.0) if beyond else 1.0
+            for key, beyond in zip(zip(votes.languages, source, strict=True), outside, strict=True)
+        ]
+    )
+    worth[~outside] /= (~outside).sum()
+    return Scored(answers.scores, votes.gold == UNSAFE, held, mute, outside, worth)
+
+
+def main() -> None:
+    """Learn, choose, show and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("votes", type=Path, metavar="VOTES.csv")
+    parser.add_argument("--wrong", type=float, default=0.05, help="of an average outside source")
+    parser.add_argument(
+        "--thresholds", type=float, nargs=2, metavar=("UNSAFE", "SAFE"), help="chosen by hand"
+    )
+    parser.add_argument("--out", type=Path, help="write the panel to this file")
+    options = parser.parse_args()
+    votes = read(options.votes)
+    with options.votes.open(encoding="utf-8", newline="") as file:
+        source = np.array([row["source"] for row in csv.DictReader(file)])
+    rows = learned_from(votes.languages, source, seed=1)
+    learned = votes.rows(rows)
+    fitted = fit(Design.of(learned, VOTERS), learned.gold, np.arange(len(learned)), Shrinkage())
+    panel = Panel(
+        name="embedded",
+        description=DESCRIPTION,
+        rounds=(VOTERS,),
+        stop=Stop.ALL,
+        quorum=2,
+        thresholds=Thresholds(unsafe=BETWEEN, safe=BETWEEN),
+        rule=Calibrated(stages=(stage(fitted),)),
+        escalates=("rules", "meaning"),
+    )
+    found = scored(panel, votes, source)
+    choices = [found.choice(unsafe, safe) for unsafe in GRID for safe in GRID]
+    allowed = [choice for choice in choices if choice.outside_wrong <= options.wrong]
+    best = max(allowed, key=lambda choice: choice.decided)
+    if options.thresholds:
+        best = found.choice(*options.thresholds)
+    show([*frontier(choices), best])
+    said = found.decisions(best.unsafe, best.safe)
+    known = {language for language in votes.languages if language in meaning_reads()}
+    readable = np.array([language in known for language in votes.languages])
+    for title, keys in (("language", votes.languages), ("source", source)):
+        print(markdown(title, keys, found, said, readable))
+    chosen = panel.model_copy(
+        update={"thresholds": Thresholds(unsafe=float(best.unsafe), safe=float(best.safe))}
+    )
+    if options.out:
+        document = json.dumps(chosen.document(), indent=2, ensure_ascii=False)
+        options.out.write_text(document + "\n", encoding="utf-8")
+
+
+def frontier(choices: list[Choice]) -> list[Choice]:
+    """The choice that decides most, for each share of wrong decisions on outside sources."""
+    steps = (0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12)
+    return [
+        max((each for each in choices if each.outside_wrong <= step), key=lambda each: each.decided)
+        for step in steps
+        if any(each.outside_wrong <= step for each in choices)
+    ]
+
+
+def show(choices: list[Choice]) -> None:
+    """Print the choices, the chosen one last."""
+    table = Table(title="thresholds; training collections; outside sources (unseen)")
+    for column in ("unsafe", "safe", "decided", "right", "decided outside", "wrong outside"):
+        table.add_column(column)
+    for choice in choices:
+        table.add_row(*(f"{value:.3f}" for value in choice))
+    Console(width=100).print(table)
+
+
+def meaning_reads() -> frozenset[str]:
+    """The languages that the voter `meaning` reads."""
+    return frozenset(registry.model("meaning").languages)
+
+
+def markdown(
+    title: str,
+    keys: NDArray[np.str_],
+    found: Scored,
+    said: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    readable: NDArray[np.bool_],
+) -> str:
+    """A table by language or source: the training collections' rows, and unseen sources' rows."""
+    said_unsafe, said_safe = said
+    decided = said_unsafe | said_safe
+    wrong = (said_unsafe & ~found.unsafe) | (said_safe & found.unsafe)
+    lines = [
+        (
+            f"| {title} | | texts | decided | right of what is decided | unsafe passed as safe "
+            "| safe called unsafe |"
+        ),
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for key in sorted(set(keys[readable])):
+        for kind, of in (("trained for", ~found.outside), ("unseen source", found.outside)):
+            at = (keys == key) & of & readable
+            if at.sum() < LEAST_SHOWN:
+                continue
+            right = f"{1 - wrong[at].sum() / max(decided[at].sum(), 1):.0%}"
+            cells = [
+                f"{at.sum():,}",
+                f"{decided[at].mean():.0%}",
+                right,
+                share(said_safe, at & found.unsafe),
+                share(said_unsafe, at & ~found.unsafe),
+            ]
+            lines.append(f"| {key} | {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def share(said: NDArray[np.bool_], of: NDArray[np.bool_]) -> str:
+    """The share of those rows that were called so, in percent."""
+    return f"{said[of].mean():.1%}" if of.any() else "–"
+
+
+DESCRIPTION = (
+    "The voters that run inside their Lambdas: no network, no key, no cost. Calibrated on votes of"
+    " voters that had not seen the texts (training collections) or the source (outside sources):"
+    " see NOTICE for both. A text that the voters find unlike their training goes to a person."
+)
+
+if __name__ == "__main__":
+    main()

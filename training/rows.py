@@ -1,0 +1,135 @@
+"""Labelled texts: read, normalised, weighed, and laid into folds.
+
+Rows are of two kinds. Those of the training collections are laid
+into five folds by a hash of their text. Those of other sources, outside, are in one fold with their
+whole source: a voter fitted without the fold has never seen the source, so its scores there show
+what it is worth on texts unlike its training.
+"""
+
+import csv
+import gzip
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from quorum.core.normalise import normalise
+
+Floats = NDArray[np.float64]
+Truths = NDArray[np.bool_]
+
+FOLDS = 5
+MOST_OF_A_SOURCE = 1_500
+"""Rows of one source, language and label that are read at most: those with the lowest hash."""
+SOURCES = Path(__file__).with_name("sources.json")
+"""What is known of each outside source: fold, whether its unsafe texts are requests, its licence,
+and the languages to whose spelling it is added."""
+
+
+@cache
+def sources() -> dict[str, dict[str, Any]]:
+    """The facts of each outside source, by its name."""
+    listed: dict[str, dict[str, Any]] = json.loads(SOURCES.read_text(encoding="utf-8"))
+    return listed
+
+
+@dataclass(frozen=True)
+class Row:
+    """A labelled text, normalised."""
+
+    language: str
+    text: str
+    unsafe: bool
+    source: str
+
+    @property
+    def outside(self) -> bool:
+        """Whether its source is not one of the collections the voters are trained for."""
+        return self.source in sources()
+
+    @property
+    def fold(self) -> int:
+        """The number of its fold, the same on every machine."""
+        if self.outside:
+            return int(sources()[self.source]["fold"])
+        return zlib.crc32(self.text.encode("utf-8", "surrogatepass")) % FOLDS
+
+
+def read_rows(path: Path, more: Path | None = None, *, share_alike: bool = True) -> list[Row]:
+    """Labelled texts, normalised; a repeated text counts once, a contradicted one not at all.
+
+    Of `more` (gzip) rows of the listed outside sources are read, and those of a training
+    collection's other split; with `share_alike` false none whose licence is share-alike.
+    """
+    seen: dict[str, Row | None] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for record in csv.DictReader(file):
+            row = Row(
+                language=record["language"],
+                text=normalise(record["text"]).text,
+                unsafe=(record.get("label") or record["gold"]) == "unsafe",
+                source=record.get("source") or path.stem,
+            )
+            first = seen.setdefault(row.text, row)
+            if first is not None and first.unsafe != row.unsafe:
+                seen[row.text] = None
+    for row in _more(more, share_alike=share_alike) if more else ():
+        seen.setdefault(row.text, row)
+    return [row for row in seen.values() if row is not None and row.text]
+
+
+def _more(path: Path, *, share_alike: bool) -> Iterable[Row]:
+    taken: Counter[tuple[str, str, str]] = Counter()
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        records = sorted(
+            csv.DictReader(file), key=lambda record: zlib.crc32(record["text"].encode())
+        )
+    for record in records:
+        facts = sources().get(record["source"])
+        if facts is None or (facts["share_alike"] and not share_alike):
+            continue
+        kind = (record["source"], record["language"], record["label"])
+        taken[kind] += 1
+        if taken[kind] <= MOST_OF_A_SOURCE:
+            yield Row(
+                language=record["language"],
+                text=normalise(record["text"]).text,
+                unsafe=record["label"] == "unsafe",
+                source=record["source"],
+            )
+
+
+def row_weights(rows: Sequence[Row]) -> Floats:
+    """Each source of a language weighs as much as the language's largest.
+
+    The sources differ in what counts as unsafe; the larger must not drown the smaller.
+    """
+    counts = Counter((row.language, row.source) for row in rows)
+    largest: dict[str, int] = {}
+    for (language, _), count in counts.items():
+        largest[language] = max(count, largest.get(language, 0))
+    return np.array([largest[row.language] / counts[row.language, row.source] for row in rows])
+
+
+def source_weights(rows: Sequence[Row], chosen: Truths, power: float) -> Floats:
+    """Weights that sum to 1 over the chosen rows; n rows of a source and language have n^power."""
+    keys = [(row.language, row.source) for row in rows]
+    counts = Counter(key for key, of in zip(keys, chosen.tolist(), strict=True) if of)
+    weight = np.array(
+        [
+            counts[key] ** (power - 1) if of else 0.0
+            for key, of in zip(keys, chosen.tolist(), strict=True)
+        ]
+    )
+    return weight / weight.sum() if weight.any() else weight
+
+
+def truths(rows: Iterable[Row]) -> Truths:
+    """True for each unsafe row."""
+    return np.array([row.unsafe for row in rows], dtype=np.bool_)
