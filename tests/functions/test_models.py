@@ -452,3 +452,23 @@ def test_a_panel_that_seats_an_unknown_model_names_the_field() -> None:
     with pytest.raises(PanelInvalid) as refusal:
         panel.load(OWN)
     assert refusal.value.path == "rounds.0.0"
+
+
+def test_a_policys_shadow_asks_a_panel_of_models_put_as_data(
+    put: Put, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    put()
+    put_parameter("/quorum/panels/own", OWN)
+    categories = {"gambling_ads": {"definition": "advertisements for gambling"}}
+    for name, rules in (
+        ("default", {"instructions": "Be kind."}),
+        ("g", {"categories": categories}),
+    ):
+        there = {"path": f"/policies/{name}", "pathParameters": {"name": name}}
+        assert ask(rules, name="put_policy.json", **there)[0] == 200
+    there = {"path": "/policies/default/shadow", "pathParameters": {"name": "default"}}
+    assert ask({"policy": "g"}, name="put_policy_shadow.json", **there)[0] == 200
+    ask({"content": "a text", "panel": "own"})
+    # The machine, which runs nowhere here, was started under both policies.
+    assert caplog.messages.count("vote machine failed") == 2
+    assert "policy shadow failed" not in caplog.messages

@@ -189,7 +189,7 @@ class Workflow:
             shadow = self._shadows.of(evaluation.tenant, evaluation.policy)
             if shadow is None:
                 return None
-            require_heard(evaluation.panel, shadow)
+            self.require_heard(evaluation.panel, shadow)
         except QuorumError as failure:
             telemetry.policy_shadow_failed(evaluation.verdict_id, type(failure).__name__)
             return None
