@@ -16,6 +16,8 @@ from quorum.core.models import Abstention, CastVote, Content, Decision
         ("en", "Stop calling girls whores.", "."),
         ("en", "The bitch and her puppies sleep.", "The and her puppies sleep."),
         ("en", "You can kill the server process.", "You can ."),
+        ("en", "First reap the child, then send SIGTERM.", "First , then send ."),
+        ("en", "We will crush them at football.", "We will ."),
         ("de", "Du bist kein Idiot.", "Du bist ."),
         ("es", "Nadie es idiota aquí.", "."),
         ("ru", "Он не дурак.", "Он ."),
