@@ -356,9 +356,12 @@ def test_a_listener_who_is_cancelled_while_nothing_comes_pays_for_what_had_come(
             pieces = asking.stream(
                 "acme", question(), deadline=Deadline.after(60), stopped=told.append
             )
-            async with aclosing(pieces):
-                async for _ in pieces:
-                    begun.set()
+            try:
+                async with aclosing(pieces):
+                    async for _ in pieces:
+                        begun.set()
+            finally:
+                begun.set()
 
         task = asyncio.create_task(listening())
         await begun.wait()

@@ -24,8 +24,12 @@ class _Loop:
         self._workers: ThreadPoolExecutor | None = None
 
     def end(self, seconds: float) -> bool:
-        if self._workers is not None:
-            self._workers.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            if self._loop is not None and self._workers is not None:
+                self._workers.shutdown(wait=False, cancel_futures=True)
+                # The loop may be used again, by another command in the same process.
+                self._workers = ThreadPoolExecutor(thread_name_prefix=_WORKERS)
+                self._loop.call_soon_threadsafe(self._loop.set_default_executor, self._workers)
         until = time.monotonic() + seconds
         working = [one for one in threading.enumerate() if one.name.startswith(_WORKERS)]
         for thread in working:
@@ -74,7 +78,7 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 def end(seconds: float) -> bool:
     """End the loop's threads, before a process ends; returns whether all did within `seconds`.
 
-    The interpreter would wait for those that did not, and a look-up of a name cannot be
+    The loop can be used again. The interpreter would wait for those that did not, and a look-up of a name cannot be
     interrupted: where the network's resolver does not answer, it takes minutes.
     """
     return _LOOP.end(seconds)
