@@ -86,12 +86,19 @@ def test_a_shell_example_uses_only_variables_that_are_set_before(page: Path) -> 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_python_example_uses_only_names_that_it_defines(page: Path) -> None:
     for block in code(page, "python"):
-        names = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Name)]
+        nodes = list(ast.walk(ast.parse(block)))
+        names = [node for node in nodes if isinstance(node, ast.Name)]
         read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
         written = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        written |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        written |= {
+            node.name
+            for node in nodes
+            if isinstance(node, ast.ExceptHandler | ast.FunctionDef) and node.name
+        }
         imported = {
             (alias.asname or alias.name).partition(".")[0]
-            for node in ast.walk(ast.parse(block))
+            for node in nodes
             if isinstance(node, ast.Import | ast.ImportFrom)
             for alias in node.names
         }

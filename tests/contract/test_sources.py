@@ -12,7 +12,20 @@ import pytest
 from tests.contract.test_documentation import PAGES, name_of
 from tests.template import ROOT
 
-FOLDERS = ("analysis", "bench", "cli", "fakes", "functions", "layers", "local", "tests", "training")
+FOLDERS = (
+    *(
+        "analysis",
+        "bench",
+        "cli",
+        "fakes",
+        "functions",
+        "layers",
+        "local",
+        "quorum_client",
+        "tests",
+    ),
+    "training",
+)
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 LINES = 700
 """Lines a file may have."""
@@ -23,7 +36,7 @@ IGNORED = re.compile(r"# (?:noqa|type: ignore|pragma)\b(?P<rest>.*)")
 NO_REASON = re.compile(r"\[[a-z, -]+\]|[A-Z]+\d+|[:,#\s-]")
 """Rules, and what stands between them."""
 SKIPPED = re.compile(r"(?:\bskip|importorskip|xfail)\(")
-PACKAGES = r"quorum|embedded|analysis|cli|local|fakes|bench|training"
+PACKAGES = r"quorum|quorum_client|embedded|analysis|cli|local|fakes|bench|training"
 NAMED = re.compile(rf"`((?:{PACKAGES})(?:\.\w+)+)")
 FILE = re.compile(r"`([\w./-]+\.(?:py|json|yaml|toml))`")
 

@@ -51,12 +51,12 @@ def test_the_example_of_the_readme_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (example,) = (block for block in shown if "/verdicts" in block)
-    content = re.search(r'"content": "(.*?)"', example)
+    (example,) = (block for block in shown if "Quorum(" in block)
+    content = re.search(r'moderate\("(.*?)"', example)
     assert content is not None
     says(recorded, content[1], gpt_4_1="unsafe", gemini_2_5_flash="unsafe")
-    for name, value in stack.variables().items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("API", stack.api)
+    monkeypatch.setenv("KEY", stack.key)
     exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own
     assert capsys.readouterr().out.startswith("unsafe ")
 

@@ -78,7 +78,7 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 def end(seconds: float) -> bool:
     """End the loop's threads, before a process ends; returns whether all did within `seconds`.
 
-    The loop can be used again. The interpreter would wait for those that did not, and a look-up of a name cannot be
-    interrupted: where the network's resolver does not answer, it takes minutes.
+    The loop can be used again. The interpreter would wait for those that did not, and a look-up of
+    a name cannot be interrupted: where the network's resolver does not answer, it takes minutes.
     """
     return _LOOP.end(seconds)

@@ -1,0 +1,164 @@
+"""The routes of the API as flows."""
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+from quorum_client.requests import (
+    Flow,
+    Pause,
+    Retries,
+    Send,
+    answered,
+    encoded,
+    given,
+    new_key,
+    posted,
+    read,
+    read_as,
+    validated,
+)
+from quorum_client.results import BatchProgress, BatchResult, Verdict
+
+ITEMS_LIMIT = 1_000
+"""Items of one request; more contents are uploaded."""
+REQUEST_BYTES = 3 * 1024 * 1024
+"""Bytes of items in one request, which holds at most 4 MiB; more are uploaded."""
+PAGE_ITEMS = 200
+POLL_SECONDS = 1.0
+LISTING_TRIES = 10
+"""Times that a page of results is asked for: a settled item may be listed a little later."""
+
+Item = str | Mapping[str, Any]
+"""A text, or the body of `POST /verdicts`: `content`, and `id`, `language`, `context`, …"""
+File = str | Path | Mapping[str, Any]
+"""A document: its text, the path of a file, or a document as `POST /documents` takes it."""
+
+
+def moderate(
+    text: str, options: dict[str, Any], key: str | None, retries: Retries
+) -> Flow[Verdict]:
+    """The verdict on a text."""
+    body = {"content": text} | given(**options)
+    request = posted("verdicts", body, key=key or new_key())
+    return read_as(Verdict, (yield from answered(request, retries)))
+
+
+def verdict(verdict_id: str, retries: Retries) -> Flow[Verdict]:
+    """A stored verdict."""
+    return read_as(Verdict, (yield from answered(Send("GET", f"verdicts/{verdict_id}"), retries)))
+
+
+def submit(
+    items: Iterable[Item], options: dict[str, Any], key: str | None, retries: Retries
+) -> Flow[str]:
+    """Submit contents, in the request if they are few, else by an upload; the batch's id."""
+    bodies = [{"content": item} if isinstance(item, str) else dict(item) for item in items]
+    lines = [encoded(body) for body in bodies]
+    body = given(**options)
+    if len(lines) <= ITEMS_LIMIT and sum(map(len, lines)) <= REQUEST_BYTES:
+        body["items"] = bodies
+    else:
+        body["upload"] = yield from uploaded(BytesIO(b"\n".join(lines) + b"\n"), retries)
+    request = posted("batches", body, key=key or new_key())
+    return str(read((yield from answered(request, retries)))["id"])
+
+
+def submit_documents(
+    files: Sequence[File], options: dict[str, Any], key: str | None, retries: Retries
+) -> Flow[str]:
+    """Submit documents; those that the request has no room for are uploaded. The batch's id."""
+    documents, size = [], 0
+    for file in files:
+        document = _document(file)
+        content = document.get("content") or document.get("text") or ""
+        size += len(content.encode(errors="replace"))
+        if size > REQUEST_BYTES and content:
+            size -= len(content.encode(errors="replace"))
+            document = yield from _apart(document, retries)
+        documents.append(document)
+    body = given(**options) | {"documents": documents}
+    request = posted("documents", body, key=key or new_key())
+    return str(read((yield from answered(request, retries)))["id"])
+
+
+def _document(file: File) -> dict[str, Any]:
+    match file:
+        case str():
+            return {"text": file}
+        case Path():
+            content = base64.b64encode(file.read_bytes()).decode()
+            return {"name": file.name, "content": content}
+        case _:
+            return dict(file)
+
+
+def _apart(document: dict[str, Any], retries: Retries) -> Flow[dict[str, Any]]:
+    """The document with its content in an upload of its own."""
+    others = {name: value for name, value in document.items() if name not in {"text", "content"}}
+    if "text" in document:
+        content = document["text"].encode(errors="replace")
+        others.setdefault("media_type", "text/plain; charset=utf-8")
+    else:
+        content = base64.b64decode(document["content"])
+    return others | {"upload": (yield from uploaded(BytesIO(content), retries))}
+
+
+def uploaded(file: IO[bytes], retries: Retries) -> Flow[str]:
+    """Upload a file to a new place; what to name it by in a request."""
+    place = read((yield from answered(posted("batches/uploads", {}), retries)))
+    yield from answered(Send("PUT", place["url"], file=file), retries)
+    return str(place["upload"])
+
+
+def progress_of(batch_id: str, retries: Retries, method: str = "GET") -> Flow[BatchProgress]:
+    """How far a batch has come; with DELETE, after cancelling it."""
+    request = Send(method, f"batches/{batch_id}")
+    return read_as(BatchProgress, (yield from answered(request, retries)))
+
+
+def wait(
+    batch_id: str,
+    progress: Callable[[BatchProgress], None] | None,
+    poll_seconds: float,
+    retries: Retries,
+) -> Flow[BatchProgress]:
+    """Wait until a batch has ended, calling `progress` each time it was asked for."""
+    while True:
+        so_far = yield from progress_of(batch_id, retries)
+        if progress is not None:
+            progress(so_far)
+        if so_far.ended:
+            return so_far
+        yield Pause(poll_seconds)
+
+
+def redrive(batch_id: str, retries: Retries) -> Flow[None]:
+    """Have the dead letters of a batch tried again."""
+    while True:
+        # Sent twice, the second finds nothing left to do.
+        answer = yield from answered(posted(f"batches/{batch_id}/redrive", {}), retries)
+        if read(answer)["complete"]:
+            return
+
+
+def page(
+    batch_id: str, start: int, retries: Retries, *, gaps: bool
+) -> Flow[tuple[list[BatchResult], int | None]]:
+    """A page of results from index `start` on, and the index to continue at, None at the end.
+
+    With `gaps`, unsettled items are passed over; without, each is waited for a little.
+    """
+    for _ in range(LISTING_TRIES):
+        query = {"start": str(start), "limit": str(PAGE_ITEMS), "gaps": str(gaps).lower()}
+        request = Send("GET", f"batches/{batch_id}/results", params=query)
+        found = read((yield from answered(request, retries)))
+        results = [validated(BatchResult, item) for item in found["items"]]
+        if results or found["next"] is None:
+            return results, found["next"]
+        if gaps:
+            break
+        yield Pause(POLL_SECONDS)
+    return [], None
