@@ -16,7 +16,7 @@ from quorum.vote.policy import INTRODUCTION
 
 _UNSAFE_SHARE = 0.3
 _REVIEW_SHARE = 0.05
-_INVENTED = (" This", " answer", " is", " invented", ":")
+_INVENTED = (" This", " answer", " is", " invented", " –")
 _WORDS = [
     "the",
     "a",

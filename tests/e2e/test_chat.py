@@ -367,14 +367,14 @@ def test_the_example_of_the_documentation_runs(
     key: str,
     warm: None,
     stand_in: StandIn,
-    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("CHAT", stack.chat)
+    monkeypatch.setenv("KEY", key)
     behave(stand_in, reply="Because of Rayleigh scattering.")
     shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs/chat.md").read_text(), re.DOTALL)
     (example,) = (block for block in shown if "websockets" in block)
-    monkeypatch.setenv("CHAT", stack.chat)
-    monkeypatch.setenv("KEY", key)
     exec(compile(example, "chat.md", "exec"), {})  # noqa: S102 - our own
     assert capsys.readouterr().out.startswith("Because of Rayleigh scattering.{'prompt_tokens'")
 

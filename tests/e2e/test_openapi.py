@@ -28,6 +28,8 @@ from tests import openapi
 from tests.e2e.conftest import Api
 from tests.template import ROOT
 
+NAME = "own"
+"""One name, for a model put as data and for a policy of the tenant's own."""
 REQUESTS = 5
 """Made-up requests to each operation."""
 CHECKS = [
@@ -53,12 +55,17 @@ def bodies() -> Iterator[tuple[str, Any]]:
 
 
 EXAMPLES = dict(bodies())
+# A model that the gateway serves; the stack allows no other server.
+EXAMPLES["PUT /models/{name}"] = {
+    **{k: v for k, v in EXAMPLES["PUT /models/{name}"].items() if k not in ("base_url", "key")},
+    "gateway_name": "gpt-4.1-mini",
+}
 
 
 @pytest.fixture(scope="module")
 def key(stack: Stack) -> str:
     """The key of a tenant of this test's own: no other test sees what is made up here."""
-    return stack.new_key(Caller(tenant="made-up", role="operator"))
+    return stack.new_key(Caller(tenant="made-up", role="deployment_operator"))
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +75,21 @@ def known(stack: Stack, key: str) -> dict[str, str]:
     verdict = api.judge("made up", panel="embedded")
     items = [{"content": "made up", "panel": "embedded"}, {"content": ""}]
     batch = api.post("batches", {"items": items}).json()
-    # One name, for a model and for a policy of the tenant's own.
-    policy = EXAMPLES["PUT /policies/{name}"]
-    put = httpx.put(
-        f"{stack.api}/policies/gpt-4.1", json=policy, headers={"x-api-key": key}, timeout=60
-    )
-    assert put.status_code == 200, put.text
-    return {"verdict_id": verdict["id"], "batch_id": batch["id"], "name": "gpt-4.1"}
+    return {"verdict_id": verdict["id"], "batch_id": batch["id"], "name": NAME}
+
+
+def put_what_is_named(stack: Stack, key: str, label: str) -> None:
+    """Put the policy or model called `NAME`: an operation before may have deleted it."""
+    bodies: dict[str, Any] = {}
+    if "/policies/{name}" in label:
+        policy, shadow = EXAMPLES["PUT /policies/{name}"], EXAMPLES["PUT /policies/{name}/shadow"]
+        bodies[f"policies/{shadow['policy']}"] = bodies[f"policies/{NAME}"] = policy
+        bodies[f"policies/{NAME}/shadow"] = shadow
+    if "/models/{name}" in label:
+        bodies[f"models/{NAME}"] = EXAMPLES["PUT /models/{name}"]
+    for path, body in bodies.items():
+        put = httpx.put(f"{stack.api}/{path}", json=body, headers={"x-api-key": key}, timeout=60)
+        assert put.status_code == 200, put.text
 
 
 def excused(response: Any) -> bool:
@@ -91,6 +106,7 @@ def test_an_operation_answers_as_described(
     stack: Stack, key: str, known: dict[str, str], label: str
 ) -> None:
     operation = OPERATIONS[label]
+    put_what_is_named(stack, key, label)
     path = {name: known[name] for name in known if f"{{{name}}}" in label}
 
     def send(case: Any) -> int:

@@ -154,7 +154,7 @@ def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
     ("poison", "reason"),
     [
         ("not json", "not JSON"),
-        ("[]", "Input should be"),
+        ("[]", "must be a JSON object"),
         ({"tenant": "acme"}, "content: Field required"),
         ({"content": "x"}, "tenant: Field required"),
         (item("x", colour="red"), "colour: Extra inputs"),
@@ -169,7 +169,7 @@ def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
         (item("x", position={"batch": "\ud800", "index": 0}), "position.batch: "),
         (item("x", position={"batch": "b" * 100_000, "index": 0}), "position.batch: "),
         (item("x", position={"batch": BATCH, "index": 10**9}), "position.index: "),
-        (item("x", position=[[[]]]), "position: Input should be"),
+        (item("x", position=[[[]]]), "position: must be a JSON object"),
         ({"tenant": "a" * 100_000, "position": {"batch": BATCH, "index": 0}}, "content: "),
         ({"tenant": ["acme"], "content": 7, "position": {"batch": BATCH, "index": 0}}, "content: "),
         (item("x", **{"\x00\uffff": 1}), "\ufffd\ufffd: Extra inputs"),

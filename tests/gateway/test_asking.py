@@ -282,7 +282,7 @@ def test_who_waits_for_anothers_answer_waits_no_longer_than_his_time(
 
     async def both() -> tuple[Answered | BaseException, ...]:
         first = asyncio.create_task(asking.answer("acme", question(), deadline=Deadline.after(20)))
-        while not (there.count.requests or first.done()):  # noqa: ASYNC110 a count has no event
+        while not (there.count.requests or first.done()):  # noqa: ASYNC110 the stand-in has a count and no event
             await asyncio.sleep(0.01)
         second = asking.answer("acme", question(), deadline=Deadline.after(0.5))
         return await asyncio.gather(first, second, return_exceptions=True)
@@ -356,12 +356,9 @@ def test_a_listener_who_is_cancelled_while_nothing_comes_pays_for_what_had_come(
             pieces = asking.stream(
                 "acme", question(), deadline=Deadline.after(60), stopped=told.append
             )
-            try:
-                async with aclosing(pieces):
-                    async for _ in pieces:
-                        begun.set()
-            finally:
-                begun.set()
+            async with aclosing(pieces):
+                async for _ in pieces:
+                    begun.set()
 
         task = asyncio.create_task(listening())
         await begun.wait()

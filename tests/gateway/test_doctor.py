@@ -1,5 +1,6 @@
 """The doctor names what is wrong and what to do, and never a key."""
 
+import asyncio
 import json
 import socket
 import time
@@ -214,3 +215,9 @@ def test_a_gateway_that_never_answers_takes_the_time_that_it_is_given_for_each_b
     report = examined(gateway(silent, f"{silent}/again"), seconds=0.5)
     assert time.monotonic() - begun < 5
     assert [base.advice.startswith("no answer in time") for base in report.base_urls] == [True] * 2
+
+
+def test_what_runs_after_a_command_ended_its_threads_has_threads_anew() -> None:
+    assert loop.run(asyncio.to_thread(int)) == 0
+    assert loop.end(5)
+    assert loop.run(asyncio.to_thread(int)) == 0

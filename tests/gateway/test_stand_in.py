@@ -153,7 +153,7 @@ def test_a_body_that_is_no_request_is_a_400(stand_in: Any, body: bytes) -> None:
 def test_every_answer_says_that_it_is_invented(stand_in: Any) -> None:
     there = stand_in()
     chat = _ask(there.base_url, max_tokens=20).json()
-    assert chat["choices"][0]["message"]["content"].startswith(" This answer is invented:")
+    assert chat["choices"][0]["message"]["content"].startswith(" This answer is invented –")
     assert "invented" in chat["system_fingerprint"]
     listed = httpx.get(f"{there.base_url}/models", trust_env=False).json()["data"]
     assert all("invented" in model["owned_by"] for model in listed)

@@ -25,11 +25,11 @@ class _Loop:
 
     def end(self, seconds: float) -> bool:
         with self._lock:
-            if self._loop is not None and self._workers is not None:
-                self._workers.shutdown(wait=False, cancel_futures=True)
-                # The loop may be used again, by another command in the same process.
-                self._workers = ThreadPoolExecutor(thread_name_prefix=_WORKERS)
-                self._loop.call_soon_threadsafe(self._loop.set_default_executor, self._workers)
+            ended, self._workers = self._workers, ThreadPoolExecutor(thread_name_prefix=_WORKERS)
+            if self._loop is not None:
+                self._loop.set_default_executor(self._workers)  # what comes after has threads anew
+        if ended is not None:
+            ended.shutdown(wait=False, cancel_futures=True)
         until = time.monotonic() + seconds
         working = [one for one in threading.enumerate() if one.name.startswith(_WORKERS)]
         for thread in working:
@@ -44,7 +44,8 @@ class _Loop:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
                 loop.set_exception_handler(_log_lost)
-                self._workers = ThreadPoolExecutor(thread_name_prefix=_WORKERS)
+                if self._workers is None:
+                    self._workers = ThreadPoolExecutor(thread_name_prefix=_WORKERS)
                 loop.set_default_executor(self._workers)
                 thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
                 thread.start()
@@ -78,7 +79,8 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 def end(seconds: float) -> bool:
     """End the loop's threads, before a process ends; returns whether all did within `seconds`.
 
-    The loop can be used again. The interpreter would wait for those that did not, and a look-up of
-    a name cannot be interrupted: where the network's resolver does not answer, it takes minutes.
+    The interpreter would wait for those that did not, and a look-up of a name cannot be
+    interrupted: where the network's resolver does not answer, it takes minutes. What is run
+    afterwards all the same (another command of the same process) has threads of its own.
     """
     return _LOOP.end(seconds)
