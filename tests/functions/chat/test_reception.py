@@ -343,5 +343,6 @@ def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
         "tenant": "acme",
         "role": "member",
         "name": "",
+        "review_is_flagged": False,
         "key_hash": hash_of(key),
     }
