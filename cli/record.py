@@ -1,12 +1,12 @@
 """`quorum record`: run a panel's voters over labelled texts and write their votes to a file.
 
-Embedded voters vote in this process. Gateway voters are called with the production client and the
-key in GATEWAY_API_KEY. Nothing is cached or booked: the votes are for measuring.
+`quorum_moderator` asks them all, those at the gateway with the key in GATEWAY_API_KEY. Nothing is
+cached or booked: the votes are for measuring.
 """
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -16,16 +16,11 @@ from typing import Annotated
 import typer
 from quorum.aws import loop
 from quorum.core import registry
-from quorum.core.errors import VoteUnavailable
 from quorum.core.model_entry import NamedEntry
 from quorum.core.models import CONTENT_LIMIT, Abstention, CastVote, Content
-from quorum.core.normalise import normalise
 from quorum.gateway.client import Gateway, GatewaySettings
-from quorum.gateway.deadline import Deadline
-from quorum.vote import voter
-from quorum.vote.language import with_language
+from quorum.vote.evaluation import as_cast
 from quorum.vote.panel import Panel
-from quorum.vote.tally import tally
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from analysis import gold
@@ -34,11 +29,10 @@ from analysis.rows import FileUnreadable, Row, harmless, meant, opened
 from cli import entries, loading, output
 from cli.gateway import GATEWAY_URL, KEY_NEEDED, KEY_VARIABLE, parsed
 from cli.languages import DefaultLanguage
+from quorum_moderator import AskedAt, Moderator
 
-Ask = Callable[[Content], CastVote | Abstention]
-
-VOTE_SECONDS = 60.0
-"""Seconds for one vote: nobody waits for it, so it may take longer than in production."""
+VOTING_SECONDS = 60.0
+"""Seconds for the votes on a text: nobody waits for them, so they may take longer than usual."""
 EMBEDDED = frozenset(model.name for model in registry.voters() if model.kind == "embedded")
 TEXT_COLUMNS = ("text", "content")
 
@@ -64,13 +58,12 @@ def record(
     rows = _rows(texts)
     if not rows:
         raise typer.BadParameter(f"{texts}: no row has a text")
-    with _asking(chosen, known) as voters:
-        _write(rows, chosen, voters, out, concurrency)
+    with _moderator(chosen, known) as moderator:
+        _write(rows, moderator, out, concurrency)
 
 
-def _write(
-    rows: list[dict[str, str]], chosen: Panel, voters: dict[str, Ask], out: Path, concurrency: int
-) -> None:
+def _write(rows: list[dict[str, str]], moderator: Moderator, out: Path, concurrency: int) -> None:
+    voters = moderator.panel.voters
     columns = ["language", "text", "gold"]
     columns += [column for name in voters for column in (name, f"{name}.confidence")]
     columns += ["panel", "panel.score"]
@@ -91,7 +84,7 @@ def _write(
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         task = progress.add_task("recording", total=len(rows))
-        for written in pool.map(lambda row: _judged(row, chosen, voters), rows):
+        for written in pool.map(lambda row: _judged(row, moderator), rows):
             writer.writerow(written)
             progress.advance(task)
 
@@ -130,17 +123,14 @@ def _labelled(row: Row, columns: Sequence[str] | None) -> dict[str, str]:
     }
 
 
-def _judged(row: dict[str, str], panel: Panel, voters: dict[str, Ask]) -> dict[str, str]:
+def _judged(row: dict[str, str], moderator: Moderator) -> dict[str, str]:
     # As in the API: the given language, else the recognised one.
-    written = Content(text=row["text"][:CONTENT_LIMIT], language=row["language"] or None)
-    content = with_language(written, panel.default_language)
-    language = content.language
-    votes = [ask(content) for ask in voters.values()]
-    outcome = tally(panel, votes, language, final=True)
-    cells = {name: cell for vote in votes for name, cell in _cells(vote).items()}
-    verdict = {"panel": str(outcome.decision), "panel.score": f"{outcome.score:.6f}"}
-    named = {"language": language or "", "text": harmless(row["text"])}
-    return row | named | cells | verdict
+    content = Content(text=row["text"][:CONTENT_LIMIT], language=row["language"] or None)
+    verdict = moderator.judge(content)
+    cells = {name: cell for vote in verdict.votes for name, cell in _cells(as_cast(vote)).items()}
+    decided = {"panel": str(verdict.decision), "panel.score": f"{verdict.score:.6f}"}
+    named = {"language": verdict.language or "", "text": harmless(row["text"])}
+    return row | named | cells | decided
 
 
 def _cells(vote: CastVote | Abstention) -> dict[str, str]:
@@ -154,39 +144,27 @@ def _cells(vote: CastVote | Abstention) -> dict[str, str]:
 
 
 @contextmanager
-def _asking(panel: Panel, known: Mapping[str, NamedEntry]) -> Iterator[dict[str, Ask]]:
-    """A function that asks each of the panel's voters, usable within the block.
+def _moderator(panel: Panel, known: Mapping[str, NamedEntry]) -> Iterator[Moderator]:
+    """A moderator that asks all of the panel's voters, usable within the block.
 
     `known` are the models that are not packaged.
     """
     shared = cache(_gateway)
     own = entries.gateways(known, shared)
-
-    def asking(name: str) -> Ask:
-        if name in EMBEDDED:
-            return _embedded_voter(registry.model(name))
-        if name in known:
-            return _gateway_voter(known[name].model, entries.client_of(known[name], own))
-        return _gateway_voter(registry.model(name), shared())
-
     try:
-        yield {name: asking(name) for name in panel.voters}
+        models = {
+            name: AskedAt(known[name].model, entries.client_of(known[name], own))
+            for name in panel.voters
+            if name in known
+        }
+        gateway = None if set(panel.voters) <= EMBEDDED | models.keys() else shared()
+        yield Moderator(
+            panel, gateway=gateway, models=models, voting_seconds=VOTING_SECONDS, everyone=True
+        )
     finally:
         loop.run(own.close())
         if shared.cache_info().currsize:
             loop.run(shared().close())
-
-
-def _embedded_voter(model: registry.Model) -> Ask:
-    # Each is slow to load, so only the panel's are loaded.
-    from embedded import characters, meaning, rules  # noqa: PLC0415 - when needed
-
-    asks: dict[str, Ask] = {
-        "rules": rules.vote,
-        "characters": characters.vote,
-        "meaning": meaning.vote,
-    }
-    return asks[model.name]
 
 
 def _gateway() -> Gateway:
@@ -195,15 +173,3 @@ def _gateway() -> Gateway:
         raise typer.BadParameter(f"the panel has gateway voters. {KEY_NEEDED}")
     urls = os.environ.get("GATEWAY_BASE_URL", GATEWAY_URL)
     return Gateway(GatewaySettings(base_urls=parsed(urls, key)))
-
-
-def _gateway_voter(model: registry.Model, gateway: Gateway) -> Ask:
-    def ask(content: Content) -> CastVote | Abstention:
-        deadline = Deadline.after(VOTE_SECONDS)
-        try:
-            shown = normalise(content.text)
-            return loop.run(voter.ask(gateway, model, shown, deadline)).vote
-        except VoteUnavailable as error:
-            return voter.abstention_of(model.name, error, 0)
-
-    return ask

@@ -24,7 +24,7 @@ FOLDERS = (
         "quorum_client",
         "tests",
     ),
-    "training",
+    *("quorum_moderator", "training"),
 )
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 LINES = 700
@@ -36,7 +36,7 @@ IGNORED = re.compile(r"# (?:noqa|type: ignore|pragma)\b(?P<rest>.*)")
 NO_REASON = re.compile(r"\[[a-z, -]+\]|[A-Z]+\d+|[:,#\s-]")
 """Rules, and what stands between them."""
 SKIPPED = re.compile(r"(?:\bskip|importorskip|xfail)\(")
-PACKAGES = r"quorum|quorum_client|embedded|analysis|cli|local|fakes|bench|training"
+PACKAGES = r"quorum|quorum_client|quorum_moderator|embedded|analysis|cli|local|fakes|bench|training"
 NAMED = re.compile(rf"`((?:{PACKAGES})(?:\.\w+)+)")
 FILE = re.compile(r"`([\w./-]+\.(?:py|json|yaml|toml))`")
 
