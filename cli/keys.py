@@ -24,6 +24,7 @@ COLUMNS = (
     Column("tenant", left=True, least=12),
     Column("role", left=True),
     Column("name", left=True, rank=2, least=12),
+    Column("review", left=True, rank=3),
     Column("issued", left=True, rank=1),
 )
 ID_DIGITS = 12
@@ -52,11 +53,17 @@ def issue(
     ] = "member",
     name: Annotated[str, typer.Option(help="a name for the key, which `list` shows")] = "",
     *,
+    flag_review: Annotated[
+        bool,
+        typer.Option(
+            "--flag-review", help="POST /moderations flags a text that needs a review, too"
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Issue a key, and print it: only its hash is stored, so it cannot be shown again."""
     try:
-        caller = Caller(tenant=tenant, role=role)
+        caller = Caller(tenant=tenant, role=role, review_is_flagged=flag_review)
     except ValidationError as error:
         raise typer.BadParameter(first_problem(error)) from None
     key = _table(where).issue(caller, name=name)
@@ -115,5 +122,6 @@ def _id(key: StoredKey) -> str:
 
 
 def _cells(key: StoredKey) -> tuple[str, ...]:
+    review = "flagged" if key.review_is_flagged else ""
     issued = "" if key.issued_at is None else f"{key.issued_at:%Y-%m-%d %H:%M}"
-    return (_id(key), escape(key.tenant), key.role, escape(key.name), issued)
+    return (_id(key), escape(key.tenant), key.role, escape(key.name), review, issued)

@@ -13,6 +13,7 @@ from quorum.routes import (
     completions,
     health,
     models,
+    moderations,
     policies,
     spending,
     verdicts,
@@ -21,7 +22,10 @@ from quorum.routes import (
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-SUBJECTS = (verdicts, batches, completions, spending, catalogue, models, policies, health)
+SUBJECTS = (
+    *(verdicts, moderations, batches, completions, spending),
+    *(catalogue, models, policies, health),
+)
 routes = resolver(*(subject.router for subject in SUBJECTS))
 
 
@@ -34,4 +38,4 @@ def app() -> ApiContainer:
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Answer one HTTP request of API Gateway's proxy integration."""
-    return resolve(routes, event, context, app)
+    return resolve(routes, event, context, app, moderations.ERROR_FORMS)

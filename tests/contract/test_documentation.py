@@ -12,6 +12,7 @@ from quorum.answer.completions import ChatCompletionRequest
 from quorum.bulk.requests import BatchRequest
 from quorum.core.models import Category, Frozen, Verdict
 from quorum.document.requests import DocumentsRequest
+from quorum.vote.moderations import ModerationRequest
 from quorum.vote.panel import PACKAGED, packaged
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from samcli.yamlhelper import yaml_parse
@@ -29,6 +30,7 @@ BODIES: dict[str, type[Frozen]] = {
     "verdicts/$ID/review": ReviewRequest,
     "batches": BatchRequest,
     "documents": DocumentsRequest,
+    "moderations": ModerationRequest,
     "chat/completions": ChatCompletionRequest,
 }
 """What the route of each shown request takes."""

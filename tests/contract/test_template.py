@@ -29,6 +29,7 @@ from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDo
 from quorum.ledger.costs import INTENT_SECONDS
 from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
+from quorum.vote.moderations import ModerationRequest
 from quorum.vote.policy import PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest
 from quorum.vote.requests import ReviewRequest, VerdictRequest
@@ -439,6 +440,7 @@ BODIES: dict[str, type[Frozen]] = {
     "post_chat_completion.json": ChatCompletionRequest,
     "post_documents.json": DocumentsRequest,
     "post_estimate.json": EstimateRequest,
+    "post_moderation.json": ModerationRequest,
     "post_policy_trial.json": TrialRequest,
     "post_review.json": ReviewRequest,
     "post_verdict.json": VerdictRequest,

@@ -58,7 +58,12 @@ def test_a_known_key_is_taken_from_any_of_its_three_places(
         query and {name: value.format(key=key) for name, value in query.items()},
     )
     assert effect(policy) == "Allow"
-    assert policy["context"] == {"tenant": "acme", "role": "operator", "name": ""}
+    assert policy["context"] == {
+        "tenant": "acme",
+        "role": "operator",
+        "name": "",
+        "review_is_flagged": False,
+    }
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,17 @@ def test_keys_are_listed_by_tenant_without_the_keys(keys: Keys) -> None:
     assert listed["issued_at"].startswith("20")
 
 
+def test_a_key_that_flags_reviews_says_so(keys: Keys) -> None:
+    done = run("issue", "--tenant", "acme", "--flag-review", "--json")
+    issued = json.loads(done.stdout)
+    assert issued["review_is_flagged"] is True
+    caller = keys.caller(issued["key"])
+    assert caller is not None
+    assert caller.review_is_flagged
+    (listed,) = json.loads(run("list", "--json").stdout)
+    assert listed["review_is_flagged"] is True
+
+
 def test_a_key_issued_before_names_were_stored_is_listed(keys: Keys, aws: Any) -> None:
     item = {"key_hash": "ab" * 32, "tenant": "old", "role": "member"}
     aws.Table("KeysTable").put_item(Item=item)

@@ -3,6 +3,7 @@
 import json
 import math
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.event_handler.api_gateway import Router
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    ErrorForm = Callable[[Problem, int], Frozen]
+    """A problem and its status, in another form."""
 
 _BODY = "body"
 _PROMPT = "messages"
@@ -63,6 +67,7 @@ def resolver(*routers: "Router") -> APIGatewayRestResolver:
         app.include_router(router)
     app.exception_handler(RequestValidationError)(_unreadable)
     app.exception_handler(RecursionError)(_too_deep)
+    app.exception_handler(UnicodeDecodeError)(_not_unicode)
     app.exception_handler(QuorumError)(_refused)
     app.exception_handler(Exception)(_failed)
     app.not_found(_no_route)
@@ -74,8 +79,27 @@ def resolve(
     event: dict[str, Any],
     context: "LambdaContext",
     container: "Callable[[], Any]",
+    error_forms: "Mapping[str, ErrorForm]" = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Handle one request of API Gateway's proxy integration; routes get `container`'s result."""
+    """Handle one request of API Gateway's proxy integration; routes get `container`'s result.
+
+    `error_forms` has the forms of errors, by route, of those whose callers read another than ours.
+    """
+    answer = _resolved(app, event, context, container)
+    form = error_forms.get(str(event.get("resource")))
+    if form is None or answer["statusCode"] < HTTPStatus.BAD_REQUEST:
+        return answer
+    told = form(Problem.model_validate_json(answer["body"]), answer["statusCode"])
+    return answer | {"body": told.model_dump_json()}
+
+
+def _resolved(
+    app: APIGatewayRestResolver,
+    event: dict[str, Any],
+    context: "LambdaContext",
+    container: "Callable[[], Any]",
+) -> dict[str, Any]:
+    """The answer, its errors in our form."""
     if len((event.get("body") or "").encode(errors="replace")) > BODY_LIMIT:
         message = f"the body is larger than {BODY_LIMIT} bytes; upload larger batches"
         too_large = _problem("body_too_large", message, _BODY, BODY_LIMIT)
@@ -149,6 +173,11 @@ def _unrouted(status: HTTPStatus, told: Problem) -> dict[str, Any]:
 def _too_deep(_error: RecursionError) -> Response[Any]:
     """The answer to a body nested too deeply for the JSON reader."""
     return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is nested too deeply", _BODY)
+
+
+def _not_unicode(_error: UnicodeDecodeError) -> Response[Any]:
+    """The answer to a body of bytes that are no text."""
+    return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is not UTF-8", _BODY)
 
 
 def _refused(error: QuorumError) -> Response[Any]:

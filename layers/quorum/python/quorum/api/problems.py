@@ -59,18 +59,21 @@ def gives(
     status: HTTPStatus = HTTPStatus.OK,
     also: Mapping[HTTPStatus, type[Frozen]] = MappingProxyType({}),
     stream: bool = False,
+    error_form: type[Frozen] | None = None,
 ) -> Described:
     """The description of a route that answers with a `model` and `status`, or with an error.
 
     `errors` are added to those that any route may answer with. `also` are other statuses with a
     model, which may have a `Problem` instead. With `stream`, the answer may be server-sent events.
+    `error_form` is the form of the route's errors, if not `Problem`; API Gateway's are that always.
     """
     described = {each: [text] for each, text in ANYWHERE.items()}
     refusals: tuple[type[QuorumError], ...] = (InvalidRequest, *errors)
     for error in refusals:
         described.setdefault(HTTPStatus(error.http_status), []).insert(0, _summary(error))
+    form: Any = Problem if error_form is None else error_form | Problem
     responses = {
-        each.value: _response(" ".join(dict.fromkeys(texts)), Problem)
+        each.value: _response(" ".join(dict.fromkeys(texts)), form)
         for each, texts in sorted(described.items())
     }
     for each, other in also.items():

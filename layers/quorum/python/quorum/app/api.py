@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.app.intake import DocumentIntakeContainer
 from quorum.app.votes import WorkflowContainer
+from quorum.aws.clients import CONNECTIONS
 from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
 from quorum.batch.runs import Runs
 from quorum.bulk.batches import QueuedBatches, UploadedBatches
+from quorum.bulk.concurrent import ConcurrentModeration
 from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.ledger.costs import Costs
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
     from quorum.app.settings import ApiSettings
     from quorum.batch.kinds import BatchKind
+
+
+CONTENTS_AT_ONCE = CONNECTIONS
+"""Contents of one request that are judged at once: each holds a connection to the vote machine."""
 
 
 class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
@@ -51,6 +57,11 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
             settings.bulk_machine,
             self.batches,
         )
+
+    @cached_property
+    def concurrent_moderation(self) -> ConcurrentModeration:
+        """Several contents of one request, judged at the same time."""
+        return ConcurrentModeration(self.workflow, at_once=CONTENTS_AT_ONCE, clock=self.clock)
 
     @cached_property
     def runs(self) -> Runs:

@@ -6,6 +6,8 @@ CONNECT_SECONDS = 2
 """Seconds for a connection to any AWS service."""
 READ_SECONDS = 5
 """Seconds for an answer of a store: the API function has 28 s for all it does."""
+CONNECTIONS = 20
+"""Connections of a client that are kept open: as many as there are threads that use it."""
 
 
 def client_config(*, read_seconds: float = READ_SECONDS, attempts: int = 3) -> Config:
@@ -13,6 +15,7 @@ def client_config(*, read_seconds: float = READ_SECONDS, attempts: int = 3) -> C
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
+        max_pool_connections=CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
     )

@@ -23,11 +23,16 @@ OPERATORS: tuple[Role, ...] = ("operator", "deployment_operator")
 
 
 class Caller(Frozen):
-    """The owner of a key, and the key's name: what it is for."""
+    """The owner of a key, and the key's name: what it is for.
+
+    `review_is_flagged` says that a content that needs a review is flagged, for callers to whom a
+    content is either flagged or not (`POST /moderations`).
+    """
 
     tenant: Identifier
     role: Role = "member"
     name: str = ""
+    review_is_flagged: bool = False
 
 
 def new_key() -> str:
@@ -81,6 +86,7 @@ class Keys:
             tenant=caller.tenant,
             role=caller.role,
             name=name,
+            review_is_flagged=caller.review_is_flagged,
             issued_at=datetime.now(UTC),
         )
         self._table.put_item(Item=stored.model_dump(mode="json"))

@@ -43,7 +43,7 @@ from quorum.vote.policy import Policy, reference_of
 from quorum.vote.policy_reading import require_heard
 from quorum.vote.policy_shadows import PolicyShadows
 from quorum.vote.review_entries import ReviewEntries
-from quorum.vote.verdicts import Verdicts
+from quorum.vote.verdicts import Decided, Verdicts
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -171,6 +171,25 @@ class Workflow:
             verdict = self._alone(evaluation)
             return self._noted(beside, verdict, judging.result)
 
+    def leave_to_person(self, evaluations: Sequence[Evaluation], reason: str) -> list[Verdict]:
+        """The verdicts, stored, on contents of one tenant that nobody voted on for `reason`.
+
+        Each is `needs_review`. Where the machine has recorded a verdict, that one stands. Raises
+        `StoreUnavailable`.
+        """
+        decided = [
+            Decided(one.content, self._without_votes(one, reason), one.position)
+            for one in evaluations
+        ]
+        recorded = self._verdicts.record_all(evaluations[0].tenant, decided)
+        for verdict in recorded:
+            telemetry.verdict_reached(verdict)
+        return recorded
+
+    def _without_votes(self, evaluation: Evaluation, reason: str) -> Verdict:
+        policy = self._policy(evaluation)
+        return conclude_without_votes(evaluation, reason, policy, now=self._clock())
+
     def with_shadow(self, evaluation: Evaluation, verdict: Verdict) -> Verdict:
         """The stored `verdict` with what the policy's shadow makes of votes that there are.
 
@@ -260,12 +279,7 @@ class Workflow:
             if isinstance(failure, WorkflowNotStarted):
                 raise
             # The machine may have recorded a verdict before it failed: then that one stands.
-            return self._record(
-                evaluation,
-                conclude_without_votes(
-                    evaluation, str(failure), self._policy(evaluation), now=self._clock()
-                ),
-            )
+            return self._record(evaluation, self._without_votes(evaluation, str(failure)))
 
     def _start(self, given: str) -> Any:
         """One try to run the machine: a kept-alive connection may be reset, AWS may throttle."""
