@@ -255,3 +255,23 @@ def test_a_function_may_not_do_what_is_not_its_business(
     resolved = {name: value.format(**stack.outputs) for name, value in arguments.items()}
     with pytest.raises(client.exceptions.ClientError, match=r"AccessDenied|not authorized"):
         getattr(client, action)(**resolved)
+
+
+def test_verdicts_are_listed_newest_first_by_filter_and_tenant(
+    stack: Stack, recorded: Recorded
+) -> None:
+    api = Api(stack, stack.new_key(Caller(tenant="lists")))
+    threat = says(recorded, "listed threat", gemini_2_5_flash="unsafe", deepseek_v3_2="unsafe")
+    stored = [api.judge(text)["id"] for text in (says(recorded, "listed, kind"), threat)]
+    patience = time.monotonic() + SOON_SECONDS  # an index follows its table
+    while len(listed := api.get("verdicts").json()["verdicts"]) < 2 and time.monotonic() < patience:
+        time.sleep(0.2)
+    assert [one["id"] for one in listed] == stored[::-1]
+    unsafe = api.get("verdicts?decision=unsafe&panel=default").json()
+    assert [one["id"] for one in unsafe["verdicts"]] == stored[1:]
+    first = api.get("verdicts?limit=1").json()
+    assert [one["id"] for one in first["verdicts"]] == stored[1:]
+    second = api.get(f"verdicts?limit=1&next={first['next']}").json()
+    assert [one["id"] for one in second["verdicts"]] == stored[:1]
+    other = Api(stack, stack.new_key(Caller(tenant="lists-other")))
+    assert other.get("verdicts").json() == {"verdicts": [], "next": None}
