@@ -106,7 +106,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     for module in (documents, estimate):
         monkeypatch.setattr(module, "connect", lambda _where: service)
 
-    def put(_self: Service, url: str, body: IO[bytes], _length: int) -> None:
+    def put(_self: Service, url: str, body: IO[bytes]) -> None:
         told.uploaded[url] = body.read()
 
     monkeypatch.setattr(Service, "put", put)
