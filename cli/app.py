@@ -29,6 +29,7 @@ from cli import (
     policy,
     record,
     replies,
+    verdicts,
 )
 from cli.errors import EXIT_CODES, Boundary
 
@@ -61,6 +62,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(panel.app, name="panel")
 app.add_typer(policy.app, name="policy")
 app.add_typer(labels.app, name="labels")
+app.add_typer(verdicts.app, name="verdicts")
 
 
 def _version(*, wanted: bool) -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from embedded import characters, meaning, rules
 from embedded.calibration import Platt
-from embedded.unlike import Opinion
+from embedded.unlike import Opinion, judged_without
 from numpy.typing import NDArray
 from quorum.core.normalise import normalise
 from rich.progress import track
@@ -176,9 +176,13 @@ def meaning_vote(
     if row.language not in meaning.ENCODER_LANGUAGES | platts.keys():
         return None
     inside = platts.get(row.language, platts[meaning.OTHER]).probability(own)
-    if opinion is None or row.language not in meaning.ENCODER_LANGUAGES:
+    if opinion is None:
         return vote_of(inside)
-    judged = opinion.judged(inside, own, scored.tolist(), row.language)
+    judged = (
+        opinion.judged(inside, own, scored.tolist(), row.language)
+        if row.language in meaning.ENCODER_LANGUAGES
+        else judged_without(inside)
+    )
     return None if judged is None else vote_of(judged)
 
 

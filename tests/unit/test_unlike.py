@@ -1,10 +1,10 @@
 """Texts unlike the training: what `meaning` makes of them, and what the panel makes of that."""
 
 import pytest
-from embedded import unlike
+from embedded import characters, meaning, rules, unlike
 from embedded.calibration import LEAST_DOUBT, Platt
 from quorum.core.abstentions import AbstentionReason
-from quorum.core.models import Abstention, CastVote, Decision
+from quorum.core.models import Abstention, CastVote, Content, Decision
 from quorum.vote.panel import packaged
 from quorum.vote.tally import tally
 
@@ -50,6 +50,50 @@ def test_safe_is_never_said_of_what_may_ask_for_harm() -> None:
 def test_a_language_without_likeness_has_the_second_opinion_alone() -> None:
     second = OPINION.probability(0.0, (-2.0, -1.0, 0.0), "fr")
     assert OPINION.judged(0.9, 0.0, (-2.0, -1.0, SURE), "fr") == pytest.approx(second)
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"), [(0.01, None), (0.49, None), (0.5, 0.5), (0.97, 0.97)]
+)
+def test_without_a_second_opinion_unsafe_is_said_and_safe_is_not(
+    inside: float, expected: float | None
+) -> None:
+    assert unlike.judged_without(inside) == expected
+
+
+def test_no_text_is_safe_in_a_language_that_is_trained_for_but_that_the_encoder_cannot_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "Thank you for the lovely recipe, my kids enjoyed it."
+    trained = meaning.scorer()
+    for language in ("en", "de", "es"):
+        monkeypatch.setattr(meaning, "ENCODER_LANGUAGES", meaning.ENCODER_LANGUAGES | {language})
+        read = trained.judged(text, language)
+        assert read is not None, language
+        assert read < 0.5, language
+        monkeypatch.setattr(meaning, "ENCODER_LANGUAGES", meaning.ENCODER_LANGUAGES - {language})
+        assert trained.judged(text, language) is None, language
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "नमस्ते",
+        "धन्यवाद, खाना बहुत अच्छा था।",
+        "कल सुबह की ट्रेन कितने बजे निकलती है?",
+        "उन लोगों को इस देश में रहने का कोई हक़ नहीं है।",
+    ],
+)
+def test_a_hindi_text_without_a_bad_word_is_never_safe(text: str) -> None:
+    content = Content(text=text, language="hi")
+    votes = [voter.vote(content) for voter in (rules, characters, meaning)]
+    assert tally(packaged("embedded"), votes, "hi").decision is not Decision.SAFE
+
+
+def test_a_hindi_insult_is_still_decided() -> None:
+    content = Content(text="तू कुत्ता कमीना है, साले हरामी", language="hi")
+    votes = [voter.vote(content) for voter in (rules, characters, meaning)]
+    assert tally(packaged("embedded"), votes, "hi").decision is Decision.UNSAFE
 
 
 @pytest.mark.parametrize("score", [-1e6, 1e6])

@@ -22,7 +22,7 @@ from embedded import weights
 from embedded.calibration import Platt, cast, wordless
 from embedded.reading import language_unknown, read, unlike_training, windows, worst
 from embedded.reading import version as version_of
-from embedded.unlike import Opinion, Unlike
+from embedded.unlike import Opinion, Unlike, judged_without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,16 +187,20 @@ class Scorer(NamedTuple):
         return 0.5 if judged is None else judged
 
     def judged(self, text: str, language: str) -> float | None:
-        """The same; None for a text unlike the training that it cannot call safe.
+        """The same; None for a text that it cannot call safe.
 
-        A few letters show nothing of what they are like.
+        Those are texts unlike the training, and all in a language that the encoder does not read. A
+        few letters show nothing of what they are like.
         """
         heads = self.languages.get(language, self.languages[OTHER])
         embeddings = embedded(text)
         own = float(heads.scores(embeddings, [0])[0])
         inside = heads.calibration.probability(own)
-        few = sum(map(str.isalpha, text)) < TOO_FEW
-        if self.unlike is None or language not in ENCODER_LANGUAGES or few:
+        if self.unlike is None:
+            return inside
+        if language not in ENCODER_LANGUAGES:
+            return judged_without(inside)
+        if sum(map(str.isalpha, text)) < TOO_FEW:
             return inside
         scores = self.unlike.scores(nearness(embeddings, self.unlike.landmarks), [0])[0]
         return self.unlike.opinion.judged(inside, own, scores.tolist(), language)

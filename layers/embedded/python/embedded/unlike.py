@@ -5,7 +5,8 @@ languages at once: how unsafe a text is, how like a request for harm, and how li
 collections. From them comes a second probability of unsafe, calibrated on sources that no part of
 it had seen. A text's probability is the mean of both, the first counted with the probability that
 the text is like the training collections. Where the second is not low enough the voter does not
-say safe: it abstains.
+say safe: it abstains. In a language that the encoder does not read there are no such scores, and
+it never says safe.
 """
 
 import math
@@ -36,6 +37,14 @@ def features(own: float, unsafe: float, request: float) -> tuple[float, ...]:
         min(own, unsafe),
         max(own, unsafe),
     )
+
+
+def judged_without(inside: float) -> float | None:
+    """The probability of unsafe in a language without a second opinion; None where it is safe.
+
+    Nobody could tell there that a text is unlike the training, so none of its texts is safe.
+    """
+    return inside if inside >= 0.5 else None  # noqa: PLR2004 -- even odds
 
 
 class Opinion(NamedTuple):

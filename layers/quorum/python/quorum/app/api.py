@@ -15,6 +15,7 @@ from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.ledger.costs import Costs
 from quorum.vote.trials import Trials
+from quorum.vote.verdict_list import VerdictList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,11 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
     def concurrent_moderation(self) -> ConcurrentModeration:
         """Several contents of one request, judged at the same time."""
         return ConcurrentModeration(self.workflow, at_once=CONTENTS_AT_ONCE, clock=self.clock)
+
+    @cached_property
+    def verdict_list(self) -> VerdictList:
+        """The list of verdicts."""
+        return VerdictList(self.dynamodb, self.settings.verdicts_table, self.verdicts)
 
     @cached_property
     def runs(self) -> Runs:

@@ -235,14 +235,14 @@ MODELS: tuple[Model, ...] = (
         name="characters",
         kind="embedded",
         price=_FREE,
-        revision="a88b83d625b9",
+        revision="cd614a51cf21",
         languages=("ar", "de", "en", "es", "hi", "ko", "ru", "zh"),
     ),
     Model(
         name="meaning",
         kind="embedded",
         price=_FREE,
-        revision="386a5f0d3426",
+        revision="8626be4d1b45",
         languages=(
             "ar",
             "de",

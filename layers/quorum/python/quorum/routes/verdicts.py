@@ -1,4 +1,4 @@
-"""Routes about one verdict, and the reviews of verdicts."""
+"""Routes about verdicts, and the reviews of verdicts."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,10 +10,12 @@ from quorum.api.http import new_router
 from quorum.api.idempotency import IdempotencyKey
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
-from quorum.core.models import Verdict
-from quorum.routes.parameters import App, once
+from quorum.core.models import CategoryName, Decision, Verdict
+from quorum.routes.parameters import App, From, To, days, once
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from quorum.vote.reviews import PAGE_LIMIT, Page, Status
+from quorum.vote.verdict_list import PAGE_LIMIT as LIST_LIMIT
+from quorum.vote.verdict_list import VerdictFilter, VerdictPage
 
 router = new_router()
 
@@ -35,6 +37,30 @@ def post_verdict(
     policy = app.policies.chosen(caller.tenant, request.policy)
     app.budget.check(caller.tenant)
     return app.workflow.moderate(caller.tenant, request.to_content(), panel, policy)
+
+
+@router.get("/verdicts", summary="List verdicts", **gives(VerdictPage))
+def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
+    app: App,
+    caller: Calling,
+    decision: Annotated[Decision | None, Query()] = None,
+    category: Annotated[CategoryName | None, Query()] = None,
+    panel: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
+    policy: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = None,
+    language: Annotated[str | None, Query(pattern=r"^[a-z]{2,3}$")] = None,
+    start: From = None,
+    end: To = None,
+    limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = LIST_LIMIT,
+    after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
+) -> VerdictPage:
+    """Verdicts of the caller's tenant, newest first, by default of this month.
+
+    `category` is one that is flagged. A page with a `next` may be short, or empty.
+    """
+    wanted = VerdictFilter(
+        decision=decision, category=category, panel=panel, policy=policy, language=language
+    )
+    return app.verdict_list.page(caller.tenant, wanted, days(start, end), limit=limit, after=after)
 
 
 @router.get("/verdicts/<verdict_id>", summary="Read a verdict", **gives(Verdict, NotFound))

@@ -17,6 +17,7 @@ from quorum.core.models import Content, Decision, PolicyShadow, Review, Verdict
 from quorum.core.position import BatchPosition
 from quorum.ledger import ledger
 from quorum.vote.review_entries import Queued, ReviewEntries, Waiting, entry_digest
+from quorum.vote.verdict_list import entry_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -228,6 +229,7 @@ class Verdicts:
             "verdict": verdict.model_dump_json(),
             "decision": str(verdict.decision),
             "created_at": verdict.created_at.isoformat(),
+            **entry_fields(tenant, verdict),
             # Under this a person's decision on the verdict is found for the same content.
             "entry": entry_digest(tenant, decided.content, verdict.policy_version),
             **counters.position_fields(tenant, decided.position),

@@ -1,0 +1,196 @@
+"""The list of a tenant's verdicts, by time, newest first, with filters.
+
+The index `verdicts` has a partition for each tenant and day (UTC), so that no tenant's verdicts are
+all in one. It holds what is filtered by, and the verdicts of a page are read by their keys.
+Verdicts stored before there was this index are not listed.
+"""
+
+import base64
+import binascii
+import json
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from quorum.aws import dynamo
+from quorum.core.errors import InvalidRequest
+from quorum.core.identifiers import may_be_record, verdict_key
+from quorum.core.models import CategoryName, Decision, Frozen, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+    from quorum.vote.verdicts import Verdicts
+
+INDEX = "verdicts"
+PAGE_LIMIT = 100
+"""Verdicts of a page: with their votes they fit into a Lambda's answer."""
+READ_LIMIT = 1_000
+"""Entries that one query looks at; those that do not match count, too."""
+QUERIES = 40
+"""Queries of one page. Where few verdicts match, a page ends with fewer than it may hold."""
+
+
+class VerdictFilter(Frozen):
+    """What listed verdicts have in common; None does not matter.
+
+    `category` is one that is flagged, `policy` the name of a policy, `decision` the panel's own.
+    """
+
+    decision: Decision | None = None
+    category: CategoryName | None = None
+    panel: str | None = None
+    policy: str | None = None
+    language: str | None = None
+
+
+class VerdictPage(Frozen):
+    """A page of verdicts, newest first, and the cursor of the next page (None: it is the last).
+
+    A page with a `next` may hold fewer verdicts than the limit, or none.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    next: str | None
+
+
+class _Start(NamedTuple):
+    """The place where a page starts: a day, and the entry of that day after which it does."""
+
+    day: date
+    created_at: str | None = None
+    verdict_id: str | None = None
+
+
+def entry_fields(tenant: str, verdict: Verdict) -> dict[str, Any]:
+    """The fields of a stored verdict by which it is listed and filtered."""
+    fields = {
+        "listed": _partition(tenant, verdict.created_at.date()),
+        "flagged": [name for name, one in verdict.category_scores.items() if one.flagged],
+        "panel": verdict.panel,
+        "policy": verdict.policy,
+    }
+    return fields if verdict.language is None else fields | {"language": verdict.language}
+
+
+class VerdictList:
+    """The verdicts in the index of the Verdicts table."""
+
+    def __init__(
+        self, dynamodb: "DynamoDBServiceResource", table: str, verdicts: "Verdicts"
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
+        self._table = table
+        self._verdicts = verdicts
+
+    def page(
+        self,
+        tenant: str,
+        wanted: VerdictFilter,
+        days: tuple[date, date],
+        *,
+        limit: int = PAGE_LIMIT,
+        after: str | None = None,
+    ) -> VerdictPage:
+        """Up to `limit` verdicts of the `days` from the first to the last, newest first.
+
+        `after` is the `next` of the page before. Raises `InvalidRequest` for an invalid cursor, and
+        `StoreUnavailable`.
+        """
+        first, last = days
+        start: _Start | None = _Start(last) if after is None else _read(after, days)
+        ids: list[str] = []
+        for _ in range(QUERIES):
+            if start is None or len(ids) == limit:
+                break
+            found, start = self._query(tenant, wanted, start, limit - len(ids))
+            ids += found
+            if start is not None and start.day < first:
+                start = None
+        stored = self._verdicts.find_all([(tenant, one) for one in ids])
+        return VerdictPage(
+            verdicts=tuple(stored[one] for one in ids if one in stored),
+            next=None if start is None else _cursor(start),
+        )
+
+    def _query(
+        self, tenant: str, wanted: VerdictFilter, start: _Start, limit: int
+    ) -> tuple[list[str], _Start]:
+        """Up to `limit` ids from one query, and where the next one starts."""
+        partition = _partition(tenant, start.day)
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": INDEX,
+            "KeyConditionExpression": "#listed = :listed",
+            "ScanIndexForward": False,
+            "Limit": READ_LIMIT,
+        }
+        if start.verdict_id is not None:
+            request["ExclusiveStartKey"] = {
+                "id": verdict_key(tenant, start.verdict_id),
+                "listed": partition,
+                "created_at": start.created_at,
+            }
+        conditions = _conditions(wanted)
+        names = {"#listed": "listed"} | {f"#{name}": name for name in conditions}
+        values = {":listed": partition} | {f":{name}": one for name, one in conditions.items()}
+        if conditions:
+            request["FilterExpression"] = " AND ".join(
+                f"contains(#{name}, :{name})" if name == "flagged" else f"#{name} = :{name}"
+                for name in conditions
+            )
+        answer = dynamo.query(
+            self._client,
+            **request,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+        entries = answer["Items"][:limit]
+        ids = [str(one["id"]).removeprefix(verdict_key(tenant, "")) for one in entries]
+        if len(answer["Items"]) > limit:
+            return ids, _Start(start.day, str(entries[-1]["created_at"]), ids[-1])
+        if "LastEvaluatedKey" not in answer:
+            return ids, _Start(start.day - timedelta(days=1))
+        last = answer["LastEvaluatedKey"]
+        name = str(last["id"]).removeprefix(verdict_key(tenant, ""))
+        return ids, _Start(start.day, str(last["created_at"]), name)
+
+
+def _conditions(wanted: VerdictFilter) -> dict[str, str]:
+    """The fields of an entry that are filtered by, and their values."""
+    fields = {
+        "decision": wanted.decision,
+        "flagged": wanted.category,
+        "panel": wanted.panel,
+        "policy": wanted.policy,
+        "language": wanted.language,
+    }
+    return {name: str(value) for name, value in fields.items() if value is not None}
+
+
+def _partition(tenant: str, day: date) -> str:
+    return f"{tenant}#{day.isoformat()}"
+
+
+def _cursor(start: _Start) -> str:
+    """The cursor: where the next page starts, without the tenant, which the reader's key gives."""
+    position = [start.day.isoformat(), start.created_at, start.verdict_id]
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+
+def _read(cursor: str, days: "Sequence[date]") -> _Start:
+    wrong = InvalidRequest(
+        "next: is not what a page of this list ended with", code="invalid_next", field="next"
+    )
+    try:
+        day_, created_at, verdict_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        day = date.fromisoformat(day_)
+        if created_at is not None or verdict_id is not None:
+            datetime.fromisoformat(created_at)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise wrong from error
+    named = verdict_id is None or (isinstance(verdict_id, str) and may_be_record(verdict_id))
+    if not days[0] <= day <= days[-1] or not named or (verdict_id is None) != (created_at is None):
+        raise wrong
+    return _Start(day, created_at, verdict_id)
