@@ -23,6 +23,7 @@ from cli import (
     evaluate,
     keys,
     labels,
+    languages,
     model,
     moderate,
     panel,
@@ -55,6 +56,7 @@ app.command()(record.record)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
 app.command()(doctor.doctor)
+app.command("languages")(languages.languages)
 app.command()(replies.replies)
 app.command()(env.env)
 app.add_typer(keys.app, name="keys")
