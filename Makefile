@@ -87,7 +87,7 @@ mutants: setup .local/mutants/environment/.locked ## mutation tests of the modul
 
 lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) lock
-	$(UV) export --quiet --frozen --no-default-groups --no-emit-project --no-header > layers/dependencies/requirements.txt
+	$(UV) export --quiet --frozen --only-group service --no-emit-project --no-header > layers/dependencies/requirements.txt
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt
 	$(UV) export --quiet --frozen --only-group documents --no-emit-project --no-header > layers/documents/requirements.txt

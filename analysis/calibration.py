@@ -153,10 +153,10 @@ def cross_validated(
     workers: int = 1,
     progress: Callable[[], None] = lambda: None,
 ) -> Answers:
-    """What panels designed without each row's fold made of the row: the honest expectation.
+    """The answers on each row of a panel that was designed without the row's fold.
 
-    The whole design is repeated for each of the five folds, rounds and thresholds included.
-    One `progress` per fold.
+    Their figures are those to expect on unseen rows. The whole design is repeated for each of the
+    five folds, rounds and thresholds included. One `progress` per fold.
     """
     parts: list[tuple[Indices, Answers]] = []
     jobs = [

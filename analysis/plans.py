@@ -23,7 +23,7 @@ _BOUNDS = np.concatenate(
 )
 """Probabilities of error at which asking may stop."""
 _BEAM = 3
-"""Plans that the search takes on from one number of voters to the next."""
+"""Plans that the beam search keeps for each number of voters."""
 _PAID_VOTERS = 4
 _PAID_ROUNDS = 3
 _WORTH_OF_A_VOTER = 0.0005

@@ -38,7 +38,7 @@ DECISIONS = (None, Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW)
 CODES: dict[str, int] = {"": NONE, **{str(DECISIONS[code]): code for code in (1, 2, 3)}}
 
 NO_LANGUAGE = "no language"
-"""What rows whose language is not known are called where people read it."""
+"""The name that is shown for rows whose language is not known."""
 _LANGUAGE = re.compile(r"[\w-]{1,16}")
 _NO_VOTER = {"language", "text", "gold", "panel", "policy"}
 
@@ -150,9 +150,9 @@ class Recorded:
 
 
 def _why_blank(voter: str, language: str) -> AbstentionReason:
-    """The reason for a vote that is not there: an embedded voter never fails.
+    """The reason for a missing vote.
 
-    One that reads the language was not sure of such a text; lists found nothing.
+    Embedded voters never fail: one that reads the language was not sure, and lists found nothing.
     """
     model = next((model for model in registry.voters() if model.name == voter), None)
     if model is not None and model.kind == "embedded":

@@ -49,9 +49,9 @@ _BEGINS_OBJECT = re.compile(r'\{\s*(?:["}]|$)')
 _BEGINS_ARRAY = re.compile(r'\[\s*(?:[{"\]]|$)')
 _BEGINS_ITEMS = re.compile(r"\[\s*(?:\{|$)")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""The beginning of a formula, also behind what made one harmless."""
+"""The beginning of a formula, with or without apostrophes before it."""
 _DIALECT = re.compile(r"sep=(.)\s*", re.IGNORECASE)
-"""The line in which Excel is told the delimiter."""
+"""The line that tells Excel the delimiter."""
 
 
 class FileUnreadable(ValueError):
@@ -171,7 +171,7 @@ def _is_binary(head: bytes) -> bool:
 
 
 def _told(lines: Iterator[_Line], wanted: Collection[str]) -> tuple[str, Iterator[_Line]]:
-    """The kind of a text that has no name, by its first line that is not blank."""
+    """The kind of a text without a file name, by its first line that is not blank."""
     first, again = _peeked(lines)
     if _BEGINS_OBJECT.match(first):
         return JSON_LINES, again
@@ -559,10 +559,10 @@ def _shown(cell: Any) -> str:
 
 
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula, as it does what begins with = + - or @."""
+    """The cell, after an apostrophe if a spreadsheet would take it for a formula."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def meant(cell: str) -> str:
-    """The cell that `harmless` wrote."""
+    """The cell without the apostrophe that `harmless` put before it."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

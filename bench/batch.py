@@ -138,7 +138,7 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
 
 
 class _Pretender(BaseHTTPRequestHandler):
-    """A server that takes uploads and answers with pages of results, and keeps neither."""
+    """A fake server that takes uploads, answers with pages of results, and stores neither."""
 
     total = 0
 
@@ -176,7 +176,7 @@ class _Pretender(BaseHTTPRequestHandler):
         self._answer({"items": page, "next": end if end < self.total else None})
 
     def log_message(self, *_: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""What looking for a policy's ten thousand entries costs a text.
+"""The time that a policy's ten thousand list entries cost a text.
 
-`python -m bench.lists`: made-up words on a block list, patterns among them or not, and texts in
-which none of them stands: one of 1,000 characters and the longest there may be. Beside it, how long
-reading the lists takes, and what the slowest pattern that is taken costs.
+`python -m bench.lists` makes up words on a block list, with and without patterns among them, and
+texts that none of them matches: one of 1,000 characters and one of the greatest length. It also
+measures how long reading the lists takes, and the slowest pattern that is accepted.
 """
 
 import random

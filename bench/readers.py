@@ -225,7 +225,7 @@ def _quorum_encodings(data: bytes) -> str:
 
 
 Reader = tuple[str, Callable[[Any], str]]
-"""The package that has to be installed, and what reads a file with it."""
+"""A package that has to be installed, and a function that reads a file with it."""
 WORD_READERS: Mapping[str, Reader] = {
     "Quorum": ("quorum", docx_text),
     "mammoth": ("mammoth", _mammoth),
@@ -260,7 +260,7 @@ KINDS: Mapping[str, tuple[Callable[[], Iterator[Case]], Mapping[str, Reader]]] =
 
 
 class Score(NamedTuple):
-    """How many cases came out right, wrong, or as no text at all, and in which time."""
+    """Cases that came out right, wrong, or without text, and the seconds they took."""
 
     right: int
     wrong: list[str]
@@ -269,7 +269,7 @@ class Score(NamedTuple):
 
 
 def score(cases: Sequence[Case], read: Callable[[Any], str]) -> Score:
-    """What a reader makes of the cases."""
+    """Count how a reader did on the cases."""
     right = 0
     wrong: list[str] = []
     none: list[str] = []

@@ -23,6 +23,7 @@ from cli import (
     evaluate,
     keys,
     labels,
+    languages,
     model,
     moderate,
     panel,
@@ -57,6 +58,7 @@ app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
 app.command()(train.train)
 app.command()(doctor.doctor)
+app.command("languages")(languages.languages)
 app.command()(replies.replies)
 app.command()(env.env)
 app.add_typer(keys.app, name="keys")

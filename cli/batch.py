@@ -160,7 +160,7 @@ def submit(service: Service, given: Spooled, **chosen: str | None) -> str:
         request["items"] = [json.loads(line) for line in given.items]
     else:
         upload = service.post("batches/uploads", {})
-        service.put(upload["url"], given.items, size)
+        service.put(upload["url"], given.items)
         request["upload"] = upload["upload"]
     return str(service.post("batches", request)["id"])
 

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -76,12 +77,22 @@ def key() -> str:
 
 def local_stack() -> "Stack":
     """The stack `make up` started; raises `DeploymentUnreachable` if none runs."""
-    # Only development machines have a local stack, and the module that runs one.
-    from local.stack import FOLDER, StateDirectory  # noqa: PLC0415 - when needed
-
-    stack = StateDirectory(Path(os.environ.get("QUORUM_LOCAL", FOLDER))).running()
+    clone = _clone()
+    folder = Path(os.environ.get("QUORUM_LOCAL", clone.FOLDER))
+    stack: Stack | None = clone.StateDirectory(folder).running()
     if stack is None:
         raise DeploymentUnreachable("No local stack is running. Start one with `make up`.")
+    return stack
+
+
+def _clone() -> ModuleType:
+    """The module that runs local stacks; raises `DeploymentUnreachable` where it is not there."""
+    try:
+        from local import stack  # noqa: PLC0415 - only a clone has it
+    except ModuleNotFoundError:
+        raise DeploymentUnreachable(
+            "Only a clone of Quorum has a local stack. Name a deployment with --where."
+        ) from None
     return stack
 
 
@@ -95,9 +106,7 @@ def stack_name(where: str) -> str:
             "this needs AWS credentials, not a URL: name the deployment's profile or stack"
         )
     if where == LOCAL:
-        from local.stack import STACK  # noqa: PLC0415 - when needed
-
-        return STACK
+        return str(_clone().STACK)
     profile = _profiles().get(where, {})
     return str(profile.get("global", {}).get("parameters", {}).get("stack_name", where))
 

@@ -140,7 +140,7 @@ def _document(service: Service, file: work.File) -> dict[str, Any]:
         return {"name": file.name, "content": content}
     upload = service.post("batches/uploads", {})
     with file.path.open("rb") as opened:
-        service.put(upload["url"], opened, size)
+        service.put(upload["url"], opened)
     return {"name": file.name, "upload": upload["upload"]}
 
 

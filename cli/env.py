@@ -1,6 +1,7 @@
 """`quorum env`: print the addresses and keys of a deployment as lines for a shell."""
 
 import os
+import shlex
 
 import typer
 
@@ -18,10 +19,8 @@ def env(where: Where = "local", *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(variables)
         return
-    from local.stack import exports  # noqa: PLC0415 - as in `deployment`: when needed
-
-    for line in exports(variables):
-        typer.echo(line)
+    for name, value in variables.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 def _variables(where: str) -> dict[str, str]:

@@ -237,7 +237,7 @@ def try_(
         for one in found.tried
     ]
     tables.show(console(), TRIED, [rows])
-    notes.print(f"{found.changed} of {len(rows)} change from {found.before} to {found.after}")
+    notes.print(f"{found.changed} of {len(rows)} would change from {found.before} to {found.after}")
     costs = (found.per_thousand_usd_before, found.per_thousand_usd_after)
     if None not in costs:
         notes.print(f"1,000 such texts: ${costs[0]:f} before, ${costs[1]:f} after")

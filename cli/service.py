@@ -1,4 +1,4 @@
-"""A client of a deployment's HTTP API."""
+"""The client of a deployment's HTTP API whose errors are sentences for the command line."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,19 +8,28 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import ValidationError
 from quorum.core.models import Verdict
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from cli.deployment import api_of
 from cli.errors import CommandFailed, DeploymentRefused, DeploymentUnreachable, ExitCode
+from quorum_client import (
+    ConnectionFailed,
+    Forbidden,
+    Quorum,
+    QuorumError,
+    RequestRefused,
+    Retries,
+    ServiceUnavailable,
+    TimedOut,
+    Unauthorized,
+)
+from quorum_client.requests import Send, answered, encoded, new_key, posted, read
 
-REQUEST_SECONDS = 30.0
-"""Seconds for a request: a little more than API Gateway's own limit of 29 s."""
-UPLOAD_SECONDS = 600.0
-UPLOAD_CHUNK = 1024 * 1024
 READS = 3
-"""Tries of a GET while the deployment is unavailable; a request that only reads is repeatable."""
+"""Tries of a request that may be repeated, while the deployment is unavailable."""
 PAUSE_SECONDS = 0.5
-"""Seconds before a GET is sent again; the pause doubles each time."""
+"""Seconds before a request is sent again; the pause doubles each time."""
+ONCE = frozenset({"verdicts", "batches", "documents"})
+"""The routes that honour an idempotency key, so that a POST may be repeated."""
 
 
 class Service:
@@ -38,17 +47,13 @@ class Service:
         transport: httpx.BaseTransport | None = None,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
+        retries = Retries(attempts=READS, pause_seconds=pause_seconds)
         try:
-            self._http = httpx.Client(
-                base_url=where.rstrip("/") + "/",
-                headers={"x-api-key": key},
-                timeout=REQUEST_SECONDS,
-                transport=transport,
-            )
+            key.encode("ascii")
+            self._quorum = Quorum(where, key=key, retries=retries, transport=transport)
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise _Usage(f"The URL or the key of the deployment is malformed: {error}.") from None
         self._where = where
-        self._pause_seconds = pause_seconds
 
     def moderate(self, content: str, **options: Any) -> Verdict:
         """The verdict on `content`; `options` are other fields of the request."""
@@ -65,45 +70,37 @@ class Service:
             raise
 
     def post(self, path: str, body: Any) -> Any:
-        """The answer to a POST."""
-        with _reached(self._where):
-            return self._body(self._http.post(path, json=body))
+        """The answer to a POST; repeated only where it cannot be paid twice."""
+        key = new_key() if path in ONCE else None
+        return self._json(posted(path, body, key=key, repeatable=key is not None))
 
     def get(self, path: str, **query: str) -> Any:
-        """The answer to a GET, sent again while the deployment is unavailable."""
-        for attempt in self._reads():
-            with attempt, _reached(self._where):
-                return self._body(self._http.get(path, params=query))
-        raise AssertionError("tenacity returns or raises")
+        """The answer to a GET."""
+        return self._json(Send("GET", path, params=query))
 
     def replace(self, path: str, body: Any, headers: Mapping[str, str]) -> Any:
         """The answer to a PUT."""
-        with _reached(self._where):
-            return self._body(self._http.put(path, json=body, headers=dict(headers)))
+        return self._json(Send("PUT", path, body=encoded(body), headers=headers, repeatable=False))
 
     def delete(self, path: str) -> Any:
         """The answer to a DELETE."""
-        with _reached(self._where):
-            return self._body(self._http.delete(path))
+        return self._json(Send("DELETE", path, repeatable=False))
 
-    def put(self, url: str, body: IO[bytes], length: int) -> None:
-        """Upload `length` bytes to a presigned URL."""
-        chunks = iter(lambda: body.read(UPLOAD_CHUNK), b"")
-        headers = {"content-length": str(length)}
-        # The key is not sent: the URL leads elsewhere and is permission enough.
-        with _reached(url):
-            answer = httpx.put(url, content=chunks, headers=headers, timeout=UPLOAD_SECONDS)
-            _refuse(answer, url)
+    def put(self, url: str, file: IO[bytes]) -> None:
+        """Upload a file to a presigned URL, which is sent no key."""
+        self._answer(Send("PUT", url, file=file))
 
     def fetch(self, url: str) -> Any:
         """The JSON at a presigned URL."""
-        for attempt in self._reads():
-            with attempt, _reached(url):
-                return _json(_refuse(httpx.get(url, timeout=UPLOAD_SECONDS), url), url)
-        raise AssertionError("tenacity returns or raises")
+        return self._json(Send("GET", url))
 
-    def _body(self, answer: httpx.Response) -> Any:
-        return _json(_refuse(answer, self._where), self._where)
+    def _json(self, request: Send) -> Any:
+        with _told(self._where):
+            return read(self._answer(request))
+
+    def _answer(self, request: Send) -> httpx.Response:
+        with _told(request.path if request.presigned else self._where):
+            return self._quorum.run(answered(request, self._quorum.retries))
 
     def _verdict(self, answer: Any) -> Verdict:
         try:
@@ -111,84 +108,59 @@ class Service:
         except ValidationError:
             raise _stranger(self._where) from None
 
-    def _reads(self) -> Retrying:
-        return Retrying(
-            stop=stop_after_attempt(READS),
-            wait=wait_exponential(multiplier=self._pause_seconds),
-            retry=retry_if_exception_type(DeploymentUnreachable),
-            reraise=True,
-        )
-
 
 class _Usage(CommandFailed):
     code = ExitCode.USAGE
 
 
 @contextmanager
-def _reached(url: str) -> Iterator[None]:
-    """Turn errors of the connection into `DeploymentUnreachable`."""
+def _told(url: str) -> Iterator[None]:
+    """Turn the client's errors into those of commands."""
     try:
         yield
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise _Usage(f"{url} is not the URL of a deployment: {error}.") from None
-    except httpx.TimeoutException:
-        raise DeploymentUnreachable(
-            f"The deployment at {_host(url)} did not answer in time. Try again later."
-        ) from None
-    except httpx.TransportError as error:
-        raise DeploymentUnreachable(
-            f"The deployment at {_host(url)} cannot be reached ({error})."
-            " Check its URL and the network."
-        ) from None
+    except httpx.InvalidURL as error:
+        raise _no_url(url, error) from None
+    except QuorumError as error:
+        if isinstance(error.__cause__, httpx.UnsupportedProtocol):
+            raise _no_url(url, error.__cause__) from None
+        raise _failure(error, url) from None
 
 
-def _refuse(answer: httpx.Response, url: str) -> httpx.Response:
-    """Return the answer; raise for a 4xx or a 5xx."""
-    status = answer.status_code
-    if answer.is_server_error:
-        said = _said(answer) or "no reason given"
-        raise DeploymentUnreachable(f"The deployment at {_host(url)} answered {status}: {said}.")
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        said = _said(answer) or "the key is not accepted"
-        raise DeploymentRefused(
-            f"The deployment at {_host(url)} answered {status}: {said}."
-            " Check that the key belongs to this deployment and has the role for this.",
-            status,
-        )
-    if not answer.is_success:
-        said = _said(answer) or f"the deployment answered {status}"
-        raise DeploymentRefused(f"{said[:1].upper()}{said[1:]}.", status, _error(answer))
-    return answer
+def _failure(error: QuorumError, url: str) -> CommandFailed:
+    there = f"The deployment at {_host(url)}"
+    said = str(error.told.get("message") or "").rstrip(".")
+    match error:
+        case TimedOut():
+            return DeploymentUnreachable(f"{there} did not answer in time. Try again later.")
+        case ConnectionFailed():
+            return DeploymentUnreachable(
+                f"{there} cannot be reached ({error.__cause__}). Check its URL and the network."
+            )
+        case ServiceUnavailable():
+            return DeploymentUnreachable(
+                f"{there} answered {error.status}: {said or 'no reason given'}."
+            )
+        case Unauthorized() | Forbidden():
+            return DeploymentRefused(
+                f"{there} answered {error.status}: {said or 'the key is not accepted'}."
+                " Check that the key belongs to this deployment and has the role for this.",
+                error.status or 0,
+            )
+        case RequestRefused():
+            said = said or error.message
+            return DeploymentRefused(
+                f"{said[:1].upper()}{said[1:]}.", error.status or 0, error.told
+            )
+        case _:
+            return _stranger(url)
 
 
-def _json(answer: httpx.Response, url: str) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        raise _stranger(url) from None
+def _no_url(url: str, error: Exception) -> CommandFailed:
+    return _Usage(f"{url} is not the URL of a deployment: {error}.")
 
 
 def _stranger(url: str) -> CommandFailed:
     return CommandFailed(f"The server at {_host(url)} is not Quorum. Check the URL.")
-
-
-def _said(answer: httpx.Response) -> str:
-    """The error's message without its full stop; empty if there is none."""
-    return str(_error(answer).get("message") or "").rstrip(".")
-
-
-def _error(answer: httpx.Response) -> dict[str, Any]:
-    """The error of an answer; a refusal by API Gateway itself has only a message."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    if not isinstance(body, dict):
-        return {}
-    error = body.get("error")
-    if isinstance(error, dict):
-        return error
-    return {"message": body.get("message") or body.get("Message")}
 
 
 def _host(url: str) -> str:

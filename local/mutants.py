@@ -57,7 +57,7 @@ def main() -> None:
     """Test the mutants of the modules named, or of all."""
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("modules", nargs="*", metavar="module", help=f"of {', '.join(TESTS)}")
-    parser.add_argument("--limit", type=int, help="test only so many of a module's mutants")
+    parser.add_argument("--limit", type=int, help="test at most this many mutants of a module")
     given = parser.parse_args()
     for name in given.modules or TESTS:
         module = next((path for path in TESTS if name in {path, Path(path).stem}), None)

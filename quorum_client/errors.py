@@ -19,6 +19,7 @@
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -33,7 +34,7 @@ class QuorumError(Exception):
     the field to change and `limit` its limit, where they are known; `status` is that of the answer,
     None without one. `retryable` says that the same request may succeed in a moment: the client has
     then sent it again already where it may be repeated. `retry_after_seconds` is what the
-    deployment asked for.
+    deployment asked for. `told` is the error in the answer as it came, empty without one.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class QuorumError(Exception):
         status: int | None = None,
         retryable: bool = False,
         retry_after_seconds: float | None = None,
+        told: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -55,6 +57,7 @@ class QuorumError(Exception):
         self.status = status
         self.retryable = retryable
         self.retry_after_seconds = retry_after_seconds
+        self.told = told
 
 
 class RequestRefused(QuorumError):
@@ -141,6 +144,7 @@ def error_of(answer: httpx.Response) -> QuorumError | None:
         status=status,
         retryable=passes or code == _IN_PROGRESS,
         retry_after_seconds=_seconds(answer.headers.get("retry-after")),
+        told=told,
     )
 
 

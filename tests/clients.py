@@ -150,7 +150,7 @@ class ModerationAgent(_Client):
     async def moderate_all(
         self, texts: Sequence[str], progress: Callable[[int], None], at_once: int = 5
     ) -> list[Verdict]:
-        """The verdicts in the order of the texts; `progress` hears how many there are."""
+        """The verdicts in the order of the texts; `progress` is called with how many are done."""
         free = asyncio.Semaphore(at_once)
         done = 0
 

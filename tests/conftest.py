@@ -53,7 +53,7 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def cloud() -> "Iterator[DynamoDBServiceResource]":
-    """One moto for all tests: clients are slow to create, and a reset makes it as new."""
+    """One moto for all tests, since clients are slow to create; a reset empties it."""
     with pytest.MonkeyPatch.context() as environment:
         no_account(environment)
         with mock_aws():
@@ -78,7 +78,7 @@ def account(
     clients: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> "DynamoDBServiceResource":
-    """An empty account; its DynamoDB.
+    """The DynamoDB of an empty account.
 
     boto3 takes 20 ms to create a client, so each is created once for all tests that ask for the
     same in the same environment (which may name another endpoint).

@@ -1,12 +1,15 @@
 """Values with sensible defaults, so that a test names only what it is about."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import Abstention, CastVote, Content, Decision, Tokens
 from quorum.vote import panel
+from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
 
 NOW = 1_700_000_000.0
@@ -14,7 +17,7 @@ NOW = 1_700_000_000.0
 
 
 def at(seconds: float) -> datetime:
-    """The time of an epoch second."""
+    """The datetime at a number of epoch seconds."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -45,3 +48,10 @@ def evaluation(text: str = "a text", panel_name: str = "default", **changes: Any
         "deadline": NOW + 22,
     }
     return Evaluation.model_validate(facts | changes)
+
+
+def vote_keys(
+    *, shared: bool = False, model_of: Callable[[str], registry.Model] = registry.model
+) -> VoteCache:
+    """A cache to make keys with, which needs no table."""
+    return VoteCache(None, "", shared=shared, days=1, model_of=model_of)  # type: ignore[arg-type] # no table

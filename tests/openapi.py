@@ -35,7 +35,7 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def hold(method: str, path: str, status: int, media_type: str, body: str) -> None:
-    """Raise AssertionError for an answer that the route's description does not have."""
+    """Check an answer against the description; raises AssertionError if it is not described."""
     if path not in described()["paths"]:
         _validator('{"$ref": "#/components/schemas/Problem"}').validate(json.loads(body))
         assert status == 404, (path, status)

@@ -7,18 +7,18 @@ from botocore.exceptions import ClientError
 
 
 def cancelled(*reasons: dict[str, Any], code: str = "TransactionCanceledException") -> ClientError:
-    """The transaction is cancelled for these reasons, one for each of its entries."""
+    """The error of a transaction that was cancelled for these reasons, one per entry."""
     response: Any = {"Error": {"Code": code}, "CancellationReasons": list(reasons)}
     return ClientError(response, "TransactWriteItems")
 
 
 def condition_failed(item: dict[str, Any] | None = None) -> ClientError:
-    """The condition of its first entry, of two, does not hold for the item, which is shown."""
+    """The error if the first of two entries fails its condition; it shows the item."""
     sent = {name: TypeSerializer().serialize(value) for name, value in (item or {}).items()}
     reason = {"Code": "ConditionalCheckFailed"} | ({"Item": sent} if item else {})
     return cancelled(reason, {"Code": "None"})
 
 
 def conflict() -> ClientError:
-    """Another transaction is writing the item of its first entry, of two."""
+    """The error if another transaction is writing the item of the first of two entries."""
     return cancelled({"Code": "TransactionConflict"}, {"Code": "None"})

@@ -57,9 +57,9 @@ _FAST = RateLimit(requests_per_minute=10_000_000, tokens_per_minute=2_000_000_00
 
 
 class Gateway:
-    """The votes of the fake voters, and an exact count of the billed calls.
+    """The votes of the fake voters, and an exact count of billed calls.
 
-    `down` are voters that fail; `deadly` are texts that crash the Lambda that asks about them.
+    Voters in `down` fail; a text in `deadly` crashes the Lambda that asks about it.
     """
 
     def __init__(self) -> None:
@@ -262,7 +262,7 @@ class World:
 
 
 def items(*texts: str, batch: str | None = BATCH, start: int = 0) -> list[Item]:
-    """Items in order, of a batch or (None) of no batch."""
+    """Items in order, of a batch or (None) of none."""
     made = []
     for index, text in enumerate(texts, start):
         position = None if batch is None else BatchPosition(batch=batch, index=index)

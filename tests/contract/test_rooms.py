@@ -1,4 +1,4 @@
-"""What may import what: the contracts hold, they can fail, and they leave nothing out."""
+"""Imports between packages: the contracts hold, they can fail, and they are complete."""
 
 import ast
 import os

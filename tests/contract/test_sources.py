@@ -1,4 +1,4 @@
-"""What is promised of every source file, and of the names that pages and comments give."""
+"""Rules for every source file, and for the names in pages and comments."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""What the layers ship: pinned, complete, and without anything that downloads."""
+"""The layers' packages: pinned, complete, and without anything that downloads."""
 
 import ast
 import re

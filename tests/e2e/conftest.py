@@ -42,12 +42,12 @@ STAGED = {
         for error in ("Lambda.TooManyRequestsException", "States.Timeout", "AnyOther")
     },
 }
-"""What one branch's task is made to end with, by test case (Step Functions Local's format)."""
+"""Results of one branch's task by test case, in the format of Step Functions Local."""
 
 
 @pytest.fixture(scope="session")
 def recorded() -> dict[str, dict[str, str]]:
-    """Text → model → decision: what the stand-in's models say of a text; tests write into it."""
+    """Decisions of the stand-in's models by text and model; tests write into it."""
     return {}
 
 
@@ -77,7 +77,7 @@ def model_port() -> int:
 
 @pytest.fixture(scope="session")
 def overrides(gateway: StandIn, model_port: int) -> dict[str, str]:
-    """The template's parameters that these tests set."""
+    """Parameters of the template that these tests set."""
     own = gateway.base_url.removesuffix("/v1")
     return {
         "GatewayBaseUrl": gateway.base_url,
@@ -94,10 +94,10 @@ def overrides(gateway: StandIn, model_port: int) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the stack keeps its files: in memory where there is room.
+    """The folder of the stack's files: in memory if there is room.
 
-    Each Lambda's process unpacks thousands of files, which takes a slow disk most of the time that
-    these tests run.
+    Each Lambda's process unpacks thousands of files, which on a slow disk takes most of the time
+    that these tests run.
     """
     kept = os.environ.get("QUORUM_E2E_FOLDER")
     if kept:
@@ -126,7 +126,7 @@ def stack(overrides: dict[str, str], folder: Path) -> Iterator[Stack]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The test that takes the stack down comes last."""
+    """Put the test that stops the stack last."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
@@ -163,7 +163,7 @@ def api(stack: Stack) -> Api:
 
 @pytest.fixture(scope="session", autouse=True)
 def _warm(api: Api) -> None:
-    """The first request starts every Lambda's process; none of the tests is about that."""
+    """Send the first request, which starts every Lambda's process; no test is about that."""
     for panel in ("default", "embedded", "economy"):
         api.judge("warming up", panel=panel)
 
@@ -172,7 +172,7 @@ Recorded = dict[str, dict[str, str]]
 
 
 def says(recorded: Recorded, text: str, **decisions: str) -> str:
-    """The stand-in's models say this of `text`; voters not named say safe."""
+    """Have the stand-in's models decide so on `text`; voters that are not named say safe."""
     recorded[text] = {
         model.name: decisions.get(re.sub(r"[.-]", "_", model.name), "safe")
         for model in registry.voters()
@@ -187,7 +187,7 @@ def by_voter(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def run_evaluation(stack: Stack) -> Callable[..., dict[str, Any]]:
-    """Run the vote machine itself on an evaluation, as the API would."""
+    """Run an evaluation through the vote machine, as the API would."""
 
     def run(evaluation: Evaluation, staged: str | None = None) -> dict[str, Any]:
         request = {

@@ -1,9 +1,13 @@
 """A text's way to its verdict, through the deployed template."""
 
 import json
+import os
 import re
+import subprocess
 import time
 from decimal import Decimal
+from pathlib import Path
+from shutil import which
 from typing import Any
 
 import boto3
@@ -55,6 +59,37 @@ def test_the_example_of_the_readme_runs(
     monkeypatch.setenv("KEY", stack.key)
     exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own
     assert capsys.readouterr().out.startswith("unsafe ")
+
+
+@pytest.mark.skipif(which("jq") is None, reason="the examples use jq, which is not installed")
+@pytest.mark.parametrize("page", ["README.md", "docs/usage.md"])
+def test_the_shell_examples_of_a_page_can_be_pasted_in_order(
+    stack: Stack, api: Api, tmp_path: Path, page: str
+) -> None:
+    """The requests only; commands and their setting up have tests of their own."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    lines = [
+        re.sub(r"\bcurl ", "curl --fail-with-body --retry 3 ", line)
+        for line in "".join(blocks).splitlines()
+        if re.match(r"curl |echo |[A-Z]+=", line)
+    ]
+    lines = [f"{line}\necho batch $ID" if "$API/batches -H" in line else line for line in lines]
+    assert sum("$ID" in line for line in lines) >= 1
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],  # noqa: S607 - the shell of the machine
+        cwd=tmp_path,
+        env=os.environ | stack.variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    until = time.monotonic() + SOON_SECONDS
+    for batch in re.findall(r"^batch (\S+)$", done.stdout, re.MULTILINE):
+        # Other tests count what the gateway bills, so nothing may still be judged when they begin.
+        while api.get(f"batches/{batch}").json()["state"] != "complete":
+            assert time.monotonic() < until, batch
+            time.sleep(0.5)
 
 
 def test_a_text_judged_before_is_answered_from_the_cache(

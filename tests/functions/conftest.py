@@ -1,4 +1,4 @@
-"""Handlers on moto, with the tables and the environment the template gives them."""
+"""Fixtures for handlers on moto, with the tables and environment that the template gives them."""
 
 import json
 from collections import defaultdict
@@ -27,7 +27,7 @@ TABLE_FIELDS = (
 
 
 def make_tables(dynamodb: Any) -> None:
-    """The template's tables."""
+    """Create the template's tables."""
     for name, properties in template.resources("AWS::DynamoDB::Table").items():
         dynamodb.create_table(
             TableName=name,
@@ -66,7 +66,7 @@ def event() -> Callable[[str], dict[str, Any]]:
 
 
 class Context:
-    """What a handler sees of its invocation."""
+    """The context of a handler's invocation."""
 
     function_name = "function"
     function_version = "$LATEST"
@@ -85,7 +85,7 @@ def context() -> Context:
 
 @pytest.fixture(autouse=True)
 def _described(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every answer of the HTTP API that a test sees is held to the API's description."""
+    """Check every answer of the HTTP API in a test against the API's description."""
     for function in (api, estimate):
         monkeypatch.setattr(function, "handler", openapi.held(function.handler))
 
@@ -94,14 +94,14 @@ Ask = Callable[..., tuple[int, Any]]
 
 
 class FailingMachine:
-    """Moto has no synchronous executions: here every one runs and fails."""
+    """A vote machine that runs and fails every time; moto has no synchronous executions."""
 
     def start_sync_execution(self, **_given: Any) -> dict[str, str]:
         return {"status": "FAILED", "error": "Made.Up"}
 
 
 def reopen(app: Any) -> None:
-    """A function's environment is new: nothing it opened is open."""
+    """Give a function a new environment, in which nothing is open."""
     for opened in vars(app).values():
         if hasattr(opened, "cache_clear"):
             opened.cache_clear()
@@ -157,9 +157,9 @@ def cached(aws: Any) -> Callable[..., None]:
 
 
 class Faults:
-    """AWS's answers, some of which are failures.
+    """Answers of AWS, some of which are failures.
 
-    `requests` is all that was asked, by operation.
+    `requests` lists all that was asked, by operation.
     """
 
     def __init__(self) -> None:
@@ -167,13 +167,13 @@ class Faults:
         self.requests: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def fail(self, *operations: str) -> None:
-        """From now on these operations of any client fail, as when AWS is down."""
+        """Let these operations of every client fail from now on, as when AWS is down."""
         self.operations |= set(operations)
 
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
-    """A switch that lets AWS's operations fail in every client there is."""
+    """A switch that makes operations of AWS fail, in every client there is."""
     found = Faults()
     answer: Any = vars(BaseClient)["_make_api_call"]
 

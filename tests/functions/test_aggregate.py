@@ -1,4 +1,4 @@
-"""Tally after a round: record what is settled, or say who is asked next."""
+"""The tally after a round: record what is settled, or name the next voters."""
 
 from collections.abc import Callable
 from typing import Any

@@ -302,6 +302,17 @@ def test_the_panels_are_listed_with_their_versions(ask: Ask) -> None:
     }
 
 
+def test_the_languages_are_listed_with_who_decides_and_how_well(ask: Ask) -> None:
+    status, answer = ask(name="get_languages.json")
+    assert (status, answer["panel_version"]) == (200, panel.packaged("embedded").version)
+    shown = {one["language"]: one for one in answer["languages"]}
+    assert shown["en"]["voters"] == ["rules", "characters", "meaning"]
+    assert shown["en"]["decided_by"] == "panel"
+    assert shown["en"]["trained_for"]["right"] > 0.94
+    assert shown["hi"]["trained_for"]["unsafe_passed_as_safe"] == 0
+    assert shown["id"]["decided_by"] == "person"
+
+
 def test_the_models_are_listed_with_exact_prices(ask: Ask) -> None:
     status, answer = ask(name="get_models.json")
     assert status == 200

@@ -1,4 +1,4 @@
-"""SQS → verdicts: the queue's worker on moto, with voters made of paper."""
+"""The queue's worker on moto, with fake voters: messages become verdicts."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Every handler's boundary: what the Lambda runtime gets of an error, and prints."""
+"""The boundary of handlers: which errors the Lambda runtime gets, and what it prints."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""What a function's environment opens once and keeps, over many requests and through a rotation."""
+"""A function's container: opened once, kept over many requests, and a key that is rotated."""
 
 import json
 from collections import Counter

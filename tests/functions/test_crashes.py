@@ -1,4 +1,4 @@
-"""Lambdas that die before, between and after any of their writes: replay ends in the same state."""
+"""Lambdas that crash around each of their writes: a replay ends in the same state."""
 
 import json
 from collections.abc import Callable, Iterator

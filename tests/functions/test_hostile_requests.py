@@ -1,4 +1,4 @@
-"""Requests made to break something: each is refused by name, and none is a 500."""
+"""Hostile requests: each is refused by name, and none is a 500."""
 
 import base64
 import json

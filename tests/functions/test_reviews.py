@@ -1,4 +1,4 @@
-"""Reviews over HTTP: the queue of what waits for a person, and what people decided."""
+"""Reviews over HTTP: the queue of verdicts that wait, and people's decisions."""
 
 import base64
 import json

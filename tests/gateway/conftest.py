@@ -16,7 +16,7 @@ KEY = "sk-made-up-and-secret"
 
 
 class StandIns(Protocol):
-    """Starts a stand-in by its scenario's fields."""
+    """A function that starts a stand-in with the given fields of a scenario."""
 
     def __call__(self, *script: Fault, **scenario: Any) -> StandIn: ...
 
@@ -53,7 +53,7 @@ def gateway() -> Iterator[Callable[..., Gateway]]:
 
 
 class Refusing:
-    """A gateway that says one thing only, and counts how often it was asked."""
+    """A gateway with one answer to every request, and a count of the requests."""
 
     def __init__(self, started: ExitStack) -> None:
         self.asked = 0

@@ -1,4 +1,4 @@
-"""Models asked for answers: kept ones found, and what was paid booked, however it ended."""
+"""Answers of models: cached ones are found, and every cost is booked however the call ended."""
 
 import asyncio
 import json

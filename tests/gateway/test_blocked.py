@@ -1,4 +1,4 @@
-"""What a safety filter blocks: asked once, booked once, and nobody else's trouble."""
+"""Contents that a safety filter blocks: asked once, booked once, no circuit opened."""
 
 import json
 from collections.abc import Callable
@@ -19,6 +19,8 @@ from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 from quorum.vote import voter
 from quorum.vote.evaluation import TRANSIENT
+
+from tests.gateway.conftest import Refusing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -107,20 +109,20 @@ def test_a_text_that_makes_a_gateway_fail_does_not_open_the_circuit_by_itself(
 
 
 def test_a_throttling_inside_an_answer_is_throttling_and_free(
-    refusing: Callable[..., str], gateway: Callable[..., Gateway]
+    refusing: Refusing, gateway: Callable[..., Gateway]
 ) -> None:
     body = {"choices": None, "usage": None, "error": {"code": 429, "message": "Provider error"}}
     client = gateway(refusing(200, json.dumps(body)), max_attempts=3)
     with pytest.raises(ModelThrottled) as caught:
         loop.run(voter.ask(client, GEMINI, normalise("a text"), Deadline.after(20)))
-    assert refusing.asked == 3  # type: ignore[attr-defined] # the fixture counts
+    assert refusing.asked == 3
     assert caught.value.cost_usd == 0
     assert voter.abstention_of("x", caught.value, 1).reason is AbstentionReason.THROTTLED
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 307])
 def test_what_an_operator_has_to_mend_may_be_had_later(
-    refusing: Callable[..., str], gateway: Callable[..., Gateway], status: int
+    refusing: Refusing, gateway: Callable[..., Gateway], status: int
 ) -> None:
     client = gateway(refusing(status, "{}", {"location": "http://127.0.0.1:9/"}))
     with pytest.raises(VoteUnavailable) as caught:
@@ -128,7 +130,7 @@ def test_what_an_operator_has_to_mend_may_be_had_later(
     abstention = voter.abstention_of("x", caught.value, 1)
     assert abstention.reason is AbstentionReason.GATEWAY_REJECTED
     assert abstention.retry_after_seconds == 300
-    assert refusing.asked == 1  # type: ignore[attr-defined] # the fixture counts
+    assert refusing.asked == 1
 
 
 def test_a_vote_that_the_vendor_broke_off_may_be_had_later(

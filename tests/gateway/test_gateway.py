@@ -1,4 +1,4 @@
-"""The client under everything a gateway does, over a real socket."""
+"""The gateway client over a real socket: its answers, errors, retries and timeouts."""
 
 import json
 from collections.abc import Callable
@@ -26,6 +26,7 @@ from quorum.gateway.deadline import Deadline
 from quorum.vote.policy import DEFAULT
 
 from fakes.gateway import Fault, ModelScenario, StandIn
+from tests.gateway.conftest import Refusing
 
 QUESTION = [{"role": "user", "content": "Is the sky blue?"}]
 GPT, DEEPSEEK = registry.model("gpt-4.1"), registry.model("deepseek-v3.2")
@@ -96,13 +97,13 @@ def test_what_may_pass_is_tried_again(stand_in: Any, gateway: GatewayOf, fault: 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_what_cannot_pass_is_asked_once(
-    refusing: Callable[..., str], gateway: GatewayOf, status: int
+    refusing: Refusing, gateway: GatewayOf, status: int
 ) -> None:
     client = gateway(refusing(status), NOWHERE)
     with pytest.raises(GatewayRejected) as caught:
         complete(client)
     assert caught.value.status == status
-    assert refusing.asked == 1  # type: ignore[attr-defined] # the fixture counts
+    assert refusing.asked == 1
 
 
 def test_retries_end_with_the_settings_attempts(stand_in: Any, gateway: GatewayOf) -> None:
@@ -267,13 +268,13 @@ def test_a_circuit_is_asked_about_only_when_its_base_url_is_next(
 
 
 def test_a_503_that_asks_to_wait_is_not_waited_for_where_there_is_another(
-    refusing: Callable[..., str], stand_in: Any, gateway: GatewayOf
+    refusing: Refusing, stand_in: Any, gateway: GatewayOf
 ) -> None:
     down, there = refusing(503, headers={"retry-after": "60"}), stand_in()
     assert complete(gateway(down, there), seconds=10).served_by == there.base_url
     with pytest.raises(ModelUnavailable):
         complete(gateway(down), seconds=10)
-    assert refusing.asked == 2  # type: ignore[attr-defined] # the fixture counts
+    assert refusing.asked == 2
 
 
 def test_the_breaker_hears_of_what_is_down_and_of_nothing_else(

@@ -1,4 +1,4 @@
-"""The client and the shared limit: wait as told, settle what was paid, give back what was not."""
+"""The client and the shared limit: calls wait, settle what they paid and return the rest."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Clients written for a gateway, at the stand-in: what they do there they must do at Quorum."""
+"""Clients written for a gateway, at the stand-in; they must do the same at Quorum."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The stand-in itself: what the other tests and the benchmarks stand on."""
+"""The stand-in gateway itself, which other tests and the benchmarks rely on."""
 
 import json
 import subprocess

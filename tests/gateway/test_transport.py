@@ -1,4 +1,4 @@
-"""What may come instead of an answer: named errors, within bounds of bytes and of time."""
+"""Broken answers of gateways become named errors, within bounds of bytes and of time."""
 
 import gzip
 import json

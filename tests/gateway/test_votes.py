@@ -1,4 +1,4 @@
-"""Votes asked of the gateway: what the voter is shown, and what becomes of its answer."""
+"""Votes asked of the gateway: the prompt that a voter gets, and how its answers are read."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is down is left alone, by every Lambda, and tried again after a while."""
+"""Circuits: a base URL that is down is left alone by every Lambda, and tried again later."""
 
 import asyncio
 import time

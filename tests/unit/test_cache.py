@@ -1,21 +1,21 @@
-"""What makes two votes the same vote."""
+"""The key under which votes are cached: what changes it, and what does not."""
 
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 from quorum.core.models import Content
-from quorum.vote.cache import VoteCache, VoteKey
+from quorum.vote.cache import VoteKey
 from quorum.vote.policy import DEFAULT
+
+from tests import make
 
 TEXT = st.text(min_size=1, max_size=40).filter(lambda text: bool(text.strip()))
 INVISIBLE = ["\u200b", "\u00ad", "\ufeff", "\u2060"]
 
 
 def key(text: str, *, tenant: str = "acme", voter: str = "gpt-4.1", shared: bool = False) -> str:
-    # Keys are made without the table: nothing is read or written here.
-    cache = VoteCache(dynamodb=None, table="", shared=shared, days=1)  # type: ignore[arg-type] # unused
-    return cache.key(tenant, voter, Content(text=text), DEFAULT)
+    return make.vote_keys(shared=shared).key(tenant, voter, Content(text=text), DEFAULT)
 
 
 @given(st.lists(TEXT, min_size=6, max_size=6), st.integers(0, 5), TEXT)
@@ -58,7 +58,7 @@ def test_votes_are_shared_between_tenants_only_where_the_deployment_says_so() ->
 
 
 def test_an_embedded_voters_vote_belongs_to_its_language() -> None:
-    cache = VoteCache(dynamodb=None, table="", shared=False, days=1)  # type: ignore[arg-type] # unused
+    cache = make.vote_keys()
     english, german = (Content(text="Gift", language=code) for code in ("en", "de"))
     assumed = Content(text="Gift", language="en", default_language="en")
     contents = (english, german, assumed)

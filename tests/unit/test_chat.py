@@ -1,4 +1,4 @@
-"""What is said over a chat's WebSocket."""
+"""The messages of a chat's WebSocket."""
 
 import json
 from decimal import Decimal

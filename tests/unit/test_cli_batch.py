@@ -1,4 +1,4 @@
-"""`quorum batch` and `quorum costs` against a service that is a handful of answers."""
+"""`quorum batch` and `quorum costs` against a fake service."""
 
 import csv
 import io
@@ -164,7 +164,7 @@ def test_more_than_a_request_takes_is_uploaded(
 ) -> None:
     uploaded: list[bytes] = []
 
-    def put(_self: Service, _url: str, body: IO[bytes], _length: int) -> None:
+    def put(_self: Service, _url: str, body: IO[bytes]) -> None:
         uploaded.append(body.read())
 
     monkeypatch.setattr(Service, "put", put)

@@ -1,4 +1,4 @@
-"""`quorum estimate` and `quorum documents`: what they read, send, show and write."""
+"""`quorum estimate` and `quorum documents`: input, requests, output and files."""
 
 import json
 from pathlib import Path
@@ -106,7 +106,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     for module in (documents, estimate):
         monkeypatch.setattr(module, "connect", lambda _where: service)
 
-    def put(_self: Service, url: str, body: IO[bytes], _length: int) -> None:
+    def put(_self: Service, url: str, body: IO[bytes]) -> None:
         told.uploaded[url] = body.read()
 
     monkeypatch.setattr(Service, "put", put)

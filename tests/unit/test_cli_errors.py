@@ -1,4 +1,4 @@
-"""How a command ends: one sentence and an exit code, whatever goes wrong."""
+"""The end of a command: one sentence and an exit code, whatever goes wrong."""
 
 import json
 import os
@@ -238,6 +238,16 @@ def test_no_local_stack_is_a_deployment_that_cannot_be_reached(tmp_path: Path) -
     done = CliRunner().invoke(app, ["costs"], env={"QUORUM_LOCAL": str(tmp_path)})
     assert done.exit_code == ExitCode.UNREACHABLE
     assert "make up" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["costs"], ["env"], ["keys", "list"]])
+def test_an_installation_without_a_clone_says_that_it_has_no_local_stack(
+    monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "local", None)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert "--where" in done.stderr
 
 
 class CloudFormation:

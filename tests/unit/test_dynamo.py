@@ -1,4 +1,4 @@
-"""What DynamoDB says on AWS only, played to the real client by botocore's stub."""
+"""Answers of DynamoDB that only AWS gives, played to the real client by botocore's stub."""
 
 from collections.abc import Iterator
 from typing import Any

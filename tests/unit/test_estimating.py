@@ -1,4 +1,4 @@
-"""What documents will take: the very questions counted, the answers learned."""
+"""Estimates of documents: input counted on the real prompts, output learned from answers."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Evaluations: settled by what stays so, postponed by what passes."""
+"""Evaluations: settled, or postponed while voters are throttled or down."""
 
 from typing import Any
 

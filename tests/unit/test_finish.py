@@ -1,4 +1,4 @@
-"""How an answer ended, in the words of every vendor."""
+"""The ends of an answer, in the words of every vendor."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Guard models: what they are sent, and what becomes of their replies."""
+"""Guard models: what they are sent, and how their replies are read."""
 
 import math
 from typing import Any

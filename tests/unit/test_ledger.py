@@ -1,4 +1,4 @@
-"""What is booked: to the exact counter, key and day."""
+"""Bookings in the ledger, to the exact counter, key and day."""
 
 import time
 from collections.abc import Iterator

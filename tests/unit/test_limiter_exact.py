@@ -1,4 +1,4 @@
-"""What the limiter asks of DynamoDB, to the letter, and how often."""
+"""The limiter's requests to DynamoDB, to the letter, and how many there are."""
 
 import random
 import uuid

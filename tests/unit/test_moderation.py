@@ -1,4 +1,4 @@
-"""An answer is judged by sentence while it streams; what is not judged is not said."""
+"""A streaming answer is judged by sentence, and withdrawn if it cannot be judged."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a reader would see, and what was hidden from one."""
+"""The text that a reader sees, and a count of what was hidden."""
 
 import pytest
 from hypothesis import given

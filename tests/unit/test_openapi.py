@@ -1,4 +1,4 @@
-"""The description of the API has all it should have, and what holds answers to it can fail."""
+"""The description of the API is complete, and checks of answers against it can fail."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is asked about a document, and how the answer is read."""
+"""The prompts about documents, and how their answers are read."""
 
 import json
 from typing import Any

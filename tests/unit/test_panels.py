@@ -1,4 +1,4 @@
-"""Panels out of SSM, and what stays when one is bad or SSM does not answer."""
+"""Panels from SSM, and which one judges when one is bad or SSM does not answer."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""`quorum policy`: what it sends, and what it says."""
+"""`quorum policy`: its requests and its output."""
 
 import json
 from pathlib import Path
@@ -163,7 +163,7 @@ def test_a_trial_shows_what_changes_and_what_it_costs(
     assert "3 say safe" in ran.stdout
     assert "there is no such verdict" in ran.stdout
     said = " ".join(ran.stderr.split())
-    assert "1 of 2 change" in said
+    assert "1 of 2 would change" in said
     assert "1,000 such texts: $1.5 before, $2 after" in said
     assert "the trial cost $0.003" in said
 

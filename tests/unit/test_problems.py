@@ -1,4 +1,4 @@
-"""What errors of gateways mean, in the forms that vendors give them."""
+"""The meaning of gateways' errors, in the forms that vendors give them."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a batch's record says of how far the batch is."""
+"""The progress of a batch, from its record."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Pieces pile up, go out together, and wait for whoever takes them."""
+"""The chat's relay: pieces are buffered, posted together, and bounded for a slow client."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,4 +1,4 @@
-"""Schemas that callers bring: which are taken, and what answers lack of them."""
+"""Schemas of callers: which are accepted, and what answers lack of them."""
 
 from typing import Any
 

@@ -1,6 +1,8 @@
 """A running Quorum as the command line sees it, over a transport."""
 
+import io
 import json
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -10,6 +12,9 @@ from quorum.vote.policy import DEFAULT
 from cli.errors import CommandFailed, DeploymentRefused, DeploymentUnreachable
 from cli.service import READS, Service
 from tests import make
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VERDICT = conclude_without_votes(make.evaluation(), "nobody was asked", DEFAULT, now=make.NOW)
 
@@ -55,15 +60,38 @@ def test_a_failure_of_the_service_is_a_deployment_that_cannot_be_reached(status:
         service(status, {"error": {"code": "unavailable"}}).moderate("a text")
 
 
-def test_what_only_reads_is_asked_again_and_what_costs_is_not() -> None:
+def test_what_cannot_be_paid_twice_is_asked_again_and_anything_else_is_not() -> None:
     seen: list[httpx.Request] = []
     there = service(503, {}, seen)
-    with pytest.raises(DeploymentUnreachable):
-        there.get("batches/b1")
-    assert len(seen) == READS
-    with pytest.raises(DeploymentUnreachable):
-        there.post("batches", {})
-    assert len(seen) == READS + 1
+    asks: list[Callable[[], Any]] = [
+        lambda: there.get("batches/b1"),
+        lambda: there.post("batches", {"items": []}),
+    ]
+    for ask in asks:
+        seen.clear()
+        with pytest.raises(DeploymentUnreachable):
+            ask()
+        assert len(seen) == READS
+    assert len({request.headers["idempotency-key"] for request in seen}) == 1
+    asks = [
+        lambda: there.post("policies/p/try", {}),
+        lambda: there.replace("policies/p", {}, {}),
+        lambda: there.delete("policies/p"),
+    ]
+    for ask in asks:
+        seen.clear()
+        with pytest.raises(DeploymentUnreachable):
+            ask()
+        assert len(seen) == 1
+
+
+def test_a_file_is_uploaded_whole_and_without_the_key() -> None:
+    seen: list[httpx.Request] = []
+    service(200, {}, seen).put("https://bucket.example/put?sig=1", io.BytesIO(b"lines"))
+    (request,) = seen
+    assert (request.method, request.content) == ("PUT", b"lines")
+    assert request.headers["content-length"] == "5"
+    assert "x-api-key" not in request.headers
 
 
 @pytest.mark.parametrize(

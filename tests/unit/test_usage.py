@@ -1,4 +1,4 @@
-"""What vendors bill, read from their own reports."""
+"""The tokens that vendors bill, read from their own reports."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""What comes over the wire, read without raising for anything that a gateway sends."""
+"""Answers of gateways are read without raising, whatever they contain."""
 
 import json
 from typing import Any

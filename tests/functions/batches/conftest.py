@@ -1,4 +1,4 @@
-"""The routes of batches, with a queue, a bucket and a machine on moto."""
+"""Fixtures for the routes of batches: a queue, a bucket and a machine on moto."""
 
 import json
 from collections.abc import Callable

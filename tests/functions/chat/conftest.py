@@ -1,4 +1,4 @@
-"""What the tests of the chat share: a client, a model and voters, over the real tables."""
+"""Fixtures for the chat: a client, a model and voters, over the real tables."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -39,7 +39,7 @@ def conversations(aws: Any, clock: Clock) -> Conversations:
 
 
 class Client:
-    """The client's end: what it was sent; it may be gone, or slow."""
+    """A client of the chat with the messages it was sent; it may be gone, or slow."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -67,9 +67,10 @@ def client() -> Client:
 
 
 class Model:
-    """Stands where `Asking` does: says its pieces, and counts what was taken and stopped.
+    """A fake of `Asking` that yields pieces, and counts how many were taken and whether it was
+    stopped.
 
-    After its pieces it ends, fails with `failure`, or, if `endless`, says nothing more.
+    After its pieces it ends, fails with `failure`, or, if `endless`, goes silent.
     """
 
     def __init__(self, *pieces: str) -> None:
@@ -126,7 +127,7 @@ def model() -> Model:
 
 
 class Voters:
-    """Say `unsafe` of what holds a word."""
+    """Fake voters that say `unsafe` of texts with a word in them."""
 
     def __init__(self) -> None:
         self.unsafe = "nonsense"
@@ -179,7 +180,7 @@ Say = Callable[..., Message]
 
 @pytest.fixture
 def say(conversing: Callable[..., Conversing], conversations: Conversations, client: Client) -> Say:
-    """Send a prompt and have it answered; gives the last message."""
+    """Send a prompt, have it answered, and return the last message."""
     numbers = iter(range(1, 1_000))
 
     def send(

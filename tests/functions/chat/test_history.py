@@ -1,4 +1,4 @@
-"""What is kept of a conversation, and how much of it a model is told."""
+"""Conversations: the turns that are stored, and how many of them a model gets."""
 
 from typing import Any
 

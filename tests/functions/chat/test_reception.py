@@ -1,4 +1,4 @@
-"""What comes in, what is posted to a client, and the handlers."""
+"""The chat's reception: its messages, its posts to a client, and its handlers."""
 
 import json
 from collections.abc import Callable
@@ -343,5 +343,6 @@ def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
         "tenant": "acme",
         "role": "member",
         "name": "",
+        "review_is_flagged": False,
         "key_hash": hash_of(key),
     }

@@ -1,4 +1,4 @@
-"""What the tests of documents share: the API, the worker and the machine, over one account."""
+"""Fixtures for documents: the API, the worker and the machine, over one account."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.functions.conftest import reopen
 TENANT = "acme"
 MODEL = "gpt-4.1-nano"
 SMALL = "deepseek-coder"
-"""A window of 16,000 tokens: a document of a few thousand words is long."""
+"""A model with a window of 16,000 tokens, for which a few thousand words are long."""
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -60,7 +60,7 @@ class DocumentService:
         return answer["statusCode"], json.loads(answer["body"])
 
     def hand_in(self, *documents: Any, operation: str = "summarize", **options: Any) -> str:
-        """A batch of texts or of documents; its id."""
+        """Hand in a batch of texts or documents; returns its id."""
         given = [{"text": one} if isinstance(one, str) else one for one in documents]
         body = {"operation": operation, "documents": given} | options
         status, taken = self.request("post_documents", body)
@@ -68,7 +68,7 @@ class DocumentService:
         return str(taken["id"])
 
     def messages(self) -> list[dict[str, Any]]:
-        """What is on the queue, as a function is given it; it stays invisible."""
+        """The messages on the queue, as a function gets them; they become invisible."""
         found = self._sqs.receive_message(
             QueueUrl=self._urls["DocumentsQueue"], MaxNumberOfMessages=10
         )
@@ -93,7 +93,7 @@ class DocumentService:
         ]
 
     def deliver(self, records: list[dict[str, Any]], deliveries: int = 1) -> list[str]:
-        """Hand messages to the worker; the ids of those that stay."""
+        """Hand messages to the worker; returns the ids of those that stay."""
         for record in records:
             record["attributes"]["ApproximateReceiveCount"] = str(deliveries)
         answer = document.queue({"Records": records}, self._context)
@@ -106,13 +106,13 @@ class DocumentService:
         return sorted(stay)
 
     def work(self) -> None:
-        """All that is on the queue, and every run of the machine."""
+        """Work through everything on the queue, and every run of the machine."""
         while records := self.messages():
             self.deliver(records)
         self.run_machine()
 
     def runs(self) -> list[dict[str, Any]]:
-        """The inputs of the machine's runs that did not run yet, marked as run."""
+        """The inputs of the machine's runs that did not run yet; they are marked as run."""
         arn = document.app().settings.document_machine
         started = self._machine.list_executions(stateMachineArn=arn)["executions"]
         new = [run for run in started if run["executionArn"] not in self._run]
@@ -123,7 +123,7 @@ class DocumentService:
         ]
 
     def run_machine(self) -> None:
-        """As the state machine does: its happy way, and its Catch."""
+        """Run the state machine's steps in order, and its Catch if one fails."""
         for given in self.runs():
             if "upload" in given:
                 self.step("receive", given)
@@ -140,7 +140,7 @@ class DocumentService:
                 self.step("dead_letter", given | {"error": caught(error)})
 
     def end_runs(self) -> None:
-        """Every run has ended: moto's never do by themselves."""
+        """End every run, which moto never does."""
         arn = document.app().settings.document_machine
         for run in self._machine.list_executions(stateMachineArn=arn)["executions"]:
             self._machine.stop_execution(executionArn=run["executionArn"])
@@ -157,7 +157,7 @@ class DocumentService:
         return list(page["items"])
 
     def done(self, batch: str) -> list[Any]:
-        """Work through all of it; its results."""
+        """Work through a batch; returns its results."""
         self.work()
         return self.results(batch)
 
@@ -208,6 +208,6 @@ def long_text(words: int = 6_000) -> str:
 
 
 def caught(error: Exception) -> dict[str, str]:
-    """As a state machine's Catch tells it."""
+    """An error in the form of a state machine's Catch."""
     cause = {"errorType": type(error).__name__, "errorMessage": str(error)}
     return {"Error": type(error).__name__, "Cause": json.dumps(cause)}

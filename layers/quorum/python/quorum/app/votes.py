@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PolicyVersionContainer(Container):
-    """What everything uses that reads a policy an evaluation refers to."""
+    """The members of functions that read the policy of an evaluation."""
 
     settings: "StoreSettings"
 
@@ -94,7 +94,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
 
     @cached_property
     def policies(self) -> Policies:
-        """The tenants' policies: which version is in force stays known for a while."""
+        """The tenants' policies; which version is in force is remembered for some seconds."""
         settings = self.settings
         return Policies(
             self.dynamodb,

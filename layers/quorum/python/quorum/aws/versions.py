@@ -1,13 +1,13 @@
-"""Documents with versions, as their owners put them: all are kept, one of each name is in force.
+"""Documents with versions: every version is kept, and one of each name is in force.
 
-A table by owner and entry, where `<kind>` is what the documents are (`policy`, `model`)::
+A table by owner and entry, where `<kind>` is the documents' kind (`policy`, `model`)::
 
     <kind>#<name>               the version in force, since when and by whom
     version#<name>#<version>    the document of a version, compressed; never changed or deleted
     put#<name>#<time>           who put which version when, or deleted the document
 
-A version is a digest of its document, so it never changes. Which version is in force is remembered
-for a while, its absence too.
+A version is a digest of its document, so it never changes. Which version is in force, or that none
+is, is remembered for some seconds.
 """
 
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 VERSIONS_SHOWN = 100
-"""The latest puts of a document that are shown with it."""
+"""Entries of the history that is shown with a document: the latest ones."""
 DOCUMENT_LIMIT = 380_000
 """Bytes of a compressed document: an item of DynamoDB has at most 400 KB."""
 KNOWN_NAMES = 4096
@@ -35,7 +35,7 @@ KNOWN_NAMES = 4096
 
 
 class VersionPut(Frozen):
-    """Who put which version when; `version` is None where the document was deleted."""
+    """A change: to which version, when and by whom; `version` is None for a deletion."""
 
     version: str | None
     at: datetime
@@ -43,7 +43,7 @@ class VersionPut(Frozen):
 
 
 class Kind(NamedTuple):
-    """What the documents are, as messages and codes of errors name them.
+    """A kind of documents, with its names in messages and codes of errors.
 
     `owner_key` is the table's partition key; of one owner at most `limit` are in force at a time.
     """
@@ -57,8 +57,8 @@ class Kind(NamedTuple):
 class Document(NamedTuple):
     """One version of a document.
 
-    `shown` are fields that the entry of the version in force holds beside it: a list needs no other
-    read then.
+    `shown` are fields that are stored with the version in force, so that a list needs no other
+    read.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Document(NamedTuple):
 
 
 class _InForce(NamedTuple):
-    """What was read of a name: its version, None if there is none, and until when it is known."""
+    """The version in force of a name as last read, or None, and until when that is used."""
 
     version: str | None
     until: float
@@ -77,7 +77,7 @@ class _InForce(NamedTuple):
 class VersionedDocuments:
     """The documents of all owners of one kind, in one table.
 
-    A version in force is known for `seconds`. Threads may share it.
+    Which version is in force is read again after `seconds`. Threads may share one object.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class VersionedDocuments:
         return fields
 
     def in_force(self, owner: str) -> dict[str, dict[str, Any]]:
-        """By name: the version in force, when and by whom it was put, and what is shown beside."""
+        """By name: the version in force, who put it when, and the fields stored with it."""
         prefix = f"{self._kind.name}#"
         found = self._items(owner, prefix)
         return {str(item["entry"]).removeprefix(prefix): item for item in found}
@@ -121,7 +121,7 @@ class VersionedDocuments:
         return None if item is None else str(item["version"])
 
     def known(self, owner: str, name: str) -> str | None:
-        """The version in force, as known; raises `StoreUnavailable` if it was never read."""
+        """The version in force, read again after `seconds`; raises `StoreUnavailable`."""
         with self._lock:
             known = self._known.get((owner, name))
         if known is not None and self._clock() < known.until:
@@ -139,7 +139,7 @@ class VersionedDocuments:
         return version
 
     def history(self, owner: str, name: str) -> tuple[VersionPut, ...]:
-        """The latest puts, the last first."""
+        """The latest changes, the last first."""
         items = self._items(owner, f"put#{name}#", limit=VERSIONS_SHOWN)
         return tuple(
             VersionPut.model_validate({field: item[field] for field in VersionPut.model_fields})
@@ -156,9 +156,9 @@ class VersionedDocuments:
     def put(
         self, owner: str, document: Document, by: str, *, expected: str | None, now: datetime
     ) -> None:
-        """Put `document` in force, and keep it.
+        """Put `document` in force, and store its version.
 
-        With `expected`, only if that version is in force now (`*`: if any is). Raises
+        With `expected`, only if that version is in force now (`*`: any version). Raises
         `PreconditionFailed`, `InvalidRequest` where a limit is broken, and `StoreUnavailable`.
         """
         name, version = document.name, document.version
@@ -181,7 +181,7 @@ class VersionedDocuments:
         )
 
     def keep(self, owner: str, document: Document) -> None:
-        """Keep that version, without putting it in force."""
+        """Store that version, without putting it in force."""
         with unavailable(f"the {self._kind.name} could not be stored"):
             dynamo.attempt(self._client.update_item, **self._kept(owner, document))
 
@@ -207,7 +207,7 @@ class VersionedDocuments:
         )
 
     def _kept(self, owner: str, document: Document) -> dict[str, Any]:
-        """The update that keeps a version; raises `InvalidRequest` if it is too large."""
+        """The update that stores a version; raises `InvalidRequest` if it is too large."""
         written = zlib.compress(json.dumps(document.fields).encode(), 9)
         if len(written) > DOCUMENT_LIMIT:
             raise InvalidRequest(
@@ -230,7 +230,7 @@ class VersionedDocuments:
         pointed: dict[str, dict[str, Any]],
         others: list[dict[str, Any]],
     ) -> None:
-        """Write all together, if the version in force is still `current`."""
+        """Write all in one transaction, which succeeds only if `current` is still in force."""
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(entry)"}
         if current is not None:
             condition = {
@@ -243,7 +243,7 @@ class VersionedDocuments:
             self._known.pop(whose, None)
         if failed:
             raise PreconditionFailed(
-                f"somebody else changed this {self._kind.name} at the same moment; look again",
+                f"somebody else changed this {self._kind.name} at the same moment; read it again",
                 code=f"{self._kind.name}_changed",
             )
 

@@ -15,10 +15,10 @@ FAULT_TRIES = 5
 
 
 def pause_after(tries: int, named: float | None = None) -> float:
-    """Seconds until the next try, after so many `tries`.
+    """Seconds until the next try, after a number of `tries`.
 
-    `named` is the time that the failure itself names: it is waited for at least, and after the
-    first try no longer, since most such failures pass within it.
+    `named` is the time that the failure itself names. It is the least pause, and after the first
+    try the whole of it, since most such failures pass within it.
     """
     if tries <= 1 and named is not None:
         return min(LONGEST_SECONDS, named)
@@ -28,5 +28,5 @@ def pause_after(tries: int, named: float | None = None) -> float:
 
 
 def total_seconds(tries: int) -> float:
-    """Seconds of all pauses between so many tries."""
+    """Seconds of all pauses between a number of `tries`."""
     return sum(pause_after(done) for done in range(1, tries))

@@ -1,7 +1,7 @@
-"""Runs of state machines that end without saying so: their batches would be running for ever.
+"""Runs of state machines that end without recording it: their batches would stay `running`.
 
 A run records its own end (`BatchRecord.ended`). One that was aborted, or failed before it could,
-does not; whoever looks at the batch finds out.
+does not; the next look at the batch finds out.
 """
 
 from collections.abc import Callable

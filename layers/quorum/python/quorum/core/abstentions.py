@@ -1,4 +1,7 @@
-"""Abstentions' reasons. Without pydantic: the child processes that read files start faster so."""
+"""The reasons of abstentions.
+
+Without pydantic, so that the child processes that read files start faster.
+"""
 
 from enum import StrEnum
 

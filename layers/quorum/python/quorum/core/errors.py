@@ -134,13 +134,13 @@ class NotFound(RequestRejected):
 
 
 class Conflict(RequestRejected):
-    """A used Idempotency-Key with another request, or one in use; a review at the same moment."""
+    """The Idempotency-Key belongs to another request or is in use, or another review came first."""
 
     http_status = 409
 
 
 class PreconditionFailed(RequestRejected):
-    """What the request was written for has changed; `limit` is what it is now."""
+    """The version that the request is for is not in force; `limit` is the one that is."""
 
     http_status = 412
 
@@ -152,7 +152,7 @@ class TooLarge(RequestRejected):
 
 
 class TooMany(RequestRejected):
-    """As many of the caller's requests as may are under way; `limit` says how many."""
+    """The caller has too many requests under way; `limit` says how many are allowed."""
 
     http_status = 429
     transient = True
@@ -196,7 +196,7 @@ class VoteUnavailable(QuorumError):
 
 
 class ModelThrottled(VoteUnavailable):
-    """The model's rate limit, theirs or ours; ask again after `retry_after_seconds`."""
+    """The rate limit of the model is reached; ask again after `retry_after_seconds`."""
 
     code = "throttled"
     http_status = 429
@@ -288,8 +288,8 @@ class GatewayRejected(VoteUnavailable):
 class GatewayDenied(GatewayRejected):
     """The gateway refuses any call: its key, its credit, its rights or its address is wrong.
 
-    That says nothing of the prompt: ask again after `retry_after_seconds`, when an operator may
-    have repaired it.
+    The prompt is not the reason: ask again after `retry_after_seconds`, when an operator may have
+    repaired it.
     """
 
     transient = True
@@ -297,7 +297,7 @@ class GatewayDenied(GatewayRejected):
 
 
 class AnswerCut(ReplyUnreadable):
-    """The answer ran into its limit of tokens: half an answer is none."""
+    """The answer reached its limit of tokens and is incomplete."""
 
     code = "answer_cut"
 
@@ -317,7 +317,7 @@ class AnswerFailed(ReplyUnreadable):
 
 
 class AnswerUnusable(ReplyUnreadable):
-    """The answer ended in another way than with its end: it wants a tool called, for example."""
+    """The answer ended in an unexpected way, for example with a call of a tool."""
 
     code = "answer_unusable"
 
@@ -341,7 +341,7 @@ class PanelInvalid(QuorumError):
 
 
 class PolicyInvalid(QuorumError):
-    """A policy that cannot be used: there is none of that name or version."""
+    """A policy that cannot be used, because there is none of that name or version."""
 
     code = "invalid_policy"
     http_status = 400

@@ -38,7 +38,7 @@ def is_unicode(text: str) -> bool:
 
 
 def unicode_text(text: str) -> str:
-    """`text`; raises `ValueError` for what JSON can spell and no encoding can write."""
+    """`text`; raises `ValueError` if half of a surrogate pair stands alone in it."""
     if not is_unicode(text):
         raise ValueError("must be Unicode text: half of a surrogate pair stands alone")
     return text
@@ -49,9 +49,9 @@ UnicodeText = Annotated[str, AfterValidator(unicode_text)]
 
 
 def unkeepable(value: Any, *, number_limit: float = math.inf) -> str | None:
-    """What of `value` JSON can spell and nothing can keep, after "holds"; None if all can be kept.
+    """The first part of `value` that cannot be stored, in words; None if all can be.
 
-    Numbers are kept whose absolute value is below `number_limit`.
+    Numbers can be stored whose absolute value is below `number_limit`.
     """
     match value:
         case str():

@@ -58,7 +58,7 @@ Identifier = Annotated[
 
 
 def is_none(value: object) -> bool:
-    """Whether there is nothing: for fields that are left out of their JSON then."""
+    """Whether `value` is None; such fields are left out of JSON."""
     return value is None
 
 
@@ -272,7 +272,7 @@ class Outcome(Frozen):
 
 
 class Disposition(StrEnum):
-    """What a platform is told to do with a content."""
+    """The action that a platform should take on a content."""
 
     ALLOW = "allow"
     REVIEW = "review"
@@ -284,7 +284,7 @@ DISPOSITIONS = {
     Decision.NEEDS_REVIEW: Disposition.REVIEW,
     Decision.UNSAFE: Disposition.BLOCK,
 }
-"""What follows from a decision where its policy is enforced."""
+"""The action for each decision, if its policy is enforced."""
 
 
 def _disposition(so_far: dict[str, Any]) -> Disposition:
@@ -334,7 +334,7 @@ class Review(Frozen):
 
 
 class ListName(StrEnum):
-    """The lists of a policy: the first that has a match that is not exempt decides."""
+    """The lists of a policy in order: the first one with a match that is not exempt decides."""
 
     BLOCK = "block"
     REVIEW = "review"

@@ -4,15 +4,15 @@ Pure. Voters are shown the normalised text, and votes are cached by it, so near-
 contents (white space, zero-width characters, Unicode form) share one vote. Case stays: shouting
 can change a verdict.
 
-Undone and counted are:
+These are undone and counted:
 
 * characters that show nothing (zero-width, fillers, tag characters, soft hyphens, controls);
 * right-to-left overrides, which show a text backwards: it is turned round, as a reader reads it;
 * letters of another alphabet that look like Latin ones, inside a word that is otherwise Latin, and
   words made of nothing else in a text whose other words are Latin.
 
-Characters that are no trick stay, uncounted: joiners inside emoji and between letters of scripts
-that need them, and words wholly in another alphabet.
+Characters that are no trick stay and are not counted: joiners inside emoji and between letters of
+scripts that need them, and words wholly in another alphabet.
 
 Korean letters stay as a keyboard types them (`quorum.core.hangul`).
 """

@@ -12,7 +12,7 @@ _ESCAPE = re.compile(
     )""",
     re.DOTALL | re.VERBOSE,
 )
-"""An escape in a string of JSON. One that is none of a surrogate is any other."""
+"""An escape in a string of JSON: both halves of a surrogate pair, a single half, or any other."""
 
 
 def whole_json(text: bytes) -> bytes:

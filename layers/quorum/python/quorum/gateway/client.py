@@ -328,7 +328,7 @@ class Gateway:
             call.model.name,
             estimated.total,
             tenant=tenant,
-            # The most one answer costs: owed if this function dies before it reports the cost.
+            # The most one answer costs: owed if this function crashes before it reports the cost.
             cost_usd=call.model.price.cost(
                 Tokens(input=call.prompt_tokens, output=call.max_output_tokens)
             ),

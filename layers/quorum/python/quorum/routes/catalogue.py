@@ -1,4 +1,4 @@
-"""The route that lists panels."""
+"""The routes that list panels, and the languages that the embedded voters know."""
 
 from typing import Annotated
 
@@ -9,6 +9,8 @@ from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.core.models import Frozen
 from quorum.routes.parameters import App
+from quorum.vote import coverage
+from quorum.vote.coverage import Coverage
 from quorum.vote.panel import PACKAGED
 from quorum.vote.panels import PanelView
 
@@ -44,3 +46,14 @@ def get_panels(
             PanelView.of(app.panels.effective(caller.tenant, each), policy) for each in names
         ),
     )
+
+
+@router.get(
+    "/languages", summary="List the languages that the embedded voters know", **gives(Coverage)
+)
+def get_languages() -> Coverage:
+    """Which embedded voters know each language, and how much of it the panel `embedded` decides.
+
+    The figures are those of the packaged panel, measured on public labelled texts.
+    """
+    return coverage.packaged()

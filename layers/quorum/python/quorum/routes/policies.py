@@ -28,7 +28,7 @@ Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 @router.get("/policies", summary="List the tenant's policies", **gives(PolicyList))
 def get_policies(app: App, caller: Calling) -> PolicyList:
-    """The policies in force with their versions, and the packaged one."""
+    """List the policies in force with their versions, and the packaged one."""
     return app.policies.in_force(caller.tenant)
 
 
@@ -41,22 +41,22 @@ def get_policy(
     caller: Calling,
     version: Annotated[str | None, Query(pattern=r"^[0-9a-f]{12}$")] = None,
 ) -> Response[ShownPolicy]:
-    """The version in force, or another one that was ever put; the ETag is its version."""
+    """Show the version in force, or any version that was ever put. The ETag is its version."""
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name, version))
 
 
 @router.put(
     "/policies/<name>/shadow",
-    summary="Let another policy judge beside",
+    summary="Set the shadow of a policy",
     middlewares=[operators_only],
     **gives(ShownPolicy, NotFound, TooLarge),
 )
 def put_shadow(
     name: Name, request: ShadowRequest, app: App, caller: Calling
 ) -> Response[ShownPolicy]:
-    """The policy with its shadow, which judges the same texts, is counted and decides nothing.
+    """Set a policy's shadow, which judges the same texts, is counted and decides nothing.
 
-    Where it asks other things, its votes are paid beside. For operators.
+    If the policies send voters different things, the shadow's votes are paid too. For operators.
     """
     now = datetime.now(UTC)
     app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now)
@@ -65,12 +65,12 @@ def put_shadow(
 
 @router.delete(
     "/policies/<name>/shadow",
-    summary="Let no other policy judge beside",
+    summary="Remove the shadow of a policy",
     middlewares=[operators_only],
     **gives(ShownPolicy, NotFound),
 )
 def delete_shadow(name: Name, app: App, caller: Calling) -> Response[ShownPolicy]:
-    """The policy without its shadow; what was counted stays. For operators."""
+    """Remove a policy's shadow; what was counted stays. For operators."""
     app.policy_shadows.remove(caller.tenant, name)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
@@ -84,7 +84,7 @@ def delete_shadow(name: Name, app: App, caller: Calling) -> Response[ShownPolicy
 def put_policy(
     name: Name, request: PolicyDocument, app: App, caller: Calling, if_match: IfMatch = None
 ) -> Response[PolicyView]:
-    """The policy as put; every version is kept, and an earlier one may be put again.
+    """Put a policy in force. Every version is kept, and an earlier one can be put again.
 
     With If-Match, only if that version is in force. For operators.
     """
@@ -104,9 +104,10 @@ def put_policy(
 def delete_policy(
     name: Name, app: App, caller: Calling, if_match: IfMatch = None
 ) -> Response[PolicyView]:
-    """What was in force. Its versions stay, and batches that began under it end under it.
+    """Put a policy out of force, and return it. Batches that began under it finish under it.
 
-    A tenant that deletes its `default` is judged under the packaged one. For operators.
+    Its versions are kept. A tenant that deletes its `default` is judged under the packaged policy.
+    For operators.
     """
     now = datetime.now(UTC)
     return _tagged(
@@ -123,10 +124,10 @@ def delete_policy(
     **gives(Trial, BudgetSpent, NotFound, TooLarge),
 )
 def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> Trial:
-    """What it would change on up to 50 texts or verdicts, and what it would cost. For operators.
+    """Try what a policy would change on up to 50 texts or verdicts, and what it would cost.
 
-    It is tried against the policy of that name in force, or the tenant's `default` if there is none
-    or no policy is given. The votes are paid.
+    It is compared with the policy of that name in force, or with the tenant's `default` if there is
+    none or no policy is given. The votes are paid. For operators.
     """
     tenant = caller.tenant
     panel = app.panels.get(tenant, request.panel or app.settings.default_panel)

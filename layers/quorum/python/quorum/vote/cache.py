@@ -78,7 +78,7 @@ class VoteCache:
     def key(self, tenant: str, voter: str, content: Content, policy: Policy) -> str:
         """The digest under which `voter`'s vote on `content` is cached for `tenant`.
 
-        Policies that ask the same have the same votes, however they count them.
+        Policies that send voters the same share votes, however they count them.
         """
         model = self.model_of(voter)
         return VoteKey(
@@ -107,8 +107,8 @@ class VoteCache:
     ) -> list[CastVote | Abstention]:
         """The cached votes of `voters` on `content`, marked `cached` and without cost.
 
-        A vote that was bought for this same verdict comes back with its cost, and is no saving: an
-        evaluation that is repeated after a crash costs the same.
+        A vote that was bought for this same verdict keeps its cost and is no saving, so that an
+        evaluation repeated after a crash costs the same.
         """
         (found,) = self.find_all([Wanted(tenant, tuple(voters), content, verdict_id, policy)])
         return found
@@ -168,7 +168,7 @@ class VoteCache:
 
 
 def _asked_for(model: registry.Model) -> str:
-    """What a request to `model` says beside its messages and its schema."""
+    """The parts of a request to `model` besides its messages and its schema."""
     fields = {"gateway_name", "reply_format", "reasoning_off", "gives_log_probabilities"}
     asked = f"temperature=0,{model.model_dump_json(include=fields)}"
     if model.vote_format is registry.VoteFormat.JSON:

@@ -175,7 +175,7 @@ def _postponed(evaluation: Evaluation, votes: Sequence[Vote]) -> Postponement | 
 
 
 def _is_transient(vote: Abstention) -> bool:
-    """Whether the vote may be had later: an abstention that says when is no exception."""
+    """Whether the vote may be had later: its reason passes, or it says when to ask again."""
     return vote.reason in TRANSIENT or vote.retry_after_seconds is not None
 
 
@@ -187,7 +187,7 @@ def conclude_by_review(
     *,
     now: float,
 ) -> RoundResult:
-    """The verdict on a content that a person has decided: nobody is asked."""
+    """The verdict on a content that a person has decided; no voter is asked."""
     day = f"{reused.reviewed_at:%Y-%m-%d}"
     outcome = Outcome(
         decision=decision,
@@ -205,7 +205,7 @@ def conclude_by_review(
 def conclude_by_list(
     evaluation: Evaluation, hit: ListHit, policy: Policy, *, now: float
 ) -> RoundResult:
-    """The verdict on a content that an entry of the policy's lists settles: nobody is asked."""
+    """The verdict on a content that an entry of the policy's lists settles; no voter is asked."""
     blocked = hit.list is ListName.BLOCK
     outcome = Outcome(
         decision=Decision.UNSAFE if blocked else Decision.NEEDS_REVIEW,
@@ -228,7 +228,7 @@ def as_cast(vote: Vote) -> Vote:
 def conclude_at_once(
     evaluation: Evaluation, votes: Sequence[Vote], policy: Policy, *, now: float
 ) -> Verdict:
-    """The verdict of the votes there are: nobody else is asked."""
+    """The verdict from the votes there are; no further voter is asked."""
     read = policy_reading.read_through(policy, votes)
     outcome = tally(evaluation.panel, read, evaluation.content.language, final=True)
     return _verdict(evaluation, policy, read, outcome, rounds=0, now=now, answered_from="cache")

@@ -14,19 +14,19 @@ format           it is sent                        it answers
 ===============  ================================  =============================================
 
 Formats: the model cards of Llama Guard 3 and 4, of ShieldGemma and of Qwen3Guard, and OpenAI's
-guide to gpt-oss-safeguard. What a code means is said by the model's entry (`Model.category_codes`):
-versions of one guard use the same code for different things.
+guide to gpt-oss-safeguard. The model's entry (`Model.category_codes`) says what a code means,
+because versions of one guard use the same code for different things.
 
 A reply counts only if it is one of these and nothing else; any other is `ReplyUnreadable`. The
-confidence is the probability of the decision's tokens where the model gives one, else unstated; a
-category that the guard names has that probability too, or 1: it says that the category applies, and
-not how much.
+confidence is the probability of the decision's tokens where the model gives one, else unstated. The
+score of a category that the guard names is the same probability, or 1: a guard says that a category
+applies, not how strongly.
 
-Llama Guard and Qwen3Guard read no policy. Under one that voters are told other things than the
-packaged one, their vote for unsafe counts for the categories that the policy does not re-define,
-and any other vote is an abstention (`PolicyUnspoken`), as is a vote for unsafe that names only what
-the policy has no category for. A category that no code of theirs means they say nothing of: it is
-not among those that their vote `covers`. ShieldGemma is told the policy but names no category.
+Llama Guard and Qwen3Guard read no policy. Where a policy tells voters other things than the
+packaged one does, their votes for unsafe count for the categories that it does not redefine. Their
+other votes become abstentions (`PolicyUnspoken`), and so does a vote for unsafe that names no
+category of the policy. A category that no code of theirs means is not among those that their vote
+`covers`. ShieldGemma is told the policy but names no category.
 """
 
 import json
@@ -56,14 +56,14 @@ if TYPE_CHECKING:
     from quorum.vote.policy import Policy
 
 VERSION = 2
-"""To be raised whenever a guard is asked or read otherwise: older votes are not reused."""
+"""Raise it whenever a guard is asked or read differently: older votes are then not reused."""
 REASONING_TOKENS = 1_000
-"""Tokens of a safeguard's answer at most: it reasons first, and is not to be cut off then."""
+"""Tokens of a safeguard's answer at most, which begins with its reasoning."""
 
 _UNTOLD = frozenset({VoteFormat.LLAMA_GUARD, VoteFormat.QWEN3GUARD})
-"""Guards that judge by their own rules alone."""
+"""Guards that judge by their own rules only."""
 _MARKER = re.compile(r"<(?=[^\s\d<=-])|\[(?=/?[A-Z_]{3,}\])")
-"""The beginning of what a chat template may take for one of its own marks."""
+"""The beginning of a text that a chat template could read as its own markup."""
 _CODES = re.compile(r"[A-Za-z]{1,2}[0-9]{1,2}")
 _LLAMA_GUARD = re.compile(
     r"\s*(?P<decision>safe|unsafe)(?P<end>[ \t]*(?:\r?\n|\Z))\s*(?P<codes>[^\r\n]*?)\s*"
@@ -103,7 +103,7 @@ Reasoning: low"""
 
 
 class Asked(NamedTuple):
-    """What a guard is asked, beside what its model's entry says."""
+    """The request for a guard's vote, beside what the model's entry says."""
 
     messages: list[dict[str, str]]
     max_output_tokens: int = MAX_OUTPUT_TOKENS
@@ -127,7 +127,7 @@ def asked(model: "Model", content: "Normalised", policy: "Policy") -> Asked:
 
 
 def as_data(text: str) -> str:
-    """`text` with a blank inside everything that a chat template could take for its own mark."""
+    """`text` with a blank inside everything that a chat template could read as its own markup."""
     return _MARKER.sub(lambda found: f"{found[0]} ", text)
 
 
@@ -136,7 +136,7 @@ class _Uncertain(Exception):
 
 
 class _Answer(NamedTuple):
-    """A decision in a reply, where it stands, and the codes beside it."""
+    """A decision in a reply, its span, and the codes beside it."""
 
     decision: Decision
     decision_at: tuple[int, int]
@@ -201,7 +201,7 @@ def _answer(model: "Model", reply: Said) -> _Answer:
 
 
 def _categories(model: "Model", codes: Iterable[str], policy: "Policy") -> tuple[str, ...]:
-    """The policy's categories that `codes` mean; raises `_Uncertain` for a code of none."""
+    """The policy's categories that `codes` mean; raises `_Uncertain` for an unknown code."""
     table = model.category_codes
     if model.vote_format is VoteFormat.SAFEGUARD:  # it was told the policy's own names
         table = {name: (name,) for name in policy.known} | table
@@ -220,9 +220,9 @@ def _spelled(code: str) -> str:
 
 
 def _spoken(answer: _Answer, names: tuple[str, ...], policy: "Policy") -> tuple[str, ...]:
-    """The categories of which a guard's own rules say what `policy` means by them.
+    """The categories that mean the same in the guard's own rules and in `policy`.
 
-    Raises `PolicyUnspoken` where the vote then says nothing certain.
+    Raises `PolicyUnspoken` if the vote then says nothing certain.
     """
     if policy.asked_version != DEFAULT.asked_version:
         names = _left_as_they_are(names, policy)
@@ -245,7 +245,7 @@ def _llama_guard(reply: Said) -> _Answer:
         raise _Uncertain("was cut in its decision")
     codes = [code.strip() for code in found["codes"].split(",")] if found["codes"] else []
     if cut and codes:
-        codes.pop()  # S1 may have been going to be S10
+        codes.pop()  # S1 may be the beginning of S10
     if not all(_CODES.fullmatch(code) for code in codes):
         raise _Uncertain("says more than its codes")
     decision = Decision(found["decision"])
@@ -299,7 +299,7 @@ def _safeguard(reply: Said) -> _Answer:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; raises `ValueError` if a name stands in it twice, for then it says two things."""
+    """The pairs as an object; raises `ValueError` if a name occurs twice."""
     read = dict(pairs)
     if len(read) < len(pairs):
         raise ValueError
@@ -307,7 +307,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _place(reply: Said, violation: object, answer: object) -> tuple[int, int]:
-    """Where the decision's digit stands: alone, or after its name."""
+    """The span of the decision's digit in the reply."""
     before = r'"violation"\s*:\s*"?' if isinstance(answer, dict) else r'[\s`"]*(?:json\s*"?)?'
     found = re.compile(rf"{before}({violation})").search(reply.raw, reply.start)
     return found.span(1) if found is not None else (0, 0)

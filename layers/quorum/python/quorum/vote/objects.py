@@ -49,7 +49,7 @@ class Found(NamedTuple):
 
 
 class Broken(Exception):
-    """Something begins like an object and is none."""
+    """A text that begins like an object and cannot be read as one."""
 
 
 class _NotAnObject(Exception):

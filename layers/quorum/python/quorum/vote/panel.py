@@ -1,4 +1,4 @@
-"""Panels: voters, rounds, rule, thresholds. A panel is data; a bad one is refused by field.
+"""Panels as data: voters, rounds, rule, thresholds. An invalid one is refused with its field named.
 
 Pure. A panel is a small JSON document; `quorum calibrate` writes one from labelled votes, and the
 packaged ones are in `panels/` beside this module. `quorum.vote.tally` defines the rules.

@@ -1,10 +1,9 @@
-"""Policies as their tenants put them: every version is kept, one of each name is in force.
+"""The policies of all tenants: every version is kept, and one of each name is in force.
 
-How they are stored is in `quorum.aws.versions`. An evaluation carries a reference,
-`<name>@<version>`, and whoever needs the policy reads that version; what was read is kept for ever,
-because a version never changes. Which version is in force is remembered for a while, its absence
-too. The packaged policy, `default@packaged`, is read nowhere; a tenant may put a policy called
-`default` in its place.
+`quorum.aws.versions` stores them. An evaluation carries a reference, `<name>@<version>`. A function
+that needs the policy reads that version and keeps it in memory, because a version never changes.
+Which version is in force, or that none is, is remembered for some seconds. The packaged policy,
+`default@packaged`, is not in the table; a tenant may put a policy called `default` in its place.
 """
 
 import json
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 POLICIES_LIMIT = 100
 """Policies of one tenant that are in force at a time."""
 KEPT_VERSIONS = 256
-"""Versions that a process keeps."""
+"""Versions that a process keeps in memory."""
 POLICY = Kind("policy", "policies", "tenant", POLICIES_LIMIT)
 """How the table and its errors call them."""
 
@@ -36,7 +35,7 @@ Source = Literal["tenant", "packaged"]
 
 
 class PolicySummary(Frozen):
-    """A policy in force, without its document; the packaged one was put by nobody."""
+    """A policy in force, without its document. The packaged one has no `at` and no `by`."""
 
     name: str
     version: str
@@ -47,13 +46,13 @@ class PolicySummary(Frozen):
 
 
 class PolicyList(Frozen):
-    """The tenant's policies, and the packaged one."""
+    """The policies in force for the tenant, by name."""
 
     policies: tuple[PolicySummary, ...]
 
 
 class PolicyView(Frozen):
-    """One version of a policy: its document, whether it is in force, and what was put before."""
+    """One version of a policy: its document, whether it is in force, and the policy's history."""
 
     name: str
     version: str
@@ -64,14 +63,14 @@ class PolicyView(Frozen):
 
 
 class PolicyVersions:
-    """The versions of policies. They never change, so one that was read is kept."""
+    """The versions of policies, kept in memory once they are read."""
 
     def __init__(self, dynamodb: "DynamoDBServiceResource", table: str) -> None:
         self._documents = VersionedDocuments(dynamodb, table, POLICY, seconds=0)
         self._kept = lru_cache(KEPT_VERSIONS)(self._read)
 
     def of(self, tenant: str, reference: str) -> Policy:
-        """The policy that an evaluation refers to.
+        """The policy that a reference names.
 
         Raises `PolicyInvalid` if there is none, and `StoreUnavailable`.
         """
@@ -84,7 +83,7 @@ class PolicyVersions:
         return found
 
     def find(self, tenant: str, name: str, version: str) -> Policy | None:
-        """That version of a tenant's policy, None if it was never put."""
+        """That version of a tenant's policy; None if it was never put."""
         try:
             return self._kept(tenant, name, version)
         except NotFound:  # not kept: it may be put later
@@ -96,9 +95,9 @@ class PolicyVersions:
 
 
 class Policies:
-    """The policies of all tenants, each seen by its own only.
+    """The policies of all tenants; each tenant sees its own only.
 
-    A version in force is known for `seconds`. Threads may share it.
+    Which version is in force is read again after `seconds`. Threads may share one object.
     """
 
     def __init__(
@@ -134,7 +133,7 @@ class Policies:
         raise PolicyInvalid(f"there is no policy {name!r}; GET /policies lists yours")
 
     def in_force_or_default(self, tenant: str, name: str) -> Policy:
-        """The policy of that name in force, else the one that judges where none is named."""
+        """The policy of that name in force, else the tenant's default."""
         try:
             return self.chosen(tenant, name)
         except PolicyInvalid:
@@ -171,16 +170,16 @@ class Policies:
     def put(
         self, tenant: str, policy: Policy, by: str, *, expected: str | None, now: datetime
     ) -> PolicyView:
-        """Put `policy` in force, and keep it.
+        """Put `policy` in force, and store its version.
 
-        With `expected`, only if that version is in force now (`*`: if any is). Raises
+        With `expected`, only if that version is in force now (`*`: any version). Raises
         `PreconditionFailed`, `InvalidRequest` where a limit is broken, and `StoreUnavailable`.
         """
         self._documents.put(tenant, _document(policy), by, expected=expected, now=now)
         return self.view(tenant, policy.name)
 
     def keep(self, tenant: str, policy: Policy) -> None:
-        """Keep that version of a policy, without putting it in force."""
+        """Store that version of a policy, without putting it in force."""
         self._documents.keep(tenant, _document(policy))
 
     def delete(
@@ -206,7 +205,7 @@ def _summary(name: str, item: dict[str, Any]) -> PolicySummary:
 
 
 def _whole(policy: PolicyDocument) -> dict[str, Any]:
-    """The packaged policy as a document that somebody may change and put."""
+    """The packaged policy as a document to change and put, with its instructions."""
     return policy.document() | {"instructions": policy.instructions}
 
 

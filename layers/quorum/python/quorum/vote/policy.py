@@ -1,11 +1,12 @@
-"""Policies: what counts as unsafe, as data. Pure.
+"""Policies: documents that say what counts as unsafe. Pure.
 
-A policy says in a platform's own words what its voters are told, and what becomes of each category
-that they name. The packaged one, `DEFAULT`, judges where no other is named. How a vote is read
-through a policy is in `quorum.vote.policy_reading`.
+A policy has the instructions for voters, and rules for each category that they may name. The
+packaged policy, `DEFAULT`, applies where no other is named. `quorum.vote.policy_reading` reads
+votes through a policy.
 
-All that voters are told of a policy stands in the system message, the same for every content: it
-comes first in every prompt, so that providers can cache it, and nothing in a content can change it.
+The system message holds everything that voters are told of a policy. It is the same for every
+content and comes first in every prompt, so that providers can cache it, and no content can change
+it.
 """
 
 import json
@@ -39,13 +40,13 @@ DEFINITION_LIMIT = 1_000
 EXAMPLE_LIMIT = 300
 """Characters of one example."""
 EXAMPLES_LIMIT = 10
-"""Examples of what a category is, and as many of what it is not."""
+"""Examples of one category, and as many counterexamples."""
 OWN_CATEGORIES_LIMIT = 32
-"""Categories beside the thirteen."""
+"""Categories of a policy's own, beside the thirteen."""
 TOLD_LIMIT = 32_000
 """Characters of the system message: instructions, categories and examples together."""
 MAX_OUTPUT_TOKENS = 200
-"""Tokens of a voter's reply at most. It is part of the policy: a reply may be cut off there."""
+"""Tokens of a voter's reply at most; part of the version, because a longer reply is cut off."""
 
 PUBLISHED_CATEGORIES: Mapping[str, tuple[Category, ...]] = MappingProxyType(
     {
@@ -66,7 +67,7 @@ PUBLISHED_CATEGORIES: Mapping[str, tuple[Category, ...]] = MappingProxyType(
         ),
     }
 )
-"""The four categories that voters are told, mapped to OpenAI's thirteen."""
+"""The four groups of categories in the prompt, each with OpenAI's categories in it."""
 
 INTRODUCTION = """\
 You are one voter on a content moderation panel. Judge the text a user wrote, in whatever language \
@@ -98,14 +99,14 @@ WRAPPER = "-----{boundary}-----\n{text}\n-----{boundary}-----\nUndone in it: {tr
 
 
 class Mode(StrEnum):
-    """Whether a verdict has a consequence: under `detect_only` its action is always `allow`."""
+    """Whether verdicts are enforced. Under `detect_only` their action is always `allow`."""
 
     ENFORCE = "enforce"
     DETECT_ONLY = "detect_only"
 
 
 class Action(StrEnum):
-    """What a category that is flagged makes of a vote for unsafe."""
+    """The decision that a vote for unsafe counts as if it flags a category."""
 
     UNSAFE = "unsafe"
     NEEDS_REVIEW = "needs_review"
@@ -121,11 +122,11 @@ Examples = Annotated[tuple[Example, ...], Field(max_length=EXAMPLES_LIMIT)]
 
 
 class CategoryRules(Frozen):
-    """What a policy says of one category.
+    """A policy's rules for one category.
 
-    A category that is not `enabled` is not named to voters, and ignored where one names it.
-    A vote's score below `threshold` does not flag the category; without a threshold the voter's
-    word is enough. `examples` are of what it is, `counterexamples` of what it is not.
+    A category that is not `enabled` is left out of the prompt and ignored in replies. A score below
+    `threshold` does not flag the category; without a threshold every vote that names it does.
+    `examples` show what belongs to the category, `counterexamples` what does not.
     """
 
     enabled: bool = True
@@ -137,20 +138,21 @@ class CategoryRules(Frozen):
 
     @property
     def counted_as(self) -> Action:
-        """The action; a category that is switched off is ignored."""
+        """The action; `ignore` for a category that is switched off."""
         return self.action if self.enabled else Action.IGNORE
 
 
 PLAIN = CategoryRules()
-"""What a policy says of a category that it does not mention."""
+"""The rules for a category that the policy does not mention."""
 
 
 class PolicyDocument(Frozen):
-    """A policy without its name: what is put, kept and shown.
+    """A policy without its name, as it is put, stored and shown.
 
-    `categories` holds what differs from the packaged policy: rules for any of the thirteen, and
-    categories of the policy's own, which need a definition. `lists` settle a verdict without asking
-    a voter. Under the mode `detect_only` everything is judged and counted, and allowed.
+    `categories` holds the differences from the packaged policy: rules for any of the thirteen, and
+    categories of the policy's own, which need a definition. `lists` settle a verdict without a
+    vote. Under the mode `detect_only` contents are judged and counted as usual, and all are
+    allowed.
     """
 
     description: Annotated[UnicodeText, StringConstraints(max_length=DEFINITION_LIMIT)] = ""
@@ -174,28 +176,31 @@ class PolicyDocument(Frozen):
                 _refuse(f"categories.{name}.definition", message)
         plain = [re.sub(r"[\W_]+", " ", name) for name in self.known]
         if len(set(plain)) < len(plain):
-            _refuse("categories", "must differ in more than signs: a model may leave those out")
+            _refuse(
+                "categories",
+                "must differ in letters or digits, because a model may leave out the rest",
+            )
         if not self.enabled:
             _refuse("categories", "must leave at least one category enabled")
         if len(self.told) > TOLD_LIMIT:
-            message = f"make a message of {len(self.told)} characters with the categories' texts"
+            message = f"make, with the categories, a message of {len(self.told)} characters"
             _refuse("instructions", message, TOLD_LIMIT)
         return self
 
     def rules(self, category: str) -> CategoryRules:
-        """What the policy says of `category`; of one that it does not know, that it is ignored."""
+        """The rules for `category`; a category that the policy does not know is ignored."""
         known = PLAIN if category in _THIRTEEN else _UNKNOWN
         return self.categories.get(category, known)
 
     @cached_property
     def enabled(self) -> tuple[str, ...]:
-        """The names of the categories that voters are told: of the thirteen, then its own."""
+        """Names of the categories in the prompt: those of the thirteen, then the policy's own."""
         own = tuple(name for name in self.categories if name not in _THIRTEEN)
         return tuple(name for name in (*_THIRTEEN, *own) if self.rules(name).enabled)
 
     @cached_property
     def known(self) -> tuple[str, ...]:
-        """All categories that a reply may name, those switched off too."""
+        """Names of all categories that a reply may have, switched-off ones included."""
         return tuple(dict.fromkeys((*_THIRTEEN, *self.categories)))
 
     @cached_property
@@ -205,11 +210,11 @@ class PolicyDocument(Frozen):
 
     @cached_property
     def rules_told(self) -> str:
-        """What is unsafe: the categories and the instructions."""
+        """The part of the system message that says what is unsafe: categories and instructions."""
         return f"{self._categories()}\n{self.instructions}"
 
     def _categories(self) -> str:
-        """The enabled categories: the published groups, the policy's own, then their meanings."""
+        """The enabled categories: published groups, the policy's own, definitions and examples."""
         lines = ["A text is unsafe if it contains any of these (finer categories after the colon):"]
         for group, finer in PUBLISHED_CATEGORIES.items():
             names = ", ".join(name for name in finer if name in self.enabled)
@@ -268,7 +273,7 @@ class PolicyDocument(Frozen):
         return [{"role": "system", "content": self.told}, {"role": "user", "content": wrapped}]
 
     def sent(self) -> list[list[dict[str, str]]]:
-        """The messages of each probe, word for word."""
+        """The messages for each probe, word for word."""
         return [self.prompt(normalise(probe), "boundary") for probe in _PROBES]
 
     def document(self) -> dict[str, Any]:
@@ -279,21 +284,21 @@ class PolicyDocument(Frozen):
     def asked_version(self) -> str:
         """The version of everything a voter is sent, and of the parser of its reply.
 
-        Votes asked for under another one are not reused.
+        Cached votes belong to it: votes under another one are not reused.
         """
         return version_of(self.sent(), self.reply_schema, MAX_OUTPUT_TOKENS, reply.PARSER_VERSION)
 
     @cached_property
     def embedded_version(self) -> str:
-        """As `asked_version`, for embedded voters: `rules` is not shown what is allowed."""
+        """`asked_version` for embedded voters, and of the allow list, which `rules` applies."""
         allowed = self.lists.model_dump(mode="json", include={"allow"}, exclude_defaults=True)
         return version_of(self.asked_version, allowed) if allowed else self.asked_version
 
     @cached_property
     def version(self) -> str:
-        """The version of the policy: of what a voter is sent, and of the rest of the document.
+        """The version of the whole policy: of what a voter is sent, and of the rest.
 
-        Where the document says nothing of its own, it is `asked_version`.
+        If the document sets no field, it is `asked_version`.
         """
         document = self.document()
         document.pop("description", None)
@@ -301,9 +306,9 @@ class PolicyDocument(Frozen):
 
     @cached_property
     def judges_as_default(self) -> bool:
-        """Whether it calls the same texts unsafe as the packaged policy does.
+        """Whether it has the instructions and categories of the packaged policy.
 
-        The embedded voters, which read no instructions, then vote as they were trained to.
+        If so, the embedded voters, which read no instructions, vote as they were trained to.
         """
         return self.instructions == INSTRUCTIONS and all(
             name in _THIRTEEN and rules == PLAIN for name, rules in self.categories.items()
@@ -311,13 +316,13 @@ class PolicyDocument(Frozen):
 
 
 class Policy(PolicyDocument):
-    """A policy, by its name."""
+    """A policy with its name."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
     @classmethod
     def of(cls, name: str, document: PolicyDocument) -> Self:
-        """The policy of that name and document."""
+        """The policy with that name and document."""
         fields = {field: getattr(document, field) for field in PolicyDocument.model_fields}
         return cls.model_validate({"name": name} | fields)
 
@@ -325,7 +330,7 @@ class Policy(PolicyDocument):
 _THIRTEEN: tuple[str, ...] = tuple(str(category) for category in Category)
 _UNKNOWN = CategoryRules(enabled=False)
 _PROBES = ("plain", 'a "quoted"\nline, 가 and \u2028', "p\u200bay \u202elap\u202c")
-"""Contents that show how any is sent: as it is, escaped, and with tricks undone in it."""
+"""Sample contents for the version: a plain one, one that is escaped, one with tricks."""
 
 
 def _refuse(field: str, message: str, limit: int | None = None) -> None:
@@ -340,10 +345,10 @@ def _refuse(field: str, message: str, limit: int | None = None) -> None:
 
 
 DEFAULT = Policy(name="default")
-"""The packaged policy: it judges where neither the request nor the tenant names another."""
+"""The packaged policy, which applies where neither the request nor the tenant names another."""
 
 PACKAGED = "default@packaged"
-"""The reference to the packaged policy, whatever its version is in the next deployment."""
+"""The reference to the packaged policy, whichever version of it is deployed."""
 
 
 def reference_of(policy: Policy) -> str:

@@ -1,14 +1,12 @@
 """Votes read through a policy, before they are tallied. Pure.
 
-A vote for unsafe counts as the policy acts on the categories that it flags: those with a score of
-at least the category's threshold. If the gravest action is `unsafe` it counts as cast, if it is
-`needs_review` as that, and if there is none but `ignore`, or none is flagged, it counts as safe.
-Other votes count as cast.
+A vote for unsafe flags the categories whose score reaches their threshold. It counts as the gravest
+action of those: as cast for `unsafe`, as `needs_review`, and as safe if there is only `ignore` or
+nothing is flagged. Other votes count as cast.
 
-A vote without scores counts as cast if its voter was told the policy, or the policy calls unsafe
-what the packaged one does. Embedded voters are told nothing: of a policy that judges otherwise they
-can only speak through the scores they give, of categories that the policy does not re-define. Their
-other votes become abstentions that say so.
+A vote without scores counts as cast if its voter was told the policy, or the policy has the
+packaged instructions and categories. Embedded voters are told nothing. Under any other policy only
+their scores of categories that it does not redefine count; their other votes become abstentions.
 
 The pooled score of a category is the mean of the scores of the voters that speak of it, weighted
 as the panel weighs them (equally under rules without weights). A voter that was told the policy
@@ -173,7 +171,7 @@ def is_calibrated(panel: Panel, policy: Policy) -> bool | None:
 def require_heard(
     panel: Panel, policy: Policy, model_of: Callable[[str], registry.Model] = registry.model
 ) -> None:
-    """Raises `PanelInvalid` if no voter on `panel` can speak of an enabled category of `policy`.
+    """Raise `PanelInvalid` if no voter on `panel` can speak of an enabled category of `policy`.
 
     `model_of` finds a voter's model, and raises `ModelUnknown` for one that is gone.
     """

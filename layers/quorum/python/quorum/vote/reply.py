@@ -1,17 +1,17 @@
-"""What a model answered, read as a vote: or refused to be read.
+"""A model's reply, read as a vote. Pure.
 
-Pure. Models answer with plain JSON, fenced JSON, trailing commas, single quotes, Korean decisions,
-percentages, or half an object. All of that is read; what cannot be read *for certain* raises
-`ReplyUnreadable`. Nothing is ever guessed, and nothing that a reply quotes is taken for its vote:
+Models answer with plain JSON, fenced JSON, trailing commas, single quotes, Korean decisions,
+percentages, or half an object. All of that is read. A reply that cannot be read *for certain*
+raises `ReplyUnreadable`: nothing is guessed, and nothing that a reply quotes is taken for its vote:
 
 * the vote is the whole reply: one object or a few that agree, or lines such as `decision: safe`.
-  Around it only thoughts between `<think>` and `</think>` at the very beginning, code fences and
-  words of courtesy from a closed list (`Here is my answer:`) may stand. Anything else may be the
-  content quoted, an example of the format, or a change of mind;
+  Only these may stand around it: thoughts between `<think>` and `</think>` at the very beginning,
+  code fences, and polite words from a closed list (`Here is my answer:`). Anything else may quote
+  the content, give an example of the format, or change the decision;
 * two decisions that differ, anywhere in the reply, are no decision;
-* a decision cut in half (`"uns`) is no decision; a number cut in half is no number; a decision
-  after a text in an object that was cut may belong to that text;
-* an object that cannot be read makes the whole reply unreadable: what looks like an answer further
+* a decision cut in half (`"uns`) is no decision, and a number cut in half no number; in an object
+  that was cut off, a decision after a text may be part of that text;
+* an object that cannot be read makes the whole reply unreadable, because what looks like an answer
   inside it may be the content, quoted.
 """
 
@@ -30,9 +30,9 @@ from quorum.gateway.wire import TokenLogProbability
 from quorum.vote.objects import Broken, Object, objects
 
 PARSER_VERSION = 3
-"""To be raised whenever a reply may be read otherwise than before: votes read so are not reused."""
+"""Raise it whenever a reply may be read differently: older votes are then not reused."""
 UNSTATED_CONFIDENCE = 0.5
-"""The confidence of a vote that gives none: it claims no more than a coin."""
+"""The confidence of a vote that states none: even odds."""
 
 _DECISION_KEYS = frozenset({"decision", "verdict", "결정", "판정", "판단"})
 _CONFIDENCE_KEYS = frozenset({"confidence", "확신도", "신뢰도"})
@@ -72,7 +72,7 @@ _FLAGS = {
 """Names whose true says unsafe (True) or safe (False)."""
 
 REPLY_CHARACTERS = 65_536
-"""A longer reply is none: a vote has a few hundred characters, and its thoughts a few thousand."""
+"""Characters of a reply at most: a vote has a few hundred, and its thoughts a few thousand."""
 
 _THINKING = re.compile(
     r"(?:\s*<(think|thinking|thought|reasoning)>.*?</\1>)+", re.DOTALL | re.IGNORECASE
@@ -112,7 +112,7 @@ _CLOSING = frozenset(
         questions thank thanks this you 감사합니다""",
     )
 )
-"""… and after it."""
+"""The words that may stand after a vote."""
 _PUNCTUATION = re.compile(r"[\s.,:;!*#_`~\[\]()。，：！…–—-]+")
 _REFUSING = re.compile(
     r"\W*(?:unfortunately\W+)?(?:(?:i['’]m |i am )?(?:very |so )?sorry\b"
@@ -132,7 +132,7 @@ _HUNDRED = 100
 
 
 class ReadReply(Frozen):
-    """A reply read for certain.
+    """A vote that was read for certain.
 
     `confidence` is the measured one where the model gave log-probabilities, else the stated one,
     else `UNSTATED_CONFIDENCE`. All are probabilities of the decision, in [0, 1]. `covers` are the
@@ -158,11 +158,10 @@ def read(
 ) -> ReadReply:
     """The vote in a reply.
 
-    `finish_reason` and `refusal` are the gateway's fields of those names; `logprobs` the tokens
-    of `text` in order; `categories` the names that scores may have. Raises `ModelRefused` when the
-    model or its safety filter would not answer and `ReplyUnreadable` when there is no answer that
-    is certain; both carry the first 200
-    characters of the reply as `excerpt`, to be kept only where content may be kept.
+    `finish_reason` and `refusal` are the gateway's fields of those names; `logprobs` the tokens of
+    `text` in order; `categories` the names that scores may have. Raises `ModelRefused` if the model
+    or its safety filter would not answer, and `ReplyUnreadable` if no answer is certain. Both carry
+    the first 200 characters of the reply as `excerpt`, to be kept only where content may be kept.
     """
     raw, start, _, unfinished = said(text, finish_reason=finish_reason, refusal=refusal)
     try:
@@ -186,9 +185,9 @@ def read(
 
 
 class Said(NamedTuple):
-    """A reply as it came: its text, where its thoughts end in it, and how it ended.
+    """A reply as it came: its text, the end of its thoughts in it, and how it ended.
 
-    Of an `unfinished` one nothing counts.
+    Nothing in an `unfinished` one counts.
     """
 
     raw: str
@@ -198,7 +197,7 @@ class Said(NamedTuple):
 
 
 def said(text: str | None, *, finish_reason: str | None, refusal: str | None) -> Said:
-    """What the gateway says of a reply; raises `ModelRefused` where nobody would answer."""
+    """The reply as the gateway gave it; raises `ModelRefused` if the model would not answer."""
     ended = finish(finish_reason)
     raw = without_surrogates(text or "")
     if refusal or ended is Finish.FILTERED:
@@ -213,9 +212,10 @@ def said(text: str | None, *, finish_reason: str | None, refusal: str | None) ->
 
 
 def shorten(text: str, limit: int) -> str:
-    """`text` on one line in at most `limit` code points, never cutting a character a reader sees.
+    """`text` on one line of at most `limit` code points, cut only between graphemes.
 
-    A letter with its marks, a flag or an emoji family is one grapheme and stays whole or goes.
+    A letter with its marks, a flag or an emoji family is one grapheme, and is kept whole or left
+    out.
     """
     line = _SPACE.sub(" ", text).strip()
     if len(line) <= limit:
@@ -240,13 +240,13 @@ class _Uncertain(Exception):
 
 
 _UNFINISHED = frozenset({Finish.FAILED, Finish.CALLED, Finish.OTHER})
-"""Ends after which nothing of a reply counts."""
+"""Ways to end after which nothing in a reply counts."""
 
 
 class _Answer(NamedTuple):
-    """A decision in a reply; None is one that is none of ours.
+    """A decision in a reply; `decision` is None for a word that is not one of ours.
 
-    One that is not `certain` cannot be the vote, but denies a vote that differs from it.
+    An answer that is not `certain` cannot be the vote, but contradicts a vote that differs from it.
     """
 
     decision: Decision | None
@@ -259,7 +259,7 @@ class _Answer(NamedTuple):
 
 @dataclass(slots=True)
 class _Reading:
-    """What a reply says: its answers in order, and what hints at a decision without being one."""
+    """The answers in a reply, in order, and hints at a decision that are not answers."""
 
     answers: list[_Answer] = field(default_factory=list)
     hints: set[Decision] = field(default_factory=set)
@@ -293,7 +293,7 @@ def _without_end(text: str) -> str:
 
 
 def _read(text: str) -> _Reading:
-    """All decisions in `text`; raises `_Uncertain` where anything else stands beside them."""
+    """All decisions in `text`; raises `_Uncertain` if anything else stands beside them."""
     reading = _Reading()
     outside: list[str] = []
     position = 0
@@ -319,7 +319,7 @@ def _read(text: str) -> _Reading:
 
 
 def _read_object(found: Object, reading: _Reading, *, certain: bool) -> None:
-    """The decision of an object, of the objects inside it, and what else in it may be one."""
+    """Add the decisions and hints of an object, and of the objects inside it, to `reading`."""
     named: dict[str, Any] = {}
     for key, value in found.items:
         named.setdefault(_spelled(key), value.content)
@@ -354,16 +354,17 @@ def _read_inside(content: object, reading: _Reading, *, certain: bool) -> None:
 
 
 def _hint(name: str, value: object) -> Decision | None:
-    """What `"flagged": true` or `"corrected": "unsafe"` says of the content, if anything."""
+    """The decision that `"flagged": true` or `"corrected": "unsafe"` hints at, if any."""
     if isinstance(value, bool) and name in _FLAGS:
         return Decision.UNSAFE if value is _FLAGS[name] else Decision.SAFE
     return _decision(value)
 
 
 def _read_lines(text: str, reading: _Reading) -> None:
-    """A text that is a decision, or lines such as `decision: safe`, after words of courtesy.
+    """Add the decision of a text without objects to `reading`.
 
-    Raises `_Uncertain` at anything else.
+    The text is a decision, or lines such as `decision: safe` after polite words; raises
+    `_Uncertain` at anything else.
     """
     if (whole := _decision(text)) is not None:
         reading.answers.append(_Answer(whole, _span_of_word(text), None, None, "", certain=True))
@@ -384,7 +385,7 @@ def _read_lines(text: str, reading: _Reading) -> None:
 
 
 def _read_beside(text: str, reading: _Reading, courtesies: frozenset[str]) -> None:
-    """What stands before or after an object: courtesy, or a decision again; else `_Uncertain`."""
+    """Read a text beside an object: polite words, or a decision again; else `_Uncertain`."""
     for key, value, span in _lines(text, courtesies):
         if key not in _DECISION_KEYS:
             raise _Uncertain("says more than its object")
@@ -392,7 +393,7 @@ def _read_beside(text: str, reading: _Reading, courtesies: frozenset[str]) -> No
 
 
 def _lines(text: str, courtesies: frozenset[str]) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """Key, value and the value's place of each line `key: value`; the others must be courtesy."""
+    """Key, value and the value's span of each line `key: value`; others must be polite words."""
     for line in _A_LINE.finditer(text):
         entry = _LINE.fullmatch(line[0])
         if entry is not None:

@@ -50,7 +50,7 @@ PolicyName = Annotated[
 Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=CONTENT_LIMIT),
-    # Judged and not refused: whoever cuts a text inside an emoji means the rest of it.
+    # Not refused: a program that cuts a text inside an emoji means the rest of it.
     BeforeValidator(whole),
     AfterValidator(not_blank),
     AfterValidator(_not_too_large),

@@ -55,7 +55,7 @@ class Waiting(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """The table's changes by which verdicts wait for a person.
+    """The writes that put verdicts into the reviewers' queue.
 
     `fields` are those of each verdict's own item, by its id. Each of `claims` is a conditional
     transaction item: it fails where the entry changed after it was read. `contents` keep the texts.
@@ -96,7 +96,7 @@ class ReviewEntries:
         self._clock = clock
 
     def read(self, wanted: Iterable[tuple[str, str]]) -> dict[str, ReviewEntry]:
-        """The entries that exist, of (tenant, digest), by digest; read consistently.
+        """The existing entries by digest, for pairs of tenant and digest; read consistently.
 
         Raises `StoreUnavailable`.
         """
@@ -144,9 +144,10 @@ class ReviewEntries:
         return entry.expires_at <= self._clock()  # DynamoDB deletes expired items after a while
 
     def queue(self, tenant: str, waiting: Sequence[Waiting], expires_at: int) -> Queued:
-        """How `waiting` verdicts, which expire at `expires_at`, join the reviewers' queue.
+        """The writes by which `waiting` verdicts join the reviewers' queue.
 
-        The same content makes one entry. Raises `StoreUnavailable`.
+        `expires_at` is that of the verdicts. The same content makes one entry. Raises
+        `StoreUnavailable`.
         """
         groups: dict[str, list[Waiting]] = {}
         for one in waiting:

@@ -215,7 +215,7 @@ class Reviews:
         failed = dynamo.write(self._client, transaction)
         if 0 in failed:
             raise Conflict(
-                "somebody else reviewed this verdict at the same moment; look again",
+                "somebody else reviewed this verdict at the same moment; read it again",
                 code="reviewed_meanwhile",
             )
         return not failed

@@ -1,9 +1,9 @@
-"""Trials: what a policy that is not in force yet would make of some contents, and what that costs.
+"""Trials of a policy before it is in force: its verdicts on some contents, and their cost.
 
-The texts are judged twice, under the policy in force and under the one on trial, by the same panel.
-Nothing of it is recorded, counted as a verdict or shown to a person; the votes that are asked for
-are paid, booked and kept like any. A verdict is tried on its own votes where both policies ask the
-same, so that only their counting differs; else on its content, if that is still kept.
+The same panel judges each content twice, under the policy in force and under the one on trial. The
+verdicts are not recorded, not counted and not shown to reviewers; the votes are paid, booked and
+cached like any. If both policies send voters the same, the votes of a stored verdict are tallied
+again; otherwise its content is judged, if it is still stored.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,12 +38,12 @@ from quorum.vote.workflow import Workflow
 TRIED_LIMIT = 50
 """Texts and verdicts of one trial."""
 AT_ONCE = 10
-"""Contents that are judged at once."""
+"""Contents judged at the same time."""
 TRIAL_SECONDS = 10.0
-"""Seconds after which no other content is begun: the API function has 28. Votes are kept, so the
-same trial goes on where it stopped when it is asked for again."""
+"""Seconds after which no further content is begun: the API function has 28. Sending the same trial
+again continues it, because votes are cached."""
 PER = 1_000
-"""Texts that a cost is shown for."""
+"""Texts that the costs shown are for."""
 
 _PLAIN, _IN_CONTEXT = f"{ALTERNATIVE}text", f"{ALTERNATIVE}in_context"
 
@@ -66,9 +66,9 @@ TriedText = Annotated[
 
 
 class TrialRequest(Frozen):
-    """The body of `POST /policies/{name}/try`: a policy, and what it is tried on.
+    """The body of `POST /policies/{name}/try`: a policy, and the texts and verdicts to try it on.
 
-    Without `policy` it is the policy of that name in force, tried against the tenant's `default`.
+    Without `policy`, the policy of that name in force is tried against the tenant's `default`.
     """
 
     policy: PolicyDocument | None = None
@@ -84,9 +84,10 @@ class TrialRequest(Frozen):
 
 
 class Tried(Frozen):
-    """What both policies make of one content: the text of that index, or the verdict of that id.
+    """The decisions on one content under both policies.
 
-    `skipped` says why there is no comparison.
+    The content is the text with that `index`, or that of the verdict with that id. `skipped` says
+    why there is no comparison.
     """
 
     index: int | None = Field(default=None, exclude_if=is_none)
@@ -99,10 +100,10 @@ class Tried(Frozen):
 
 
 class Trial(Frozen):
-    """What would change. `cost_usd` is what the trial itself cost.
+    """The result of a trial. `cost_usd` is what the trial itself cost.
 
-    The others are what the votes on a thousand such texts cost where none is cached; None where no
-    text was judged.
+    The other costs are of a thousand such texts with no vote from the cache; None where no text was
+    judged.
     """
 
     before: str
@@ -116,7 +117,7 @@ class Trial(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """One content to be tried on; its `verdict` and its text as far as they are known."""
+    """One content of a trial, with its `verdict` and its text as far as they are known."""
 
     index: int | None
     verdict_id: str | None
@@ -125,7 +126,7 @@ class _Wanted:
 
 
 class _Both(NamedTuple):
-    """The verdicts under both policies; `replayed` if no voter was asked for them."""
+    """The verdicts under both policies; `replayed` if stored votes were tallied again."""
 
     before: Verdict
     after: Verdict
@@ -133,11 +134,11 @@ class _Both(NamedTuple):
 
 
 class _Skipped(Exception):
-    """Why there is no comparison."""
+    """The reason why there is no comparison."""
 
 
 class Trials:
-    """Tries policies on texts and verdicts of a tenant."""
+    """Trials of policies on texts and verdicts of a tenant."""
 
     def __init__(
         self,
@@ -155,9 +156,9 @@ class Trials:
     def run(
         self, tenant: str, request: TrialRequest, panel: Panel, before: Policy, after: Policy
     ) -> Trial:
-        """The trial of `after` against `before`; both are kept policies, or the packaged one.
+        """Try `after` against `before`; both are stored, or the packaged policy.
 
-        Raises `PanelInvalid` if the panel cannot speak of a category of either.
+        Raises `PanelInvalid` if no voter on the panel can speak of a category of either.
         """
         for policy in (before, after):
             self._workflow.require_heard(panel, policy)
@@ -210,9 +211,11 @@ class Trials:
             )
             return _Both(before, after, replayed=True)
         if one.kept is None:
-            raise _Skipped("its content is not kept, and its votes do not tell")
+            raise _Skipped(
+                "its content is no longer stored, and the policies ask voters different things"
+            )
         if self._clock() > stop_at:
-            raise _Skipped("there was no time left; try it again")
+            raise _Skipped("the trial had no time left; send it again to continue")
         language = None if one.verdict is None else one.verdict.language
         content = Content(text=one.kept.text, language=language, context=one.kept.context)
         before, after = (self._judged(tenant, content, panel, policy) for policy in policies)
@@ -224,8 +227,8 @@ class Trials:
         )
 
     def _recounted(self, tenant: str, verdict: Verdict, panel: Panel, policy: Policy) -> Verdict:
-        """The verdict that the stored votes come to."""
-        # The text is not known, and lists were looked through before anybody voted.
+        """The verdict that the stored votes give under `policy`."""
+        # The text is not known. Lists were searched before the votes, so it is not needed.
         content = Content(text="-", language=verdict.language)
         evaluation = self._workflow.open(tenant, content, panel, policy, verdict.id)
         votes = [as_cast(vote) for vote in verdict.votes]
@@ -252,7 +255,7 @@ def _tried(one: _Wanted, result: _Both | str) -> Tried:
 
 
 def _asked_alike(verdict: Verdict, before: Policy, after: Policy) -> bool:
-    """Whether the verdict's votes are those that both policies would have been given."""
+    """Whether both policies would have asked voters what this verdict's votes were asked."""
     return (
         bool(verdict.votes)
         and verdict.policy_version == before.version
@@ -262,7 +265,7 @@ def _asked_alike(verdict: Verdict, before: Policy, after: Policy) -> bool:
 
 
 def _per_thousand(verdicts: Sequence[Verdict]) -> Decimal | None:
-    """What a thousand such verdicts cost, cached votes at the price they were bought for."""
+    """Dollars for a thousand such verdicts, cached votes at their first price; None for none."""
     if not verdicts:
         return None
     whole = sum((one.cost_usd + one.saved_usd for one in verdicts), Decimal(0))

@@ -139,7 +139,7 @@ def ask_gateway(
 ) -> Callable[[], PaidVote]:
     """A function that asks a gateway voter, until the Lambda's or the evaluation's deadline.
 
-    `gateway` opens the client, which a cached vote does without. Every failure becomes an
+    `gateway` opens the client, which a cached vote does not need. Every failure becomes an
     abstention with its reason.
     """
 

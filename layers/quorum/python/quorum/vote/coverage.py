@@ -1,0 +1,61 @@
+"""How much of each language the packaged panel `embedded` decides, and how well.
+
+The figures are measured ones (`python -m bench.languages` writes them), packaged as data.
+"""
+
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from quorum.core.models import Frozen
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Decided(Frozen):
+    """What the panel made of labelled texts that its voters had not seen, in shares.
+
+    `decided` is of all `texts`, `right` of those decided, `unsafe_passed_as_safe` of the unsafe
+    and `safe_called_unsafe` of the safe ones; null where there are none.
+    """
+
+    texts: int
+    decided: Share
+    right: Share | None
+    unsafe_passed_as_safe: Share | None
+    safe_called_unsafe: Share | None
+
+
+class LanguageCoverage(Frozen):
+    """A language (ISO 639), and the embedded voters that know it.
+
+    `decided_by` is who decides most of its texts: where it is `person`, the panel decides next to
+    nothing, or nothing was measured. `trained_for` is measured on texts of the collections that the
+    voters are trained for, `unseen_source` on collections of which they had seen none.
+    """
+
+    language: str
+    voters: tuple[str, ...]
+    decided_by: Literal["panel", "person"]
+    trained_for: Decided | None
+    unseen_source: Decided | None
+
+
+class Coverage(Frozen):
+    """The languages, with the version of the packaged panel that was measured, when and how."""
+
+    panel: str
+    panel_version: str
+    measured_on: date
+    command: str
+    languages: tuple[LanguageCoverage, ...]
+
+
+@cache
+def packaged() -> Coverage:
+    """The figures of the packaged panel `embedded`."""
+    text = (files("quorum.vote") / "coverage.json").read_text(encoding="utf-8")
+    return Coverage.model_validate_json(text)
