@@ -22,7 +22,7 @@ ABOUT = {
 }
 WEAK = 0.85
 """Share of votes that are right below which a language is named as a weakness."""
-LIMITS = (
+OWN_LABELS = (
     "The figures are of texts like these labels: other rows of the same file. Trained without"
     " outside sources, the voters cannot tell that a text is unlike their training."
 )
@@ -36,29 +36,33 @@ def cards(
     data: str,
     licence: str,
     command: str,
+    limits: str = OWN_LABELS,
 ) -> str:
     """One page with a card for each voter; figures are of `votes` that were cast out of fold."""
-    spoken = np.array([row.language for row in rows])
+    kinds = ("trained for", "unseen source")
+    keys = [(row.language, kinds[row.outside]) for row in rows]
     unsafe = truths(rows)
     lines = ["# Model cards", "", f"Data: {data}. Licence of the data: {licence}.", ""]
-    lines += [f"Made by `{command}`. {LIMITS}"]
+    lines += [f"Made by `{command}`. {limits}"]
     for voter, cast in votes.items():
         said = np.array([log_odds(vote) for vote in cast])
         lines += ["", f"## {voter}", "", f"Version `{versions[voter]}`. {ABOUT[voter]}", ""]
-        lines += ["| language | safe | unsafe | voted on | right | AUPRC |"]
-        lines += ["|---|---:|---:|---:|---:|---:|"]
+        lines += ["| language | | safe | unsafe | voted on | right | AUPRC |"]
+        lines += ["|---|---|---:|---:|---:|---:|---:|"]
         weak = []
-        for language in sorted(set(spoken.tolist())):
-            of = spoken == language
+        for key in sorted(set(keys)):
+            of = np.array([each == key for each in keys])
             voted = of & (said != 0.0)
             right = float(((said > 0) == unsafe)[voted].mean()) if voted.any() else None
+            both = unsafe[of].any() and not unsafe[of].all()
+            auprc = average_precision(unsafe[of], said[of]) if both else np.nan
             lines.append(
-                f"| {language} | {(of & ~unsafe).sum():,} | {(of & unsafe).sum():,}"
+                f"| {' | '.join(key)} | {(of & ~unsafe).sum():,} | {(of & unsafe).sum():,}"
                 f" | {voted.sum() / of.sum():.0%} | {'–' if right is None else f'{right:.1%}'}"
-                f" | {average_precision(unsafe[of], said[of]):.3f} |"
+                f" | {'–' if np.isnan(auprc) else f'{auprc:.3f}'} |"
             )
-            if right is None or right < WEAK:
-                weak.append(language)
+            if right is not None and right < WEAK:
+                weak.append(" ".join(key))
         fails = f"Fails in: {', '.join(weak)}." if weak else f"No language under {WEAK:.0%} right."
         lines += ["", fails]
     return "\n".join(lines) + "\n"

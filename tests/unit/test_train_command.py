@@ -43,7 +43,7 @@ def test_training_twice_gives_the_same_bytes_and_a_card_of_each_voter(tmp_path: 
     assert "80 texts of texts.csv" in card
     for voter in ("rules", "characters", "meaning"):
         assert f"## {voter}" in card
-    assert "| en | 40 | 40 | 100% |" in card
+    assert "| en | trained for | 40 | 40 | 100% |" in card
     read = weights.load(tmp_path / "one" / "characters.weights", "characters")
     scorer = characters.Scorer.of(read)
     assert scorer.languages.keys() == {"en"}
