@@ -36,9 +36,9 @@ def train(
     The same file and seed give the same bytes on the same machine. Nothing leaves it.
     """
     # scikit-learn and the encoder take seconds to load: no other command waits for them.
-    from training.cards import cards  # noqa: PLC0415
-    from training.rows import Row, distinct  # noqa: PLC0415
-    from training.train import train as fit  # noqa: PLC0415
+    from training.cards import cards  # noqa: PLC0415 slow to load
+    from training.rows import Row, distinct  # noqa: PLC0415 slow to load
+    from training.train import train as fit  # noqa: PLC0415 slow to load
 
     recorded = loading.read_votes(texts)
     rows = distinct(
