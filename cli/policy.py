@@ -3,6 +3,7 @@
 import difflib
 import json
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -10,13 +11,13 @@ from urllib.parse import quote
 import typer
 from pydantic import ValidationError
 from quorum.vote.policies import PolicyList, PolicyView
-from quorum.vote.policy import Policy
+from quorum.vote.policy import DEFAULT, Policy
 from quorum.vote.policy_shadows import ShadowView, ShownPolicy
 from quorum.vote.trials import Trial
 
 from cli import tables
 from cli.deployment import Where
-from cli.errors import CommandFailed, ExitCode, first_problem
+from cli.errors import CommandFailed, DeploymentRefused, ExitCode, first_problem
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 from cli.service import Service, connect
 from cli.tables import Column
@@ -134,12 +135,22 @@ def diff(
     where: Where = "local",
     version: Version = None,
 ) -> None:
-    """Show what a file would change in a policy, line by line; exits 1 if it would change it."""
-    found = read(connect(where), name, version)
+    """Show what a file would change in a policy, line by line; exits 1 if it would change it.
+
+    A policy that is not in force yet is compared with `default`, which judges in its place.
+    """
+    service = connect(where)
+    try:
+        found = read(service, name, version)
+    except DeploymentRefused as refused:
+        if version is not None or refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        found = read(service, DEFAULT.name)
+        notes.print(f"{name} is not in force; compared with {found.name}")
     ours = Policy.model_validate({"name": name} | load(name, document))
     theirs = Policy.model_validate({"name": name} | found.policy)
     for line in difflib.unified_diff(
-        _lines(theirs), _lines(ours), f"{name} {theirs.version}", str(document), lineterm=""
+        _lines(theirs), _lines(ours), f"{found.name} {theirs.version}", str(document), lineterm=""
     ):
         console().print(line, highlight=False, markup=False)
     notes.print(f"version {theirs.version} → {ours.version}")

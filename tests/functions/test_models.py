@@ -376,6 +376,31 @@ def test_a_server_of_a_models_own_gets_its_own_key_and_never_the_gateways(
         assert (answer["reason"], stand_in.count.requests) == ("gateway_rejected", 1)
 
 
+@pytest.mark.parametrize("name", ["http://gateway.example.com/v1", "gateway.example.com"])
+def test_a_key_that_is_stored_as_the_gateways_is_sent_to_no_other_server(
+    put: Put,
+    asked: Callable[..., Any],
+    stand_in: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    put(own_server(stand_in, key=name))  # before the deployment had that gateway
+    gateway = {"GATEWAY_BASE_URL": "http://gateway.example.com/v1/"}
+    answer = asked(environment=gateway)
+    assert (answer["kind"], answer["reason"]) == ("abstention", "unavailable")
+    assert "is the gateway's" in answer["detail"]
+    assert stand_in.count.requests == 0
+    for variable, value in gateway.items():
+        monkeypatch.setenv(variable, value)
+    reopen(api)
+    status, refused = put(own_server(stand_in, key=name), "another")
+    assert (status, refused["error"]["code"], refused["error"]["field"]) == (
+        400,
+        "invalid_key",
+        "key",
+    )
+
+
 def test_the_votes_of_models_put_as_data_count_for_their_common_alarm(
     within: Callable[[str], None],
     aws: Any,

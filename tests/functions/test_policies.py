@@ -424,6 +424,36 @@ def test_another_function_sees_a_new_version_when_it_reads_again(
     assert reader.chosen("acme").version == GAMING.version
 
 
+def test_a_policy_judges_on_as_the_version_it_was_put_as_after_a_release_that_asks_otherwise(
+    put: Put, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = put()[1]["version"]
+    monkeypatch.setattr("quorum.vote.reply.PARSER_VERSION", "of the next release")
+    reopen(api)
+    shown = ask({}, name="get_policy.json", **at("gaming"))[1]
+    assert (shown["version"], shown["in_force"]) == (version, True)
+    found = api.app().policies.chosen("acme", "gaming")
+    assert reference_of(found) == f"gaming@{version}"
+    assert api.app().policies.of("acme", reference_of(found)) == found
+    assert found.asked_version != GAMING.asked_version
+    changed = RULES | {"mode": "detect_only"}
+    assert put(changed, headers={"If-Match": f'"{version}"'})[0] == 200
+
+
+def test_a_kept_policy_that_a_release_no_longer_takes_is_refused_with_the_reason(
+    put: Put, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put()
+    monkeypatch.setattr("quorum.vote.policy.TOLD_LIMIT", 100)
+    reopen(api)
+    for status, answer in (
+        ask({"content": "a text", "policy": "gaming"}),
+        ask({}, name="get_policy.json", **at("gaming")),
+    ):
+        assert (status, answer["error"]["code"]) == (400, "invalid_policy")
+        assert "another release" in answer["error"]["message"]
+
+
 def test_a_version_that_was_read_is_not_read_again(
     put: Put, reader: Policies, faults: Faults
 ) -> None:

@@ -25,7 +25,7 @@ DECISIONS = ("safe", "unsafe", "needs_review")
 FROZEN = {
     "default": "d9e8ac7be4171f3f",
     "economy": "c18c3b3bc46001a5",
-    "embedded": "73bc5fce2c9c5d98",
+    "embedded": "0ab5497e8a6e4a43",
 }
 
 Row = tuple[str | None, list[CastVote | Abstention]]

@@ -2,6 +2,8 @@
 
 import string
 import timeit
+from collections.abc import Callable
+from contextlib import nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -117,11 +119,13 @@ def test_exactly_the_listed_words_are_found(listed: list[str], words: list[str])
     ("lists", "field", "limit"),
     [
         ({"block": ["x" * 201]}, "block", 200),
+        ({"block": ["\ufdfa" * 12]}, "block", 200),
         ({"block": [" "]}, "block", None),
         ({"block": ["*"]}, "block", None),
         ({"block": ["a*b"]}, "block", None),
         ({"block": [f"word{n}" for n in range(ENTRIES_LIMIT)], "allow": ["x"]}, None, 10_000),
         ({"block": ["a" * n for n in range(1, 10)]}, None, 8),
+        ({"block": ["z", *("a" * n for n in (9, 3, 1, 5, 7, 2, 8, 4, 6)), "ba", "b"]}, None, 8),
         ({"block": [{"text": "x", "languages": ["English"]}]}, "block", None),
         ({"block": ["a", {"pattern": "x" * 201}]}, "block.1.pattern", 200),
         ({"review": [{"pattern": "(a"}]}, "review.0.pattern", None),
@@ -154,6 +158,30 @@ def test_bad_lists_are_refused_with_field_and_limit(
     assert field is None or str(found.field).startswith(field)
     if limit is not None:
         assert found.limit == limit
+
+
+def test_entries_that_end_one_another_are_counted_along_each_chain_only() -> None:
+    chain = ["a" * n for n in range(1, 9)]
+    Lists.model_validate({"block": ["b", *chain, *(f"{n}baa" for n in range(50)), "ba"]})
+
+
+@pytest.mark.parametrize(
+    ("entry", "refused"),
+    [
+        (lambda n: {"pattern": rf"(\pL{{1,4}}){n}"}, True),
+        (lambda n: "\ufdfa" * 196 + f"{n:04}", True),
+        (lambda n: "ab" * 98 + f"{n:04}", False),
+    ],
+    ids=["patterns", "entries that grow", "entries of full length"],
+)
+def test_ten_thousand_costly_entries_are_checked_in_seconds(
+    entry: Callable[[int], Any], *, refused: bool
+) -> None:
+    given = {"block": [entry(n) for n in range(ENTRIES_LIMIT)]}
+    started = perf_counter()
+    with pytest.raises(ValidationError) if refused else nullcontext():
+        Lists.model_validate(given)
+    assert perf_counter() - started < 10
 
 
 def test_a_text_of_nothing_but_matches_is_searched_in_no_time() -> None:

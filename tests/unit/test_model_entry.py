@@ -20,8 +20,16 @@ LEAST: dict[str, Any] = {
 GUARD = LEAST | {"vote_format": "llama_guard", "category_codes": {"S1": ["violence"], "S8": []}}
 
 
+def nested(depth: int, kind: type) -> Any:
+    """A list of lists, or an object of objects, `depth` of them one in another."""
+    value: Any = kind()
+    for _ in range(depth):
+        value = [value] if kind is list else {"in": value}
+    return value
+
+
 def entry(**changes: Any) -> ModelEntry:
-    return ModelEntry.model_validate_json(json.dumps(LEAST | changes))
+    return ModelEntry.model_validate(json.loads(json.dumps(LEAST | changes)))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,15 @@ def entry(**changes: Any) -> ModelEntry:
         ({"request_fields": {"messages": []}}, "request_fields.messages"),
         ({"request_fields": {f"field_{number}": 1 for number in range(17)}}, "request_fields"),
         ({"request_fields": {"seed": float("inf")}}, "request_fields"),
+        ({"request_fields": {"stop": nested(8, list)}}, "request_fields"),
+        ({"request_fields": {"stop": nested(8, dict)}}, "request_fields"),
+        ({"request_fields": {"stop": nested(600, list)}}, "request_fields"),
+        ({"request_fields": {"stop": nested(600, dict)}}, "request_fields"),
+        ({"request_fields": {"stop": "x" * 4_000}}, "request_fields"),
+        ({"request_fields": {"seed": 10**4_001}}, "request_fields"),
+        ({"price": PRICE | {"input": "1e-400"}}, "input"),
+        ({"price": PRICE | {"output": "0.0000000000001"}}, "output"),
+        ({"price": PRICE | {"reasoning": "0." + "123456789" * 5}}, "reasoning"),
         ({"max_tokens_field": "limit"}, "max_tokens_field"),
         ({"vote_format": "llama_guard"}, "category_codes"),
         ({"vote_format": "qwen3guard"}, "category_codes"),
@@ -69,6 +86,14 @@ def test_an_entry_that_cannot_be_used_is_refused_with_its_field(
     first = refusal.value.errors()[0]
     named = [str(part) for part in first["loc"]] + [str(first.get("ctx", {}).get("field", ""))]
     assert field in named
+
+
+def test_what_an_entry_takes_at_its_limits_is_read_back_from_what_is_stored() -> None:
+    full = entry(
+        request_fields={"stop": nested(7, list), "user": "é" * 3_900},
+        price=PRICE | {"input": "0.000000000001", "output": "100000"},
+    )
+    assert ModelEntry.model_validate_json(json.dumps(full.document())) == full
 
 
 def test_an_entry_is_written_without_defaults_and_reads_back_the_same() -> None:

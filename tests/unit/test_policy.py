@@ -163,6 +163,12 @@ BAD: list[tuple[dict[str, Any], str, object]] = [
     ({"categories": {"hate": {"examples": ["x"] * 11}}}, "categories.hate.examples", 10),
     ({"categories": {"hate": {"examples": ["x" * 301]}}}, "categories.hate.examples.0", 300),
     ({"categories": {"self_harm": {"definition": "x"}}}, "categories", None),
+    ({"categories": {"harassment/": {"definition": "x"}}}, "categories", None),
+    (
+        {"categories": {"gambling": {"definition": "\u200b \u200b"}}},
+        "categories.gambling.definition",
+        None,
+    ),
     ({"categories": {f"own{n}": {"definition": "x"} for n in range(33)}}, "categories", 32),
     ({"categories": {str(name): {"enabled": False} for name in Category}}, "categories", None),
     (

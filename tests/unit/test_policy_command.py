@@ -141,6 +141,25 @@ def test_a_difference_is_shown_line_by_line(sent: list[httpx.Request]) -> None:
     assert len(sent) == 2
 
 
+def test_a_policy_that_is_not_in_force_is_compared_with_the_one_that_judges_in_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/policies/default"):
+            return httpx.Response(200, json=VIEW | {"name": "default"})
+        return httpx.Response(404, json={"error": {"code": "policy_not_found", "message": "none"}})
+
+    service = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(policy, "connect", lambda _where, **_rights: service)
+    new = json.dumps({"instructions": "Nobody may curse."})
+    ran = run("diff", "gaming", "-", input=new)
+    assert ran.exit_code == 1
+    assert "--- default" in ran.stdout
+    assert '+  "instructions": "Nobody may curse."' in ran.stdout
+    ran = run("diff", "gaming", "-", "--version", "000000000000", input=new)
+    assert (ran.exit_code, "Nobody" in ran.stdout) == (1, False)
+
+
 def test_a_policy_is_deleted(sent: list[httpx.Request]) -> None:
     ran = run("delete", "gaming")
     assert ran.stdout == f"gaming {GAMING.version} is no longer in force.\n"

@@ -40,6 +40,7 @@ class GatewayContainer(Container):
             ModelHosts(self.settings.allowed_model_hosts),
             lambda: self.gateway,
             self.read_keys,
+            gateway_urls=self.settings.gateway_base_url,
             breaker=lambda: breaker.in_table(self.dynamodb, self.settings.usage_table),
             limiter=lambda: self.limiter,
         )

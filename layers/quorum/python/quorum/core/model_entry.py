@@ -4,12 +4,14 @@ An entry says where the model is called, what it costs, and how it is asked and 
 `Model` like those of the registry (`quorum.core.registry`), which every voter is asked as.
 """
 
+import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from quorum.core.fields import UnicodeText, unkeepable
+from quorum.core.fields import unkeepable
 from quorum.core.models import CategoryName, Frozen
 from quorum.core.registry import Model, Price, ReplyFormat, VoteFormat
 from quorum.core.versions import version_of
@@ -18,6 +20,10 @@ NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
 """The name of a model that was put: it stands in a URL, in panels and in the ledger's keys."""
 FIELDS_LIMIT = 16
 """Extra fields of a request."""
+FIELDS_DEPTH_LIMIT = 8
+"""Objects and lists of an extra field, one in another."""
+FIELDS_LENGTH_LIMIT = 4_000
+"""Characters of all extra fields as JSON: they are sent with every request."""
 CODES_LIMIT = 100
 """Codes of a guard model."""
 _TAKEN = frozenset(
@@ -30,35 +36,53 @@ _TAKEN = frozenset(
 _NEEDS_CODES = (VoteFormat.LLAMA_GUARD, VoteFormat.QWEN3GUARD)
 """Formats whose replies name codes of their own."""
 
-Printable = Annotated[
-    UnicodeText, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")
-]
+Printable = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
 """Text without blanks, as URLs, names of models and keys are."""
 
 
 def _keepable(fields: dict[str, Any]) -> dict[str, Any]:
-    """`fields`; raises `ValueError` for values that JSON cannot keep."""
+    """`fields`; raises `ValueError` for values that JSON cannot keep, and for too much of them."""
+    inner: list[Any] = list(fields.values())
+    for _ in range(FIELDS_DEPTH_LIMIT):
+        inner = [part for value in inner for part in _parts(value)]
+    if inner:
+        message = f"may hold at most {FIELDS_DEPTH_LIMIT} objects and lists, one in another"
+        _refuse("", message, FIELDS_DEPTH_LIMIT)
     if (held := unkeepable(fields)) is not None:
         raise ValueError(f"holds {held}")
+    if (length := len(json.dumps(fields, ensure_ascii=False))) > FIELDS_LENGTH_LIMIT:
+        message = f"must have at most {FIELDS_LENGTH_LIMIT} characters as JSON; they have {length}"
+        _refuse("", message, FIELDS_LENGTH_LIMIT)
     return fields
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """What an object or a list holds; nothing of another value."""
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 class ModelPrice(Price):
     """As `Price`, of which nothing is below zero."""
 
-    source: Annotated[UnicodeText, StringConstraints(min_length=1, max_length=256)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
     @model_validator(mode="after")
     def _not_negative(self) -> Self:
         for name in ("input", "output", "cached_input", "reasoning"):
             price = getattr(self, name)
-            if price is not None and not 0 <= price <= PRICE_LIMIT:
+            if price is None:
+                continue
+            if not 0 <= price <= PRICE_LIMIT:
                 _refuse(name, f"must be from 0 to {PRICE_LIMIT} dollars", PRICE_LIMIT)
+            if round(price, PRICE_PLACES) != price:
+                _refuse(name, f"must have at most {PRICE_PLACES} decimal places", PRICE_PLACES)
         return self
 
 
 PRICE_LIMIT = 100_000
 """Dollars per million tokens at most: more is a slip of the pen."""
+PRICE_PLACES = 12
+"""Decimal places of a price: DynamoDB keeps 38 digits of what a vote costs."""
 
 
 class ModelEntry(Frozen):
@@ -73,7 +97,7 @@ class ModelEntry(Frozen):
     `category_codes` says which categories each of its codes means. The rest is as in `Model`.
     """
 
-    description: Annotated[UnicodeText, StringConstraints(max_length=1_000)] = ""
+    description: Annotated[str, StringConstraints(max_length=1_000)] = ""
     gateway_name: Printable
     owned_by: Annotated[
         str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w .-]+$")
@@ -162,7 +186,6 @@ class NamedEntry(Frozen):
 
 def _refuse(field: str, message: str, limit: int | None = None) -> NoReturn:
     """Raise the error that names `field`, and `limit` where there is one."""
+    named = {"field": field} if field else {}
     bound = {} if limit is None else {"limit": limit}
-    raise PydanticCustomError(
-        "model_invalid", "{message}", {"field": field, "message": message} | bound
-    )
+    raise PydanticCustomError("model_invalid", "{message}", {"message": message} | named | bound)

@@ -2,14 +2,16 @@
 
 A server of a model's own is sent only a key that the deployment's secret holds for it: under the
 name in the model's entry, else under its base URL or host. It never gets the key of the gateway,
-nor that for all others (`*`).
+whatever name that is stored under, nor that for all others (`*`).
 """
 
 from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from quorum.core.errors import ModelUnavailable, StoreUnavailable
+import httpx
+
+from quorum.core.errors import InvalidRequest, ModelUnavailable, StoreUnavailable
 from quorum.core.model_entry import ModelEntry
 from quorum.gateway.base_urls import BaseUrl, RotatingBaseUrls, parse_base_urls
 from quorum.gateway.client import Gateway, GatewaySettings
@@ -33,7 +35,11 @@ def _none() -> None:
 
 
 class ModelGateways:
-    """A client for each server; each keeps its connections between calls and changes of keys."""
+    """A client for each server; each keeps its connections between calls and changes of keys.
+
+    `gateway_urls` are the gateway's base URLs, separated by commas: a key that is stored under one
+    of them or its host is the gateway's.
+    """
 
     def __init__(
         self,
@@ -41,12 +47,14 @@ class ModelGateways:
         gateway: Callable[[], Gateway],
         keys: Keys,
         *,
+        gateway_urls: str = "",
         breaker: "Callable[[], Breaker | None]" = _none,
         limiter: "Callable[[], Limiter | None]" = _none,
     ) -> None:
         self._hosts = hosts
         self._gateway = gateway
         self._keys = keys
+        self._keys_of_gateway = _names_of_keys(gateway_urls)
         self._breaker = breaker
         self._limiter = limiter
         self._lock = Lock()
@@ -62,6 +70,8 @@ class ModelGateways:
             return self._gateway()
         if not self._hosts.allows(entry.base_url):
             raise ModelUnavailable("the deployment no longer allows the host of this model")
+        if entry.key in self._keys_of_gateway:
+            raise ModelUnavailable("the key that the model's entry names is the gateway's")
         whose = (entry.base_url, entry.key)
         with self._lock:
             if whose not in self._clients:
@@ -75,9 +85,12 @@ class ModelGateways:
         return self.of(entry).base_urls
 
     def require(self, entry: ModelEntry) -> None:
-        """Raise `InvalidRequest` if the deployment does not allow the entry's base URL."""
+        """Raise `InvalidRequest` if the deployment does not allow the entry's base URL or key."""
         if entry.base_url is not None:
             self._hosts.require(entry.base_url)
+        if entry.key in self._keys_of_gateway:
+            message = "key: names the gateway's key, which no other server gets"
+            raise InvalidRequest(message, code="invalid_key", field="key")
 
     async def close(self) -> None:
         """Close the connections to servers of models' own."""
@@ -98,6 +111,12 @@ class ModelGateways:
             limiter=self._limiter(),
             base_urls=rotating,
         )
+
+
+def _names_of_keys(urls: str) -> frozenset[str]:
+    """The names under which a secret may hold the keys of these base URLs."""
+    named = [url.strip().rstrip("/") for url in urls.split(",") if url.strip()]
+    return frozenset((*named, *(httpx.URL(url).host for url in named)))
 
 
 def _with_key(base_url: str, name: str | None, keys: "str | dict[str, object]") -> BaseUrl:

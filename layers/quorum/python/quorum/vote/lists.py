@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 from pydantic import (
     AfterValidator,
     Discriminator,
+    FailFast,
     Field,
     StringConstraints,
     Tag,
@@ -61,11 +62,20 @@ _ALLOWED = "\ufffc"
 
 
 def _a_word(text: str) -> str:
-    """`text`; raises `ValueError` if it has no letter, digit or sign beside its stars."""
+    """`text`; raises `ValueError` if it has no letter, digit or sign beside its stars.
+
+    And if it is too long once normalised: one character can become eighteen.
+    """
     inner = text.removeprefix(_STAR).removesuffix(_STAR)
     not_blank(inner)
     if _STAR in inner:
         raise ValueError("may have a star only at its beginning and its end")
+    if (length := len(normalise(inner).text)) > ENTRY_LIMIT:
+        message = (
+            f"must have at most {ENTRY_LIMIT} characters once Unicode's compatibility forms are "
+            f"written out; it has {length}"
+        )
+        _refuse(message, ENTRY_LIMIT)
     return text
 
 
@@ -113,6 +123,8 @@ Listed = Annotated[
     Discriminator(_kind),
 ]
 """An entry of a list; a word or phrase for all languages may be written as a text."""
+Entries = Annotated[tuple[Listed, ...], FailFast()]
+"""A list. The first bad entry ends its check: ten thousand would take half a minute."""
 
 
 class _Match(NamedTuple):
@@ -127,28 +139,41 @@ class _Match(NamedTuple):
 class Lists(Frozen):
     """The three lists. An entry without languages may be written as a text."""
 
-    block: tuple[Listed, ...] = ()
-    review: tuple[Listed, ...] = ()
-    allow: tuple[Listed, ...] = ()
+    block: Entries = ()
+    review: Entries = ()
+    allow: Entries = ()
 
-    @model_validator(mode="after")
-    def _not_too_many(self) -> Self:
-        count = len(self.block) + len(self.review) + len(self.allow)
-        if count > ENTRIES_LIMIT:
+    @model_validator(mode="before")
+    @classmethod
+    def _not_too_many(cls, given: Any) -> Any:
+        """Count before any entry is read: to compile ten thousand patterns takes a minute."""
+        if not isinstance(given, dict):
+            return given
+        lists = [each for name in ListName if isinstance(each := given.get(name), list | tuple)]
+        if (count := sum(map(len, lists))) > ENTRIES_LIMIT:
             message = f"has {count} entries; at most {ENTRIES_LIMIT} are allowed"
             _refuse(message, ENTRIES_LIMIT)
-        patterns = [one.pattern for each in self._patterns.values() for one in each]
-        if len(patterns) > PATTERNS_LIMIT:
-            message = f"has {len(patterns)} patterns; at most {PATTERNS_LIMIT} are allowed"
+        patterns = sum(_kind(one) == _PATTERN for each in lists for one in each)
+        if patterns > PATTERNS_LIMIT:
+            message = f"has {patterns} patterns; at most {PATTERNS_LIMIT} are allowed"
             _refuse(message, PATTERNS_LIMIT)
+        return given
+
+    @model_validator(mode="after")
+    def _not_too_costly(self) -> Self:
+        patterns = [one.pattern for each in self._patterns.values() for one in each]
         if (programs := program_sizes(patterns)) > PROGRAMS_LIMIT:
             message = f"has patterns of {programs} instructions; at most {PROGRAMS_LIMIT} may be"
             _refuse(message, PROGRAMS_LIMIT)
-        keys = {key for key, _ in self._entries}
-        for key in keys:
-            ends = [key[start:] for start in range(len(key)) if key[start:] in keys]
+        ends: list[str] = []  # what ends the last entry, the shortest first; all read backwards
+        for entry in sorted(key[::-1] for key, _ in self._entries):
+            while ends and not entry.startswith(ends[-1]):
+                ends.pop()
+            ends.append(entry)
             if len(ends) > NESTED_LIMIT:
-                message = f"has {len(ends)} entries that end {key!r}; at most {NESTED_LIMIT} may"
+                message = (
+                    f"has {len(ends)} entries that end {entry[::-1]!r}; at most {NESTED_LIMIT} may"
+                )
                 _refuse(message, NESTED_LIMIT)
         return self
 

@@ -6,7 +6,6 @@ Which version is in force, or that none is, is remembered for some seconds. The 
 `default@packaged`, is not in the table; a tenant may put a policy called `default` in its place.
 """
 
-import json
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -14,9 +13,12 @@ from functools import lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import ValidationError
+
 from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut
 from quorum.core.errors import NotFound, PolicyInvalid
 from quorum.core.models import Frozen
+from quorum.core.rejection import rejection
 from quorum.vote.policy import DEFAULT, PACKAGED, Policy, PolicyDocument
 
 if TYPE_CHECKING:
@@ -83,7 +85,10 @@ class PolicyVersions:
         return found
 
     def find(self, tenant: str, name: str, version: str) -> Policy | None:
-        """That version of a tenant's policy; None if it was never put."""
+        """That version of a tenant's policy; None if it was never put.
+
+        Raises `PolicyInvalid` if this release does not take it, and `StoreUnavailable`.
+        """
         try:
             return self._kept(tenant, name, version)
         except NotFound:  # not kept: it may be put later
@@ -91,7 +96,12 @@ class PolicyVersions:
 
     def _read(self, tenant: str, name: str, version: str) -> Policy:
         document = self._documents.read(tenant, name, version)
-        return Policy.model_validate_json(json.dumps(document | {"name": name}))
+        try:
+            return Policy.kept(name, version, document)
+        except ValidationError as error:
+            broken = rejection(error).message
+            message = f"{name}@{version} was put in another release and is no policy now: {broken}"
+            raise PolicyInvalid(message) from None
 
 
 class Policies:

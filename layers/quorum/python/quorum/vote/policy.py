@@ -20,7 +20,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from quorum.core.fields import UnicodeText, not_blank
+from quorum.core.fields import not_blank
 from quorum.core.models import (
     REASON_LIMIT,
     Category,
@@ -130,7 +130,7 @@ class CategoryRules(Frozen):
     """
 
     enabled: bool = True
-    definition: Annotated[UnicodeText, StringConstraints(max_length=DEFINITION_LIMIT)] = ""
+    definition: Annotated[str, StringConstraints(max_length=DEFINITION_LIMIT)] = ""
     threshold: Probability | None = None
     action: Action = Action.UNSAFE
     examples: Examples = ()
@@ -155,9 +155,9 @@ class PolicyDocument(Frozen):
     allowed.
     """
 
-    description: Annotated[UnicodeText, StringConstraints(max_length=DEFINITION_LIMIT)] = ""
+    description: Annotated[str, StringConstraints(max_length=DEFINITION_LIMIT)] = ""
     instructions: Annotated[
-        UnicodeText,
+        str,
         StringConstraints(min_length=1, max_length=INSTRUCTIONS_LIMIT),
         AfterValidator(not_blank),
     ] = INSTRUCTIONS
@@ -171,10 +171,10 @@ class PolicyDocument(Frozen):
         if len(own) > OWN_CATEGORIES_LIMIT:
             _refuse("categories", f"has {len(own)} categories of its own", OWN_CATEGORIES_LIMIT)
         for name in own:
-            if not self.categories[name].definition.strip():
+            if not normalise(self.categories[name].definition).text:
                 message = "is needed: no model knows a category of your own without it"
                 _refuse(f"categories.{name}.definition", message)
-        plain = [re.sub(r"[\W_]+", " ", name) for name in self.known]
+        plain = [re.sub(r"[\W_]+", " ", name).strip() for name in self.known]
         if len(set(plain)) < len(plain):
             _refuse(
                 "categories",
@@ -319,6 +319,18 @@ class Policy(PolicyDocument):
     """A policy with its name."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+    @classmethod
+    def kept(cls, name: str, version: str, document: dict[str, Any]) -> Self:
+        """The policy that was kept as that version, which it has for ever.
+
+        A release that tells voters something else, or reads their replies otherwise, changes
+        `asked_version` only: whatever refers to the policy still finds it. Raises
+        `ValidationError` for a document that this release does not take.
+        """
+        policy = cls.model_validate_json(json.dumps(document | {"name": name}))
+        vars(policy)["version"] = version  # in the place of what the cached property works out
+        return policy
 
     @classmethod
     def of(cls, name: str, document: PolicyDocument) -> Self:
