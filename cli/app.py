@@ -30,6 +30,7 @@ from cli import (
     policy,
     record,
     replies,
+    train,
     verdicts,
 )
 from cli.errors import EXIT_CODES, Boundary
@@ -55,6 +56,7 @@ app.command("estimate")(estimate.estimate_command)
 app.command()(record.record)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
+app.command()(train.train)
 app.command()(doctor.doctor)
 app.command("languages")(languages.languages)
 app.command()(replies.replies)

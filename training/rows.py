@@ -67,19 +67,30 @@ def read_rows(path: Path, more: Path | None = None, *, share_alike: bool = True)
     Of `more` (gzip) rows of the listed outside sources are read, and those of a training
     collection's other split; with `share_alike` false none whose licence is share-alike.
     """
-    seen: dict[str, Row | None] = {}
     with path.open(encoding="utf-8", newline="") as file:
-        for record in csv.DictReader(file):
-            row = Row(
+        own = [
+            Row(
                 language=record["language"],
                 text=normalise(record["text"]).text,
                 unsafe=(record.get("label") or record["gold"]) == "unsafe",
                 source=record.get("source") or path.stem,
             )
-            first = seen.setdefault(row.text, row)
-            if first is not None and first.unsafe != row.unsafe:
-                seen[row.text] = None
-    for row in _more(more, share_alike=share_alike) if more else ():
+            for record in csv.DictReader(file)
+        ]
+    return distinct(own, _more(more, share_alike=share_alike) if more else ())
+
+
+def distinct(rows: Iterable[Row], more: Iterable[Row] = ()) -> list[Row]:
+    """Those rows whose text is not empty, a repeated one once, a contradicted one not at all.
+
+    Of `more` those whose text is new.
+    """
+    seen: dict[str, Row | None] = {}
+    for row in rows:
+        first = seen.setdefault(row.text, row)
+        if first is not None and first.unsafe != row.unsafe:
+            seen[row.text] = None
+    for row in more:
         seen.setdefault(row.text, row)
     return [row for row in seen.values() if row is not None and row.text]
 

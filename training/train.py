@@ -83,8 +83,12 @@ def train(
     held_out: Sequence[Path] | None = None,
     *,
     cache: Path | None = None,
-) -> None:
-    """Fit all voters on `rows` and write their files into `folder`, then what was asked for."""
+) -> dict[str, Votes]:
+    """Fit all voters on `rows` and write their files into `folder`, then what was asked for.
+
+    Gives each voter's out-of-fold votes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     known = [row for row in rows if not row.outside]
     fired = [rules.fired(row.text, row.language) for row in track(rows, "rules", console=console)]
     pieces = Pieces.of(rows, cache)
@@ -132,7 +136,6 @@ def train(
     spelling_platts = calibrations(rows, spelled, weight, every)
     meaning_platts = {**calibrations(rows, meant, plain, every), meaning.OTHER: other}
     opinion = None if within.all() else outside.fit_opinion(rows, meant, scored, every)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / characters.WEIGHTS.name).write_bytes(
         pack_characters(fitted.spellings, spelling_platts)
     )
@@ -145,6 +148,7 @@ def train(
     (folder / rules.PRECISIONS.name).write_text(pack_rules(measured), encoding="utf-8")
     if held_out:
         Held(rows, pieces, fired, spelling_platts, meaning_platts, opinion, seed).vote(*held_out)
+    return votes
 
 
 def meaning_votes(

@@ -262,10 +262,15 @@ def precisions() -> Precisions:
 @cache
 def version() -> str:
     """`rules@<12 hex>` of the measured precisions and of everything else that makes a vote."""
-    files = (PRECISIONS, WORDS, topics.TOPICS, EXPRESSIONS, senses.SENSES)
+    return f"{VOTER}@{version_of(PRECISIONS)}"
+
+
+def version_of(measured: Path) -> str:
+    """Twelve hex digits of the precisions in that file and of everything else."""
+    files = (measured, WORDS, topics.TOPICS, EXPRESSIONS, senses.SENSES)
     known = b"".join(path.read_bytes() for path in files)
     known += DISGUISES_VERSION.encode()
-    return f"{VOTER}@{sha256(known).hexdigest()[:12]}"
+    return sha256(known).hexdigest()[:12]
 
 
 class _Search(NamedTuple):

@@ -16,6 +16,9 @@ METADATA_VALUE_LIMIT = 256
 METADATA_DIGITS = 38
 """Digits of one whole number in the metadata: as many as DynamoDB keeps exactly."""
 
+DEPTH_LIMIT = 100
+"""Objects and lists of a caller's JSON, one in another. Pydantic writes 255 and reads 200."""
+
 AlertDollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=12)]
 """A sum to be warned at. DynamoDB keeps 38 digits of a number; these are at most 22."""
 
@@ -48,11 +51,16 @@ UnicodeText = Annotated[str, AfterValidator(unicode_text)]
 """A text of any length. Pydantic looks at the characters of a text only where it has limits."""
 
 
-def unkeepable(value: Any, *, number_limit: float = math.inf) -> str | None:
+def unkeepable(
+    value: Any, *, number_limit: float = math.inf, depth: int = DEPTH_LIMIT
+) -> str | None:
     """The first part of `value` that cannot be stored, in words; None if all can be.
 
     Numbers can be stored whose absolute value is below `number_limit`.
+    Objects and lists are kept of which at most `depth` are one in another.
     """
+    if depth == 0 and isinstance(value, Mapping | list):
+        return f"more than {DEPTH_LIMIT} objects and lists one in another"
     match value:
         case str():
             return None if is_unicode(value) else "half a character (a lone surrogate)"
@@ -70,7 +78,7 @@ def unkeepable(value: Any, *, number_limit: float = math.inf) -> str | None:
             parts = value
         case _:
             return None
-    found = (unkeepable(part, number_limit=number_limit) for part in parts)
+    found = (unkeepable(part, number_limit=number_limit, depth=depth - 1) for part in parts)
     return next((held for held in found if held is not None), None)
 
 
