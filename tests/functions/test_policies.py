@@ -104,7 +104,9 @@ def test_a_bad_policy_is_refused_with_field_and_limit(put: Put) -> None:
     )
     status, answer = put({"categories": {"gambling": {}}})
     assert (status, answer["error"]["field"]) == (400, "categories.gambling.definition")
-    assert put(RULES, "no spaces")[0] == 400
+    # Clients take "." and ".." out of a path, and commands take "-x" for an option.
+    for name in ("no spaces", ".", "..", "-x", ".hidden", "a" * 65):
+        assert put(RULES, name)[0] == 400, name
     assert put(RULES, "política")[0] == 400
 
 

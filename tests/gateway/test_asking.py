@@ -361,7 +361,8 @@ def test_a_listener_who_is_cancelled_while_nothing_comes_pays_for_what_had_come(
                     begun.set()
 
         task = asyncio.create_task(listening())
-        await begun.wait()
+        heard = asyncio.create_task(begun.wait())
+        await asyncio.wait([task, heard], return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

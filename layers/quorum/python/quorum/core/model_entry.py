@@ -16,7 +16,7 @@ from quorum.core.models import CategoryName, Frozen
 from quorum.core.registry import Model, Price, ReplyFormat, VoteFormat
 from quorum.core.versions import version_of
 
-NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
 """The name of a model that was put: it stands in a URL, in panels and in the ledger's keys."""
 FIELDS_LIMIT = 16
 """Extra fields of a request."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 router = new_router()
 
 
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 
 
 @router.get("/policies", summary="List the tenant's policies", **gives(PolicyList))

@@ -318,7 +318,7 @@ class PolicyDocument(Frozen):
 class Policy(PolicyDocument):
     """A policy with its name."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 
     @classmethod
     def kept(cls, name: str, version: str, document: dict[str, Any]) -> Self:
