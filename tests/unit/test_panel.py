@@ -285,3 +285,16 @@ def test_a_refusal_is_pydantics_own_where_a_panel_is_part_of_something_else() ->
 def test_an_unknown_packaged_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(PanelInvalid, match="default, economy, embedded"):
         panel.packaged("luxury")
+
+
+def test_a_language_has_thresholds_and_a_midpoint_of_its_own_or_else_the_panels() -> None:
+    own = {"de": {"unsafe": 0.9, "safe": 0.95}}
+    both = panel.load(CALIBRATED | {"thresholds_by_language": own})
+    assert both.thresholds is not None
+    assert both.thresholds_of("de") == panel.Thresholds(unsafe=0.9, safe=0.95)
+    assert both.thresholds_of("en") == both.thresholds_of(None) == both.thresholds
+    assert both.midpoint_of("de") == pytest.approx(0.475)
+    usual = (both.thresholds.unsafe + 1 - both.thresholds.safe) / 2
+    assert both.midpoint_of("en") == both.midpoint_of(None) == pytest.approx(usual)
+    majority = {name: WEIGHTED[name] for name in WEIGHTED if name != "thresholds"}
+    assert panel.load(majority | {"rule": {"kind": "majority"}}).midpoint_of("de") == 0.5

@@ -401,6 +401,8 @@ def test_asking_goes_on_to_a_voter_that_clears_and_ends_where_none_is_left() -> 
     unsafe = dict.fromkeys(("ada", "bob", "cyd"), (UNSAFE, 1.0))
     assert tally(guarded, votes(safe)).next_voters == ("dan",)
     assert tally(guarded, votes(unsafe)).settled
+    either = majority(("ada", "bob", "cyd"), ("dan",), clears=["ada", "dan"])
+    assert tally(either, votes(safe)).settled, "one answer of them is enough"
     first = majority(("ada",), ("bob", "cyd"), clears=["ada"])
     silent = tally(first, votes({"ada": None, "bob": (SAFE, 1.0)}))
     assert (silent.decision, silent.settled) == (REVIEW, True)

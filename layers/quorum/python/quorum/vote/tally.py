@@ -298,8 +298,8 @@ def _reachable(state: _TallyState) -> set[Decision]:
     else:
         reachable = _reachable_shares(state, panel.rule)
     may_escalate = not set(panel.escalates).isdisjoint(state.outstanding)
-    may_be_cleared = not set(panel.clears).isdisjoint(state.outstanding)
-    if Decision.SAFE in reachable and (may_escalate or (state.uncleared and may_be_cleared)):
+    may_be_cleared = state.uncleared and not set(panel.clears).isdisjoint(state.outstanding)
+    if Decision.SAFE in reachable and (may_escalate or may_be_cleared):
         reachable = reachable | {Decision.NEEDS_REVIEW}
     reachable = {_held(state, decision, cleared=may_be_cleared) for decision in reachable}
     return reachable if answered >= state.quorum else reachable | {Decision.NEEDS_REVIEW}
