@@ -110,7 +110,7 @@ class Logs(NamedTuple):
     """Two loggers and what they write: Powertools' own, and one of a library."""
 
     powertools: Logger
-    library: logging.Logger
+    standard: logging.Logger
     stream: io.StringIO
 
     @property
@@ -137,7 +137,7 @@ def test_no_logger_and_no_formatter_writes_content_that_an_error_quotes(
     logs: Logs, fails: Callable[[], None]
 ) -> None:
     error = raised_by(fails)
-    for one in (logs.powertools, logs.library):
+    for one in (logs.powertools, logs.standard):
         one.error("failed", exc_info=error)
         one.error("failed with %s and %r", error, error)
         one.error("failed with %(it)s", {"it": error})
@@ -174,7 +174,7 @@ def test_our_own_message_is_kept_and_its_cause_is_named(logs: Logs) -> None:
     try:
         caused_by_content()
     except StoreUnavailable:
-        logs.library.exception("failed")
+        logs.standard.exception("failed")
     assert "a row could not be written" in logs.written
     assert "Quoting" in logs.written
 
