@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quorum.core.models import Abstention, CastVote
+from quorum.core.models import Abstention, Attribute, CastVote
 from quorum.vote import panel
-from quorum.vote.attributes import Attribute, may_come, pooled
+from quorum.vote.attributes import may_come, pooled
 from quorum.vote.panel import Panel
 from quorum.vote.policy import DEFAULT, Policy
 

@@ -16,25 +16,12 @@ them (equally under rules without weights). Sums are exact: no order of votes ch
 """
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from types import MappingProxyType
 
-from quorum.core.models import Abstention, CastVote, Category, Decision
+from quorum.core.models import Abstention, Attribute, CastVote, Category, Decision
 from quorum.vote import policy_reading
 from quorum.vote.panel import Panel, Weighted
 from quorum.vote.policy import Policy
-
-
-class Attribute(StrEnum):
-    """An attribute of a text, by its name in `attribute_scores`."""
-
-    TOXICITY = "toxicity"
-    SEVERE_TOXICITY = "severe_toxicity"
-    IDENTITY_ATTACK = "identity_attack"
-    INSULT = "insult"
-    PROFANITY = "profanity"
-    THREAT = "threat"
-    SEXUALLY_EXPLICIT = "sexually_explicit"
 
 
 CATEGORIES_OF: Mapping[Attribute, tuple[Category, ...]] = MappingProxyType(
@@ -86,11 +73,7 @@ def may_come(attribute: Attribute, votes: Iterable[CastVote | Abstention]) -> bo
 
 def _said(policy: Policy, vote: CastVote | Abstention) -> dict[Attribute, float]:
     """The score of each attribute that `vote` speaks of."""
-    given = {
-        attribute: vote.attribute_scores[attribute]
-        for attribute in Attribute
-        if attribute in vote.attribute_scores
-    }
+    given = dict(vote.attribute_scores)
     if given or isinstance(vote, Abstention) or policy_reading.is_embedded(vote.voter):
         return given
     named = policy_reading.said(policy, vote)

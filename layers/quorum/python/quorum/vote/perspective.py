@@ -30,6 +30,7 @@ from pydantic_core import PydanticCustomError
 from quorum.core.errors import InvalidRequest, VotersUnavailable
 from quorum.core.fields import whole
 from quorum.core.models import (
+    Attribute,
     Content,
     Decision,
     Disposition,
@@ -40,7 +41,7 @@ from quorum.core.models import (
     is_none,
 )
 from quorum.core.normalise import normalise
-from quorum.vote.attributes import Attribute, may_come, pooled
+from quorum.vote.attributes import may_come, pooled
 from quorum.vote.language import detect, is_written_in_latin_letters
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy
