@@ -23,7 +23,6 @@ from quorum.vote import policy_reading
 from quorum.vote.panel import Panel, Weighted
 from quorum.vote.policy import Policy
 
-
 CATEGORIES_OF: Mapping[Attribute, tuple[Category, ...]] = MappingProxyType(
     {
         Attribute.IDENTITY_ATTACK: (Category.HATE, Category.HATE_THREATENING),
