@@ -14,7 +14,7 @@ from quorum.core.models import Category, Frozen, Verdict
 from quorum.document.requests import DocumentsRequest
 from quorum.vote.moderations import ModerationRequest
 from quorum.vote.panel import PACKAGED, packaged
-from quorum.vote.perspective import AnalyzeCommentRequest
+from quorum.vote.perspective import AnalyzeCommentRequest, SuggestCommentScoreRequest
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from samcli.yamlhelper import yaml_parse
 from typer.main import get_command
@@ -33,6 +33,7 @@ BODIES: dict[str, type[Frozen]] = {
     "documents": DocumentsRequest,
     "moderations": ModerationRequest,
     "v1alpha1/comments:analyze?key=$KEY": AnalyzeCommentRequest,
+    "v1alpha1/comments:suggestscore?key=$KEY": SuggestCommentScoreRequest,
     "chat/completions": ChatCompletionRequest,
 }
 """What the route of each shown request takes."""

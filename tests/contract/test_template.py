@@ -32,7 +32,7 @@ from quorum.routes import perspective
 from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.moderations import ModerationRequest
-from quorum.vote.perspective import AnalyzeCommentRequest
+from quorum.vote.perspective import AnalyzeCommentRequest, SuggestCommentScoreRequest
 from quorum.vote.policy import PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest
 from quorum.vote.requests import ReviewRequest, VerdictRequest
@@ -440,6 +440,7 @@ def test_an_event_is_what_its_function_expects(name: str) -> None:
 
 BODIES: dict[str, type[Frozen]] = {
     "analyze_comment.json": AnalyzeCommentRequest,
+    "suggest_comment_score.json": SuggestCommentScoreRequest,
     "post_batch.json": BatchRequest,
     "post_chat_completion.json": ChatCompletionRequest,
     "post_documents.json": DocumentsRequest,
@@ -513,8 +514,18 @@ def test_no_access_log_has_addresses_which_may_hold_a_key() -> None:
 
 
 def test_only_routes_that_tell_a_bad_key_themselves_get_requests_without_a_known_one() -> None:
-    assert set(GOOGLES_ROUTES) == set(perspective.ERROR_FORMS)
+    assert {*GOOGLES_ROUTES, perspective.DISCOVERY} == set(perspective.ERROR_FORMS)
     assert all(path.startswith("/v1alpha1/") for path in GOOGLES_ROUTES)
+
+
+def test_only_the_discovery_document_needs_no_key() -> None:
+    open_to_all = [
+        route["Properties"]["Path"]
+        for block in template.functions().values()
+        for route in block.get("Events", {}).values()
+        if "Auth" in route["Properties"]
+    ]
+    assert open_to_all == [perspective.DISCOVERY]
 
 
 def test_a_chat_is_taken_before_its_route_ends_and_answered_once() -> None:

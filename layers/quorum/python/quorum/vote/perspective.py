@@ -58,6 +58,8 @@ _ENTRIES_LIMIT = 100
 _ATTRIBUTES_LIMIT = 100
 _LANGUAGES_LIMIT = 20
 _TOKEN_LIMIT = 1_024
+_SPANS_LIMIT = 1_000
+_HALF = 0.5
 _SHOWN = 64
 """Characters that are repeated of an attribute's name: a caller may send a name of any length."""
 
@@ -213,6 +215,11 @@ class _Request(_Message):
             raise _too_long(f"comment.text {broken.message}", broken.limit)
         return Content(text=text, language=self._language(text))
 
+    def detected(self) -> tuple[str, ...]:
+        """The language that the text is written in; none where it cannot be told."""
+        found = detect(normalise(self.comment.text).text)
+        return () if found is None else (found,)
+
     def _language(self, text: str) -> str | None:
         told = [re.split("[-_]", tag)[0].lower() for tag in self.languages]
         if len(told) > 1 and (found := detect(normalise(text).text)) in told:
@@ -249,9 +256,7 @@ class AnalyzeCommentRequest(_Request):
             )
         for name in self.requested_attributes:
             if name not in SERVED and name not in NOT_SERVED:
-                raise InvalidRequest(
-                    f"Unknown requested attribute: {_shown(name)}", field="requestedAttributes"
-                )
+                raise _unknown(name, "requestedAttributes")
             if name in NOT_SERVED and not self.drop_unsupported_attributes:
                 raise _not_supported(name, self.languages, self.detected())
         return {name: SERVED[name] for name in self.requested_attributes if name in SERVED}
@@ -267,11 +272,6 @@ class AnalyzeCommentRequest(_Request):
                 for name in served:
                     raise _not_supported(name, self.languages, ())
 
-    def detected(self) -> tuple[str, ...]:
-        """The language that the text is written in; none where it cannot be told."""
-        found = detect(normalise(self.comment.text).text)
-        return () if found is None else (found,)
-
 
 def _too_long(why: str, limit: int) -> InvalidRequest:
     return InvalidRequest(
@@ -280,6 +280,10 @@ def _too_long(why: str, limit: int) -> InvalidRequest:
         field="comment.text",
         limit=limit,
     )
+
+
+def _unknown(name: str, field: str) -> InvalidRequest:
+    return InvalidRequest(f"Unknown requested attribute: {_shown(name)}", field=field)
 
 
 def _shown(name: str) -> str:
@@ -298,6 +302,72 @@ def _not_supported(
         field=f"requestedAttributes.{attribute}",
         limit={"requestedLanguages": list(requested), "detectedLanguages": list(detected)},
     )
+
+
+class SuggestedScore(_Message):
+    """A suggested score, 0 to 1."""
+
+    value: Probability
+    type: ScoreType = "PROBABILITY"
+
+
+class SuggestedSpan(_Message):
+    """A suggested score of a part of the text, in UTF-16 code units."""
+
+    begin: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=0)]
+    score: SuggestedScore
+
+
+class SuggestedScores(_Message):
+    """The suggested scores of one attribute: of the whole text, or of its parts."""
+
+    summary_score: SuggestedScore | None = None
+    span_scores: Annotated[tuple[SuggestedSpan, ...], Field(max_length=_SPANS_LIMIT)] = ()
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.summary_score is None and not self.span_scores:
+            raise PydanticCustomError("no_score", "give a summaryScore or spanScores")
+        return self
+
+    @property
+    def score(self) -> float:
+        """The score of the whole text, else the highest of its parts."""
+        if self.summary_score is not None:
+            return self.summary_score.value
+        return max(span.score.value for span in self.span_scores)
+
+
+class SuggestCommentScoreRequest(_Request):
+    """The body of `POST /v1alpha1/comments:suggestscore`: what the scores should have been."""
+
+    attribute_scores: Annotated[
+        dict[_AttributeName, SuggestedScores], Field(min_length=1, max_length=_ATTRIBUTES_LIMIT)
+    ]
+
+    def scores(self) -> dict[str, float]:
+        """The suggested score of each attribute.
+
+        Raises `InvalidRequest` for an attribute that Perspective does not know.
+        """
+        for name in self.attribute_scores:
+            if name not in SERVED and name not in NOT_SERVED:
+                raise _unknown(name, "attributeScores")
+        return {name: scores.score for name, scores in self.attribute_scores.items()}
+
+    def decision(self) -> Decision:
+        """The decision that the scores suggest: unsafe where one reaches a half."""
+        highest = max(self.scores().values())
+        return Decision.UNSAFE if highest >= _HALF else Decision.SAFE
+
+
+class SuggestCommentScoreResponse(_Message):
+    """The receipt of a suggestion, in the form of the Perspective API."""
+
+    client_token: str | None = Field(default=None, exclude_if=is_none)
+    detected_languages: tuple[str, ...]
+    requested_languages: tuple[str, ...]
 
 
 class Score(_Message):

@@ -184,6 +184,11 @@ class Workflow:
         asked = self._concluded(asking, opening, cached)
         return verdict.model_copy(update={"votes": asked.votes, "cost_usd": asked.cost_usd})
 
+    def from_cached_votes(self, evaluation: Evaluation) -> Verdict | None:
+        """The verdict that cached votes settle, not stored; None where they settle none."""
+        ((opening, _),) = self._openings([evaluation], by_voters=True)
+        return opening.verdict
+
     def leave_to_person(self, evaluations: Sequence[Evaluation], reason: str) -> list[Verdict]:
         """The verdicts on contents of one tenant that nobody voted on for `reason`, in no order.
 
