@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httplib2
 import pytest
@@ -18,9 +19,17 @@ NAME = "get_discovery.json"
 ROOT = "https://a1.execute-api.us-east-1.amazonaws.com/v1/"
 
 
-def test_the_document_names_the_address_under_which_it_was_asked_for(ask: Ask, event: Any) -> None:
-    context = event(NAME)["requestContext"] | {"authorizer": {}}
-    status, answer = ask(name=NAME, requestContext=context)
+def discover(event: Any, context: Any, **query: str) -> tuple[int, Any]:
+    """The answer to a request without a key, which no authorizer has seen."""
+    found = api.handler(event(NAME) | {"queryStringParameters": query}, context)
+    return found["statusCode"], json.loads(found["body"])
+
+
+@pytest.mark.usefixtures("ask")
+def test_the_document_names_the_address_under_which_it_was_asked_for(
+    event: Any, context: Any
+) -> None:
+    status, answer = discover(event, context)
     assert status == 200
     assert (answer["rootUrl"], answer["servicePath"]) == (ROOT, "")
     assert answer["resources"]["comments"]["methods"].keys() == {"analyze", "suggestscore"}
@@ -47,8 +56,9 @@ def test_the_local_stacks_address_is_that_of_its_endpoint() -> None:
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha2"])
-def test_another_version_is_not_found(ask: Ask, version: str) -> None:
-    status, answer = ask(name=NAME, queryStringParameters={"version": version})
+@pytest.mark.usefixtures("ask")
+def test_another_version_is_not_found(event: Any, context: Any, version: str) -> None:
+    status, answer = discover(event, context, version=version)
     assert (status, answer["error"]["status"]) == (404, "NOT_FOUND")
 
 
@@ -96,7 +106,7 @@ class Http:
             "suggestscore": "suggest_comment_score.json",
         }.get(uri.partition("?")[0].rpartition(":")[2], NAME)
         asked = self._event(name)
-        query = dict(httplib2.urllib.parse.parse_qsl(uri.partition("?")[2]))
+        query = dict(parse_qsl(uri.partition("?")[2]))
         found = api.handler(asked | {"body": body, "queryStringParameters": query}, self._context)
         status = {"status": found["statusCode"], "content-type": "application/json"}
         assert method == asked["httpMethod"]
@@ -144,4 +154,4 @@ def test_googles_client_gets_scores_and_errors(client: Any, http: Http, cached: 
         client.comments().analyze(body=body | {"comment": {"text": ""}}).execute()
     assert refused.value.status_code == 400
     assert refused.value.reason == "Comment must be non-empty."
-    assert json.loads(json.dumps(refused.value.error_details))[0]["errorType"] == "COMMENT_EMPTY"
+    assert refused.value.error_details[0]["errorType"] == "COMMENT_EMPTY"

@@ -68,7 +68,7 @@ def analyze(
     panel: str = "embedded",
     **more: Any,
 ) -> tuple[int, Any]:
-    wanted = {name: {} for name in attributes or ("TOXICITY",)}
+    wanted: dict[str, Any] = {name: {} for name in attributes or ("TOXICITY",)}
     body = {"comment": {"text": text}, "requestedAttributes": wanted, "languages": ["en"]} | more
     return ask(body, name=ROUTE, queryStringParameters={"panel": panel, "key": "qk_1"})
 
