@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from quorum.api.http import BODY_LIMIT
 from quorum.api.problems import Problem
 from quorum.aws.leases import LEASE_SECONDS
 from quorum.batch import pauses
+from quorum.bulk.judging import PAGE_SECONDS
 from quorum.bulk.machine import PAGE_BYTES, PAGE_ITEMS, Prepare
 from quorum.bulk.requests import BatchRequest, QueuedItem
 from quorum.chat import chat
@@ -288,17 +290,99 @@ def test_an_intent_is_closed_only_when_no_function_can_still_settle_it() -> None
     assert longest < INTENT_SECONDS
 
 
+WRITING_SECONDS = 5
+"""Seconds to settle a page's last items and to write its results."""
+
+
 def bulk_machine() -> dict[str, Any]:
     machine: dict[str, Any] = json.loads((ROOT / "statemachines/bulk.asl.json").read_text())
     return machine
+
+
+def states_of(machine: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every state of a machine, those within others included."""
+    for state in machine["States"].values():
+        yield state
+        for inner in (*state.get("Branches", []), state.get("ItemProcessor")):
+            if inner:
+                yield from states_of(inner)
+
+
+@pytest.mark.parametrize("name", ["vote", "bulk", "document"])
+def test_the_answers_of_a_distributed_map_go_to_the_bucket_because_a_state_cannot_carry_them(
+    name: str,
+) -> None:
+    machine = json.loads((ROOT / f"statemachines/{name}.asl.json").read_text())
+    for state in states_of(machine):
+        mode = state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode")
+        if state["Type"] != "Map" or mode != "DISTRIBUTED":
+            continue
+        writer = state["ResultWriter"]
+        assert writer["Resource"] == "arn:aws:states:::s3:putObject"
+        prefix = re.search(r"'(\w+)/", writer["Parameters"]["Prefix.$"])
+        assert prefix is not None
+        (block,) = (
+            block
+            for block in template.resources("AWS::Serverless::StateMachine").values()
+            if block["DefinitionUri"] == f"statemachines/{name}.asl.json"
+        )
+        written = {"Fn::Sub": f"${{UploadsBucket.Arn}}/{prefix[1]}/*"}
+        allowed = {
+            action
+            for statement in template.statements(block)
+            if statement["Resource"] == written
+            for action in statement["Action"]
+        }
+        assert allowed == {
+            "s3:PutObject",
+            "s3:GetObject",
+            "s3:ListMultipartUploadParts",
+            "s3:AbortMultipartUpload",
+        }
+        lifecycle = template.resources("AWS::S3::Bucket")["UploadsBucket"]["LifecycleConfiguration"]
+        assert f"{prefix[1]}/" in {rule.get("Prefix") for rule in lifecycle["Rules"]}
+
+
+def test_a_function_that_sends_to_its_own_event_source_is_not_stopped_as_a_recursion() -> None:
+    sends = {
+        name: block
+        for name, block in template.functions().items()
+        for event in block.get("Events", {}).values()
+        for statement in template.statements(block)
+        if event["Type"] == "SQS"
+        and "sqs:SendMessage" in statement["Action"]
+        and statement["Resource"] == event["Properties"]["Queue"]
+    }
+    assert sends.keys() == {"BatchFunction", "DocumentFunction"}
+    for name, block in sends.items():
+        assert block.get("RecursiveLoop") == "Allow", name
+
+
+def test_the_end_of_every_standard_machines_run_reaches_a_function() -> None:
+    told = {
+        event["Properties"]["Pattern"]["detail"]["stateMachineArn"][0]["Ref"]: event
+        for block in template.functions().values()
+        for event in block.get("Events", {}).values()
+        if event["Type"] == "EventBridgeRule"
+    }
+    machines = template.resources("AWS::Serverless::StateMachine")
+    assert told.keys() == {name for name, one in machines.items() if one["Type"] == "STANDARD"}
+    for event in told.values():
+        statuses = event["Properties"]["Pattern"]["detail"]["status"]
+        assert set(statuses) == {"FAILED", "TIMED_OUT", "ABORTED"}
 
 
 def test_a_child_of_the_bulk_machine_ends_within_an_express_executions_time() -> None:
     pages = bulk_machine()["States"]["Pages"]
     judge = pages["ItemProcessor"]["States"]["Judge"]
     at_once = template.template()["Parameters"]["ItemsAtOnce"]["Default"]
-    rounds = PAGE_ITEMS / at_once
-    assert rounds * CLIENT_SECONDS <= judge["TimeoutSeconds"] < EXPRESS_SECONDS
+    (retrier,) = judge["Retry"]
+    tries = 1 + retrier["MaxAttempts"]
+    waits = retrier["MaxAttempts"] * retrier["MaxDelaySeconds"]
+    assert tries * judge["TimeoutSeconds"] + waits < EXPRESS_SECONDS
+    assert judge["TimeoutSeconds"] > PAGE_SECONDS + CLIENT_SECONDS + WRITING_SECONDS
+    begun = 1 + PAGE_SECONDS // CLIENT_SECONDS  # rounds of one try, where each takes its longest
+    assert tries * begun * at_once >= PAGE_ITEMS
     assert pages["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] == "EXPRESS"
     assert PAGE_BYTES + 32 * 1024 <= STATE_BYTES  # its items, and what is around them
 
