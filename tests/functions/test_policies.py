@@ -8,8 +8,10 @@ from typing import Any
 import boto3
 import pytest
 from quorum.aws.versions import VersionedDocuments
+from quorum.core import registry
 from quorum.core.errors import PreconditionFailed, StoreUnavailable
-from quorum.core.models import Content, Context
+from quorum.core.models import Category, Content, Context
+from quorum.vote import panel
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
 from quorum.vote.policies import POLICY, Policies, PolicyVersions
 from quorum.vote.policy import DEFAULT, Policy, reference_of
@@ -21,6 +23,8 @@ from functions.vote_embedded import app as vote_embedded
 from tests import make
 from tests.clock import Clock
 from tests.functions.conftest import Ask, Faults, reopen
+from tests.functions.test_panels import put as put_parameter
+from tests.unit.test_panels import voting
 
 RULES: dict[str, Any] = {
     "instructions": "Players may curse at the game, never at each other.",
@@ -31,6 +35,8 @@ RULES: dict[str, Any] = {
 }
 GAMING = Policy.model_validate({"name": "gaming"} | RULES)
 OWN_DEFAULT = GAMING.model_copy(update={"name": "default"})
+
+HEARD_BY_RULES = registry.model("rules").categories
 
 Put = Callable[..., tuple[int, Any]]
 
@@ -177,7 +183,47 @@ def test_a_panel_that_cannot_speak_of_the_policys_categories_is_refused(put: Put
     put()
     status, answer = ask({"content": "a text", "policy": "gaming", "panel": "embedded"})
     assert (status, answer["error"]["code"]) == (400, "invalid_panel")
-    assert "which the policy gaming asks about" in answer["error"]["message"]
+    assert "a category of the policy gaming" in answer["error"]["message"]
+
+
+def test_a_default_policy_that_the_default_panel_cannot_judge_is_refused_when_it_is_put(
+    put: Put, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_PANEL", "embedded")
+    reopen(api)
+    own = {"categories": {"gambling_ads": {"definition": "advertisements for gambling"}}}
+    status, answer = put(own, "default")
+    assert (status, answer["error"]["code"]) == (400, "category_not_covered")
+    assert answer["error"]["field"] == "categories.harassment/threatening"
+    only = {str(name): {"enabled": False} for name in Category if name not in HEARD_BY_RULES}
+    status, answer = put({"categories": own["categories"] | only}, "default")
+    assert (status, answer["error"]["field"]) == (400, "categories.gambling_ads")
+    assert "no voter on the panel embedded can speak of it" in answer["error"]["message"]
+    assert ask(name="get_policy.json", **at("default"))[1]["source"] == "packaged"
+    assert put({"categories": only}, "default")[0] == 200
+    assert put(own, "gaming")[0] == 200  # a request may name it with another panel
+    put_parameter("/quorum/tenants/acme/panels/embedded", voting("embedded"))
+    assert put(own, "default")[0] == 200
+    assert put(own, "default", tenant="other")[0] == 400
+
+
+def test_a_policy_that_no_panel_of_the_tenant_can_judge_is_refused_when_it_is_put(
+    put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_PANEL", "embedded")
+    reopen(api)
+    for name in ("default", "economy"):
+        embedded = panel.packaged("embedded").document() | {"name": name}
+        put_parameter(f"/quorum/panels/{name}", embedded)
+    put_parameter("/quorum/panels/broken", "no JSON")
+    put_parameter("/quorum/tenants/other/panels/own", voting("own"))
+    status, answer = put(RULES)
+    assert (status, answer["error"]["code"]) == (400, "category_not_covered")
+    assert "no panel of yours" in answer["error"]["message"]
+    assert put(RULES, tenant="other")[0] == 200
+    assert put({"mode": "detect_only"})[0] == 200  # nothing that a voter would have to be told
+    put_parameter("/quorum/panels/own", voting("own"))
+    assert put(RULES)[0] == 200
 
 
 def test_a_batch_keeps_the_version_that_was_in_force_when_it_was_handed_in(

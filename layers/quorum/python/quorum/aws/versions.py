@@ -114,6 +114,25 @@ class VersionedDocuments:
         found = self._items(owner, prefix)
         return {str(item["entry"]).removeprefix(prefix): item for item in found}
 
+    def in_force_anywhere(self) -> list[tuple[str, str, str]]:
+        """Owner, name and version of all documents in force. Reads the whole table."""
+        prefix = f"{self._kind.name}#"
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "ProjectionExpression": "#owner, entry, version",
+            "FilterExpression": "begins_with(entry, :prefix)",
+            "ExpressionAttributeNames": {"#owner": self._kind.owner_key},
+            "ExpressionAttributeValues": {":prefix": prefix},
+        }
+        return [
+            (
+                str(item[self._kind.owner_key]),
+                str(item["entry"]).removeprefix(prefix),
+                str(item["version"]),
+            )
+            for item in dynamo.scan(self._client, **request)
+        ]
+
     def current(self, owner: str, name: str) -> str | None:
         """The version in force, read now."""
         key = self._entry(owner, f"{self._kind.name}#{name}")

@@ -86,9 +86,11 @@ def put_policy(
 ) -> Response[PolicyView]:
     """Put a policy in force. Every version is kept, and an earlier one can be put again.
 
-    With If-Match, only if that version is in force. For operators.
+    With If-Match, only if that version is in force. Refused if no panel could judge under it. For
+    operators.
     """
     policy = Policy.of(name, request)
+    app.policy_check.require(caller.tenant, policy)
     now = datetime.now(UTC)
     return _tagged(
         app.policies.put(caller.tenant, policy, who(caller), expected=version_in(if_match), now=now)

@@ -158,6 +158,13 @@ class Policies:
             )
         return PolicyList(policies=tuple(sorted(found, key=lambda one: one.name)))
 
+    def in_force_anywhere(self) -> list[tuple[str, str]]:
+        """Tenant and reference of all policies in force. Reads the whole table."""
+        return [
+            (tenant, f"{name}@{version}")
+            for tenant, name, version in self._documents.in_force_anywhere()
+        ]
+
     def view(self, tenant: str, name: str, version: str | None = None) -> PolicyView:
         """The policy in force, or that version of it; raises `NotFound` and `StoreUnavailable`."""
         current = self._documents.current(tenant, name)
