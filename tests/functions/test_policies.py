@@ -179,6 +179,46 @@ def test_a_deleted_policy_is_not_in_force_and_its_versions_judge_on(
     assert ask(name="delete_policy.json", role="operator", **at("gaming"))[0] == 404
 
 
+def test_what_was_put_last_and_by_whom_is_shown_of_a_deleted_policy_and_can_be_put_again(
+    put: Put, ask: Ask
+) -> None:
+    last = {"queryStringParameters": {"version": "last"}}
+    assert ask(name="get_policy.json", **at("gaming"), **last)[0] == 404
+    assert ask(name="get_policy.json", **at("default"), **last)[1]["source"] == "packaged"
+    put({"mode": "detect_only"})
+    put()
+    ask(name="delete_policy.json", role="operator", **at("gaming"))
+    status, shown = ask(name="get_policy.json", **at("gaming"), **last)
+    assert (status, shown["version"], shown["in_force"]) == (200, GAMING.version, False)
+    versions = [one["version"] for one in shown["history"]]
+    assert (versions[0], versions[1], len(versions)) == (None, GAMING.version, 3)
+    assert ask(name="get_policy.json", tenant="other", **at("gaming"), **last)[0] == 404
+    assert put(shown["policy"])[1]["version"] == GAMING.version
+    assert ask(name="get_policy.json", **at("gaming"), **last)[1]["in_force"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        ('{"mode": "enforce", "mode": "detect_only"}', "mode"),
+        ('{"categories": {"hate": {"threshold": 1, "threshold": 0}}}', "threshold"),
+        ('{"categories": {"hate": {}, "hate": {"enabled": false}}}', "hate"),
+        (f'{{"{"x" * 65}": 1, "{"x" * 65}": 1}}', "x" * 64 + "…"),
+    ],
+)
+def test_a_policy_that_says_the_same_name_twice_is_refused_with_the_name(
+    put: Put, ask: Ask, raw: str, named: str
+) -> None:
+    for refused in (
+        put(None, raw=raw),
+        ask(raw=f'{{"texts": ["a text"], "policy": {raw}}}', name="post_policy_trial.json"),
+    ):
+        assert (refused[0], refused[1]["error"]["code"]) == (400, "name_repeated")
+        assert refused[1]["error"]["field"] == named
+        assert refused[1]["error"]["message"].startswith(f"{named}: stands twice")
+    assert ask(name="get_policy.json", **at("gaming"))[0] == 404
+
+
 def test_a_panel_that_cannot_speak_of_the_policys_categories_is_refused(put: Put, ask: Ask) -> None:
     put()
     status, answer = ask({"content": "a text", "policy": "gaming", "panel": "embedded"})

@@ -12,7 +12,7 @@ from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
 from quorum.routes.parameters import App, IfMatch, version_in, who
-from quorum.vote.policies import PolicyList, PolicyView
+from quorum.vote.policies import LAST, PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
 from quorum.vote.trials import Trial, TrialRequest
@@ -39,9 +39,13 @@ def get_policy(
     name: Name,
     app: App,
     caller: Calling,
-    version: Annotated[str | None, Query(pattern=r"^[0-9a-f]{12}$")] = None,
+    version: Annotated[str | None, Query(pattern=rf"^([0-9a-f]{{12}}|{LAST})$")] = None,
 ) -> Response[ShownPolicy]:
-    """Show the version in force, or any version that was ever put. The ETag is its version."""
+    """Show the version in force, or any version that was ever put. The ETag is its version.
+
+    `last` is the version that was put last, which a policy that was deleted has too, with its
+    history.
+    """
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name, version))
 
 
