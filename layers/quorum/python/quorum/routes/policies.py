@@ -1,7 +1,6 @@
 """Routes about policies: what the tenant calls unsafe."""
 
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -11,7 +10,7 @@ from quorum.api.callers import Calling, operators_only
 from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
-from quorum.routes.parameters import App, IfMatch, version_in, who
+from quorum.routes.parameters import App, IfMatch, tagged, version_in, who
 from quorum.vote.policies import LAST, PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
@@ -96,7 +95,7 @@ def put_policy(
     policy = Policy.of(name, request)
     app.policy_check.require(caller.tenant, policy)
     now = datetime.now(UTC)
-    return _tagged(
+    return tagged(
         app.policies.put(caller.tenant, policy, who(caller), expected=version_in(if_match), now=now)
     )
 
@@ -116,7 +115,7 @@ def delete_policy(
     For operators.
     """
     now = datetime.now(UTC)
-    return _tagged(
+    return tagged(
         app.policies.delete(
             caller.tenant, name, who(caller), expected=version_in(if_match), now=now
         )
@@ -150,11 +149,4 @@ def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> 
 def _shown(app: "ApiContainer", tenant: str, view: PolicyView) -> Response[ShownPolicy]:
     """The policy with its shadow."""
     fields = {name: getattr(view, name) for name in PolicyView.model_fields}
-    shown = ShownPolicy(**fields, shadow=app.policy_shadows.view(tenant, view.name))
-    headers = {"ETag": f'"{view.version}"'}
-    return Response(HTTPStatus.OK.value, "application/json", shown, headers=headers)
-
-
-def _tagged(view: PolicyView) -> Response[PolicyView]:
-    headers = {"ETag": f'"{view.version}"'}
-    return Response(HTTPStatus.OK.value, "application/json", view, headers=headers)
+    return tagged(ShownPolicy(**fields, shadow=app.policy_shadows.view(tenant, view.name)))
