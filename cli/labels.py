@@ -53,13 +53,7 @@ def export(out: Out, where: Where = "local", *, suggested: Suggested = False) ->
 
 def reviewed(service: Service) -> Iterator[Reviewed]:
     """Every reviewed verdict, oldest first, page by page."""
-    query = {"status": "reviewed"}
-    while True:
-        page = service.get("reviews", **query)
-        yield from map(Reviewed.model_validate, page["reviews"])
-        if page["next"] is None:
-            return
-        query["next"] = page["next"]
+    return map(Reviewed.model_validate, service.pages("reviews", status="reviewed"))
 
 
 def suggestions_of(service: Service) -> Iterator[Suggestion]:
