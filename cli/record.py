@@ -58,7 +58,7 @@ def record(
     rows = _rows(texts)
     if not rows:
         raise typer.BadParameter(f"{texts}: no row has a text")
-    with _moderator(chosen, known) as moderator:
+    with moderator_of(chosen, known) as moderator:
         _write(rows, moderator, out, concurrency)
 
 
@@ -144,10 +144,13 @@ def _cells(vote: CastVote | Abstention) -> dict[str, str]:
 
 
 @contextmanager
-def _moderator(panel: Panel, known: Mapping[str, NamedEntry]) -> Iterator[Moderator]:
+def moderator_of(
+    panel: Panel, known: Mapping[str, NamedEntry], *, everyone: bool = True
+) -> Iterator[Moderator]:
     """A moderator that asks all of the panel's voters, usable within the block.
 
-    `known` are the models that are not packaged.
+    `known` are the models that are not packaged. Without `everyone` the panel stops as it does in
+    a deployment.
     """
     shared = cache(_gateway)
     own = entries.gateways(known, shared)
@@ -159,7 +162,11 @@ def _moderator(panel: Panel, known: Mapping[str, NamedEntry]) -> Iterator[Modera
         }
         gateway = None if set(panel.voters) <= EMBEDDED | models.keys() else shared()
         yield Moderator(
-            panel, gateway=gateway, models=models, voting_seconds=VOTING_SECONDS, everyone=True
+            panel,
+            gateway=gateway,
+            models=models,
+            voting_seconds=VOTING_SECONDS,
+            everyone=everyone,
         )
     finally:
         loop.run(own.close())
