@@ -33,6 +33,7 @@ BODIES: dict[str, type[Frozen]] = {
     "documents": DocumentsRequest,
     "moderations": ModerationRequest,
     "v1alpha1/comments:analyze?key=$KEY": AnalyzeCommentRequest,
+    "v1alpha1/comments:analyze?key=$KEY&panel=embedded": AnalyzeCommentRequest,
     "v1alpha1/comments:suggestscore?key=$KEY": SuggestCommentScoreRequest,
     "chat/completions": ChatCompletionRequest,
 }

@@ -403,12 +403,6 @@ def test_only_who_has_a_key_may_connect_to_the_chat() -> None:
     assert connect["AuthorizerId"] == {"Ref": "ChatAuthorizer"}
 
 
-def test_no_access_log_has_addresses_which_may_hold_a_key() -> None:
-    text = (ROOT / "template.yaml").read_text()
-    assert "AccessLogSetting" not in text
-    assert "DataTraceEnabled" not in text
-
-
 def test_only_routes_that_tell_a_bad_key_themselves_get_requests_without_a_known_one() -> None:
     assert {*GOOGLES_ROUTES, perspective.DISCOVERY} == set(perspective.ERROR_FORMS)
     assert all(path.startswith("/v1alpha1/") for path in GOOGLES_ROUTES)
