@@ -129,7 +129,7 @@ def previous() -> str:
     git = ["git", "-C", str(ROOT), "rev-parse", "--quiet", "--verify", "HEAD^1"]
     done = subprocess.run(git, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip("the clone has no history: there is no code to compare with")
+        pytest.skip(reason="the clone has no history: there is no code to compare with")
     return done.stdout.strip()
 
 
