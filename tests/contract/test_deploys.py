@@ -45,6 +45,7 @@ STRICT = {
     "ledger/costs.py",
     "routes/batches.py",
     "vote/coverage.py",
+    "vote/discovery.py",
     "vote/policies.py",
     "vote/policy_shadows.py",
     "vote/review_entries.py",
