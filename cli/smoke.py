@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 from rich.markup import escape
+from websockets.exceptions import WebSocketException
 
 import quorum_client
 from cli import chat as chats
@@ -65,7 +66,10 @@ COLUMNS = (
     Column("", left=True, least=24),
 )
 
-Failures = (CommandFailed, quorum_client.QuorumError, httpx.HTTPError, typer.BadParameter)
+Failures = (
+    *(CommandFailed, typer.BadParameter),
+    *(quorum_client.QuorumError, httpx.HTTPError, WebSocketException),
+)
 """The errors that make one way fail; the next one is tried all the same."""
 
 

@@ -16,6 +16,7 @@ from quorum.routes.batches import SettledDocument
 from quorum.vote.evaluation import conclude_without_votes
 from quorum.vote.policy import DEFAULT
 from typer.testing import CliRunner
+from websockets.exceptions import InvalidUpgrade
 
 from cli import chat, smoke
 from cli.app import app
@@ -292,6 +293,20 @@ def test_without_its_address_the_chat_is_not_tried_and_the_table_says_so(
     assert "not tried" in done.stdout
     assert "--chat" in done.stdout
     assert len(deployment.asked) == 25
+
+
+def test_a_chat_that_does_not_speak_as_one_is_a_failure_of_that_way_alone(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def connected(*_: Any, **__: Any) -> Iterator[Connection]:
+        yield Connection(deployment)
+        raise InvalidUpgrade("Upgrade", "h2c")
+
+    monkeypatch.setattr(chat, "connect", connected)
+    told = ways()
+    failed = [name for name, one in told.items() if one["result"] == "failed"]
+    assert failed == ["chat over WebSocket"]
 
 
 def test_the_panel_and_the_model_are_passed_on(deployment: Deployment) -> None:
