@@ -4,12 +4,16 @@ import json
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from quorum.api.access import ACCESS
 from quorum.api.problems import ANYWHERE
 
 from functions.api.app import routes
 from functions.estimate.app import routes as estimate
+
+if TYPE_CHECKING:
+    from quorum.core.scopes import Scope
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 
@@ -32,11 +36,15 @@ def document() -> str:
     for other in others:
         described["paths"] |= other["paths"]
         schemas |= other["components"]["schemas"]
-    keyed = {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    told = "Also `Authorization: Bearer` or `?key=`. Of the scopes of an operation a key needs one."
+    keyed = {"type": "apiKey", "in": "header", "name": "x-api-key", "description": told}
     described["components"]["securitySchemes"] = {"key": keyed}
     described["security"] = [{"key": []}]
-    for operations in described["paths"].values():
-        for operation in operations.values():
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            needed = ACCESS[f"{method.upper()} {path}"]
+            operation["security"] = [{"key": [scope]} for scope in needed] or [{"key": []}]
+            operation["description"] = _with_scopes(operation.get("description", ""), needed)
             # Powertools describes its own forms of these two; ours is a Problem.
             del operation["responses"]["422"]
             # Of a route whose errors have another form, a 500 has the form of a 502.
@@ -47,6 +55,13 @@ def document() -> str:
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(unused, None)
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+
+
+def _with_scopes(description: str, needed: "tuple[Scope, ...]") -> str:
+    """An operation's description, with the scopes of which its key needs one."""
+    scopes = " or ".join(f"`{scope}`" for scope in needed)
+    told = f"Needs a key with the scope {scopes}." if needed else "Every key may do this."
+    return f"{description}\n\n{told}".strip()
 
 
 def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:

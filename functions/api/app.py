@@ -12,6 +12,7 @@ from quorum.routes import (
     catalogue,
     completions,
     health,
+    keys,
     models,
     moderations,
     policies,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = (
     *(verdicts, moderations, batches, completions, spending),
-    *(catalogue, models, policies, health),
+    *(catalogue, models, policies, keys, health),
 )
 routes = resolver(*(subject.router for subject in SUBJECTS))
 

@@ -12,8 +12,9 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
 from quorum.app.keys import KeysContainer
 from quorum.app.settings import AuthorizeSettings
 from quorum.aws.boundary import guarded
-from quorum.aws.keys import hash_of
+from quorum.aws.keys import StoredKey, hash_of
 from quorum.core.errors import Unauthorized
+from quorum.core.scopes import CHAT_SCOPES
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -32,7 +33,9 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     # A route of the chat's WebSocket has no method.
     chat = "connectionId" in event["requestContext"]
     key = key_of(event)
-    caller = app().keys.caller(key) if key else None
+    found = app().keys.find(hash_of(key)) if key else None
+    # An open WebSocket is asked for its scope and its limits with every message.
+    caller = None if found is None or (chat and not may_chat(found, event)) else found.caller
     # A client over HTTP can tell a wrong key (401) from a missing right (403).
     if not key or (caller is None and not chat):
         raise Unauthorized
@@ -45,16 +48,23 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
         api_id=arn.api_id,
         stage=arn.stage,
         partition=arn.partition,
-        # A chat's connection outlives this answer: its key is looked up again with every message.
-        context=caller.model_dump() | ({"key_hash": hash_of(key)} if chat else {})
-        if caller
-        else None,
+        # The hash names the key whose requests are counted; a chat's connection outlives this
+        # answer, so its key is looked up again with every message.
+        context=caller.context() | {"key_hash": hash_of(key)} if caller else None,
     )
     if caller:
+        app().keys.note_use(hash_of(key))
         policy.allow_all_routes()
     else:
         policy.deny_all_routes()
     return policy.asdict()
+
+
+def may_chat(key: StoredKey, event: APIGatewayAuthorizerRequestEvent) -> bool:
+    """Whether a key may open a chat from where it is sent."""
+    origin = key.allowed_origin
+    from_there = origin is None or event.headers.get("origin") == origin
+    return from_there and bool(set(key.effective_scopes) & set(CHAT_SCOPES))
 
 
 def key_of(event: APIGatewayAuthorizerRequestEvent) -> str | None:

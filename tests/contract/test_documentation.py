@@ -12,6 +12,7 @@ from quorum.answer.completions import ChatCompletionRequest
 from quorum.bulk.requests import BatchRequest
 from quorum.core.models import Category, Frozen, Verdict
 from quorum.document.requests import DocumentsRequest
+from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote.moderations import ModerationRequest
 from quorum.vote.panel import PACKAGED, packaged
 from quorum.vote.requests import ReviewRequest, VerdictRequest
@@ -32,6 +33,8 @@ BODIES: dict[str, type[Frozen]] = {
     "documents": DocumentsRequest,
     "moderations": ModerationRequest,
     "chat/completions": ChatCompletionRequest,
+    "keys": KeyRequest,
+    "keys/$ID/rotate": RotateRequest,
 }
 """What the route of each shown request takes."""
 OUTPUTS = {"ApiId": "a1", "ChatApiId": "c1", "QueueUrl": "http://q/items"}

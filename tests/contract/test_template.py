@@ -27,6 +27,7 @@ from quorum.core.models import Frozen
 from quorum.document.long_documents import STEP_SECONDS, AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
 from quorum.ledger.costs import INTENT_SECONDS
+from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.moderations import ModerationRequest
@@ -440,6 +441,8 @@ BODIES: dict[str, type[Frozen]] = {
     "post_chat_completion.json": ChatCompletionRequest,
     "post_documents.json": DocumentsRequest,
     "post_estimate.json": EstimateRequest,
+    "post_key.json": KeyRequest,
+    "post_key_rotation.json": RotateRequest,
     "post_moderation.json": ModerationRequest,
     "post_policy_trial.json": TrialRequest,
     "post_review.json": ReviewRequest,

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from jsonschema import ValidationError
+from quorum.api.access import ACCESS
+from quorum.api.admission import RATE_HEADERS
 from quorum.core import errors
 from quorum.core.errors import QuorumError
 
@@ -98,3 +100,19 @@ def test_an_object_of_an_answer_names_all_its_fields() -> None:
         if schema.get("type") == "object" and schema.get("additionalProperties") is not False
     }
     assert open_ones == set()
+
+
+def test_every_route_says_which_scopes_it_needs() -> None:
+    """`ACCESS` is what is enforced; a route that is not in it is served to nobody."""
+    assert {f"{method.upper()} {path}" for method, path, _ in operations()} == ACCESS.keys()
+    for method, path, operation in operations():
+        needed = ACCESS[f"{method.upper()} {path}"]
+        told = [requirement["key"] for requirement in operation["security"]]
+        assert told == ([[scope] for scope in needed] or [[]]), (method, path)
+        assert all(f"`{scope}`" in operation["description"] for scope in needed), (method, path)
+
+
+def test_a_refusal_for_too_many_requests_has_its_headers_described() -> None:
+    for method, path, operation in operations():
+        refused = openapi.responses(operation)["429"]
+        assert refused["headers"].keys() == {"Retry-After", *RATE_HEADERS}, (method, path)

@@ -7,7 +7,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from quorum.app.chat import ConversationContainer
 from quorum.app.settings import ChatSettings
@@ -43,12 +42,16 @@ def started() -> Started:
     return Started()
 
 
+def only_the_key(key_hash: str) -> None:
+    assert key_hash == KEY_HASH
+
+
 def reception_of(
     conversations: Conversations,
     client: Client,
     start: Callable[[Asked], None],
     *,
-    is_known: Callable[[str], bool] = lambda key_hash: key_hash == KEY_HASH,
+    admit: Callable[[str], None] = only_the_key,
     answers_at_once: int = 3,
 ) -> Reception:
     return Reception(
@@ -56,7 +59,7 @@ def reception_of(
         client,  # type: ignore[arg-type] # it takes posts
         start,
         default_model=MODEL,
-        is_known=is_known,
+        admit=admit,
         answers_at_once=answers_at_once,
     )
 
@@ -296,7 +299,7 @@ def test_a_connection_whose_key_was_revoked_gets_no_answer_any_more(
     monkeypatch.setattr(
         app.app().connections, "post", lambda _connection, message: said.append(message)
     )
-    Keys(aws.Table("KeysTable")).revoke(
+    Keys(aws, "KeysTable", "KeyUseTable").revoke(
         event("chat_connect.json")["requestContext"]["authorizer"]["key_hash"]
     )
     assert route("chat_message.json")["statusCode"] == 200
@@ -307,10 +310,10 @@ def test_a_connection_whose_key_was_revoked_gets_no_answer_any_more(
 def test_a_question_is_refused_while_the_keys_cannot_be_read(
     conversations: Conversations, client: Client, started: Started
 ) -> None:
-    def unreadable(_key_hash: str) -> bool:
-        raise EndpointConnectionError(endpoint_url="dynamodb")
+    def unreadable(_key_hash: str) -> None:
+        raise StoreUnavailable("the keys could not be read")
 
-    reception = reception_of(conversations, client, started, is_known=unreadable)
+    reception = reception_of(conversations, client, started, admit=unreadable)
     reception.receive(CONNECTION, json.dumps({"action": "chat", "prompt": "Hello?"}))
     assert (client.last["code"], started.asked) == ("unavailable", [])
 
@@ -333,7 +336,7 @@ def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
     denied = authorize.handler(request, context)["policyDocument"]["Statement"][0]
     assert denied["Effect"] == "Deny"
     request["headers"] = {}
-    key = Keys(aws.Table("KeysTable")).issue(Caller(tenant="acme"))
+    key = Keys(aws, "KeysTable", "KeyUseTable").issue(Caller(tenant="acme"))
     request["queryStringParameters"] = {"key": key}
     policy = authorize.handler(request, context)
     (allowed,) = policy["policyDocument"]["Statement"]
