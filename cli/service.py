@@ -74,7 +74,7 @@ class Service:
         key = new_key() if path in ONCE else None
         return self._json(posted(path, body, key=key, repeatable=key is not None))
 
-    def get(self, path: str, **query: str) -> Any:
+    def get(self, path: str, **query: str | list[str]) -> Any:
         """The answer to a GET."""
         return self._json(Send("GET", path, params=query))
 

@@ -42,11 +42,17 @@ def export(
     panel: Annotated[str | None, typer.Option(help="only verdicts of this panel")] = None,
     policy: Annotated[str | None, typer.Option(help="only verdicts under this policy")] = None,
     language: Annotated[str | None, typer.Option(help="only this language (ISO 639)")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(help="only verdicts whose metadata has NAME=VALUE; repeat it for several"),
+    ] = None,
     where: Where = "local",
 ) -> None:
     """Write the verdicts, newest first, a line of JSON each. They hold reasons, but no contents."""
     days = {"from": since, "to": until}
-    query = {name: day.date().isoformat() for name, day in days.items() if day is not None}
+    query: dict[str, str | list[str]] = {
+        name: day.date().isoformat() for name, day in days.items() if day is not None
+    }
     filters = {
         "decision": None if decision is None else str(decision),
         "category": category,
@@ -55,6 +61,8 @@ def export(
         "language": language,
     }
     query |= {name: value for name, value in filters.items() if value is not None}
+    if metadata:
+        query["metadata"] = metadata
     written = 0
     service = connect(where)
     with opened(out, private=True) as file:
@@ -64,7 +72,7 @@ def export(
     notes.print(counted(written, "verdict"))
 
 
-def listed(service: Service, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+def listed(service: Service, query: dict[str, str | list[str]]) -> Iterator[dict[str, Any]]:
     """The verdicts that `query` asks for, page by page."""
     query = dict(query)
     while True:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import StringConstraints
 
 from quorum.api.callers import Calling
 from quorum.api.http import new_router
@@ -14,10 +15,13 @@ from quorum.core.models import CategoryName, Decision, Verdict
 from quorum.routes.parameters import App, From, To, days, once
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from quorum.vote.reviews import PAGE_LIMIT, Page, Status
+from quorum.vote.verdict_list import METADATA_FILTERS, VerdictFilter, VerdictPage
 from quorum.vote.verdict_list import PAGE_LIMIT as LIST_LIMIT
-from quorum.vote.verdict_list import VerdictFilter, VerdictPage
 
 router = new_router()
+
+MetadataEntry = Annotated[str, StringConstraints(min_length=2, max_length=512)]
+"""Name and value of an entry of metadata, with `=` between them."""
 
 
 @router.post(
@@ -48,6 +52,7 @@ def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
     panel: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
     policy: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = None,
     language: Annotated[str | None, Query(pattern=r"^[a-z]{2,3}$")] = None,
+    metadata: Annotated[tuple[MetadataEntry, ...], Query(max_length=METADATA_FILTERS)] = (),
     start: From = None,
     end: To = None,
     limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = LIST_LIMIT,
@@ -55,10 +60,17 @@ def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
 ) -> VerdictPage:
     """Verdicts of the caller's tenant, newest first, by default of this month.
 
-    `category` is one that is flagged. A page with a `next` may be short, or empty.
+    `category` is one that is flagged. `metadata` is `name=value`, an entry of the request's
+    metadata; given several times, verdicts have all of them. A page with a `next` may be short, or
+    empty.
     """
     wanted = VerdictFilter(
-        decision=decision, category=category, panel=panel, policy=policy, language=language
+        decision=decision,
+        category=category,
+        panel=panel,
+        policy=policy,
+        language=language,
+        metadata=metadata,
     )
     return app.verdict_list.page(caller.tenant, wanted, days(start, end), limit=limit, after=after)
 
