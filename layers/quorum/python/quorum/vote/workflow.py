@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ReadTimeoutError
 from pydantic import TypeAdapter, ValidationError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
 from quorum.aws.faults import AWS_ERRORS, code_of
 from quorum.aws.telemetry import logger
@@ -64,6 +64,9 @@ CLIENT_SECONDS = 27
 START_ATTEMPTS = 4
 """Tries to start the machine. Starting it twice is harmless: votes are cached, and the id of
 a verdict is settled once."""
+START_SECONDS = 3.0
+"""Seconds of an evaluation within which the machine is started anew. A connection that is lost
+later was most likely lost by a running machine; a new one would have too little time to vote."""
 START_PAUSE_SECONDS = 0.1
 """Seconds before the second try at most; the pause doubles with every try."""
 
@@ -364,7 +367,10 @@ class Workflow:
         starting = Retrying(
             retry=retry_if_exception_type(WorkflowNotStarted),
             wait=wait_random_exponential(START_PAUSE_SECONDS),
-            stop=stop_after_attempt(START_ATTEMPTS),
+            stop=lambda tried: (
+                tried.attempt_number >= START_ATTEMPTS
+                or self._clock() > evaluation.started_at + START_SECONDS
+            ),
             reraise=True,
         )
         answer: Any = starting(self._start, given)
