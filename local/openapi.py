@@ -1,4 +1,7 @@
-"""`docs/openapi.json`, generated from the routes: `python -m local.openapi`."""
+"""The description of the API, generated from the routes: `python -m local.openapi`.
+
+`docs/openapi.json` is for readers; the same in one line is what the function of pages serves.
+"""
 
 import json
 from collections import Counter
@@ -15,7 +18,9 @@ from functions.estimate.app import routes as estimate
 if TYPE_CHECKING:
     from quorum.core.scopes import Scope
 
-FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
+ROOT = Path(__file__).resolve().parent.parent
+FILE = ROOT / "docs" / "openapi.json"
+SERVED = ROOT / "functions" / "pages" / "openapi.json"
 
 _FAILED = {"description": ANYWHERE[HTTPStatus.INTERNAL_SERVER_ERROR]}
 
@@ -36,6 +41,7 @@ def document() -> str:
     for other in others:
         described["paths"] |= other["paths"]
         schemas |= other["components"]["schemas"]
+    described["servers"] = [{"url": "."}]  # wherever the description was read from
     told = "Also `Authorization: Bearer` or `?key=`. Of the scopes of an operation a key needs one."
     keyed = {"type": "apiKey", "in": "header", "name": "x-api-key", "description": told}
     described["components"]["securitySchemes"] = {"key": keyed}
@@ -55,6 +61,11 @@ def document() -> str:
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(unused, None)
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+
+
+def in_one_line(text: str) -> str:
+    """The description as it is served, without the spaces that readers want."""
+    return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _with_scopes(description: str, needed: "tuple[Scope, ...]") -> str:
@@ -88,4 +99,6 @@ def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    FILE.write_text(document(), encoding="utf-8")
+    text = document()
+    FILE.write_text(text, encoding="utf-8")
+    SERVED.write_text(in_one_line(text), encoding="utf-8")
