@@ -50,6 +50,7 @@ def document() -> str:
         for method, operation in operations.items():
             needed = ACCESS[f"{method.upper()} {path}"]
             operation["security"] = [{"key": [scope]} for scope in needed] or [{"key": []}]
+            operation["tags"] = [path.split("/")[1]]
             operation["description"] = _with_scopes(operation.get("description", ""), needed)
             # Powertools describes its own forms of these two; ours is a Problem.
             del operation["responses"]["422"]

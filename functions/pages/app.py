@@ -15,4 +15,6 @@ pages = Pages(Path(__file__).parent)
 @guarded
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Answer one HTTP request of API Gateway's proxy integration."""
-    return pages.answer(event["path"])
+    # Not `path`: under a domain of one's own it begins with what the domain puts before it.
+    path = str(event["resource"]).format(**(event.get("pathParameters") or {}))
+    return pages.answer(path)

@@ -17,7 +17,9 @@ Get = Callable[[str], dict[str, Any]]
 @pytest.fixture
 def get(event: Callable[[str], dict[str, Any]], context: Any) -> Get:
     def send(path: str) -> dict[str, Any]:
-        return dict(pages.handler(event("get_docs.json") | {"path": path}, context))
+        _, _, file = path.partition("/docs/")
+        at = {"resource": "/docs/{file}", "pathParameters": {"file": file}} if file else {}
+        return dict(pages.handler(event("get_docs.json") | {"resource": path} | at, context))
 
     return send
 
@@ -52,7 +54,9 @@ def test_the_page_lets_the_browser_load_nothing_from_elsewhere_and_run_nothing_i
     assert "style=" not in get("/docs")["body"]
 
 
-@pytest.mark.parametrize("path", ["/docs/app.py", "/docs/../app.py", "/docs/", "/app.py"])
+@pytest.mark.parametrize(
+    "path", ["/docs/app.py", "/docs/../app.py", "/docs/docs.html", "/docs/{file}"]
+)
 def test_nothing_else_is_served(get: Get, path: str) -> None:
     answer = get(path)
     assert answer["statusCode"] == 404
