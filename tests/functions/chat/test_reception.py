@@ -307,6 +307,38 @@ def test_a_connection_whose_key_was_revoked_gets_no_answer_any_more(
     assert [message["code"] for message in said] == ["invalid_api_key"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"scopes": ["moderate"]}, "scope_missing"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "invalid_api_key"),
+        ({"requests_per_minute": 1}, "rate_limited"),
+    ],
+)
+def test_a_connections_key_is_asked_for_scope_end_and_limit_with_every_question(
+    route: Callable[[str], dict[str, Any]],
+    event: Callable[[str], Any],
+    aws: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    code: str,
+) -> None:
+    begun: list[Asked] = []
+    said: list[Message] = []
+    route("chat_connect.json")
+    connected = event("chat_connect.json")["requestContext"]["authorizer"]
+    aws.Table("KeysTable").put_item(Item=connected | changes)
+    monkeypatch.setattr(app.app().reception, "_start", begun.append)
+    monkeypatch.setattr(
+        app.app().connections, "post", lambda _connection, message: said.append(message)
+    )
+    for _ in range(2):
+        assert route("chat_message.json")["statusCode"] == 200
+    assert said[-1]["code"] == code
+    assert len(begun) == (1 if code == "rate_limited" else 0)
+    assert code != "rate_limited" or said[-1]["retry_after_seconds"] > 0
+
+
 def test_a_question_is_refused_while_the_keys_cannot_be_read(
     conversations: Conversations, client: Client, started: Started
 ) -> None:
