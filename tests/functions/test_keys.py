@@ -322,7 +322,8 @@ def test_a_key_that_a_browser_may_hold_reads_nothing_of_the_tenant(send: Send, k
 def test_a_route_that_is_not_listed_is_served_to_nobody(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = {route: scopes for route, scopes in ACCESS.items() if route != "GET /health"}
+    listed = {route: scopes for route, scopes in ACCESS.items() if route != "GET /models/{name}"}
     monkeypatch.setattr("quorum.api.admission.ACCESS", listed)
-    assert ask(name="get_health.json", role="deployment_operator")[0] == 403
+    status, answer = ask(name="get_model.json", role="deployment_operator")
+    assert (status, answer["error"]["code"]) == (404, "no_such_route")
     reopen(api)

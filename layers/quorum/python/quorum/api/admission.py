@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.api.access import ACCESS
 from quorum.api.callers import caller_of, key_hash_of
-from quorum.core.errors import NotAllowed, RateLimited
+from quorum.core.errors import NotAllowed, NotFound, RateLimited
 from quorum.core.scopes import require_one
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ class Admission:
     def check(self, opened: "Callable[[], KeyLimits]") -> None:
         """Let the request in; that of a key with a limit is counted, by the `opened` counts.
 
-        Raises `NotAllowed` for a missing scope or a wrong origin, `RateLimited`, and
-        `StoreUnavailable` if the request cannot be counted.
+        Raises `NotFound` for a route that is not listed, `NotAllowed` for a missing scope or a
+        wrong origin, `RateLimited`, and `StoreUnavailable` if the request cannot be counted.
         """
         caller = caller_of(self._event)
         self._require_origin(caller)
         route = f"{self._event['httpMethod']} {self._event['resource']}"
         if route not in ACCESS:
-            raise NotAllowed("this address is served to nobody", code="scope_missing")
+            raise NotFound("there is nothing at this address", code="no_such_route")
         if ACCESS[route]:
             require_one(caller.effective_scopes, ACCESS[route])
         if caller.requests_per_minute is None and caller.requests_per_month is None:
