@@ -39,20 +39,21 @@ def issued(stack: Stack, operator: str, **rights: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def test_a_limit_holds_under_twenty_clients_at_once(stack: Stack, operator: str) -> None:
-    key = issued(stack, operator, scopes=["batch"], requests_per_month=15)["key"]
-    with ThreadPoolExecutor(20) as clients:
-        answers = list(clients.map(lambda _: send(stack, "GET", "panels", key), range(40)))
-    assert sorted(one.status_code for one in answers) == [200] * 15 + [429] * 25
+def test_a_limit_holds_for_clients_at_once(stack: Stack, operator: str) -> None:
+    key = issued(stack, operator, scopes=["batch"], requests_per_month=5)["key"]
+    # Twenty at once are tried on moto: here each would have two processes of its own.
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda _: send(stack, "GET", "panels", key), range(12)))
+    assert sorted(one.status_code for one in answers) == [200] * 5 + [429] * 7
     for refused in (one for one in answers if one.status_code == 429):
         assert int(refused.headers["Retry-After"]) > 0
-        assert refused.headers["RateLimit-Limit"] == "15"
+        assert refused.headers["RateLimit-Limit"] == "5"
     (listed,) = (
         one
         for one in send(stack, "GET", "keys", operator).json()["keys"]
         if key.startswith(one["prefix"])
     )
-    assert listed["requests_this_month"] == 15
+    assert listed["requests_this_month"] == 5
     assert listed["last_used_at"] is not None
 
 
