@@ -7,16 +7,13 @@ import json
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from quorum.api.access import ACCESS
+from quorum.api.access import ACCESS, WITHOUT_KEY
 from quorum.api.problems import ANYWHERE
 
 from functions.api.app import routes
 from functions.estimate.app import routes as estimate
-
-if TYPE_CHECKING:
-    from quorum.core.scopes import Scope
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "docs" / "openapi.json"
@@ -37,6 +34,10 @@ def document() -> str:
         )
         for each in (routes, estimate)
     )
+    # The path of a route is a regular expression; in the description it is a path.
+    described["paths"] = {
+        path.replace("\\", ""): operations for path, operations in described["paths"].items()
+    }
     schemas = described["components"]["schemas"]
     for other in others:
         described["paths"] |= other["paths"]
@@ -48,10 +49,10 @@ def document() -> str:
     described["security"] = [{"key": []}]
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
-            needed = ACCESS[f"{method.upper()} {path}"]
-            operation["security"] = [{"key": [scope]} for scope in needed] or [{"key": []}]
+            route = f"{method.upper()} {path}"
+            operation["security"] = _security(route)
             operation["tags"] = [path.split("/")[1]]
-            operation["description"] = _with_scopes(operation.get("description", ""), needed)
+            operation["description"] = _with_scopes(operation.get("description", ""), route)
             # Powertools describes its own forms of these two; ours is a Problem.
             del operation["responses"]["422"]
             # Of a route whose errors have another form, a 500 has the form of a 502.
@@ -69,10 +70,19 @@ def in_one_line(text: str) -> str:
     return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _with_scopes(description: str, needed: "tuple[Scope, ...]") -> str:
+def _security(route: str) -> list[dict[str, list[str]]]:
+    """The scopes of which a key needs one; empty for a route without a key."""
+    if route in WITHOUT_KEY:
+        return []
+    return [{"key": [scope]} for scope in ACCESS[route]] or [{"key": []}]
+
+
+def _with_scopes(description: str, route: str) -> str:
     """An operation's description, with the scopes of which its key needs one."""
-    scopes = " or ".join(f"`{scope}`" for scope in needed)
-    told = f"Needs a key with the scope {scopes}." if needed else "Every key may do this."
+    scopes = " or ".join(f"`{scope}`" for scope in ACCESS[route])
+    told = f"Needs a key with the scope {scopes}." if scopes else "Every key may do this."
+    if route in WITHOUT_KEY:
+        told = "Needs no key."
     return f"{description}\n\n{told}".strip()
 
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
 from quorum.app.keys import KeysContainer
 from quorum.app.settings import AuthorizeSettings
 from quorum.aws.boundary import guarded
-from quorum.aws.keys import StoredKey, hash_of
+from quorum.aws.keys import GOOGLES_ROUTES, REFUSED, Caller, StoredKey, hash_of
 from quorum.core.errors import Unauthorized
 from quorum.core.scopes import CHAT_SCOPES
 
@@ -36,8 +36,10 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     found = app().keys.find(hash_of(key)) if key else None
     # An open WebSocket is asked for its scope and its limits with every message.
     caller = None if found is None or (chat and not may_chat(found, event)) else found.caller
+    # These routes say themselves, in another API's form, that a key is missing or unknown.
+    googles = event["requestContext"].get("resourcePath") in GOOGLES_ROUTES
     # A client over HTTP can tell a wrong key (401) from a missing right (403).
-    if not key or (caller is None and not chat):
+    if not googles and (not key or (caller is None and not chat)):
         raise Unauthorized
     arn = event.parsed_arn
     response = APIGatewayAuthorizerResponseWebSocket if chat else APIGatewayAuthorizerResponse
@@ -48,13 +50,13 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
         api_id=arn.api_id,
         stage=arn.stage,
         partition=arn.partition,
-        # The hash names the key whose requests are counted; a chat's connection outlives this
-        # answer, so its key is looked up again with every message.
-        context=caller.context() | {"key_hash": hash_of(key)} if caller else None,
+        context=_context_of(caller, key),
     )
-    if caller:
+    if caller and key:
         app().keys.note_use(hash_of(key))
         policy.allow_all_routes()
+    elif googles:
+        policy.allow_route(http_method="POST", resource="/v1alpha1/*")
     else:
         policy.deny_all_routes()
     return policy.asdict()
@@ -65,6 +67,17 @@ def may_chat(key: StoredKey, event: APIGatewayAuthorizerRequestEvent) -> bool:
     origin = key.allowed_origin
     from_there = origin is None or event.headers.get("origin") == origin
     return from_there and bool(set(key.effective_scopes) & set(CHAT_SCOPES))
+
+
+def _context_of(caller: Caller | None, key: str | None) -> dict[str, Any]:
+    """What the function behind is told of the caller, or of the lack of one.
+
+    The hash names the key whose requests are counted; a chat's connection outlives this answer, so
+    its key is looked up again with every message.
+    """
+    if caller is None:
+        return {REFUSED: "unknown" if key else "missing"}
+    return caller.context() | {"key_hash": hash_of(key or "")}
 
 
 def key_of(event: APIGatewayAuthorizerRequestEvent) -> str | None:

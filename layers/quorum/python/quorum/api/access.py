@@ -20,6 +20,9 @@ ACCESS: "Mapping[str, tuple[Scope, ...]]" = MappingProxyType(
         "POST /verdicts": ("moderate",),
         "GET /verdicts/{verdict_id}": ("moderate",),
         "POST /moderations": ("moderate",),
+        "POST /v1alpha1/comments:analyze": ("moderate",),
+        "POST /v1alpha1/comments:suggestscore": ("moderate",),
+        "GET /$discovery/rest": (),
         "GET /verdicts": _READ,
         "GET /panels": _READ,
         "GET /policies": _READ,
@@ -41,6 +44,7 @@ ACCESS: "Mapping[str, tuple[Scope, ...]]" = MappingProxyType(
         "POST /chat/completions": ("chat",),
         "POST /verdicts/{verdict_id}/review": ("review",),
         "GET /reviews": ("review",),
+        "GET /suggestions": ("review",),
         "PUT /policies/{name}": ("operate",),
         "DELETE /policies/{name}": ("operate",),
         "PUT /policies/{name}/shadow": ("operate",),
@@ -55,3 +59,6 @@ ACCESS: "Mapping[str, tuple[Scope, ...]]" = MappingProxyType(
         "POST /keys/{key_id}/rotate": ("operate",),
     }
 )
+
+WITHOUT_KEY = frozenset({"GET /$discovery/rest"})
+"""The routes that nobody needs a key for: they tell nothing of a tenant."""

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from quorum.api.access import ACCESS
+from quorum.api.access import ACCESS, WITHOUT_KEY
 from quorum.api.callers import caller_of, key_hash_of
+from quorum.aws.keys import REFUSED
 from quorum.core.errors import NotAllowed, NotFound, RateLimited
 from quorum.core.scopes import require_one
 
@@ -48,9 +49,11 @@ class Admission:
         Raises `NotFound` for a route that is not listed, `NotAllowed` for a missing scope or a
         wrong origin, `RateLimited`, and `StoreUnavailable` if the request cannot be counted.
         """
+        route = f"{self._event['httpMethod']} {self._event['resource']}"
+        if route in WITHOUT_KEY or REFUSED in self._event["requestContext"]["authorizer"]:
+            return  # the second: the route itself says what is wrong with the key
         caller = caller_of(self._event)
         self._require_origin(caller)
-        route = f"{self._event['httpMethod']} {self._event['resource']}"
         if route not in ACCESS:
             raise NotFound("there is nothing at this address", code="no_such_route")
         if ACCESS[route]:

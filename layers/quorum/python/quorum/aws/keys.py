@@ -45,6 +45,11 @@ Origin = Annotated[
     str, StringConstraints(pattern=r"^https?://[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")
 ]
 """An origin as a browser sends it: scheme, host in lower case, and port if it is not the usual."""
+REFUSED = "refused"
+"""What the authorizer says of a request that it lets through although it has no known key:
+`missing` or `unknown`."""
+GOOGLES_ROUTES = ("/v1alpha1/comments:analyze", "/v1alpha1/comments:suggestscore")
+"""The routes that get such requests: they answer as Google's APIs do, which API Gateway cannot."""
 
 
 class Caller(Frozen):
