@@ -87,9 +87,9 @@ def _with_scopes(description: str, route: str) -> str:
 
 
 def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
-    """The commonest answer for each status of errors, by name; operations then refer to it.
+    """The answers of errors that several operations give, by name; operations then refer to them.
 
-    Others of the same status stay where they are: only their own operation gives them.
+    The commonest of a status has the status's name, the others a number behind it.
     """
     answers = [
         operation["responses"] for operations in paths.values() for operation in operations.values()
@@ -97,15 +97,18 @@ def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
     shared: dict[str, Any] = {}
     for status in HTTPStatus:
         code = str(status.value)
-        told = [json.dumps(each[code]) for each in answers if code in each]
-        if status < HTTPStatus.BAD_REQUEST or not told:
+        told = Counter(json.dumps(each[code]) for each in answers if code in each)
+        if status < HTTPStatus.BAD_REQUEST:
             continue
-        (commonest, _), *_ = Counter(told).most_common(1)
         name = "".join(word.capitalize() for word in status.name.split("_"))
-        shared[name] = json.loads(commonest)
-        for each in answers:
-            if each.get(code) == shared[name]:
-                each[code] = {"$ref": f"#/components/responses/{name}"}
+        for number, (answer, times) in enumerate(told.most_common(), 1):
+            if number > 1 and times == 1:
+                break
+            called = name if number == 1 else f"{name}{number}"
+            shared[called] = json.loads(answer)
+            for each in answers:
+                if each.get(code) == shared[called]:
+                    each[code] = {"$ref": f"#/components/responses/{called}"}
     return shared
 
 

@@ -12,9 +12,8 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
 from quorum.app.keys import KeysContainer
 from quorum.app.settings import AuthorizeSettings
 from quorum.aws.boundary import guarded
-from quorum.aws.keys import GOOGLES_ROUTES, REFUSED, Caller, StoredKey, hash_of
+from quorum.aws.keys import GOOGLES_ROUTES, REFUSED, Caller, hash_of
 from quorum.core.errors import Unauthorized
-from quorum.core.scopes import CHAT_SCOPES
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -34,8 +33,8 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     chat = "connectionId" in event["requestContext"]
     key = key_of(event)
     found = app().keys.find(hash_of(key)) if key else None
-    # An open WebSocket is asked for its scope and its limits with every message.
-    caller = None if found is None or (chat and not may_chat(found, event)) else found.caller
+    may = found and (not chat or found.may_chat(event.headers.get("origin")))
+    caller = found.caller if found and may else None
     # These routes say themselves, in another API's form, that a key is missing or unknown.
     googles = event["requestContext"].get("resourcePath") in GOOGLES_ROUTES
     # A client over HTTP can tell a wrong key (401) from a missing right (403).
@@ -62,19 +61,8 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     return policy.asdict()
 
 
-def may_chat(key: StoredKey, event: APIGatewayAuthorizerRequestEvent) -> bool:
-    """Whether a key may open a chat from where it is sent."""
-    origin = key.allowed_origin
-    from_there = origin is None or event.headers.get("origin") == origin
-    return from_there and bool(set(key.effective_scopes) & set(CHAT_SCOPES))
-
-
 def _context_of(caller: Caller | None, key: str | None) -> dict[str, Any]:
-    """What the function behind is told of the caller, or of the lack of one.
-
-    The hash names the key whose requests are counted; a chat's connection outlives this answer, so
-    its key is looked up again with every message.
-    """
+    """What the function behind is told of the caller and its key, or of the lack of one."""
     if caller is None:
         return {REFUSED: "unknown" if key else "missing"}
     return caller.context() | {"key_hash": hash_of(key or "")}

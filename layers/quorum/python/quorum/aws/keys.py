@@ -20,7 +20,7 @@ from quorum.aws.key_limits import month_counter
 from quorum.aws.telemetry import logger
 from quorum.core.errors import Conflict, NotFound
 from quorum.core.models import Frozen, Identifier
-from quorum.core.scopes import OPERATOR_SCOPES, SCOPES_OF, Role, Scope, in_order
+from quorum.core.scopes import CHAT_SCOPES, OPERATOR_SCOPES, SCOPES_OF, Role, Scope, in_order
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -137,6 +137,11 @@ class StoredKey(Caller):
     def id(self) -> str:
         """The name of the key: it tells nothing of the key itself."""
         return self.key_hash[:ID_DIGITS]
+
+    def may_chat(self, origin: str | None) -> bool:
+        """Whether the key may open a WebSocket from `origin`; each message is asked for more."""
+        from_there = self.allowed_origin in (None, origin)
+        return from_there and bool(set(self.effective_scopes) & set(CHAT_SCOPES))
 
     @property
     def caller(self) -> Caller:
