@@ -411,6 +411,16 @@ def test_only_routes_that_tell_a_bad_key_themselves_get_requests_without_a_known
     assert all(path.startswith("/v1alpha1/") for path in GOOGLES_ROUTES)
 
 
+def test_a_browser_may_ask_beforehand_without_a_key_whether_it_may_send_one() -> None:
+    api = template.resources("AWS::Serverless::Api")["Api"]
+    assert api["Auth"]["AddDefaultAuthorizerToCorsPreflight"] is False
+    assert api["Cors"]["AllowOrigin"] == "'*'"
+    assert {"authorization", "x-api-key"} <= set(api["Cors"]["AllowHeaders"].strip("'").split(","))
+    for name, refusal in api["GatewayResponses"].items():
+        headers = refusal["ResponseParameters"]["Headers"]
+        assert headers["Access-Control-Allow-Origin"] == "'*'", name
+
+
 def test_only_what_describes_the_api_needs_no_key() -> None:
     open_to_all = [
         route["Properties"]["Path"]
