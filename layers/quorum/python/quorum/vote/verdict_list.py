@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.aws import dynamo
@@ -28,6 +29,8 @@ PAGE_LIMIT = 100
 """Verdicts of a page: with their votes they fit into a Lambda's answer."""
 READ_LIMIT = 1_000
 """Entries that one query looks at; those that do not match count, too."""
+METADATA_FILTERS = 5
+"""Entries of metadata by which one list is filtered."""
 QUERIES = 40
 """Queries of one page. Where few verdicts match, a page ends with fewer than it may hold."""
 
@@ -36,6 +39,7 @@ class VerdictFilter(Frozen):
     """What listed verdicts have in common; None does not matter.
 
     `category` is one that is flagged, `policy` the name of a policy, `decision` the panel's own.
+    `metadata` are entries that a verdict has, all of them; each is `name=value`.
     """
 
     decision: Decision | None = None
@@ -43,6 +47,7 @@ class VerdictFilter(Frozen):
     panel: str | None = None
     policy: str | None = None
     language: str | None = None
+    metadata: tuple[str, ...] = ()
 
 
 class VerdictPage(Frozen):
@@ -70,6 +75,7 @@ def entry_fields(tenant: str, verdict: Verdict) -> dict[str, Any]:
         "flagged": [name for name, one in verdict.category_scores.items() if one.flagged],
         "panel": verdict.panel,
         "policy": verdict.policy,
+        "metadata": [_digest(name, _text(value)) for name, value in verdict.metadata.items()],
     }
     return fields if verdict.language is None else fields | {"language": verdict.language}
 
@@ -133,12 +139,16 @@ class VerdictList:
                 "created_at": start.created_at,
             }
         conditions = _conditions(wanted)
-        names = {"#listed": "listed"} | {f"#{name}": name for name in conditions}
-        values = {":listed": partition} | {f":{name}": one for name, one in conditions.items()}
+        names = {"#listed": "listed"} | {f"#{one.field}": one.field for one in conditions}
+        values = {":listed": partition} | {
+            f":{number}": one.value for number, one in enumerate(conditions)
+        }
         if conditions:
             request["FilterExpression"] = " AND ".join(
-                f"contains(#{name}, :{name})" if name == "flagged" else f"#{name} = :{name}"
-                for name in conditions
+                f"contains(#{one.field}, :{number})"
+                if one.field in _LISTS
+                else f"#{one.field} = :{number}"
+                for number, one in enumerate(conditions)
             )
         answer = dynamo.query(
             self._client,
@@ -157,7 +167,18 @@ class VerdictList:
         return ids, _Start(start.day, str(last["created_at"]), name)
 
 
-def _conditions(wanted: VerdictFilter) -> dict[str, str]:
+class _Condition(NamedTuple):
+    """A field of an entry that is filtered by, and the value that it is, or has among others."""
+
+    field: str
+    value: str
+
+
+_LISTS = frozenset({"flagged", "metadata"})
+"""The fields of an entry that are lists."""
+
+
+def _conditions(wanted: VerdictFilter) -> list[_Condition]:
     """The fields of an entry that are filtered by, and their values."""
     fields = {
         "decision": wanted.decision,
@@ -166,7 +187,31 @@ def _conditions(wanted: VerdictFilter) -> dict[str, str]:
         "policy": wanted.policy,
         "language": wanted.language,
     }
-    return {name: str(value) for name, value in fields.items() if value is not None}
+    given = [_Condition(name, str(value)) for name, value in fields.items() if value is not None]
+    return given + [_Condition("metadata", _digest(*_named(one))) for one in wanted.metadata]
+
+
+def _named(entry: str) -> tuple[str, str]:
+    """Name and value of the metadata that is filtered by; raises `InvalidRequest`."""
+    name, sign, value = entry.partition("=")
+    if not (name and sign):
+        raise InvalidRequest(
+            "metadata: must be a name and a value, as in thread=7",
+            code="invalid_metadata",
+            field="metadata",
+            limit="name=value",
+        )
+    return name, value
+
+
+def _text(value: Any) -> str:
+    """A value of metadata as a query can name it: a text as it is, anything else as in JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _digest(name: str, value: str) -> str:
+    """An entry of metadata in the index: 128 bits of its hash, because metadata may be private."""
+    return sha256(f"{len(name)}:{name}={value}".encode(errors="replace")).hexdigest()[:32]
 
 
 def _partition(tenant: str, day: date) -> str:
