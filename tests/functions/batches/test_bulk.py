@@ -287,7 +287,7 @@ def test_a_page_begins_no_item_after_its_time_and_the_next_try_judges_the_rest(
         clock.now += PAGE_SECONDS * 0.6
         return judge(evaluation)
 
-    monkeypatch.setattr(judging._workflow, "run", slow)  # noqa: SLF001
+    monkeypatch.setattr(judging._workflow, "run", slow)  # noqa: SLF001 - as above
     with pytest.raises(Postponed, match="too long"):
         steps(page)
     assert bulk.app().batches.record("acme", batch).settled == 2
