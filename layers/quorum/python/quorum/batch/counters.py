@@ -2,7 +2,8 @@
 
 The counters of an upload are spread over several items (`quorum.ledger.shards`): a batch's record
 and further ones beside it. Which one counts an item follows from its index, so that an item that is
-dead and revived is counted in the same, and the items of a page together.
+dead and revived is counted in the same, and the items of a page together. The list of its items
+(the index `batches`) is spread in the same way.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +39,10 @@ class Counter(NamedTuple):
         """Its key in the Verdicts table."""
         return {"id": sharded(batch_key(tenant, self.batch), self.shard)}
 
+    def partition(self, tenant: str) -> str:
+        """The partition of the items it counts in the index `batches`."""
+        return sharded(batch_partition(tenant, self.batch), self.shard)
+
 
 def spread(batch: str) -> list[Counter]:
     """The counters of an upload that are no record."""
@@ -57,13 +62,13 @@ def together(record: Mapping[str, Any], shards: Iterable[Mapping[str, Any]]) -> 
 
 
 def position_fields(tenant: str, position: BatchPosition | None) -> dict[str, str]:
-    """The fields that list an item under its batch, in input order; none without a batch."""
+    """The fields that list an item under its batch, in input order; none without a batch.
+
+    The list is spread like the counters.
+    """
     if position is None:
         return {}
-    return {
-        "batch": batch_partition(tenant, position.batch),
-        "item": position.padded_index,
-    }
+    return {"batch": Counter.of(position).partition(tenant), "item": position.padded_index}
 
 
 def settled(

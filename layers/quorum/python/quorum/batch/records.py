@@ -24,7 +24,7 @@ from quorum.batch import counters
 from quorum.batch.counters import Counter, position_fields
 from quorum.batch.progress import BatchRecord, BatchView, Kind, view_of
 from quorum.core.errors import NotFound
-from quorum.core.identifiers import batch_key, batch_partition, item_id_of, verdict_key
+from quorum.core.identifiers import batch_key, item_id_of, verdict_key
 from quorum.core.models import Frozen, is_none
 from quorum.core.position import INDEX_DIGITS, BatchPosition
 from quorum.ledger import ledger, listing
@@ -325,18 +325,7 @@ class Batches:
         `next` misses none; `next` is None after the last. Raises `NotFound`.
         """
         record = self.record(tenant, batch)
-        listed = dynamo.query(
-            self._client,
-            TableName=self._table,
-            IndexName="batches",
-            KeyConditionExpression="#batch = :batch AND #item >= :start",
-            ExpressionAttributeNames={"#batch": "batch", "#item": "item"},
-            ExpressionAttributeValues={
-                ":batch": batch_partition(tenant, batch),
-                ":start": f"{start:0{INDEX_DIGITS}d}",
-            },
-            Limit=limit,
-        )["Items"]
+        listed = self._listed(record, start, limit)
         indexes = {int(item["item"]): item["id"] for item in listed}
         if not gaps:
             unbroken = range(start, start + limit)
@@ -358,6 +347,25 @@ class Batches:
         following = max(indexes, default=start - 1) + 1
         ended = following >= record.items and record.received
         return {"items": shown, "next": None if ended else following}
+
+    def _listed(self, record: BatchRecord, start: int, limit: int) -> list[dict[str, Any]]:
+        """The keys of up to `limit` items from index `start`, in input order."""
+        spread = [] if record.upload is None else counters.spread(record.batch)
+        found: list[dict[str, Any]] = []
+        for counter in (Counter(record.batch, 0), *spread):
+            found += dynamo.query(
+                self._client,
+                TableName=self._table,
+                IndexName="batches",
+                KeyConditionExpression="#batch = :batch AND #item >= :start",
+                ExpressionAttributeNames={"#batch": "batch", "#item": "item"},
+                ExpressionAttributeValues={
+                    ":batch": counter.partition(record.tenant),
+                    ":start": f"{start:0{INDEX_DIGITS}d}",
+                },
+                Limit=limit,
+            )["Items"]
+        return sorted(found, key=lambda item: str(item["item"]))[:limit]
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
