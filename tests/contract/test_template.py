@@ -169,7 +169,7 @@ def test_every_voter_has_an_alarm_and_no_other() -> None:
     watched = {
         name: dimension["Value"]
         for name, alarm in template.resources("AWS::CloudWatch::Alarm").items()
-        if alarm["MetricName"] == "AgreementWithVerdict"
+        if alarm.get("MetricName") == "AgreementWithVerdict"
         for dimension in alarm["Dimensions"]
         if dimension["Name"] == "voter"
     }
@@ -296,9 +296,8 @@ def test_whatever_api_gateway_answers_itself_is_a_problem_as_well() -> None:
 
 
 def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:
-    text = (ROOT / "template.yaml").read_text()
-    assert text.count('Resource: "*"') == 1  # the machines' log delivery
-    assert "these actions take no resources" in text
+    for line in (ROOT / "template.yaml").read_text().splitlines():
+        assert 'Resource: "*"' not in line or "#" in line, line
     for name, block in template.functions().items():
         for statement in template.statements(block):
             assert statement["Resource"] != "*", name
