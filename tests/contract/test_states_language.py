@@ -60,7 +60,7 @@ LONGEST_DELAY_SECONDS = 31_622_400
 
 def problems(machine: Machine, language: str | None = None) -> Iterator[str]:
     """What is wrong with a machine, or with the machine within a state."""
-    language = language or machine.get("QueryLanguage", "JSONPath")
+    language = language or str(machine.get("QueryLanguage", "JSONPath"))
     states: dict[str, Machine] = machine["States"]
     reached = {machine["StartAt"]}
     for name, state in states.items():

@@ -88,9 +88,10 @@ def test_no_key_of_a_batch_a_day_or_a_model_ends_before_1500_items_a_second(unit
         re.sub(r"\d{4}-\d\d-\d\d", "<day>", key): KEY_UNITS * SHARDS * PAGE / count
         for key, count in units.by_key.items()
     }
-    # The two that docs/operations.md names. Of a model's line: two units for the reservation, and
-    # two more where the tokens were estimated wrongly, which here they are not.
-    assert ends.pop("index acme#<day>") == 1_000  # verdicts a second of one tenant
-    assert {ends.pop(f"bucket#{voter}") for voter in voters} == {500}
+    # A part of a model's limit is chosen at random, and written once more where the tokens were
+    # estimated wrongly, which here they are not.
+    parts = [ends.pop(key) for key in list(ends) if key.startswith("bucket#")]
+    assert len(parts) > 3 * SHARDS / 2
+    assert 1 / sum(1 / part for part in parts) * 3 * SHARDS / 2 >= ITEMS_A_SECOND
     first = min(ends, key=lambda key: ends[key])
     assert ends[first] >= ITEMS_A_SECOND, (first, ends[first])
