@@ -95,13 +95,11 @@ def test_what_the_votes_of_a_shadow_cost_is_shown(aws: Any, shadow: Send, ask: A
     shadow("strict")
     own = f"strict@{STRICT.version}"
     amounts = {"safe_unsafe": 1, "cost_usd": make.cast().cost_usd}
-    item = ledger.compared("UsageTable", "acme", f"gaming@{GAMING.version}", own, amounts)
-    aws.meta.client.transact_write_items(
-        TransactItems=[
-            item,
-        ]
-    )
-    assert comparison(ask)["cost_usd"] == "0.00128"
+    policy = f"gaming@{GAMING.version}"
+    for shard in range(2):
+        item = ledger.compared("UsageTable", "acme", policy, own, amounts, shard=shard)
+        aws.meta.client.transact_write_items(TransactItems=[item])
+    assert comparison(ask)["cost_usd"] == "0.00256"
 
 
 def test_a_shadow_that_cannot_judge_leaves_the_verdict_alone(
