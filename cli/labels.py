@@ -41,13 +41,7 @@ def export(out: Out, where: Where = "local") -> None:
 
 def reviewed(service: Service) -> Iterator[Reviewed]:
     """Every reviewed verdict, oldest first, page by page."""
-    query = {"status": "reviewed"}
-    while True:
-        page = service.get("reviews", **query)
-        yield from map(Reviewed.model_validate, page["reviews"])
-        if page["next"] is None:
-            return
-        query["next"] = page["next"]
+    return map(Reviewed.model_validate, service.pages("reviews", status="reviewed"))
 
 
 def write(out: Path, entries: list[Reviewed]) -> None:

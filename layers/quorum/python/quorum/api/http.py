@@ -14,8 +14,9 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from quorum.api.problems import Problem, ProblemDetail
 from quorum.aws.telemetry import logger
 from quorum.core.errors import FAILED, InvalidRequest, QuorumError, VoteUnavailable
+from quorum.core.json_names import NameRepeated, unrepeated
 from quorum.core.models import Frozen
-from quorum.core.rejection import rejection_of
+from quorum.core.rejection import rejection_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,7 +105,8 @@ def _resolved(
         message = f"the body is larger than {BODY_LIMIT} bytes; upload larger batches"
         too_large = _problem("body_too_large", message, _BODY, BODY_LIMIT)
         return _unrouted(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
-    if not event["path"].isprintable():
+    path = _path(event)
+    if not path.isprintable():
         return _unrouted(HTTPStatus.NOT_FOUND, _NO_ROUTE)
     # Every body is JSON, whatever its content type says (curl -d says that it is a form).
     headers = {
@@ -114,16 +116,36 @@ def _resolved(
     }
     headers["content-type"] = content_types.APPLICATION_JSON
     app.append_context(container=container)  # type: ignore[no-untyped-call] # it declares no type
-    return app.resolve(event | {"headers": headers, "multiValueHeaders": None}, context)
+    read = {"path": path, "headers": headers, "multiValueHeaders": None}
+    return app.resolve(event | read, context)
+
+
+def _path(event: "Mapping[str, Any]") -> str:
+    """The path of a request, without what a domain of one's own has before it.
+
+    At API Gateway's own address the stage is no part of `path`. Under another domain all that its
+    mapping puts before the API's paths is; what is too much at the front is that.
+    """
+    path = str(event["path"])
+    if path != (event.get("requestContext") or {}).get("path"):
+        return path
+    resource = str(event.get("resource", ""))
+    too_many = path.count("/") - resource.count("/")
+    return "/" + "/".join(path.split("/")[1 + too_many :]) if too_many > 0 else path
 
 
 def _read(body: str) -> dict[str, Any]:
-    """The body as JSON; raises `InvalidRequest` for JSON that is not an object.
+    """The body as JSON; raises `InvalidRequest` where it is no object or an object repeats a name.
 
     A whole number that is too long to read becomes infinity, like `1e999`, so that its field is
     refused and not the whole body.
     """
-    read = json.loads(body, parse_int=_whole_number)
+    try:
+        read = json.loads(body, parse_int=_whole_number, object_pairs_hook=unrepeated)
+    except NameRepeated as repeated:
+        field = shown(repeated.name)
+        message = f"{field}: stands twice in one object; only one of the two could count"
+        raise InvalidRequest(message, code="name_repeated", field=field) from None
     if not isinstance(read, dict):
         raise InvalidRequest("body: must be a JSON object", code="invalid_body", field=_BODY)
     return read

@@ -15,7 +15,7 @@ from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, PreconditionFailed, TooLarge
 from quorum.core.model_entry import NAME_PATTERN, ModelEntry
 from quorum.gateway.models import ModelEntryView
-from quorum.routes.parameters import App, IfMatch, version_in, who
+from quorum.routes.parameters import App, IfMatch, tagged, version_in, who
 from quorum.vote import probing
 from quorum.vote.probing import ProbeReport
 
@@ -62,7 +62,7 @@ def put_model(
     """
     app.model_gateways.require(request)
     now = datetime.now(UTC)
-    return _tagged(
+    return tagged(
         app.models.put(name, request, who(caller), expected=version_in(if_match), now=now)
     )
 
@@ -89,7 +89,7 @@ def delete_model(
             field="name",
         )
     now = datetime.now(UTC)
-    return _tagged(app.models.delete(name, who(caller), expected=version_in(if_match), now=now))
+    return tagged(app.models.delete(name, who(caller), expected=version_in(if_match), now=now))
 
 
 @router.post(
@@ -114,8 +114,3 @@ def post_probe(name: Name, app: App, caller: Calling) -> ProbeReport:
         app.settings.usage_table,
         caller.tenant,
     )
-
-
-def _tagged(view: ModelEntryView) -> Response[ModelEntryView]:
-    headers = {"ETag": f'"{view.version}"'}
-    return Response(HTTPStatus.OK.value, "application/json", view, headers=headers)

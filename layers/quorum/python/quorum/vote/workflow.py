@@ -40,7 +40,7 @@ from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
 from quorum.vote.policies import PolicyVersions
 from quorum.vote.policy import Policy, reference_of
-from quorum.vote.policy_reading import require_heard
+from quorum.vote.policy_reading import require_covers
 from quorum.vote.policy_shadows import PolicyShadows
 from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.verdicts import Decided, Verdicts
@@ -133,7 +133,7 @@ class Workflow:
 
         Raises `PanelInvalid` if no voter on the panel can speak of a category of the policy.
         """
-        self.require_heard(panel, policy)
+        self.require_covers(panel, policy)
         content = with_language(content, panel.default_language, self._default_language)
         now = self._clock()
         return Evaluation(
@@ -149,9 +149,9 @@ class Workflow:
             is_trial=is_trial,
         )
 
-    def require_heard(self, panel: Panel, policy: Policy) -> None:
+    def require_covers(self, panel: Panel, policy: Policy) -> None:
         """Raise `PanelInvalid` if no voter on `panel` can speak of a category of `policy`."""
-        require_heard(panel, policy, self._votes.model_of)
+        require_covers(panel, policy, self._votes.model_of)
 
     def renew(self, evaluation: Evaluation) -> Evaluation:
         """The evaluation with a new deadline, since it may have waited for its turn."""
@@ -211,7 +211,7 @@ class Workflow:
             shadow = self._shadows.of(evaluation.tenant, evaluation.policy)
             if shadow is None:
                 return None
-            self.require_heard(evaluation.panel, shadow)
+            self.require_covers(evaluation.panel, shadow)
         except QuorumError as failure:
             telemetry.policy_shadow_failed(evaluation.verdict_id, type(failure).__name__)
             return None
