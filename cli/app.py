@@ -30,6 +30,7 @@ from cli import (
     policy,
     record,
     replies,
+    thresholds,
     train,
     verdicts,
 )
@@ -57,6 +58,7 @@ app.command()(record.record)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
 app.command()(train.train)
+app.command()(thresholds.thresholds)
 app.command()(doctor.doctor)
 app.command("languages")(languages.languages)
 app.command()(replies.replies)

@@ -14,6 +14,8 @@ from quorum.core.models import CategoryName, Decision, Verdict
 from quorum.routes.parameters import App, From, To, days, once
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from quorum.vote.reviews import PAGE_LIMIT, Page, Status
+from quorum.vote.suggestions import PAGE_LIMIT as SUGGESTIONS_LIMIT
+from quorum.vote.suggestions import SuggestionPage
 from quorum.vote.verdict_list import PAGE_LIMIT as LIST_LIMIT
 from quorum.vote.verdict_list import VerdictFilter, VerdictPage
 
@@ -98,3 +100,19 @@ def get_reviews(
     `status=reviewed` lists the reviewed ones.
     """
     return app.reviews.page(caller.tenant, status, limit=limit, after=after)
+
+
+@router.get(
+    "/suggestions",
+    summary="List the suggested decisions",
+    middlewares=[operators_only],
+    **gives(SuggestionPage),
+)
+def get_suggestions(
+    app: App,
+    caller: Calling,
+    limit: Annotated[int, Query(ge=1, le=SUGGESTIONS_LIMIT)] = SUGGESTIONS_LIMIT,
+    after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
+) -> SuggestionPage:
+    """What clients of the Perspective API suggested, the oldest first. For operators."""
+    return app.suggestions.page(caller.tenant, limit=limit, after=after)
