@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -66,17 +67,16 @@ class Proxy:
 
 
 @pytest.fixture(scope="module")
-def microburst(stack: Stack) -> Iterator[Proxy]:
+def microburst(stack: Stack, folder: Path) -> Iterator[Proxy]:
     """microburst before the stack."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "microburst", "--upstream", stack.endpoint]
-    process = subprocess.Popen(
-        [*command, "--port", str(port), "--no-resign"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with (folder / "microburst.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--no-resign"], stdout=log, stderr=log
+        )
     proxy = Proxy(f"http://127.0.0.1:{port}")
     patience = time.monotonic() + START_SECONDS
     try:
@@ -103,7 +103,10 @@ def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
         before[name] = found
         there = {"Variables": found | {"AWS_ENDPOINT_URL": microburst.address}}
         client.update_function_configuration(FunctionName=name, Environment=there)
-    api.judge(f"{RUN}: warming up")
+    # New processes start: the first requests may find one of them too late.
+    patience = time.monotonic() + START_SECONDS
+    while (answer := api.post("verdicts", {"content": f"{RUN}: warming up"})).status_code != 200:
+        assert time.monotonic() < patience, answer.text
     yield microburst
     for name, found in before.items():
         client.update_function_configuration(FunctionName=name, Environment={"Variables": found})
