@@ -293,7 +293,7 @@ def decided(dynamodb: Any) -> dict[str, int]:
 
 def batch_booked(dynamodb: Any, batch: str = BATCH) -> Decimal:
     key = ledger.batch_usage_key(TENANT, batch)
-    return sum((item["cost_usd"] for item in usage(dynamodb) if item["key"] == key), Decimal(0))
+    return _sum(dynamodb, key, "cost_usd")
 
 
 def stored(dynamodb: Any) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from quorum.routes import (
     catalogue,
     completions,
     health,
+    keys,
     models,
     moderations,
     perspective,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = (
     *(verdicts, moderations, perspective, batches, completions, spending),
-    *(catalogue, models, policies, health),
+    *(catalogue, models, policies, keys, health),
 )
 ERROR_FORMS = moderations.ERROR_FORMS | perspective.ERROR_FORMS
 routes = resolver(*(subject.router for subject in SUBJECTS))

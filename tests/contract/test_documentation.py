@@ -12,6 +12,7 @@ from quorum.answer.completions import ChatCompletionRequest
 from quorum.bulk.requests import BatchRequest
 from quorum.core.models import Category, Frozen, Verdict
 from quorum.document.requests import DocumentsRequest
+from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote.moderations import ModerationRequest
 from quorum.vote.panel import PACKAGED, packaged
 from quorum.vote.perspective import AnalyzeCommentRequest, SuggestCommentScoreRequest
@@ -36,6 +37,8 @@ BODIES: dict[str, type[Frozen]] = {
     "v1alpha1/comments:analyze?key=$KEY&panel=embedded": AnalyzeCommentRequest,
     "v1alpha1/comments:suggestscore?key=$KEY": SuggestCommentScoreRequest,
     "chat/completions": ChatCompletionRequest,
+    "keys": KeyRequest,
+    "keys/$ID/rotate": RotateRequest,
 }
 """What the route of each shown request takes."""
 OUTPUTS = {"ApiId": "a1", "ChatApiId": "c1", "QueueUrl": "http://q/items"}

@@ -29,6 +29,7 @@ from quorum.document.long_documents import AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
 from quorum.ledger.costs import INTENT_SECONDS
 from quorum.routes import perspective
+from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.moderations import ModerationRequest
@@ -341,6 +342,8 @@ BODIES: dict[str, type[Frozen]] = {
     "post_chat_completion.json": ChatCompletionRequest,
     "post_documents.json": DocumentsRequest,
     "post_estimate.json": EstimateRequest,
+    "post_key.json": KeyRequest,
+    "post_key_rotation.json": RotateRequest,
     "post_moderation.json": ModerationRequest,
     "post_policy_trial.json": TrialRequest,
     "post_review.json": ReviewRequest,
@@ -408,14 +411,15 @@ def test_only_routes_that_tell_a_bad_key_themselves_get_requests_without_a_known
     assert all(path.startswith("/v1alpha1/") for path in GOOGLES_ROUTES)
 
 
-def test_only_the_discovery_document_needs_no_key() -> None:
+def test_only_what_describes_the_api_needs_no_key() -> None:
     open_to_all = [
         route["Properties"]["Path"]
         for block in template.functions().values()
         for route in block.get("Events", {}).values()
         if "Auth" in route["Properties"]
     ]
-    assert open_to_all == [perspective.DISCOVERY]
+    described = ["/openapi.json", "/docs", "/docs/{file}"]
+    assert sorted(open_to_all) == sorted([perspective.DISCOVERY, *described])
 
 
 def test_a_chat_is_taken_before_its_route_ends_and_answered_once() -> None:
@@ -451,16 +455,18 @@ def test_both_apis_are_throttled_and_a_chats_functions_may_be_counted() -> None:
 
 
 def test_the_published_description_of_the_api_is_what_the_routes_say() -> None:
-    assert openapi.FILE.read_text() == openapi.document(), "run `make openapi`"
+    text = openapi.document()
+    assert openapi.FILE.read_text() == text, "run `make openapi`"
+    assert openapi.SERVED.read_text() == openapi.in_one_line(text), "run `make openapi`"
 
 
 def test_the_routes_of_the_template_are_those_of_the_api() -> None:
     described = json.loads(openapi.document())["paths"]
     routed = {
         (route["Properties"]["Path"], route["Properties"]["Method"])
-        for block in template.functions().values()
+        for name, block in template.functions().items()
         for route in block.get("Events", {}).values()
-        if route["Type"] == "Api"
+        if route["Type"] == "Api" and name != "PagesFunction"
     }
     assert routed == {(path, method) for path, methods in described.items() for method in methods}
 

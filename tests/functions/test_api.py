@@ -360,7 +360,7 @@ def test_a_model_is_found_by_an_alias_and_an_unknown_one_is_not_found(ask: Ask) 
 def test_a_deep_look_at_the_gateway_takes_an_operators_key(ask: Ask) -> None:
     status, answer = ask(name="get_health.json", queryStringParameters={"deep": "1"}, role="member")
     assert status == 403
-    assert answer["error"]["code"] == "operators_only"
+    assert answer["error"]["code"] == "scope_missing"
 
 
 def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(

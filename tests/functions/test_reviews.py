@@ -284,7 +284,7 @@ def test_reviews_take_an_operators_key(waiting: Waiting, review: SendReview, ask
         review(verdict_id, role="member"),
         ask(name="get_reviews.json", role="member"),
     ):
-        assert (status, answer["error"]["code"]) == (403, "operators_only")
+        assert (status, answer["error"]["code"]) == (403, "scope_missing")
 
 
 def test_when_the_store_is_gone_the_answer_is_503(

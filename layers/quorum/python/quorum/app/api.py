@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.intake import DocumentIntakeContainer
+from quorum.app.keys import KeysContainer
 from quorum.app.votes import WorkflowContainer
 from quorum.aws.clients import CONNECTIONS
 from quorum.batch.progress import Kind
@@ -32,7 +33,7 @@ CONTENTS_AT_ONCE = CONNECTIONS
 """Contents of one request that are judged at once: each holds a connection to the vote machine."""
 
 
-class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
+class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
     """The members of the HTTP routes."""
 
     settings: "ApiSettings"

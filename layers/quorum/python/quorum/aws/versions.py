@@ -139,11 +139,6 @@ class VersionedDocuments:
             for item in items
         )
 
-    def names_ever(self, owner: str) -> frozenset[str]:
-        """The names of all documents that were ever put."""
-        items = self._items(owner, "version#", only="entry")
-        return frozenset(str(item["entry"]).split("#")[1] for item in items)
-
     # ---- writing -----------------------------------------------------------------------------
 
     def put(

@@ -161,7 +161,8 @@ class Reservation:
     """A place in a model's rate limit: send after `wait_seconds`, then settle or release.
 
     `overtakes` says that it is ahead of the line; `overtaken` is how far, in microseconds, the line
-    had been moved back when this place was last looked at.
+    had been moved back when this place was last looked at. `shard` is the part of the limit that
+    the place is in, where a limit is large enough to have several.
     """
 
     id: str
@@ -171,6 +172,7 @@ class Reservation:
     wait_seconds: float
     overtakes: bool = False
     overtaken: int = 0
+    shard: int = 0
 
 
 class CastVote(Frozen):

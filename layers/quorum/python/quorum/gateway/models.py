@@ -60,8 +60,7 @@ class Models:
         self._clock = clock
         self._lock = Lock()
         self._entries: Mapping[str, NamedEntry] | None = None
-        self._names_ever: frozenset[str] | None = None
-        self._due_at = self._names_due_at = clock()
+        self._due_at = clock()
 
     # ---- what there is -----------------------------------------------------------------------
 
@@ -97,18 +96,6 @@ class Models:
     def voters(self) -> frozenset[str]:
         """The names of all models that vote; raises `StoreUnavailable`."""
         return frozenset(known.name for known in registry.voters()) | self.entries().keys()
-
-    def names_ever(self) -> frozenset[str]:
-        """The names of all models that may have been paid for, those put out of force too."""
-        with self._lock:
-            if self._names_ever is None or self._clock() >= self._names_due_at:
-                try:
-                    self._names_ever = self._documents.names_ever(OWNER)
-                except StoreUnavailable:
-                    if self._names_ever is None:
-                        raise
-                self._names_due_at = self._clock() + self._seconds
-            return self._names_ever.union(known.name for known in registry.MODELS)
 
     def _read(self) -> dict[str, NamedEntry]:
         found: dict[str, NamedEntry] = {}

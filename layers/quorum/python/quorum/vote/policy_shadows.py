@@ -22,7 +22,7 @@ from quorum.aws.faults import unavailable
 from quorum.aws.remembered import Remembered
 from quorum.core.errors import InvalidRequest, NotFound
 from quorum.core.models import Decision, Frozen, Money, PolicyShadow, Verdict, is_none
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing, shards
 from quorum.vote.policies import Policies, PolicyView
 from quorum.vote.policy import Policy, reference_of
 from quorum.vote.requests import PolicyName
@@ -140,7 +140,9 @@ class PolicyShadows:
             f"{verdict.decision}_{shadow.decision}": 1,
             "cost_usd": shadow.cost_usd,
         }
-        return ledger.compared(self._usage_table, tenant, policy, shadow.policy, amounts)
+        return ledger.compared(
+            self._usage_table, tenant, policy, shadow.policy, amounts, shard=shards.chosen()
+        )
 
     def _comparison(self, tenant: str, name: str, shadow: str) -> Comparison | None:
         policy = self._policies.in_force_or_default(tenant, name)
@@ -148,8 +150,8 @@ class PolicyShadows:
         versions = [f"{each.name}@{each.version}" for each in (policy, beside)]
         if beside.name != shadow.split("@", maxsplit=1)[0]:
             return None
-        key = {"key": ledger.compared_key(tenant, *versions)}
-        item = dynamo.get(self._client, self._usage_table, key) or {}
+        key = ledger.compared_key(tenant, *versions)
+        item = listing.counter(self._client, self._usage_table, key)
         pairs = [(one, other) for one in Decision for other in Decision]
         counts = {pair: int(item.get("_".join(pair), 0)) for pair in pairs}
         changes = {

@@ -15,7 +15,7 @@ from quorum.core.errors import NotFound, StoreUnavailable
 from quorum.core.identifiers import may_be_record, verdict_key
 from quorum.core.models import Content, Decision, PolicyShadow, Review, Verdict
 from quorum.core.position import BatchPosition
-from quorum.ledger import ledger
+from quorum.ledger import ledger, shards
 from quorum.vote.review_entries import Queued, ReviewEntries, Waiting, entry_digest
 from quorum.vote.verdict_list import entry_fields
 
@@ -205,18 +205,16 @@ class Verdicts:
         ]
         transaction += [*queued.claims, *queued.contents]
         verdicts = [one.verdict for one in decided]
-        transaction += ledger.decided(self._usage_table, tenant, verdicts)
-        for batch in {one.position.batch for one in decided if one.position is not None}:
-            of_batch = [
-                one.verdict
-                for one in decided
-                if one.position is not None and one.position.batch == batch
-            ]
+        transaction += ledger.decided(self._usage_table, tenant, verdicts, shard=shards.chosen())
+        counted: dict[counters.Counter, list[Verdict]] = {}
+        for one in decided:
+            if one.position is not None:
+                counted.setdefault(counters.Counter.of(one.position), []).append(one.verdict)
+        now = datetime.now(UTC)
+        for counter, of_batch in counted.items():
             revived = sum(verdict.id in dead for verdict in of_batch)
             transaction.append(
-                counters.settled(
-                    self._table, tenant, batch, of_batch, revived=revived, now=datetime.now(UTC)
-                )
+                counters.settled(self._table, tenant, counter, of_batch, revived=revived, now=now)
             )
         return transaction
 
