@@ -267,12 +267,14 @@ def _kept(item: dict[str, Any]) -> Kept:
     context = item.get("context")
     return Kept(
         str(item["content"]),
-        None if context is None else Context.model_validate_json(str(context)),
+        None if context is None else Context.model_validate_json(str(context), extra="ignore"),
     )
 
 
 def _reviews(item: Any) -> tuple[Review, ...]:
-    return tuple(Review.model_validate_json(str(one)) for one in item.get("reviews", ()))
+    return tuple(
+        Review.model_validate_json(str(one), extra="ignore") for one in item.get("reviews", ())
+    )
 
 
 def _same(one: Review, other: Review) -> bool:
