@@ -12,6 +12,7 @@ from dotenv import find_dotenv, load_dotenv
 from quorum.aws import loop
 
 from cli import (
+    audit,
     batch,
     calibrate,
     chat,
@@ -67,6 +68,7 @@ app.add_typer(panel.app, name="panel")
 app.add_typer(policy.app, name="policy")
 app.add_typer(labels.app, name="labels")
 app.add_typer(verdicts.app, name="verdicts")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(*, wanted: bool) -> None:

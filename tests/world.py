@@ -13,6 +13,7 @@ from typing import Any
 
 from quorum.app.bulk import BatchContainer
 from quorum.app.settings import BatchSettings
+from quorum.audit.trail import AuditTrail
 from quorum.batch.progress import BatchView, Kind
 from quorum.batch.queue import ItemQueue
 from quorum.bulk.judging import Item, Outcomes
@@ -29,6 +30,7 @@ from quorum.vote import panel
 from quorum.vote.evaluation import Evaluation
 from quorum.vote.panel import Panel
 from quorum.vote.requests import VerdictRequest
+from quorum.vote.reviews import Reviews
 from quorum.vote.voter import PaidVote
 from quorum.vote.voting import vote
 
@@ -206,6 +208,10 @@ class World:
         app.step_functions = machine
         self.vote_store, self.verdicts, self.batches = app.vote_store, app.verdicts, app.batches
         self.starts = app.starts
+        audit = AuditTrail(dynamodb, "AuditTable", clock=clock)
+        self.reviews = Reviews(
+            dynamodb, settings.verdicts_table, app.review_entries, audit, label_days=90
+        )
         self.judging = app.judging
 
     def queue(self, sqs: Any, queue: str, dead_letters: str, *, max_receives: int = 3) -> ItemQueue:

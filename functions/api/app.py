@@ -8,6 +8,7 @@ from quorum.app.api import ApiContainer
 from quorum.app.settings import ApiSettings
 from quorum.aws.boundary import guarded
 from quorum.routes import (
+    audit,
     batches,
     catalogue,
     completions,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = (
     *(verdicts, moderations, batches, completions, spending),
-    *(catalogue, models, policies, health),
+    *(catalogue, models, policies, health, audit),
 )
 routes = resolver(*(subject.router for subject in SUBJECTS))
 

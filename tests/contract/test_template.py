@@ -400,12 +400,40 @@ def test_whatever_api_gateway_answers_itself_is_a_problem_as_well() -> None:
 
 def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:
     text = (ROOT / "template.yaml").read_text()
-    assert text.count('Resource: "*"') == 1  # the machines' log delivery
+    # the machines' log delivery, and what nobody may do, which a table's own policy says
+    assert text.count('Resource: "*"') == 2
     assert "these actions take no resources" in text
+    assert 'Resource: "*" # of a table\'s own policy: the table' in text
     for name, block in template.functions().items():
         for statement in template.statements(block):
             assert statement["Resource"] != "*", name
             assert "*" not in json.dumps(statement["Action"]), name
+
+
+ENTRIES_CHANGED = {
+    *("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"),
+    *("dynamodb:PartiQLUpdate", "dynamodb:PartiQLDelete"),
+}
+"""The actions that change or delete an item."""
+
+
+def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() -> None:
+    granted: dict[str, set[str]] = {}
+    blocks = template.functions() | template.resources("AWS::Serverless::StateMachine")
+    for name, block in blocks.items():
+        for statement in template.statements(block):
+            if "AuditTable" in json.dumps(statement["Resource"]):
+                actions = statement["Action"]
+                granted.setdefault(name, set()).update(
+                    [actions] if isinstance(actions, str) else actions
+                )
+    assert granted == {"ApiFunction": {"dynamodb:Query", "dynamodb:PutItem"}}
+    table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
+    (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
+    assert set(denied["Action"]) == ENTRIES_CHANGED
+    assert "TimeToLiveSpecification" not in table
+    assert table["DeletionProtectionEnabled"] is True
 
 
 def test_logs_are_kept_for_a_time_and_executions_never_log_content() -> None:

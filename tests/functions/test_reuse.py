@@ -176,7 +176,7 @@ def test_a_decision_outlives_its_verdict_by_nothing(api_of: Deployment, aws: Any
     first = api_of.judge()
     days_later(399)
     late = Review(decision=Decision.UNSAFE, reviewer="ada", reviewed_at=make.at(time() + 399 * DAY))
-    api.app().reviews.add("acme", first["id"], late)
+    api.app().reviews.add("acme", first["id"], late, by="key")
     days_later(410)
     assert api_of.judge()["reused_review"]["verdict_id"] == first["id"]
     table = aws.Table("VerdictsTable")
@@ -272,7 +272,7 @@ def test_the_first_verdict_of_a_wave_recorded_twice_is_counted_once(aws: Any) ->
     found = undecided("first")
     for _ in range(2):
         world.verdicts.record(TENANT, found.content, concluded(found))
-    assert [entry.count for entry in world.app.reviews.page(TENANT, "pending").reviews] == [1]
+    assert [entry.count for entry in world.reviews.page(TENANT, "pending").reviews] == [1]
 
 
 def test_a_text_is_kept_as_long_as_somebody_sends_it(api_of: Deployment, aws: Any) -> None:
@@ -296,7 +296,7 @@ def test_a_batch_asks_nobody_about_what_a_person_decided(aws: Any) -> None:
     world = World(aws, gateway)
     found = undecided("by-hand")
     world.verdicts.record(TENANT, found.content, concluded(found))
-    world.app.reviews.add(TENANT, "by-hand", review_of("unsafe"))
+    world.reviews.add(TENANT, "by-hand", review_of("unsafe"), by="key")
     world.new_batch(3)
     assert set(world.judge(items(TEXT, NEAR, "ham")).values()) == {None}
     assert {text for _, text in gateway.calls} == {"ham"}
@@ -311,7 +311,7 @@ def test_a_batch_of_one_content_that_nobody_can_decide_waits_once(aws: Any) -> N
     world = World(aws, gateway)
     world.new_batch(50)
     assert set(world.judge(items(*[TEXT] * 50)).values()) == {None}
-    (entry,) = world.app.reviews.page(TENANT, "pending").reviews
+    (entry,) = world.reviews.page(TENANT, "pending").reviews
     assert entry.count == 50
     assert decided(aws)["needs_review"] == 50
 
@@ -346,7 +346,7 @@ def test_a_verdict_that_joins_while_a_person_decides_does_not_shorten_the_labels
 ) -> None:
     world, reviewer = World(aws, Gateway()), World(aws, Gateway())
     wait(world, "first")
-    in_between(world, lambda: reviewer.app.reviews.add(TENANT, "first", review_of("unsafe")))
+    in_between(world, lambda: reviewer.reviews.add(TENANT, "first", review_of("unsafe"), by="key"))
     wait(world, "second")
     assert kept_until(aws, "first") > time() + 89 * DAY
     assert world.verdicts.get(TENANT, "second").review is not None
@@ -358,13 +358,13 @@ def test_a_decision_renewed_while_a_verdict_comes_to_wait_is_not_lost(
     world, reviewer = World(aws, Gateway()), World(aws, Gateway())
     wait(world, "first")
     old = Review(decision=Decision.SAFE, reviewer="ada", reviewed_at=make.at(time() - 31 * DAY))
-    world.app.reviews.add(TENANT, "first", old)
-    in_between(world, lambda: reviewer.app.reviews.add(TENANT, "first", review_of("unsafe")))
+    world.reviews.add(TENANT, "first", old, by="key")
+    in_between(world, lambda: reviewer.reviews.add(TENANT, "first", review_of("unsafe"), by="key"))
     wait(world, "second")
     review = world.verdicts.get(TENANT, "second").review
     assert review is not None
     assert review.decision == "unsafe"
-    assert world.app.reviews.page(TENANT, "pending").reviews == ()
+    assert world.reviews.page(TENANT, "pending").reviews == ()
 
 
 def test_a_content_that_comes_to_wait_while_its_verdict_is_appealed_has_one_entry(
@@ -375,9 +375,9 @@ def test_a_content_that_comes_to_wait_while_its_verdict_is_appealed_has_one_entr
     safe = concluded(judged).model_copy(update={"decision": Decision.SAFE})
     world.verdicts.record(TENANT, judged.content, safe)
     in_between(reviewer, lambda: wait(world, "waits"))
-    reviewer.app.reviews.add(TENANT, "judged", review_of("unsafe"))
-    assert world.app.reviews.page(TENANT, "pending").reviews == ()
-    (entry,) = world.app.reviews.page(TENANT, "reviewed").reviews
+    reviewer.reviews.add(TENANT, "judged", review_of("unsafe"), by="key")
+    assert world.reviews.page(TENANT, "pending").reviews == ()
+    (entry,) = world.reviews.page(TENANT, "reviewed").reviews
     assert entry.verdict.id == "waits"
     for name in ("judged", "waits"):
         review = world.verdicts.get(TENANT, name).review
@@ -440,7 +440,7 @@ def test_however_workers_interleave_a_content_has_one_entry_and_all_its_verdicts
                     world.verdicts.record(TENANT, found.content, concluded(found))
                     continue
                 with suppress(Conflict):  # another worker's review was first
-                    world.app.reviews.add(TENANT, "0", review_of(step))
+                    world.reviews.add(TENANT, "0", review_of(step), by="key")
         except BaseException as failure:  # noqa: BLE001 - shown below
             failures.append(failure)
         finally:
@@ -454,7 +454,7 @@ def test_however_workers_interleave_a_content_has_one_entry_and_all_its_verdicts
     for thread in threads:
         thread.join()
     assert failures == []
-    reviews = quiet.app.reviews
+    reviews = quiet.reviews
     listed = [
         *reviews.page(TENANT, "pending").reviews,
         *reviews.page(TENANT, "reviewed").reviews,

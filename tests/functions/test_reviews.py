@@ -218,7 +218,7 @@ def test_of_two_reviews_at_the_same_moment_one_is_told_to_look_again(
         {"decision": "unsafe", "reviewer": "ada", "reviewed_at": "2026-11-01T12:00:00Z"}
     )
     with pytest.raises(Conflict, match="same moment"):
-        store.add("acme", verdict_id, late)
+        store.add("acme", verdict_id, late, by="key")
     item = aws.Table("VerdictsTable").get_item(Key={"id": f"verdict#acme#{verdict_id}"})["Item"]
     assert len(item["reviews"]) == 1
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.app.intake import DocumentIntakeContainer
 from quorum.app.votes import WorkflowContainer
+from quorum.audit.trail import AuditTrail
 from quorum.aws.clients import CONNECTIONS
 from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
@@ -14,6 +15,7 @@ from quorum.bulk.concurrent import ConcurrentModeration
 from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.ledger.costs import Costs
+from quorum.vote.reviews import Reviews
 from quorum.vote.trials import Trials
 from quorum.vote.verdict_list import VerdictList
 
@@ -68,6 +70,23 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
     def verdict_list(self) -> VerdictList:
         """The list of verdicts."""
         return VerdictList(self.dynamodb, self.settings.verdicts_table, self.verdicts)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        """The audit trail."""
+        return AuditTrail(self.dynamodb, self.settings.audit_table, clock=self.clock)
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """The reviews."""
+        settings = self.settings
+        return Reviews(
+            self.dynamodb,
+            settings.verdicts_table,
+            self.review_entries,
+            self.audit,
+            label_days=settings.label_days,
+        )
 
     @cached_property
     def runs(self) -> Runs:

@@ -177,6 +177,7 @@ class ApiSettings(QueueSettings, DocumentSettings, WonSettings):
     """The settings of the HTTP routes."""
 
     bulk_machine: str
+    audit_table: str
 
 
 class ChatSettings(_FromEnvironment):

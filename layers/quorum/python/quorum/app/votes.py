@@ -8,7 +8,6 @@ from quorum.vote.panels import Panels
 from quorum.vote.policies import Policies, PolicyVersions
 from quorum.vote.policy_shadows import PolicyShadows
 from quorum.vote.review_entries import ReviewEntries
-from quorum.vote.reviews import Reviews
 from quorum.vote.verdicts import Verdicts
 from quorum.vote.voting import VoteStore
 from quorum.vote.workflow import Workflow
@@ -127,15 +126,4 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             self.policy_versions,
             shadows=self.policy_shadows,
             default_language=self.settings.default_language,
-        )
-
-    @cached_property
-    def reviews(self) -> Reviews:
-        """The reviews."""
-        settings = self.settings
-        return Reviews(
-            self.dynamodb,
-            settings.verdicts_table,
-            self.review_entries,
-            label_days=settings.label_days,
         )

@@ -10,8 +10,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from quorum.api.callers import Calling, operators_only
 from quorum.api.http import new_router
 from quorum.api.problems import gives
+from quorum.audit.chain import Action
 from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
-from quorum.routes.parameters import App, IfMatch, version_in, who
+from quorum.routes.parameters import App, IfMatch, recorded, version_in, who
 from quorum.vote.policies import PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
@@ -59,7 +60,8 @@ def put_shadow(
     If the policies send voters different things, the shadow's votes are paid too. For operators.
     """
     now = datetime.now(UTC)
-    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now)
+    writer = recorded(app, caller, Action.POLICY_SHADOW_PUT, f"policy/{name}")
+    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now, writer=writer)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
@@ -71,7 +73,8 @@ def put_shadow(
 )
 def delete_shadow(name: Name, app: App, caller: Calling) -> Response[ShownPolicy]:
     """Remove a policy's shadow; what was counted stays. For operators."""
-    app.policy_shadows.remove(caller.tenant, name)
+    writer = recorded(app, caller, Action.POLICY_SHADOW_REMOVED, f"policy/{name}")
+    app.policy_shadows.remove(caller.tenant, name, writer=writer)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
@@ -89,9 +92,15 @@ def put_policy(
     With If-Match, only if that version is in force. For operators.
     """
     policy = Policy.of(name, request)
-    now = datetime.now(UTC)
     return _tagged(
-        app.policies.put(caller.tenant, policy, who(caller), expected=version_in(if_match), now=now)
+        app.policies.put(
+            caller.tenant,
+            policy,
+            who(caller),
+            expected=version_in(if_match),
+            now=datetime.now(UTC),
+            writer=recorded(app, caller, Action.POLICY_PUT, f"policy/{name}"),
+        )
     )
 
 
@@ -109,10 +118,14 @@ def delete_policy(
     Its versions are kept. A tenant that deletes its `default` is judged under the packaged policy.
     For operators.
     """
-    now = datetime.now(UTC)
     return _tagged(
         app.policies.delete(
-            caller.tenant, name, who(caller), expected=version_in(if_match), now=now
+            caller.tenant,
+            name,
+            who(caller),
+            expected=version_in(if_match),
+            now=datetime.now(UTC),
+            writer=recorded(app, caller, Action.POLICY_DELETED, f"policy/{name}"),
         )
     )
 

@@ -11,7 +11,7 @@ from quorum.api.idempotency import IdempotencyKey
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
 from quorum.core.models import CategoryName, Decision, Verdict
-from quorum.routes.parameters import App, From, To, days, once
+from quorum.routes.parameters import App, From, To, days, once, who
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from quorum.vote.reviews import PAGE_LIMIT, Page, Status
 from quorum.vote.verdict_list import PAGE_LIMIT as LIST_LIMIT
@@ -77,7 +77,8 @@ def get_verdict(verdict_id: str, app: App, caller: Calling) -> Verdict:
 )
 def post_review(verdict_id: str, request: ReviewRequest, app: App, caller: Calling) -> Verdict:
     """The verdict with the review; the panel's own decision stays as it was. For operators."""
-    return app.reviews.add(caller.tenant, verdict_id, request.to_review(datetime.now(UTC)))
+    review = request.to_review(datetime.now(UTC))
+    return app.reviews.add(caller.tenant, verdict_id, review, by=who(caller))
 
 
 @router.get(

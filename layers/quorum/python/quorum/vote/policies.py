@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut
+from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut, Writer
 from quorum.core.errors import NotFound, PolicyInvalid
 from quorum.core.models import Frozen
 from quorum.core.rejection import rejection
@@ -178,14 +178,22 @@ class Policies:
         )
 
     def put(
-        self, tenant: str, policy: Policy, by: str, *, expected: str | None, now: datetime
+        self,
+        tenant: str,
+        policy: Policy,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
     ) -> PolicyView:
-        """Put `policy` in force, and store its version.
+        """Put `policy` in force, and store its version. `writer` writes more with it.
 
         With `expected`, only if that version is in force now (`*`: any version). Raises
         `PreconditionFailed`, `InvalidRequest` where a limit is broken, and `StoreUnavailable`.
         """
-        self._documents.put(tenant, _document(policy), by, expected=expected, now=now)
+        document = _document(policy)
+        self._documents.put(tenant, document, by, expected=expected, now=now, writer=writer)
         return self.view(tenant, policy.name)
 
     def keep(self, tenant: str, policy: Policy) -> None:
@@ -193,14 +201,21 @@ class Policies:
         self._documents.keep(tenant, _document(policy))
 
     def delete(
-        self, tenant: str, name: str, by: str, *, expected: str | None, now: datetime
+        self,
+        tenant: str,
+        name: str,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
     ) -> PolicyView:
         """Put the policy out of force; its versions are kept. Returns what was in force.
 
         Raises `NotFound`, `PreconditionFailed` and `StoreUnavailable`.
         """
         last = self.view(tenant, name)
-        self._documents.delete(tenant, name, by, expected=expected, now=now)
+        self._documents.delete(tenant, name, by, expected=expected, now=now, writer=writer)
         return last.model_copy(update={"in_force": False})
 
 

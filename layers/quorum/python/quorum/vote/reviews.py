@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from quorum.audit.chain import Action, Change, Fact
+from quorum.audit.trail import AuditTrail
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
@@ -89,16 +91,20 @@ class Reviews:
         dynamodb: "DynamoDBServiceResource",
         table: str,
         entries: ReviewEntries,
+        audit: AuditTrail,
         *,
         label_days: int,
     ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
         self._entries = entries
+        self._audit = audit
         self._label_days = label_days
 
-    def add(self, tenant: str, verdict_id: str, review: Review) -> Verdict:
+    def add(self, tenant: str, verdict_id: str, review: Review, *, by: str) -> Verdict:
         """Store `review`; returns the verdict with it. The same review sent again changes nothing.
+
+        `by` is the name of the key that sent it, for the audit trail.
 
         It decides for all verdicts of the same entry; one of `needs_review` withdraws the last.
 
@@ -113,7 +119,8 @@ class Reviews:
             verdict = verdict_of(item | {"reviews": target.item.get("reviews", [])})
             if verdict.review is not None and _same(verdict.review, review):
                 return verdict
-            if self._append(tenant, item, target, review):
+            change = _change(target.verdict_id, verdict.review, review, by)
+            if self._append(tenant, item, target, review, change):
                 break
         else:
             raise StoreUnavailable("the review's entry changes faster than it can be written")
@@ -176,7 +183,9 @@ class Reviews:
         last = found.get("LastEvaluatedKey")
         return Page(reviews=entries, next=None if last is None else _cursor(tenant, last))
 
-    def _append(self, tenant: str, item: dict[str, Any], target: _Target, review: Review) -> bool:
+    def _append(
+        self, tenant: str, item: dict[str, Any], target: _Target, review: Review, change: Change
+    ) -> bool:
         """Store `review` with `target`, where `item` reads it; False if its entry has changed.
 
         Raises `Conflict` if another review came in between.
@@ -212,7 +221,7 @@ class Reviews:
             transaction.append(self._entries.claim(tenant, digest, target.entry, after))
         if item["id"] != target.item["id"]:
             transaction.append(self._read_from(item, target))
-        failed = dynamo.write(self._client, transaction)
+        failed = self._audit.write(tenant, change, transaction)
         if 0 in failed:
             raise Conflict(
                 "somebody else reviewed this verdict at the same moment; read it again",
@@ -272,6 +281,21 @@ def _kept(item: dict[str, Any]) -> Kept:
 
 def _reviews(item: Any) -> tuple[Review, ...]:
     return tuple(Review.model_validate_json(str(one)) for one in item.get("reviews", ()))
+
+
+def _change(verdict_id: str, last: Review | None, review: Review, by: str) -> Change:
+    """The entry of a review in the audit trail, without its note, which may quote content."""
+    before: dict[str, Fact] = {}
+    if last is not None:
+        before = {"decision": str(last.decision), "reviewer": last.reviewer}
+    return Change(
+        action=Action.REVIEW_DECIDED,
+        by=by,
+        person=review.reviewer,
+        subject=f"verdict/{verdict_id}",
+        before=before,
+        after={"decision": str(review.decision), "reviewer": review.reviewer},
+    )
 
 
 def _same(one: Review, other: Review) -> bool:
