@@ -133,7 +133,8 @@ def main() -> None:
         source = np.array([row["source"] for row in csv.DictReader(file)])
     decisions = replay(packaged("embedded"), votes, {}).decisions
     coverage = measured(votes, source, decisions, datetime.now(UTC).date())
-    FIGURES.write_text(coverage.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    figures = coverage.model_dump_json(indent=1, exclude_defaults=True)
+    FIGURES.write_text(figures + "\n", encoding="utf-8")
     page = with_table(PAGE.read_text(encoding="utf-8"), table(coverage))
     PAGE.write_text(page, encoding="utf-8")
 

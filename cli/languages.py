@@ -50,12 +50,16 @@ COLUMNS = (
     Column("right", rank=1),
     Column("unseen source", rank=2),
     Column("right there", rank=2),
-    Column("voters", rank=3, left=True),
+    Column("categories", rank=3),
+    Column("attributes", rank=3),
+    Column("voters", rank=4, left=True),
 )
 
 
 def languages(where: Where = "local", *, as_json: AsJson = False) -> None:
     """List the languages that the embedded voters know, and how much the panel decides of them.
+
+    `--json` names the categories and the attributes of each language that have scores.
 
     Shares are of texts that no voter had seen: of the collections that they are trained for, and of
     sources of which they had seen nothing.
@@ -71,7 +75,8 @@ def languages(where: Where = "local", *, as_json: AsJson = False) -> None:
 def _row(one: LanguageCoverage) -> list[str]:
     figures = (*_shares(one.trained_for), *_shares(one.unseen_source))
     decides = "the panel" if one.decided_by == "panel" else "a person"
-    return [one.language, decides, *figures, ", ".join(one.voters)]
+    scored = (str(len(one.categories)), str(len(one.attributes)))
+    return [one.language, decides, *figures, *scored, ", ".join(one.voters)]
 
 
 def _shares(found: Decided | None) -> tuple[str, str]:

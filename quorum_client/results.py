@@ -50,6 +50,7 @@ class Vote(Frozen):
     decision: Decision | None = None
     confidence: float | None = None
     scores: dict[str, float] = Field(default_factory=dict)
+    attribute_scores: dict[str, float] = Field(default_factory=dict)
     reason: str = ""
     detail: str = ""
     tokens: TokenCount = TokenCount()

@@ -187,7 +187,7 @@ def meaning_vote(
         if row.language in meaning.ENCODER_LANGUAGES
         else judged_without(inside)
     )
-    return None if judged is None else vote_of(judged)
+    return None if judged.sure is None else vote_of(judged.sure)
 
 
 class Held(NamedTuple):

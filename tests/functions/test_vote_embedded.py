@@ -45,6 +45,7 @@ def test_the_same_text_again_is_answered_from_the_cache(
     assert first["cached"] is False
     assert again["cached"] is True
     assert again.get("decision") == first.get("decision")
+    assert again.get("attribute_scores") == first.get("attribute_scores")
 
 
 def test_nothing_is_written_to_the_ledger(ask: Callable[[str], dict[str, Any]], aws: Any) -> None:

@@ -8,6 +8,7 @@ from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import (
     CONTENT_LIMIT,
     Abstention,
+    Attribute,
     CastVote,
     Content,
     Decision,
@@ -64,6 +65,39 @@ def test_a_mild_greeting_is_safe(voter: ModuleType) -> None:
 def test_an_insult_is_less_safe_than_thanks(voter: ModuleType) -> None:
     assert unsafe(voter, "you are a stupid idiot, shut up") > 0.5
     assert unsafe(voter, "thank you for the kind help with my garden") < 0.5
+
+
+@pytest.mark.parametrize("voter", TRAINED, ids=names)
+def test_toxicity_is_the_probability_of_unsafe(voter: ModuleType) -> None:
+    thanks, insult = "Thank you all for the lovely evening.", "You are a stupid piece of shit."
+    for text in (thanks, insult):
+        vote = voter.vote(Content(text=text, language="en"))
+        assert vote.attribute_scores[Attribute.TOXICITY] == pytest.approx(
+            unsafe(voter, text), abs=1e-4
+        )
+
+
+def test_a_listed_word_is_toxic_and_its_absence_says_nothing() -> None:
+    hit = rules.vote(Content(text="You are a stupid piece of shit.", language="en"))
+    assert isinstance(hit, CastVote)
+    assert hit.attribute_scores == {"toxicity": hit.confidence}
+    none = rules.vote(Content(text="Thank you all for the lovely evening.", language="en"))
+    assert none.attribute_scores == {}
+
+
+def test_a_text_unlike_the_training_has_a_toxicity_all_the_same() -> None:
+    vote = meaning.vote(Content(text="आज मौसम बहुत अच्छा है, धन्यवाद दोस्त", language="hi"))
+    assert isinstance(vote, Abstention)
+    assert vote.reason is AbstentionReason.UNLIKE_TRAINING
+    assert 0 < vote.attribute_scores[Attribute.TOXICITY] < 0.5
+    assert "attribute_scores" in vote.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("voter", VOTERS, ids=names)
+def test_an_unknown_language_has_no_attribute_at_all(voter: ModuleType) -> None:
+    vote = voter.vote(Content(text="Ninapenda kusoma vitabu vya historia", language="sw"))
+    assert isinstance(vote, Abstention)
+    assert "attribute_scores" not in vote.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("voter", VOTERS, ids=names)

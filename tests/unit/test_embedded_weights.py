@@ -68,7 +68,7 @@ def test_a_probability_never_claims_certainty(score: float) -> None:
 
 
 def test_even_odds_are_unsafe_with_no_confidence() -> None:
-    vote = cast("characters", "0" * 12, 0.5, {Decision.UNSAFE: "u", Decision.SAFE: "s"})
+    vote = cast("characters", "0" * 12, 0.5, {Decision.UNSAFE: "u", Decision.SAFE: "s"}, {})
     assert (vote.decision, vote.confidence, vote.reason) == (Decision.UNSAFE, 0.5, "u")
 
 

@@ -85,8 +85,10 @@ def test_under_the_packaged_policy_every_vote_counts_as_cast(
 
 
 def test_an_embedded_voter_without_scores_abstains_from_a_policy_that_it_was_not_told() -> None:
-    found = read(make.cast("meaning", "unsafe", cost_usd="0"))
+    toxic = {"toxicity": 0.9}
+    found = read(make.cast("meaning", "unsafe", cost_usd="0", attribute_scores=toxic))
     assert isinstance(found, Abstention)
+    assert found.attribute_scores == toxic
     assert found.reason == "policy_unknown"
     assert found.repeatable
     assert found.detail == "reads no policy; of the packaged one it says unsafe"

@@ -223,7 +223,7 @@ def test_the_voter_that_was_packed_judges_as_the_trainer_does(
     assert scores[asks, unlike.REQUEST].mean() > scores[harmless, unlike.REQUEST].mean()
     inside = np.array([not row.outside for row in rows])
     assert scores[inside, unlike.LIKE].mean() > scores[~inside, unlike.LIKE].mean()
-    assert all(scorer.judged(row.text, row.language) != 0.5 for row in rows)
+    assert all(scorer.judged(row.text, row.language).unsafe != 0.5 for row in rows)
 
 
 def test_without_outside_sources_the_voter_knows_nothing_of_unlike_texts(

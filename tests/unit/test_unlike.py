@@ -19,8 +19,10 @@ SURE = 30.0
 """Log-odds that are certainty."""
 
 
-def judged(inside: float, *, unsafe: float, request: float = -SURE, like: float = SURE) -> object:
-    return OPINION.judged(inside, 0.0, (unsafe, request, like), "en")
+def judged(
+    inside: float, *, unsafe: float, request: float = -SURE, like: float = SURE
+) -> float | None:
+    return OPINION.judged(inside, 0.0, (unsafe, request, like), "en").sure
 
 
 def test_a_text_like_the_training_has_the_confidence_of_its_language() -> None:
@@ -49,7 +51,7 @@ def test_safe_is_never_said_of_what_may_ask_for_harm() -> None:
 
 def test_a_language_without_likeness_has_the_second_opinion_alone() -> None:
     second = OPINION.probability(0.0, (-2.0, -1.0, 0.0), "fr")
-    assert OPINION.judged(0.9, 0.0, (-2.0, -1.0, SURE), "fr") == pytest.approx(second)
+    assert OPINION.judged(0.9, 0.0, (-2.0, -1.0, SURE), "fr").sure == pytest.approx(second)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,8 @@ def test_a_language_without_likeness_has_the_second_opinion_alone() -> None:
 def test_without_a_second_opinion_unsafe_is_said_and_safe_is_not(
     inside: float, expected: float | None
 ) -> None:
-    assert unlike.judged_without(inside) == expected
+    assert unlike.judged_without(inside).sure == expected
+    assert unlike.judged_without(inside).unsafe == inside
 
 
 def test_no_text_is_safe_in_a_language_that_is_trained_for_but_that_the_encoder_cannot_read(
@@ -68,11 +71,11 @@ def test_no_text_is_safe_in_a_language_that_is_trained_for_but_that_the_encoder_
     trained = meaning.scorer()
     for language in ("en", "de", "es"):
         monkeypatch.setattr(meaning, "ENCODER_LANGUAGES", meaning.ENCODER_LANGUAGES | {language})
-        read = trained.judged(text, language)
+        read = trained.judged(text, language).sure
         assert read is not None, language
         assert read < 0.5, language
         monkeypatch.setattr(meaning, "ENCODER_LANGUAGES", meaning.ENCODER_LANGUAGES - {language})
-        assert trained.judged(text, language) is None, language
+        assert trained.judged(text, language).sure is None, language
 
 
 @pytest.mark.parametrize(
@@ -98,8 +101,7 @@ def test_a_hindi_insult_is_still_decided() -> None:
 
 @pytest.mark.parametrize("score", [-1e6, 1e6])
 def test_no_score_gives_certainty(score: float) -> None:
-    value = OPINION.judged(0.5, score, (score, -SURE, -SURE), "en")
-    assert value is not None
+    value = OPINION.judged(0.5, score, (score, -SURE, -SURE), "en").unsafe
     assert LEAST_DOUBT <= value <= 1 - LEAST_DOUBT
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from quorum.core.models import CastVote, Decision
+from quorum.core.models import Attribute, CastVote, Decision
 
 LEAST_DOUBT = 0.005
 """Least distance of a probability from 0 and 1: some labels are wrong."""
@@ -27,7 +27,11 @@ class Platt(NamedTuple):
 
 
 def cast(
-    voter: str, revision: str, probability: float, reasons: Mapping[Decision, str]
+    voter: str,
+    revision: str,
+    probability: float,
+    reasons: Mapping[Decision, str],
+    attribute_scores: Mapping[Attribute, float],
 ) -> CastVote:
     """The vote of a voter that gives unsafe this probability; its model is `voter@revision`."""
     decision = Decision.UNSAFE if probability >= 0.5 else Decision.SAFE  # noqa: PLR2004 -- even odds
@@ -38,8 +42,14 @@ def cast(
         decision=decision,
         confidence=confidence,
         confidence_measured=confidence,
+        attribute_scores=dict(attribute_scores),
         reason=reasons[decision],
     )
+
+
+def toxicity(probability: float) -> dict[Attribute, float]:
+    """The probability of unsafe as the attribute that stands for it."""
+    return {Attribute.TOXICITY: round(probability, 4)}
 
 
 WORDLESS_CONFIDENCE = 0.9
@@ -53,5 +63,6 @@ def wordless(voter: str, revision: str) -> CastVote:
         model=f"{voter}@{revision}",
         decision=Decision.SAFE,
         confidence=WORDLESS_CONFIDENCE,
+        attribute_scores=toxicity(1.0 - WORDLESS_CONFIDENCE),
         reason="It holds no words.",
     )

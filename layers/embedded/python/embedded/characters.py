@@ -16,7 +16,7 @@ from zlib import crc32
 from quorum.core.models import Abstention, CastVote, Content, Decision
 
 from embedded import weights
-from embedded.calibration import Platt, cast, wordless
+from embedded.calibration import Platt, cast, toxicity, wordless
 from embedded.reading import language_unknown, read, windows, worst
 from embedded.reading import version as version_of
 
@@ -129,4 +129,4 @@ def vote(content: Content) -> CastVote | Abstention:
     if unsafe is None:
         return language_unknown(VOTER, reading)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, trained.version, unsafe, reasons)
+    return cast(VOTER, trained.version, unsafe, reasons, toxicity(unsafe))

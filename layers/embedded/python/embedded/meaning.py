@@ -19,10 +19,10 @@ from quorum.core.models import Abstention, CastVote, Content, Decision
 from quorum.vote.language import TOO_FEW
 
 from embedded import weights
-from embedded.calibration import Platt, cast, wordless
+from embedded.calibration import Platt, cast, toxicity, wordless
 from embedded.reading import language_unknown, read, unlike_training, windows, worst
 from embedded.reading import version as version_of
-from embedded.unlike import Opinion, Unlike, judged_without
+from embedded.unlike import Judged, Opinion, Unlike, judged_without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,25 +183,29 @@ class Scorer(NamedTuple):
 
     def probability(self, text: str, language: str) -> float:
         """The probability that a text in a known language is unsafe; even odds if it cannot say."""
-        judged = self.judged(text, language)
-        return 0.5 if judged is None else judged
+        sure = self.judged(text, language).sure
+        return 0.5 if sure is None else sure
 
-    def judged(self, text: str, language: str) -> float | None:
-        """The same; None for a text that it cannot call safe.
+    def unsafe(self, text: str, language: str) -> float:
+        """The same, also where the voter cannot say that it is safe."""
+        return self.judged(text, language).unsafe
 
-        Those are texts unlike the training, and all in a language that the encoder does not read. A
-        few letters show nothing of what they are like.
+    def judged(self, text: str, language: str) -> Judged:
+        """The judgement on a text in a known language.
+
+        It cannot be called safe where it is unlike the training, nor in a language that the encoder
+        does not read. A few letters show nothing of what they are like.
         """
         heads = self.languages.get(language, self.languages[OTHER])
         embeddings = embedded(text)
         own = float(heads.scores(embeddings, [0])[0])
         inside = heads.calibration.probability(own)
         if self.unlike is None:
-            return inside
+            return Judged(inside, may_be_safe=True)
         if language not in ENCODER_LANGUAGES:
             return judged_without(inside)
         if sum(map(str.isalpha, text)) < TOO_FEW:
-            return inside
+            return Judged(inside, may_be_safe=True)
         scores = self.unlike.scores(nearness(embeddings, self.unlike.landmarks), [0])[0]
         return self.unlike.opinion.judged(inside, own, scores.tolist(), language)
 
@@ -220,9 +224,12 @@ def embed(texts: "Sequence[str]") -> "NDArray[np.float32]":
     return embeddings
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def embedded(text: str) -> "NDArray[np.float32]":
-    """Embeddings of a text's windows: the text may be judged in several languages."""
+    """Embeddings of a text's windows: it may be judged in several languages, and scored again.
+
+    The few that are kept are the text's parts, and what is left of them without some passages.
+    """
     return embed(windows(text))
 
 
@@ -244,9 +251,10 @@ def vote(content: Content) -> CastVote | Abstention:
     if not reading.parts and reading.text:
         return wordless(VOTER, trained.version)
     unsafe = worst(reading, trained.known, trained.probability)
-    if unsafe is None:
+    scored = worst(reading, trained.known, trained.unsafe)
+    if unsafe is None or scored is None:
         return language_unknown(VOTER, reading)
     if unsafe == 0.5:  # noqa: PLR2004 -- even odds, exactly: no opinion
-        return unlike_training(VOTER)
+        return unlike_training(VOTER, toxicity(scored))
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, trained.version, unsafe, reasons)
+    return cast(VOTER, trained.version, unsafe, reasons, toxicity(scored))

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from quorum.core.abstentions import AbstentionReason
-from quorum.core.models import Abstention, Content
+from quorum.core.models import Abstention, Attribute, Content
 from quorum.core.normalise import normalise
 from quorum.vote import language
 from quorum.vote.language import Part
@@ -14,7 +14,7 @@ from quorum.vote.language import Part
 from embedded import senses
 from embedded.innocent import EXPRESSIONS, reworded
 
-VERSION = "4"
+VERSION = "5"
 """Changes whenever some text is judged otherwise: the trained voters' votes are kept by it."""
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
@@ -135,10 +135,11 @@ def language_unknown(voter: str, reading: Reading) -> Abstention:
     return Abstention(voter=voter, reason=AbstentionReason.LANGUAGE_UNKNOWN, detail=told)
 
 
-def unlike_training(voter: str) -> Abstention:
+def unlike_training(voter: str, attribute_scores: Mapping[Attribute, float]) -> Abstention:
     """The abstention of a voter that cannot tell what such a text is."""
     return Abstention(
         voter=voter,
         reason=AbstentionReason.UNLIKE_TRAINING,
         detail="unlike what it learned from, or unsafe in quoted or denied words alone",
+        attribute_scores=dict(attribute_scores),
     )

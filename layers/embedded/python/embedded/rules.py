@@ -29,12 +29,15 @@ from quorum.core.models import (
 )
 
 from embedded import senses, topics
+from embedded.calibration import toxicity
 from embedded.disguises import VERSION as DISGUISES_VERSION
 from embedded.disguises import respelled
 from embedded.innocent import EXPRESSIONS
 from embedded.reading import Reading, language_unknown, read
 
 VOTER = "rules"
+VERSION = "2"
+"""Changes whenever a vote on the same hits holds something else: votes are kept by it."""
 SIGNS = "signs"
 """The rule of words that are the same in every language."""
 EVERY = "*"
@@ -269,7 +272,7 @@ def version_of(measured: Path) -> str:
     """Twelve hex digits of the precisions in that file and of everything else."""
     files = (measured, WORDS, topics.TOPICS, EXPRESSIONS, senses.SENSES)
     known = b"".join(path.read_bytes() for path in files)
-    known += DISGUISES_VERSION.encode()
+    known += f"{DISGUISES_VERSION} {VERSION}".encode()
     return sha256(known).hexdigest()[:12]
 
 
@@ -344,6 +347,7 @@ def vote(content: Content) -> CastVote | Abstention:
         confidence=sure[surest],
         confidence_measured=sure[surest],
         scores=scores,
+        attribute_scores=toxicity(sure[surest]),
         reason=_REASONS[korean_or_english].format(rule=surest),
     )
 

@@ -39,12 +39,24 @@ def features(own: float, unsafe: float, request: float) -> tuple[float, ...]:
     )
 
 
-def judged_without(inside: float) -> float | None:
-    """The probability of unsafe in a language without a second opinion; None where it is safe.
+class Judged(NamedTuple):
+    """The probability that a text is unsafe, and whether such a text may be called safe at all."""
+
+    unsafe: float
+    may_be_safe: bool
+
+    @property
+    def sure(self) -> float | None:
+        """The probability of unsafe; None where it speaks for safe and that cannot be said."""
+        return self.unsafe if self.may_be_safe or self.unsafe >= 0.5 else None  # noqa: PLR2004 -- even odds
+
+
+def judged_without(inside: float) -> Judged:
+    """The judgement in a language without a second opinion, of this probability of unsafe.
 
     Nobody could tell there that a text is unlike the training, so none of its texts is safe.
     """
-    return inside if inside >= 0.5 else None  # noqa: PLR2004 -- even odds
+    return Judged(inside, may_be_safe=False)
 
 
 class Opinion(NamedTuple):
@@ -64,10 +76,8 @@ class Opinion(NamedTuple):
         odds += self.offsets.get(language, self.offsets[""])
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds))))
 
-    def judged(
-        self, inside: float, own: float, scores: Sequence[float], language: str
-    ) -> float | None:
-        """The probability of unsafe; None where safe cannot be said of such a text.
+    def judged(self, inside: float, own: float, scores: Sequence[float], language: str) -> "Judged":
+        """The judgement on a text.
 
         `inside` is the probability if the text is like the training collections, `own` the score it
         was made of.
@@ -77,9 +87,7 @@ class Opinion(NamedTuple):
         like = 0.0 if known is None else known.probability(scores[LIKE])
         unsafe = like * inside + (1.0 - like) * second
         doubtful = second > SAFE_UP_TO or scores[REQUEST] > REQUEST_FROM
-        if unsafe < 0.5 and doubtful:  # noqa: PLR2004 -- even odds
-            return None
-        return min(1.0 - LEAST_DOUBT, max(LEAST_DOUBT, unsafe))
+        return Judged(min(1.0 - LEAST_DOUBT, max(LEAST_DOUBT, unsafe)), may_be_safe=not doubtful)
 
 
 class Unlike(NamedTuple):

@@ -4,6 +4,7 @@ Money is `Decimal` dollars, exact, and travels as a JSON string: a state machine
 turn a JSON number into a binary float.
 """
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -62,6 +63,11 @@ def is_none(value: object) -> bool:
     return value is None
 
 
+def is_empty(value: Sized) -> bool:
+    """Whether `value` has no entries; such fields are left out of JSON."""
+    return not len(value)
+
+
 class Frozen(BaseModel):
     """The base of all values: immutable, and closed to undeclared fields."""
 
@@ -93,6 +99,21 @@ class Category(StrEnum):
     VIOLENCE = "violence"
     VIOLENCE_GRAPHIC = "violence/graphic"
 
+
+class Attribute(StrEnum):
+    """The attributes of comments that Perspective's API scores."""
+
+    TOXICITY = "toxicity"
+    SEVERE_TOXICITY = "severe_toxicity"
+    IDENTITY_ATTACK = "identity_attack"
+    INSULT = "insult"
+    PROFANITY = "profanity"
+    THREAT = "threat"
+    SEXUALLY_EXPLICIT = "sexually_explicit"
+
+
+AttributeScores = dict[Attribute, Probability]
+"""The probability of each attribute; one that is missing is not covered in the text's language."""
 
 CategoryName = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_/-]*$")
@@ -155,6 +176,7 @@ class CastVote(Frozen):
     (log-probability of the decision token) where the model gives one, else what it stated.
     `decision_cast` is what the voter said where the policy counts that as another `decision`.
     `covers` are the categories that a guard model knows of: of others it says nothing.
+    `attribute_scores` are an embedded voter's, whatever the policy.
     `context_seen` says, of a content that has a context, whether the voter was shown it.
     `cost_usd` is the cost of this use of the vote: zero when `cached`; `saved_usd` is then its cost
     when it was bought.
@@ -170,6 +192,7 @@ class CastVote(Frozen):
     confidence_measured: Probability | None = None
     scores: dict[CategoryName, Probability] = Field(default_factory=dict)
     covers: tuple[CategoryName, ...] | None = Field(default=None, exclude_if=is_none)
+    attribute_scores: AttributeScores = Field(default_factory=dict, exclude_if=is_empty)
     reason: Annotated[str, StringConstraints(max_length=REASON_LIMIT)] = ""
     context_seen: bool | None = Field(default=None, exclude_if=is_none)
     tokens: Tokens = Tokens()
@@ -185,6 +208,7 @@ class Abstention(Frozen):
     """A vote that could not be had. It never decides; its cost is kept.
 
     `cached`: the voter abstained from the same content before, and would do so again.
+    `attribute_scores` are an embedded voter's, which may score a text that it is not sure of.
     """
 
     kind: Literal["abstention"] = "abstention"
@@ -192,6 +216,7 @@ class Abstention(Frozen):
     reason: AbstentionReason
     detail: Annotated[str, StringConstraints(max_length=DETAIL_LIMIT)] = ""
     retry_after_seconds: float | None = Field(default=None, ge=0)
+    attribute_scores: AttributeScores = Field(default_factory=dict, exclude_if=is_empty)
     tokens: Tokens = Tokens()
     cost_usd: Dollars = Decimal(0)
     cost_estimated: bool = False

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from quorum.core.models import Frozen
+from quorum.core.models import Attribute, Category, Frozen
+from quorum.vote import score_coverage
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -33,7 +34,8 @@ class LanguageCoverage(Frozen):
     """A language (ISO 639), and the embedded voters that know it.
 
     `decided_by` is who decides most of its texts: where it is `person`, the panel decides next to
-    nothing, or nothing was measured. `trained_for` is measured on texts of the collections that the
+    nothing, or nothing was measured. `categories` and `attributes` are those that its texts have
+    scores of. `trained_for` is measured on texts of the collections that the
     voters are trained for, `unseen_source` on collections of which they had seen none.
     """
 
@@ -42,6 +44,8 @@ class LanguageCoverage(Frozen):
     decided_by: Literal["panel", "person"]
     trained_for: Decided | None
     unseen_source: Decided | None
+    categories: tuple[Category, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
 
 
 class Coverage(Frozen):
@@ -58,4 +62,14 @@ class Coverage(Frozen):
 def packaged() -> Coverage:
     """The figures of the packaged panel `embedded`."""
     text = (files("quorum.vote") / "coverage.json").read_text(encoding="utf-8")
-    return Coverage.model_validate_json(text)
+    found = Coverage.model_validate_json(text)
+    return found.model_copy(update={"languages": tuple(map(_with_scores, found.languages))})
+
+
+def _with_scores(one: LanguageCoverage) -> LanguageCoverage:
+    return one.model_copy(
+        update={
+            "categories": score_coverage.categories_in(one.language),
+            "attributes": score_coverage.attributes_in(one.language),
+        }
+    )

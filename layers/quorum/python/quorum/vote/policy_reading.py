@@ -87,6 +87,7 @@ def _abstaining(vote: CastVote) -> Abstention:
         voter=vote.voter,
         reason=AbstentionReason.POLICY_UNKNOWN,
         detail=f"reads no policy; of the packaged one it says {vote.decision}",
+        attribute_scores=vote.attribute_scores,
         tokens=vote.tokens,
         cost_usd=vote.cost_usd,
         cost_estimated=vote.cost_estimated,
