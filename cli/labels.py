@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from quorum.core import registry
 from quorum.core.models import CastVote
-from quorum.vote.reviews import Reviewed
+from quorum.vote.reviews import Label
 
 from analysis.counts import counted
 from analysis.rows import harmless
@@ -30,6 +30,9 @@ def _labels() -> None:
 def export(out: Out, where: Where = "local") -> None:
     """Write every review of the key's tenant as language,text,gold,<voter>,<voter>.confidence….
 
+    `weight` is the number of verdicts that a row stands for: those of the quality sample were drawn
+    with a probability.
+
     Needs an operator's key. The text is empty if the content is no longer kept; the votes are still
     of use. A review with neither text nor votes is left out.
     """
@@ -39,32 +42,32 @@ def export(out: Out, where: Where = "local") -> None:
     notes.print(f"{counted(len(entries), 'label')}, {without:,} of them without text")
 
 
-def reviewed(service: Service) -> Iterator[Reviewed]:
+def reviewed(service: Service) -> Iterator[Label]:
     """Every reviewed verdict, oldest first, page by page."""
-    query = {"status": "reviewed"}
+    query: dict[str, str] = {}
     while True:
-        page = service.get("reviews", **query)
-        yield from map(Reviewed.model_validate, page["reviews"])
+        page = service.get("labels", **query)
+        yield from map(Label.model_validate, page["labels"])
         if page["next"] is None:
             return
         query["next"] = page["next"]
 
 
-def write(out: Path, entries: list[Reviewed]) -> None:
+def write(out: Path, entries: list[Label]) -> None:
     """The CSV of `entries`, readable by its owner only."""
     heard = {vote.voter for entry in entries for vote in entry.verdict.votes}
     known = [model.name for model in registry.MODELS if model.name in heard]
     voters = known + sorted(heard.difference(known))
     columns = ["language", "text", "gold"]
     columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
-    columns += ["panel", "panel.score", "policy"]
+    columns += ["panel", "panel.score", "policy", "weight"]
     with opened(out, private=True) as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(map(_row, entries))
 
 
-def _row(entry: Reviewed) -> dict[str, Any]:
+def _row(entry: Label) -> dict[str, Any]:
     verdict = entry.verdict
     cells: dict[str, Any] = {
         "language": verdict.language or "",
@@ -73,6 +76,7 @@ def _row(entry: Reviewed) -> dict[str, Any]:
         "panel": verdict.decision,
         "panel.score": f"{verdict.score:.6f}",
         "policy": f"{verdict.policy}@{verdict.policy_version}",
+        "weight": f"{entry.weight:.6g}",
     }
     for vote in verdict.votes:
         if isinstance(vote, CastVote):
@@ -80,6 +84,6 @@ def _row(entry: Reviewed) -> dict[str, Any]:
     return cells
 
 
-def _teaches(entry: Reviewed) -> bool:
+def _teaches(entry: Label) -> bool:
     voted = any(isinstance(vote, CastVote) for vote in entry.verdict.votes)
     return entry.content is not None or voted

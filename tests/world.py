@@ -26,6 +26,8 @@ from quorum.gateway.limiter import Limiter
 from quorum.ledger import ledger
 from quorum.ledger.budget import Thresholds
 from quorum.ledger.intents import PICODOLLARS
+from quorum.review.requests import QueueFilter
+from quorum.review.waiting import WaitingContent, WaitingQueue
 from quorum.vote import panel
 from quorum.vote.evaluation import Evaluation
 from quorum.vote.panel import Panel
@@ -210,7 +212,16 @@ class World:
         self.starts = app.starts
         audit = AuditTrail(dynamodb, "AuditTable", clock=clock)
         self.reviews = Reviews(
-            dynamodb, settings.verdicts_table, app.review_entries, audit, label_days=90
+            dynamodb,
+            settings.verdicts_table,
+            settings.usage_table,
+            app.review_entries,
+            audit,
+            label_days=90,
+            clock=clock,
+        )
+        self.queue_of_reviews = WaitingQueue(
+            dynamodb, settings.verdicts_table, self.reviews, clock=clock
         )
         self.judging = app.judging
 
@@ -229,6 +240,10 @@ class World:
         facts |= {"kind": Kind.ITEMS, "panel": "default", "items": items}
         self.batches.create(TENANT, batch, **facts)
         self.batches.note(TENANT, batch, received=True)
+
+    def waiting(self) -> tuple[WaitingContent, ...]:
+        """What waits for a person, oldest first."""
+        return self.queue_of_reviews.page(TENANT, QueueFilter(), "oldest").reviews
 
     def view(self, batch: str = BATCH) -> BatchView:
         return self.batches.view(self.batches.record(TENANT, batch))

@@ -16,6 +16,7 @@ from quorum.routes import (
     models,
     moderations,
     policies,
+    reviews,
     spending,
     verdicts,
 )
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 SUBJECTS = (
-    *(verdicts, moderations, batches, completions, spending),
+    *(verdicts, reviews, moderations, batches, completions, spending),
     *(catalogue, models, policies, health, audit),
 )
 routes = resolver(*(subject.router for subject in SUBJECTS))

@@ -27,6 +27,13 @@ from quorum.core.models import Frozen
 from quorum.document.long_documents import STEP_SECONDS, AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
 from quorum.ledger.costs import INTENT_SECONDS
+from quorum.review.requests import (
+    ClaimRequest,
+    DecideRequest,
+    EscalateRequest,
+    ReviewerRequest,
+    SkipRequest,
+)
 from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.moderations import ModerationRequest
@@ -470,7 +477,14 @@ BODIES: dict[str, type[Frozen]] = {
     "post_estimate.json": EstimateRequest,
     "post_moderation.json": ModerationRequest,
     "post_policy_trial.json": TrialRequest,
+    "post_claim.json": ReviewerRequest,
+    "post_claim_next.json": ClaimRequest,
+    "post_decisions.json": DecideRequest,
+    "post_escalate.json": EscalateRequest,
+    "post_release.json": ReviewerRequest,
     "post_review.json": ReviewRequest,
+    "post_skip.json": SkipRequest,
+    "post_undo.json": ReviewerRequest,
     "post_verdict.json": VerdictRequest,
     "put_model.json": ModelEntry,
     "put_policy.json": PolicyDocument,

@@ -56,11 +56,10 @@ def service() -> Service:
 
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.headers["x-api-key"] == "qk"
-        query = dict(request.url.params)
-        assert query.pop("status") == "reviewed"
-        if query:
-            return httpx.Response(200, json={"reviews": ENTRIES[2:], "next": None})
-        return httpx.Response(200, json={"reviews": ENTRIES[:2], "next": "more"})
+        assert request.url.path.endswith("/labels")
+        if dict(request.url.params):
+            return httpx.Response(200, json={"labels": ENTRIES[2:], "next": None})
+        return httpx.Response(200, json={"labels": ENTRIES[:2], "next": "more"})
 
     return Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
 
@@ -107,7 +106,7 @@ def test_the_command_leaves_out_what_has_neither_text_nor_votes(
 
 def test_one_label_is_not_called_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json={"reviews": ENTRIES[:1], "next": None})
+        return httpx.Response(200, json={"labels": ENTRIES[:1], "next": None})
 
     one = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
     monkeypatch.setattr(labels, "connect", lambda _where, *, operator: one)  # noqa: ARG005 - as the real one

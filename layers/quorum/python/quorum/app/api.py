@@ -15,6 +15,8 @@ from quorum.bulk.concurrent import ConcurrentModeration
 from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.ledger.costs import Costs
+from quorum.review.claims import Claims
+from quorum.review.waiting import WaitingQueue
 from quorum.vote.reviews import Reviews
 from quorum.vote.trials import Trials
 from quorum.vote.verdict_list import VerdictList
@@ -83,9 +85,25 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
         return Reviews(
             self.dynamodb,
             settings.verdicts_table,
+            settings.usage_table,
             self.review_entries,
             self.audit,
             label_days=settings.label_days,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def waiting(self) -> WaitingQueue:
+        """What waits for a person."""
+        table = self.settings.verdicts_table
+        return WaitingQueue(self.dynamodb, table, self.reviews, clock=self.clock)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The claims on what waits."""
+        table = self.settings.verdicts_table
+        return Claims(
+            self.dynamodb, table, self.reviews, self.waiting, self.audit, clock=self.clock
         )
 
     @cached_property

@@ -4,9 +4,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from quorum.app.container import Container, SpendingContainer
+from quorum.core.models import Verdict
 from quorum.vote.panels import Panels
 from quorum.vote.policies import Policies, PolicyVersions
 from quorum.vote.policy_shadows import PolicyShadows
+from quorum.vote.quality_sample import QualitySample
 from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.verdicts import Verdicts
 from quorum.vote.voting import VoteStore
@@ -83,7 +85,15 @@ class VerdictContainer(PolicyVersionContainer):
             settings.usage_table,
             self.review_entries,
             verdict_days=settings.verdict_days,
+            sample_of=self._sample_of,
         )
+
+    def _sample_of(self, tenant: str, verdict: Verdict) -> QualitySample:
+        """The quality sample that the verdict's policy names, else the deployment's."""
+        policy = self.policy_versions.under(tenant, verdict)
+        if policy is not None and policy.quality_sample is not None:
+            return policy.quality_sample
+        return QualitySample(share=self.settings.quality_sample_share)
 
 
 class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer):

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut, Writer
 from quorum.core.errors import NotFound, PolicyInvalid
-from quorum.core.models import Frozen
+from quorum.core.models import Frozen, Verdict
 from quorum.core.rejection import rejection
 from quorum.vote.policy import DEFAULT, PACKAGED, Policy, PolicyDocument
 
@@ -83,6 +83,15 @@ class PolicyVersions:
         if not found:
             raise PolicyInvalid(f"there is no version {reference} of a policy")
         return found
+
+    def under(self, tenant: str, verdict: Verdict) -> Policy | None:
+        """The policy that the verdict was made under; None if that version was not kept.
+
+        Raises `PolicyInvalid` if this release does not take it, and `StoreUnavailable`.
+        """
+        if (verdict.policy, verdict.policy_version) == (DEFAULT.name, DEFAULT.version):
+            return DEFAULT
+        return self.find(tenant, verdict.policy, verdict.policy_version)
 
     def find(self, tenant: str, name: str, version: str) -> Policy | None:
         """That version of a tenant's policy; None if it was never put.
