@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 from quorum.core import registry
 from quorum.core.errors import ModelUnknown
+from quorum.core.json_names import unrepeated
 from quorum.core.models import Dollars, Frozen
 
 
@@ -29,7 +30,9 @@ def read(path: Path) -> dict[str, ListPrice]:
 
     A model may be named by an alias of the registry.
     """
-    document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    document = json.loads(
+        path.read_text(encoding="utf-8"), parse_float=Decimal, object_pairs_hook=unrepeated
+    )
     return _PRICES.validate_python(
         {
             registry.own_name(name): price

@@ -17,7 +17,7 @@ from analysis import evaluation
 from analysis.counts import counted
 from analysis.evaluation import Answers, Figures, Resampling, percent
 from analysis.recorded import NO_LANGUAGE, UNSAFE, Indices, Recorded
-from cli import loading, tables
+from cli import entries, loading, tables
 from cli.errors import CommandFailed
 from cli.loading import Costs
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
@@ -74,6 +74,8 @@ def calibrate(
     prices: Annotated[
         Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
     ] = None,
+    models: entries.Entries = None,
+    where: loading.PricesAt = None,
     budget: Annotated[
         float | None,
         typer.Option(
@@ -172,7 +174,13 @@ def calibrate(
         rows = loading.with_embedded(rows)
     rows = _without(rows, without or [])
     costs = loading.read_costs(
-        rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
+        rows,
+        prices,
+        reference,
+        models=models,
+        where=where,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
     )
     if not costs.dollars:
         raise typer.BadParameter("no voter has a known price; name a file with --prices")

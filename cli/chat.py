@@ -25,6 +25,8 @@ Message = dict[str, Any]
 
 ANSWER_SECONDS = 330.0
 """Seconds to wait for an answer: a little more than the 300 s of the streaming function."""
+FRAME_CHARACTERS = 32 * 1024
+"""Characters of a frame at most: API Gateway ends the connection on one of more bytes."""
 ENDS = frozenset({"complete", "cancelled", "withdrawn", "error"})
 
 
@@ -46,7 +48,7 @@ class Conversation:
         asked: Message = {"action": "chat", "prompt": prompt, "request_id": self._request_id}
         if self._conversation is not None:
             asked["conversation"] = self._conversation
-        self._connection.send(json.dumps(asked | self._settings))
+        self._connection.send(frames(json.dumps(asked | self._settings)))
         yield from self._heard()
 
     def cancel(self) -> Iterator[Message]:
@@ -69,6 +71,12 @@ class Conversation:
             if message["type"] in ENDS:
                 self._conversation = message.get("conversation") or self._conversation
                 return
+
+
+def frames(message: str) -> Iterator[str]:
+    """The frames of a message in ASCII, as JSON is written: a long one is sent in several."""
+    for start in range(0, len(message), FRAME_CHARACTERS):
+        yield message[start : start + FRAME_CHARACTERS]
 
 
 def chat(

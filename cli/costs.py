@@ -1,7 +1,6 @@
 """`quorum costs`: a report of spending by model, tenant, decision or day."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from analysis.counts import counted
+from cli import days
 from cli.deployment import Where
 from cli.output import STANDARD_OUTPUT, AsJson, console, print_json, write_json
 from cli.service import connect
@@ -18,16 +18,8 @@ from cli.tables import Column, show
 
 
 def costs(
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from", formats=["%Y-%m-%d"], help="the first day, UTC (default: the month's first)"
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, UTC (default: today)"),
-    ] = None,
+    since: days.Since = None,
+    until: days.Until = None,
     by: Annotated[str, typer.Option(help="model, tenant, decision or day")] = "model",
     where: Where = "local",
     out: Annotated[
@@ -37,10 +29,7 @@ def costs(
     as_json: AsJson = False,
 ) -> None:
     """Show the booked cost, and the most that calls without an answer may add to it."""
-    days = {"from": since, "to": until}
-    query = {name: day.date().isoformat() for name, day in days.items() if day is not None}
-    service = connect(where)
-    report = service.get("costs", by=by, **query)
+    report = connect(where).get("costs", by=by, **days.query(since, until))
     if out is not None:
         write_json(out, report)
     if as_json:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from quorum.core.errors import ModelUnavailable
+from quorum.core.json_names import NameRepeated, require_unrepeated
 from quorum.core.model_entry import ModelEntry, NamedEntry
 from quorum.gateway.client import Gateway
 from quorum.gateway.model_gateways import ModelGateways
@@ -35,13 +36,20 @@ def read(named: list[str] | None) -> dict[str, NamedEntry]:
     for one in named or ():
         name, _, file = one.partition("=")
         try:
-            entry = ModelEntry.model_validate_json(Path(file).read_text(encoding="utf-8"))
-        except OSError as problem:
+            entry = parsed(Path(file).read_text(encoding="utf-8"))
+        except (OSError, NameRepeated) as problem:
             raise typer.BadParameter(f"{one}: {problem}") from None
         except ValidationError as problem:
             raise typer.BadParameter(f"{one}: {first_problem(problem)}") from None
         found[name] = NamedEntry(name=name, entry=entry, model=entry.model(name))
     return found
+
+
+def parsed(text: str) -> ModelEntry:
+    """The entry in JSON text; raises `ValidationError` and `NameRepeated`."""
+    entry = ModelEntry.model_validate_json(text)
+    require_unrepeated(text)
+    return entry
 
 
 def gateways(entries: Mapping[str, NamedEntry], shared: Callable[[], Gateway]) -> ModelGateways:

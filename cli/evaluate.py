@@ -11,7 +11,7 @@ from analysis import evaluation
 from analysis.counts import counted
 from analysis.evaluation import Evaluation, Figures, Section
 from analysis.recorded import NO_LANGUAGE
-from cli import loading, tables
+from cli import entries, loading, tables
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 from cli.tables import Column
 
@@ -41,6 +41,8 @@ def evaluate(
     prices: Annotated[
         Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
     ] = None,
+    models: entries.Entries = None,
+    where: loading.PricesAt = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the figures to this file, as JSON.")
     ] = None,
@@ -67,7 +69,13 @@ def evaluate(
     if panel is not None:
         judging_panel, rows = loading.panel_over(panel, rows)
     costs = loading.read_costs(
-        rows, prices, reference, input_tokens=input_tokens, output_tokens=output_tokens
+        rows,
+        prices,
+        reference,
+        models=models,
+        where=where,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
     )
     if judging_panel is None:
         answers = evaluation.as_recorded(rows)

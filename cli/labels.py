@@ -44,13 +44,7 @@ def export(out: Out, where: Where = "local") -> None:
 
 def reviewed(service: Service) -> Iterator[Label]:
     """Every reviewed verdict, oldest first, page by page."""
-    query: dict[str, str] = {}
-    while True:
-        page = service.get("labels", **query)
-        yield from map(Label.model_validate, page["labels"])
-        if page["next"] is None:
-            return
-        query["next"] = page["next"]
+    return map(Label.model_validate, service.pages("labels"))
 
 
 def write(out: Path, entries: list[Label]) -> None:

@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from quorum.answer.listing import ListedModels
 from quorum.core.errors import PanelInvalid
+from quorum.core.registry import Price
 from quorum.vote import panel
 from quorum.vote.panel import Panel
 from rich.progress import (
@@ -23,9 +26,20 @@ from rich.progress import (
 
 from analysis import embedded_votes, prices, recorded
 from analysis.counts import counted
+from analysis.prices import ListPrice
 from analysis.recorded import Recorded, VotesUnreadable
+from cli import entries
 from cli.output import notes
+from cli.service import connect
 
+PricesAt = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        help="read the prices of models put as data from this deployment: `local`, its URL or its"
+        " profile (default: from no deployment)",
+    ),
+]
 TASK = TaskID(0)
 """The one task of a progress bar."""
 
@@ -127,12 +141,20 @@ def read_costs(
     prices_file: Path | None,
     reference: str | None,
     *,
+    models: list[str] | None,
+    where: str | None,
     input_tokens: int,
     output_tokens: int,
 ) -> Costs:
-    """The cost of each voter; voters without a known price are named on the terminal."""
+    """The cost of each voter; voters without a known price are named on the terminal.
+
+    Prices in `prices_file` come first, then those of entries in `models`, then those of models put
+    as data in the deployment `where`, then those of the registry.
+    """
+    listed = {} if where is None else _deployed(where)
+    listed |= {name: _price(known.model.price) for name, known in entries.read(models).items()}
     try:
-        listed = {} if prices_file is None else prices.read(prices_file)
+        listed |= {} if prices_file is None else prices.read(prices_file)
     except (OSError, ValueError, ValidationError) as problem:
         raise typer.BadParameter(f"prices: {problem}") from None
     dollars = prices.costs(
@@ -140,9 +162,22 @@ def read_costs(
     )
     unknown = [voter for voter in votes.voters if voter not in dollars]
     if unknown:
-        notes.print(f"no price is known for {', '.join(unknown)}; name a file with --prices")
+        notes.print(
+            f"no price is known for {', '.join(unknown)};"
+            " read models put as data with --where or --model, or name a file with --prices"
+        )
     if reference is not None and not dollars.get(reference):
         raise typer.BadParameter(
             f"the reference voter {reference!r} needs a column and a price above 0"
         )
     return Costs(dollars, reference or prices.reference(votes.voters, dollars))
+
+
+def _deployed(where: str) -> dict[str, ListPrice]:
+    """The prices of the models put as data in a deployment, by name."""
+    found = ListedModels.model_validate(connect(where).get("models"))
+    return {one.name: _price(one.price) for one in found.data if one.source == "deployment"}
+
+
+def _price(price: Price) -> ListPrice:
+    return ListPrice(input=price.input, output=price.output)

@@ -8,11 +8,11 @@ from urllib.parse import quote
 import typer
 from pydantic import ValidationError
 from quorum.answer.listing import ListedModel, ListedModels
-from quorum.core.model_entry import ModelEntry
+from quorum.core.json_names import NameRepeated
 from quorum.gateway.models import ModelEntryView
 from quorum.vote.probing import ProbeReport
 
-from cli import tables
+from cli import entries, tables
 from cli.deployment import Where
 from cli.errors import CommandFailed, ExitCode, first_problem
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
@@ -163,9 +163,11 @@ def load(document: Path) -> dict[str, Any]:
     """The entry in a file, or on stdin for `-`; raises `CommandFailed` if it is none."""
     text = sys.stdin.read() if document == STANDARD_OUTPUT else document.read_text(encoding="utf-8")
     try:
-        return ModelEntry.model_validate_json(text).document()
+        return entries.parsed(text).document()
     except ValidationError as error:
         raise _EntryBad(f"{document} is not a model's entry: {first_problem(error)}.") from None
+    except NameRepeated as problem:
+        raise _EntryBad(f"{document} is not a model's entry: {problem}.") from None
 
 
 def _path(name: str) -> str:

@@ -1,4 +1,4 @@
-"""`quorum panel`: compare two panels on recorded votes, and deploy one."""
+"""`quorum panel`: read panels, compare two on recorded votes, and deploy one."""
 
 import json
 from collections import Counter
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from quorum.core import registry
-from quorum.gateway.models import Models
 from quorum.vote.panel import PACKAGED
 from quorum.vote.panels import parameter_name, shadow_parameter_name
 
@@ -15,16 +14,18 @@ from analysis import evaluation
 from analysis.counts import counted
 from analysis.evaluation import Answers
 from analysis.recorded import DECISIONS, Recorded
-from cli import deployment, loading, tables
+from cli import deployment, loading, panel_check, tables
 from cli.deployment import Where
-from cli.output import AsJson, console, notes, print_json
+from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
+from cli.service import connect
 from cli.tables import Column
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 app = typer.Typer(
-    help="Compare panels before they are deployed, and deploy them.", no_args_is_help=True
+    help="Read panels, compare them before they are deployed, and deploy them.",
+    no_args_is_help=True,
 )
 
 PARAMETER_LIMIT = 8192
@@ -42,7 +43,7 @@ CHANGES = (
 
 @app.callback()
 def _panel() -> None:
-    """Compare panels before they are deployed, and deploy them."""
+    """Read panels, compare them before they are deployed, and deploy them."""
 
 
 @app.command()
@@ -121,6 +122,26 @@ def _show_changes(found: list[dict[str, Any]]) -> None:
 
 
 @app.command()
+def get(
+    name: Annotated[str, typer.Argument(help="the panel's name")],
+    where: Where = "local",
+    out: Annotated[Path, typer.Option(help="the JSON file; - for stdout")] = STANDARD_OUTPUT,
+) -> None:
+    """Write the panel that judges for the key's tenant under a name, as `put` reads it.
+
+    Its version, and whether it is the tenant's, the deployment's or packaged, are printed beside
+    it.
+    """
+    (shown,) = connect(where).get("panels", name=name)["panels"]
+    facts = {field: shown.pop(field, None) for field in ("version", "source", "calibrated")}
+    write_json(out, shown)
+    state = (
+        "" if facts["calibrated"] in (None, True) else ", not calibrated under your default policy"
+    )
+    notes.print(f"{name} {facts['version']} ({facts['source']}){state}", soft_wrap=True)
+
+
+@app.command()
 def put(
     panel: Annotated[str, typer.Argument(help="Panel JSON, or the name of a packaged panel.")],
     where: Where = "local",
@@ -136,15 +157,13 @@ def put(
 ) -> None:
     """Deploy a panel: under its own name, for everybody or one tenant, or as a shadow.
 
-    It is in use within a minute. Needs AWS credentials that may read and write the SSM parameter.
+    It is in use within a minute. Refused if contents could then not be judged under a policy in
+    force. Needs AWS credentials that may write the SSM parameter and read the tables.
     """
     if tenant is not None and shadow is not None:
         raise typer.BadParameter("a shadow belongs to the whole deployment; leave --tenant out")
-    checked = loading.read_panel(
-        panel,
-        [model.name for model in registry.voters()],
-        lambda: Models(deployment.dynamodb(where), _models_table(where), seconds=0).voters(),
-    )
+    packaged = [model.name for model in registry.voters()]
+    checked = loading.read_panel(panel, packaged, lambda: panel_check.models(where).voters())
     if name is not None:
         checked = checked.model_copy(update={"name": name})
     text = json.dumps(checked.document(), separators=(",", ":"), ensure_ascii=False)
@@ -160,6 +179,7 @@ def put(
         else shadow_parameter_name(path, shadow)
     )
     ssm = deployment.client(where, "ssm")
+    not_judged = [] if shadow is not None else panel_check.not_judged(where, checked, tenant)
     used = shadow is not None or _is_used(ssm, where, parameter, checked.name)
     # Up to 4 kB a parameter is standard, which is free; an advanced one stays advanced.
     ssm.put_parameter(
@@ -175,10 +195,8 @@ def put(
             " To replace a panel in use, put it under that panel's name with --name.",
             style="yellow",
         )
-
-
-def _models_table(where: str) -> str:
-    return deployment.outputs_of(where)["ModelsTable"]
+    for one in not_judged:
+        notes.print(f"It cannot judge under the policy {one}.", style="yellow")
 
 
 def _is_used(ssm: "SSMClient", where: str, parameter: str, name: str) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import typer
 from pydantic import ValidationError
+from quorum.core.json_names import NameRepeated, unrepeated
 from quorum.vote.policies import PolicyList, PolicyView
 from quorum.vote.policy import DEFAULT, Policy
 from quorum.vote.policy_shadows import ShadowView, ShownPolicy
@@ -27,7 +28,10 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="the policy's name")]
-Version = Annotated[str | None, typer.Option(help="an earlier version, not the one in force")]
+Version = Annotated[
+    str | None,
+    typer.Option(help="an earlier version; last: the one put last, also of a deleted policy"),
+]
 
 COLUMNS = (
     Column("name", left=True, least=8),
@@ -102,7 +106,10 @@ def put(
     ] = None,
     where: Where = "local",
     version: Annotated[
-        str | None, typer.Option(help="put this earlier version in force again, without a file")
+        str | None,
+        typer.Option(
+            help="put this earlier version in force again, without a file; last: the one put last"
+        ),
     ] = None,
     if_match: Annotated[
         str | None, typer.Option(help="only if this version is in force; * for any")
@@ -126,6 +133,7 @@ def delete(name: Name, where: Where = "local") -> None:
     """Put a policy out of force; its versions are kept. Needs an operator's key."""
     found = PolicyView.model_validate(connect(where, operator=True).delete(_path(name)))
     typer.echo(f"{name} {found.version} is no longer in force.")
+    notes.print(f"To undo it: quorum policy put {name} --version {found.version}", soft_wrap=True)
 
 
 @app.command()
@@ -261,15 +269,39 @@ def read(service: Service, name: str, version: str | None = None) -> ShownPolicy
     return ShownPolicy.model_validate(service.get(_path(name), **query))
 
 
+def chosen(named: str, where: str) -> Policy:
+    """The policy in a JSON file, or the one in force of that name, or `name@version`, at `where`.
+
+    Raises `CommandFailed`.
+    """
+    file = Path(named)
+    if file.is_file():
+        return Policy.model_validate({"name": file.stem} | load(file.stem, file))
+    name, _, version = named.partition("@")
+    try:
+        found = read(connect(where), name, version or None)
+    except DeploymentRefused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        raise _PolicyBad(
+            f"There is no policy {named}: it is neither a file nor in force."
+        ) from None
+    if found.source == "packaged":
+        return DEFAULT
+    return Policy.kept(found.name, found.version, found.policy)
+
+
 def load(name: str, document: Path) -> dict[str, Any]:
     """The document in a file, or on stdin for `-`; raises `CommandFailed` if it is no policy."""
     try:
-        read_ = json.loads(_text(document))
+        read_ = json.loads(_text(document), object_pairs_hook=unrepeated)
         if not isinstance(read_, dict):
             raise _PolicyBad(f"{document} is not a policy: it must be a JSON object.")
         return Policy.model_validate(read_ | {"name": name}).document()
     except ValidationError as error:
         raise _PolicyBad(f"{document} is not a policy: {first_problem(error)}.") from None
+    except NameRepeated as problem:
+        raise _PolicyBad(f"{document} is not a policy: {problem}.") from None
     except ValueError:
         raise _PolicyBad(f"{document} is not JSON.") from None
 

@@ -16,17 +16,20 @@ from typing import Annotated
 import typer
 from quorum.aws import loop
 from quorum.core import registry
+from quorum.core.errors import PanelInvalid
 from quorum.core.model_entry import NamedEntry
 from quorum.core.models import CONTENT_LIMIT, Abstention, CastVote, Content
 from quorum.gateway.client import Gateway, GatewaySettings
-from quorum.vote.evaluation import as_cast
 from quorum.vote.panel import Panel
+from quorum.vote.policy import DEFAULT, Policy
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from analysis import gold
 from analysis.gold import LabelUnknown
 from analysis.rows import FileUnreadable, Row, harmless, meant, opened
 from cli import entries, loading, output
+from cli import policy as policies
+from cli.deployment import Where
 from cli.gateway import GATEWAY_URL, KEY_NEEDED, KEY_VARIABLE, parsed
 from cli.languages import DefaultLanguage
 from quorum_moderator import AskedAt, Moderator
@@ -45,12 +48,26 @@ def record(
         ),
     ],
     out: Annotated[Path, typer.Option(help="the CSV file of recorded votes; - for stdout")],
+    *,
     panel: Annotated[str, typer.Option(help="a packaged panel, or a panel file")] = "embedded",
     default_language: DefaultLanguage = "en",
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="texts voted on at once")] = 8,
     models: entries.Entries = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="the policy that voters are told: a JSON file, or the name (or name@version) of"
+            " one at --where (default: the packaged one)"
+        ),
+    ] = None,
+    where: Where = "local",
 ) -> None:
-    """Record language, text, gold, every voter's vote and confidence, and the panel's verdict."""
+    """Record language, text, gold, every voter's vote and confidence, and the panel's verdict.
+
+    Votes are recorded as they count under the policy, whose name and version are in the column
+    `policy`, which `quorum calibrate` reads.
+    """
+    under = DEFAULT if policy is None else policies.chosen(policy, where)
     known = entries.read(models)
     chosen = loading.read_panel(panel, [model.name for model in registry.voters()], known.keys)
     if chosen.default_language is None and default_language:
@@ -58,7 +75,7 @@ def record(
     rows = _rows(texts)
     if not rows:
         raise typer.BadParameter(f"{texts}: no row has a text")
-    with _moderator(chosen, known) as moderator:
+    with _moderator(chosen, known, under) as moderator:
         _write(rows, moderator, out, concurrency)
 
 
@@ -66,7 +83,7 @@ def _write(rows: list[dict[str, str]], moderator: Moderator, out: Path, concurre
     voters = moderator.panel.voters
     columns = ["language", "text", "gold"]
     columns += [column for name in voters for column in (name, f"{name}.confidence")]
-    columns += ["panel", "panel.score"]
+    columns += ["panel", "panel.score", "policy"]
     everyone_is_here = set(voters) <= EMBEDDED
     # Embedded voters hold the interpreter's lock: more threads would only wait for each other.
     threads = 1 if everyone_is_here else concurrency
@@ -127,8 +144,9 @@ def _judged(row: dict[str, str], moderator: Moderator) -> dict[str, str]:
     # As in the API: the given language, else the recognised one.
     content = Content(text=row["text"][:CONTENT_LIMIT], language=row["language"] or None)
     verdict = moderator.judge(content)
-    cells = {name: cell for vote in verdict.votes for name, cell in _cells(as_cast(vote)).items()}
+    cells = {name: cell for vote in verdict.votes for name, cell in _cells(vote).items()}
     decided = {"panel": str(verdict.decision), "panel.score": f"{verdict.score:.6f}"}
+    decided["policy"] = f"{verdict.policy}@{verdict.policy_version}"
     named = {"language": verdict.language or "", "text": harmless(row["text"])}
     return row | named | cells | decided
 
@@ -144,8 +162,10 @@ def _cells(vote: CastVote | Abstention) -> dict[str, str]:
 
 
 @contextmanager
-def _moderator(panel: Panel, known: Mapping[str, NamedEntry]) -> Iterator[Moderator]:
-    """A moderator that asks all of the panel's voters, usable within the block.
+def _moderator(
+    panel: Panel, known: Mapping[str, NamedEntry], policy: Policy
+) -> Iterator[Moderator]:
+    """A moderator that asks all of the panel's voters under `policy`, usable within the block.
 
     `known` are the models that are not packaged.
     """
@@ -158,9 +178,18 @@ def _moderator(panel: Panel, known: Mapping[str, NamedEntry]) -> Iterator[Modera
             if name in known
         }
         gateway = None if set(panel.voters) <= EMBEDDED | models.keys() else shared()
-        yield Moderator(
-            panel, gateway=gateway, models=models, voting_seconds=VOTING_SECONDS, everyone=True
-        )
+        try:
+            moderator = Moderator(
+                panel,
+                policy,
+                gateway,
+                models=models,
+                voting_seconds=VOTING_SECONDS,
+                everyone=True,
+            )
+        except PanelInvalid as refusal:
+            raise typer.BadParameter(str(refusal)) from None
+        yield moderator
     finally:
         loop.run(own.close())
         if shared.cache_info().currsize:

@@ -78,6 +78,15 @@ class Service:
         """The answer to a GET."""
         return self._json(Send("GET", path, params=query))
 
+    def pages(self, path: str, **query: str) -> Iterator[Any]:
+        """The entries of a list, page by page; the list has the path's name."""
+        while True:
+            page = self.get(path, **query)
+            yield from page[path]
+            if page["next"] is None:
+                return
+            query["next"] = page["next"]
+
     def replace(self, path: str, body: Any, headers: Mapping[str, str]) -> Any:
         """The answer to a PUT."""
         return self._json(Send("PUT", path, body=encoded(body), headers=headers, repeatable=False))

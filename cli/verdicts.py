@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from quorum.core.models import Decision
 
 from analysis.counts import counted
+from cli import days
 from cli.deployment import Where
 from cli.output import STANDARD_OUTPUT, notes, opened
 from cli.service import Service, connect
@@ -25,16 +25,8 @@ def _verdicts() -> None:
 @app.command()
 def export(
     out: Annotated[Path, typer.Option(help="the file, JSON Lines; - for stdout")] = STANDARD_OUTPUT,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from", formats=["%Y-%m-%d"], help="the first day, UTC (default: the month's first)"
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, UTC (default: today)"),
-    ] = None,
+    since: days.Since = None,
+    until: days.Until = None,
     decision: Annotated[Decision | None, typer.Option(help="only these decisions")] = None,
     category: Annotated[
         str | None, typer.Option(help="only verdicts that flag this category")
@@ -45,8 +37,6 @@ def export(
     where: Where = "local",
 ) -> None:
     """Write the verdicts, newest first, a line of JSON each. They hold reasons, but no contents."""
-    days = {"from": since, "to": until}
-    query = {name: day.date().isoformat() for name, day in days.items() if day is not None}
     filters = {
         "decision": None if decision is None else str(decision),
         "category": category,
@@ -54,6 +44,7 @@ def export(
         "policy": policy,
         "language": language,
     }
+    query = days.query(since, until)
     query |= {name: value for name, value in filters.items() if value is not None}
     written = 0
     service = connect(where)
@@ -66,10 +57,4 @@ def export(
 
 def listed(service: Service, query: dict[str, str]) -> Iterator[dict[str, Any]]:
     """The verdicts that `query` asks for, page by page."""
-    query = dict(query)
-    while True:
-        page = service.get("verdicts", **query)
-        yield from page["verdicts"]
-        if page["next"] is None:
-            return
-        query["next"] = page["next"]
+    return service.pages("verdicts", **query)

@@ -33,7 +33,7 @@ from quorum.vote.evaluation import VOTING_SECONDS, Evaluation, conclude_by_list,
 from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
 from quorum.vote.policy import DEFAULT, Policy, reference_of
-from quorum.vote.policy_reading import require_heard
+from quorum.vote.policy_reading import require_covers
 from quorum.vote.requests import VerdictRequest
 
 from quorum_client import Many, Progress
@@ -93,7 +93,7 @@ class Moderator:
         self._gateway = gateway if isinstance(gateway, Gateway) else self._opened
         self._one_at_a_time = Lock()
         self._embedded: dict[str, Callable[[Content], CastVote | Abstention]] = {}
-        require_heard(self.panel, policy, self._model)
+        require_covers(self.panel, policy, self._model)
         for name in self.panel.voters:
             if name in models:
                 continue

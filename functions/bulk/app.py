@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from quorum.app.bulk import BulkContainer
 from quorum.app.settings import BulkSettings
 from quorum.aws.boundary import guarded
+from quorum.batch.runs import ended_execution, record_end
 from quorum.bulk.machine import Finish, JudgePage, Prepare, step_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ def app() -> BulkContainer:
 
 @guarded
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """The result of one step."""
+    """The result of one step; or a run that ended is recorded as such."""
+    ended = ended_execution(event)
+    if ended is not None:
+        record_end(app().batches, ended)
+        return {}
     match step_of(event):
         case Prepare() as step:
             return app().bulk.prepare(

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.batch import (
 from quorum.app.documents import DocumentContainer
 from quorum.app.settings import DocumentSettings
 from quorum.aws.boundary import guarded
+from quorum.batch.runs import ended_execution
 from quorum.document.long_documents import (
     STEP,
     STEP_SECONDS,
@@ -22,7 +23,7 @@ from quorum.document.long_documents import (
     Split,
     reason_of,
 )
-from quorum.document.queue import give_up, handle
+from quorum.document.queue import give_up, handle, record_end
 from quorum.gateway.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def queue(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 
 @guarded
 def step(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any] | None:
-    """The result of one step of the machine."""
+    """The result of one step of the machine; or an execution that ended is recorded as such."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis(), STEP_SECONDS)
-    match STEP.validate_python(event):
+    match ended_execution(event) or STEP.validate_python(event):
         case Split() as split:
             return app().long_documents.split(split)
         case AskPiece() as piece:
@@ -72,4 +73,7 @@ def step(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any] | No
             app().document_intake.receive(upload.tenant, upload.batch, upload.upload)
         case Abandon() as lost:
             app().document_intake.abandon(lost.tenant, lost.batch, reason_of(lost.error))
+        case ended:
+            of = app().long_documents.document_of
+            record_end(app().document_queue, app().batches, of, ended)
     return None

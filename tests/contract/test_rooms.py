@@ -161,3 +161,46 @@ def test_moderation_needs_neither_answers_nor_chat_nor_documents() -> None:
 def test_a_room_that_is_blocked_cannot_be_imported() -> None:
     done = import_without(["app.api"], OTHER_PRODUCTS)
     assert "is blocked" in done.stderr
+
+
+DYNAMODB = {"get_item", "query", "put_item", "update_item", "delete_item", "batch_get_item"}
+DYNAMODB |= {"transact_write_items", "transact_get_items", "batch_write_item", "scan"}
+DIRECT = {
+    "aws/dynamo.py": "the one place",
+    "aws/keys.py": "no transaction writes keys, and botocore retries what else passes",
+    "gateway/limiter.py": "a conflict means that the limit must be read anew, not written again",
+}
+"""Modules that call DynamoDB themselves, each with the reason."""
+
+
+def calls_of_dynamodb(source: str) -> list[str]:
+    """The operations that are called, or passed to anything but `dynamo.attempt`."""
+    tree = ast.parse(source)
+    passed = {
+        id(argument)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "dynamo.attempt"
+        for argument in node.args
+    }
+    return [
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in DYNAMODB
+        and ast.unparse(node.value) != "dynamo"
+        and id(node) not in passed
+    ]
+
+
+def test_a_call_of_dynamodb_that_is_not_tried_again_is_found() -> None:
+    assert calls_of_dynamodb("self._client.put_item(Item=item)") == ["put_item"]
+    assert calls_of_dynamodb("do(self._client.put_item, Item=item)") == ["put_item"]
+    assert calls_of_dynamodb("dynamo.attempt(self._client.put_item, Item=item)") == []
+
+
+def test_every_read_and_write_of_dynamodb_is_tried_again_when_it_meets_another() -> None:
+    found = {
+        str(file.relative_to(SERVICE)): calls_of_dynamodb(file.read_text())
+        for file in SERVICE.rglob("*.py")
+    }
+    assert {name for name, calls in found.items() if calls} == DIRECT.keys()

@@ -18,7 +18,8 @@ def environment(stack: Stack) -> dict[str, str]:
     return {"QUORUM_LOCAL": str(stack.folder), "PATH": "", "COLUMNS": "120"}
 
 
-def quorum(stack: Stack, *arguments: str, said: str | None = None) -> str:
+def quorum(stack: Stack, *arguments: str, said: str | None = None, code: int = 0) -> str:
+    """What a command printed that ended with that exit code; what it complained of, if not 0."""
     done = subprocess.run(
         [sys.executable, "-m", "cli.app", *arguments],
         cwd=ROOT,
@@ -28,8 +29,8 @@ def quorum(stack: Stack, *arguments: str, said: str | None = None) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout
 
 
 def test_texts_on_the_command_line_are_judged_and_shown(stack: Stack) -> None:

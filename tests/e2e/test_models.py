@@ -22,6 +22,7 @@ from quorum.vote.policy import DEFAULT
 from fakes.gateway import StandIn
 from local.stack import Stack
 from tests.e2e.conftest import OWN_KEY, Api, Recorded, by_voter, says
+from tests.e2e.test_command_line import quorum
 from tests.e2e.test_panels import somebody
 from tests.template import ROOT
 
@@ -52,14 +53,14 @@ def operator(stack: Stack) -> Api:
     return Api(stack, stack.operator_key)
 
 
-def put(operator: Api, name: str, entry: dict[str, Any]) -> None:
-    answer = operator.put(f"models/{name}", LEAST | entry)
-    assert answer.status_code == 200, answer.text
+def put(stack: Stack, name: str, entry: dict[str, Any]) -> None:
+    said = quorum(stack, "model", "put", name, "-", said=json.dumps(LEAST | entry))
+    assert said.endswith("is in force.\n")
 
 
-def seat(stack: Stack, *voters: str) -> tuple[Api, str]:
-    """A member of a new tenant that has a panel `own` of these voters, and its parameter."""
-    tenant = somebody()
+def seat(stack: Stack, folder: Path, *voters: str, tenant: str | None = None) -> tuple[Api, str]:
+    """A member of a new tenant that has a panel `own` of these voters, and the tenant's name."""
+    tenant = tenant or somebody()
     document = {
         "name": "own",
         "rounds": [list(voters)],
@@ -67,9 +68,11 @@ def seat(stack: Stack, *voters: str) -> tuple[Api, str]:
         "quorum": len(voters),
         "rule": {"kind": "majority"},
     }
-    parameter = f"/quorum/tenants/{tenant}/panels/own"
-    stack.client("ssm").put_parameter(Name=parameter, Value=json.dumps(document), Type="String")
-    return Api(stack, stack.new_key(Caller(tenant=tenant))), parameter
+    file = folder / "own.json"
+    file.write_text(json.dumps(document))
+    said = quorum(stack, "panel", "put", str(file), "--tenant", tenant)
+    assert said.startswith(f"/quorum/tenants/{tenant}/panels/own: own ")
+    return Api(stack, stack.new_key(Caller(tenant=tenant))), tenant
 
 
 def judged(member: Api, text: str, *, voting: int) -> dict[str, dict[str, Any]]:
@@ -87,12 +90,12 @@ def judged(member: Api, text: str, *, voting: int) -> dict[str, dict[str, Any]]:
 
 
 def test_models_put_as_data_vote_beside_packaged_ones_until_they_are_deleted(
-    stack: Stack, operator: Api, stand_in: StandIn, recorded: Recorded
+    stack: Stack, operator: Api, stand_in: StandIn, recorded: Recorded, tmp_path: Path
 ) -> None:
     own = {"base_url": stand_in.base_url, "key": OWN_KEY, "reply_format": "json_schema"}
-    put(operator, "spelled-otherwise", {"gateway_name": "gpt-4.1", "reply_format": "json_schema"})
-    put(operator, "own-server", own | {"gateway_name": "deepseek-v3.2"})
-    member, parameter = seat(stack, "gpt-4.1-nano", "spelled-otherwise", "own-server")
+    put(stack, "spelled-otherwise", {"gateway_name": "gpt-4.1", "reply_format": "json_schema"})
+    put(stack, "own-server", own | {"gateway_name": "deepseek-v3.2"})
+    member, tenant = seat(stack, tmp_path, "gpt-4.1-nano", "spelled-otherwise", "own-server")
     text = "a text for models put as data"
     for number in range(100):
         says(recorded, f"{text}, take {number}", gpt_4_1="unsafe", deepseek_v3_2="unsafe")
@@ -109,10 +112,17 @@ def test_models_put_as_data_vote_beside_packaged_ones_until_they_are_deleted(
 
     refused = operator.delete("models/own-server")
     assert refused.status_code == 409, refused.text
-    assert parameter.removeprefix("/quorum/") in refused.json()["error"]["message"]
-    stack.client("ssm").delete_parameter(Name=parameter)
-    assert operator.delete("models/own-server").status_code == 200
-    assert operator.delete("models/spelled-otherwise").status_code == 200
+    assert f"tenants/{tenant}/panels/own" in refused.json()["error"]["message"]
+    assert "panels/own" in quorum(stack, "model", "delete", "own-server", code=1)
+    entry = json.loads(quorum(stack, "model", "get", "own-server"))
+    assert (entry["gateway_name"], entry["key"]) == ("deepseek-v3.2", OWN_KEY)
+    report = json.loads(quorum(stack, "model", "probe", "own-server", "--json"))
+    assert (report["votes"], report["json_schema"]) == (True, True)
+    seat(stack, tmp_path, "gpt-4.1-nano", tenant=tenant)
+    for name in ("own-server", "spelled-otherwise"):
+        assert quorum(stack, "model", "delete", name).endswith("is no longer in force.\n")
+    left = {one["id"] for one in json.loads(quorum(stack, "model", "list", "--json"))["data"]}
+    assert left.isdisjoint({"own-server", "spelled-otherwise"})
     assert member.put("models/own-server", LEAST | {"gateway_name": "x"}).status_code == 403
     elsewhere = LEAST | {"gateway_name": "x", "base_url": "http://169.254.169.254/v1"}
     answer = operator.put("models/elsewhere", elsewhere)
@@ -175,16 +185,16 @@ def _answers(url: str) -> bool:
 
 
 def test_a_real_model_on_a_server_of_its_own_votes_in_both_forms(
-    stack: Stack, operator: Api, llama_server: str
+    stack: Stack, operator: Api, llama_server: str, tmp_path: Path
 ) -> None:
     served = {"gateway_name": "smollm2", "base_url": llama_server, "gives_log_probabilities": True}
     # So small a model keeps to no form by itself; this server can be told a grammar.
     answer = r"""root ::= "{\"decision\": \"" ("safe" | "unsafe") "\", \"confidence\": 0.9}" """
     guarding = r"""root ::= "safe" | "unsafe\nS1" """
-    put(operator, "smollm2", served | {"request_fields": {"grammar": answer}})
+    put(stack, "smollm2", served | {"request_fields": {"grammar": answer}})
     guard = {"vote_format": "llama_guard", "category_codes": {"S1": ["violence"]}}
-    put(operator, "smollm2-guard", served | guard | {"request_fields": {"grammar": guarding}})
-    member, parameter = seat(stack, "smollm2", "smollm2-guard")
+    put(stack, "smollm2-guard", served | guard | {"request_fields": {"grammar": guarding}})
+    member, tenant = seat(stack, tmp_path, "smollm2", "smollm2-guard")
     votes = judged(member, "Thanks for the recipe, my kids loved it.", voting=2)
     for name, vote in votes.items():
         assert vote["model"] == "smollm2", name
@@ -193,4 +203,4 @@ def test_a_real_model_on_a_server_of_its_own_votes_in_both_forms(
     assert votes["smollm2-guard"]["covers"] == ["violence"]
     report = operator.post("models/smollm2-guard/probe", {}).json()
     assert (report["votes"], report["log_probabilities"], report["usage"]) == (True, True, True)
-    stack.client("ssm").delete_parameter(Name=parameter)
+    stack.client("ssm").delete_parameter(Name=f"/quorum/tenants/{tenant}/panels/own")

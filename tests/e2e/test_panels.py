@@ -83,7 +83,7 @@ def test_every_voters_alarm_is_deployed_with_its_threshold(stack: Stack) -> None
     watched = {
         dimension["Value"]: alarm["Threshold"]
         for alarm in described
-        if alarm["MetricName"] == "AgreementWithVerdict"
+        if alarm.get("MetricName") == "AgreementWithVerdict"
         for dimension in alarm["Dimensions"]
         if dimension["Name"] == "voter"
     }

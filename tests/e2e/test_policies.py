@@ -1,5 +1,6 @@
 """A tenant's own policies as deployed, with the permissions the template gives."""
 
+import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -11,6 +12,7 @@ from quorum.vote.policy import DEFAULT
 from fakes.gateway import StandIn
 from local.stack import Stack
 from tests.e2e.conftest import Api, Recorded, says
+from tests.e2e.test_command_line import quorum
 from tests.e2e.test_panels import somebody
 
 SEEN_SECONDS = 70.0
@@ -130,3 +132,22 @@ def test_a_shadow_judges_beside_with_votes_of_its_own_and_decides_nothing(
     assert (shown["judged"], shown["changes"]) == (1, {"needs_review → safe": 1})
     assert shown["cost_usd"] == beside["cost_usd"]
     assert member.get(f"verdicts/{verdict['id']}").json() == verdict
+
+
+def test_a_panel_that_cannot_judge_under_a_tenants_policy_is_not_put_as_its_default(
+    stack: Stack,
+) -> None:
+    tenant = somebody()
+    operator = Api(stack, stack.new_key(Caller(tenant=tenant, role="operator")))
+    put(operator, "default", RULES)
+    replacing = ("panel", "put", "embedded", "--name", "default", "--tenant", tenant)
+    said = quorum(stack, *replacing, code=2)
+    assert f"the policy default of {tenant} is in force" in " ".join(said.replace("│", " ").split())
+    assert json.loads(quorum(stack, "panel", "get", "default"))["name"] == "default"
+    assert operator.delete("policies/default").status_code == 200
+    last = operator.get("policies/default?version=last").json()
+    assert (last["in_force"], last["policy"]) == (False, RULES)
+    quorum(stack, *replacing)
+    refused = operator.put("policies/default", RULES)
+    assert refused.json()["error"]["code"] == "category_not_covered", refused.text
+    assert operator.put("policies/gaming", RULES).status_code == 200

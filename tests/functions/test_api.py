@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 import boto3
@@ -13,7 +14,9 @@ from quorum.vote import panel, workflow
 from quorum.vote.evaluation import Evaluation
 
 from fakes.gateway import Scenario, running
+from functions.api import app as api
 from tests import make
+from tests.clock import Clock
 from tests.functions.conftest import Ask, Faults
 
 LANGUAGE_TAG = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$"
@@ -119,6 +122,23 @@ def test_a_machine_that_cannot_be_started_is_a_503_and_no_verdict_that_stays(
     started.errors.clear()
     status, verdict = ask({"content": "a text", "panel": "default"}, headers=key)
     assert (status, verdict["decision"]) == (200, "needs_review")
+
+
+def test_a_connection_lost_by_a_machine_that_runs_starts_no_other_with_too_little_time(
+    ask: Ask, machine: Callable[..., Unreliable], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = machine(RESET, RESET)
+    clock.now = time()
+    monkeypatch.setattr(api.app().workflow, "_clock", clock)
+    start = started.start_sync_execution
+
+    def started_long_ago(**given: Any) -> dict[str, str]:
+        clock.now += workflow.START_SECONDS + 1
+        return start(**given)
+
+    monkeypatch.setattr(started, "start_sync_execution", started_long_ago)
+    assert ask({"content": "a text", "panel": "default"})[0] == 503
+    assert started.starts == 1
 
 
 def test_a_machine_that_does_not_answer_in_time_is_not_run_again(

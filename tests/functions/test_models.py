@@ -138,6 +138,13 @@ def test_an_entry_that_cannot_be_used_is_refused_with_its_field(
     assert (answer["error"]["code"], answer["error"]["field"]) == (code, field)
 
 
+def test_an_entry_that_says_the_same_name_twice_is_refused_with_the_name(put: Put) -> None:
+    twice = json.dumps(ENTRY)[:-1] + ', "gateway_name": "another"}'
+    status, answer = put(None, raw=twice)
+    assert (status, answer["error"]["code"]) == (400, "name_repeated")
+    assert answer["error"]["field"] == "gateway_name"
+
+
 def test_a_change_that_was_written_for_another_version_is_refused(put: Put, delete: Put) -> None:
     version = put()[1]["version"]
     changed = ENTRY | {"tokens_per_second": 61}

@@ -215,14 +215,14 @@ def test_every_voter_has_an_alarm_on_the_metric_that_is_really_written(
     alarms = {
         dimensions["voter"]: (alarm, dimensions)
         for alarm in template.resources("AWS::CloudWatch::Alarm").values()
-        if alarm["MetricName"] == "AgreementWithVerdict"
+        if alarm.get("MetricName") == "AgreementWithVerdict"
         for dimensions in [{one["Name"]: one["Value"] for one in alarm["Dimensions"]}]
     }
     assert set(alarms) == {model.name for model in registry.voters()} | {telemetry.ANY_MODEL}
     for voter, line in by_voter.items():
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         alarm, dimensions = alarms[voter]
-        assert directive["Namespace"] == alarm["Namespace"]
+        assert directive["Namespace"] == template.physical(alarm["Namespace"])
         assert set(directive["Dimensions"][0]) == set(dimensions)
         assert {name: line[name] for name in dimensions} == dimensions
 
@@ -234,5 +234,7 @@ def test_the_alarm_on_refused_panels_watches_the_metric_that_is_really_written(
     decide()
     (line,) = metric(capsys.readouterr().out, "PanelsRefused")
     alarm = template.resources("AWS::CloudWatch::Alarm")["PanelsRefusedAlarm"]
-    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == alarm["Namespace"]
+    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == template.physical(
+        alarm["Namespace"]
+    )
     assert {line[one["Name"]] == one["Value"] for one in alarm["Dimensions"]} == {True}

@@ -8,8 +8,10 @@ from typing import Any
 import boto3
 import pytest
 from quorum.aws.versions import VersionedDocuments
+from quorum.core import registry
 from quorum.core.errors import PreconditionFailed, StoreUnavailable
-from quorum.core.models import Content, Context
+from quorum.core.models import Category, Content, Context
+from quorum.vote import panel
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
 from quorum.vote.policies import POLICY, Policies, PolicyVersions
 from quorum.vote.policy import DEFAULT, Policy, reference_of
@@ -21,6 +23,8 @@ from functions.vote_embedded import app as vote_embedded
 from tests import make
 from tests.clock import Clock
 from tests.functions.conftest import Ask, Faults, reopen
+from tests.functions.test_panels import put as put_parameter
+from tests.unit.test_panels import voting
 
 RULES: dict[str, Any] = {
     "instructions": "Players may curse at the game, never at each other.",
@@ -31,6 +35,8 @@ RULES: dict[str, Any] = {
 }
 GAMING = Policy.model_validate({"name": "gaming"} | RULES)
 OWN_DEFAULT = GAMING.model_copy(update={"name": "default"})
+
+HEARD_BY_RULES = registry.model("rules").categories
 
 Put = Callable[..., tuple[int, Any]]
 
@@ -173,11 +179,91 @@ def test_a_deleted_policy_is_not_in_force_and_its_versions_judge_on(
     assert ask(name="delete_policy.json", role="operator", **at("gaming"))[0] == 404
 
 
+def test_what_was_put_last_and_by_whom_is_shown_of_a_deleted_policy_and_can_be_put_again(
+    put: Put, ask: Ask
+) -> None:
+    last = {"queryStringParameters": {"version": "last"}}
+    assert ask(name="get_policy.json", **at("gaming"), **last)[0] == 404
+    assert ask(name="get_policy.json", **at("default"), **last)[1]["source"] == "packaged"
+    put({"mode": "detect_only"})
+    put()
+    ask(name="delete_policy.json", role="operator", **at("gaming"))
+    status, shown = ask(name="get_policy.json", **at("gaming"), **last)
+    assert (status, shown["version"], shown["in_force"]) == (200, GAMING.version, False)
+    versions = [one["version"] for one in shown["history"]]
+    assert (versions[0], versions[1], len(versions)) == (None, GAMING.version, 3)
+    assert ask(name="get_policy.json", tenant="other", **at("gaming"), **last)[0] == 404
+    assert put(shown["policy"])[1]["version"] == GAMING.version
+    assert ask(name="get_policy.json", **at("gaming"), **last)[1]["in_force"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        ('{"mode": "enforce", "mode": "detect_only"}', "mode"),
+        ('{"categories": {"hate": {"threshold": 1, "threshold": 0}}}', "threshold"),
+        ('{"categories": {"hate": {}, "hate": {"enabled": false}}}', "hate"),
+        (f'{{"{"x" * 65}": 1, "{"x" * 65}": 1}}', "x" * 64 + "…"),
+    ],
+)
+def test_a_policy_that_says_the_same_name_twice_is_refused_with_the_name(
+    put: Put, ask: Ask, raw: str, named: str
+) -> None:
+    for refused in (
+        put(None, raw=raw),
+        ask(raw=f'{{"texts": ["a text"], "policy": {raw}}}', name="post_policy_trial.json"),
+    ):
+        assert (refused[0], refused[1]["error"]["code"]) == (400, "name_repeated")
+        assert refused[1]["error"]["field"] == named
+        assert refused[1]["error"]["message"].startswith(f"{named}: stands twice")
+    assert ask(name="get_policy.json", **at("gaming"))[0] == 404
+
+
 def test_a_panel_that_cannot_speak_of_the_policys_categories_is_refused(put: Put, ask: Ask) -> None:
     put()
     status, answer = ask({"content": "a text", "policy": "gaming", "panel": "embedded"})
     assert (status, answer["error"]["code"]) == (400, "invalid_panel")
-    assert "which the policy gaming asks about" in answer["error"]["message"]
+    assert "a category of the policy gaming" in answer["error"]["message"]
+
+
+def test_a_default_policy_that_the_default_panel_cannot_judge_is_refused_when_it_is_put(
+    put: Put, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_PANEL", "embedded")
+    reopen(api)
+    own = {"categories": {"gambling_ads": {"definition": "advertisements for gambling"}}}
+    status, answer = put(own, "default")
+    assert (status, answer["error"]["code"]) == (400, "category_not_covered")
+    assert answer["error"]["field"] == "categories.harassment/threatening"
+    only = {str(name): {"enabled": False} for name in Category if name not in HEARD_BY_RULES}
+    status, answer = put({"categories": own["categories"] | only}, "default")
+    assert (status, answer["error"]["field"]) == (400, "categories.gambling_ads")
+    assert "no voter on the panel embedded can speak of it" in answer["error"]["message"]
+    assert ask(name="get_policy.json", **at("default"))[1]["source"] == "packaged"
+    assert put({"categories": only}, "default")[0] == 200
+    assert put(own, "gaming")[0] == 200  # a request may name it with another panel
+    put_parameter("/quorum/tenants/acme/panels/embedded", voting("embedded"))
+    assert put(own, "default")[0] == 200
+    assert put(own, "default", tenant="other")[0] == 400
+
+
+def test_a_policy_that_no_panel_of_the_tenant_can_judge_is_refused_when_it_is_put(
+    put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_PANEL", "embedded")
+    reopen(api)
+    for name in ("default", "economy"):
+        embedded = panel.packaged("embedded").document() | {"name": name}
+        put_parameter(f"/quorum/panels/{name}", embedded)
+    put_parameter("/quorum/panels/broken", "no JSON")
+    put_parameter("/quorum/tenants/other/panels/own", voting("own"))
+    status, answer = put(RULES)
+    assert (status, answer["error"]["code"]) == (400, "category_not_covered")
+    assert "no panel of yours" in answer["error"]["message"]
+    assert put(RULES, tenant="other")[0] == 200
+    assert put({"mode": "detect_only"})[0] == 200  # nothing that a voter would have to be told
+    put_parameter("/quorum/panels/own", voting("own"))
+    assert put(RULES)[0] == 200
 
 
 def test_a_batch_keeps_the_version_that_was_in_force_when_it_was_handed_in(

@@ -423,6 +423,20 @@ def test_too_few_labels_are_refused(tmp_path: Path) -> None:
     assert result.exit_code == 2, result.output
 
 
+def test_a_budget_is_held_with_the_prices_of_models_put_as_data(tmp_path: Path) -> None:
+    learned, out = written(made_up(300), tmp_path / "learned.csv"), tmp_path / "panel.json"
+    options = ["--reference", "dear", "--budget", "30%", "--json"]
+    for voter, cost in COSTS.items():
+        price = {"input": f"{10 * cost:f}", "output": "0", "as_of": "2026-11-01", "source": "ours"}
+        entry = {"gateway_name": voter, "price": price}
+        file = tmp_path / f"{voter}.json"
+        file.write_text(json.dumps(entry | {"context_window": 8192, "tokens_per_second": 60}))
+        options += ["--model", f"{voter}={file}"]
+    result = CliRunner().invoke(app, ["calibrate", str(learned), "--out", str(out), *options])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["expected"]["cost_vs_reference"]["value"] <= 0.3
+
+
 def test_rows_without_a_language_teach_the_pooled_terms_and_none_of_their_own(
     tmp_path: Path,
 ) -> None:

@@ -240,7 +240,7 @@ def test_an_answer_ends_with_all_of_it_and_what_it_cost() -> None:
 
 
 def test_an_answer_too_long_for_a_message_is_not_repeated_and_that_is_said() -> None:
-    message = chat.complete(asked(), answered("가" * chat.MESSAGE_BYTES), 99)
+    message = chat.complete(asked(), answered("가" * (chat.FRAME_BYTES // 3)), 99)
     assert message["full_response"] is None
     assert message["full_response_omitted"]
     assert message["tokens_sent"] == 99

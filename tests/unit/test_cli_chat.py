@@ -1,6 +1,7 @@
 """The command line's side of a chat."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -26,8 +27,8 @@ class Connection:
         self._messages = messages
         self._waiting: list[Message] = []
 
-    def send(self, text: str) -> None:
-        self.sent.append(json.loads(text))
+    def send(self, frames: Iterable[str]) -> None:
+        self.sent.append(json.loads("".join(frames)))
         named = {"request_id": self.sent[-1]["request_id"]}
         self._waiting += [named | message for message in self._messages]
 

@@ -4,8 +4,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+from quorum.answer import listing
+from quorum.core.model_entry import ModelEntry
 from quorum.vote import panel
 from sklearn.metrics import average_precision_score, f1_score
 from typer.testing import CliRunner
@@ -13,7 +16,9 @@ from typer.testing import CliRunner
 from analysis import evaluation, prices, recorded
 from analysis.evaluation import Resampling
 from analysis.recorded import REVIEW, SAFE, UNSAFE, VotesUnreadable
+from cli import loading
 from cli.app import app
+from cli.service import Service
 
 GOLDEN = Path(__file__).parent / "golden"
 VOTES = GOLDEN / "votes.csv"
@@ -69,6 +74,61 @@ def test_prices_come_from_the_file_then_from_the_registry() -> None:
     assert prices.reference(["ada", "cyd", "gpt-4.1"], known) == "gpt-4.1"
     assert prices.reference(["ada", "cyd"], known) == "cyd"
     assert prices.reference(["characters"], known) is None
+
+
+MODEL_PRICE = {"as_of": "2026-11-01", "source": "our own", "input": "1", "output": "10"}
+
+
+def entry_file(folder: Path) -> Path:
+    file = folder / "ada.json"
+    file.write_text(
+        json.dumps(
+            {
+                "gateway_name": "ada-1",
+                "price": MODEL_PRICE,
+                "context_window": 8192,
+                "tokens_per_second": 60,
+            }
+        )
+    )
+    return file
+
+
+def cost_of(document: dict[str, Any], voter: str = "ada") -> Any:
+    found = document["overall"]["voters"][voter]["cost_per_1000_usd"]
+    return None if found is None else found["value"]
+
+
+def test_a_model_put_as_data_costs_what_its_entry_says_unless_the_file_of_prices_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    model = ("--model", f"ada={entry_file(tmp_path)}")
+    assert cost_of(evaluated(tmp_path, *model)) == pytest.approx(1.0)  # 400 in, 60 out
+    assert cost_of(evaluated(tmp_path, *model, "--prices", str(PRICES))) == pytest.approx(0.4)
+    without = run(app, ["evaluate", str(VOTES)])
+    assert "no price is known for ada, bob, cyd" in " ".join(without.stderr.split())
+
+
+def test_models_put_as_data_cost_what_their_deployment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    entry = ModelEntry.model_validate_json(entry_file(tmp_path).read_text())
+    listed = listing.models([entry.model("ada"), entry.model("bob")]).model_dump(mode="json")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json=listed)
+
+    service = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(loading, "connect", lambda _where: service)
+    document = evaluated(tmp_path, "--where", "prod", "--prices", str(PRICES))
+    assert (cost_of(document, "bob"), cost_of(document)) == (pytest.approx(0.1), pytest.approx(0.4))
+    document = evaluated(tmp_path, "--where", "prod")
+    assert (cost_of(document, "bob"), cost_of(document)) == (pytest.approx(1), pytest.approx(1))
+    assert asked == ["/v1/models", "/v1/models"]
+    evaluated(tmp_path)
+    assert len(asked) == 2  # without --where no deployment is asked
 
 
 def test_the_golden_panel_has_the_figures_counted_by_hand(tmp_path: Path) -> None:

@@ -1,17 +1,13 @@
-"""`quorum labels export` and `quorum panel put`: from reviews to a panel that is deployed."""
+"""`quorum labels export`: from reviews to labels that are measured and recorded."""
 
-import json
 import stat
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 from quorum.core.models import Decision
-from quorum.vote import panel
 from quorum.vote.evaluation import conclude_round
-from quorum.vote.panels import Panels
 from quorum.vote.policy import DEFAULT
 from typer.testing import CliRunner
 
@@ -134,51 +130,3 @@ def test_exported_labels_are_recorded_anew_as_far_as_they_have_a_text(
     again = recorded.read(votes)
     assert again.texts == ('two\nlines, and "quotes"', "=cmd()")
     assert [recorded.DECISIONS[code] for code in again.gold] == ["unsafe", "safe"]
-
-
-@pytest.fixture
-def ssm(account: Any) -> Any:
-    return boto3.client("ssm")
-
-
-def put(*arguments: str) -> Any:
-    return CliRunner().invoke(app, ["panel", "put", *arguments], env={"COLUMNS": "200"})
-
-
-def test_a_panel_put_for_everybody_for_a_tenant_and_as_a_shadow_is_the_one_that_judges(
-    ssm: Any, tmp_path: Path
-) -> None:
-    own = tmp_path / "own.json"
-    own.write_text(json.dumps(panel.packaged("default").document() | {"quorum": 3}))
-    assert put("economy", "--where", "prod").exit_code == 0
-    assert put(str(own), "--where", "prod", "--tenant", "acme").exit_code == 0
-    assert put("embedded", "--where", "prod", "--shadow", "economy").exit_code == 0
-    panels = Panels(ssm, "/quorum-prod", seconds=60)
-    assert panels.effective("acme", "economy") == (panel.packaged("economy"), "deployment")
-    assert panels.effective("acme", "default").source == "tenant"
-    assert panels.get("acme", "default").quorum == 3
-    assert panels.shadow_of("economy") == panel.packaged("embedded")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"quorum": 4}, "quorum: is 4"),
-        ({"description": "x" * 8192}, "an SSM parameter holds 8192"),
-    ],
-)
-def test_a_panel_that_would_be_refused_is_not_put(
-    ssm: Any, tmp_path: Path, change: dict[str, Any], said: str
-) -> None:
-    bad = tmp_path / "bad.json"
-    bad.write_text(json.dumps(panel.packaged("default").document() | change))
-    ran = put(str(bad), "--where", "prod")
-    assert ran.exit_code != 0
-    assert said in ran.output
-    assert ssm.describe_parameters()["Parameters"] == []
-
-
-def test_a_shadow_of_one_tenant_is_refused(ssm: Any) -> None:
-    ran = put("default", "--where", "prod", "--tenant", "acme", "--shadow", "default")
-    assert ran.exit_code != 0
-    assert "whole deployment" in ran.output

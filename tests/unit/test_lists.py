@@ -284,6 +284,24 @@ def test_a_pattern_of_letters_finds_what_a_word_finds(listed: list[str], words: 
     assert (by_pattern is None) == (hit(text, block=listed) is None)
 
 
+ANY_PATTERN = st.sampled_from(
+    ["lucky", "luck[iy]", "fr(?:e)e", r"\d{3}", "(?P<a>win)", "(?P<a>bet)s?"]
+)
+
+
+@given(
+    st.lists(ANY_PATTERN, min_size=1, max_size=5),
+    st.lists(st.sampled_from(["lucky", "unlucky7", "free", "1234", "123", "win", "Bets"])),
+)
+def test_patterns_together_find_what_the_first_of_them_finds_alone(
+    patterns: list[str], words: list[str]
+) -> None:
+    text = f"so {' '.join(words)}"
+    alone = (hit(text, block=[{"pattern": one}]) for one in patterns)
+    expected = next((found for found in alone if found is not None), None)
+    assert hit(text, block=[{"pattern": one} for one in patterns]) == expected
+
+
 HANGING = ["(a|a)*b", "(a+)+$b", "(a|b)*a(a|b){150}", "([a-z]+)*!x", "(.{1,20}){1,9}x"]
 
 

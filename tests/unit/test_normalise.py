@@ -69,3 +69,10 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
 def test_a_zero_width_character_anywhere_shares_the_vote(text: str, position: int) -> None:
     at = position % (len(text) + 1)
     assert normalise(f"{text[:at]}\u200b{text[at:]}").text == normalise(text).text
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_a_text_in_ascii_is_read_as_it_is_beside_other_letters(text: str) -> None:
+    found, beside = normalise(text), normalise(f"é {text}")
+    assert f"é {found.text}".strip() == beside.text
+    assert (found.hidden, found.reversed, found.disguised) == (beside.hidden, 0, 0)

@@ -298,3 +298,13 @@ def test_a_language_has_thresholds_and_a_midpoint_of_its_own_or_else_the_panels(
     assert both.midpoint_of("en") == both.midpoint_of(None) == pytest.approx(usual)
     majority = {name: WEIGHTED[name] for name in WEIGHTED if name != "thresholds"}
     assert panel.load(majority | {"rule": {"kind": "majority"}}).midpoint_of("de") == 0.5
+
+
+def test_a_name_that_stands_twice_in_an_object_is_refused() -> None:
+    text = json.dumps(panel.packaged("default").document())
+    with pytest.raises(PanelInvalid, match=r"^quorum: stands twice in one object$"):
+        panel.load(text[:-1] + ', "quorum": 3}')
+    inside = text.replace('"gpt-4.1": 0.3', '"gpt-4.1": 0.9, "gpt-4.1": 0.3', 1)
+    assert inside != text
+    with pytest.raises(PanelInvalid, match=r"^gpt-4.1: stands twice"):
+        panel.load(inside)

@@ -163,7 +163,10 @@ BAD: list[tuple[dict[str, Any], str, object]] = [
     ({"categories": {"hate": {"examples": ["x"] * 11}}}, "categories.hate.examples", 10),
     ({"categories": {"hate": {"examples": ["x" * 301]}}}, "categories.hate.examples.0", 300),
     ({"categories": {"self_harm": {"definition": "x"}}}, "categories", None),
-    ({"categories": {"harassment/": {"definition": "x"}}}, "categories", None),
+    ({"categories": {"harassment-": {"definition": "x"}}}, "categories.harassment-", None),
+    ({"categories": {"gambling_": {"definition": "x"}}}, "categories.gambling_", None),
+    ({"categories": {"gambling/": {"definition": "x"}}}, "categories.gambling/", None),
+    ({"categories": {"harassment_": {"enabled": False}}}, "categories.harassment_", None),
     (
         {"categories": {"gambling": {"definition": "\u200b \u200b"}}},
         "categories.gambling.definition",

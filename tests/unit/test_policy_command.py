@@ -97,12 +97,24 @@ def test_an_earlier_version_is_put_again(sent: list[httpx.Request]) -> None:
     assert json.loads(putting.content) == DOCUMENT
 
 
+def test_a_deleted_policy_is_shown_and_put_again_as_it_was_last(
+    sent: list[httpx.Request],
+) -> None:
+    ran = run("delete", "gaming")
+    assert f"quorum policy put gaming --version {GAMING.version}" in ran.stderr
+    assert run("get", "gaming", "--version", "last").exit_code == 0
+    assert run("put", "gaming", "--version", "last").exit_code == 0
+    last = {"version": "last"}
+    assert [dict(one.url.params) for one in sent] == [{}, last, last, {}]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("{", "is not JSON"),
         ("[]", "must be a JSON object"),
         ('{"instructions": ""}', "instructions: "),
+        ('{"mode": "enforce", "mode": "detect_only"}', "mode stands twice in one object"),
         ('{"categories": {"gambling": {}}}', "categories.gambling.definition: is needed"),
     ],
 )

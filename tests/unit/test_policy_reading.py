@@ -13,7 +13,7 @@ from quorum.core.registry import VoteFormat
 from quorum.vote import panel
 from quorum.vote.evaluation import conclude_round
 from quorum.vote.policy import DEFAULT, Policy
-from quorum.vote.policy_reading import is_calibrated, pooled, read_through, require_heard
+from quorum.vote.policy_reading import is_calibrated, pooled, read_through, require_covers
 
 from tests import make
 
@@ -148,11 +148,21 @@ def test_a_category_is_flagged_from_its_threshold_on() -> None:
 
 
 ANY_SCORES = st.dictionaries(st.sampled_from(DEFAULT.known[:3]), st.floats(0, 1), max_size=3)
+ANY_COVER = st.none() | st.sets(st.sampled_from(DEFAULT.known[:5])).map(
+    lambda names: tuple(sorted(names))
+)
+"""Categories that a guard model speaks of; None for a voter that speaks of all."""
 ANY_VOTE = st.builds(
-    lambda voter, decision, scores: make.cast(voter, decision, scores=scores),
+    lambda voter, decision, scores, covers: make.cast(
+        voter,
+        decision,
+        covers=covers,
+        scores={name: score for name, score in scores.items() if covers is None or name in covers},
+    ),
     st.sampled_from((*VOTERS, "rules", "meaning")),
     st.sampled_from(["safe", "unsafe", "needs_review"]),
     ANY_SCORES,
+    ANY_COVER,
 )
 
 
@@ -188,6 +198,24 @@ def test_a_higher_score_of_a_vote_lowers_no_pooled_score(
     assert all(after[each].score >= before[each].score for each in before)
 
 
+@given(st.lists(ANY_VOTE, max_size=5), st.data())
+def test_a_category_that_no_vote_covers_is_not_in_the_pooled_scores_and_no_other_score_is_changed(
+    votes: list[CastVote], data: st.DataObject
+) -> None:
+    covers = data.draw(st.sets(st.sampled_from(DEFAULT.known[:5]), min_size=1))
+    alone = make.cast("gpt-4.1", "safe", covers=tuple(sorted(covers)))
+    assert set(pooled(DEFAULT, WEIGHTED, [alone])) == covers
+    others = [vote for vote in votes if vote.voter != "gpt-4.1"]
+    before = pooled(DEFAULT, WEIGHTED, others)
+    after = pooled(DEFAULT, WEIGHTED, [alone, *others])
+    assert set(after) == set(before) | covers
+    for name, found in after.items():
+        if name not in covers:
+            assert found == before[name]
+        elif name in before:  # its zero is one more score in the mean
+            assert found.score <= before[name].score
+
+
 def test_the_verdict_names_policy_category_score_and_threshold() -> None:
     votes = [make.cast(voter, scores={"gambling_ads": 0.9}) for voter in VOTERS]
     verdict: Any = conclude_round(
@@ -214,10 +242,13 @@ def test_a_policys_own_categories_change_the_verdict_on_the_same_votes() -> None
 
 
 def test_a_panel_that_cannot_speak_of_an_enabled_category_is_refused() -> None:
-    with pytest.raises(PanelInvalid, match="none of rules, characters, meaning can speak of"):
-        require_heard(EMBEDDED, GAMING)
-    require_heard(EMBEDDED, DEFAULT)
-    require_heard(WEIGHTED, GAMING)
+    with pytest.raises(
+        PanelInvalid,
+        match=r"^panel: no voter on embedded \(rules, characters, meaning\) can speak of",
+    ):
+        require_covers(EMBEDDED, GAMING)
+    require_covers(EMBEDDED, DEFAULT)
+    require_covers(WEIGHTED, GAMING)
 
 
 def guarded(vote_format: VoteFormat) -> Any:
@@ -248,11 +279,11 @@ def test_a_panel_of_guards_that_read_no_policy_is_refused_under_one_with_its_own
     None
 ):
     with pytest.raises(PanelInvalid):
-        require_heard(ALONE, GAMING, guarded(VoteFormat.LLAMA_GUARD))
-    require_heard(ALONE, DEFAULT, guarded(VoteFormat.LLAMA_GUARD))
-    require_heard(ALONE, GAMING, guarded(VoteFormat.SAFEGUARD))
+        require_covers(ALONE, GAMING, guarded(VoteFormat.LLAMA_GUARD))
+    require_covers(ALONE, DEFAULT, guarded(VoteFormat.LLAMA_GUARD))
+    require_covers(ALONE, GAMING, guarded(VoteFormat.SAFEGUARD))
     with pytest.raises(PanelInvalid):  # nobody is left who could say anything
-        require_heard(ALONE, GAMING)
+        require_covers(ALONE, GAMING)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,15 @@ import csv
 import json
 from pathlib import Path
 
+import httpx
 import pytest
+from quorum.core.models import Category
+from quorum.vote.policy import Policy
 from typer.testing import CliRunner
 
+from cli import policy as policy_command
 from cli.app import app
+from cli.service import Service
 from fakes.gateway import RecordedVotes, Scenario, running
 from tests.unit.test_model_entry import LEAST
 
@@ -74,6 +79,10 @@ def test_gateway_voters_vote_through_the_client(
     assert {row["deepseek-v3.2"] for row in rows} == {""}
 
 
+MILD = {
+    "instructions": "Mild profanity is fine.",
+    "categories": {str(name): {"action": "ignore"} for name in Category},
+}
 OWN = {
     "name": "own",
     "rounds": [["mine"]],
@@ -106,6 +115,52 @@ def test_a_model_put_as_data_votes_by_its_entry(
         done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     assert [row["mine"] for row in read(out)] == ["safe", "unsafe", "safe"]
+
+
+def test_votes_are_recorded_as_they_count_under_a_policy_that_is_named_in_its_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, out = write(tmp_path / "texts.csv"), tmp_path / "votes.csv"
+    file = tmp_path / "mild.json"
+    file.write_text(json.dumps(MILD), encoding="utf-8")
+    policy = Policy.model_validate({"name": "mild"} | MILD)
+    recorded = RecordedVotes({text: {"gpt-4.1": gold} for _, text, gold in TEXTS})
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        view = {"name": "mild", "version": "0123456789ab", "source": "tenant", "in_force": True}
+        return httpx.Response(200, json=view | {"policy": MILD, "history": [], "shadow": None})
+
+    service = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(policy_command, "connect", lambda _where: service)
+    with running(Scenario(), recorded=recorded) as stand_in:
+        monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
+        monkeypatch.setenv("GATEWAY_API_KEY", "sk-stand-in")
+        command = ["record", str(texts), "--out", str(out), "--panel", "default", "--policy"]
+        done = CliRunner().invoke(app, [*command, str(file)])
+        assert done.exit_code == 0, done.output
+        rows = read(out)
+        told = [message["content"] for body in stand_in.bodies for message in body["messages"]]
+        assert asked == []
+        assert CliRunner().invoke(app, [*command, "mild"]).exit_code == 0
+        assert asked == ["/v1/policies/mild"]
+    assert any("Mild profanity is fine." in one for one in told)
+    assert [row["gpt-4.1"] for row in rows] == ["safe", "safe", "safe"]
+    assert {row["policy"] for row in rows} == {f"mild@{policy.version}"}
+    assert {row["policy"] for row in read(out)} == {"mild@0123456789ab"}
+
+
+def test_a_policy_that_the_panel_cannot_judge_under_is_refused_before_anybody_votes(
+    tmp_path: Path,
+) -> None:
+    texts, file = write(tmp_path / "texts.csv"), tmp_path / "mild.json"
+    file.write_text(json.dumps(MILD), encoding="utf-8")
+    out = tmp_path / "votes.csv"
+    done = CliRunner().invoke(app, ["record", str(texts), "--out", str(out), "--policy", str(file)])
+    assert done.exit_code == 2
+    assert "no voter on embedded" in " ".join(done.output.split())
+    assert not out.exists()
 
 
 def test_a_panel_file_is_taken_and_a_bad_one_is_refused_by_field(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -12,6 +12,7 @@ from quorum.aws.dynamo import DAY
 from quorum.aws.redaction import Redacted
 from quorum.batch.pauses import TRIES
 from quorum.batch.runs import QUIET_SECONDS
+from quorum.bulk.judging import PAGE_SECONDS
 from quorum.bulk.machine import LINE_BYTES, PAGE_ITEMS, TOO_MANY_PAGES
 from quorum.core.errors import BudgetSpent, Postponed
 from quorum.ledger.budget import Thresholds
@@ -21,7 +22,11 @@ from functions.bulk import app as bulk
 from tests.clock import Clock
 from tests.functions.batches.conftest import Ask
 from tests.functions.conftest import Faults
+from tests.template import ROOT
 from tests.world import PRICE, Gateway, World, stored
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
 
 Steps = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -223,6 +228,71 @@ def test_a_run_that_was_aborted_leaves_its_batch_incomplete_and_not_running_for_
         assert (view["state"], view["last_problem"]) == ("incomplete", "the run was aborted")
     assert ask("post_redrive", batch=batch)[0] == 202
     assert ask("get_batch", batch=batch)[1]["state"] == "running"
+
+
+def ended(run: "ExecutionListItemTypeDef", **detail: Any) -> dict[str, Any]:
+    """The event of an execution that has ended."""
+    event: dict[str, Any] = json.loads((ROOT / "events/run_ended.json").read_text())
+    given = boto3.client("stepfunctions").describe_execution(executionArn=run["executionArn"])
+    event["detail"] |= {"executionArn": run["executionArn"], "input": given["input"]} | detail
+    return event
+
+
+def test_a_run_that_dies_of_an_error_no_state_can_catch_is_recorded_by_the_event_of_its_end(
+    ask: Ask, steps: Steps, uploaded: Callable[..., str]
+) -> None:
+    batch = uploaded("one")
+    machine = boto3.client("stepfunctions")
+    (run,) = machine.list_executions(stateMachineArn=api.app().settings.bulk_machine)["executions"]
+    other = run["executionArn"].replace("-1", "-2")
+    steps(ended(run, executionArn=other))  # not the run that the batch waits for
+    assert ask("get_batch", batch=batch)[1]["state"] == "receiving"
+    steps(ended(run, error="States.DataLimitExceeded"))
+    _, view = ask("get_batch", batch=batch)
+    problem = "the run failed (States.DataLimitExceeded)"
+    assert (view["state"], view["last_problem"]) == ("incomplete", problem)
+
+
+def test_an_end_that_a_run_recorded_itself_keeps_its_own_reason(
+    ask: Ask, steps: Steps, uploaded: Callable[..., str]
+) -> None:
+    batch = uploaded("one")
+    machine = boto3.client("stepfunctions")
+    (run,) = machine.list_executions(stateMachineArn=api.app().settings.bulk_machine)["executions"]
+    given = {"tenant": "acme", "batch": batch}
+    steps({"step": "finish", "run": 1, "failed_with": "NotFound"} | given)
+    steps(ended(run, error="NotFound"))
+    assert ask("get_batch", batch=batch)[1]["last_problem"] == "NotFound"
+    unknown = json.dumps(given | {"batch": "0" * 32})
+    steps(ended(run, input=unknown))  # of a batch that has expired
+
+
+def test_a_page_begins_no_item_after_its_time_and_the_next_try_judges_the_rest(
+    steps: Steps,
+    uploaded: Callable[..., str],
+    gateway: Gateway,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch = uploaded("one", "two", "three")
+    upload = api.app().batches.record("acme", batch).upload
+    given = {"tenant": "acme", "batch": batch}
+    steps({"step": "prepare", "panel": "default", "upload": upload} | given)
+    (page,) = pages_at(f"pages/acme/{batch}.jsonl")
+    judging = bulk.app().judging
+    monkeypatch.setattr(judging, "_clock", clock)
+    judge = judging._workflow.run  # noqa: SLF001 - what takes the time
+
+    def slow(evaluation: Any) -> Any:
+        clock.now += PAGE_SECONDS * 0.6
+        return judge(evaluation)
+
+    monkeypatch.setattr(judging._workflow, "run", slow)  # noqa: SLF001 - as above
+    with pytest.raises(Postponed, match="too long"):
+        steps(page)
+    assert bulk.app().batches.record("acme", batch).settled == 2
+    assert steps(page) == {"judged": 3}
+    assert len(gateway.calls) == sum(gateway.calls.values()), "a vote was bought twice"
 
 
 def test_an_upload_whose_run_was_never_begun_is_incomplete_and_says_so(

@@ -12,6 +12,7 @@ from fakes.gateway import Scenario, StandIn, running
 from functions.api import app as api
 from functions.document import app as document
 from tests.functions.conftest import reopen
+from tests.template import ROOT
 
 TENANT = "acme"
 MODEL = "gpt-4.1-nano"
@@ -144,6 +145,12 @@ class DocumentService:
         arn = document.app().settings.document_machine
         for run in self._machine.list_executions(stateMachineArn=arn)["executions"]:
             self._machine.stop_execution(executionArn=run["executionArn"])
+
+    def execution_ended(self, given: dict[str, Any], status: str) -> None:
+        """Tell the function of the end of an execution, as EventBridge does."""
+        event = json.loads((ROOT / "events/run_ended.json").read_text())
+        event["detail"] |= {"status": status, "input": json.dumps(given), "error": None}
+        document.step(event, self._context)
 
     def step(self, step: str, given: dict[str, Any]) -> Any:
         return document.step({"step": step} | given, self._context)

@@ -133,6 +133,19 @@ def test_what_the_machine_gives_up_is_a_dead_letter_and_runs_anew_when_sent_roun
     assert service.view(batch)["state"] == "complete"
 
 
+def test_a_long_document_whose_run_died_without_a_word_is_a_dead_letter_once(
+    service: DocumentService,
+) -> None:
+    batch = service.hand_in({"text": long_text(3_000), "id": "long"}, operation="translate")
+    service.deliver(service.messages())
+    (given,) = service.runs()
+    for _ in range(2):
+        service.execution_ended(given, "TIMED_OUT")
+    (dead,) = service.results(batch)
+    assert dead["dead"]["reason"] == "the run timed out"
+    assert service.request("post_redrive", batch=batch)[1] == {"sent": 1, "complete": True}
+
+
 def test_a_strange_error_of_a_step_is_named_and_never_quoted() -> None:
     error = {"Error": "ValueError", "Cause": json.dumps({"errorMessage": "my secret text"})}
     assert reason_of(error) == "ValueError"

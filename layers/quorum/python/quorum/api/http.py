@@ -14,8 +14,9 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from quorum.api.problems import Problem, ProblemDetail
 from quorum.aws.telemetry import logger
 from quorum.core.errors import FAILED, InvalidRequest, QuorumError, VoteUnavailable
+from quorum.core.json_names import NameRepeated, unrepeated
 from quorum.core.models import Frozen
-from quorum.core.rejection import rejection_of
+from quorum.core.rejection import rejection_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,12 +119,17 @@ def _resolved(
 
 
 def _read(body: str) -> dict[str, Any]:
-    """The body as JSON; raises `InvalidRequest` for JSON that is not an object.
+    """The body as JSON; raises `InvalidRequest` where it is no object or an object repeats a name.
 
     A whole number that is too long to read becomes infinity, like `1e999`, so that its field is
     refused and not the whole body.
     """
-    read = json.loads(body, parse_int=_whole_number)
+    try:
+        read = json.loads(body, parse_int=_whole_number, object_pairs_hook=unrepeated)
+    except NameRepeated as repeated:
+        field = shown(repeated.name)
+        message = f"{field}: stands twice in one object; only one of the two could count"
+        raise InvalidRequest(message, code="name_repeated", field=field) from None
     if not isinstance(read, dict):
         raise InvalidRequest("body: must be a JSON object", code="invalid_body", field=_BODY)
     return read

@@ -14,9 +14,12 @@ from quorum.bulk.batches import QueuedBatches, UploadedBatches
 from quorum.bulk.concurrent import ConcurrentModeration
 from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
+from quorum.gateway.models import Models
 from quorum.ledger.costs import Costs
 from quorum.review.claims import Claims
 from quorum.review.waiting import WaitingQueue
+from quorum.vote.panels import Panels
+from quorum.vote.policy_check import PolicyCheck
 from quorum.vote.reviews import Reviews
 from quorum.vote.trials import Trials
 from quorum.vote.verdict_list import VerdictList
@@ -131,6 +134,16 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
     def trials(self) -> Trials:
         """What policies would change."""
         return Trials(self.workflow, self.verdicts, self.reviews)
+
+    @cached_property
+    def policy_check(self) -> PolicyCheck:
+        """Whether panels can judge under a policy that is put; nothing is remembered."""
+        settings = self.settings
+        models = Models(self.dynamodb, settings.models_table, seconds=0)
+        panels = Panels(self.ssm, settings.panels_path, seconds=0, voters=models.voters)
+        return PolicyCheck(
+            panels.get, panels.names, models.model, default_panel=settings.default_panel
+        )
 
     @cached_property
     def costs(self) -> Costs:

@@ -57,8 +57,17 @@ class Clients:
 
     @cached_property
     def s3(self) -> "S3Client":
-        """S3, with the signature that every region accepts."""
-        several = Config(signature_version="s3v4", max_pool_connections=S3_CONNECTIONS)
+        """S3, with the signature and the host of the bucket's own region.
+
+        A presigned URL of the global host is answered with a redirect, which the signature does
+        not cover. botocore takes no bucket for part of a host that is an IP address: the local
+        stack's URLs have it in the path.
+        """
+        several = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "virtual"},
+            max_pool_connections=S3_CONNECTIONS,
+        )
         return boto3.client("s3", config=client_config(read_seconds=S3_SECONDS).merge(several))
 
     @cached_property

@@ -6,7 +6,7 @@ request that met another transaction or was throttled is sent again, with jitter
 failure raises `StoreUnavailable`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -164,3 +164,15 @@ def query(client: Any, **request: Any) -> dict[str, Any]:
     with unavailable(f"{request['TableName']} could not be read"):
         answer: dict[str, Any] = attempt(client.query, **request)
     return answer
+
+
+def scan(client: Any, **request: Any) -> Iterator[dict[str, Any]]:
+    """All items of a scan, page by page; raises `StoreUnavailable`."""
+    more: dict[str, Any] = {}
+    while True:
+        with unavailable(f"{request['TableName']} could not be read"):
+            page: dict[str, Any] = attempt(client.scan, **request, **more)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}

@@ -15,13 +15,13 @@ import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.aws import dynamo
 from quorum.aws.faults import unavailable
-from quorum.core.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
+from quorum.aws.remembered import Remembered
+from quorum.core.errors import InvalidRequest, NotFound, PreconditionFailed
 from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ VERSIONS_SHOWN = 100
 """Entries of the history that is shown with a document: the latest ones."""
 DOCUMENT_LIMIT = 380_000
 """Bytes of a compressed document: an item of DynamoDB has at most 400 KB."""
-KNOWN_NAMES = 4096
-"""Names whose version in force a process remembers."""
 
 
 class VersionPut(Frozen):
@@ -71,13 +69,6 @@ class Document(NamedTuple):
     shown: dict[str, Any]
 
 
-class _InForce(NamedTuple):
-    """The version in force of a name as last read, or None, and until when that is used."""
-
-    version: str | None
-    until: float
-
-
 class VersionedDocuments:
     """The documents of all owners of one kind, in one table.
 
@@ -96,10 +87,7 @@ class VersionedDocuments:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
         self._kind = kind
-        self._seconds = seconds
-        self._clock = clock
-        self._lock = Lock()
-        self._known: dict[tuple[str, str], _InForce] = {}
+        self._known: Remembered[str | None] = Remembered(seconds=seconds, clock=clock)
 
     # ---- reading -----------------------------------------------------------------------------
 
@@ -118,6 +106,25 @@ class VersionedDocuments:
         found = self._items(owner, prefix)
         return {str(item["entry"]).removeprefix(prefix): item for item in found}
 
+    def in_force_anywhere(self) -> list[tuple[str, str, str]]:
+        """Owner, name and version of all documents in force. Reads the whole table."""
+        prefix = f"{self._kind.name}#"
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "ProjectionExpression": "#owner, entry, version",
+            "FilterExpression": "begins_with(entry, :prefix)",
+            "ExpressionAttributeNames": {"#owner": self._kind.owner_key},
+            "ExpressionAttributeValues": {":prefix": prefix},
+        }
+        return [
+            (
+                str(item[self._kind.owner_key]),
+                str(item["entry"]).removeprefix(prefix),
+                str(item["version"]),
+            )
+            for item in dynamo.scan(self._client, **request)
+        ]
+
     def current(self, owner: str, name: str) -> str | None:
         """The version in force, read now."""
         key = self._entry(owner, f"{self._kind.name}#{name}")
@@ -126,21 +133,7 @@ class VersionedDocuments:
 
     def known(self, owner: str, name: str) -> str | None:
         """The version in force, read again after `seconds`; raises `StoreUnavailable`."""
-        with self._lock:
-            known = self._known.get((owner, name))
-        if known is not None and self._clock() < known.until:
-            return known.version
-        try:
-            version = self.current(owner, name)
-        except StoreUnavailable:
-            if known is None:  # which version is meant cannot be guessed
-                raise
-            version = known.version
-        with self._lock:
-            if len(self._known) >= KNOWN_NAMES:
-                self._known.clear()
-            self._known[owner, name] = _InForce(version, self._clock() + self._seconds)
-        return version
+        return self._known.get(owner, name, self.current)
 
     def history(self, owner: str, name: str) -> tuple[VersionPut, ...]:
         """The latest changes, the last first."""
@@ -261,8 +254,7 @@ class VersionedDocuments:
             }
         ((action, request),) = pointed.items()
         failed = write([{action: request | condition}, *others])
-        with self._lock:
-            self._known.pop(whose, None)
+        self._known.forget(*whose)
         if failed:
             raise PreconditionFailed(
                 f"somebody else changed this {self._kind.name} at the same moment; read it again",

@@ -219,10 +219,15 @@ class Batches:
                 return True
         return False
 
+    def has_ended(self, tenant: str, position: BatchPosition) -> bool:
+        """Whether the item is settled, rejected or dead."""
+        key = {"id": verdict_key(tenant, item_id_of(tenant, position))}
+        return dynamo.get(self._client, self._table, key, consistent=True) is not None
+
     def settled(
         self, wanted: Iterable[tuple[str, BatchPosition]]
     ) -> set[tuple[str, BatchPosition]]:
-        """The items, of (tenant, position), that are settled, rejected or dead."""
+        """The items, of (tenant, position), that are settled or rejected."""
         keys = {
             verdict_key(tenant, item_id_of(tenant, position)): (tenant, position)
             for tenant, position in wanted

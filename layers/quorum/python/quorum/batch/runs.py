@@ -1,18 +1,22 @@
 """Runs of state machines that end without recording it: their batches would stay `running`.
 
-A run records its own end (`BatchRecord.ended`). One that was aborted, or failed before it could,
-does not; the next look at the batch finds out.
+A run records its own end (`BatchRecord.ended`). One that was aborted, timed out, or failed with an
+error that no state can catch (`States.DataLimitExceeded`) does not. EventBridge tells the machine's
+function (`record_end`); where that event is lost, the next look at the batch finds out.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Json
 
 from quorum.aws.faults import unavailable
 from quorum.batch.progress import BatchRecord, Kind
 from quorum.batch.records import Batches
-from quorum.core.errors import StoreUnavailable
+from quorum.core.errors import NotFound, StoreUnavailable
+from quorum.core.position import BatchPosition
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -25,6 +29,49 @@ _ENDS = {
     "TIMED_OUT": "timed out",
     "ABORTED": "was aborted",
 }
+
+
+class _Started(BaseModel):
+    """What is read of an execution's input."""
+
+    tenant: str
+    batch: str | None = None
+    position: BatchPosition | None = None
+    """Of a long document, whose execution is about it alone."""
+
+
+class EndedExecution(BaseModel):
+    """The detail of the event that EventBridge sends when an execution has ended."""
+
+    executionArn: str  # noqa: N815 - AWS's own names
+    status: str
+    input: Json[_Started]
+    error: str | None = None
+
+    @property
+    def problem(self) -> str:
+        """How it ended, in words."""
+        error = f" ({self.error})" if self.error else ""
+        return f"the run {_ENDS.get(self.status, self.status)}{error}"
+
+
+def ended_execution(event: dict[str, Any]) -> EndedExecution | None:
+    """The execution that an event says has ended; None for any other event."""
+    return EndedExecution.model_validate(event["detail"]) if "detail-type" in event else None
+
+
+def record_end(batches: Batches, ended: EndedExecution) -> None:
+    """Record the end of a batch's run, unless it has done so itself or another run has begun.
+
+    Raises `StoreUnavailable`: Lambda then delivers the event again.
+    """
+    try:
+        record = batches.record(ended.input.tenant, str(ended.input.batch))
+    except NotFound:
+        return
+    over = record.ended == record.run or record.is_cancelled
+    if record.execution == ended.executionArn and not over:
+        batches.note(record.tenant, record.batch, ended=record.run, last_problem=ended.problem)
 
 
 class Runs:

@@ -5,6 +5,7 @@ in few transactions. Of several workers with the same content one asks, and the 
 votes (`quorum.aws.leases`).
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,8 @@ from quorum.vote.workflow import Workflow
 
 WAIT_SECONDS = 0.25
 """Seconds between two looks for the votes that a worker waits for."""
+PAGE_SECONDS = 108.0
+"""Seconds after which a page begins no more items: one that began then ends within 30 more."""
 OTHERS_SECONDS = 5.0
 """Seconds until an item is tried again while another worker judges the same content."""
 
@@ -71,8 +74,10 @@ class Judging:
         at_once: int,
         panel_of: Callable[[str, str], Panel],
         policy_of: Callable[[str, str | None], Policy],
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._clock = clock
         self._workflow = workflow
         self._verdicts = verdicts
         self._batches = batches
@@ -84,13 +89,14 @@ class Judging:
         self._sleep = sleep
         self._workers = ThreadPoolExecutor(at_once)
 
-    def moderate_all(self, items: Sequence[Item]) -> Outcomes:
-        """Judge the items; returns the outcome of each.
+    def moderate_all(self, items: Sequence[Item], *, seconds: float = math.inf) -> Outcomes:
+        """Judge the items, of which none is begun after `seconds`; returns the outcome of each.
 
         `Undeliverable` can never be judged; `Postponed` and `BudgetSpent` say when to try again;
         any other error is a failure.
         """
         outcomes: Outcomes = {}
+        until = self._clock() + seconds
         evaluations = self._open(items, outcomes)
         for tenant in {evaluation.tenant for evaluation in evaluations}:
             of_tenant = [evaluation for evaluation in evaluations if evaluation.tenant == tenant]
@@ -99,7 +105,7 @@ class Judging:
             except BudgetSpent as spent:
                 outcomes |= {evaluation.verdict_id: spent for evaluation in of_tenant}
                 continue
-            self._judge(self._from_cache(of_tenant, outcomes), outcomes)
+            self._judge(self._from_cache(of_tenant, outcomes), outcomes, until)
             self._budget.watch(
                 tenant,
                 {
@@ -185,23 +191,26 @@ class Judging:
                 self._workflow.with_shadow(opened[verdict.id], verdict)
         return [evaluation for evaluation, verdict in found if verdict is None]
 
-    def _judge(self, evaluations: Sequence[Evaluation], outcomes: Outcomes) -> None:
+    def _judge(self, evaluations: Sequence[Evaluation], outcomes: Outcomes, until: float) -> None:
         """Ask the voters about each content once, about several contents at a time."""
         groups: dict[str, list[Evaluation]] = {}
         for evaluation in evaluations:
             groups.setdefault(_content_of(evaluation), []).append(evaluation)
-        judged = self._workers.map(lambda pair: self._judge_same(*pair), groups.items())
+        judged = self._workers.map(
+            lambda content: self._judge_same(content, groups[content], until), groups
+        )
         for outcome in judged:
             outcomes |= outcome
 
-    def _judge_same(self, content: str, evaluations: list[Evaluation]) -> Outcomes:
+    def _judge_same(self, content: str, evaluations: list[Evaluation], until: float) -> Outcomes:
         """Judge evaluations of one content: the first asks, and its votes answer the others."""
         outcomes: Outcomes = {}
         owner = uuid4().hex
         try:
-            evaluations = self._claim(content, owner, evaluations, outcomes)
+            evaluations = self._claim(content, owner, evaluations, outcomes, until)
             try:
                 while evaluations:
+                    self._require_time(until)
                     first, *others = evaluations
                     self._workflow.run(self._workflow.renew(first))
                     outcomes[first.verdict_id] = None
@@ -212,15 +221,26 @@ class Judging:
             outcomes |= {evaluation.verdict_id: failure for evaluation in evaluations}
         return outcomes
 
+    def _require_time(self, until: float) -> None:
+        """Raise `Postponed` if nothing more may be begun."""
+        if self._clock() > until:
+            raise Postponed("the page takes too long", retry_after_seconds=OTHERS_SECONDS)
+
     def _claim(
-        self, content: str, owner: str, evaluations: list[Evaluation], outcomes: Outcomes
+        self,
+        content: str,
+        owner: str,
+        evaluations: list[Evaluation],
+        outcomes: Outcomes,
+        until: float,
     ) -> list[Evaluation]:
         """The evaluations that are still to be judged once no other worker holds the lease."""
-        patience = time.monotonic() + LEASE_SECONDS
+        self._require_time(until)
+        patience = min(until, self._clock() + LEASE_SECONDS)
         waited = False
         while not self._claims.take(content, owner):
             waited = True
-            if time.monotonic() > patience:
+            if self._clock() > patience:
                 raise Postponed(
                     "another worker judges the same", retry_after_seconds=OTHERS_SECONDS
                 )

@@ -29,7 +29,7 @@ from quorum.aws.faults import unavailable
 from quorum.batch.pauses import TRIES, pause_after
 from quorum.batch.progress import BatchRecord
 from quorum.batch.records import Batches, Facts, FailedItem
-from quorum.bulk.judging import Item, Judging, Outcomes
+from quorum.bulk.judging import PAGE_SECONDS, Item, Judging, Outcomes
 from quorum.bulk.requests import Chosen, read_item
 from quorum.core import registry
 from quorum.core.errors import BudgetSpent, Postponed, QuorumError, Undeliverable
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 PAGE_ITEMS = 100
-"""Items of a page: ten rounds of ten at once, each at most 27 s, end within 280 s."""
+"""Items of a page: ten rounds of ten at once, each at most 27 s. In the two tries that a child has
+(`PAGE_SECONDS`), five rounds are begun each."""
 PAGE_BYTES = 192 * 1024
 """Bytes of a page, unless a single item has more: a state carries 256 KiB."""
 UPLOAD_SECONDS = 3_600
@@ -310,7 +311,7 @@ class Bulk:
             Item(_id_of(page, paged), page.tenant, paged.item, _position_of(page, paged))
             for paged in page.items
         ]
-        outcomes = judging.moderate_all(items)
+        outcomes = judging.moderate_all(items, seconds=PAGE_SECONDS)
         self._reject(items, outcomes)
         failures = [
             failure

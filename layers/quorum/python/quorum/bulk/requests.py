@@ -16,7 +16,7 @@ from quorum.core.rejection import Rejection, rejection
 from quorum.core.unicode import whole_json
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy, reference_of
-from quorum.vote.policy_reading import require_heard
+from quorum.vote.policy_reading import require_covers
 from quorum.vote.requests import PolicyName, VerdictRequest
 
 
@@ -88,7 +88,7 @@ def read_item(given: Any, chosen: Chosen) -> VerdictRequest | Rejection:
     panel_name, policy_name = item.panel or chosen.panel, item.policy or chosen.policy
     try:
         policy = chosen.policy_called(policy_name)
-        require_heard(chosen.panel_called(panel_name), policy, chosen.model_called)
+        require_covers(chosen.panel_called(panel_name), policy, chosen.model_called)
     except (PanelInvalid, PolicyInvalid) as invalid:
         return Rejection(code=invalid.code, message=str(invalid), field=invalid.field)
     return item.model_copy(update={"panel": panel_name, "policy": reference_of(policy)})

@@ -44,7 +44,11 @@ if TYPE_CHECKING:
 MESSAGE_BYTES = 128 * 1024
 """Bytes of a WebSocket message in API Gateway."""
 FRAME_BYTES = 32 * 1024
-"""Bytes of one frame; every message but `complete` fits in one."""
+"""Bytes of one frame; every message to a client fits in one.
+
+A client splits a longer message of its own into frames. API Gateway ends a connection on a larger
+frame, with 1009, and says so of posts to a connection too.
+"""
 OUTPUT_LIMIT = 16_384
 """Tokens of an answer at most: with most models a longer one would exceed the function's time."""
 OUTPUT_TOKENS = 1_024
@@ -274,7 +278,7 @@ def complete(asked: Asked, answered: Answered, pieces: int, **facts: Any) -> Mes
         "latency_ms": answered.latency_ms,
         **facts,
     }
-    if len(written(message)) > MESSAGE_BYTES:
+    if len(written(message)) > FRAME_BYTES:
         message |= {"full_response": None, "full_response_omitted": True}
     return message
 

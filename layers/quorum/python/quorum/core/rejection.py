@@ -37,7 +37,7 @@ FIELD_PART_LIMIT = 64
 """Characters repeated of one field's name: a caller may send a name of any length."""
 
 
-def _shown(part: str | int) -> str:
+def shown(part: str | int) -> str:
     """The part of a field's path, short enough to store and without lone surrogates."""
     name = str(part)
     if len(name) > FIELD_PART_LIMIT:
@@ -61,7 +61,7 @@ def rejection_of(first: Mapping[str, Any], *, skip: int = 0) -> Rejection:
         if part not in {"", _KEY} and not str(part).startswith(ALTERNATIVE)
     ]
     path += [named] if isinstance(named := first.get("ctx", {}).get("field"), str) else []
-    field = ".".join(map(_shown, path)) or None
+    field = ".".join(map(shown, path)) or None
     kind = str(first["type"])
     limit = next((first["ctx"][name] for name in _LIMITS if name in first.get("ctx", {})), None)
     code = (

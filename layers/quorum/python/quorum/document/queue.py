@@ -6,10 +6,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
 from pydantic import Json
 
+from quorum.batch import runs
 from quorum.batch.queue import Delivered, ItemQueue, Outcomes, message_body
 from quorum.batch.records import Batches
+from quorum.batch.runs import EndedExecution
 from quorum.core.errors import Undeliverable
 from quorum.core.identifiers import item_id_of
+from quorum.core.position import BatchPosition
 from quorum.document.requests import QueuedDocument
 
 Work = Callable[[Sequence[Delivered[QueuedDocument]]], Sequence[Exception | None]]
@@ -41,3 +44,20 @@ def give_up(queue: ItemQueue, document: QueuedDocument, reason: str) -> None:
     """Dead-letter a document that has no message on the queue."""
     origin = item_id_of(document.tenant, document.position)
     queue.give_up(document, message_body(document), origin, reason)
+
+
+def record_end(
+    queue: ItemQueue,
+    batches: Batches,
+    document_of: Callable[[str, BatchPosition], QueuedDocument],
+    ended: EndedExecution,
+) -> None:
+    """Record an end that the machine did not: of an upload's run, or of a long document.
+
+    Raises `StoreUnavailable` and `NotFound`.
+    """
+    tenant, position = ended.input.tenant, ended.input.position
+    if position is None:
+        runs.record_end(batches, ended)
+    elif not batches.has_ended(tenant, position):
+        give_up(queue, document_of(tenant, position), ended.problem)

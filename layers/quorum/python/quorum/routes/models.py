@@ -16,7 +16,7 @@ from quorum.audit.chain import Action
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, PreconditionFailed, TooLarge
 from quorum.core.model_entry import NAME_PATTERN, ModelEntry
 from quorum.gateway.models import ModelEntryView
-from quorum.routes.parameters import App, IfMatch, recorded, version_in, who
+from quorum.routes.parameters import App, IfMatch, recorded, tagged, version_in, who
 from quorum.vote import probing
 from quorum.vote.probing import ProbeReport
 
@@ -62,7 +62,7 @@ def put_model(
     With If-Match, only if that version is in force. For the deployment's operator.
     """
     app.model_gateways.require(request)
-    return _tagged(
+    return tagged(
         app.models.put(
             name,
             request,
@@ -95,7 +95,7 @@ def delete_model(
             code="model_seated",
             field="name",
         )
-    return _tagged(
+    return tagged(
         app.models.delete(
             name,
             who(caller),
@@ -128,8 +128,3 @@ def post_probe(name: Name, app: App, caller: Calling) -> ProbeReport:
         app.settings.usage_table,
         caller.tenant,
     )
-
-
-def _tagged(view: ModelEntryView) -> Response[ModelEntryView]:
-    headers = {"ETag": f'"{view.version}"'}
-    return Response(HTTPStatus.OK.value, "application/json", view, headers=headers)

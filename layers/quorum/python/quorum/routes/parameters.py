@@ -1,9 +1,10 @@
 """Parameters that several routes share."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
-from aws_lambda_powertools.event_handler import Depends, Request
+from aws_lambda_powertools.event_handler import Depends, Request, Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 
 from quorum.api.idempotency import idempotent
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
     from quorum.aws.keys import Caller
+
+
+class _Versioned(Protocol):
+    """A view of a document."""
+
+    @property
+    def version(self) -> str: ...
+
+
+V = TypeVar("V", bound=_Versioned)
 
 From = Annotated[date | None, Query(alias="from")]
 To = Annotated[date | None, Query(alias="to")]
@@ -66,6 +77,12 @@ def recorded(app: ApiContainer, caller: "Caller", action: Action, subject: str) 
         return app.audit.write(caller.tenant, change, items)
 
     return write
+
+
+def tagged(view: V) -> Response[V]:
+    """The answer with a document, whose version is its ETag."""
+    headers = {"ETag": f'"{view.version}"'}
+    return Response(HTTPStatus.OK.value, "application/json", view, headers=headers)
 
 
 def days(start: date | None, end: date | None) -> tuple[date, date]:

@@ -1,7 +1,6 @@
 """Routes about policies: what the tenant calls unsafe."""
 
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,8 +11,8 @@ from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.audit.chain import Action
 from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
-from quorum.routes.parameters import App, IfMatch, recorded, version_in, who
-from quorum.vote.policies import PolicyList, PolicyView
+from quorum.routes.parameters import App, IfMatch, recorded, tagged, version_in, who
+from quorum.vote.policies import LAST, PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
 from quorum.vote.trials import Trial, TrialRequest
@@ -40,9 +39,13 @@ def get_policy(
     name: Name,
     app: App,
     caller: Calling,
-    version: Annotated[str | None, Query(pattern=r"^[0-9a-f]{12}$")] = None,
+    version: Annotated[str | None, Query(pattern=rf"^([0-9a-f]{{12}}|{LAST})$")] = None,
 ) -> Response[ShownPolicy]:
-    """Show the version in force, or any version that was ever put. The ETag is its version."""
+    """Show the version in force, or any version that was ever put. The ETag is its version.
+
+    `last` is the version that was put last, which a policy that was deleted has too, with its
+    history.
+    """
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name, version))
 
 
@@ -89,10 +92,12 @@ def put_policy(
 ) -> Response[PolicyView]:
     """Put a policy in force. Every version is kept, and an earlier one can be put again.
 
-    With If-Match, only if that version is in force. For operators.
+    With If-Match, only if that version is in force. Refused if no panel could judge under it. For
+    operators.
     """
     policy = Policy.of(name, request)
-    return _tagged(
+    app.policy_check.require(caller.tenant, policy)
+    return tagged(
         app.policies.put(
             caller.tenant,
             policy,
@@ -118,7 +123,7 @@ def delete_policy(
     Its versions are kept. A tenant that deletes its `default` is judged under the packaged policy.
     For operators.
     """
-    return _tagged(
+    return tagged(
         app.policies.delete(
             caller.tenant,
             name,
@@ -157,11 +162,4 @@ def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> 
 def _shown(app: "ApiContainer", tenant: str, view: PolicyView) -> Response[ShownPolicy]:
     """The policy with its shadow."""
     fields = {name: getattr(view, name) for name in PolicyView.model_fields}
-    shown = ShownPolicy(**fields, shadow=app.policy_shadows.view(tenant, view.name))
-    headers = {"ETag": f'"{view.version}"'}
-    return Response(HTTPStatus.OK.value, "application/json", shown, headers=headers)
-
-
-def _tagged(view: PolicyView) -> Response[PolicyView]:
-    headers = {"ETag": f'"{view.version}"'}
-    return Response(HTTPStatus.OK.value, "application/json", view, headers=headers)
+    return tagged(ShownPolicy(**fields, shadow=app.policy_shadows.view(tenant, view.name)))

@@ -33,9 +33,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from quorum.core.errors import PolicyUnspoken, ReplyUnreadable
+from quorum.core.json_names import unrepeated
 from quorum.core.models import Decision
 from quorum.core.registry import VoteFormat
 from quorum.gateway.finish import Finish
@@ -282,7 +283,7 @@ def _safeguard(reply: Said) -> _Answer:
     if fenced is None or reply.ended is Finish.CUT:
         raise _Uncertain("was cut")
     try:
-        answer = json.loads(fenced["body"], object_pairs_hook=_without_repetition)
+        answer = json.loads(fenced["body"], object_pairs_hook=unrepeated)
     except (ValueError, RecursionError):
         raise _Uncertain("is neither a number nor an object") from None
     violation, category = answer, None
@@ -296,14 +297,6 @@ def _safeguard(reply: Said) -> _Answer:
     if decision is Decision.SAFE and category:
         raise _Uncertain("names a category of a safe text")
     return _Answer(decision, _place(reply, violation, answer), (category,) if category else ())
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs as an object; raises `ValueError` if a name occurs twice."""
-    read = dict(pairs)
-    if len(read) < len(pairs):
-        raise ValueError
-    return read
 
 
 def _place(reply: Said, violation: object, answer: object) -> tuple[int, int]:

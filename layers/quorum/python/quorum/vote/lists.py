@@ -39,6 +39,7 @@ from quorum.vote.patterns import (
     PROGRAMS_LIMIT,
     UNSPACED,
     PatternText,
+    any_of,
     is_in,
     places,
     program_sizes,
@@ -193,10 +194,17 @@ class Lists(Frozen):
                 exempt = before > 0 and reach[before - 1] >= match.end
                 if match.list is name and not exempt:
                     return ListHit(list=name, entry=match.entry.text)
-            for one in self._patterns.get(name, ()):
+            for one in self._patterns_for(name, seen):
                 if one.fits(content.language) and is_in(one.pattern, seen):
                     return ListHit(list=name, entry=one.pattern)
         return None
+
+    def _patterns_for(self, name: ListName, seen: bytes) -> Iterable[ListPattern]:
+        """The patterns of a list; none if it is known at once that none matches in `seen`."""
+        every = self._any_pattern.get(name)
+        if every is not None and every.search(seen) is None:
+            return ()
+        return self._patterns.get(name, ())
 
     def without_allowed(self, content: Content) -> Content:
         """The content with a blank in place of everything that an allow entry matches."""
@@ -239,6 +247,14 @@ class Lists(Frozen):
         return {name: patterns for name, patterns in of_lists.items() if patterns}
 
     @cached_property
+    def _any_pattern(self) -> dict[ListName, Any]:
+        """For each list with patterns, what finds all of them at once, if there is such a thing."""
+        return {
+            name: any_of(one.pattern for one in patterns)
+            for name, patterns in self._patterns.items()
+        }
+
+    @cached_property
     def _entries(self) -> list[tuple[str, list[tuple[ListName, ListEntry]]]]:
         """The entries by what is looked for."""
         wanted: dict[str, list[tuple[ListName, ListEntry]]] = {}
@@ -264,7 +280,8 @@ def _entries(given: Iterable[str | ListEntry | ListPattern]) -> Iterable[ListEnt
     """The words and phrases of a list."""
     for one in given:
         if not isinstance(one, ListPattern):
-            yield ListEntry(text=one) if isinstance(one, str) else one
+            # The text was checked when the list was read; checked again it takes twice as long.
+            yield ListEntry.model_construct(text=one) if isinstance(one, str) else one
 
 
 def _covered(text: str, spans: Iterable[tuple[int, int]], by: str) -> str:

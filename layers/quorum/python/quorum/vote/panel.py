@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from quorum.core import registry
 from quorum.core.errors import PanelInvalid
+from quorum.core.json_names import NameRepeated, require_unrepeated
 from quorum.core.models import Frozen, LanguageCode
 
 PACKAGED = ("default", "economy", "embedded")
@@ -236,11 +237,9 @@ def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = 
     `voters` are the allowed names; by default those of the registry.
     """
     try:
-        panel = (
-            Panel.model_validate_json(document)
-            if isinstance(document, str)
-            else Panel.model_validate_json(json.dumps(document))
-        )
+        text = document if isinstance(document, str) else json.dumps(document)
+        panel = Panel.model_validate_json(text)
+        require_unrepeated(text)
     except ValidationError as refusal:
         first = refusal.errors()[0]
         path = [str(part) for part in first["loc"]]
@@ -250,6 +249,8 @@ def load(document: str | Mapping[str, Any], *, voters: Collection[str] | None = 
         field = first.get("ctx", {}).get("field")
         path += [field] if isinstance(field, str) else []
         raise PanelInvalid(first["msg"], path=".".join(path) or "panel") from None
+    except NameRepeated as refusal:
+        raise PanelInvalid("stands twice in one object", path=refusal.name) from None
     except (TypeError, ValueError) as refusal:
         raise PanelInvalid(f"is not JSON: {refusal}", path="panel") from None
     known = {model.name for model in registry.voters()} if voters is None else voters

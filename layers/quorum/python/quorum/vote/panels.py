@@ -176,19 +176,33 @@ class Panels:
 
         Raises `StoreUnavailable`.
         """
-        found: list[str] = []
-        with unavailable("the panels could not be read"):
-            for folder in ("panels", "tenants", "shadow"):
-                pages = self._ssm.get_paginator("get_parameters_by_path").paginate(
-                    Path=f"{self._path}/{folder}", Recursive=True
-                )
-                found += [
-                    one["Name"].removeprefix(f"{self._path}/")
-                    for page in pages
-                    for one in page["Parameters"]
-                    if _seats(one["Value"], voter)
-                ]
+        found = (
+            name
+            for folder in ("panels", "tenants", "shadow")
+            for name, text in self._parameters(folder)
+            if _seats(text, voter)
+        )
         return tuple(sorted(found))
+
+    def names(self, tenant: str) -> tuple[str, ...]:
+        """The names of all panels that `tenant` may use; raises `StoreUnavailable`."""
+        folders = ["panels"]
+        if _PARAMETER_NAME.fullmatch(parameter_name(self._path, "any", tenant=tenant)):
+            folders.append(f"tenants/{tenant}/panels")
+        found = (name for folder in folders for name, _ in self._parameters(folder))
+        return tuple(dict.fromkeys((*panel.PACKAGED, *(name.rsplit("/")[-1] for name in found))))
+
+    def _parameters(self, folder: str) -> list[tuple[str, str]]:
+        """The parameters in a folder below the deployment's path: name below it, and text."""
+        with unavailable("the panels could not be read"):
+            pages = self._ssm.get_paginator("get_parameters_by_path").paginate(
+                Path=f"{self._path}/{folder}", Recursive=True
+            )
+            return [
+                (one["Name"].removeprefix(f"{self._path}/"), one["Value"])
+                for page in pages
+                for one in page["Parameters"]
+            ]
 
     def _override(self, parameter: str, name: str) -> Panel | None:
         return self._read(parameter, name, name)

@@ -29,6 +29,8 @@ PROGRAM_LIMIT = 5_000
 """Instructions of one pattern's program: a class such as `\\pL` has 1,200, a letter one."""
 PROGRAMS_LIMIT = 20_000
 """Instructions of all patterns' programs together."""
+UNION_LIMIT = 2_000
+"""Instructions up to which patterns are looked for all at once before one by one."""
 MATCHES_LIMIT = 10
 """Matches of one allow pattern in a text that are exempt."""
 MEMORY_BYTES = 1024 * 1024
@@ -74,6 +76,19 @@ def is_in(pattern: str, text: bytes) -> bool:
     """Whether `pattern` matches somewhere in `text` (UTF-8)."""
     found = _bordered(pattern).search(text)
     return found is not None and found.start(1) < found.end(1)
+
+
+def any_of(patterns: "Iterable[str]") -> Any:
+    """One automaton that matches where any of `patterns` might; None where RE2 has none for them.
+
+    It does not look at the borders of words. Where it finds nothing, none of them matches, and a
+    text has been read once instead of once a pattern.
+    """
+    try:
+        found = _compiled("|".join(f"(?:{pattern})" for pattern in patterns))
+    except ValueError:  # two have a group of the same name, or all together are too large
+        return None
+    return found if found.programsize <= UNION_LIMIT else None
 
 
 def places(pattern: str, text: str) -> "Iterator[tuple[int, int]]":

@@ -28,6 +28,8 @@ POLICIES_LIMIT = 100
 """Policies of one tenant that are in force at a time."""
 KEPT_VERSIONS = 256
 """Versions that a process keeps in memory."""
+LAST = "last"
+"""In place of a version: the one that was put last."""
 POLICY = Kind("policy", "policies", "tenant", POLICIES_LIMIT)
 """How the table and its errors call them."""
 
@@ -167,10 +169,23 @@ class Policies:
             )
         return PolicyList(policies=tuple(sorted(found, key=lambda one: one.name)))
 
+    def in_force_anywhere(self) -> list[tuple[str, str]]:
+        """Tenant and reference of all policies in force. Reads the whole table."""
+        return [
+            (tenant, f"{name}@{version}")
+            for tenant, name, version in self._documents.in_force_anywhere()
+        ]
+
     def view(self, tenant: str, name: str, version: str | None = None) -> PolicyView:
-        """The policy in force, or that version of it; raises `NotFound` and `StoreUnavailable`."""
+        """The policy in force, or that version of it; raises `NotFound` and `StoreUnavailable`.
+
+        `last` is the version that was put last, whether it is in force or not.
+        """
         current = self._documents.current(tenant, name)
+        history = self._documents.history(tenant, name)
         wanted = current if version is None else version
+        if version == LAST:
+            wanted = next((one.version for one in history if one.version is not None), None)
         policy = None if wanted is None else self._versions.find(tenant, name, wanted)
         packaged = name == DEFAULT.name and current is None
         if policy is None and packaged and wanted in (None, DEFAULT.version):
@@ -183,7 +198,7 @@ class Policies:
             source="packaged" if policy is DEFAULT else "tenant",
             in_force=policy is DEFAULT or policy.version == current,
             policy=policy.document() if policy is not DEFAULT else _whole(DEFAULT),
-            history=self._documents.history(tenant, name),
+            history=history,
         )
 
     def put(

@@ -174,6 +174,9 @@ class PolicyDocument(Frozen):
         if len(own) > OWN_CATEGORIES_LIMIT:
             _refuse("categories", f"has {len(own)} categories of its own", OWN_CATEGORIES_LIMIT)
         for name in own:
+            if not name[-1].isalnum():
+                message = f"ends in {name[-1]}; a name ends in a letter or a digit"
+                _refuse(f"categories.{name}", message)
             if not normalise(self.categories[name].definition).text:
                 message = "is needed: no model knows a category of your own without it"
                 _refuse(f"categories.{name}.definition", message)

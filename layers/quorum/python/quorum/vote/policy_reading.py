@@ -169,26 +169,36 @@ def is_calibrated(panel: Panel, policy: Policy) -> bool | None:
     return panel.calibrated_under in (policy.name, f"{policy.name}@{policy.version}")
 
 
-def require_heard(
+def require_covers(
     panel: Panel, policy: Policy, model_of: Callable[[str], registry.Model] = registry.model
 ) -> None:
     """Raise `PanelInvalid` if no voter on `panel` can speak of an enabled category of `policy`.
 
     `model_of` finds a voter's model, and raises `ModelUnknown` for one that is gone.
     """
-    if policy.judges_as_default:
-        return
+    name = uncovered(panel, policy, model_of)
+    if name is not None:
+        raise PanelInvalid(
+            f"no voter on {panel.name} ({', '.join(panel.voters)}) can speak of {name}, a category"
+            f" of the policy {policy.name}; choose a panel with a voter that is told the policy",
+            path="panel",
+        )
+
+
+def uncovered(
+    panel: Panel, policy: Policy, model_of: Callable[[str], registry.Model] = registry.model
+) -> str | None:
+    """The first enabled category of `policy` of which no voter on `panel` can speak, if any."""
+    if policy.judges_as_default or covers_all(panel, model_of):
+        return None
     covered = [_covered(voter, policy, model_of) for voter in panel.voters]
-    if None in covered:
-        return
     spoken = {name for names in covered for name in names or ()}
-    for name in policy.enabled:
-        if name not in spoken:
-            raise PanelInvalid(
-                f"none of {', '.join(panel.voters)} can speak of {name}, which the policy "
-                f"{policy.name} asks about: it needs a voter that is told the policy",
-                path="rounds",
-            )
+    return next((name for name in policy.enabled if name not in spoken), None)
+
+
+def covers_all(panel: Panel, model_of: Callable[[str], registry.Model] = registry.model) -> bool:
+    """Whether a voter on `panel` is told the policy, so that it speaks of any category."""
+    return any(_covered(voter, DEFAULT, model_of) is None for voter in panel.voters)
 
 
 def _covered(

@@ -12,13 +12,13 @@ in the Usage table say how two versions compare.
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from quorum.aws import dynamo
+from quorum.aws.remembered import Remembered
 from quorum.aws.versions import Writer
 from quorum.core.errors import InvalidRequest, NotFound
 from quorum.core.models import Decision, Frozen, Money, PolicyShadow, Verdict, is_none
@@ -29,9 +29,6 @@ from quorum.vote.requests import PolicyName
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
-
-KNOWN_NAMES = 4096
-"""Names whose shadow a process remembers."""
 
 
 class ShadowRequest(Frozen):
@@ -73,13 +70,6 @@ class ShownPolicy(PolicyView):
     shadow: ShadowView | None = Field(default=None, exclude_if=is_none)
 
 
-class _Known(NamedTuple):
-    """What was read of a name: the policy that is its shadow, and until when that is known."""
-
-    shadow: str | None
-    until: float
-
-
 class PolicyShadows:
     """Which policy is whose shadow, for all tenants; known for `seconds`. Threads may share it."""
 
@@ -97,10 +87,7 @@ class PolicyShadows:
         self._table = policies_table
         self._usage_table = usage_table
         self._policies = policies
-        self._seconds = seconds
-        self._clock = clock
-        self._lock = Lock()
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._known: Remembered[str | None] = Remembered(seconds=seconds, clock=clock)
 
     def of(self, tenant: str, reference: str) -> Policy | None:
         """The shadow of the policy that an evaluation refers to; None where there is none.
@@ -108,19 +95,10 @@ class PolicyShadows:
         Raises `PolicyInvalid` if the shadow is no longer in force, and `StoreUnavailable`.
         """
         name = reference.split("@", maxsplit=1)[0]
-        with self._lock:
-            known = self._known.get((tenant, name))
-        if known is None or self._clock() >= known.until:
-            item = self._item(tenant, name)
-            shadow = None if item is None else str(item["policy"])
-            known = _Known(shadow, self._clock() + self._seconds)
-            with self._lock:
-                if len(self._known) >= KNOWN_NAMES:
-                    self._known.clear()
-                self._known[tenant, name] = known
-        if known.shadow is None:
+        shadow = self._known.get(tenant, name, self._shadow)
+        if shadow is None:
             return None
-        found = self._policies.chosen(tenant, known.shadow)
+        found = self._policies.chosen(tenant, shadow)
         return None if reference_of(found) == reference else found
 
     def put(
@@ -146,7 +124,7 @@ class PolicyShadows:
         put = {"Put": {"TableName": self._table, "Item": item}}
         before = None if last is None else str(last["policy"])
         self._write(before, shadow, put, writer)
-        self._forget(tenant, name)
+        self._known.forget(tenant, name)
 
     def remove(self, tenant: str, name: str, *, writer: Writer | None = None) -> None:
         """The policy has no shadow any more; raises `NotFound` and `StoreUnavailable`."""
@@ -155,7 +133,7 @@ class PolicyShadows:
             raise NotFound("it has no shadow", code="shadow_not_found", field="name")
         delete = {"Delete": {"TableName": self._table, "Key": _key(tenant, name)}}
         self._write(str(last["policy"]), None, delete, writer)
-        self._forget(tenant, name)
+        self._known.forget(tenant, name)
 
     def _write(
         self, before: str | None, after: str | None, item: dict[str, Any], writer: Writer | None
@@ -210,9 +188,9 @@ class PolicyShadows:
     def _item(self, tenant: str, name: str) -> dict[str, Any] | None:
         return dynamo.get(self._client, self._table, _key(tenant, name), consistent=True)
 
-    def _forget(self, tenant: str, name: str) -> None:
-        with self._lock:
-            self._known.pop((tenant, name), None)
+    def _shadow(self, tenant: str, name: str) -> str | None:
+        item = self._item(tenant, name)
+        return None if item is None else str(item["policy"])
 
 
 def _key(tenant: str, name: str) -> dict[str, Any]:

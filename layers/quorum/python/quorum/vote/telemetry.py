@@ -9,6 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from quorum.aws.telemetry import logger, metrics_of
 from quorum.core import registry
+from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import Abstention, CastVote, Review, Verdict
 from quorum.vote.tally import agreements
 
@@ -36,8 +37,13 @@ def vote_answered(verdict_id: str, vote: CastVote | Abstention) -> None:
     )
     metrics = metrics_of("vote")
     metrics.add_dimension("voter", vote.voter)
+    metrics.add_dimensions(service="vote")  # and all voters together
     metrics.add_metric("Votes", MetricUnit.Count, 1)
     metrics.add_metric("Abstentions", MetricUnit.Count, int(abstained))
+    failed = isinstance(vote, Abstention) and not vote.repeatable
+    metrics.add_metric("VotesFailed", MetricUnit.Count, int(failed))
+    throttled = isinstance(vote, Abstention) and vote.reason is AbstentionReason.THROTTLED
+    metrics.add_metric("VotesThrottled", MetricUnit.Count, int(throttled))
     metrics.add_metric("VoteLatency", MetricUnit.Milliseconds, vote.latency_ms)
     metrics.flush_metrics()
 
@@ -62,6 +68,7 @@ def verdict_reached(verdict: Verdict) -> None:
     metrics.add_dimension("panel", verdict.panel)
     metrics.add_metric("Verdicts", MetricUnit.Count, 1)
     metrics.add_metric("NeedsReview", MetricUnit.Count, int(verdict.decision == "needs_review"))
+    metrics.add_metric("CostUsd", MetricUnit.NoUnit, float(verdict.cost_usd))  # a plot, no books
     metrics.add_metric("VerdictLatency", MetricUnit.Milliseconds, verdict.latency_ms)
     if verdict.shadow is not None:
         disagrees = verdict.shadow.decision != verdict.decision

@@ -161,7 +161,7 @@ class Trials:
         Raises `PanelInvalid` if no voter on the panel can speak of a category of either.
         """
         for policy in (before, after):
-            self._workflow.require_heard(panel, policy)
+            self._workflow.require_covers(panel, policy)
         stop_at = self._clock() + TRIAL_SECONDS
         found = self._verdicts.find_all([(tenant, one) for one in request.verdict_ids])
         kept = self._reviews.kept_contents(tenant, request.verdict_ids)

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ReadTimeoutError
 from pydantic import TypeAdapter, ValidationError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
 from quorum.aws.faults import AWS_ERRORS, code_of
 from quorum.aws.telemetry import logger
@@ -40,7 +40,7 @@ from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
 from quorum.vote.policies import PolicyVersions
 from quorum.vote.policy import Policy, reference_of
-from quorum.vote.policy_reading import require_heard
+from quorum.vote.policy_reading import require_covers
 from quorum.vote.policy_shadows import PolicyShadows
 from quorum.vote.review_entries import ReviewEntries
 from quorum.vote.verdicts import Decided, Verdicts
@@ -64,6 +64,9 @@ CLIENT_SECONDS = 27
 START_ATTEMPTS = 4
 """Tries to start the machine. Starting it twice is harmless: votes are cached, and the id of
 a verdict is settled once."""
+START_SECONDS = 3.0
+"""Seconds of an evaluation within which the machine is started anew. A connection that is lost
+later was most likely lost by a running machine; a new one would have too little time to vote."""
 START_PAUSE_SECONDS = 0.1
 """Seconds before the second try at most; the pause doubles with every try."""
 
@@ -130,7 +133,7 @@ class Workflow:
 
         Raises `PanelInvalid` if no voter on the panel can speak of a category of the policy.
         """
-        self.require_heard(panel, policy)
+        self.require_covers(panel, policy)
         content = with_language(content, panel.default_language, self._default_language)
         now = self._clock()
         return Evaluation(
@@ -146,9 +149,9 @@ class Workflow:
             is_trial=is_trial,
         )
 
-    def require_heard(self, panel: Panel, policy: Policy) -> None:
+    def require_covers(self, panel: Panel, policy: Policy) -> None:
         """Raise `PanelInvalid` if no voter on `panel` can speak of a category of `policy`."""
-        require_heard(panel, policy, self._votes.model_of)
+        require_covers(panel, policy, self._votes.model_of)
 
     def renew(self, evaluation: Evaluation) -> Evaluation:
         """The evaluation with a new deadline, since it may have waited for its turn."""
@@ -208,7 +211,7 @@ class Workflow:
             shadow = self._shadows.of(evaluation.tenant, evaluation.policy)
             if shadow is None:
                 return None
-            self.require_heard(evaluation.panel, shadow)
+            self.require_covers(evaluation.panel, shadow)
         except QuorumError as failure:
             telemetry.policy_shadow_failed(evaluation.verdict_id, type(failure).__name__)
             return None
@@ -364,7 +367,10 @@ class Workflow:
         starting = Retrying(
             retry=retry_if_exception_type(WorkflowNotStarted),
             wait=wait_random_exponential(START_PAUSE_SECONDS),
-            stop=stop_after_attempt(START_ATTEMPTS),
+            stop=lambda tried: (
+                tried.attempt_number >= START_ATTEMPTS
+                or self._clock() > evaluation.started_at + START_SECONDS
+            ),
             reraise=True,
         )
         answer: Any = starting(self._start, given)

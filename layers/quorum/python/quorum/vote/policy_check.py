@@ -1,0 +1,72 @@
+"""Policies that no panel could judge under, refused when they are put, and such panels too.
+
+A voter that is told the policy speaks of all its categories; an embedded voter and a guard model
+only of some. A tenant's policy `default` needs a default panel whose voters can speak of every
+enabled category, because both apply where a request names neither. Any other policy needs one such
+panel among those that the tenant may use, because a request may name both.
+"""
+
+from collections.abc import Callable, Iterable
+
+from quorum.core.errors import InvalidRequest, PanelInvalid
+from quorum.core.registry import Model
+from quorum.vote.panel import Panel
+from quorum.vote.policy import DEFAULT, Policy
+from quorum.vote.policy_reading import uncovered
+
+
+class PolicyCheck:
+    """Whether a tenant's panels can speak of what its policies ask about.
+
+    `panel_of` finds a tenant's panel by name and raises `PanelInvalid` where there is none;
+    `names_of` are the names of all panels that it may use. Both raise `StoreUnavailable`.
+    """
+
+    def __init__(
+        self,
+        panel_of: Callable[[str, str], Panel],
+        names_of: Callable[[str], Iterable[str]],
+        model_of: Callable[[str], Model],
+        *,
+        default_panel: str,
+    ) -> None:
+        self._panel_of = panel_of
+        self._names_of = names_of
+        self._model_of = model_of
+        self._default_panel = default_panel
+
+    def require(self, tenant: str, policy: Policy) -> None:
+        """Raise `InvalidRequest`, which names the category, if nothing could be judged under it.
+
+        A default panel that is not there yet is no reason: it is looked at when it is put.
+        """
+        default = self._found(tenant, self._default_panel)
+        missing = None if default is None else uncovered(default, policy, self._model_of)
+        if missing is None:
+            return
+        if policy.name == DEFAULT.name:
+            raise _refusal(
+                missing,
+                f"no voter on the panel {self._default_panel} can speak of it, and that panel"
+                " judges what names neither a panel nor a policy; put that panel with a voter that"
+                " is told the policy first, or put the policy under another name",
+            )
+        panels = (self._found(tenant, name) for name in self._names_of(tenant))
+        if all(one is None or uncovered(one, policy, self._model_of) for one in panels):
+            raise _refusal(
+                missing,
+                f"no panel of yours has voters for every category of the policy {policy.name}, and"
+                f" none on {self._default_panel} can speak of this one; put a panel with a voter"
+                " that is told the policy first",
+            )
+
+    def _found(self, tenant: str, name: str) -> Panel | None:
+        try:
+            return self._panel_of(tenant, name)
+        except PanelInvalid:
+            return None
+
+
+def _refusal(category: str, why: str) -> InvalidRequest:
+    field = f"categories.{category}"
+    return InvalidRequest(f"{field}: {why}", code="category_not_covered", field=field)

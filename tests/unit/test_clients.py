@@ -1,0 +1,32 @@
+"""The AWS clients' settings that no emulator needs and AWS does."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from quorum.app.clients import Clients
+from quorum.core.models import Frozen
+
+
+@pytest.mark.parametrize("region", ["ap-northeast-2", "eu-south-1", "us-east-1"])
+def test_a_presigned_url_leads_to_the_buckets_own_region(
+    region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    s3 = Clients(Frozen()).s3
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": "some", "Key": "uploads/a"})
+    assert urlsplit(url).hostname in (f"some.s3.{region}.amazonaws.com", "some.s3.amazonaws.com")
+    if region != "us-east-1":
+        assert region in url.partition("?")[0]
+
+
+def test_the_local_stacks_urls_have_the_bucket_in_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    s3 = Clients(Frozen()).s3
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": "some", "Key": "uploads/a"})
+    assert url.startswith("http://127.0.0.1:4566/some/uploads/a?")
