@@ -133,7 +133,7 @@ class Claims:
         )
         self._give_up(tenant, verdict_id, change, "REMOVE claimed_by, claimed_until", {})
 
-    def skip(
+    def leave(
         self, tenant: str, verdict_id: str, reviewer: str, reason: SkipReason, *, by: str
     ) -> None:
         """Give a content back for good: somebody else decides it. Raises as `release`."""

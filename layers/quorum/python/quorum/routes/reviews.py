@@ -154,7 +154,7 @@ def post_release(verdict_id: str, request: ReviewerRequest, app: App, caller: Ca
 )
 def post_skip(verdict_id: str, request: SkipRequest, app: App, caller: Calling) -> Given:
     """The content waits for anybody but this reviewer. For operators."""
-    app.claims.skip(caller.tenant, verdict_id, request.reviewer, request.reason, by=who(caller))
+    app.claims.leave(caller.tenant, verdict_id, request.reviewer, request.reason, by=who(caller))
     return Given(verdict_id=verdict_id)
 
 
