@@ -30,8 +30,10 @@ from cli import (
     panel,
     policy,
     record,
+    replay,
     replies,
     train,
+    transparency,
     verdicts,
 )
 from cli.errors import EXIT_CODES, Boundary
@@ -62,6 +64,8 @@ app.command()(doctor.doctor)
 app.command("languages")(languages.languages)
 app.command()(replies.replies)
 app.command()(env.env)
+app.command()(replay.replay)
+app.command()(transparency.transparency)
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 app.add_typer(panel.app, name="panel")

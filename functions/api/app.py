@@ -12,6 +12,7 @@ from quorum.routes import (
     batches,
     catalogue,
     completions,
+    evidence,
     health,
     models,
     moderations,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 SUBJECTS = (
-    *(verdicts, reviews, moderations, batches, completions, spending),
+    *(verdicts, reviews, evidence, moderations, batches, completions, spending),
     *(catalogue, models, policies, health, audit),
 )
 routes = resolver(*(subject.router for subject in SUBJECTS))

@@ -27,6 +27,7 @@ from quorum.core.models import Frozen
 from quorum.document.long_documents import AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
 from quorum.ledger.costs import INTENT_SECONDS
+from quorum.review.appeals import AppealRequest
 from quorum.review.requests import (
     ClaimRequest,
     DecideRequest,
@@ -371,6 +372,7 @@ BODIES: dict[str, type[Frozen]] = {
     "post_estimate.json": EstimateRequest,
     "post_moderation.json": ModerationRequest,
     "post_policy_trial.json": TrialRequest,
+    "post_appeal.json": AppealRequest,
     "post_claim.json": ReviewerRequest,
     "post_claim_next.json": ClaimRequest,
     "post_decisions.json": DecideRequest,

@@ -16,7 +16,9 @@ from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.gateway.models import Models
 from quorum.ledger.costs import Costs
+from quorum.review.appeals import Appeals
 from quorum.review.claims import Claims
+from quorum.review.transparency import Transparency
 from quorum.review.waiting import WaitingQueue
 from quorum.vote.panels import Panels
 from quorum.vote.policy_check import PolicyCheck
@@ -108,6 +110,26 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
         return Claims(
             self.dynamodb, table, self.reviews, self.waiting, self.audit, clock=self.clock
         )
+
+    @cached_property
+    def appeals(self) -> Appeals:
+        """The appeals."""
+        settings = self.settings
+        return Appeals(
+            self.dynamodb,
+            settings.verdicts_table,
+            settings.usage_table,
+            self.reviews,
+            self.audit,
+            review_days=settings.review_days,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def transparency(self) -> Transparency:
+        """The reports on decisions."""
+        settings = self.settings
+        return Transparency(self.dynamodb, settings.verdicts_table, settings.usage_table)
 
     @cached_property
     def runs(self) -> Runs:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from quorum.app.container import Container, SpendingContainer
 from quorum.core.models import Verdict
+from quorum.vote.kept_versions import KeptVersions
 from quorum.vote.panels import Panels
 from quorum.vote.policies import Policies, PolicyVersions
 from quorum.vote.policy_shadows import PolicyShadows
@@ -125,6 +126,11 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
         )
 
     @cached_property
+    def kept_versions(self) -> KeptVersions:
+        """The panels and packaged policies that verdicts were made under."""
+        return KeptVersions(self.dynamodb, self.settings.verdicts_table)
+
+    @cached_property
     def workflow(self) -> Workflow:
         """The vote machine, and the cache before it."""
         return Workflow(
@@ -134,6 +140,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             self.verdicts,
             self.review_entries,
             self.policy_versions,
+            kept_versions=self.kept_versions,
             shadows=self.policy_shadows,
             default_language=self.settings.default_language,
         )
