@@ -52,13 +52,14 @@ down: ## stop what `make up` started; its data stays
 logs: ## show the logs of the local Lambdas
 	@$(RUN) local.stack logs
 
-lint: setup ## run ruff, mypy, import-linter and cfn-lint
+lint: setup .local/checkov/.locked ## run ruff, mypy, import-linter, cfn-lint and checkov
 	ruff check --quiet
 	ruff format --check --quiet
 	mypy
 	lint-imports --no-logo
 	cfn-lint template.yaml
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
+	.local/checkov/bin/checkov --config-file .checkov.yaml
 
 setup: .venv/.locked .ministack/.locked
 
@@ -77,6 +78,12 @@ setup: .venv/.locked .ministack/.locked
 	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project --compile-bytecode
 	@touch $@
 
+# checkov pins an older boto3 than Quorum's own.
+.local/checkov/.locked: local/requirements/checkov.txt | .venv/bin/uv
+	@$(UV) venv --quiet --clear --python .venv/bin/python .local/checkov
+	@$(UV) pip install --quiet --python .local/checkov/bin/python --require-hashes --requirement $<
+	@touch $@
+
 # mutmut and aws-sam-cli want different versions of click.
 .local/mutants/environment/.locked: uv.lock | .venv/bin/uv
 	@UV_PROJECT_ENVIRONMENT=.local/mutants/environment $(UV) sync --quiet --frozen --python .venv/bin/python --no-default-groups --group mutants --no-install-project
@@ -87,6 +94,7 @@ mutants: setup .local/mutants/environment/.locked ## mutation tests of the modul
 
 lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header local/requirements/checkov.in --output-file local/requirements/checkov.txt
 	$(UV) export --quiet --frozen --only-group service --no-emit-project --no-header > layers/dependencies/requirements.txt
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
 	$(UV) export --quiet --frozen --only-group meaning --no-emit-project --no-header > layers/meaning/requirements.txt

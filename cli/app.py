@@ -32,6 +32,7 @@ from cli import (
     record,
     replay,
     replies,
+    thresholds,
     train,
     transparency,
     verdicts,
@@ -60,6 +61,7 @@ app.command()(record.record)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
 app.command()(train.train)
+app.command()(thresholds.thresholds)
 app.command()(doctor.doctor)
 app.command("languages")(languages.languages)
 app.command()(replies.replies)

@@ -1,14 +1,15 @@
-"""`quorum labels`: export reviews as labels for `evaluate` and `calibrate`."""
+"""`quorum labels`: export reviews and suggestions as labels for `evaluate` and `calibrate`."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from quorum.core import registry
-from quorum.core.models import CastVote
+from quorum.core.models import CastVote, Verdict
 from quorum.vote.reviews import Label
+from quorum.vote.suggestions import Suggestion
 
 from analysis.counts import counted
 from analysis.rows import harmless
@@ -19,6 +20,10 @@ from cli.service import Service, connect
 app = typer.Typer(help="Labels made by reviewers.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option(help="the CSV file; - for stdout. It will hold contents")]
+Suggested = Annotated[
+    bool,
+    typer.Option("--suggested", help="also what clients of the Perspective API suggested"),
+]
 
 
 @app.callback()
@@ -27,19 +32,26 @@ def _labels() -> None:
 
 
 @app.command()
-def export(out: Out, where: Where = "local") -> None:
+def export(out: Out, where: Where = "local", *, suggested: Suggested = False) -> None:
     """Write every review of the key's tenant as language,text,gold,<voter>,<voter>.confidence….
 
     `weight` is the number of verdicts that a row stands for: those of the quality sample were drawn
     with a probability.
 
     Needs an operator's key. The text is empty if the content is no longer kept; the votes are still
-    of use. A review with neither text nor votes is left out.
+    of use. A review with neither text nor votes is left out. A text that was reviewed has no row of
+    a suggestion.
     """
-    entries = [entry for entry in reviewed(connect(where, operator=True)) if _teaches(entry)]
-    write(out, entries)
+    service = connect(where, operator=True)
+    entries = [entry for entry in reviewed(service) if _teaches(entry)]
+    suggestions: list[Suggestion] = []
+    if suggested:
+        texts = {entry.content for entry in entries}
+        suggestions = [one for one in suggestions_of(service) if one.content not in texts]
+    write(out, entries, suggestions)
     without = sum(entry.content is None for entry in entries)
-    notes.print(f"{counted(len(entries), 'label')}, {without:,} of them without text")
+    told = f"{counted(len(entries) + len(suggestions), 'label')}, {without:,} of them without text"
+    notes.print(f"{told}, {len(suggestions):,} suggested" if suggested else told)
 
 
 def reviewed(service: Service) -> Iterator[Label]:
@@ -47,30 +59,56 @@ def reviewed(service: Service) -> Iterator[Label]:
     return map(Label.model_validate, service.pages("labels"))
 
 
-def write(out: Path, entries: list[Label]) -> None:
-    """The CSV of `entries`, readable by its owner only."""
-    heard = {vote.voter for entry in entries for vote in entry.verdict.votes}
+def suggestions_of(service: Service) -> Iterator[Suggestion]:
+    """Every suggestion, oldest first, page by page."""
+    return map(Suggestion.model_validate, service.pages("suggestions"))
+
+
+def write(out: Path, entries: list[Label], suggestions: Sequence[Suggestion] = ()) -> None:
+    """The CSV of `entries` and `suggestions`, readable by its owner only."""
+    judged = [entry.verdict for entry in entries]
+    judged += [one.verdict for one in suggestions if one.verdict is not None]
+    heard = {vote.voter for verdict in judged for vote in verdict.votes}
     known = [model.name for model in registry.MODELS if model.name in heard]
     voters = known + sorted(heard.difference(known))
     columns = ["language", "text", "gold"]
     columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
-    columns += ["panel", "panel.score", "policy", "weight"]
+    columns += ["panel", "panel.score", "policy", "labelled_by", "weight"]
     with opened(out, private=True) as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(map(_row, entries))
+        writer.writerows(map(_suggested_row, suggestions))
 
 
 def _row(entry: Label) -> dict[str, Any]:
-    verdict = entry.verdict
-    cells: dict[str, Any] = {
-        "language": verdict.language or "",
+    return {
+        "language": entry.verdict.language or "",
         "text": harmless(entry.content or ""),
         "gold": entry.reviews[-1].decision,
+        "labelled_by": "review",
+        "weight": f"{entry.weight:.6g}",
+        **_judged(entry.verdict),
+    }
+
+
+def _suggested_row(suggestion: Suggestion) -> dict[str, Any]:
+    return {
+        "language": suggestion.language or "",
+        "text": harmless(suggestion.content),
+        "gold": suggestion.decision,
+        "policy": suggestion.policy,
+        "labelled_by": "suggestion",
+        **({} if suggestion.verdict is None else _judged(suggestion.verdict)),
+    }
+
+
+def _judged(verdict: Verdict) -> dict[str, Any]:
+    """The cells about what the panel and its voters said."""
+    cells: dict[str, Any] = {
         "panel": verdict.decision,
         "panel.score": f"{verdict.score:.6f}",
         "policy": f"{verdict.policy}@{verdict.policy_version}",
-        "weight": f"{entry.weight:.6g}",
     }
     for vote in verdict.votes:
         if isinstance(vote, CastVote):

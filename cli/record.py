@@ -75,7 +75,7 @@ def record(
     rows = _rows(texts)
     if not rows:
         raise typer.BadParameter(f"{texts}: no row has a text")
-    with _moderator(chosen, known, under) as moderator:
+    with moderator_of(chosen, known, under) as moderator:
         _write(rows, moderator, out, concurrency)
 
 
@@ -162,12 +162,13 @@ def _cells(vote: CastVote | Abstention) -> dict[str, str]:
 
 
 @contextmanager
-def _moderator(
-    panel: Panel, known: Mapping[str, NamedEntry], policy: Policy
+def moderator_of(
+    panel: Panel, known: Mapping[str, NamedEntry], policy: Policy, *, everyone: bool = True
 ) -> Iterator[Moderator]:
     """A moderator that asks all of the panel's voters under `policy`, usable within the block.
 
-    `known` are the models that are not packaged.
+    `known` are the models that are not packaged. Without `everyone` the panel stops as it does in
+    a deployment.
     """
     shared = cache(_gateway)
     own = entries.gateways(known, shared)
@@ -185,7 +186,7 @@ def _moderator(
                 gateway,
                 models=models,
                 voting_seconds=VOTING_SECONDS,
-                everyone=True,
+                everyone=everyone,
             )
         except PanelInvalid as refusal:
             raise typer.BadParameter(str(refusal)) from None

@@ -28,6 +28,10 @@ def document() -> str:
         )
         for each in (routes, estimate)
     )
+    # The path of a route is a regular expression; in the description it is a path.
+    described["paths"] = {
+        path.replace("\\", ""): operations for path, operations in described["paths"].items()
+    }
     schemas = described["components"]["schemas"]
     for other in others:
         described["paths"] |= other["paths"]

@@ -16,6 +16,7 @@ from quorum.routes import (
     health,
     models,
     moderations,
+    perspective,
     policies,
     reviews,
     spending,
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 SUBJECTS = (
-    *(verdicts, reviews, evidence, moderations, batches, completions, spending),
+    *(verdicts, reviews, evidence, moderations, perspective, batches, completions, spending),
     *(catalogue, models, policies, health, audit),
 )
+ERROR_FORMS = moderations.ERROR_FORMS | perspective.ERROR_FORMS
 routes = resolver(*(subject.router for subject in SUBJECTS))
 
 
@@ -41,4 +43,4 @@ def app() -> ApiContainer:
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Answer one HTTP request of API Gateway's proxy integration."""
-    return resolve(routes, event, context, app, moderations.ERROR_FORMS)
+    return resolve(routes, event, context, app, ERROR_FORMS)

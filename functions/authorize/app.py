@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
 from quorum.app.keys import KeysContainer
 from quorum.app.settings import AuthorizeSettings
 from quorum.aws.boundary import guarded
-from quorum.aws.keys import hash_of
+from quorum.aws.keys import GOOGLES_ROUTES, REFUSED, Caller, hash_of
 from quorum.core.errors import Unauthorized
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     chat = "connectionId" in event["requestContext"]
     key = key_of(event)
     caller = app().keys.caller(key) if key else None
+    # These routes say themselves, in another API's form, that a key is missing or unknown.
+    googles = event["requestContext"].get("resourcePath") in GOOGLES_ROUTES
     # A client over HTTP can tell a wrong key (401) from a missing right (403).
-    if not key or (caller is None and not chat):
+    if not googles and (not key or (caller is None and not chat)):
         raise Unauthorized
     arn = event.parsed_arn
     response = APIGatewayAuthorizerResponseWebSocket if chat else APIGatewayAuthorizerResponse
@@ -45,16 +47,23 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
         api_id=arn.api_id,
         stage=arn.stage,
         partition=arn.partition,
-        # A chat's connection outlives this answer: its key is looked up again with every message.
-        context=caller.model_dump() | ({"key_hash": hash_of(key)} if chat else {})
-        if caller
-        else None,
+        context=_context_of(caller, key, chat=chat),
     )
     if caller:
         policy.allow_all_routes()
+    elif googles:
+        policy.allow_route(http_method="POST", resource="/v1alpha1/*")
     else:
         policy.deny_all_routes()
     return policy.asdict()
+
+
+def _context_of(caller: Caller | None, key: str | None, *, chat: bool) -> dict[str, Any]:
+    """What the function behind is told of the caller, or of the lack of one."""
+    if caller is None:
+        return {REFUSED: "unknown" if key else "missing"}
+    # A chat's connection outlives this answer: its key is looked up again with every message.
+    return caller.model_dump() | ({"key_hash": hash_of(key or "")} if chat else {})
 
 
 def key_of(event: APIGatewayAuthorizerRequestEvent) -> str | None:

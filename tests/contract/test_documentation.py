@@ -15,6 +15,7 @@ from quorum.document.requests import DocumentsRequest
 from quorum.review.requests import DecideRequest, ReviewerRequest
 from quorum.vote.moderations import ModerationRequest
 from quorum.vote.panel import PACKAGED, packaged
+from quorum.vote.perspective import AnalyzeCommentRequest, SuggestCommentScoreRequest
 from quorum.vote.requests import ReviewRequest, VerdictRequest
 from samcli.yamlhelper import yaml_parse
 from typer.main import get_command
@@ -34,6 +35,9 @@ BODIES: dict[str, type[Frozen]] = {
     "batches": BatchRequest,
     "documents": DocumentsRequest,
     "moderations": ModerationRequest,
+    "v1alpha1/comments:analyze?key=$KEY": AnalyzeCommentRequest,
+    "v1alpha1/comments:analyze?key=$KEY&panel=embedded": AnalyzeCommentRequest,
+    "v1alpha1/comments:suggestscore?key=$KEY": SuggestCommentScoreRequest,
     "chat/completions": ChatCompletionRequest,
 }
 """What the route of each shown request takes."""
@@ -113,7 +117,7 @@ def test_a_python_example_uses_only_names_that_it_defines(page: Path) -> None:
 def requests() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         yield from re.findall(
-            r"\$API/(\S+) [^\n]*?-d '(\{.*?\})'(?:$| \|)", page.read_text(), re.MULTILINE
+            r"\$API/([^\s\"]+)\"? [^\n]*?-d '(\{.*?\})'(?:$| \|)", page.read_text(), re.MULTILINE
         )
 
 

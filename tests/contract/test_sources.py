@@ -149,8 +149,8 @@ def test_every_dependency_is_explained() -> None:
 
 def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
     decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
-    numbers = [file.name[:4] for file in decisions]
-    assert len(set(numbers)) == len(numbers)
+    numbers = [file.name[:4] for file in decisions]  # those of work under way may be missing
+    assert sorted(set(numbers)) == numbers
     titles = [file.read_text().splitlines()[0] for file in decisions]
     assert [
         title

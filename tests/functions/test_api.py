@@ -433,6 +433,27 @@ def test_the_deployments_operator_alone_is_told_the_gateways_address_whatever_is
     assert base["advice"] == told["gateway"]["base_urls"][0]["advice"] != ""
 
 
+@pytest.mark.parametrize("mapped", ["/v1", "/moderation/v1", "/v1/verdicts", ""])
+def test_a_domain_of_ones_own_may_have_anything_before_the_apis_paths(
+    ask: Ask, cached: Callable[[Evaluation, str], None], mapped: str
+) -> None:
+    cached(make.evaluation("a text"), "unsafe")
+    _, verdict = ask({"content": "a text", "panel": "default"})
+    resource = "/verdicts/{verdict_id}"
+    path = f"{mapped}/verdicts/{verdict['id']}"
+    request = {
+        "resource": resource,
+        "path": path,
+        "requestContext": {
+            "path": path,
+            "resourcePath": resource,
+            "authorizer": {"tenant": "acme", "role": "member"},
+        },
+        "pathParameters": {"verdict_id": verdict["id"]},
+    }
+    assert ask(name="get_verdict.json", **request) == (200, verdict)
+
+
 def test_an_address_nobody_knows_is_a_404(ask: Ask) -> None:
     status, answer = ask(name="get_health.json", path="/nowhere", resource="/nowhere")
     assert status == 404

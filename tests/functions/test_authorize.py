@@ -84,6 +84,23 @@ def test_no_key_and_an_unknown_one_are_unauthorized(
         ask(headers)
 
 
+@pytest.mark.parametrize(
+    ("query", "refused"), [({"key": "qk_wrong"}, "unknown"), (None, "missing")]
+)
+def test_routes_that_tell_it_as_google_does_get_requests_without_a_known_key_and_no_others(
+    within: Callable[[str], None], event: Any, context: Any, aws: Any, query: Any, refused: str
+) -> None:
+    within("AuthorizeFunction")
+    authorize.app.cache_clear()
+    request = event("authorize.json") | {"headers": {}, "queryStringParameters": query}
+    request["requestContext"]["resourcePath"] = "/v1alpha1/comments:analyze"
+    policy = authorize.handler(request, context)
+    (allowed,) = policy["policyDocument"]["Statement"]
+    assert allowed["Effect"] == "Allow"
+    assert [one.rpartition("local/")[2] for one in allowed["Resource"]] == ["v1/POST/v1alpha1/*"]
+    assert policy["context"] == {"refused": refused}
+
+
 def test_a_key_is_stored_as_its_hash_only(aws: Any, key: str) -> None:
     stored = aws.Table("KeysTable").scan()["Items"]
     assert [item["key_hash"] for item in stored] == [hash_of(key)]

@@ -100,6 +100,49 @@ def test_the_command_leaves_out_what_has_neither_text_nor_votes(
     assert "3 labels, 1 of them without text" in ran.stderr
 
 
+SUGGESTIONS = [
+    {
+        "content": text,
+        "language": "en",
+        "decision": "unsafe",
+        "scores": {"TOXICITY": 1.0},
+        "policy": "default@0123456789ab",
+        "verdict": verdict,
+        "suggested_at": "2026-11-01T12:00:00Z",
+    }
+    for text, verdict in (
+        ("never judged", None),
+        ("judged", ENTRIES[1]["verdict"]),
+        ("=cmd()", None),  # it was reviewed
+    )
+]
+
+
+def test_suggestions_are_labels_where_they_are_wanted_and_nobody_reviewed_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/reviews"):
+            return httpx.Response(200, json={"reviews": ENTRIES[2:3], "next": None})
+        page = SUGGESTIONS[2:] if request.url.params.get("next") else SUGGESTIONS[:2]
+        more = None if request.url.params.get("next") else "more"
+        return httpx.Response(200, json={"suggestions": page, "next": more})
+
+    found = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: found)  # noqa: ARG005 - as the real one
+    out = tmp_path / "labels.csv"
+    ran = CliRunner().invoke(app, ["labels", "export", "--suggested", "--out", str(out)])
+    assert ran.exit_code == 0, ran.output
+    assert "3 labels, 0 of them without text, 2 suggested" in ran.stderr
+    votes = recorded.read(out)
+    assert votes.texts == ("=cmd()", "never judged", "judged")
+    assert [recorded.DECISIONS[code] for code in votes.gold] == ["safe", "unsafe", "unsafe"]
+    assert set(votes.voters) == {"deepseek-v3.2", "gemini-2.5-flash"}
+    assert [row.split(",")[-1] for row in out.read_text().splitlines()] == [
+        *("labelled_by", "review", "suggestion", "suggestion"),
+    ]
+
+
 def test_one_label_is_not_called_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"labels": ENTRIES[:1], "next": None})

@@ -105,7 +105,8 @@ def _resolved(
         message = f"the body is larger than {BODY_LIMIT} bytes; upload larger batches"
         too_large = _problem("body_too_large", message, _BODY, BODY_LIMIT)
         return _unrouted(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
-    if not event["path"].isprintable():
+    path = _path(event)
+    if not path.isprintable():
         return _unrouted(HTTPStatus.NOT_FOUND, _NO_ROUTE)
     # Every body is JSON, whatever its content type says (curl -d says that it is a form).
     headers = {
@@ -115,7 +116,22 @@ def _resolved(
     }
     headers["content-type"] = content_types.APPLICATION_JSON
     app.append_context(container=container)  # type: ignore[no-untyped-call] # it declares no type
-    return app.resolve(event | {"headers": headers, "multiValueHeaders": None}, context)
+    read = {"path": path, "headers": headers, "multiValueHeaders": None}
+    return app.resolve(event | read, context)
+
+
+def _path(event: "Mapping[str, Any]") -> str:
+    """The path of a request, without what a domain of one's own has before it.
+
+    At API Gateway's own address the stage is no part of `path`. Under another domain all that its
+    mapping puts before the API's paths is; what is too much at the front is that.
+    """
+    path = str(event["path"])
+    if path != (event.get("requestContext") or {}).get("path"):
+        return path
+    resource = str(event.get("resource", ""))
+    too_many = path.count("/") - resource.count("/")
+    return "/" + "/".join(path.split("/")[1 + too_many :]) if too_many > 0 else path
 
 
 def _read(body: str) -> dict[str, Any]:

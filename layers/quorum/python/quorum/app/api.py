@@ -10,6 +10,7 @@ from quorum.aws.clients import CONNECTIONS
 from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
 from quorum.batch.runs import Runs
+from quorum.bulk.analysis import CommentAnalysis
 from quorum.bulk.batches import QueuedBatches, UploadedBatches
 from quorum.bulk.concurrent import ConcurrentModeration
 from quorum.bulk.machine import Bulk
@@ -72,6 +73,11 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
     def concurrent_moderation(self) -> ConcurrentModeration:
         """Several contents of one request, judged at the same time."""
         return ConcurrentModeration(self.workflow, at_once=CONTENTS_AT_ONCE, clock=self.clock)
+
+    @cached_property
+    def comment_analysis(self) -> CommentAnalysis:
+        """A comment and its sentences, judged for their attributes."""
+        return CommentAnalysis(self.workflow, self.concurrent_moderation)
 
     @cached_property
     def verdict_list(self) -> VerdictList:

@@ -11,6 +11,7 @@ from quorum.vote.policies import Policies, PolicyVersions
 from quorum.vote.policy_shadows import PolicyShadows
 from quorum.vote.quality_sample import QualitySample
 from quorum.vote.review_entries import ReviewEntries
+from quorum.vote.suggestions import Suggestions
 from quorum.vote.verdicts import Verdicts
 from quorum.vote.voting import VoteStore
 from quorum.vote.workflow import Workflow
@@ -143,4 +144,16 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             kept_versions=self.kept_versions,
             shadows=self.policy_shadows,
             default_language=self.settings.default_language,
+        )
+
+    @cached_property
+    def suggestions(self) -> Suggestions:
+        """The suggestions of people who are not reviewers."""
+        settings = self.settings
+        return Suggestions(
+            self.dynamodb,
+            settings.verdicts_table,
+            self.workflow,
+            label_days=settings.label_days,
+            clock=self.clock,
         )

@@ -19,6 +19,11 @@ Role = Literal["member", "operator", "deployment_operator"]
 also sees every tenant's costs, and puts models."""
 PREFIX = "qk_"
 """The beginning of every key."""
+REFUSED = "refused"
+"""What the authorizer says of a request that it lets through although it has no known key:
+`missing` or `unknown`."""
+GOOGLES_ROUTES = ("/v1alpha1/comments:analyze", "/v1alpha1/comments:suggestscore")
+"""The routes that get such requests: they answer as Google's APIs do, which API Gateway cannot."""
 OPERATORS: tuple[Role, ...] = ("operator", "deployment_operator")
 
 

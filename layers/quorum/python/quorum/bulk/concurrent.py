@@ -57,14 +57,20 @@ class ConcurrentModeration:
             key: self._workflow.open(tenant, content, panel, policy, uuid4().hex)
             for key, content in {_key(one): one for one in contents}.items()
         }
-        verdicts = self._judged(list(opened.values()), deadline)
+        verdicts = self.judge_all(list(opened.values()), deadline)
         return [verdicts[opened[_key(content)].verdict_id] for content in contents]
 
-    def _judged(self, evaluations: list[Evaluation], deadline: "Deadline") -> "dict[str, Verdict]":
-        """The verdicts by id."""
+    def judge_all(
+        self, evaluations: "Sequence[Evaluation]", deadline: "Deadline", *, with_votes: bool = False
+    ) -> "dict[str, Verdict]":
+        """The verdicts by id; those of trials are not stored. Raises as `moderate_all`.
+
+        With `with_votes`, voters are asked also where a review or a list decides.
+        """
+        run = self._workflow.run_with_votes if with_votes else self._workflow.run
         workers = ThreadPoolExecutor(min(self._at_once, len(evaluations)))
         try:
-            started = {one.verdict_id: workers.submit(self._judge, one) for one in evaluations}
+            started = {one.verdict_id: workers.submit(self._judge, one, run) for one in evaluations}
             wait(started.values(), timeout=max(0.0, deadline.remaining() - STORING_SECONDS))
         finally:
             # A call to the machine cannot be interrupted: it ends by its own timeout.
@@ -85,11 +91,11 @@ class ConcurrentModeration:
             verdicts |= {verdict.id: verdict for verdict in left}
         return verdicts
 
-    def _judge(self, evaluation: Evaluation) -> "Verdict":
+    def _judge(self, evaluation: Evaluation, run: "Callable[[Evaluation], Verdict]") -> "Verdict":
         if self._clock() > evaluation.deadline - ROUND_SECONDS:
             (verdict,) = self._workflow.leave_to_person([evaluation], NO_TIME)
             return verdict
-        return self._workflow.run(evaluation)
+        return run(evaluation)
 
     @staticmethod
     def _unjudged(

@@ -37,6 +37,7 @@
     ├── SettingsInvalid                 failed                    500
     ├── Unauthorized                    invalid_api_key           401
     ├── StoreUnavailable                unavailable               503    yes
+    ├── VotersUnavailable               unavailable               503    yes
     └── WorkflowFailed                  unavailable               503    yes
         └── WorkflowNotStarted          unavailable               503    yes
 
@@ -46,12 +47,12 @@ an error into an answer, a chat message, an abstention or a message on a queue r
 """
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from quorum.core.abstentions import AbstentionReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from quorum.core.models import Reservation, Tokens
 
@@ -73,7 +74,7 @@ class QuorumError(Exception):
     http_status: ClassVar[int] = 500
     transient: ClassVar[bool] = False
     field: str | None = None
-    limit: int | str | None = None
+    limit: "int | str | Mapping[str, Any] | None" = None
     retry_after_seconds: float | None = None
 
     @property
@@ -96,7 +97,7 @@ class RequestRejected(QuorumError):
         *,
         code: str = "invalid_request",
         field: str | None = None,
-        limit: int | str | None = None,
+        limit: "int | str | Mapping[str, Any] | None" = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -487,6 +488,10 @@ class Unauthorized(QuorumError):
 
 class StoreUnavailable(_Unavailable):
     """DynamoDB could not be written or read, or the panels in SSM could not be read."""
+
+
+class VotersUnavailable(_Unavailable):
+    """No voter answered that may say what was asked."""
 
 
 class WorkflowFailed(_Unavailable):

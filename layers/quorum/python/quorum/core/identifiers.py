@@ -56,6 +56,11 @@ def review_entry_key(tenant: str, digest: str) -> str:
     return f"entry#{tenant}#{digest}"
 
 
+def suggestion_key(tenant: str, digest: str) -> str:
+    """The Verdicts table's key of the suggestion on a content under a policy."""
+    return f"suggestion#{tenant}#{digest}"
+
+
 def batch_key(tenant: str, batch: str) -> str:
     """The Verdicts table's key of a batch."""
     return f"batch#{tenant}#{batch}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from quorum.api.callers import Calling
+from quorum.api.callers import Calling, operators_only
 from quorum.api.http import new_router
 from quorum.api.idempotency import IdempotencyKey
 from quorum.api.problems import gives
@@ -12,6 +12,8 @@ from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
 from quorum.core.models import CategoryName, Decision, Verdict
 from quorum.routes.parameters import App, From, To, days, once
 from quorum.vote.requests import VerdictRequest
+from quorum.vote.suggestions import PAGE_LIMIT as SUGGESTIONS_LIMIT
+from quorum.vote.suggestions import SuggestionPage
 from quorum.vote.verdict_list import PAGE_LIMIT as LIST_LIMIT
 from quorum.vote.verdict_list import VerdictFilter, VerdictPage
 
@@ -65,3 +67,19 @@ def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
 def get_verdict(verdict_id: str, app: App, caller: Calling) -> Verdict:
     """A stored verdict of the caller's tenant."""
     return app.verdicts.get(caller.tenant, verdict_id)
+
+
+@router.get(
+    "/suggestions",
+    summary="List the suggested decisions",
+    middlewares=[operators_only],
+    **gives(SuggestionPage),
+)
+def get_suggestions(
+    app: App,
+    caller: Calling,
+    limit: Annotated[int, Query(ge=1, le=SUGGESTIONS_LIMIT)] = SUGGESTIONS_LIMIT,
+    after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
+) -> SuggestionPage:
+    """What clients of the Perspective API suggested, the oldest first. For operators."""
+    return app.suggestions.page(caller.tenant, limit=limit, after=after)

@@ -51,8 +51,9 @@ class Evaluation(Frozen):
     """One run of a panel on a content, until `deadline` (epoch seconds).
 
     `policy` is a reference (`quorum.vote.policies`): the state machine has no room for a policy.
-    The verdict of a trial is not recorded. If it `may_postpone`, it is postponed rather than left
-    to a person when voters were throttled or down.
+    The verdict of a trial is not recorded; unless it `keeps_votes`, no vote on it is cached either.
+    If it `may_postpone`, it is postponed rather than left to a person when voters were throttled or
+    down.
     """
 
     verdict_id: str
@@ -65,6 +66,7 @@ class Evaluation(Frozen):
     position: BatchPosition | None = None
     may_postpone: bool = False
     is_trial: bool = False
+    keeps_votes: bool = True
 
 
 class VoteRequest(Frozen):

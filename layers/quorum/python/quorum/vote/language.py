@@ -165,6 +165,11 @@ def has_words(text: str) -> bool:
     return bool(_scripts(_words(text)))
 
 
+def is_written_in_latin_letters(language: str) -> bool:
+    """Whether a language (ISO 639) is usually written in Latin letters."""
+    return _script_of(language) == "LATIN"
+
+
 def _words(text: str) -> str:
     return _LINK_OR_NAME.sub(" ", text[:ENOUGH])
 

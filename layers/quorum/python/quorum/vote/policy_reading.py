@@ -109,17 +109,22 @@ def pooled(
     for vote in votes:
         if not isinstance(vote, CastVote) or vote.voter not in panel.voters:
             continue
-        for name, score in _said(policy, vote).items():
+        for name, score in said(policy, vote).items():
             by_voter = spoken[name]
             by_voter[vote.voter] = max(score, by_voter.get(vote.voter, 0.0))
     return {
-        name: _category_score(policy, name, _mean(by_voter, weights))
+        name: _category_score(policy, name, mean(by_voter, weights))
         for name, by_voter in spoken.items()
         if by_voter
     }
 
 
-def _said(policy: Policy, vote: CastVote) -> dict[str, float]:
+def is_embedded(voter: str) -> bool:
+    """Whether `voter` is one of the packaged embedded voters, which read no policy."""
+    return voter in _EMBEDDED
+
+
+def said(policy: Policy, vote: CastVote) -> dict[str, float]:
     """The score of each enabled category that `vote` speaks of."""
     named = {name: score for name, score in vote.scores.items() if name in policy.enabled}
     if vote.voter in _EMBEDDED:
@@ -130,7 +135,8 @@ def _said(policy: Policy, vote: CastVote) -> dict[str, float]:
     return dict.fromkeys(spoken, 0.0) | named
 
 
-def _mean(by_voter: "Mapping[str, float]", weights: "Mapping[str, float]") -> float:
+def mean(by_voter: "Mapping[str, float]", weights: "Mapping[str, float]") -> float:
+    """The mean of the voters' scores, weighted (1 where no weight is given); an exact sum."""
     weighed = [(exact(weights.get(voter, 1.0)), exact(score)) for voter, score in by_voter.items()]
     whole = sum((weight for weight, _ in weighed), Fraction(0))
     return float(sum((weight * score for weight, score in weighed), Fraction(0)) / whole)

@@ -7,9 +7,6 @@ content that was kept for the reviewer is kept for `label_days` more, because a 
 text teaches fewer voters; then it expires.
 """
 
-import base64
-import binascii
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,7 +21,7 @@ from quorum.audit.trail import AuditTrail
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
-from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
+from quorum.core.errors import Conflict, NotFound, StoreUnavailable
 from quorum.core.identifiers import content_key, may_be_record, verdict_key
 from quorum.core.models import (
     Appeal,
@@ -55,6 +52,7 @@ from quorum.vote.review_entries import (
     ReviewEntry,
     pending_field,
 )
+from quorum.vote.review_pages import cursor_of, position_in
 from quorum.vote.verdicts import verdict_of
 
 if TYPE_CHECKING:
@@ -358,8 +356,10 @@ class Reviews:
         `after` is the `next` of the page before. Raises `InvalidRequest` for an invalid cursor, and
         `StoreUnavailable`.
         """
-        partition = f"{REVIEWED}#{tenant}"
-        start = {} if after is None else {"ExclusiveStartKey": _position(tenant, partition, after)}
+        prefix, partition = verdict_key(tenant, ""), f"{REVIEWED}#{tenant}"
+        start = (
+            {} if after is None else {"ExclusiveStartKey": position_in(prefix, partition, after)}
+        )
         found = dynamo.query(
             self._client,
             TableName=self._table,
@@ -387,7 +387,7 @@ class Reviews:
             for verdict, item in zip(verdicts, found["Items"], strict=True)
         )
         last = found.get("LastEvaluatedKey")
-        return LabelPage(labels=labels, next=None if last is None else _cursor(tenant, last))
+        return LabelPage(labels=labels, next=None if last is None else cursor_of(prefix, last))
 
     def kept_contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, Kept]:
         """Verdict id → content, of those verdicts whose content is still kept for a reviewer."""
@@ -512,27 +512,3 @@ def _kept(item: dict[str, Any]) -> Kept:
 
 def _same(one: Review, other: Review) -> bool:
     return one.model_copy(update={"reviewed_at": other.reviewed_at}) == other
-
-
-def _cursor(tenant: str, key: Any) -> str:
-    """The cursor: the last key of a page, without the tenant, which the reader's key gives."""
-    position = [str(key["id"]).removeprefix(verdict_key(tenant, "")), str(key["created_at"])]
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
-
-
-def _position(tenant: str, partition: str, cursor: str) -> dict[str, str]:
-    wrong = InvalidRequest(
-        "next: is not what a page of this list ended with", code="invalid_next", field="next"
-    )
-    try:
-        verdict_id, created_at = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        datetime.fromisoformat(created_at)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise wrong from error
-    if not may_be_record(str(verdict_id)):
-        raise wrong
-    return {
-        "id": verdict_key(tenant, str(verdict_id)),
-        "review": partition,
-        "created_at": created_at,
-    }

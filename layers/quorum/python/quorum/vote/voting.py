@@ -55,7 +55,7 @@ class VoteStore:
         )
 
     def book(self, evaluation: "Evaluation", policy: Policy, answer: PaidVote) -> None:
-        """Cache the vote, book its cost and end its reservation, in one transaction.
+        """Cache the vote if it may be kept, book its cost and end its reservation, at once.
 
         Raises `StoreUnavailable`; the intent then stays, as a cost that was possibly paid.
         """
@@ -83,7 +83,7 @@ class VoteStore:
                         self._usage_table, evaluation.tenant, evaluation.position.batch, vote
                     )
                 )
-        if isinstance(vote, CastVote) or vote.repeatable:
+        if evaluation.keeps_votes and (isinstance(vote, CastVote) or vote.repeatable):
             key = self.cache.key(evaluation.tenant, vote.voter, evaluation.content, policy)
             transaction.append(self.cache.put(key, vote, bought_for=evaluation.verdict_id))
         return transaction

@@ -179,20 +179,40 @@ class Workflow:
             verdict = self._alone(evaluation)
             return self._noted(beside, verdict, judging.result)
 
-    def leave_to_person(self, evaluations: Sequence[Evaluation], reason: str) -> list[Verdict]:
-        """The verdicts, stored, on contents of one tenant that nobody voted on for `reason`.
+    def run_with_votes(self, evaluation: Evaluation) -> Verdict:
+        """As `run`; where a review or a list decides, the voters are asked nevertheless.
 
-        Each is `needs_review`. Where the machine has recorded a verdict, that one stands. Raises
-        `StoreUnavailable`.
+        Their votes and what those cost are in the answer, and not in the stored verdict.
+        """
+        verdict = self.run(evaluation)
+        if verdict.answered_from not in ("review", "list"):
+            return verdict
+        asking = evaluation.model_copy(update={"verdict_id": uuid4().hex, "is_trial": True})
+        ((opening, cached),) = self._openings([asking], by_voters=True)
+        asked = self._concluded(asking, opening, cached)
+        return verdict.model_copy(update={"votes": asked.votes, "cost_usd": asked.cost_usd})
+
+    def from_cached_votes(self, evaluation: Evaluation) -> Verdict | None:
+        """The verdict that cached votes settle, not stored; None where they settle none."""
+        ((opening, _),) = self._openings([evaluation], by_voters=True)
+        return opening.verdict
+
+    def leave_to_person(self, evaluations: Sequence[Evaluation], reason: str) -> list[Verdict]:
+        """The verdicts on contents of one tenant that nobody voted on for `reason`, in no order.
+
+        Each is `needs_review`, and stored unless it is a trial's. Where the machine has recorded a
+        verdict, that one stands. Raises `StoreUnavailable`.
         """
         decided = [
             Decided(one.content, self._without_votes(one, reason), one.position)
             for one in evaluations
+            if not one.is_trial
         ]
         recorded = self._verdicts.record_all(evaluations[0].tenant, decided)
         for verdict in recorded:
             telemetry.verdict_reached(verdict)
-        return recorded
+        trials = [self._without_votes(one, reason) for one in evaluations if one.is_trial]
+        return recorded + trials
 
     def _without_votes(self, evaluation: Evaluation, reason: str) -> Verdict:
         policy = self._policy(evaluation)
@@ -273,6 +293,10 @@ class Workflow:
         become a verdict that stays. Raises `StoreUnavailable`.
         """
         ((opening, cached),) = self._openings([evaluation])
+        return self._concluded(evaluation, opening, cached)
+
+    def _concluded(self, evaluation: Evaluation, opening: RoundResult, cached: Votes) -> Verdict:
+        """The verdict of `opening`, else that of the machine; stored and raising as `_alone`."""
         if opening.verdict is not None:
             return self._record(evaluation, opening.verdict)
         try:
@@ -301,13 +325,33 @@ class Workflow:
             why = code_of(error) or type(error).__name__
             raise WorkflowNotStarted(f"the vote machine could not be started: {why}") from error
 
-    def _openings(self, evaluations: Sequence[Evaluation]) -> list[tuple[RoundResult, Votes]]:
+    def _openings(
+        self, evaluations: Sequence[Evaluation], *, by_voters: bool = False
+    ) -> list[tuple[RoundResult, Votes]]:
         """The state of each evaluation before anybody is asked, and its cached votes.
 
         A person's decision settles it, else an entry of the policy's lists; votes are looked up
-        where there is neither.
+        where there is neither, or if only voters shall settle it (`by_voters`).
         """
         policies = [self._policy(one) for one in evaluations]
+        openings: dict[int, tuple[RoundResult, Votes]] = (
+            {} if by_voters else self._settled_without_votes(evaluations, policies)
+        )
+        others = [index for index in range(len(evaluations)) if index not in openings]
+        found = self._votes.find_all(
+            [
+                Wanted(one.tenant, one.panel.voters, one.content, one.verdict_id, policy)
+                for one, policy in ((evaluations[index], policies[index]) for index in others)
+            ]
+        )
+        for index, cached in zip(others, found, strict=True):
+            openings[index] = (self._by_votes(evaluations[index], cached), cached)
+        return [openings[index] for index in range(len(evaluations))]
+
+    def _settled_without_votes(
+        self, evaluations: Sequence[Evaluation], policies: Sequence[Policy]
+    ) -> dict[int, tuple[RoundResult, Votes]]:
+        """Index → state of those evaluations that a review or a list settles."""
         reviewed = self._review_entries.reusable(
             [
                 (one.tenant, one.content, policy.version)
@@ -327,16 +371,7 @@ class Workflow:
             if hit is not None:
                 listed = conclude_by_list(evaluations[index], hit, policy, now=self._clock())
                 openings[index] = (listed, [])
-        others = [index for index in range(len(evaluations)) if index not in openings]
-        found = self._votes.find_all(
-            [
-                Wanted(one.tenant, one.panel.voters, one.content, one.verdict_id, policy)
-                for one, policy in ((evaluations[index], policies[index]) for index in others)
-            ]
-        )
-        for index, cached in zip(others, found, strict=True):
-            openings[index] = (self._by_votes(evaluations[index], cached), cached)
-        return [openings[index] for index in range(len(evaluations))]
+        return openings
 
     def _policy(self, evaluation: Evaluation) -> Policy:
         return self._policies.of(evaluation.tenant, evaluation.policy)
