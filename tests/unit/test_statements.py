@@ -6,7 +6,16 @@ from typing import Any, get_args
 
 import pytest
 from quorum.core.errors import Conflict
-from quorum.core.models import Category, Decision, ListHit, ListName, ReusedReview, Review, Verdict
+from quorum.core.models import (
+    Category,
+    Decision,
+    Disposition,
+    ListHit,
+    ListName,
+    ReusedReview,
+    Review,
+    Verdict,
+)
 from quorum.review.statement_texts import SENTENCES, Measure, Sentences, Source, StatementLanguage
 from quorum.review.statements import StatementOptions, statement_of
 from quorum.vote.evaluation import conclude_at_once
@@ -162,7 +171,7 @@ def test_a_category_of_a_policys_own_is_named_and_counts_as_another_violation() 
         verdict("safe", scores={}),
         verdict("needs_review", scores={}),
         verdict(review=review("safe")),
-        verdict(action="allow"),
+        verdict(action=Disposition.ALLOW),
     ],
     ids=["safe", "undecided", "overturned", "detected only"],
 )
