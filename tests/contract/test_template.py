@@ -338,7 +338,6 @@ def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() 
     assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
     assert set(denied["Action"]) == ENTRIES_CHANGED
     assert "TimeToLiveSpecification" not in table
-    assert table["DeletionProtectionEnabled"] is True
 
 
 def test_logs_are_kept_for_a_time_and_executions_never_log_content() -> None:

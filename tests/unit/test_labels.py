@@ -122,8 +122,8 @@ def test_suggestions_are_labels_where_they_are_wanted_and_nobody_reviewed_the_te
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/reviews"):
-            return httpx.Response(200, json={"reviews": ENTRIES[2:3], "next": None})
+        if request.url.path.endswith("/labels"):
+            return httpx.Response(200, json={"labels": ENTRIES[2:3], "next": None})
         page = SUGGESTIONS[2:] if request.url.params.get("next") else SUGGESTIONS[:2]
         more = None if request.url.params.get("next") else "more"
         return httpx.Response(200, json={"suggestions": page, "next": more})
