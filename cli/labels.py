@@ -73,7 +73,7 @@ def write(out: Path, entries: list[Label], suggestions: Sequence[Suggestion] = (
     voters = known + sorted(heard.difference(known))
     columns = ["language", "text", "gold"]
     columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
-    columns += ["panel", "panel.score", "policy", "labelled_by", "weight"]
+    columns += ["panel", "panel.score", "policy", "weight", "labelled_by"]
     with opened(out, private=True) as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
