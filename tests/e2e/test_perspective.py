@@ -71,7 +71,9 @@ def test_language_models_score_what_their_categories_mean(client: Any, recorded:
 def test_sentences_have_scores_of_their_own_in_utf_16(client: Any) -> None:
     text = f"👍 {THANKS} {INSULT}"
     body = asked(text, spanAnnotations=True)
-    answer = client.comments().analyze(body=body, panel="embedded").execute()
+    # The first texts that are judged at once wait for processes of their own to start.
+    asking = client.comments().analyze(body=body, panel="embedded")
+    answer = asking.execute(num_retries=3)
     thanks, insult = answer["attributeScores"]["TOXICITY"]["spanScores"]
     encoded = text.encode("utf-16-le")
     assert encoded[2 * insult["begin"] : 2 * insult["end"]].decode("utf-16-le") == INSULT

@@ -192,6 +192,19 @@ def test_each_sentence_is_judged_alone_and_only_the_whole_is_stored(
     assert sum("verdict" in item for item in kept(aws)) == 1
 
 
+def test_a_sentence_whose_voters_failed_is_not_left_out_of_the_answer(
+    ask: Ask, voters: Voters
+) -> None:
+    voters["meaning"] = toxic()
+    voters["meaning Thanks."] = make.abstention("meaning", "timed_out")
+    status, answer = analyze(ask, "Thanks. You idiot!", spanAnnotations=True)
+    assert (status, answer["error"]["status"]) == (503, "UNAVAILABLE")
+    voters["meaning Thanks."] = make.abstention("meaning", "language_unknown")
+    status, answer = analyze(ask, "Thanks. You idiot!", spanAnnotations=True)
+    (only,) = answer["attributeScores"]["TOXICITY"]["spanScores"]
+    assert (status, only["begin"]) == (200, 8)
+
+
 def test_nothing_of_a_comment_that_must_not_be_stored_is_kept_and_its_cost_is_booked(
     ask: Ask, voters: Voters, aws: Any
 ) -> None:

@@ -437,7 +437,8 @@ def analysis(
     """The answer to `request` from the verdict on its comment, and on the spans of it if wanted.
 
     Raises `InvalidRequest`, with Perspective's code, for an attribute that nobody speaks of in the
-    comment's language, and `VotersUnavailable` where those who may did not answer.
+    comment's language, and `VotersUnavailable` where those who may did not answer: a span without a
+    score would be taken for one without harm.
     """
     scores = pooled(policy, panel, verdict.votes)
     detected = request.detected()
@@ -447,6 +448,10 @@ def analysis(
         if attribute in scores or _missing(request, name, verdict, detected)
     }
     of_spans = [(one.span, pooled(policy, panel, one.verdict.votes)) for one in spans]
+    for one, (_, found) in zip(spans, of_spans, strict=True):
+        for name in wanted:
+            if SERVED[name] not in found:
+                _require_nobody_failed(name, one.verdict)
     whole_text = Span(0, units(request.comment.text), request.comment.text)
     return AnalyzeCommentResponse(
         attribute_scores={
@@ -473,8 +478,7 @@ def _missing(
     request: AnalyzeCommentRequest, name: str, verdict: Verdict, detected: Sequence[str]
 ) -> Literal[False]:
     """False if the attribute is left out; raises as `analysis` otherwise."""
-    if may_come(SERVED[name], verdict.votes):
-        raise VotersUnavailable("no voter that may give the attribute answered")
+    _require_nobody_failed(name, verdict)
     if request.drop_unsupported_attributes:
         return False
     if verdict.language is None:
@@ -484,6 +488,11 @@ def _missing(
             field="languages",
         )
     raise _not_supported(name, request.languages, detected or _languages(verdict.language))
+
+
+def _require_nobody_failed(name: str, verdict: Verdict) -> None:
+    if may_come(SERVED[name], verdict.votes):
+        raise VotersUnavailable("no voter that may give the attribute answered")
 
 
 def _languages(language: str | None) -> tuple[str, ...]:
