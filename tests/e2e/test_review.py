@@ -1,4 +1,4 @@
-"""People's decisions as deployed, with the permissions the template gives: queue, audit, evidence."""
+"""People's decisions as deployed, with the permissions that the template gives."""
 
 import pytest
 from quorum.audit.chain import faults
