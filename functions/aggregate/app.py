@@ -24,7 +24,7 @@ def app() -> VerdictContainer:
 @guarded
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """The result of a round; a verdict is recorded first."""
-    request = AggregateRequest.model_validate(event)
+    request = AggregateRequest.model_validate(event, extra="ignore")
     evaluation = request.evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     result = conclude_round(

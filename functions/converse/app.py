@@ -24,4 +24,4 @@ def app() -> ConverseContainer:
 def handler(event: dict[str, Any], context: "LambdaContext") -> None:
     """Stream the answer to one request (`quorum.chat.chat.Asked`)."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
-    loop.run(app().conversing.converse(Asked.model_validate(event), deadline))
+    loop.run(app().conversing.converse(Asked.model_validate(event, extra="ignore"), deadline))

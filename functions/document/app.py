@@ -59,7 +59,7 @@ def queue(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 def step(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any] | None:
     """The result of one step of the machine; or an execution that ended is recorded as such."""
     deadline = Deadline.of_lambda(context.get_remaining_time_in_millis(), STEP_SECONDS)
-    match ended_execution(event) or STEP.validate_python(event):
+    match ended_execution(event) or STEP.validate_python(event, extra="ignore"):
         case Split() as split:
             return app().long_documents.split(split)
         case AskPiece() as piece:

@@ -24,7 +24,7 @@ def app() -> VoterContainer:
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """This model's vote on the content of the evaluation in `event`."""
-    evaluation = VoteRequest.model_validate(event).evaluation
+    evaluation = VoteRequest.model_validate(event, extra="ignore").evaluation
     model = registry.model(app().settings.voter)
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     ask = voting.ask_gateway(
@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 @guarded
 def any_model(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """The vote of the model that `event` names, which was put as data."""
-    request = VoteRequest.model_validate(event)
+    request = VoteRequest.model_validate(event, extra="ignore")
     evaluation, name = request.evaluation, request.voter or ""
     try:
         known = app().models.entry_of(name)

@@ -47,7 +47,7 @@ def answer(
     event: dict[str, Any], voter: str, ask: "Callable[[Content], CastVote | Abstention]"
 ) -> dict[str, Any]:
     """The vote of `voter` on the content of the evaluation in `event`."""
-    evaluation = VoteRequest.model_validate(event).evaluation
+    evaluation = VoteRequest.model_validate(event, extra="ignore").evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
     content = evaluation.content
     if voter == rules_model.VOTER:

@@ -247,6 +247,20 @@ def test_a_default_policy_that_the_default_panel_cannot_judge_is_refused_when_it
     assert put(own, "default", tenant="other")[0] == 400
 
 
+def test_where_the_panels_cannot_be_read_only_a_policy_that_any_panel_can_judge_is_put(
+    put: Put, monkeypatch: pytest.MonkeyPatch, faults: Faults
+) -> None:
+    monkeypatch.setenv("DEFAULT_PANEL", "embedded")
+    reopen(api)
+    faults.operations.add("GetParameter")
+    assert put(RULES)[0] == 503
+    assert put({"mode": "detect_only"}, "default")[0] == 200
+    faults.operations.clear()
+    faults.operations.add("GetParametersByPath")
+    reopen(api)
+    assert put(RULES)[0] == 503
+
+
 def test_a_policy_that_no_panel_of_the_tenant_can_judge_is_refused_when_it_is_put(
     put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,7 @@ class Answers:
         # DynamoDB deletes expired items only after a while.
         if found is None or int(found["expires_at"]) <= self._clock():
             return None
-        answer = Answered.model_validate_json(found["answer"])
+        answer = Answered.model_validate_json(found["answer"], extra="ignore")
         if bought_for is not None and found.get("bought_for") == bought_for:
             return answer
         free = {"cached": True, "cost_usd": Decimal(0), "saved_usd": answer.cost_usd}

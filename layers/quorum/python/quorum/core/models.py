@@ -71,7 +71,11 @@ def is_empty(value: Sized) -> bool:
 
 
 class Frozen(BaseModel):
-    """The base of all values: immutable, and closed to undeclared fields."""
+    """The base of all values: immutable, and closed to undeclared fields.
+
+    What our own functions sent or stored is read with `extra="ignore"`: during a deploy, and after
+    a roll back, newer code may have written it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -221,7 +221,7 @@ class LongDocuments:
     def document_of(self, tenant: str, position: BatchPosition) -> QueuedDocument:
         """The message of a long document."""
         found = self._bucket.get_json(keys.message_key(tenant, position))
-        return QueuedDocument.model_validate(found)
+        return QueuedDocument.model_validate(found, extra="ignore")
 
     # ---- merging -----------------------------------------------------------------------------
 
@@ -307,7 +307,7 @@ class LongDocuments:
 
     def _piece(self, item: QueuedDocument, level: int, number: int) -> Piece:
         found = self._bucket.get_json(keys.piece_key(item.tenant, item.position, level, number))
-        return Piece.model_validate(found)
+        return Piece.model_validate(found, extra="ignore")
 
     def _found(self, item: QueuedDocument, step: Merge, taken: Taken) -> _Answers:
         """The answers of a level; their cost is added to `taken`."""
@@ -317,11 +317,11 @@ class LongDocuments:
         ]
         found = list(self._workers.map(self._bucket.get_json, wanted))
         for one in found:
-            taken.join(TAKEN.validate_python(one["taken"]))
+            taken.join(TAKEN.validate_python(one["taken"], extra="ignore"))
         return _Answers(
             [one.get("answer") for one in found],
             [
-                (number, Failure.model_validate(one["failure"]))
+                (number, Failure.model_validate(one["failure"], extra="ignore"))
                 for number, one in enumerate(found)
                 if "failure" in one
             ],
@@ -332,7 +332,7 @@ class LongDocuments:
         if level == 0:
             return Taken()
         key = keys.answer_key(item.tenant, item.position, level - 1, _INDEX)
-        return TAKEN.validate_python(self._bucket.get_json(key))
+        return TAKEN.validate_python(self._bucket.get_json(key), extra="ignore")
 
     def _handled(self, item: QueuedDocument, do: Callable[[], Any]) -> Any:
         """The result of `do()`; its errors become `Failed` or one that the machine can handle."""

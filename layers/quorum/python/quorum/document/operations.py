@@ -358,4 +358,4 @@ def _object(work: Work, text: str, *, part: bool) -> dict[str, Any]:
 
 def work_of(written: str | None) -> Work | None:
     """The work on the documents of a batch, read from its record."""
-    return None if written is None else Work.model_validate_json(written)
+    return None if written is None else Work.model_validate_json(written, extra="ignore")

@@ -114,7 +114,7 @@ class Models:
         found: dict[str, NamedEntry] = {}
         for name, item in self._documents.in_force(OWNER).items():
             try:
-                entry = ModelEntry.model_validate_json(item["entry_json"])
+                entry = ModelEntry.model_validate_json(item["entry_json"], extra="ignore")
             except ValidationError:  # of another release: it votes no more, and says so
                 logger.error("model entry not read", extra={"model": name})
                 continue

@@ -178,7 +178,7 @@ def _asked_for(model: registry.Model) -> str:
 
 
 def _as_found(item: "Mapping[str, Any]", verdict_id: str | None) -> CastVote | Abstention:
-    vote = VOTE.validate_json(str(item["vote"]))
+    vote = VOTE.validate_json(str(item["vote"]), extra="ignore")
     paid = None if verdict_id is None else item.get(_paid_by(verdict_id))
     return _reused(vote) if paid is None else vote.model_copy(update={"cost_usd": Decimal(paid)})
 

@@ -420,7 +420,9 @@ class Reviews:
 
 def reviews_of(item: Any) -> tuple[Review, ...]:
     """The reviews on a verdict's table item, the latest last."""
-    return tuple(Review.model_validate_json(str(one)) for one in item.get("reviews", ()))
+    return tuple(
+        Review.model_validate_json(str(one), extra="ignore") for one in item.get("reviews", ())
+    )
 
 
 def _shared(item: dict[str, Any]) -> dict[str, Any]:
@@ -476,7 +478,11 @@ def _facts(review: Review) -> dict[str, Fact]:
 
 
 def _appeal_of(item: dict[str, Any]) -> Appeal | None:
-    return Appeal.model_validate_json(str(item["appeal"])) if "appeal" in item else None
+    return (
+        Appeal.model_validate_json(str(item["appeal"]), extra="ignore")
+        if "appeal" in item
+        else None
+    )
 
 
 def _appeal_after(target: Target, step: _Step) -> Appeal | None:
@@ -506,7 +512,7 @@ def _kept(item: dict[str, Any]) -> Kept:
     context = item.get("context")
     return Kept(
         str(item["content"]),
-        None if context is None else Context.model_validate_json(str(context)),
+        None if context is None else Context.model_validate_json(str(context), extra="ignore"),
     )
 
 

@@ -131,7 +131,7 @@ class Suggestions:
         last = found.get("LastEvaluatedKey")
         return SuggestionPage(
             suggestions=tuple(
-                Suggestion.model_validate_json(str(item["suggestion"]))
+                Suggestion.model_validate_json(str(item["suggestion"]), extra="ignore")
                 for item in found["Items"]
                 if int(str(item["expires_at"])) > now  # DynamoDB may delete them two days late
             ),

@@ -44,17 +44,17 @@ class Decided(NamedTuple):
 
 def verdict_of(item: "Mapping[str, Any]") -> Verdict:
     """The verdict in a table item, with its latest review and what its policy's shadow says."""
-    verdict = _VERDICT.validate_json(str(item["verdict"]))
+    verdict = _VERDICT.validate_json(str(item["verdict"]), extra="ignore")
     if "policy_shadow" in item:
-        shadow = PolicyShadow.model_validate_json(str(item["policy_shadow"]))
+        shadow = PolicyShadow.model_validate_json(str(item["policy_shadow"]), extra="ignore")
         verdict = verdict.model_copy(update={"policy_shadow": shadow})
     if "appeal" in item:
-        appeal = Appeal.model_validate_json(str(item["appeal"]))
+        appeal = Appeal.model_validate_json(str(item["appeal"]), extra="ignore")
         verdict = verdict.model_copy(update={"appeal": appeal})
     if not item.get("reviews"):
         return verdict
     return verdict.model_copy(
-        update={"review": Review.model_validate_json(str(item["reviews"][-1]))}
+        update={"review": Review.model_validate_json(str(item["reviews"][-1]), extra="ignore")}
     )
 
 

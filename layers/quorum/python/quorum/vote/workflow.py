@@ -419,7 +419,7 @@ class Workflow:
                 f"the vote machine ended as {answer['status']}: {answer.get('error', 'no error')}"
             )
         try:
-            found = _ANSWER.validate_json(answer["output"])
+            found = _ANSWER.validate_json(answer["output"], extra="ignore")
         except ValidationError as error:
             raise WorkflowFailed("the vote machine's answer is not a verdict") from error
         if isinstance(found, _Later):
