@@ -32,6 +32,7 @@ from cli import (
     record,
     replay,
     replies,
+    smoke,
     thresholds,
     train,
     transparency,
@@ -63,6 +64,7 @@ app.command()(calibrate.calibrate)
 app.command()(train.train)
 app.command()(thresholds.thresholds)
 app.command()(doctor.doctor)
+app.command()(smoke.smoke)
 app.command("languages")(languages.languages)
 app.command()(replies.replies)
 app.command()(env.env)
