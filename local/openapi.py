@@ -1,6 +1,6 @@
-"""The description of the API, generated from the routes: `python -m local.openapi`.
+"""`docs/openapi.json`, generated from the routes: `python -m local.openapi`.
 
-`docs/openapi.json` is for readers; the same in one line is what the function of pages serves.
+The function of pages has a link to it, and serves it.
 """
 
 import json
@@ -17,7 +17,6 @@ from functions.estimate.app import routes as estimate
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "docs" / "openapi.json"
-SERVED = ROOT / "functions" / "pages" / "openapi.json"
 
 _FAILED = {"description": ANYWHERE[HTTPStatus.INTERNAL_SERVER_ERROR]}
 
@@ -65,11 +64,6 @@ def document() -> str:
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
 
 
-def in_one_line(text: str) -> str:
-    """The description as it is served, without the spaces that readers want."""
-    return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
 def _security(route: str) -> list[dict[str, list[str]]]:
     """The scopes of which a key needs one; empty for a route without a key."""
     if route in WITHOUT_KEY:
@@ -113,6 +107,4 @@ def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    text = document()
-    FILE.write_text(text, encoding="utf-8")
-    SERVED.write_text(in_one_line(text), encoding="utf-8")
+    FILE.write_text(document(), encoding="utf-8")

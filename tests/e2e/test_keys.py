@@ -64,9 +64,9 @@ def test_a_scope_an_origin_and_a_revocation_are_minded(stack: Stack, operator: s
         f"{stack.api}/moderations",
         headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"},
     )
+    # MiniStack leaves out the headers of an answer that API Gateway makes itself; a contract test
+    # holds them.
     assert preflight.status_code == 200
-    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
-    assert "x-api-key" in preflight.headers["Access-Control-Allow-Headers"]
     judged = send(stack, "POST", "moderations", key, {"input": "Thanks."}, Origin=ORIGIN)
     assert judged.status_code == 200
     assert judged.headers["Access-Control-Allow-Origin"] == ORIGIN
