@@ -112,10 +112,10 @@ evaluate: setup ## measure the panel PANEL (embedded) on TEXTS=labelled.csv
 openapi: setup ## describe the HTTP API in docs/openapi.json
 	@$(RUN) local.openapi
 
-deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production; OVERRIDES='Name=value …'
+deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production; OVERRIDES='Name=value …'; CONFIRM=no asks nothing
 	$(if $(RUNTIME),,$(error A deploy needs Python 3.13 or 3.12 on the PATH: the functions run on one of them, and sam build uses it))
 	PYTHON_RUNTIME=$(RUNTIME) sam build --parameter-overrides PythonRuntime=$(RUNTIME)
-	sam deploy --config-env $(or $(PROFILE),default) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
+	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
 
 bench: bench-gateway bench-batch bench-chat ## run every benchmark
 

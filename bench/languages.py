@@ -1,16 +1,20 @@
 """Measure how much of each language the packaged panel `embedded` decides, and how well.
 
-    python -m bench.languages VOTES.csv
+    python -m bench.languages [VOTES.csv]
 
 VOTES.csv is what `python -m training.train … --votes VOTES.csv` writes: votes by voters that
 had not seen the text or, of outside sources, the source. Writes the figures that
-`GET /languages` answers and the table in `docs/benchmarks.md`.
+`GET /languages` answers, the table in `docs/benchmarks.md`, and into the panel the languages in
+which a person decides because too little of what the voters would decide is right. Without it
+these are derived anew from the figures that there are.
 """
 
 import argparse
 import csv
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from embedded import rules
@@ -25,6 +29,7 @@ from training.rows import sources
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "layers" / "quorum" / "python" / "quorum" / "vote" / "coverage.json"
+PANEL = FIGURES.parent / "panels" / "embedded.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 COMMAND = "python -m bench.languages votes.csv"
 HEADING = (
@@ -33,12 +38,18 @@ HEADING = (
 )
 LEAST_SHOWN = 60
 """Texts below which a share says nothing."""
+LEAST_RIGHT = 0.94
+"""Share right of what is decided on unseen sources below which a person decides a language that no
+collection was trained for. (Where one was, the figures of its texts stand beside it.)"""
 LEAST_DECIDED = 0.1
 """Share of texts, of either kind, from which the panel is said to decide a language."""
 
 
 def measured(votes: Recorded, source: NDArray[np.str_], decisions: Codes, on: date) -> Coverage:
-    """The figures of each language that a voter knows, from the panel's decisions on the rows."""
+    """The figures of each language that a voter knows, from the panel's decisions on the rows.
+
+    The decisions are those that the panel would make without its `reviewed_languages`.
+    """
     outside = np.isin(source, list(sources()))
     panel = packaged("embedded")
     languages = []
@@ -46,12 +57,11 @@ def measured(votes: Recorded, source: NDArray[np.str_], decisions: Codes, on: da
         of = votes.languages == language
         within = shares(votes.gold, decisions, of & ~outside)
         beyond = shares(votes.gold, decisions, of & outside)
-        decided = max(found.decided if found else 0.0 for found in (within, beyond))
         languages.append(
             LanguageCoverage(
                 language=language,
                 voters=voters,
-                decided_by="panel" if decided >= LEAST_DECIDED else "person",
+                decided_by=decider(within, beyond),
                 trained_for=within,
                 unseen_source=beyond,
             )
@@ -62,6 +72,24 @@ def measured(votes: Recorded, source: NDArray[np.str_], decisions: Codes, on: da
         measured_on=on,
         command=COMMAND,
         languages=tuple(languages),
+    )
+
+
+def decider(within: Decided | None, beyond: Decided | None) -> Literal["panel", "person"]:
+    """Who decides: a person where the voters would decide next to nothing, or too much wrongly."""
+    decided = max(found.decided if found else 0.0 for found in (within, beyond))
+    wrong = within is None and beyond is not None and (beyond.right or 0.0) < LEAST_RIGHT
+    return "person" if decided < LEAST_DECIDED or wrong else "panel"
+
+
+def reviewed(coverage: Coverage) -> tuple[str, ...]:
+    """The languages in which the panel has to leave what it would decide to a person."""
+    return tuple(
+        one.language
+        for one in coverage.languages
+        if one.decided_by == "person"
+        and one.unseen_source is not None
+        and one.unseen_source.decided >= LEAST_DECIDED
     )
 
 
@@ -123,16 +151,33 @@ def with_table(page: str, shown: str) -> str:
     return f"{before}{shown}\n{after}"
 
 
+def anew(coverage: Coverage) -> Coverage:
+    """The same figures, and who decides by them."""
+    languages = tuple(
+        one.model_copy(update={"decided_by": decider(one.trained_for, one.unseen_source)})
+        for one in coverage.languages
+    )
+    return coverage.model_copy(update={"languages": languages})
+
+
 def main() -> None:
     """Replay the panel on the votes, and write the figures and the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("votes", type=Path, metavar="VOTES.csv")
-    path: Path = parser.parse_args().votes
-    votes = read(path)
-    with path.open(encoding="utf-8", newline="") as file:
-        source = np.array([row["source"] for row in csv.DictReader(file)])
-    decisions = replay(packaged("embedded"), votes, {}).decisions
-    coverage = measured(votes, source, decisions, datetime.now(UTC).date())
+    parser.add_argument("votes", type=Path, metavar="VOTES.csv", nargs="?")
+    path: Path | None = parser.parse_args().votes
+    free = packaged("embedded").model_copy(update={"reviewed_languages": ()})
+    if path is None:
+        coverage = anew(Coverage.model_validate_json(FIGURES.read_text(encoding="utf-8")))
+    else:
+        votes = read(path)
+        with path.open(encoding="utf-8", newline="") as file:
+            source = np.array([row["source"] for row in csv.DictReader(file)])
+        decisions = replay(free, votes, {}).decisions
+        coverage = measured(votes, source, decisions, datetime.now(UTC).date())
+    panel = free.model_copy(update={"reviewed_languages": reviewed(coverage)})
+    document = json.dumps(panel.document(), indent=2, ensure_ascii=False)
+    PANEL.write_text(document + "\n", encoding="utf-8")
+    coverage = coverage.model_copy(update={"panel_version": panel.version})
     figures = coverage.model_dump_json(indent=1, exclude_defaults=True)
     FIGURES.write_text(figures + "\n", encoding="utf-8")
     page = with_table(PAGE.read_text(encoding="utf-8"), table(coverage))

@@ -30,6 +30,7 @@ from cli import (
     policy,
     record,
     replies,
+    smoke,
     thresholds,
     train,
     verdicts,
@@ -60,6 +61,7 @@ app.command()(calibrate.calibrate)
 app.command()(train.train)
 app.command()(thresholds.thresholds)
 app.command()(doctor.doctor)
+app.command()(smoke.smoke)
 app.command("languages")(languages.languages)
 app.command()(replies.replies)
 app.command()(env.env)

@@ -28,7 +28,7 @@ READS = 3
 """Tries of a request that may be repeated, while the deployment is unavailable."""
 PAUSE_SECONDS = 0.5
 """Seconds before a request is sent again; the pause doubles each time."""
-ONCE = frozenset({"verdicts", "batches", "documents"})
+ONCE = frozenset({"verdicts", "moderations", "batches", "documents"})
 """The routes that honour an idempotency key, so that a POST may be repeated."""
 
 
@@ -54,6 +54,11 @@ class Service:
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise _Usage(f"The URL or the key of the deployment is malformed: {error}.") from None
         self._where = where
+
+    @property
+    def client(self) -> Quorum:
+        """The client itself, whose errors are those of `quorum_client`."""
+        return self._quorum
 
     def moderate(self, content: str, **options: Any) -> Verdict:
         """The verdict on `content`; `options` are other fields of the request."""

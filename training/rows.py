@@ -11,7 +11,7 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,10 @@ Truths = NDArray[np.bool_]
 FOLDS = 5
 MOST_OF_A_SOURCE = 1_500
 """Rows of one source, language and label that are read at most: those with the lowest hash."""
+MOST_OF_AN_ANSWER = 200
+"""Rows of one source, language, category (or attribute) and answer that are read at most."""
+COLLECTIONS = frozenset(("openai_moderation",))
+"""Training collections that say which categories hold."""
 SOURCES = Path(__file__).with_name("sources.json")
 """What is known of each outside source: fold, whether its unsafe texts are requests, its licence,
 and the languages to whose spelling it is added."""
@@ -41,12 +45,18 @@ def sources() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Row:
-    """A labelled text, normalised."""
+    """A labelled text, normalised.
+
+    `holds` and `absent` are the categories and attributes of which its source says so, where they
+    were read; of all others nothing is known.
+    """
 
     language: str
     text: str
     unsafe: bool
     source: str
+    holds: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
 
     @property
     def outside(self) -> bool:
@@ -58,7 +68,12 @@ class Row:
         """The number of its fold, the same on every machine."""
         if self.outside:
             return int(sources()[self.source]["fold"])
-        return zlib.crc32(self.text.encode("utf-8", "surrogatepass")) % FOLDS
+        return text_fold(self.text)
+
+
+def text_fold(text: str) -> int:
+    """The number of the fold that a text is in by itself, the same on every machine."""
+    return zlib.crc32(text.encode("utf-8", "surrogatepass")) % FOLDS
 
 
 def read_rows(path: Path, more: Path | None = None, *, share_alike: bool = True) -> list[Row]:
@@ -97,11 +112,7 @@ def distinct(rows: Iterable[Row], more: Iterable[Row] = ()) -> list[Row]:
 
 def _more(path: Path, *, share_alike: bool) -> Iterable[Row]:
     taken: Counter[tuple[str, str, str]] = Counter()
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-        records = sorted(
-            csv.DictReader(file), key=lambda record: zlib.crc32(record["text"].encode())
-        )
-    for record in records:
+    for record in _by_hash([path]):
         facts = sources().get(record["source"])
         if facts is None or (facts["share_alike"] and not share_alike):
             continue
@@ -114,6 +125,67 @@ def _more(path: Path, *, share_alike: bool) -> Iterable[Row]:
                 unsafe=record["label"] == "unsafe",
                 source=record["source"],
             )
+
+
+Answers = Counter[tuple[str, str, str, bool]]
+"""How many texts a source has in a language for a category or attribute and an answer."""
+
+
+def read_labelled(
+    paths: Iterable[Path], names: Collection[str], *, share_alike: bool = True
+) -> tuple[list[Row], Answers]:
+    """Texts of which the source says whether some of these categories and attributes hold.
+
+    Of each source, language, name and answer those with the lowest hash, at most
+    `MOST_OF_AN_ANSWER`, and no more of what is absent by provenance alone than half of that. A
+    source whose categories are too coarse (`sources.json`) is not read, nor one that is unknown.
+    The answers are all that there are.
+    """
+    taken: Answers = Counter()
+    rows: dict[str, Row] = {}
+    for record in _by_hash(paths):
+        facts = sources().get(record["source"])
+        if facts is not None and (
+            facts.get("coarse") or (facts["share_alike"] and not share_alike)
+        ):
+            continue
+        if facts is None and record["source"] not in COLLECTIONS:
+            continue
+        holds = _names(record, "categories") | _names(record, "attributes")
+        absent = _names(record, "labelled") | _names(record, "attributes_labelled")
+        absent -= holds
+        most = MOST_OF_AN_ANSWER // (2 if facts and facts["harmless"] else 1)
+        wanted = False
+        for name in sorted((holds | absent) & set(names)):
+            answer = (record["source"], record["language"], name, name in holds)
+            taken[answer] += 1
+            wanted |= taken[answer] <= most
+        if wanted:
+            text = normalise(record["text"]).text
+            rows.setdefault(
+                text,
+                Row(
+                    language=record["language"],
+                    text=text,
+                    unsafe=record["label"] == "unsafe",
+                    source=record["source"],
+                    holds=frozenset(holds & set(names)),
+                    absent=frozenset(absent & set(names)),
+                ),
+            )
+    return [row for row in rows.values() if row.text], taken
+
+
+def _names(record: Mapping[str, str], column: str) -> set[str]:
+    return {name for name in record[column].split(";") if name}
+
+
+def _by_hash(paths: Iterable[Path]) -> list[dict[str, str]]:
+    records: list[dict[str, str]] = []
+    for path in paths:
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+            records += csv.DictReader(file)
+    return sorted(records, key=lambda record: zlib.crc32(record["text"].encode()))
 
 
 def row_weights(rows: Sequence[Row]) -> Floats:

@@ -1,11 +1,15 @@
-"""Train, calibrate and measure the embedded voters; write their weights files.
+r"""Train, calibrate and measure the embedded voters; write their weights files.
 
-    python -m training.train TRAINING.csv --more TRAINING_MORE.csv.gz --votes VOTES.csv
+    python -m training.train TRAINING.csv --more MORE.csv.gz --categories CATEGORIES.csv.gz \
+        --votes VOTES.csv
 
-TRAINING.csv has the columns language,text,label,source (label: safe or unsafe), the other file the
-same for the outside sources that `training/sources.json` lists; without it the voters know nothing
-of texts unlike their training, and never abstain from them. The same files and seed give the same
-bytes on the same machine.
+TRAINING.csv has the columns language,text,label,source (label: safe or unsafe), MORE the same for
+the outside sources that `training/sources.json` lists; without it the voters know nothing of texts
+unlike their training, and never abstain from them. MORE and CATEGORIES, which is of texts of a
+training collection, also have the columns categories,labelled,attributes,attributes_labelled: from
+these come the scores of categories and attributes (`training.kinds`). `--only-categories` fits
+those alone, for weights that are there. The same files and seed give the same bytes on the same
+machine.
 
 Every figure and every calibration uses scores of unseen rows (`training.rows` says how folds are
 laid), and votes are calibrated on the other four folds.
@@ -26,11 +30,11 @@ from quorum.core.normalise import normalise
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from training import outside
+from training import kinds, outside, profanity
 from training.fitted import Fitted, Pieces, unseen_language_scores
 from training.heads import pack_meaning
 from training.listed import measure_rules, pack_rules, rule_votes
-from training.rows import FOLDS, Floats, Row, read_rows, row_weights, truths
+from training.rows import FOLDS, Floats, Row, read_labelled, read_rows, row_weights, truths
 from training.spelling import pack_characters
 from training.votes import (
     Votes,
@@ -46,12 +50,24 @@ from training.votes import (
     write_votes,
 )
 
+KIND_FIGURES = Path(__file__).with_name("kinds.json")
+"""Figures of the packaged voters' scores of categories and attributes."""
+SCORE_COVERAGE = (
+    Path(__file__).parent.parent / "layers/quorum/python/quorum/vote/score_coverage.json"
+)
+
 
 def main() -> None:
     """Fit, calibrate, measure, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("training", type=Path, metavar="TRAINING.csv")
     parser.add_argument("--more", type=Path, metavar="MORE.csv.gz", help="the outside sources")
+    parser.add_argument(
+        "--categories", type=Path, metavar="CATEGORIES.csv.gz", help="more texts with categories"
+    )
+    parser.add_argument(
+        "--only-categories", action="store_true", help="fit the scores of categories alone"
+    )
     parser.add_argument(
         "--without-share-alike", action="store_true", help="leave out share-alike sources"
     )
@@ -69,8 +85,39 @@ def main() -> None:
         "--weights", type=Path, default=characters.WEIGHTS.parent, help="folder to write to"
     )
     options = parser.parse_args()
-    rows = read_rows(options.training, options.more, share_alike=not options.without_share_alike)
-    train(rows, options.seed, options.weights, options.votes, options.held_out, cache=options.cache)
+    shared = not options.without_share_alike
+    if not options.only_categories:
+        train(
+            read_rows(options.training, options.more, share_alike=shared),
+            options.seed,
+            options.weights,
+            options.votes,
+            options.held_out,
+            cache=options.cache,
+        )
+    labelled = [path for path in (options.more, options.categories) if path]
+    figures = add_kinds(options.weights, labelled, share_alike=shared, cache=options.cache)
+    if figures and options.weights == characters.WEIGHTS.parent:
+        kinds.write_figures(KIND_FIGURES, figures)
+        toxic = sorted(meaning.ENCODER_LANGUAGES | characters.scorer().languages.keys())
+        covered = kinds.coverage(figures, toxic).model_dump_json(indent=1)
+        SCORE_COVERAGE.write_text(covered + "\n", encoding="utf-8")
+
+
+@threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator] # threadpoolctl has no types
+def add_kinds(
+    folder: Path, labelled: Sequence[Path], *, share_alike: bool = True, cache: Path | None = None
+) -> tuple[kinds.Figures, ...]:
+    """Fit the scores of categories and attributes into the weights of a folder; their figures."""
+    if not labelled:
+        return ()
+    names = [str(kind) for kind in (*kinds.KINDS, profanity.KIND)]
+    rows, counts = read_labelled(labelled, names, share_alike=share_alike)
+    precisions = folder / rules.PRECISIONS.name
+    known = rules.Precisions.of(precisions.read_text(encoding="utf-8"))
+    shares, of_profanity = profanity.measure(rows, counts, known)
+    profanity.write(precisions, shares)
+    return kinds.add(folder / meaning.WEIGHTS.name, rows, counts, cache) + of_profanity
 
 
 # One thread: sums in the same order on any number of cores, and the tests need a tenth of the time.

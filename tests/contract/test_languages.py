@@ -27,3 +27,11 @@ def test_a_language_without_figures_is_left_to_a_person() -> None:
     for one in COVERAGE.languages:
         if one.trained_for is None and one.unseen_source is None:
             assert one.decided_by == "person", one.language
+
+
+def test_the_panel_leaves_to_a_person_what_its_voters_would_decide_wrongly() -> None:
+    assert packaged("embedded").reviewed_languages == languages.reviewed(COVERAGE)
+    assert languages.anew(COVERAGE) == COVERAGE
+    for one in COVERAGE.languages:
+        if one.decided_by == "panel" and one.trained_for is None and one.unseen_source:
+            assert (one.unseen_source.right or 0.0) >= languages.LEAST_RIGHT, one.language

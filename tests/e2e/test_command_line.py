@@ -78,6 +78,16 @@ def test_a_file_is_judged_in_its_order_though_the_command_was_interrupted(
     assert [result["decision"] for result in results] == ["safe", "safe", "safe", "unsafe"] * 5
 
 
+def test_a_smoke_test_finds_every_way_in_working_and_its_cost_booked(stack: Stack) -> None:
+    told = json.loads(quorum(stack, "smoke", "--yes", "--json"))
+    results = {way["way"]: way["result"] for way in told["ways"]}
+    assert len(results) == 8
+    assert set(results.values()) == {"ok"}, told
+    costs = [Decimal(way["cost_usd"]) for way in told["ways"] if way["cost_usd"] is not None]
+    assert all(costs)
+    assert sum(costs) == Decimal(told["total_cost_usd"])
+
+
 def test_the_costs_are_shown_and_written_down_as_the_api_tells_them(
     stack: Stack, api: Api, tmp_path: Path
 ) -> None:

@@ -80,9 +80,9 @@ def test_toxicity_is_the_probability_of_unsafe(voter: ModuleType) -> None:
 def test_a_listed_word_is_toxic_and_its_absence_says_nothing() -> None:
     hit = rules.vote(Content(text="You are a stupid piece of shit.", language="en"))
     assert isinstance(hit, CastVote)
-    assert hit.attribute_scores == {"toxicity": hit.confidence}
+    assert hit.attribute_scores[Attribute.TOXICITY] == hit.confidence
     none = rules.vote(Content(text="Thank you all for the lovely evening.", language="en"))
-    assert none.attribute_scores == {}
+    assert Attribute.TOXICITY not in none.attribute_scores
 
 
 def test_a_text_unlike_the_training_has_a_toxicity_all_the_same() -> None:

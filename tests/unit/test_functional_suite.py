@@ -13,7 +13,7 @@ from training import functional
 
 PANEL = packaged("embedded")
 MOST_WRONG = 10
-LEAST_RIGHT = 140
+LEAST_RIGHT = 141
 MOST_OF_A_KIND = 2
 MOST_PASSED = 0
 """Counts measured when the suite was written: a change may improve on them, never fall behind."""
@@ -52,7 +52,7 @@ def test_harmless_sentences_are_safe_or_go_to_a_person(
     assert len(wrong) <= MOST_OF_A_KIND, wrong
 
 
-@pytest.mark.parametrize("kind", ["insult", "slur", "threat", "self_harm"])
+@pytest.mark.parametrize("kind", ["insult", "slur", "threat", "self_harm", "instructions"])
 def test_abuse_is_never_safe(decided: list[functional.Decided], kind: str) -> None:
     passed = [each.sentence.text for each in decided if each.sentence.kind == kind]
     safe = {each.sentence.text for each in decided if each.decision is Decision.SAFE}

@@ -53,6 +53,17 @@ def test_a_person_decides_where_the_panel_decides_next_to_nothing(decided: int, 
     assert found("hi", "textdetox", decisions).decided_by == who
 
 
+@pytest.mark.parametrize(("wrong", "who"), [(6, "panel"), (7, "person")])
+def test_a_person_decides_where_too_much_of_an_unseen_source_is_wrong(wrong: int, who: str) -> None:
+    decisions = [UNSAFE] * wrong + [SAFE] * (50 - wrong) + [UNSAFE] * 50
+    assert found("tr", "offenseval_tr", decisions).decided_by == who
+
+
+def test_a_language_that_was_trained_for_is_decided_with_its_figures_beside_it() -> None:
+    decisions = [UNSAFE] * 20 + [SAFE] * 30 + [UNSAFE] * 50
+    assert found("zh", "textdetox", decisions).decided_by == "panel"
+
+
 def test_too_few_texts_say_nothing_and_a_person_decides() -> None:
     rows = recorded("en", [SAFE] * (languages.LEAST_SHOWN - 1))
     decisions = np.full(len(rows), SAFE, np.int8)

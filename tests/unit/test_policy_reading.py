@@ -10,7 +10,7 @@ from quorum.core import registry
 from quorum.core.errors import PanelInvalid
 from quorum.core.models import Abstention, CastVote
 from quorum.core.registry import VoteFormat
-from quorum.vote import panel
+from quorum.vote import panel, score_coverage
 from quorum.vote.evaluation import conclude_round
 from quorum.vote.policy import DEFAULT, Policy
 from quorum.vote.policy_reading import is_calibrated, pooled, read_through, require_covers
@@ -116,6 +116,64 @@ def test_the_voter_rules_gives_scores_to_the_categories_that_the_registry_says()
     of_rules = (rules.KORCEN_LEVELS, rules.SAFETYPE_CATEGORIES)
     named = {category for lists in of_rules for category in lists.values()}
     assert named == set(registry.model("rules").categories)
+
+
+def test_the_voter_meaning_gives_scores_to_the_categories_that_the_registry_says() -> None:
+    assert set(score_coverage.packaged().categories) == set(registry.model("meaning").categories)
+
+
+STRICT = Policy.model_validate(
+    {
+        "name": "strict",
+        "categories": {
+            "hate": {"threshold": 0.7},
+            "sexual": {"action": "ignore"},
+            "violence": {"action": "needs_review", "threshold": 0.2},
+        },
+    }
+)
+COVERED = ("harassment", "hate", "sexual", "violence")
+ONLY_COVERED = Policy.model_validate(
+    {
+        "name": "only_covered",
+        "categories": {name: {"enabled": False} for name in DEFAULT.known if name not in COVERED}
+        | {"hate": {"threshold": 0.3}},
+    }
+)
+
+
+def by_meaning(decision: str, **scores: float) -> CastVote:
+    given = dict.fromkeys(COVERED, 0.01) | scores
+    return make.cast("meaning", decision, scores=given, covers=COVERED)
+
+
+@pytest.mark.parametrize(
+    ("scores", "counted"),
+    [
+        ({"hate": 0.8}, "unsafe"),
+        ({"hate": 0.6}, None),  # below its threshold: unsafe for what, nobody knows
+        ({"harassment": 0.55, "hate": 0.6}, "unsafe"),
+        ({"harassment": 0.4, "hate": 0.3}, "unsafe"),  # its highest has no threshold
+        ({"sexual": 0.9}, None),  # ignored, and what it does not cover may be unsafe
+        ({"violence": 0.3}, "needs_review"),
+    ],
+)
+def test_an_embedded_vote_for_unsafe_follows_thresholds_and_actions_of_a_policy(
+    scores: dict[str, float], counted: str | None
+) -> None:
+    found = read(by_meaning("unsafe", **scores), STRICT)
+    assert (found.decision if isinstance(found, CastVote) else None) == counted
+
+
+def test_an_embedded_vote_is_safe_only_under_a_policy_of_which_it_covers_everything() -> None:
+    assert isinstance(read(by_meaning("safe"), STRICT), Abstention)
+    assert read(by_meaning("safe"), ONLY_COVERED) == by_meaning("safe")
+    assert isinstance(read(by_meaning("safe", hate=0.4), ONLY_COVERED), Abstention)
+    told = ONLY_COVERED.model_copy(update={"instructions": "No talk of football."})
+    assert isinstance(read(by_meaning("safe"), told), Abstention)
+    ignored = read(by_meaning("unsafe", hate=0.2), ONLY_COVERED)
+    assert isinstance(ignored, CastVote)
+    assert ignored.decision == "safe"
 
 
 def scores_of(policy: Policy, *votes: CastVote | Abstention) -> dict[str, float]:

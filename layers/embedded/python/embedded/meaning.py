@@ -15,12 +15,13 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from quorum.core.models import Abstention, CastVote, Content, Decision
+from quorum.core.models import Abstention, Attribute, CastVote, Category, Content, Decision
 from quorum.vote.language import TOO_FEW
 
 from embedded import weights
 from embedded.calibration import Platt, cast, toxicity, wordless
-from embedded.reading import language_unknown, read, unlike_training, windows, worst
+from embedded.kinds import Kind, Kinds, attributes_of, categories_of
+from embedded.reading import Reading, language_unknown, read, unlike_training, windows, worst
 from embedded.reading import version as version_of
 from embedded.unlike import Judged, Opinion, Unlike, judged_without
 
@@ -42,6 +43,15 @@ ENCODER_LANGUAGES = frozenset(
     ("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh")
 )
 """Languages the encoder was trained on (it counts simplified and traditional Chinese)."""
+NEVER_SAFE = (
+    Category.ILLICIT,
+    Category.ILLICIT_VIOLENT,
+    Category.SELF_HARM,
+    Category.SEXUAL_MINORS,
+)
+"""Categories that the heads of the languages know little of: no text of theirs is safe."""
+NEVER_SAFE_FROM = 0.5
+"""Their probability from which the voter abstains instead of calling a text safe."""
 
 _REASONS = {
     "ko": {
@@ -118,11 +128,15 @@ class Heads(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """The trained numbers of every language, and what is known of texts unlike the training."""
+    """The trained numbers of every language, and what is known of texts unlike the training.
+
+    `kinds` has the scores of categories and attributes, over the landmarks of `unlike`.
+    """
 
     version: str
     languages: dict[str, Heads]
     unlike: Unlike | None
+    kinds: Kinds | None
 
     @classmethod
     def of(cls, read_weights: weights.Weights) -> "Scorer":
@@ -174,7 +188,24 @@ class Scorer(NamedTuple):
                     },
                 ),
             )
-        return cls(version_of(read_weights.version), languages, unlike)
+        kinds = None
+        if unlike is not None and "kinds" in header:
+            count = len(header["kinds"])
+            kinds = Kinds(
+                kinds=tuple(
+                    Kind(
+                        name=_kind_of(described["name"]),
+                        calibrations={
+                            language: Platt(*numbers)
+                            for language, numbers in described["calibrations"].items()
+                        },
+                    )
+                    for described in header["kinds"]
+                ),
+                coefficients=take("<f4", len(unlike.landmarks), count),
+                intercepts=take("<f4", count),
+            )
+        return cls(version_of(read_weights.version), languages, unlike, kinds)
 
     @property
     def known(self) -> frozenset[str]:
@@ -208,6 +239,23 @@ class Scorer(NamedTuple):
             return Judged(inside, may_be_safe=True)
         scores = self.unlike.scores(nearness(embeddings, self.unlike.landmarks), [0])[0]
         return self.unlike.opinion.judged(inside, own, scores.tolist(), language)
+
+    def probabilities(self, reading: Reading) -> dict[Category | Attribute, float]:
+        """The probability of each category and attribute that is covered in a text's language.
+
+        The language is the most probable one of the longest part. A few letters show nothing.
+        """
+        language = reading.language
+        if self.unlike is None or self.kinds is None or language not in ENCODER_LANGUAGES:
+            return {}
+        text = reading.parts[0].text
+        if sum(map(str.isalpha, text)) < TOO_FEW:
+            return {}
+        return self.kinds.probabilities(nearness(embedded(text), self.unlike.landmarks), language)
+
+
+def _kind_of(name: str) -> Category | Attribute:
+    return Category(name) if name in set(Category) else Attribute(name)
 
 
 @cache
@@ -254,7 +302,14 @@ def vote(content: Content) -> CastVote | Abstention:
     scored = worst(reading, trained.known, trained.unsafe)
     if unsafe is None or scored is None:
         return language_unknown(VOTER, reading)
+    probabilities = trained.probabilities(reading)
+    attribute_scores = toxicity(scored) | attributes_of(probabilities)
     if unsafe == 0.5:  # noqa: PLR2004 -- even odds, exactly: no opinion
-        return unlike_training(VOTER, toxicity(scored))
+        return unlike_training(VOTER, attribute_scores)
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
-    return cast(VOTER, trained.version, unsafe, reasons, toxicity(scored))
+    vote = cast(VOTER, trained.version, unsafe, reasons, attribute_scores)
+    scores = categories_of(probabilities)
+    grave = max((scores.get(category, 0.0) for category in NEVER_SAFE), default=0.0)
+    if vote.decision is Decision.SAFE and grave >= NEVER_SAFE_FROM:
+        return unlike_training(VOTER, attribute_scores)
+    return vote.model_copy(update={"scores": scores, "covers": tuple(scores)}) if scores else vote

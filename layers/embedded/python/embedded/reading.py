@@ -14,7 +14,7 @@ from quorum.vote.language import Part
 from embedded import senses
 from embedded.innocent import EXPRESSIONS, reworded
 
-VERSION = "5"
+VERSION = "6"
 """Changes whenever some text is judged otherwise: the trained voters' votes are kept by it."""
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""

@@ -12,16 +12,18 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import (
     Abstention,
+    Attribute,
     CastVote,
     Category,
     Content,
@@ -230,11 +232,15 @@ def category(rule: str) -> Category:
 
 
 class Precisions(NamedTuple):
-    """The precision of each rule by language; `unmeasured` is for other languages."""
+    """The precision of each rule by language; `unmeasured` is for other languages.
+
+    `profanity` has by language the probability of profanity with a listed word and without.
+    """
 
     version: str
     measured: dict[str, dict[str, float]]
     unmeasured: float
+    profanity: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
     @classmethod
     def of(cls, text: str) -> "Precisions":
@@ -244,6 +250,10 @@ class Precisions(NamedTuple):
             version=sha256(text.encode()).hexdigest()[:12],
             measured=data["measured"],
             unmeasured=data["unmeasured"],
+            profanity={
+                language: (with_word, without)
+                for language, (with_word, without) in data.get("profanity", {}).items()
+            },
         )
 
     def sure(self, rules: frozenset[str], language: str) -> dict[str, float]:
@@ -328,15 +338,19 @@ def vote(content: Content) -> CastVote | Abstention:
     sure = _found(searched)
     touched = [topic for text, code, _ in searched for topic in topics.mentioned(text, code)]
     korean_or_english = "ko" if reading.language == "ko" else "en"
+    profane = _profanity(reading, found=bool(sure))
     if not sure and touched:
-        return _for_review(_MENTIONS[korean_or_english].format(topic=touched[0]))
+        return _for_review(_MENTIONS[korean_or_english].format(topic=touched[0]), profane)
     if not sure:
         return Abstention(
-            voter=VOTER, reason=AbstentionReason.NOTHING_FOUND, detail="no listed word found"
+            voter=VOTER,
+            reason=AbstentionReason.NOTHING_FOUND,
+            detail="no listed word found",
+            attribute_scores=profane,
         )
     surest = max(sorted(sure), key=sure.__getitem__)
     if not _found(_rests(searched)):
-        return _for_review(_OTHER_SENSES[korean_or_english].format(rule=surest))
+        return _for_review(_OTHER_SENSES[korean_or_english].format(rule=surest), profane)
     scores: dict[str, float] = {}
     for rule, precision in sorted(sure.items()):
         scores[category(rule)] = max(precision, scores.get(category(rule), 0.0))
@@ -347,7 +361,7 @@ def vote(content: Content) -> CastVote | Abstention:
         confidence=sure[surest],
         confidence_measured=sure[surest],
         scores=scores,
-        attribute_scores=toxicity(sure[surest]),
+        attribute_scores=toxicity(sure[surest]) | profane,
         reason=_REASONS[korean_or_english].format(rule=surest),
     )
 
@@ -358,11 +372,21 @@ def _rests(searched: Iterable[_Search]) -> list[_Search]:
     return [search if rest is None else search._replace(text=rest) for search, rest in rests]
 
 
-def _for_review(reason: str) -> CastVote:
+def _profanity(reading: Reading, *, found: bool) -> dict[Attribute, float]:
+    """The probability of profanity, in a language where it was measured."""
+    measured = precisions().profanity.get(reading.language or "")
+    if measured is None:
+        return {}
+    with_word, without = measured
+    return {Attribute.PROFANITY: with_word if found else without}
+
+
+def _for_review(reason: str, attribute_scores: dict[Attribute, float]) -> CastVote:
     return CastVote(
         voter=VOTER,
         model=version(),
         decision=Decision.NEEDS_REVIEW,
         confidence=0.5,
+        attribute_scores=attribute_scores,
         reason=reason,
     )

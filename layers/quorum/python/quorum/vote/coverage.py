@@ -33,10 +33,11 @@ class Decided(Frozen):
 class LanguageCoverage(Frozen):
     """A language (ISO 639), and the embedded voters that know it.
 
-    `decided_by` is who decides most of its texts: where it is `person`, the panel decides next to
-    nothing, or nothing was measured. `categories` and `attributes` are those that its texts have
-    scores of. `trained_for` is measured on texts of the collections that the
-    voters are trained for, `unseen_source` on collections of which they had seen none.
+    `decided_by` is who decides its texts: where it is `person`, the voters would decide next to
+    nothing or too much wrongly, or nothing was measured. The figures are of what they would decide:
+    `trained_for` on texts of the collections that the voters are trained for, `unseen_source` on
+    collections of which they had seen none. `categories` and `attributes` are those that its texts
+    have scores of.
     """
 
     language: str

@@ -6,7 +6,13 @@ nothing is flagged. Other votes count as cast.
 
 A vote without scores counts as cast if its voter was told the policy, or the policy has the
 packaged instructions and categories. Embedded voters are told nothing. Under any other policy only
-their scores of categories that it does not redefine count; their other votes become abstentions.
+their scores of categories that it does not redefine count:
+
+* a vote for unsafe flags the categories whose score reaches their threshold, 0.5 where the policy
+  sets none, or, if there is no such, its highest one if that has no threshold;
+* a vote counts as safe only if it covers every category that the policy enables, and the policy has
+  the packaged instructions: of the others it says nothing;
+* all else becomes an abstention. (`rules` covers what its lists name, and its hits count as such.)
 
 The pooled score of a category is the mean of the scores of the voters that speak of it, weighted
 as the panel weighs them (equally under rules without weights). A voter that was told the policy
@@ -55,30 +61,57 @@ def read_through(
 
 
 def _read(policy: Policy, vote: CastVote) -> CastVote | Abstention:
-    scores = {
-        name: score for name, score in vote.scores.items() if _speaks_of(policy, vote.voter, name)
-    }
-    if not any(scores.values()):
-        told = vote.voter not in _EMBEDDED or policy.judges_as_default
-        return vote if told else _abstaining(vote)
+    if vote.voter in _EMBEDDED:
+        return _read_embedded(policy, vote)
+    if vote.decision is not Decision.UNSAFE or not any(vote.scores.values()):
+        return vote
+    return _counted(vote, _actions(policy, vote.scores, least=0.0))
+
+
+def _read_embedded(policy: Policy, vote: CastVote) -> CastVote | Abstention:
+    """The vote of a voter that was told nothing: as cast, or as its scores speak of the policy."""
+    scores = {name: score for name, score in vote.scores.items() if _speaks_of(policy, name)}
     if scores != vote.scores:
         vote = vote.model_copy(update={"scores": scores})
-    if vote.decision is not Decision.UNSAFE:
+    if policy.judges_as_default:
         return vote
-    actions = {
-        policy.rules(name).counted_as
-        for name, score in scores.items()
-        if score and score >= (policy.rules(name).threshold or 0.0)
-    }
+    if not any(scores.values()):
+        return _abstaining(vote)
+    actions = _actions(policy, scores, least=0.0 if vote.covers is None else THRESHOLD)
+    if not actions and vote.decision is Decision.UNSAFE:
+        highest = policy.rules(max(sorted(scores), key=scores.__getitem__))
+        actions = {highest.counted_as} if highest.threshold is None else set()
+    clears = vote.covers is None or (
+        policy.instructions == DEFAULT.instructions
+        and all(name in vote.covers and _speaks_of(policy, name) for name in policy.enabled)
+    )
+    if vote.decision is Decision.UNSAFE:
+        grave = actions & {Action.UNSAFE, Action.NEEDS_REVIEW}
+        return _counted(vote, actions) if grave or clears else _abstaining(vote)
+    return vote if clears and not actions - {Action.IGNORE} else _abstaining(vote)
+
+
+def _actions(policy: Policy, scores: "Mapping[str, float]", least: float) -> set[Action]:
+    """The actions of the categories whose score reaches their threshold, `least` without one."""
+    found: set[Action] = set()
+    for name, score in scores.items():
+        own = policy.rules(name).threshold
+        if score and score >= (least if own is None else own):
+            found.add(policy.rules(name).counted_as)
+    return found
+
+
+def _counted(vote: CastVote, actions: set[Action]) -> CastVote:
+    """A vote for unsafe as the gravest of these actions."""
     if Action.UNSAFE in actions:
         return vote
     counted = Decision.NEEDS_REVIEW if Action.NEEDS_REVIEW in actions else Decision.SAFE
     return vote.model_copy(update={"decision": counted, "decision_cast": vote.decision})
 
 
-def _speaks_of(policy: Policy, voter: str, category: str) -> bool:
-    """Whether a score that `voter` gives `category` means the policy's category."""
-    return voter not in _EMBEDDED or not policy.rules(category).definition
+def _speaks_of(policy: Policy, category: str) -> bool:
+    """Whether a score that an embedded voter gives `category` means the policy's category."""
+    return not policy.rules(category).definition
 
 
 def _abstaining(vote: CastVote) -> Abstention:

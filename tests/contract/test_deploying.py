@@ -1,0 +1,119 @@
+"""The workflow that deploys, `make deploy`, and the page about both agree with the template."""
+
+import re
+import subprocess
+from typing import Any
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+from typer.main import get_command
+
+from cli.app import app
+from tests import template
+from tests.template import ROOT
+
+PAGE = (ROOT / "docs/deploy.md").read_text()
+WORKFLOW = yaml_parse((ROOT / ".github/workflows/deploy.yml").read_text())
+(JOB,) = WORKFLOW["jobs"].values()
+SERVICES = {
+    "ApiGateway": "API Gateway",
+    "ApiGatewayV2": "API Gateway",
+    "SecretsManager": "Secrets Manager",
+    "WAFv2": "WAF",
+}
+"""Services that the page calls otherwise than the template does."""
+
+
+def planned(*settings: str) -> str:
+    """The commands that `make deploy` would run."""
+    command = ["make", "--dry-run", "--assume-old=setup", "deploy", "RUNTIME=python3.13", *settings]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.replace("\\\n", " ")
+
+
+def steps(key: str) -> list[str]:
+    return [step[key] for step in JOB["steps"] if key in step]
+
+
+def test_a_deployment_is_started_by_hand_one_at_a_time_and_by_an_environment() -> None:
+    triggers: Any = WORKFLOW.get("on", WORKFLOW.get(True))  # YAML 1.1 reads `on` as true
+    assert list(triggers) == ["workflow_dispatch"]
+    assert WORKFLOW["concurrency"]["cancel-in-progress"] is False
+    assert JOB["environment"] == "prod"
+    assert JOB["if"] == "github.ref == 'refs/heads/main'"
+
+
+def test_only_the_job_that_deploys_may_ask_for_a_token_and_no_aws_key_is_stored() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert JOB["permissions"] == {"contents": "read", "id-token": "write"}
+    (credentials,) = (one for one in JOB["steps"] if "configure-aws-credentials" in str(one))
+    assert credentials["with"]["role-to-assume"] == "${{ vars.AWS_ROLE_ARN }}"
+    text = (ROOT / ".github/workflows/deploy.yml").read_text()
+    assert re.findall(r"secrets\.(\w+)", text) == ["QUORUM_API_KEY"]
+
+
+def test_the_workflow_deploys_without_a_prompt_and_then_asks_by_each_way_in() -> None:
+    deploy, smoke = steps("run")
+    assert deploy.startswith("make deploy PROFILE=prod CONFIRM=no ")
+    assert smoke == ".venv/bin/quorum smoke --where prod --yes"
+    command: Any = get_command(app)
+    options = {name for one in command.commands["smoke"].params for name in one.opts}
+    assert {"--where", "--yes"} <= options
+
+
+@pytest.mark.parametrize(
+    ("settings", "asks"), [((), True), (("CONFIRM=yes",), True), (("CONFIRM=no",), False)]
+)
+def test_make_deploy_asks_before_it_deploys_unless_it_is_told_not_to(
+    settings: tuple[str, ...], *, asks: bool
+) -> None:
+    commands = planned("PROFILE=prod", *settings)
+    assert "sam deploy --config-env prod" in commands
+    assert ("--no-confirm-changeset" not in commands) is asks
+
+
+def test_the_page_names_every_service_that_the_stack_is_made_of() -> None:
+    rights = PAGE.split("### Rights of whoever deploys")[1].split("###")[0]
+    kinds = {block["Type"].split("::")[1] for block in template.template()["Resources"].values()}
+    named = {SERVICES.get(kind, kind) for kind in kinds - {"Serverless"}}
+    assert {name for name in named if name not in rights} == set()
+
+
+def test_the_page_names_what_stays_when_the_stack_is_deleted() -> None:
+    delete = PAGE.split("## Delete without leftovers")[1].split("\n## ")[0]
+    kept = {
+        name
+        for name, block in template.template()["Resources"].items()
+        if block.get("DeletionPolicy") == "Retain"
+    }
+    tables = {name for name in kept if name.endswith("Table")}
+    assert kept - tables == {"UploadsBucket", "ApiGatewayAccount", "ApiGatewayLogsRole"}
+    assert tables <= template.template()["Outputs"].keys()
+    every = set(template.resources("AWS::DynamoDB::Table"))
+    assert every - tables == {"AnswersTable"}
+    assert "grep -v AnswersTable" in delete
+    assert len(tables) == {"seven": 7}[re.findall(r"anew: (\w+) tables", delete)[0]]
+    layers = re.search(r"LAYER=(\S+) +# then (.*)", delete)
+    assert layers is not None
+    assert {layers[1], *layers[2].split(", ")} == {
+        layer["LayerName"]["Fn::Sub"].replace("${AWS::StackName}", "quorum")
+        for layer in template.resources("AWS::Serverless::LayerVersion").values()
+    }
+
+
+def test_the_page_counts_the_alarms_and_the_metrics_that_they_are_billed_for() -> None:
+    alarms = template.resources("AWS::CloudWatch::Alarm").values()
+    metrics = sum(
+        len([one for one in alarm.get("Metrics", ()) if "MetricStat" in one]) or 1
+        for alarm in alarms
+    )
+    assert f"{len(alarms)} alarms over {metrics} metrics × $0.10" in PAGE
+    assert f"| ${metrics * 0.1:.2f} |" in PAGE
+    dashboards, keys = (
+        len(template.resources(f"AWS::{kind}")) for kind in ("CloudWatch::Dashboard", "KMS::Key")
+    )
+    secrets = len(template.resources("AWS::SecretsManager::Secret"))
+    idle = metrics * 0.1 + dashboards * 3 + keys + secrets * 0.4
+    assert f"**${idle:.2f}**" in PAGE
+    assert f"${idle:.2f} a month while idle" in (ROOT / "README.md").read_text()
