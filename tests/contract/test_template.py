@@ -52,6 +52,10 @@ from local import openapi
 from tests import template
 from tests.template import ROOT
 
+PROCESSOR_MB = 1769
+"""Megabytes for which Lambda gives a function one processor; for fewer, a share of it."""
+AGGREGATE_START_SECONDS = 1.5
+"""Seconds of a processor for INIT and the first call (docs/benchmarks.md, "Start-up")."""
 API_SECONDS = 29
 """A REST API request ends after this (API Gateway's integration timeout)."""
 
@@ -230,6 +234,12 @@ def test_timeouts_are_in_order_so_that_the_inner_one_always_speaks_first() -> No
     )
     aggregate = machine["States"]["Aggregate"]["TimeoutSeconds"]
     assert aggregate > functions["AggregateFunction"]["Timeout"]
+
+
+def test_an_aggregate_that_starts_anew_still_records_the_verdict_before_the_machine_ends() -> None:
+    memory = template.functions()["AggregateFunction"]["MemorySize"]
+    start = AGGREGATE_START_SECONDS / min(1.0, memory / PROCESSOR_MB)
+    assert VOTING_SECONDS + start < template.machine()["TimeoutSeconds"]
 
 
 def test_a_message_stays_invisible_for_six_times_its_functions_timeout() -> None:
