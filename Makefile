@@ -122,7 +122,7 @@ bench: bench-gateway bench-batch bench-chat bench-doors bench-start ## run every
 bench-gateway: setup ## time per call of the gateway client, beside the openai SDK and bare httpx
 	@$(RUN) bench.gateway_client
 
-bench-batch: setup ## items per second of a batch, beside the rate limit, and the memory of the command line
+bench-batch: setup ## items per second of a batch, conflicts of its transactions, and the memory of the command line
 	@$(RUN) bench.batch
 
 bench-chat: setup ## time the chat adds to the first token, tokens per second, time of a cancel

@@ -4,6 +4,9 @@ The worker's own code (judging, leases, settling, limiter, gateway client) judge
 against the stand-in, whose sliding minute is exact, with moto in place of DynamoDB. So the figure
 is the share of the limit that the limiter uses without exceeding it; AWS is not measured. The
 command line then reads and uploads 1,000 and 100,000 items to a fake server.
+
+Before that, 16 workers settle items of one upload on the local stack's DynamoDB, once with counters
+in sixteen shards and once in one. Transactions that meet on an item conflict, as they do in AWS.
 """
 
 import argparse
@@ -29,17 +32,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.batch", description=__doc__)
     parser.add_argument("--requests-per-minute", type=int, default=480)
     parser.add_argument("--seconds", type=float, default=75.0)
-    parser.add_argument("--only", choices=["rate", "memory"])
+    parser.add_argument("--only", choices=["rate", "memory", "conflicts"])
     given = parser.parse_args()
     # In this order: Linux counts into a child's peak what its parent held when it was forked.
-    if given.only != "rate":
+    if given.only in (None, "memory"):
         memory()
-    if given.only != "memory":
+    if given.only in (None, "conflicts"):
+        conflicts()
+    if given.only in (None, "rate"):
         rate(given.requests_per_minute, given.seconds)
 
 
-def rate(per_minute: int, seconds: float) -> None:
-    """Print the items settled, as a share of those that the limit allows in the same time."""
+def _prepare_environment() -> None:
+    """Made-up credentials, and neither logs nor metrics."""
     import os  # noqa: PLC0415 - before boto3 looks for credentials
 
     os.environ |= {
@@ -49,6 +54,11 @@ def rate(per_minute: int, seconds: float) -> None:
         "POWERTOOLS_LOG_LEVEL": "CRITICAL",
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
+
+
+def rate(per_minute: int, seconds: float) -> None:
+    """Print the items settled, as a share of those that the limit allows in the same time."""
+    _prepare_environment()
     from moto import mock_aws  # noqa: PLC0415 - when needed
 
     limit = ModelScenario(latency_ms=300, spread=0.3, requests_per_minute=per_minute)
@@ -132,6 +142,148 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
     if counted != settled:
         raise SystemExit(f"{settled} items settled, {counted} counted")
     return settled, elapsed
+
+
+# ---- conflicts of transactions -------------------------------------------------------------------
+
+CONFLICT_WORKERS = 16
+"""Workers that settle items at the same time."""
+CONFLICT_SECONDS = 15.0
+"""Seconds of each of the two runs."""
+
+
+def conflicts() -> None:
+    """Print the conflicts of transactions with sixteen shards of each counter, and with one."""
+    _prepare_environment()
+    from unittest.mock import patch  # noqa: PLC0415 - when needed
+
+    from quorum.batch import counters  # noqa: PLC0415 - when needed
+    from quorum.gateway.fair_share import RateLimit  # noqa: PLC0415 - when needed
+    from quorum.ledger import shards  # noqa: PLC0415 - when needed
+
+    from local import stack  # noqa: PLC0415 - when needed
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        home = stack.StateDirectory(Path(folder))
+        running_stack = stack.start(home, {"AUTH": "false", "PERSIST_STATE": "0"})
+        try:
+            dynamodb = running_stack.resource()
+            spread = _settled_by_many(dynamodb)
+            in_record = classmethod(lambda kind, position: kind(position.batch, 0))
+            with (
+                patch.object(shards, "chosen", lambda: 0),
+                patch.object(RateLimit, "shards", property(lambda _limit: 1)),
+                patch.object(counters.Counter, "of", in_record),
+            ):
+                single = _settled_by_many(dynamodb)
+        finally:
+            stack.stop_stack(home.folder)
+    for name, (settled, written, met) in (("sixteen shards", spread), ("one item", single)):
+        print(
+            f"{name:<15}{settled / CONFLICT_SECONDS:.1f} items/s, {written} transactions, "
+            f"{met} conflicts ({met / (written + met):.1%})"
+        )
+
+
+def _settled_by_many(dynamodb: Any) -> tuple[int, int, int]:
+    """Items settled, transactions written, and conflicts."""
+    from quorum.batch.counters import NEIGHBOURS, UNSPREAD_ITEMS  # noqa: PLC0415 - when needed
+    from quorum.batch.progress import Kind  # noqa: PLC0415 - when needed
+
+    from tests import template  # noqa: PLC0415 - when needed
+    from tests.world import BATCH, TENANT, World, items  # noqa: PLC0415 - when needed
+    from tests.world import Gateway as Paper  # noqa: PLC0415 - when needed
+
+    fields = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    for name, properties in template.resources("AWS::DynamoDB::Table").items():
+        for table in dynamodb.tables.filter(ExclusiveStartTableName=name[:-1], Limit=1):
+            if table.name == name:
+                table.delete()
+        dynamodb.create_table(
+            TableName=name, **{f: properties[f] for f in fields if f in properties}
+        )
+    met = _Meetings()
+    batches = World(met.client(dynamodb), Paper()).batches
+    batches.create(
+        TENANT, BATCH, kind=Kind.UPLOAD, panel="default", items=10**6, upload="uploads/x"
+    )
+    batches.spread_counters(TENANT, BATCH)
+    until = time.monotonic() + CONFLICT_SECONDS
+    settled = [0] * CONFLICT_WORKERS
+
+    def work(worker: int) -> None:
+        world = World(met.client(dynamodb), Paper())
+        number = 0
+        while time.monotonic() < until:
+            # Each worker has pages of its own, as a bulk run's children have.
+            page = number // NEIGHBOURS * CONFLICT_WORKERS + worker
+            index = UNSPREAD_ITEMS + page * NEIGHBOURS + number % NEIGHBOURS
+            text = items(f"item {index}", start=index)
+            settled[worker] += sum(failure is None for failure in world.judge(text).values())
+            number += 1
+
+    workers = [threading.Thread(target=work, args=(n,)) for n in range(CONFLICT_WORKERS)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+    return sum(settled), met.written, met.conflicts
+
+
+class _Meetings:
+    """The transactions under way: one that meets another on an item is cancelled, as in AWS.
+
+    The local stack cancels none: it writes one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writing: set[tuple[str, str]] = set()
+        self.written = self.conflicts = 0
+
+    def client(self, dynamodb: Any) -> Any:
+        """A worker's DynamoDB."""
+        from tests.world import Serial  # noqa: PLC0415 - when needed
+
+        meetings = self
+
+        class Meeting(Serial):
+            """Calls of all workers at once, with conflicts."""
+
+            def __getattr__(self, name: str) -> Any:
+                real = getattr(self._client, name)
+                if name != "transact_write_items":
+                    return real
+                return lambda **request: meetings.write(real, request)
+
+        return Meeting(dynamodb)
+
+    def write(self, real: Any, request: dict[str, Any]) -> Any:
+        """Write a transaction, unless one on the same item is under way."""
+        from tests.transactions import cancelled  # noqa: PLC0415 - when needed
+
+        keys = {_key_of(entry) for entry in request["TransactItems"]}
+        with self._lock:
+            if keys & self._writing:
+                self.conflicts += 1
+                raise cancelled({"Code": "TransactionConflict"})
+            self._writing |= keys
+        try:
+            answer = real(**request)
+        finally:
+            with self._lock:
+                self._writing -= keys
+        with self._lock:
+            self.written += 1
+        return answer
+
+
+def _key_of(entry: dict[str, Any]) -> tuple[str, str]:
+    """Table and key of one entry of a transaction."""
+    ((_, written),) = entry.items()
+    named = written.get("Key") or written["Item"]
+    key = next(named[name] for name in ("id", "key", "vote_key") if name in named)
+    return written["TableName"], str(key)
 
 
 # ---- the command line's memory ---------------------------------------------------------------

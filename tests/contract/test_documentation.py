@@ -12,6 +12,7 @@ from quorum.answer.completions import ChatCompletionRequest
 from quorum.bulk.requests import BatchRequest
 from quorum.core.models import Category, Frozen, Verdict
 from quorum.document.requests import DocumentsRequest
+from quorum.review.requests import DecideRequest, ReviewerRequest
 from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote.moderations import ModerationRequest
 from quorum.vote.panel import PACKAGED, packaged
@@ -30,6 +31,8 @@ README = ROOT / "README.md"
 BODIES: dict[str, type[Frozen]] = {
     "verdicts": VerdictRequest,
     "verdicts/$ID/review": ReviewRequest,
+    "reviews/$ID/claim": ReviewerRequest,
+    "reviews/decide": DecideRequest,
     "batches": BatchRequest,
     "documents": DocumentsRequest,
     "moderations": ModerationRequest,

@@ -9,7 +9,7 @@ import pytest
 from quorum.bulk.judging import PAGE_SECONDS
 from quorum.bulk.machine import PAGE_BYTES, PAGE_ITEMS
 from quorum.core import errors
-from quorum.document.long_documents import STEP_SECONDS
+from quorum.document.long_documents import PIECES_LIMIT, STEP_SECONDS
 from quorum.vote.workflow import CLIENT_SECONDS
 
 from tests import template
@@ -192,6 +192,21 @@ def test_a_state_of_the_document_machine_carries_keys_and_numbers() -> None:
     assert carried == {
         *("tenant", "position", "batch", "upload", "level", "piece", "pieces", "numbers", "error")
     }
+
+
+HISTORY_EVENTS = 25_000
+"""Events of an execution's history; one more ends it, and no state can catch that."""
+PIECE_EVENTS = 7
+"""Events of a piece that is answered at once, as LocalStack's interpreter writes them."""
+RETRY_EVENTS = 3
+"""Events of each further try."""
+
+
+def test_a_long_documents_history_has_room_for_eight_retries_of_every_piece() -> None:
+    assert document_machine()["States"]["Pieces"]["ItemProcessor"]["ProcessorConfig"] == {
+        "Mode": "INLINE"
+    }
+    assert PIECES_LIMIT * (PIECE_EVENTS + 8 * RETRY_EVENTS) < HISTORY_EVENTS
 
 
 def test_a_bulk_run_that_fails_says_so_before_it_ends() -> None:

@@ -28,6 +28,14 @@ from quorum.core.models import Frozen
 from quorum.document.long_documents import AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
 from quorum.ledger.costs import INTENT_SECONDS
+from quorum.review.appeals import AppealRequest
+from quorum.review.requests import (
+    ClaimRequest,
+    DecideRequest,
+    EscalateRequest,
+    ReviewerRequest,
+    SkipRequest,
+)
 from quorum.routes import perspective
 from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote import panel, telemetry
@@ -318,6 +326,31 @@ def test_no_permission_is_on_everything_except_where_the_template_says_why() -> 
             assert "*" not in json.dumps(statement["Action"]), name
 
 
+ENTRIES_CHANGED = {
+    *("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"),
+    *("dynamodb:PartiQLUpdate", "dynamodb:PartiQLDelete"),
+}
+"""The actions that change or delete an item."""
+
+
+def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() -> None:
+    granted: dict[str, set[str]] = {}
+    blocks = template.functions() | template.resources("AWS::Serverless::StateMachine")
+    for name, block in blocks.items():
+        for statement in template.statements(block):
+            if "AuditTable" in json.dumps(statement["Resource"]):
+                actions = statement["Action"]
+                granted.setdefault(name, set()).update(
+                    [actions] if isinstance(actions, str) else actions
+                )
+    assert granted == {"ApiFunction": {"dynamodb:Query", "dynamodb:PutItem"}}
+    table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
+    (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
+    assert set(denied["Action"]) == ENTRIES_CHANGED
+    assert "TimeToLiveSpecification" not in table
+
+
 def test_logs_are_kept_for_a_time_and_executions_never_log_content() -> None:
     groups = template.resources("AWS::Logs::LogGroup")
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
@@ -356,7 +389,15 @@ BODIES: dict[str, type[Frozen]] = {
     "post_key_rotation.json": RotateRequest,
     "post_moderation.json": ModerationRequest,
     "post_policy_trial.json": TrialRequest,
+    "post_appeal.json": AppealRequest,
+    "post_claim.json": ReviewerRequest,
+    "post_claim_next.json": ClaimRequest,
+    "post_decisions.json": DecideRequest,
+    "post_escalate.json": EscalateRequest,
+    "post_release.json": ReviewerRequest,
     "post_review.json": ReviewRequest,
+    "post_skip.json": SkipRequest,
+    "post_undo.json": ReviewerRequest,
     "post_verdict.json": VerdictRequest,
     "put_model.json": ModelEntry,
     "put_policy.json": PolicyDocument,

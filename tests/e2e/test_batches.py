@@ -94,14 +94,13 @@ def booked(stack: Stack) -> Decimal:
 
 
 def paid_by(stack: Stack, tenant: str) -> Decimal:
-    mine = (item for item in usage(stack) if item["key"].endswith(f"#{tenant}"))
+    mine = (item for item in usage(stack) if tenant in item["key"].split("#"))
     return sum((Decimal(item.get("cost_usd", 0)) for item in mine), Decimal(0))
 
 
 def usage(stack: Stack) -> list[dict[str, Any]]:
     client = stack.resource().meta.client
-    entry = ledger.day_entry(ledger.today())
-    return list(listing.entries(client, stack.outputs["UsageTable"], entry))
+    return list(listing.entries_of_day(client, stack.outputs["UsageTable"], ledger.today()))
 
 
 def kill(stack: Stack, function: str) -> bool:

@@ -55,7 +55,7 @@ def results(api: Api, batch: str) -> list[Any]:
 
 def booked(stack: Stack) -> Decimal:
     client = stack.resource().meta.client
-    entries = listing.entries(client, stack.outputs["UsageTable"], ledger.day_entry(ledger.today()))
+    entries = listing.entries_of_day(client, stack.outputs["UsageTable"], ledger.today())
     return sum((Decimal(entry.get("cost_usd", 0)) for entry in entries), Decimal(0))
 
 

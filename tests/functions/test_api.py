@@ -378,8 +378,11 @@ def test_a_deep_look_says_how_the_gateway_is_and_books_what_it_cost(
     assert (base["url"], base["key"]) == (None, "valid")
     assert base["key_source"] == "the deployment's secret"  # and not which
     assert base["first_token_ms"] is not None
-    (booked,) = aws.Table("UsageTable").scan()["Items"]
-    assert booked["cost_usd"] == cost > 0
+    booked = aws.Table("UsageTable").scan()["Items"]
+    # the day of the model and the tenant, the tenant's day and everybody's
+    assert sorted(item["key"].partition("#")[0] for item in booked) == ["spent", "spent", "usage"]
+    assert {item["cost_usd"] for item in booked} == {cost}
+    assert cost > 0
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from quorum.batch import counters
 from quorum.batch.records import FailedItem
 from quorum.core.identifiers import item_id_of
 from quorum.core.models import Decision, Verdict
@@ -74,6 +76,13 @@ class Schedule:
         return self._order[0] if self._order else None
 
 
+@pytest.fixture(autouse=True)
+def _spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each item is counted in another shard of its batch's counters."""
+    monkeypatch.setattr(counters, "UNSPREAD_ITEMS", 0)
+    monkeypatch.setattr(counters, "NEIGHBOURS", 1)
+
+
 def position(index: int) -> BatchPosition:
     return BatchPosition(batch=BATCH, index=index)
 
@@ -122,7 +131,9 @@ def test_however_workers_interleave_counters_are_what_is_stored_and_nothing_is_s
 ) -> None:
     empty_account()
     make_tables(account)
-    World(account, Gateway()).new_batch(ITEMS)
+    world = World(account, Gateway())
+    world.new_batch(ITEMS, upload=f"uploads/{TENANT}/one")
+    world.batches.spread_counters(TENANT, BATCH)
     schedule = Schedule([number for number in order if number < len(workers)])
     first: dict[str, str] = {}
     failures: list[BaseException] = []
@@ -159,5 +170,5 @@ def test_however_workers_interleave_counters_are_what_is_stored_and_nothing_is_s
     assert sorted(first.values()) == sorted(verdicts)
     assert view.pending == ITEMS - view.settled - view.dead
     spent = sum((Decimal("0.00384") for _ in verdicts), Decimal(0))
-    record = account.Table("VerdictsTable").get_item(Key={"id": f"batch#{TENANT}#{BATCH}"})
-    assert record["Item"].get("verdict_cost_usd", Decimal(0)) == spent
+    record = world.batches.record(TENANT, BATCH)
+    assert record.amounts.get("verdict_cost_usd", Decimal(0)) == spent

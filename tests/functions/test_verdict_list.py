@@ -220,7 +220,6 @@ def made_up(*position: Any) -> str:
         made_up("2026-12-01", None, None),
         made_up("yesterday", None, None),
         made_up(20, None, None),
-        made_up("2026-11-20", "2026-11-20T00:00:00+00:00", None),
         made_up("2026-11-20", None, "0" * 32),
         made_up("2026-11-20", "noon", "0" * 32),
         made_up("2026-11-20", "2026-11-20T00:00:00+00:00", 7),

@@ -9,7 +9,7 @@ import pytest
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.core.models import Author, Content, Context
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing
 from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
 from quorum.vote.policy import DEFAULT
@@ -55,8 +55,7 @@ def living(**changes: Any) -> Evaluation:
 
 def usage(aws: Any) -> dict[str, Any]:
     key = ledger.usage_key(ledger.today(), "gpt-4.1", "acme")
-    item: dict[str, Any] = aws.Table("UsageTable").get_item(Key={"key": key}).get("Item", {})
-    return item
+    return listing.counter(aws.meta.client, "UsageTable", key)
 
 
 def intents(aws: Any) -> list[str]:

@@ -72,28 +72,56 @@ def verdict(decision: str = "safe", **changes: Any) -> Verdict:
 
 def test_a_call_is_added_to_the_day_of_its_model_and_tenant() -> None:
     vote = make.cast(tokens=TOKENS, cost_usd=COST)
-    assert added(ledger.paid("Usage", "acme", "gpt-4.1", vote, day=DAY)) == (
-        "usage#2026-03-01#gpt-4.1#acme",
-        CALL,
-        "day#2026-03-01",
-    )
+    booked, of_tenant, of_all = ledger.paid("Usage", "acme", "gpt-4.1", vote, day=DAY, shard=0)
+    assert added(booked) == ("usage#2026-03-01#gpt-4.1#acme", CALL, "day#2026-03-01")
+    for spent, whose in ((of_tenant, "acme"), (of_all, "")):
+        assert spent["Update"]["Key"] == {"key": f"spent#2026-03-01#{whose}"}
+        assert spent["Update"]["ExpressionAttributeValues"] == {
+            ":cost_usd": COST,
+            ":expires": int(datetime(2026, 3, 4, tzinfo=UTC).timestamp()),
+        }
+
+
+def test_a_call_that_cost_nothing_is_booked_and_no_ones_spending() -> None:
+    vote = make.cast(tokens=TOKENS, cost_usd=Decimal(0))
+    assert len(ledger.paid("Usage", "acme", "gpt-4.1", vote, day=DAY, shard=3)) == 1
+
+
+def test_all_counters_of_a_transaction_are_in_the_shard_of_one_number() -> None:
+    vote = make.cast(tokens=TOKENS, cost_usd=COST)
+    items = ledger.paid("Usage", "acme", "gpt-4.1", vote, day=DAY, shard=7)
+    items.append(ledger.paid_in_batch("Usage", "acme", "batch-1", vote, shard=7))
+    items += ledger.decided("Usage", "acme", [verdict("safe")], shard=7)
+    items.append(ledger.compared("Usage", "acme", "one@1", "two@1", {"safe_safe": 1}, shard=7))
+    assert [item["Update"]["Key"]["key"] for item in items] == [
+        "usage#2026-03-01#gpt-4.1#acme#7",
+        "spent#2026-03-01#acme#7",
+        "spent#2026-03-01##7",
+        "batch#acme#batch-1#7",
+        "decisions#2026-03-01#acme#7",
+        "compared#acme#one@1#two@1#7",
+    ]
+    assert added(items[0])[2] == added(items[4])[2] == "day#2026-03-01#7"
+    assert ledger.day_entries(DAY)[7] == "day#2026-03-01#7"
 
 
 def test_an_abstention_that_cost_something_is_counted_as_both() -> None:
     abstention = make.abstention(tokens=TOKENS, cost_usd=COST)
-    _, counters, _ = added(ledger.paid("Usage", "acme", "gpt-4.1", abstention, day=DAY))
+    booked, *_ = ledger.paid("Usage", "acme", "gpt-4.1", abstention, day=DAY, shard=0)
+    _, counters, _ = added(booked)
     assert counters == CALL | {"abstentions": 1}
 
 
 def test_a_cost_that_is_estimated_is_also_counted_apart() -> None:
     vote = make.cast(tokens=TOKENS, cost_usd=COST, cost_estimated=True)
-    _, counters, _ = added(ledger.paid("Usage", "acme", "gpt-4.1", vote, day=DAY))
+    booked, *_ = ledger.paid("Usage", "acme", "gpt-4.1", vote, day=DAY, shard=0)
+    _, counters, _ = added(booked)
     assert counters == CALL | {"estimated_cost_usd": COST}
 
 
 def test_a_call_of_a_batch_is_added_to_the_batch_and_listed_under_no_day() -> None:
     vote = make.cast(tokens=TOKENS, cost_usd=COST)
-    booked = added(ledger.paid_in_batch("Usage", "acme", "batch-1", vote))
+    booked = added(ledger.paid_in_batch("Usage", "acme", "batch-1", vote, shard=0))
     assert booked == ("batch#acme#batch-1", CALL, None)
 
 
@@ -153,12 +181,12 @@ def test_verdicts_are_counted_by_decision_with_what_they_cost_and_saved() -> Non
 
 def test_verdicts_are_counted_on_the_days_they_were_given() -> None:
     late, early = verdict("safe"), verdict("unsafe", created_at=datetime(2026, 3, 2, tzinfo=UTC))
-    items = [added(item) for item in ledger.decided("Usage", "acme", [late, early, late])]
+    items = [added(item) for item in ledger.decided("Usage", "acme", [late, early, late], shard=0)]
     assert items == [
         ("decisions#2026-03-01#acme", ledger.counted([late, late]), "day#2026-03-01"),
         ("decisions#2026-03-02#acme", ledger.counted([early]), "day#2026-03-02"),
     ]
-    assert ledger.decided("Usage", "acme", []) == []
+    assert ledger.decided("Usage", "acme", [], shard=0) == []
 
 
 def test_a_report_has_between_one_day_and_the_longest() -> None:

@@ -269,7 +269,6 @@ def test_a_batch_is_redriven_over_http(ask: Ask) -> None:
         ("post_batch", "PutItem"),
         ("post_batch", "SendMessageBatch"),
         ("get_batch", "BatchGetItem"),
-        ("get_batch", "GetItem"),
         ("get_results", "Query"),
         ("delete_batch", "UpdateItem"),
         ("post_redrive", "ReceiveMessage"),

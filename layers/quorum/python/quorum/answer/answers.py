@@ -17,7 +17,7 @@ from quorum.answer.questions import Answered
 from quorum.aws import dynamo
 from quorum.core import registry
 from quorum.core.models import Dollars, Frozen, Tokens
-from quorum.ledger import ledger
+from quorum.ledger import ledger, shards
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -150,9 +150,10 @@ class Answers:
         self, bill: Bill, paid: Answered | Paid, reservation: "Reservation | None"
     ) -> list[dict[str, Any]]:
         table, today = self._usage_table, ledger.today()
-        items = [ledger.paid(table, bill.tenant, bill.model, paid, day=today)]
+        shard = shards.chosen()
+        items = ledger.paid(table, bill.tenant, bill.model, paid, day=today, shard=shard)
         if bill.batch is not None:
-            items.append(ledger.paid_in_batch(table, bill.tenant, bill.batch, paid))
+            items.append(ledger.paid_in_batch(table, bill.tenant, bill.batch, paid, shard=shard))
         if reservation is not None:
             items += self._limiter.settlement(reservation, paid.tokens)
         return items

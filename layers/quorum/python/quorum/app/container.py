@@ -101,5 +101,4 @@ class SpendingContainer(Container):
             thresholds,
             topic,
             clock=self.clock,
-            models=self.models.names_ever,
         )

@@ -76,6 +76,9 @@ class StoreSettings(_FromEnvironment):
         default=30, ge=0, description="days a person's decision answers the same content"
     )
     label_days: int = Field(default=90, ge=1, description="days a reviewed content is kept")
+    quality_sample_share: float = Field(
+        default=0.0, ge=0, le=1, description="of what panels decide, for a person to decide again"
+    )
     aws_endpoint_url: str = Field(default="", description="of the local stack; empty in AWS")
 
 
@@ -187,6 +190,7 @@ class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
     """The settings of the HTTP routes."""
 
     bulk_machine: str
+    audit_table: str
 
 
 class ChatSettings(_FromEnvironment):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quorum.batch.records import Batches
 from quorum.core.errors import BudgetSpent
-from quorum.ledger.budget import Budget, Thresholds, packaged_models
+from quorum.ledger.budget import Budget, Thresholds
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -27,16 +27,15 @@ class BatchBudget(Budget):
         topic: "tuple[Callable[[], SNSClient], str]",
         *,
         clock: Callable[[], float] = time,
-        models: Callable[[], Iterable[str]] = packaged_models,
     ) -> None:
-        super().__init__(dynamodb, usage_table, thresholds, topic, clock=clock, models=models)
+        super().__init__(dynamodb, usage_table, thresholds, topic, clock=clock)
         self._batches = batches
 
     def watch(self, tenant: str, batches: Iterable[str]) -> None:
         """Publish the alerts that are due after `batches` of `tenant` made progress."""
         with suppress(BudgetSpent):  # the next request is refused
             self.check(tenant)
-        for batch, record in self._batches.records((tenant, batch) for batch in batches).items():
+        for batch, record in self._batches.facts((tenant, batch) for batch in batches).items():
             own = record.alert_usd
             limit = self.thresholds.alert_batch_usd if own is None else own
             if limit is None or record.alerted_at is not None:

@@ -21,13 +21,13 @@ from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
 from quorum.batch import counters
-from quorum.batch.counters import position_fields
+from quorum.batch.counters import Counter, position_fields
 from quorum.batch.progress import BatchRecord, BatchView, Kind, view_of
 from quorum.core.errors import NotFound
-from quorum.core.identifiers import batch_key, batch_partition, item_id_of, verdict_key
+from quorum.core.identifiers import batch_key, item_id_of, verdict_key
 from quorum.core.models import Frozen, is_none
 from quorum.core.position import INDEX_DIGITS, BatchPosition
-from quorum.ledger import ledger
+from quorum.ledger import ledger, listing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -131,6 +131,19 @@ class Batches:
                 ConditionExpression="attribute_not_exists(id)",
             )
 
+    def spread_counters(self, tenant: str, batch: str) -> None:
+        """Create the counters beside the record that an upload has; existing ones stay."""
+        expires_at = int(self._clock()) + self._days * DAY
+        with unavailable("the batch's counters could not be stored"):
+            for counter in counters.spread(batch):
+                dynamo.attempt(
+                    self._client.update_item,
+                    TableName=self._table,
+                    Key=counter.key(tenant),
+                    UpdateExpression="SET expires_at = if_not_exists(expires_at, :expires)",
+                    ExpressionAttributeValues={":expires": expires_at},
+                )
+
     def note(self, tenant: str, batch: str, **facts: Unpack[Facts]) -> None:
         """Set fields of the batch's record."""
         with unavailable("the batch could not be stored"):
@@ -161,13 +174,19 @@ class Batches:
 
         Items that are stored already are left as they are, so each is counted once.
         """
-        for start in range(0, len(items), _TOGETHER):
-            some = items[start : start + _TOGETHER]
-            if not self._mark_failed(tenant, kind, some) and len(some) > 1:
-                for one in some:
-                    self._mark_failed(tenant, kind, [one])
+        counted: dict[Counter, list[FailedItem]] = {}
+        for one in items:
+            counted.setdefault(Counter.of(one.position), []).append(one)
+        for counter, of_counter in counted.items():
+            for start in range(0, len(of_counter), _TOGETHER):
+                some = of_counter[start : start + _TOGETHER]
+                if not self._mark_failed(tenant, kind, counter, some) and len(some) > 1:
+                    for one in some:
+                        self._mark_failed(tenant, kind, counter, [one])
 
-    def _mark_failed(self, tenant: str, kind: str, items: Sequence[FailedItem]) -> bool:
+    def _mark_failed(
+        self, tenant: str, kind: str, counter: Counter, items: Sequence[FailedItem]
+    ) -> bool:
         """Store the items in one transaction; returns False if any exists or the batch does not."""
         expires_at = int(self._clock()) + self._days * DAY
         puts = [
@@ -185,8 +204,7 @@ class Batches:
             }
             for one in items
         ]
-        batch = items[0].position.batch
-        counted = counters.counts(self._table, tenant, batch, {kind: len(items)}, now=self._now())
+        counted = counters.counts(self._table, tenant, counter, {kind: len(items)}, now=self._now())
         return self._write([*puts, counted])
 
     def settle(
@@ -214,7 +232,8 @@ class Batches:
             held = "attribute_exists(dead)" if dead else "attribute_not_exists(id)"
             put = {"TableName": self._table, "Item": item, "ConditionExpression": held}
             counted = {"settled": 1, "dead": -int(dead), **amounts}
-            counts = counters.counts(self._table, tenant, position.batch, counted, now=self._now())
+            counter = Counter.of(position)
+            counts = counters.counts(self._table, tenant, counter, counted, now=self._now())
             if self._write([{"Put": put}, counts, *others]):
                 return True
         return False
@@ -248,7 +267,9 @@ class Batches:
                         "ConditionExpression": "attribute_exists(dead)",
                     }
                 },
-                counters.counts(self._table, tenant, position.batch, {"dead": -1}, now=self._now()),
+                counters.counts(
+                    self._table, tenant, Counter.of(position), {"dead": -1}, now=self._now()
+                ),
             ]
         )
 
@@ -258,20 +279,33 @@ class Batches:
 
     # ---- read --------------------------------------------------------------------------------
 
-    def records(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], BatchRecord]:
-        """The records of the batches, of (tenant, batch), that exist, read consistently."""
+    def facts(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], BatchRecord]:
+        """The records of the batches, of (tenant, batch), that exist, read consistently.
+
+        Of an upload's counters they have one part only: `record` has all.
+        """
+        items = self._items(wanted)
+        return {name: BatchRecord.of(*name, item) for name, item in items.items()}
+
+    def record(self, tenant: str, batch: str) -> BatchRecord:
+        """The batch's record with all its counters; raises `NotFound`."""
+        found = self._items([(tenant, batch)]) if _BATCH_ID.fullmatch(batch) else {}
+        if not found:
+            raise NotFound("no such batch", code="batch_not_found", field="id")
+        item = found[tenant, batch]
+        if "upload" in item:
+            keys = [counter.key(tenant) for counter in counters.spread(batch)]
+            shards = dynamo.read(self._client, self._table, keys, consistent=True)
+            item = counters.together(item, shards)
+        return BatchRecord.of(tenant, batch, item)
+
+    def _items(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+        """The table's items of the batches that exist."""
         keys = {batch_key(tenant, batch): (tenant, batch) for tenant, batch in wanted}
         found = dynamo.read(
             self._client, self._table, [{"id": key} for key in sorted(keys)], consistent=True
         )
-        return {keys[item["id"]]: BatchRecord.of(*keys[item["id"]], item) for item in found}
-
-    def record(self, tenant: str, batch: str) -> BatchRecord:
-        """The batch's record; raises `NotFound`."""
-        found = self.records([(tenant, batch)]) if _BATCH_ID.fullmatch(batch) else {}
-        if not found:
-            raise NotFound("no such batch", code="batch_not_found", field="id")
-        return found[tenant, batch]
+        return {keys[item["id"]]: item for item in found}
 
     def view(self, record: BatchRecord) -> BatchView:
         """The batch's progress and cost."""
@@ -279,9 +313,8 @@ class Batches:
 
     def paid(self, tenant: str, batch: str) -> Decimal:
         """Dollars booked for the batch so far."""
-        key = {"key": ledger.batch_usage_key(tenant, batch)}
-        found = dynamo.get(self._client, self._usage_table, key) or {}
-        return Decimal(found.get("cost_usd", 0))
+        key = ledger.batch_usage_key(tenant, batch)
+        return Decimal(listing.counter(self._client, self._usage_table, key).get("cost_usd", 0))
 
     def results(
         self, tenant: str, batch: str, *, start: int, limit: int, gaps: bool
@@ -292,18 +325,7 @@ class Batches:
         `next` misses none; `next` is None after the last. Raises `NotFound`.
         """
         record = self.record(tenant, batch)
-        listed = dynamo.query(
-            self._client,
-            TableName=self._table,
-            IndexName="batches",
-            KeyConditionExpression="#batch = :batch AND #item >= :start",
-            ExpressionAttributeNames={"#batch": "batch", "#item": "item"},
-            ExpressionAttributeValues={
-                ":batch": batch_partition(tenant, batch),
-                ":start": f"{start:0{INDEX_DIGITS}d}",
-            },
-            Limit=limit,
-        )["Items"]
+        listed = self._listed(record, start, limit)
         indexes = {int(item["item"]): item["id"] for item in listed}
         if not gaps:
             unbroken = range(start, start + limit)
@@ -325,6 +347,25 @@ class Batches:
         following = max(indexes, default=start - 1) + 1
         ended = following >= record.items and record.received
         return {"items": shown, "next": None if ended else following}
+
+    def _listed(self, record: BatchRecord, start: int, limit: int) -> list[dict[str, Any]]:
+        """The keys of up to `limit` items from index `start`, in input order."""
+        spread = [] if record.upload is None else counters.spread(record.batch)
+        found: list[dict[str, Any]] = []
+        for counter in (Counter(record.batch, 0), *spread):
+            found += dynamo.query(
+                self._client,
+                TableName=self._table,
+                IndexName="batches",
+                KeyConditionExpression="#batch = :batch AND #item >= :start",
+                ExpressionAttributeNames={"#batch": "batch", "#item": "item"},
+                ExpressionAttributeValues={
+                    ":batch": counter.partition(record.tenant),
+                    ":start": f"{start:0{INDEX_DIGITS}d}",
+                },
+                Limit=limit,
+            )["Items"]
+        return sorted(found, key=lambda item: str(item["item"]))[:limit]
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -129,7 +129,7 @@ class Judging:
         """The evaluations that are still to be judged; the other items' outcomes are set."""
         wanted = {item.verdict_id: item for item in items}  # the same item twice is one
         entries = self._verdicts.entries([(one.tenant, one.verdict_id) for one in wanted.values()])
-        batches = self._batches.records(
+        batches = self._batches.facts(
             {
                 (one.tenant, one.position.batch)
                 for one in wanted.values()

@@ -226,6 +226,7 @@ class Bulk:
         of the results. Raises `NotFound`, `StoreUnavailable`, and the errors of S3.
         """
         record = self._batches.record(step.tenant, step.batch)
+        self._batches.spread_counters(step.tenant, step.batch)
         if record.paused_until:
             self._batches.note(step.tenant, step.batch, paused_until="")  # for `finish` to see anew
         if record.received:

@@ -85,7 +85,7 @@ class Documents:
         """
         # A document that comes twice in one invocation is worked on once.
         wanted = {(one.item.tenant, one.item.position): one for one in delivered}
-        records = self._batches.records({(tenant, position.batch) for tenant, position in wanted})
+        records = self._batches.facts({(tenant, position.batch) for tenant, position in wanted})
         works = {key: operations.work_of(record.work) for key, record in records.items()}
         settled = self._batches.settled(wanted)
 

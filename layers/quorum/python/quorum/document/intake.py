@@ -128,6 +128,7 @@ class DocumentIntake:
 
         Memory does not grow with the upload. Raises `Undeliverable` and `StoreUnavailable`.
         """
+        self._batches.spread_counters(tenant, batch)
         count = rejections = 0
         try:
             for some in _groups(enumerate(self._bucket.lines(upload, most_bytes=LINE_BYTES))):

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 270.0
 """Seconds of a step for asking: the machine waits 290 s for it."""
-PIECES_LIMIT = 1_000
-"""Pieces of one document: the machine's history holds 25,000 events, and a piece takes up to 20."""
+PIECES_LIMIT = 800
+"""Pieces of one document: an execution's history holds 25,000 events, so 31 for each piece."""
 LEVELS_LIMIT = 4
 """Rounds in which answers to pieces are split into pieces themselves."""
 _WORKERS = 8

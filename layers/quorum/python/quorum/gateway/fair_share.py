@@ -24,7 +24,13 @@ from typing import NamedTuple
 from pydantic import Field
 
 from quorum.core.models import Frozen
+from quorum.ledger.shards import SHARDS
 
+SHARD_REQUESTS = 6_000
+"""Requests a minute of one part of a large limit, at least: 100 a second, of the 250 that an item
+can be written for."""
+SHARD_TOKENS = 2_000_000
+"""Tokens a minute of one part, at least: no call is large beside it."""
 _MINUTE = 60_000_000
 _SECOND = 1_000_000
 _SUSTAINED = 0.96
@@ -51,6 +57,21 @@ class RateLimit(Frozen):
 
     requests_per_minute: int = Field(default=500, ge=1)
     tokens_per_minute: int = Field(default=100_000, ge=1)
+
+    @property
+    def shards(self) -> int:
+        """The number of parts that the limit is kept in: one, unless one item could not keep it."""
+        large = min(
+            self.requests_per_minute // SHARD_REQUESTS, self.tokens_per_minute // SHARD_TOKENS
+        )
+        return max(1, min(SHARDS, large))
+
+    def of_shard(self) -> "RateLimit":
+        """The limit of one part: all parts together are never more than the whole."""
+        return RateLimit(
+            requests_per_minute=self.requests_per_minute // self.shards,
+            tokens_per_minute=self.tokens_per_minute // self.shards,
+        )
 
     def seconds(self, *, requests: int = 0, tokens: int = 0) -> float:
         """Seconds until this much is admitted: a burst at once, the rest at the sustained rate."""

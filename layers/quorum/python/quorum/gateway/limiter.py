@@ -1,7 +1,9 @@
 """One rate limit per model, shared by every Lambda: requests and tokens a minute.
 
 A model's limit is one item of the Usage table: the line of calls and each tenant's use
-(`quorum.gateway.fair_share`, which also keeps one tenant's flood from delaying the others). A
+(`quorum.gateway.fair_share`, which also keeps one tenant's flood from delaying the others). A large
+limit is divided into several such items (`RateLimit.shards`), each with its part of the limit,
+because one item takes 250 calls a second: a call goes to any of them. A
 reservation books the first free place if its wait is within the caller's patience; otherwise the
 caller learns how long to wait. The sustained rate is 96 % of the limit and the bursts are 4 %, so
 that no minute, wherever it begins, has more than the limit. (A single call of more than 1 % of the
@@ -36,6 +38,7 @@ from quorum.core.errors import ModelThrottled, StoreUnavailable
 from quorum.core.models import Reservation, Tokens
 from quorum.gateway.fair_share import Line, RateLimit, State
 from quorum.ledger.intents import PICODOLLARS, intent_shard
+from quorum.ledger.shards import sharded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -78,15 +81,17 @@ class Limiter:
         Writes the intent `intent#<id>`. Raises `ModelThrottled` with the time to wait if the first
         free place is later than that; then nothing is written.
         """
-        line = self._line(model)
-        state = self._seen.get(model, State())
+        limit = self._limit(model)
+        shard = random.randrange(limit.shards)  # noqa: S311 - spreads load, not a secret
+        line, bucket = Line(limit.of_shard()), sharded(model, shard)
+        state = self._seen.get(bucket, State())
         waited_seconds = 0.0
         for attempt in itertools.count():
             now = round(self.clock() * _SECOND)
             place = line.next_place(state, tenant, tokens, now)
             wait_seconds = (place.starts_at - now) / _SECOND
             if wait_seconds > patience_seconds:
-                fresh = self._read(model)
+                fresh = self._read(bucket)
                 if fresh == state:
                     raise ModelThrottled(
                         f"the rate limit of {model} is reached", retry_after_seconds=wait_seconds
@@ -102,17 +107,18 @@ class Limiter:
                 wait_seconds,
                 overtakes=place.overtakes,
                 overtaken=booked.overtaken,
+                shard=shard,
             )
             found = self._book(reserved, state, booked, self._intent(reserved, cost_usd))
             if found is booked:
-                self._seen[model] = booked
+                self._seen[bucket] = booked
                 return reserved
             # Many callers that begin at once take turns: those with time left wait.
             if attempt + 1 >= _TRIES and waited_seconds >= patience_seconds:
                 break
             waited_seconds += self._pause(attempt)
             # The item as it is now, not as before the pause: others have written since.
-            state = found if attempt == 0 else self._read(model)
+            state = found if attempt == 0 else self._read(bucket)
         raise StoreUnavailable(f"the rate limit of {model} is too contended to be written")
 
     def moved_back(self, reserved: Reservation) -> Reservation:
@@ -122,7 +128,7 @@ class Limiter:
         """
         overtaken = reserved.overtaken
         if reserved.wait_seconds > 0 and not reserved.overtakes:
-            overtaken = self._read(reserved.model).overtaken
+            overtaken = self._read(_bucket_of(reserved)).overtaken
         seconds = (overtaken - reserved.overtaken) / _SECOND
         return replace(reserved, wait_seconds=max(0.0, seconds), overtaken=overtaken)
 
@@ -161,18 +167,18 @@ class Limiter:
         """The resource's own client, which takes Python values and is safe for threads."""
         return self.dynamodb.meta.client
 
-    def _line(self, model: str) -> Line:
-        return Line(self.limits.get(model, self.default))
+    def _limit(self, model: str) -> RateLimit:
+        return self.limits.get(model, self.default)
 
     def _correction(self, reservation: Reservation, difference: int) -> dict[str, Any]:
         """The update that charges `difference` tokens more (or less) than were estimated."""
         corrected = ["tokens_paid_off_at"]
         if reservation.overtakes:
             corrected.append("reserved_tokens_paid_off_at")
-        charge = self._line(reservation.model).tokens.charge(difference)
+        charge = Line(self._limit(reservation.model).of_shard()).tokens.charge(difference)
         return {
             "TableName": self.table,
-            "Key": {"key": f"bucket#{reservation.model}"},
+            "Key": {"key": f"bucket#{_bucket_of(reservation)}"},
             "UpdateExpression": "ADD " + ", ".join(f"{name} :difference" for name in corrected),
             "ExpressionAttributeValues": {":difference": charge},
         }
@@ -196,7 +202,7 @@ class Limiter:
             }
         update = {
             "TableName": self.table,
-            "Key": {"key": f"bucket#{reserved.model}"},
+            "Key": {"key": f"bucket#{_bucket_of(reserved)}"},
             "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
             "ConditionExpression": known,
             "ExpressionAttributeNames": {f"#{name}": name for name in attributes},
@@ -214,11 +220,11 @@ class Limiter:
                         return state  # a conflict does not return the item
                     raise
                 found = dynamo.reasons(error)[0].get("Item")
-                return _state(dynamo.plain(found)) if found else self._read(reserved.model)
+                return _state(dynamo.plain(found)) if found else self._read(_bucket_of(reserved))
         return booked
 
-    def _read(self, model: str) -> State:
-        key = {"key": f"bucket#{model}"}
+    def _read(self, bucket: str) -> State:
+        key = {"key": f"bucket#{bucket}"}
         return _state(dynamo.get(self._client, self.table, key, consistent=True) or {})
 
     def _intent(self, reserved: Reservation, cost_usd: Decimal) -> dict[str, Any]:
@@ -240,6 +246,11 @@ class Limiter:
         seconds = random.uniform(0, min(_LONGEST_PAUSE_SECONDS, doubled))  # noqa: S311 - jitter, not a secret
         self.sleep(seconds)
         return seconds
+
+
+def _bucket_of(reservation: Reservation) -> str:
+    """The name of the item with the part of the limit that a reservation is in."""
+    return sharded(reservation.model, reservation.shard)
 
 
 def _state(item: Mapping[str, Any]) -> State:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError
 
 from quorum.aws.telemetry import logger
-from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut
+from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut, Writer
 from quorum.core import registry
 from quorum.core.errors import InvalidRequest, ModelUnknown, NotFound, StoreUnavailable
 from quorum.core.model_entry import ModelEntry, NamedEntry
@@ -60,8 +60,7 @@ class Models:
         self._clock = clock
         self._lock = Lock()
         self._entries: Mapping[str, NamedEntry] | None = None
-        self._names_ever: frozenset[str] | None = None
-        self._due_at = self._names_due_at = clock()
+        self._due_at = clock()
 
     # ---- what there is -----------------------------------------------------------------------
 
@@ -98,18 +97,6 @@ class Models:
         """The names of all models that vote; raises `StoreUnavailable`."""
         return frozenset(known.name for known in registry.voters()) | self.entries().keys()
 
-    def names_ever(self) -> frozenset[str]:
-        """The names of all models that may have been paid for, those put out of force too."""
-        with self._lock:
-            if self._names_ever is None or self._clock() >= self._names_due_at:
-                try:
-                    self._names_ever = self._documents.names_ever(OWNER)
-                except StoreUnavailable:
-                    if self._names_ever is None:
-                        raise
-                self._names_due_at = self._clock() + self._seconds
-            return self._names_ever.union(known.name for known in registry.MODELS)
-
     def _read(self) -> dict[str, NamedEntry]:
         found: dict[str, NamedEntry] = {}
         for name, item in self._documents.in_force(OWNER).items():
@@ -137,9 +124,16 @@ class Models:
         )
 
     def put(
-        self, name: str, entry: ModelEntry, by: str, *, expected: str | None, now: datetime
+        self,
+        name: str,
+        entry: ModelEntry,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
     ) -> ModelEntryView:
-        """Put `entry` in force under `name`; every version is kept.
+        """Put `entry` in force under `name`; every version is kept. `writer` writes more with it.
 
         With `expected`, only if that version is in force now (`*`: if any is). Raises
         `PreconditionFailed`, `InvalidRequest` and `StoreUnavailable`.
@@ -153,17 +147,25 @@ class Models:
             )
         fields = entry.document()
         document = Document(name, entry.version, fields, {"entry_json": json.dumps(fields)})
-        self._documents.put(OWNER, document, by, expected=expected, now=now)
+        self._documents.put(OWNER, document, by, expected=expected, now=now, writer=writer)
         self._forget()
         return self.view(name)
 
-    def delete(self, name: str, by: str, *, expected: str | None, now: datetime) -> ModelEntryView:
+    def delete(
+        self,
+        name: str,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
+    ) -> ModelEntryView:
         """Put the model out of force; its versions are kept. Returns what was in force.
 
         Raises `NotFound`, `PreconditionFailed` and `StoreUnavailable`.
         """
         last = self.view(name)
-        self._documents.delete(OWNER, name, by, expected=expected, now=now)
+        self._documents.delete(OWNER, name, by, expected=expected, now=now, writer=writer)
         self._forget()
         return last.model_copy(update={"in_force": False})
 

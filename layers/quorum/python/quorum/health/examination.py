@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from quorum.aws import dynamo, loop
 from quorum.core import registry
 from quorum.health.doctor import Report, examine
-from quorum.ledger import ledger
+from quorum.ledger import ledger, shards
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -46,10 +46,10 @@ def examined(
     client: Any = dynamodb.meta.client  # takes Python values, which its type denies
     day = ledger.today()
     bookings = [
-        ledger.paid(usage_table, tenant, base.measured_with, base, day=day)
+        ledger.paid(usage_table, tenant, base.measured_with, base, day=day, shard=shards.chosen())
         for base in report.base_urls
         if base.measured_with is not None
     ]
     for booking in bookings:
-        dynamo.write(client, [booking])
+        dynamo.write(client, booking)
     return report

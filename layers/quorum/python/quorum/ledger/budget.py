@@ -4,7 +4,7 @@ Thresholds are dollars for a batch, a tenant's day and the deployment's day (UTC
 with booked costs; calls that are under way come on top.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from time import time
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.aws import dynamo, telemetry
 from quorum.aws.faults import unavailable
-from quorum.core import registry
 from quorum.core.errors import BudgetSpent
 from quorum.core.models import Dollars, Frozen
 from quorum.ledger import ledger, listing
@@ -48,16 +47,8 @@ class Thresholds(Frozen):
         )
 
 
-def packaged_models() -> Iterable[str]:
-    """The names of the registry's models."""
-    return (model.name for model in registry.MODELS)
-
-
 class Budget:
-    """The thresholds, the ledger they are compared with, and the topic of the alerts.
-
-    `models` names every model that may have been paid for.
-    """
+    """The thresholds, the ledger they are compared with, and the topic of the alerts."""
 
     def __init__(
         self,
@@ -67,10 +58,8 @@ class Budget:
         topic: "tuple[Callable[[], SNSClient], str]",
         *,
         clock: Callable[[], float] = time,
-        models: Callable[[], Iterable[str]] = packaged_models,
     ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, and threads share it
-        self._models = models
         self._table = usage_table
         self.thresholds = thresholds
         self._sns, self._topic = topic
@@ -86,7 +75,7 @@ class Budget:
         self.alert("tenant", limits.alert_tenant_usd, spent, today, tenant=tenant)
         _refuse_over(limits.budget_tenant_usd, spent, today)
         if limits.alert_day_usd is not None or limits.budget_day_usd is not None:
-            by_all = self._spent_by_all(today)
+            by_all = self._spent(today)
             self.alert("day", limits.alert_day_usd, by_all, today)
             _refuse_over(limits.budget_day_usd, by_all, today)
 
@@ -96,12 +85,11 @@ class Budget:
 
     # ---- what was spent ----------------------------------------------------------------------
 
-    def _spent(self, day: date, tenant: str) -> Decimal:
-        keys = [{"key": ledger.usage_key(day, name, tenant)} for name in self._models()]
-        return _total(dynamo.read(self._client, self._table, keys, consistent=True))
-
-    def _spent_by_all(self, day: date) -> Decimal:
-        return _total(listing.entries(self._client, self._table, ledger.day_entry(day)))
+    def _spent(self, day: date, tenant: str = "") -> Decimal:
+        """Dollars that `tenant`, or everybody, has paid on `day`."""
+        key = ledger.spent_key(day, tenant)
+        counted = listing.counter(self._client, self._table, key, consistent=True)
+        return Decimal(counted.get("cost_usd", 0))
 
     # ---- alerts ------------------------------------------------------------------------------
 
@@ -171,7 +159,3 @@ def _refuse_over(limit: Decimal | None, spent: Decimal, day: date) -> None:
 
 def _midnight_after(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
-
-
-def _total(items: Iterable[dict[str, Any]]) -> Decimal:
-    return sum((Decimal(item.get("cost_usd", 0)) for item in items), Decimal(0))

@@ -166,10 +166,9 @@ class Costs:
         still_open = self.close_intents()
         for number in range((end - start).days + 1):
             day = start + timedelta(number)
-            for item in listing.entries(self._client, self._table, ledger.day_entry(day)):
-                kind, _, rest = item["key"].partition("#")
-                day_name, _, rest = rest.partition("#")
-                model, whose = rest.split("#", 1) if kind == "usage" else ("", rest)
+            for item in listing.entries_of_day(self._client, self._table, day):
+                kind, day_name, *rest = item["key"].split("#")
+                model, whose = rest[:2] if kind == "usage" else ("", rest[0])
                 if tenant in (None, whose):
                     yield item | {"kind": kind, "day": day_name, "model": model, "tenant": whose}
         for intent in still_open:

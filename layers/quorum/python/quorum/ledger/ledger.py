@@ -1,7 +1,8 @@
 """Booked money and tokens per day, model and tenant.
 
 An entry is always part of the transaction that stores the vote or answer it pays for, so a call is
-booked once or not at all.
+booked once or not at all. Entries that many calls add to are spread (`quorum.ledger.shards`): each
+function here that takes a `shard` gives the items of that one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from quorum.core.errors import InvalidRequest
 from quorum.core.models import Abstention, CastVote, Decision, Tokens, Verdict
+from quorum.ledger.shards import SHARDS, sharded
 
 LONGEST_DAYS = 366
 """Days of one report."""
@@ -26,6 +28,10 @@ COUNTED = (
     "estimated_cost_usd",
 )
 """The counters of every call."""
+
+
+SPENT_DAYS = 3
+"""Days for which a day's sum is kept: budgets ask about today only."""
 
 
 def usage_key(day: date, model: str, tenant: str) -> str:
@@ -53,9 +59,19 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def day_entry(day: date) -> str:
-    """The partition of the entries of `day` in the index `entries`."""
-    return f"day#{day.isoformat()}"
+def spent_key(day: date, tenant: str = "") -> str:
+    """The Usage table's key of what `tenant`, or everybody, has paid on `day` (UTC)."""
+    return f"spent#{day.isoformat()}#{tenant}"
+
+
+def day_entry(day: date, shard: int = 0) -> str:
+    """The partition of the entries of `day` in a shard of the index `entries`."""
+    return sharded(f"day#{day.isoformat()}", shard)
+
+
+def day_entries(day: date) -> list[str]:
+    """The partitions of all entries of `day`."""
+    return [day_entry(day, shard) for shard in range(SHARDS)]
 
 
 def require_days(start: date, end: date) -> None:
@@ -101,19 +117,53 @@ class Spending(Protocol):
     def cost_estimated(self) -> bool: ...  # noqa: D102 as in every model
 
 
-def paid(table: str, tenant: str, model: str, spent: Spending, *, day: date) -> dict[str, Any]:
-    """The transaction item that books the cost of one call of `model`."""
-    return _add(table, usage_key(day, model, tenant), _amounts(spent), day_entry(day))
+def paid(
+    table: str, tenant: str, model: str, spent: Spending, *, day: date, shard: int
+) -> list[dict[str, Any]]:
+    """The transaction items that book the cost of one call of `model`, and add it to the day's."""
+    key = sharded(usage_key(day, model, tenant), shard)
+    booked = _add(table, key, _amounts(spent), day_entry(day, shard))
+    if not spent.cost_usd:
+        return [booked]
+    return [booked, *(_spent(table, day, whose, spent.cost_usd, shard) for whose in (tenant, ""))]
 
 
-def paid_in_batch(table: str, tenant: str, batch: str, spent: Spending) -> dict[str, Any]:
+def _spent(table: str, day: date, tenant: str, cost_usd: Decimal, shard: int) -> dict[str, Any]:
+    """The transaction item that adds to what `tenant`, or everybody, has paid on `day`."""
+    ends = datetime.combine(day + timedelta(SPENT_DAYS), datetime.min.time(), UTC)
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": {"key": sharded(spent_key(day, tenant), shard)},
+            "UpdateExpression": "SET expires_at = :expires ADD cost_usd :cost_usd",
+            "ExpressionAttributeValues": {
+                ":expires": int(ends.timestamp()),
+                ":cost_usd": cost_usd,
+            },
+        }
+    }
+
+
+def paid_in_batch(
+    table: str, tenant: str, batch: str, spent: Spending, *, shard: int
+) -> dict[str, Any]:
     """The transaction item that books the same call to the batch it was made for."""
-    return _add(table, batch_usage_key(tenant, batch), _amounts(spent))
+    return _add(table, sharded(batch_usage_key(tenant, batch), shard), _amounts(spent))
 
 
 def answered(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> dict[str, Any]:
     """The transaction item that counts an answer, cached or not (`quorum.answer.answers`)."""
     return _add(table, answers_key(day, tenant), amounts, day_entry(day))
+
+
+def appeals_key(day: date, tenant: str) -> str:
+    """The Usage table's key of the appeals of `tenant` that were made or decided on `day` (UTC)."""
+    return f"appeals#{day.isoformat()}#{tenant}"
+
+
+def appealed(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> dict[str, Any]:
+    """The transaction item that counts an appeal that was made, upheld or overturned."""
+    return _add(table, appeals_key(day, tenant), amounts)
 
 
 def compared_key(tenant: str, policy: str, shadow: str) -> str:
@@ -122,10 +172,10 @@ def compared_key(tenant: str, policy: str, shadow: str) -> str:
 
 
 def compared(
-    table: str, tenant: str, policy: str, shadow: str, amounts: dict[str, Any]
+    table: str, tenant: str, policy: str, shadow: str, amounts: dict[str, Any], *, shard: int
 ) -> dict[str, Any]:
     """The transaction item that counts a verdict under a policy and its shadow."""
-    return _add(table, compared_key(tenant, policy, shadow), amounts)
+    return _add(table, sharded(compared_key(tenant, policy, shadow), shard), amounts)
 
 
 def worked(table: str, tenant: str, operation: str, model: str, tokens: Tokens) -> dict[str, Any]:
@@ -156,13 +206,20 @@ def _amounts(spent: Spending) -> dict[str, Any]:
     return dict(zip(COUNTED, amounts, strict=True))
 
 
-def decided(table: str, tenant: str, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def decided(
+    table: str, tenant: str, verdicts: Sequence[Verdict], *, shard: int
+) -> list[dict[str, Any]]:
     """The transaction items, one per day, that count `verdicts` and the savings of cached votes."""
     by_day: dict[date, list[Verdict]] = {}
     for verdict in verdicts:
         by_day.setdefault(verdict.created_at.date(), []).append(verdict)
     return [
-        _add(table, decisions_key(day, tenant), counted(of_day), day_entry(day))
+        _add(
+            table,
+            sharded(decisions_key(day, tenant), shard),
+            counted(of_day),
+            day_entry(day, shard),
+        )
         for day, of_day in by_day.items()
     ]
 

@@ -1,9 +1,12 @@
 """Reading the ledger's entries, page by page."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from quorum.aws import dynamo
+from quorum.ledger import ledger
+from quorum.ledger.shards import added_up, keys_of
 
 
 def entries(client: Any, table: str, entry: str) -> Iterator[dict[str, Any]]:
@@ -24,3 +27,15 @@ def entries(client: Any, table: str, entry: str) -> Iterator[dict[str, Any]]:
         if "LastEvaluatedKey" not in answer:
             return
         query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def entries_of_day(client: Any, table: str, day: date) -> Iterator[dict[str, Any]]:
+    """The ledger's entries of `day`, of every shard; raises `StoreUnavailable`."""
+    for entry in ledger.day_entries(day):
+        yield from entries(client, table, entry)
+
+
+def counter(client: Any, table: str, key: str, *, consistent: bool = False) -> dict[str, Any]:
+    """The sums of a counter that is spread over shards; raises `StoreUnavailable`."""
+    keys = [{"key": one} for one in keys_of(key)]
+    return dict(added_up(dynamo.read(client, table, keys, consistent=consistent)))

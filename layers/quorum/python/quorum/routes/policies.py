@@ -9,8 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.problems import gives
+from quorum.audit.chain import Action
 from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
-from quorum.routes.parameters import App, IfMatch, tagged, version_in, who
+from quorum.routes.parameters import App, IfMatch, recorded, tagged, version_in, who
 from quorum.vote.policies import LAST, PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
@@ -62,7 +63,8 @@ def put_shadow(
     """
     now = datetime.now(UTC)
     app.policies.view(caller.tenant, name)  # an unknown name in the address is not found
-    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now)
+    writer = recorded(app, caller, Action.POLICY_SHADOW_PUT, f"policy/{name}")
+    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now, writer=writer)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
@@ -73,7 +75,8 @@ def put_shadow(
 )
 def delete_shadow(name: Name, app: App, caller: Calling) -> Response[ShownPolicy]:
     """Remove a policy's shadow; what was counted stays. For operators."""
-    app.policy_shadows.remove(caller.tenant, name)
+    writer = recorded(app, caller, Action.POLICY_SHADOW_REMOVED, f"policy/{name}")
+    app.policy_shadows.remove(caller.tenant, name, writer=writer)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
@@ -92,9 +95,15 @@ def put_policy(
     """
     policy = Policy.of(name, request)
     app.policy_check.require(caller.tenant, policy)
-    now = datetime.now(UTC)
     return tagged(
-        app.policies.put(caller.tenant, policy, who(caller), expected=version_in(if_match), now=now)
+        app.policies.put(
+            caller.tenant,
+            policy,
+            who(caller),
+            expected=version_in(if_match),
+            now=datetime.now(UTC),
+            writer=recorded(app, caller, Action.POLICY_PUT, f"policy/{name}"),
+        )
     )
 
 
@@ -111,10 +120,14 @@ def delete_policy(
     Its versions are kept. A tenant that deletes its `default` is judged under the packaged policy.
     For operators.
     """
-    now = datetime.now(UTC)
     return tagged(
         app.policies.delete(
-            caller.tenant, name, who(caller), expected=version_in(if_match), now=now
+            caller.tenant,
+            name,
+            who(caller),
+            expected=version_in(if_match),
+            now=datetime.now(UTC),
+            writer=recorded(app, caller, Action.POLICY_DELETED, f"policy/{name}"),
         )
     )
 

@@ -1,6 +1,5 @@
-"""Routes about verdicts, and the reviews of verdicts."""
+"""Routes about verdicts."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -13,8 +12,7 @@ from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
 from quorum.core.models import CategoryName, Decision, Verdict
 from quorum.routes.parameters import App, From, To, days, once
-from quorum.vote.requests import ReviewRequest, VerdictRequest
-from quorum.vote.reviews import PAGE_LIMIT, Page, Status
+from quorum.vote.requests import VerdictRequest
 from quorum.vote.suggestions import PAGE_LIMIT as SUGGESTIONS_LIMIT
 from quorum.vote.suggestions import SuggestionPage
 from quorum.vote.verdict_list import METADATA_FILTERS, VerdictFilter, VerdictPage
@@ -81,35 +79,6 @@ def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
 def get_verdict(verdict_id: str, app: App, caller: Calling) -> Verdict:
     """A stored verdict of the caller's tenant."""
     return app.verdicts.get(caller.tenant, verdict_id)
-
-
-@router.post(
-    "/verdicts/<verdict_id>/review",
-    summary="Review a verdict",
-    **gives(Verdict, NotFound, Conflict, TooLarge),
-)
-def post_review(verdict_id: str, request: ReviewRequest, app: App, caller: Calling) -> Verdict:
-    """The verdict with the review; the panel's own decision stays as it was. For operators."""
-    return app.reviews.add(caller.tenant, verdict_id, request.to_review(datetime.now(UTC)))
-
-
-@router.get(
-    "/reviews",
-    summary="List the verdicts that wait for a reviewer",
-    **gives(Page),
-)
-def get_reviews(
-    app: App,
-    caller: Calling,
-    status: Annotated[Status, Query()] = "pending",
-    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT,
-    after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
-) -> Page:
-    """Verdicts with those contents that are still kept, the oldest first. For operators.
-
-    `status=reviewed` lists the reviewed ones.
-    """
-    return app.reviews.page(caller.tenant, status, limit=limit, after=after)
 
 
 @router.get(

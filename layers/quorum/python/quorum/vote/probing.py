@@ -22,7 +22,7 @@ from quorum.gateway.base_urls import BaseUrl
 from quorum.gateway.call import Completion
 from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
-from quorum.ledger import ledger
+from quorum.ledger import ledger, shards
 from quorum.vote import voter
 from quorum.vote.policy import DEFAULT
 
@@ -91,8 +91,10 @@ def probed(
     client: Any = dynamodb.meta.client  # takes Python values, which its type denies
     for reply in report.replies:
         if reply.tokens.total:
-            booking = ledger.paid(usage_table, tenant, known.name, reply, day=ledger.today())
-            dynamo.write(client, [booking])
+            day, shard = ledger.today(), shards.chosen()
+            dynamo.write(
+                client, ledger.paid(usage_table, tenant, known.name, reply, day=day, shard=shard)
+            )
     return report
 
 

@@ -1,13 +1,15 @@
 """The list of a tenant's verdicts, by time, newest first, with filters.
 
-The index `verdicts` has a partition for each tenant and day (UTC), so that no tenant's verdicts are
-all in one. It holds what is filtered by, and the verdicts of a page are read by their keys.
+The index `verdicts` has a few partitions for each tenant and day (UTC), because one takes 1,000
+verdicts a second; they are read together. It holds what is filtered by, and the verdicts of a page
+are read by their keys.
 Verdicts stored before there was this index are not listed.
 """
 
 import base64
 import binascii
 import json
+import zlib
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +18,7 @@ from quorum.aws import dynamo
 from quorum.core.errors import InvalidRequest
 from quorum.core.identifiers import may_be_record, verdict_key
 from quorum.core.models import CategoryName, Decision, Frozen, Verdict
+from quorum.ledger.shards import sharded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +30,14 @@ if TYPE_CHECKING:
 INDEX = "verdicts"
 PAGE_LIMIT = 100
 """Verdicts of a page: with their votes they fit into a Lambda's answer."""
-READ_LIMIT = 1_000
-"""Entries that one query looks at; those that do not match count, too."""
+PARTITIONS = 4
+"""Partitions of a tenant's day."""
+READ_LIMIT = 250
+"""Entries that one query of a partition looks at; those that do not match count, too."""
 METADATA_FILTERS = 5
 """Entries of metadata by which one list is filtered."""
 QUERIES = 40
-"""Queries of one page. Where few verdicts match, a page ends with fewer than it may hold."""
+"""Looks at all partitions for one page, at most. Where few match, it ends with fewer verdicts."""
 
 
 class VerdictFilter(Frozen):
@@ -61,7 +66,10 @@ class VerdictPage(Frozen):
 
 
 class _Start(NamedTuple):
-    """The place where a page starts: a day, and the entry of that day after which it does."""
+    """The place where a page starts: a day, and the entry of that day after which it does.
+
+    Without the id of an entry it starts with those of the time.
+    """
 
     day: date
     created_at: str | None = None
@@ -71,7 +79,7 @@ class _Start(NamedTuple):
 def entry_fields(tenant: str, verdict: Verdict) -> dict[str, Any]:
     """The fields of a stored verdict by which it is listed and filtered."""
     fields = {
-        "listed": _partition(tenant, verdict.created_at.date()),
+        "listed": _partition(tenant, verdict.created_at.date(), zlib.crc32(verdict.id.encode())),
         "flagged": [name for name, one in verdict.category_scores.items() if one.flagged],
         "panel": verdict.panel,
         "policy": verdict.policy,
@@ -123,8 +131,31 @@ class VerdictList:
     def _query(
         self, tenant: str, wanted: VerdictFilter, start: _Start, limit: int
     ) -> tuple[list[str], _Start]:
-        """Up to `limit` ids from one query, and where the next one starts."""
-        partition = _partition(tenant, start.day)
+        """Up to `limit` ids from one look at each partition, and where the next one starts."""
+        found: list[tuple[str, str]] = []
+        looked_to = ""
+        for number in range(PARTITIONS):
+            answer = self._entries(_partition(tenant, start.day, number), wanted, start)
+            found += [
+                (str(one["created_at"]), str(one["id"]).removeprefix(verdict_key(tenant, "")))
+                for one in answer["Items"]
+            ]
+            last = answer.get("LastEvaluatedKey")
+            looked_to = max(looked_to, str(last["created_at"]) if last else "")
+        # Of times that one partition was not looked at to, nothing is known yet.
+        known = sorted((one for one in found if one[0] > looked_to), reverse=True)
+        if start.verdict_id is not None:
+            after = str(start.created_at), start.verdict_id
+            known = [one for one in known if one < after]
+        ids = [verdict_id for _, verdict_id in known[:limit]]
+        if len(known) > limit:
+            return ids, _Start(start.day, *known[limit - 1])
+        if looked_to:
+            return ids, _Start(start.day, looked_to)
+        return ids, _Start(start.day - timedelta(days=1))
+
+    def _entries(self, partition: str, wanted: VerdictFilter, start: _Start) -> dict[str, Any]:
+        """The answer to one query of a partition."""
         request: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": INDEX,
@@ -132,17 +163,14 @@ class VerdictList:
             "ScanIndexForward": False,
             "Limit": READ_LIMIT,
         }
-        if start.verdict_id is not None:
-            request["ExclusiveStartKey"] = {
-                "id": verdict_key(tenant, start.verdict_id),
-                "listed": partition,
-                "created_at": start.created_at,
-            }
         conditions = _conditions(wanted)
         names = {"#listed": "listed"} | {f"#{one.field}": one.field for one in conditions}
         values = {":listed": partition} | {
             f":{number}": one.value for number, one in enumerate(conditions)
         }
+        if start.created_at is not None:
+            request["KeyConditionExpression"] += " AND created_at <= :created_at"
+            values[":created_at"] = start.created_at
         if conditions:
             request["FilterExpression"] = " AND ".join(
                 f"contains(#{one.field}, :{number})"
@@ -150,21 +178,12 @@ class VerdictList:
                 else f"#{one.field} = :{number}"
                 for number, one in enumerate(conditions)
             )
-        answer = dynamo.query(
+        return dynamo.query(
             self._client,
             **request,
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
         )
-        entries = answer["Items"][:limit]
-        ids = [str(one["id"]).removeprefix(verdict_key(tenant, "")) for one in entries]
-        if len(answer["Items"]) > limit:
-            return ids, _Start(start.day, str(entries[-1]["created_at"]), ids[-1])
-        if "LastEvaluatedKey" not in answer:
-            return ids, _Start(start.day - timedelta(days=1))
-        last = answer["LastEvaluatedKey"]
-        name = str(last["id"]).removeprefix(verdict_key(tenant, ""))
-        return ids, _Start(start.day, str(last["created_at"]), name)
 
 
 class _Condition(NamedTuple):
@@ -214,8 +233,8 @@ def _digest(name: str, value: str) -> str:
     return sha256(f"{len(name)}:{name}={value}".encode(errors="replace")).hexdigest()[:32]
 
 
-def _partition(tenant: str, day: date) -> str:
-    return f"{tenant}#{day.isoformat()}"
+def _partition(tenant: str, day: date, number: int) -> str:
+    return sharded(f"{tenant}#{day.isoformat()}", number % PARTITIONS)
 
 
 def _cursor(start: _Start) -> str:
@@ -236,6 +255,6 @@ def _read(cursor: str, days: "Sequence[date]") -> _Start:
     except (binascii.Error, ValueError, TypeError) as error:
         raise wrong from error
     named = verdict_id is None or (isinstance(verdict_id, str) and may_be_record(verdict_id))
-    if not days[0] <= day <= days[-1] or not named or (verdict_id is None) != (created_at is None):
+    if not days[0] <= day <= days[-1] or not named or (verdict_id is not None and not created_at):
         raise wrong
     return _Start(day, created_at, verdict_id)

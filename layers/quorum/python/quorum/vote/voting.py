@@ -14,7 +14,7 @@ from quorum.core.errors import VoteUnavailable
 from quorum.core.models import Abstention, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway.deadline import Deadline
-from quorum.ledger import ledger
+from quorum.ledger import ledger, shards
 from quorum.vote import telemetry, voter
 from quorum.vote.cache import VoteCache
 from quorum.vote.policy import Policy
@@ -72,15 +72,23 @@ class VoteStore:
         vote = answer.vote
         if answer.reservation is not None and self._limiter is not None:
             transaction += self._limiter.settlement(answer.reservation, vote.tokens)
-            transaction.append(
-                ledger.paid(
-                    self._usage_table, evaluation.tenant, vote.voter, vote, day=ledger.today()
-                )
+            shard = shards.chosen()
+            transaction += ledger.paid(
+                self._usage_table,
+                evaluation.tenant,
+                vote.voter,
+                vote,
+                day=ledger.today(),
+                shard=shard,
             )
             if evaluation.position is not None:
                 transaction.append(
                     ledger.paid_in_batch(
-                        self._usage_table, evaluation.tenant, evaluation.position.batch, vote
+                        self._usage_table,
+                        evaluation.tenant,
+                        evaluation.position.batch,
+                        vote,
+                        shard=shard,
                     )
                 )
         if evaluation.keeps_votes and (isinstance(vote, CastVote) or vote.repeatable):

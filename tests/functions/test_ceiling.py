@@ -1,0 +1,97 @@
+"""Write units under each key, counted on the code's own transactions: how fast one batch can be."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from quorum.batch.counters import NEIGHBOURS, UNSPREAD_ITEMS
+from quorum.batch.progress import Kind
+from quorum.ledger import shards
+from quorum.ledger.shards import SHARDS
+from quorum.vote import panel
+
+from tests.functions.conftest import make_tables
+from tests.world import BATCH, TENANT, Gateway, Serial, World, items
+
+KEY_UNITS = 1_000
+"""Write units a second that DynamoDB takes under one key."""
+PAGE = 3
+"""Items judged of each page."""
+ITEMS_A_SECOND = 1_500
+"""What one batch is to reach."""
+WRITTEN = {"Put": "Item", "Update": "Key", "Delete": "Key"}
+
+
+class Units(Serial):
+    """DynamoDB that counts the units of transactions, two for each entry of at most 1 KiB."""
+
+    def __init__(self, dynamodb: Any) -> None:
+        super().__init__(dynamodb)
+        self.by_key: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        call = super().__getattr__(name)
+        if name != "transact_write_items":
+            return call
+
+        def counted(**request: Any) -> Any:
+            answer = call(**request)
+            for entry in request["TransactItems"]:
+                ((kind, written),) = entry.items()
+                key = written[WRITTEN[kind]]
+                self.by_key[str(key.get("id") or key.get("key") or key.get("vote_key"))] += 2
+                values = written.get("ExpressionAttributeValues", {}) | written.get("Item", {})
+                # one unit for an entry in an index, under the index's own key
+                for index in (":entry", "entry", "batch", "listed", "review"):
+                    if index in values and "#" in str(values[index]):
+                        self.by_key[f"index {values[index]}"] += 1
+            return answer
+
+        return counted
+
+
+@pytest.fixture
+def units(account: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Units]:
+    """Shards are taken in turn, as often as each other: so often is each chosen in the end."""
+    make_tables(account)
+    turn = itertools.cycle(range(SHARDS))
+    monkeypatch.setattr(shards, "chosen", lambda: next(turn))
+    return Units(account)
+
+
+def test_no_key_of_a_batch_a_day_or_a_model_ends_before_1500_items_a_second(units: Units) -> None:
+    voters = ["gemini-2.5-flash", "deepseek-v3.2", "gpt-4.1"]
+    three = panel.load(
+        {
+            "name": "three",
+            "rounds": [voters],
+            "stop": "all",
+            "quorum": 2,
+            "rule": {"kind": "majority"},
+        }
+    )
+    world = World(units, Gateway(), panel_of=lambda _tenant, _name: three)
+    facts: dict[str, Any] = {"kind": Kind.UPLOAD, "items": 10**6, "upload": "uploads/acme/one"}
+    world.batches.create(TENANT, BATCH, panel="three", **facts)
+    world.batches.spread_counters(TENANT, BATCH)
+    units.by_key.clear()
+    for page in range(SHARDS):
+        texts = [f"text {page} {n}" for n in range(PAGE)]
+        start = UNSPREAD_ITEMS + page * NEIGHBOURS
+        assert set(world.judge(items(*texts, start=start)).values()) == {None}
+    assert world.view().settled == SHARDS * PAGE
+
+    ends = {
+        re.sub(r"\d{4}-\d\d-\d\d", "<day>", key): KEY_UNITS * SHARDS * PAGE / count
+        for key, count in units.by_key.items()
+    }
+    # A part of a model's limit is chosen at random, and written once more where the tokens were
+    # estimated wrongly, which here they are not.
+    parts = [ends.pop(key) for key in list(ends) if key.startswith("bucket#")]
+    assert len(parts) > 3 * SHARDS / 2
+    assert 1 / sum(1 / part for part in parts) * 3 * SHARDS / 2 >= ITEMS_A_SECOND
+    first = min(ends, key=lambda key: ends[key])
+    assert ends[first] >= ITEMS_A_SECOND, (first, ends[first])
