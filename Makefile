@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat evaluate openapi mutants deploy
+.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -117,7 +117,7 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 	PYTHON_RUNTIME=$(RUNTIME) sam build --parameter-overrides PythonRuntime=$(RUNTIME)
 	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
 
-bench: bench-gateway bench-batch bench-chat ## run every benchmark
+bench: bench-gateway bench-batch bench-chat bench-doors bench-start ## run every benchmark
 
 bench-gateway: setup ## time per call of the gateway client, beside the openai SDK and bare httpx
 	@$(RUN) bench.gateway_client
@@ -127,3 +127,9 @@ bench-batch: setup ## items per second of a batch, conflicts of its transactions
 
 bench-chat: setup ## time the chat adds to the first token, tokens per second, time of a cancel
 	@$(RUN) bench.chat
+
+bench-doors: setup ## Quorum's own time in an answer of the panel embedded, beside a bare handler and the vote machine
+	@$(RUN) bench.doors
+
+bench-start: setup ## start of every function under AWS's runtime interface emulator, beside bare imports and without bytecode
+	@$(RUN) bench.start

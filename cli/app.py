@@ -12,6 +12,7 @@ from dotenv import find_dotenv, load_dotenv
 from quorum.aws import loop
 
 from cli import (
+    audit,
     batch,
     calibrate,
     chat,
@@ -29,10 +30,12 @@ from cli import (
     panel,
     policy,
     record,
+    replay,
     replies,
     smoke,
     thresholds,
     train,
+    transparency,
     verdicts,
 )
 from cli.errors import EXIT_CODES, Boundary
@@ -65,12 +68,15 @@ app.command()(smoke.smoke)
 app.command("languages")(languages.languages)
 app.command()(replies.replies)
 app.command()(env.env)
+app.command()(replay.replay)
+app.command()(transparency.transparency)
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 app.add_typer(panel.app, name="panel")
 app.add_typer(policy.app, name="policy")
 app.add_typer(labels.app, name="labels")
 app.add_typer(verdicts.app, name="verdicts")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(*, wanted: bool) -> None:

@@ -129,11 +129,6 @@ def dynamodb(where: str) -> Any:
     return boto3.resource("dynamodb")
 
 
-def table(where: str, output: str) -> Any:
-    """The DynamoDB table that the stack's `output` names."""
-    return dynamodb(where).Table(outputs_of(where)[output])
-
-
 def outputs_of(where: str) -> dict[str, str]:
     """The outputs of the stack in AWS; raises `CommandFailed` if there is no such stack."""
     if where == LOCAL:

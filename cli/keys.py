@@ -1,11 +1,21 @@
-"""`quorum keys`: issue, list and revoke the API keys of a deployment."""
+"""`quorum keys`: issue, list, rotate and revoke the API keys of a deployment."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from quorum.aws.keys import PREFIX, Caller, Keys, Role, StoredKey, hash_of
+from quorum.aws.keys import (
+    ID_DIGITS,
+    OVERLAP_HOURS,
+    PREFIX,
+    Caller,
+    Keys,
+    KeyUse,
+    StoredKey,
+    hash_of,
+)
+from quorum.core.scopes import SCOPES, Role, least_role
 from rich.markup import escape
 
 from cli import deployment, tables
@@ -15,27 +25,30 @@ from cli.output import AsJson, console, notes, print_json
 from cli.tables import Column
 
 app = typer.Typer(
-    help="Issue, list and revoke API keys. Needs AWS credentials for the table of keys.",
+    help="Issue, list, rotate and revoke API keys. Needs AWS credentials for the table of keys.",
     no_args_is_help=True,
 )
 
 COLUMNS = (
     Column("id", left=True),
     Column("tenant", left=True, least=12),
-    Column("role", left=True),
+    Column("begins", left=True, rank=4),
+    Column("may", left=True, least=20),
     Column("name", left=True, rank=2, least=12),
-    Column("review", left=True, rank=3),
-    Column("issued", left=True, rank=1),
+    Column("limits", left=True, rank=3),
+    Column("last used", left=True, rank=1),
+    Column("ends", left=True, rank=5),
 )
-ID_DIGITS = 12
-"""Hexadecimal digits of a key's hash that are shown as its id."""
 LEAST_DIGITS = 8
 """Digits of an id that must be typed to revoke a key."""
+KEEP = "Keep it now: it cannot be shown again."
+
+WhichKey = Annotated[str, typer.Argument(help="the id that `list` shows, or the key itself")]
 
 
 @app.callback()
 def _keys() -> None:
-    """Issue, list and revoke API keys."""
+    """Issue, list, rotate and revoke API keys."""
 
 
 @app.command()
@@ -45,13 +58,30 @@ def issue(
     ],
     where: Where = "local",
     role: Annotated[
-        Role,
+        Role | None,
         typer.Option(
-            help="member: moderates; operator: also reviews; deployment_operator: also sees the"
-            " costs of all tenants"
+            help="member: moderates; operator: also reviews and manages policies and keys;"
+            " deployment_operator: also puts models and sees the costs of all tenants. By default"
+            " the least that has the scopes"
         ),
-    ] = "member",
+    ] = None,
     name: Annotated[str, typer.Option(help="a name for the key, which `list` shows")] = "",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"what the key may do: {', '.join(SCOPES)}; repeat it for several. By default all"
+            " of its role",
+        ),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="days after which the key expires")
+    ] = None,
+    per_minute: Annotated[int | None, typer.Option(help="requests a minute")] = None,
+    per_month: Annotated[int | None, typer.Option(help="requests a calendar month (UTC)")] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(help="the website whose pages may send the key: https://www.example.com"),
+    ] = None,
     *,
     flag_review: Annotated[
         bool,
@@ -63,15 +93,23 @@ def issue(
 ) -> None:
     """Issue a key, and print it: only its hash is stored, so it cannot be shown again."""
     try:
-        caller = Caller(tenant=tenant, role=role, review_is_flagged=flag_review)
+        caller = Caller.model_validate(
+            {
+                "tenant": tenant,
+                "role": role or least_role(scope or ()),
+                "name": name,
+                "review_is_flagged": flag_review,
+                "scopes": scope or None,
+                "requests_per_minute": per_minute,
+                "requests_per_month": per_month,
+                "allowed_origin": origin,
+            }
+        )
     except ValidationError as error:
         raise typer.BadParameter(first_problem(error)) from None
-    key = _table(where).issue(caller, name=name)
-    if as_json:
-        print_json({"key": key, "id": hash_of(key)[:ID_DIGITS], **caller.model_dump()})
-        return
-    typer.echo(key)
-    notes.print("Keep it now: it cannot be shown again.")
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    key = _table(where).issue(caller, expires_at=expires_at)
+    _show_new(key, caller, expires_at, as_json=as_json)
 
 
 @app.command("list")
@@ -82,23 +120,71 @@ def list_keys(
     as_json: AsJson = False,
 ) -> None:
     """List the keys by tenant, without the keys themselves."""
+    table = _table(where)
     found = sorted(
-        (key for key in _table(where).stored() if tenant in (None, key.tenant)),
+        table.stored() if tenant is None else table.of_tenant(tenant),
         key=lambda key: (key.tenant, key.issued_at or datetime.min.replace(tzinfo=UTC)),
     )
+    use = table.use_of(found)
     if as_json:
-        print_json([{"id": _id(key), **key.model_dump(mode="json")} for key in found])
+        print_json(
+            [
+                {
+                    "id": key.id,
+                    **key.model_dump(mode="json"),
+                    "scopes": key.effective_scopes,
+                    **use[key.key_hash].model_dump(mode="json"),
+                }
+                for key in found
+            ]
+        )
     else:
-        tables.show(console(), COLUMNS, [[_cells(key) for key in found]])
+        tables.show(console(), COLUMNS, [[_cells(key, use[key.key_hash]) for key in found]])
 
 
 @app.command()
-def revoke(
-    key: Annotated[str, typer.Argument(help="the id that `list` shows, or the key itself")],
-    where: Where = "local",
-) -> None:
+def revoke(key: WhichKey, where: Where = "local") -> None:
     """Revoke a key: the next request with it is refused."""
     table = _table(where)
+    found = _found(table, key)
+    table.revoke(found.key_hash)
+    notes.print(f"revoked {found.id} of {escape(found.tenant)}")
+
+
+@app.command()
+def rotate(
+    key: WhichKey,
+    where: Where = "local",
+    overlap_hours: Annotated[
+        int,
+        typer.Option(
+            min=0, max=OVERLAP_HOURS, help="hours for which the old key works beside the new one"
+        ),
+    ] = 0,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Replace a key by a new one with the same rights and limits, and print the new one."""
+    table = _table(where)
+    old = _found(table, key)
+    fresh, stored = table.rotate(old, overlap=timedelta(hours=overlap_hours))
+    _show_new(fresh, stored.caller, stored.expires_at, as_json=as_json)
+    ends = f"in {overlap_hours} hours" if overlap_hours else "now"
+    notes.print(f"{old.id} of {escape(old.tenant)} ends {ends}")
+
+
+def _show_new(key: str, caller: Caller, expires_at: datetime | None, *, as_json: bool) -> None:
+    if as_json:
+        rights = caller.model_dump(mode="json") | {"scopes": caller.effective_scopes}
+        ends = None if expires_at is None else expires_at.isoformat()
+        print_json({"key": key, "id": hash_of(key)[:ID_DIGITS], **rights, "expires_at": ends})
+        return
+    typer.echo(key)
+    notes.print(KEEP)
+
+
+def _found(table: Keys, key: str) -> StoredKey:
+    """The one key that is meant by an id, its first digits, or the key itself."""
     wanted = hash_of(key) if key.startswith(PREFIX) else key.lower()
     if len(wanted) < LEAST_DIGITS:
         raise typer.BadParameter(f"give at least {LEAST_DIGITS} digits of the key's id")
@@ -109,19 +195,36 @@ def revoke(
         raise CommandFailed(
             f"{len(found)} ids begin with these digits. Give more digits of the id."
         )
-    table.revoke(found[0].key_hash)
-    notes.print(f"revoked {_id(found[0])} of {escape(found[0].tenant)}")
+    return found[0]
 
 
 def _table(where: str) -> Keys:
-    return Keys(deployment.table(where, "KeysTable"))
+    outputs = deployment.outputs_of(where)
+    if "KeyUseTable" not in outputs:
+        raise CommandFailed("This deployment is of an older version. Deploy it anew first.")
+    return Keys(deployment.dynamodb(where), outputs["KeysTable"], outputs["KeyUseTable"])
 
 
-def _id(key: StoredKey) -> str:
-    return key.key_hash[:ID_DIGITS]
+def _cells(key: StoredKey, use: KeyUse) -> tuple[str, ...]:
+    may = key.role if key.scopes is None else " ".join(key.scopes)
+    review = " flags reviews" if key.review_is_flagged else ""
+    origin = f" from {key.allowed_origin}" if key.allowed_origin else ""
+    limits = [
+        f"{limit:,}/{unit}"
+        for limit, unit in ((key.requests_per_minute, "min"), (key.requests_per_month, "month"))
+        if limit is not None
+    ]
+    return (
+        key.id,
+        escape(key.tenant),
+        key.prefix,
+        escape(f"{may}{review}{origin}"),
+        escape(key.name),
+        ", ".join(limits),
+        _minute(use.last_used_at),
+        _minute(key.expires_at),
+    )
 
 
-def _cells(key: StoredKey) -> tuple[str, ...]:
-    review = "flagged" if key.review_is_flagged else ""
-    issued = "" if key.issued_at is None else f"{key.issued_at:%Y-%m-%d %H:%M}"
-    return (_id(key), escape(key.tenant), key.role, escape(key.name), review, issued)
+def _minute(when: datetime | None) -> str:
+    return "" if when is None else f"{when:%Y-%m-%d %H:%M}"

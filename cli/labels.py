@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from quorum.core import registry
 from quorum.core.models import CastVote, Verdict
-from quorum.vote.reviews import Reviewed
+from quorum.vote.reviews import Label
 from quorum.vote.suggestions import Suggestion
 
 from analysis.counts import counted
@@ -35,6 +35,9 @@ def _labels() -> None:
 def export(out: Out, where: Where = "local", *, suggested: Suggested = False) -> None:
     """Write every review of the key's tenant as language,text,gold,<voter>,<voter>.confidence….
 
+    `weight` is the number of verdicts that a row stands for: those of the quality sample were drawn
+    with a probability.
+
     Needs an operator's key. The text is empty if the content is no longer kept; the votes are still
     of use. A review with neither text nor votes is left out. A text that was reviewed has no row of
     a suggestion.
@@ -51,23 +54,17 @@ def export(out: Out, where: Where = "local", *, suggested: Suggested = False) ->
     notes.print(f"{told}, {len(suggestions):,} suggested" if suggested else told)
 
 
-def reviewed(service: Service) -> Iterator[Reviewed]:
+def reviewed(service: Service) -> Iterator[Label]:
     """Every reviewed verdict, oldest first, page by page."""
-    return map(Reviewed.model_validate, service.pages("reviews", status="reviewed"))
+    return map(Label.model_validate, service.pages("labels"))
 
 
 def suggestions_of(service: Service) -> Iterator[Suggestion]:
     """Every suggestion, oldest first, page by page."""
-    query: dict[str, str] = {}
-    while True:
-        page = service.get("suggestions", **query)
-        yield from map(Suggestion.model_validate, page["suggestions"])
-        if page["next"] is None:
-            return
-        query["next"] = page["next"]
+    return map(Suggestion.model_validate, service.pages("suggestions"))
 
 
-def write(out: Path, entries: list[Reviewed], suggestions: Sequence[Suggestion] = ()) -> None:
+def write(out: Path, entries: list[Label], suggestions: Sequence[Suggestion] = ()) -> None:
     """The CSV of `entries` and `suggestions`, readable by its owner only."""
     judged = [entry.verdict for entry in entries]
     judged += [one.verdict for one in suggestions if one.verdict is not None]
@@ -76,7 +73,7 @@ def write(out: Path, entries: list[Reviewed], suggestions: Sequence[Suggestion] 
     voters = known + sorted(heard.difference(known))
     columns = ["language", "text", "gold"]
     columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
-    columns += ["panel", "panel.score", "policy", "labelled_by"]
+    columns += ["panel", "panel.score", "policy", "weight", "labelled_by"]
     with opened(out, private=True) as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
@@ -84,12 +81,13 @@ def write(out: Path, entries: list[Reviewed], suggestions: Sequence[Suggestion] 
         writer.writerows(map(_suggested_row, suggestions))
 
 
-def _row(entry: Reviewed) -> dict[str, Any]:
+def _row(entry: Label) -> dict[str, Any]:
     return {
         "language": entry.verdict.language or "",
         "text": harmless(entry.content or ""),
         "gold": entry.reviews[-1].decision,
         "labelled_by": "review",
+        "weight": f"{entry.weight:.6g}",
         **_judged(entry.verdict),
     }
 
@@ -118,6 +116,6 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
     return cells
 
 
-def _teaches(entry: Reviewed) -> bool:
+def _teaches(entry: Label) -> bool:
     voted = any(isinstance(vote, CastVote) for vote in entry.verdict.votes)
     return entry.content is not None or voted

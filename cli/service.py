@@ -79,11 +79,11 @@ class Service:
         key = new_key() if path in ONCE else None
         return self._json(posted(path, body, key=key, repeatable=key is not None))
 
-    def get(self, path: str, **query: str) -> Any:
+    def get(self, path: str, **query: str | list[str]) -> Any:
         """The answer to a GET."""
         return self._json(Send("GET", path, params=query))
 
-    def pages(self, path: str, **query: str) -> Iterator[Any]:
+    def pages(self, path: str, **query: str | list[str]) -> Iterator[Any]:
         """The entries of a list, page by page; the list has the path's name."""
         while True:
             page = self.get(path, **query)

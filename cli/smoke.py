@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 from rich.markup import escape
+from websockets.exceptions import WebSocketException
 
 import quorum_client
 from cli import chat as chats
@@ -65,7 +66,10 @@ COLUMNS = (
     Column("", left=True, least=24),
 )
 
-Failures = (CommandFailed, quorum_client.QuorumError, httpx.HTTPError, typer.BadParameter)
+Failures = (
+    *(CommandFailed, typer.BadParameter),
+    *(quorum_client.QuorumError, httpx.HTTPError, WebSocketException),
+)
 """The errors that make one way fail; the next one is tried all the same."""
 
 
@@ -150,7 +154,8 @@ class Smoke:
         return self._judged(result["quorum"])
 
     def _analyze(self) -> Answer:
-        body = {"comment": {"text": self._text("c")}, "requestedAttributes": {"TOXICITY": {}}}
+        body: dict[str, Any] = {"comment": {"text": self._text("c")}, "languages": ["en"]}
+        body["requestedAttributes"] = {"TOXICITY": {}}
         path = "v1alpha1/comments:analyze"
         query = f"?{httpx.QueryParams({'panel': self.panel})}" if self.panel else ""
         return self._judged(self.service.post(path + query, body)["quorum"])
@@ -175,9 +180,12 @@ class Smoke:
         batch = self.service.client.documents([text], "summarize", sentences=1, **options)
         (result,), dollars = self._ended(batch)
         document = result.document
-        state = getattr(document, "state", None)
-        if document is None or state != "done":
-            raise WayFailed(f"the document is {state or 'without an answer'}", dollars)
+        told = {} if document is None else document.model_extra or {}
+        if document is None or told.get("answer") is None:
+            problem = result.dead or result.rejected
+            why = problem and (problem.message or problem.reason)
+            why = (told.get("failure") or {}).get("message") or why or "no reason given"
+            raise WayFailed(f"the document has no answer ({why})", dollars)
         return Answer(dollars, document.model)
 
     def _chat_over_http(self) -> Answer:

@@ -34,6 +34,10 @@ def export(
     panel: Annotated[str | None, typer.Option(help="only verdicts of this panel")] = None,
     policy: Annotated[str | None, typer.Option(help="only verdicts under this policy")] = None,
     language: Annotated[str | None, typer.Option(help="only this language (ISO 639)")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(help="only verdicts whose metadata has NAME=VALUE; repeat it for several"),
+    ] = None,
     where: Where = "local",
 ) -> None:
     """Write the verdicts, newest first, a line of JSON each. They hold reasons, but no contents."""
@@ -44,8 +48,10 @@ def export(
         "policy": policy,
         "language": language,
     }
-    query = days.query(since, until)
+    query: dict[str, str | list[str]] = dict(days.query(since, until))
     query |= {name: value for name, value in filters.items() if value is not None}
+    if metadata:
+        query["metadata"] = metadata
     written = 0
     service = connect(where)
     with opened(out, private=True) as file:
@@ -55,6 +61,6 @@ def export(
     notes.print(counted(written, "verdict"))
 
 
-def listed(service: Service, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+def listed(service: Service, query: dict[str, str | list[str]]) -> Iterator[dict[str, Any]]:
     """The verdicts that `query` asks for, page by page."""
     return service.pages("verdicts", **query)

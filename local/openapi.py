@@ -1,4 +1,7 @@
-"""`docs/openapi.json`, generated from the routes: `python -m local.openapi`."""
+"""`docs/openapi.json`, generated from the routes: `python -m local.openapi`.
+
+The function of pages has a link to it, and serves it.
+"""
 
 import json
 from collections import Counter
@@ -6,12 +9,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from quorum.api.access import ACCESS, WITHOUT_KEY
 from quorum.api.problems import ANYWHERE
 
 from functions.api.app import routes
 from functions.estimate.app import routes as estimate
 
-FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
+ROOT = Path(__file__).resolve().parent.parent
+FILE = ROOT / "docs" / "openapi.json"
 
 _FAILED = {"description": ANYWHERE[HTTPStatus.INTERNAL_SERVER_ERROR]}
 
@@ -36,11 +41,17 @@ def document() -> str:
     for other in others:
         described["paths"] |= other["paths"]
         schemas |= other["components"]["schemas"]
-    keyed = {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    described["servers"] = [{"url": "."}]  # wherever the description was read from
+    told = "Also `Authorization: Bearer` or `?key=`. Of the scopes of an operation a key needs one."
+    keyed = {"type": "apiKey", "in": "header", "name": "x-api-key", "description": told}
     described["components"]["securitySchemes"] = {"key": keyed}
     described["security"] = [{"key": []}]
-    for operations in described["paths"].values():
-        for operation in operations.values():
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            route = f"{method.upper()} {path}"
+            operation["security"] = _security(route)
+            operation["tags"] = [path.split("/")[1]]
+            operation["description"] = _with_scopes(operation.get("description", ""), route)
             # Powertools describes its own forms of these two; ours is a Problem.
             del operation["responses"]["422"]
             # Of a route whose errors have another form, a 500 has the form of a 502.
@@ -53,10 +64,26 @@ def document() -> str:
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
 
 
-def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
-    """The commonest answer for each status of errors, by name; operations then refer to it.
+def _security(route: str) -> list[dict[str, list[str]]]:
+    """The scopes of which a key needs one; empty for a route without a key."""
+    if route in WITHOUT_KEY:
+        return []
+    return [{"key": [scope]} for scope in ACCESS[route]] or [{"key": []}]
 
-    Others of the same status stay where they are: only their own operation gives them.
+
+def _with_scopes(description: str, route: str) -> str:
+    """An operation's description, with the scopes of which its key needs one."""
+    scopes = " or ".join(f"`{scope}`" for scope in ACCESS[route])
+    told = f"Needs a key with the scope {scopes}." if scopes else "Every key may do this."
+    if route in WITHOUT_KEY:
+        told = "Needs no key."
+    return f"{description}\n\n{told}".strip()
+
+
+def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
+    """The answers of errors that several operations give, by name; operations then refer to them.
+
+    The commonest of a status has the status's name, the others a number behind it.
     """
     answers = [
         operation["responses"] for operations in paths.values() for operation in operations.values()
@@ -64,15 +91,18 @@ def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
     shared: dict[str, Any] = {}
     for status in HTTPStatus:
         code = str(status.value)
-        told = [json.dumps(each[code]) for each in answers if code in each]
-        if status < HTTPStatus.BAD_REQUEST or not told:
+        told = Counter(json.dumps(each[code]) for each in answers if code in each)
+        if status < HTTPStatus.BAD_REQUEST:
             continue
-        (commonest, _), *_ = Counter(told).most_common(1)
         name = "".join(word.capitalize() for word in status.name.split("_"))
-        shared[name] = json.loads(commonest)
-        for each in answers:
-            if each.get(code) == shared[name]:
-                each[code] = {"$ref": f"#/components/responses/{name}"}
+        for number, (answer, times) in enumerate(told.most_common(), 1):
+            if number > 1 and times == 1:
+                break
+            called = name if number == 1 else f"{name}{number}"
+            shared[called] = json.loads(answer)
+            for each in answers:
+                if each.get(code) == shared[called]:
+                    each[code] = {"$ref": f"#/components/responses/{called}"}
     return shared
 
 

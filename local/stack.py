@@ -139,8 +139,8 @@ class Stack(BaseModel):
         return self.keys().issue(caller)
 
     def keys(self) -> Keys:
-        """The Keys table."""
-        return Keys(self.resource().Table(self.outputs["KeysTable"]))
+        """The tables of keys."""
+        return Keys(self.resource(), self.outputs["KeysTable"], self.outputs["KeyUseTable"])
 
     def resource(self) -> Any:
         """DynamoDB on this stack."""

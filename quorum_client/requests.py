@@ -70,7 +70,7 @@ class Send:
     path: str
     body: bytes | None = None
     file: "IO[bytes] | None" = None
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     stream: bool = False

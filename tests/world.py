@@ -13,6 +13,7 @@ from typing import Any
 
 from quorum.app.bulk import BatchContainer
 from quorum.app.settings import BatchSettings
+from quorum.audit.trail import AuditTrail
 from quorum.batch.progress import BatchView, Kind
 from quorum.batch.queue import ItemQueue
 from quorum.bulk.judging import Item, Outcomes
@@ -25,10 +26,13 @@ from quorum.gateway.limiter import Limiter
 from quorum.ledger import ledger
 from quorum.ledger.budget import Thresholds
 from quorum.ledger.intents import PICODOLLARS
+from quorum.review.requests import QueueFilter
+from quorum.review.waiting import WaitingContent, WaitingQueue
 from quorum.vote import panel
 from quorum.vote.evaluation import Evaluation
 from quorum.vote.panel import Panel
 from quorum.vote.requests import VerdictRequest
+from quorum.vote.reviews import Reviews
 from quorum.vote.voter import PaidVote
 from quorum.vote.voting import vote
 
@@ -206,6 +210,19 @@ class World:
         app.step_functions = machine
         self.vote_store, self.verdicts, self.batches = app.vote_store, app.verdicts, app.batches
         self.starts = app.starts
+        audit = AuditTrail(dynamodb, "AuditTable", clock=clock)
+        self.reviews = Reviews(
+            dynamodb,
+            settings.verdicts_table,
+            settings.usage_table,
+            app.review_entries,
+            audit,
+            label_days=90,
+            clock=clock,
+        )
+        self.queue_of_reviews = WaitingQueue(
+            dynamodb, settings.verdicts_table, self.reviews, clock=clock
+        )
         self.judging = app.judging
 
     def queue(self, sqs: Any, queue: str, dead_letters: str, *, max_receives: int = 3) -> ItemQueue:
@@ -223,6 +240,10 @@ class World:
         facts |= {"kind": Kind.ITEMS, "panel": "default", "items": items}
         self.batches.create(TENANT, batch, **facts)
         self.batches.note(TENANT, batch, received=True)
+
+    def waiting(self) -> tuple[WaitingContent, ...]:
+        """What waits for a person, oldest first."""
+        return self.queue_of_reviews.page(TENANT, QueueFilter(), "oldest").reviews
 
     def view(self, batch: str = BATCH) -> BatchView:
         return self.batches.view(self.batches.record(TENANT, batch))

@@ -8,14 +8,18 @@ from quorum.app.api import ApiContainer
 from quorum.app.settings import ApiSettings
 from quorum.aws.boundary import guarded
 from quorum.routes import (
+    audit,
     batches,
     catalogue,
     completions,
+    evidence,
     health,
+    keys,
     models,
     moderations,
     perspective,
     policies,
+    reviews,
     spending,
     verdicts,
 )
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 SUBJECTS = (
-    *(verdicts, moderations, perspective, batches, completions, spending),
-    *(catalogue, models, policies, health),
+    *(verdicts, reviews, evidence, moderations, perspective, batches, completions, spending),
+    *(catalogue, models, policies, keys, health, audit),
 )
 ERROR_FORMS = moderations.ERROR_FORMS | perspective.ERROR_FORMS
 routes = resolver(*(subject.router for subject in SUBJECTS))

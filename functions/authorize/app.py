@@ -32,7 +32,9 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     # A route of the chat's WebSocket has no method.
     chat = "connectionId" in event["requestContext"]
     key = key_of(event)
-    caller = app().keys.caller(key) if key else None
+    found = app().keys.find(hash_of(key)) if key else None
+    may = found and (not chat or found.may_chat(event.headers.get("origin")))
+    caller = found.caller if found and may else None
     # These routes say themselves, in another API's form, that a key is missing or unknown.
     googles = event["requestContext"].get("resourcePath") in GOOGLES_ROUTES
     # A client over HTTP can tell a wrong key (401) from a missing right (403).
@@ -47,9 +49,10 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
         api_id=arn.api_id,
         stage=arn.stage,
         partition=arn.partition,
-        context=_context_of(caller, key, chat=chat),
+        context=_context_of(caller, key),
     )
-    if caller:
+    if caller and key:
+        app().keys.note_use(hash_of(key))
         policy.allow_all_routes()
     elif googles:
         policy.allow_route(http_method="POST", resource="/v1alpha1/*")
@@ -58,12 +61,11 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     return policy.asdict()
 
 
-def _context_of(caller: Caller | None, key: str | None, *, chat: bool) -> dict[str, Any]:
-    """What the function behind is told of the caller, or of the lack of one."""
+def _context_of(caller: Caller | None, key: str | None) -> dict[str, Any]:
+    """What the function behind is told of the caller and its key, or of the lack of one."""
     if caller is None:
         return {REFUSED: "unknown" if key else "missing"}
-    # A chat's connection outlives this answer: its key is looked up again with every message.
-    return caller.model_dump() | ({"key_hash": hash_of(key or "")} if chat else {})
+    return caller.context() | {"key_hash": hash_of(key or "")}
 
 
 def key_of(event: APIGatewayAuthorizerRequestEvent) -> str | None:

@@ -12,6 +12,8 @@ from quorum.answer.completions import ChatCompletionRequest
 from quorum.bulk.requests import BatchRequest
 from quorum.core.models import Category, Frozen, Verdict
 from quorum.document.requests import DocumentsRequest
+from quorum.review.requests import DecideRequest, ReviewerRequest
+from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote.moderations import ModerationRequest
 from quorum.vote.panel import PACKAGED, packaged
 from quorum.vote.perspective import AnalyzeCommentRequest, SuggestCommentScoreRequest
@@ -29,6 +31,8 @@ README = ROOT / "README.md"
 BODIES: dict[str, type[Frozen]] = {
     "verdicts": VerdictRequest,
     "verdicts/$ID/review": ReviewRequest,
+    "reviews/$ID/claim": ReviewerRequest,
+    "reviews/decide": DecideRequest,
     "batches": BatchRequest,
     "documents": DocumentsRequest,
     "moderations": ModerationRequest,
@@ -36,6 +40,8 @@ BODIES: dict[str, type[Frozen]] = {
     "v1alpha1/comments:analyze?key=$KEY&panel=embedded": AnalyzeCommentRequest,
     "v1alpha1/comments:suggestscore?key=$KEY": SuggestCommentScoreRequest,
     "chat/completions": ChatCompletionRequest,
+    "keys": KeyRequest,
+    "keys/$ID/rotate": RotateRequest,
 }
 """What the route of each shown request takes."""
 OUTPUTS = {"ApiId": "a1", "ChatApiId": "c1", "QueueUrl": "http://q/items"}

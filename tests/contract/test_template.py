@@ -28,7 +28,16 @@ from quorum.core.models import Frozen
 from quorum.document.long_documents import AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
 from quorum.ledger.costs import INTENT_SECONDS
+from quorum.review.appeals import AppealRequest
+from quorum.review.requests import (
+    ClaimRequest,
+    DecideRequest,
+    EscalateRequest,
+    ReviewerRequest,
+    SkipRequest,
+)
 from quorum.routes import perspective
+from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.moderations import ModerationRequest
@@ -43,6 +52,10 @@ from local import openapi
 from tests import template
 from tests.template import ROOT
 
+PROCESSOR_MB = 1769
+"""Megabytes for which Lambda gives a function one processor; for fewer, a share of it."""
+AGGREGATE_START_SECONDS = 1.5
+"""Seconds of a processor for INIT and the first call (docs/benchmarks.md, "Start-up")."""
 API_SECONDS = 29
 """A REST API request ends after this (API Gateway's integration timeout)."""
 
@@ -223,6 +236,12 @@ def test_timeouts_are_in_order_so_that_the_inner_one_always_speaks_first() -> No
     assert aggregate > functions["AggregateFunction"]["Timeout"]
 
 
+def test_an_aggregate_that_starts_anew_still_records_the_verdict_before_the_machine_ends() -> None:
+    memory = template.functions()["AggregateFunction"]["MemorySize"]
+    start = AGGREGATE_START_SECONDS / min(1.0, memory / PROCESSOR_MB)
+    assert VOTING_SECONDS + start < template.machine()["TimeoutSeconds"]
+
+
 def test_a_message_stays_invisible_for_six_times_its_functions_timeout() -> None:
     queue = template.resources("AWS::SQS::Queue")["ItemsQueue"]
     assert queue["VisibilityTimeout"] >= 6 * template.functions()["BatchFunction"]["Timeout"]
@@ -307,6 +326,31 @@ def test_no_permission_is_on_everything_except_where_the_template_says_why() -> 
             assert "*" not in json.dumps(statement["Action"]), name
 
 
+ENTRIES_CHANGED = {
+    *("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"),
+    *("dynamodb:PartiQLUpdate", "dynamodb:PartiQLDelete"),
+}
+"""The actions that change or delete an item."""
+
+
+def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() -> None:
+    granted: dict[str, set[str]] = {}
+    blocks = template.functions() | template.resources("AWS::Serverless::StateMachine")
+    for name, block in blocks.items():
+        for statement in template.statements(block):
+            if "AuditTable" in json.dumps(statement["Resource"]):
+                actions = statement["Action"]
+                granted.setdefault(name, set()).update(
+                    [actions] if isinstance(actions, str) else actions
+                )
+    assert granted == {"ApiFunction": {"dynamodb:Query", "dynamodb:PutItem"}}
+    table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
+    (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
+    assert set(denied["Action"]) == ENTRIES_CHANGED
+    assert "TimeToLiveSpecification" not in table
+
+
 def test_logs_are_kept_for_a_time_and_executions_never_log_content() -> None:
     groups = template.resources("AWS::Logs::LogGroup")
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
@@ -341,9 +385,19 @@ BODIES: dict[str, type[Frozen]] = {
     "post_chat_completion.json": ChatCompletionRequest,
     "post_documents.json": DocumentsRequest,
     "post_estimate.json": EstimateRequest,
+    "post_key.json": KeyRequest,
+    "post_key_rotation.json": RotateRequest,
     "post_moderation.json": ModerationRequest,
     "post_policy_trial.json": TrialRequest,
+    "post_appeal.json": AppealRequest,
+    "post_claim.json": ReviewerRequest,
+    "post_claim_next.json": ClaimRequest,
+    "post_decisions.json": DecideRequest,
+    "post_escalate.json": EscalateRequest,
+    "post_release.json": ReviewerRequest,
     "post_review.json": ReviewRequest,
+    "post_skip.json": SkipRequest,
+    "post_undo.json": ReviewerRequest,
     "post_verdict.json": VerdictRequest,
     "put_model.json": ModelEntry,
     "put_policy.json": PolicyDocument,
@@ -408,14 +462,25 @@ def test_only_routes_that_tell_a_bad_key_themselves_get_requests_without_a_known
     assert all(path.startswith("/v1alpha1/") for path in GOOGLES_ROUTES)
 
 
-def test_only_the_discovery_document_needs_no_key() -> None:
+def test_a_browser_may_ask_beforehand_without_a_key_whether_it_may_send_one() -> None:
+    api = template.resources("AWS::Serverless::Api")["Api"]
+    assert api["Auth"]["AddDefaultAuthorizerToCorsPreflight"] is False
+    assert api["Cors"]["AllowOrigin"] == "'*'"
+    assert {"authorization", "x-api-key"} <= set(api["Cors"]["AllowHeaders"].strip("'").split(","))
+    for name, refusal in api["GatewayResponses"].items():
+        headers = refusal["ResponseParameters"]["Headers"]
+        assert headers["Access-Control-Allow-Origin"] == "'*'", name
+
+
+def test_only_what_describes_the_api_needs_no_key() -> None:
     open_to_all = [
         route["Properties"]["Path"]
         for block in template.functions().values()
         for route in block.get("Events", {}).values()
         if "Auth" in route["Properties"]
     ]
-    assert open_to_all == [perspective.DISCOVERY]
+    described = ["/openapi.json", "/docs", "/docs/{file}"]
+    assert sorted(open_to_all) == sorted([perspective.DISCOVERY, *described])
 
 
 def test_a_chat_is_taken_before_its_route_ends_and_answered_once() -> None:
@@ -458,9 +523,9 @@ def test_the_routes_of_the_template_are_those_of_the_api() -> None:
     described = json.loads(openapi.document())["paths"]
     routed = {
         (route["Properties"]["Path"], route["Properties"]["Method"])
-        for block in template.functions().values()
+        for name, block in template.functions().items()
         for route in block.get("Events", {}).values()
-        if route["Type"] == "Api"
+        if route["Type"] == "Api" and name != "PagesFunction"
     }
     assert routed == {(path, method) for path, methods in described.items() for method in methods}
 

@@ -488,7 +488,7 @@ async def conversations_at_once(
         container.connections,
         asked.append,
         default_model=MODEL,
-        is_known=lambda _key_hash: True,
+        admit=lambda _key_hash: None,
     )
     async with AsyncExitStack() as open_:
         clients = {

@@ -71,17 +71,17 @@ def test_a_request_that_is_repeated_with_its_key_is_answered_as_before_and_paid_
 
 
 def test_the_asynchronous_client_judges_alike(stack: Stack, recorded: Recorded) -> None:
-    texts = [says(recorded, f"{RUN} asynchronous, {number}") for number in range(4)]
+    texts = [says(recorded, f"{RUN} asynchronous, {number}") for number in range(16)]
 
     async def run() -> Many[Verdict]:
         async with AsyncQuorum(stack.api, key=stack.key, retries=PATIENT) as quorum:
-            return await quorum.moderate_many(texts, panel="default", concurrency=2)
+            return await quorum.moderate_many(texts, panel="default", concurrency=8)
 
     many = asyncio.run(run())
     assert [
         one and one.reason for one in many.verdicts if one is None or one.decision != "safe"
     ] == []
-    assert len(many) == 4
+    assert len(many) == 16
 
 
 def test_a_batch_is_waited_for_and_read_in_order(stack: Stack, recorded: Recorded) -> None:

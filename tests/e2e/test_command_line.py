@@ -29,7 +29,7 @@ def quorum(stack: Stack, *arguments: str, said: str | None = None, code: int = 0
         text=True,
         check=False,
     )
-    assert done.returncode == code, done.stderr
+    assert done.returncode == code, done.stderr + done.stdout
     return done.stderr if code else done.stdout
 
 

@@ -66,8 +66,8 @@ def test_what_waits_for_a_person_is_reviewed_and_becomes_a_label(
     text = says(recorded, "nobody is sure", gpt_4_1="unsafe", gemini_2_5_flash="needs_review")
     verdict = member.judge(text)
     assert verdict["decision"] == "needs_review"
-    (waiting,) = operator.get("reviews?status=pending").json()["reviews"]
-    assert (waiting["verdict"], waiting["content"]) == (verdict, text)
+    (waiting,) = operator.get("reviews").json()["reviews"]
+    assert (waiting["verdict_id"], waiting["content"]) == (verdict["id"], text)
     decided = {"decision": "safe", "reviewer": "ada@example.com"}
     address = f"verdicts/{verdict['id']}/review"
     assert member.post(address, decided).status_code == 403

@@ -7,8 +7,12 @@ import pytest
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from quorum.aws.keys import Caller
+from quorum.core.models import Content
+from quorum.vote.panel import packaged
+from quorum.vote.policy import DEFAULT
 
 from local.stack import Stack
+from tests import make
 from tests.e2e.conftest import Recorded, says
 
 INSULT = "You are a worthless idiot and everybody here hates you."
@@ -105,29 +109,36 @@ def test_a_bots_flow_of_analyze_threshold_and_feedback(
     assert label["verdict"]["decision"] == "unsafe"
 
 
+def votes_on(stack: Stack, text: str) -> int:
+    """How many votes of the panel `default` on a text are cached."""
+    content = Content(text=text, language="en")
+    keys = {
+        make.vote_keys().key("perspective", voter, content, DEFAULT)
+        for voter in packaged("default").voters
+    }
+    found = stack.client("dynamodb").scan(
+        TableName=stack.outputs["VotesTable"], ConsistentRead=True
+    )["Items"]
+    return sum(item["vote_key"]["S"] in keys for item in found)
+
+
 def test_a_comment_that_must_not_be_stored_leaves_nothing(
     stack: Stack, key: str, recorded: Recorded
 ) -> None:
     text = says(recorded, "perspective, private", gemini_2_5_flash="needs_review")
-    votes = stack.client("dynamodb").scan(
-        TableName=stack.outputs["VotesTable"], Select="COUNT", ConsistentRead=True
-    )["Count"]
-    answer = httpx.post(
-        f"{stack.api}/v1alpha1/comments:analyze?key={key}",
-        json=asked(text, doNotStore=True),
-        timeout=60,
-    )
+    url = f"{stack.api}/v1alpha1/comments:analyze?key={key}"
+    answer = httpx.post(url, json=asked(text, doNotStore=True), timeout=60)
     assert answer.status_code == 200, answer.text
     assert "verdict_id" not in answer.json()["quorum"]
-    for table in ("VotesTable", "VerdictsTable"):
-        found = stack.client("dynamodb").scan(TableName=stack.outputs[table], ConsistentRead=True)
-        assert text not in str(found["Items"])
-    after = stack.client("dynamodb").scan(
-        TableName=stack.outputs["VotesTable"], Select="COUNT", ConsistentRead=True
-    )["Count"]
-    assert after == votes
+    assert votes_on(stack, text) == 0
+    stored = stack.client("dynamodb").scan(
+        TableName=stack.outputs["VerdictsTable"], ConsistentRead=True
+    )
+    assert text not in str(stored["Items"])
     costs = httpx.get(f"{stack.api}/costs", headers={"x-api-key": key}, timeout=60).json()
     assert float(costs["totals"]["cost_usd"]) > 0
+    assert httpx.post(url, json=asked(text), timeout=60).status_code == 200
+    assert votes_on(stack, text) >= 2
 
 
 @pytest.mark.parametrize(

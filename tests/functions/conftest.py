@@ -128,6 +128,7 @@ def ask(
         tenant: str = "acme",
         role: str = "operator",
         headers: dict[str, str] | None = None,
+        rights: dict[str, Any] | None = None,
         **changes: Any,
     ) -> tuple[int, Any]:
         request = event(name) | changes
@@ -136,6 +137,7 @@ def ask(
         request["headers"] = request["headers"] | (headers or {})
         request["requestContext"]["authorizer"]["tenant"] = tenant
         request["requestContext"]["authorizer"]["role"] = role
+        request["requestContext"]["authorizer"] |= rights or {}
         answer = api.handler(request, context)
         return answer["statusCode"], json.loads(answer["body"])
 

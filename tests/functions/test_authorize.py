@@ -13,7 +13,7 @@ Authorize = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def key(aws: Any) -> str:
-    return Keys(aws.Table("KeysTable")).issue(Caller(tenant="acme", role="operator"))
+    return Keys(aws, "KeysTable", "KeyUseTable").issue(Caller(tenant="acme", role="operator"))
 
 
 @pytest.fixture
@@ -63,6 +63,7 @@ def test_a_known_key_is_taken_from_any_of_its_three_places(
         "role": "operator",
         "name": "",
         "review_is_flagged": False,
+        "key_hash": hash_of(key),
     }
 
 

@@ -134,7 +134,7 @@ def test_a_cursor_that_no_page_ended_with_is_a_400(ask: Ask, given: str) -> None
         ("get_results", {"limit": "-1"}, "limit"),
         ("get_results", {"limit": LONG_NUMBER}, "limit"),
         ("get_results", {"gaps": "\x00"}, "gaps"),
-        ("get_reviews", {"status": "pending#other"}, "status"),
+        ("get_reviews", {"panel": "x" * 65}, "panel"),
         ("get_reviews", {"limit": "1e1"}, "limit"),
         ("get_costs", {"by": "model; drop"}, "by"),
         ("get_costs", {"from": LONG_NUMBER}, "from"),

@@ -1,6 +1,7 @@
 """`quorum keys` on the table of keys."""
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from cli.app import app
 
 @pytest.fixture
 def keys(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Keys:
-    table = aws.Table("KeysTable")
-    monkeypatch.setattr(deployment, "table", lambda _where, output: table if output else None)
-    return Keys(table)
+    outputs = {name: name for name in ("KeysTable", "KeyUseTable")}
+    monkeypatch.setattr(deployment, "outputs_of", lambda _where: outputs)
+    monkeypatch.setattr(deployment, "dynamodb", lambda _where: aws)
+    return Keys(aws, "KeysTable", "KeyUseTable")
 
 
 def run(*arguments: str) -> Any:
@@ -76,6 +78,11 @@ def test_a_revoked_key_opens_nothing(keys: Keys, by: str) -> None:
         (["revoke", "01"], 2, "at least 8 digits"),
         (["issue", "--tenant", "no spaces please"], 2, "tenant"),
         (["issue", "--tenant", "acme", "--role", "king"], 2, "king"),
+        (["issue", "--tenant", "acme", "--scope", "rule"], 2, "scopes"),
+        (["issue", "--tenant", "acme", "--role", "member", "--scope", "review"], 2, "operator"),
+        (["issue", "--tenant", "acme", "--per-minute", "0"], 2, "requests_per_minute"),
+        (["issue", "--tenant", "acme", "--origin", "*"], 2, "allowed_origin"),
+        (["rotate", "0123456789ab"], 1, "no key with this id"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -85,3 +92,39 @@ def test_what_cannot_be_done_is_said(
     assert done.exit_code == code
     assert says in " ".join(done.output.replace("│", " ").split())
     assert list(keys.stored()) == []
+
+
+def test_a_key_is_issued_with_scopes_limits_an_origin_and_an_end(keys: Keys) -> None:
+    options = ["--scope", "moderate", "--per-minute", "60", "--per-month", "1000", "--days", "30"]
+    origin = "https://forum.example.com"
+    done = run("issue", "--tenant", "acme", *options, "--origin", origin, "--json")
+    assert done.exit_code == 0, done.output
+    issued = json.loads(done.stdout)
+    caller = keys.caller(issued["key"])
+    assert caller == Caller(
+        tenant="acme",
+        scopes=("moderate",),
+        requests_per_minute=60,
+        requests_per_month=1000,
+        allowed_origin=origin,
+    )
+    (listed,) = json.loads(run("list", "--json").stdout)
+    assert issued["key"].startswith(listed["prefix"])
+    ends, begins = (datetime.fromisoformat(listed[at]) for at in ("expires_at", "issued_at"))
+    assert ends == datetime.fromisoformat(issued["expires_at"])
+    assert timedelta(days=30) - timedelta(minutes=1) < ends - begins <= timedelta(days=30)
+
+
+def test_a_scope_of_operators_makes_an_operators_key(keys: Keys) -> None:
+    caller = keys.caller(run("issue", "--tenant", "acme", "--scope", "review").stdout.strip())
+    assert caller == Caller(tenant="acme", role="operator", scopes=("review",))
+
+
+def test_a_key_is_replaced_by_one_with_the_same_rights(keys: Keys) -> None:
+    old = keys.issue(Caller(tenant="acme", scopes=("chat",)), name="bot")
+    done = run("rotate", hash_of(old)[:12])
+    assert done.exit_code == 0, done.output
+    new = keys.caller(done.stdout.strip())
+    assert (keys.caller(old), new) == (None, Caller(tenant="acme", scopes=("chat",), name="bot"))
+    assert keys.caller(run("rotate", done.stdout.strip(), "--overlap-hours", "1").stdout.strip())
+    assert keys.caller(done.stdout.strip()) == new

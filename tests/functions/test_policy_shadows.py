@@ -124,7 +124,7 @@ def test_a_shadow_is_put_by_operators_only_and_must_be_another_policy(
         status, refused = shadow(named)
         assert (status, refused["error"]["field"]) == (400, "policy"), named
     assert shadow("not a name")[0] == 400
-    assert shadow(tenant="other")[0] == 400
+    assert shadow(tenant="other")[0] == 404
     there = {"path": "/policies/gaming/shadow", "pathParameters": {"name": "gaming"}}
     assert ask(name="delete_policy_shadow.json", **there)[0] == 404
 

@@ -60,10 +60,13 @@ class Deployment:
         assert status == 200, found
         return found
 
-    def queue(self, status: str = "pending", *, tenant: str = "acme") -> list[Any]:
-        query = {"status": status}
-        _, page = self._ask(name="get_reviews.json", queryStringParameters=query, tenant=tenant)
+    def queue(self, *, tenant: str = "acme") -> list[Any]:
+        _, page = self._ask(name="get_reviews.json", queryStringParameters=None, tenant=tenant)
         entries: list[Any] = page["reviews"]
+        return entries
+
+    def labels(self) -> list[Any]:
+        entries: list[Any] = self._ask(name="get_labels.json")[1]["labels"]
         return entries
 
 
@@ -167,7 +170,7 @@ def test_a_deployment_may_reuse_no_decision(
     api_of.review(first, "unsafe")
     again = api_of.judge()
     assert again["decision"] == "needs_review"
-    assert [entry["verdict"]["id"] for entry in api_of.queue()] == [again["id"]]
+    assert [entry["verdict_id"] for entry in api_of.queue()] == [again["id"]]
     assert api_of.read(again)["review"] is None
     assert api_of.read(first)["review"]["decision"] == "unsafe"
 
@@ -176,7 +179,7 @@ def test_a_decision_outlives_its_verdict_by_nothing(api_of: Deployment, aws: Any
     first = api_of.judge()
     days_later(399)
     late = Review(decision=Decision.UNSAFE, reviewer="ada", reviewed_at=make.at(time() + 399 * DAY))
-    api.app().reviews.add("acme", first["id"], late)
+    api.app().reviews.add("acme", first["id"], late, by="key")
     days_later(410)
     assert api_of.judge()["reused_review"]["verdict_id"] == first["id"]
     table = aws.Table("VerdictsTable")
@@ -205,7 +208,7 @@ def test_a_review_of_a_verdict_that_reused_one_changes_the_decision_for_all(
     assert api_of.read(first)["review"]["decision"] == "safe"
     assert api_of.read(later)["review"]["decision"] == "safe"
     assert api_of.judge()["reused_review"]["verdict_id"] == first["id"]
-    (entry,) = api_of.queue("reviewed")
+    (entry,) = api_of.labels()
     assert [one["decision"] for one in entry["reviews"]] == ["unsafe", "safe"]
 
 
@@ -216,8 +219,8 @@ def test_a_withdrawn_review_answers_nothing_more_and_the_content_waits_again(
     api_of.review(first, "unsafe")
     api_of.review(first, "needs_review")
     (entry,) = api_of.queue()
-    assert (entry["verdict"]["id"], entry["content"]) == (first["id"], TEXT)
-    assert api_of.queue("reviewed") == []
+    assert (entry["verdict_id"], entry["content"]) == (first["id"], TEXT)
+    assert api_of.labels() == []
     again = api_of.judge()
     assert again["answered_from"] == "panel"
     assert [entry["count"] for entry in api_of.queue()] == [2]
@@ -233,7 +236,7 @@ def test_a_wave_of_the_same_content_waits_once_with_a_count(api_of: Deployment) 
     wave = [api_of.judge(text) for text in (TEXT, NEAR, TEXT)]
     other = api_of.judge("another text")
     waiting = api_of.queue()
-    assert [entry["verdict"]["id"] for entry in waiting] == [wave[0]["id"], other["id"]]
+    assert [entry["verdict_id"] for entry in waiting] == [wave[0]["id"], other["id"]]
     assert [entry["count"] for entry in waiting] == [3, 1]
     assert waiting[0]["first_seen"] == wave[0]["created_at"]
     assert waiting[0]["last_seen"] == wave[2]["created_at"]
@@ -246,7 +249,7 @@ def test_deciding_one_verdict_of_a_wave_decides_for_all(api_of: Deployment, whic
     review = api_of.review(wave[which], "unsafe")["review"]
     assert [api_of.read(verdict)["review"] for verdict in wave] == [review] * 3
     assert api_of.queue() == []
-    (entry,) = api_of.queue("reviewed")
+    (entry,) = api_of.labels()
     assert (entry["count"], entry["reviews"]) == (3, [review])
 
 
@@ -272,7 +275,7 @@ def test_the_first_verdict_of_a_wave_recorded_twice_is_counted_once(aws: Any) ->
     found = undecided("first")
     for _ in range(2):
         world.verdicts.record(TENANT, found.content, concluded(found))
-    assert [entry.count for entry in world.app.reviews.page(TENANT, "pending").reviews] == [1]
+    assert [entry.count for entry in world.waiting()] == [1]
 
 
 def test_a_text_is_kept_as_long_as_somebody_sends_it(api_of: Deployment, aws: Any) -> None:
@@ -296,7 +299,7 @@ def test_a_batch_asks_nobody_about_what_a_person_decided(aws: Any) -> None:
     world = World(aws, gateway)
     found = undecided("by-hand")
     world.verdicts.record(TENANT, found.content, concluded(found))
-    world.app.reviews.add(TENANT, "by-hand", review_of("unsafe"))
+    world.reviews.add(TENANT, "by-hand", review_of("unsafe"), by="key")
     world.new_batch(3)
     assert set(world.judge(items(TEXT, NEAR, "ham")).values()) == {None}
     assert {text for _, text in gateway.calls} == {"ham"}
@@ -311,7 +314,7 @@ def test_a_batch_of_one_content_that_nobody_can_decide_waits_once(aws: Any) -> N
     world = World(aws, gateway)
     world.new_batch(50)
     assert set(world.judge(items(*[TEXT] * 50)).values()) == {None}
-    (entry,) = world.app.reviews.page(TENANT, "pending").reviews
+    (entry,) = world.waiting()
     assert entry.count == 50
     assert decided(aws)["needs_review"] == 50
 
@@ -346,7 +349,7 @@ def test_a_verdict_that_joins_while_a_person_decides_does_not_shorten_the_labels
 ) -> None:
     world, reviewer = World(aws, Gateway()), World(aws, Gateway())
     wait(world, "first")
-    in_between(world, lambda: reviewer.app.reviews.add(TENANT, "first", review_of("unsafe")))
+    in_between(world, lambda: reviewer.reviews.add(TENANT, "first", review_of("unsafe"), by="key"))
     wait(world, "second")
     assert kept_until(aws, "first") > time() + 89 * DAY
     assert world.verdicts.get(TENANT, "second").review is not None
@@ -358,13 +361,13 @@ def test_a_decision_renewed_while_a_verdict_comes_to_wait_is_not_lost(
     world, reviewer = World(aws, Gateway()), World(aws, Gateway())
     wait(world, "first")
     old = Review(decision=Decision.SAFE, reviewer="ada", reviewed_at=make.at(time() - 31 * DAY))
-    world.app.reviews.add(TENANT, "first", old)
-    in_between(world, lambda: reviewer.app.reviews.add(TENANT, "first", review_of("unsafe")))
+    world.reviews.add(TENANT, "first", old, by="key")
+    in_between(world, lambda: reviewer.reviews.add(TENANT, "first", review_of("unsafe"), by="key"))
     wait(world, "second")
     review = world.verdicts.get(TENANT, "second").review
     assert review is not None
     assert review.decision == "unsafe"
-    assert world.app.reviews.page(TENANT, "pending").reviews == ()
+    assert world.waiting() == ()
 
 
 def test_a_content_that_comes_to_wait_while_its_verdict_is_appealed_has_one_entry(
@@ -375,9 +378,9 @@ def test_a_content_that_comes_to_wait_while_its_verdict_is_appealed_has_one_entr
     safe = concluded(judged).model_copy(update={"decision": Decision.SAFE})
     world.verdicts.record(TENANT, judged.content, safe)
     in_between(reviewer, lambda: wait(world, "waits"))
-    reviewer.app.reviews.add(TENANT, "judged", review_of("unsafe"))
-    assert world.app.reviews.page(TENANT, "pending").reviews == ()
-    (entry,) = world.app.reviews.page(TENANT, "reviewed").reviews
+    reviewer.reviews.add(TENANT, "judged", review_of("unsafe"), by="key")
+    assert world.waiting() == ()
+    (entry,) = world.reviews.labels(TENANT).labels
     assert entry.verdict.id == "waits"
     for name in ("judged", "waits"):
         review = world.verdicts.get(TENANT, name).review
@@ -440,7 +443,7 @@ def test_however_workers_interleave_a_content_has_one_entry_and_all_its_verdicts
                     world.verdicts.record(TENANT, found.content, concluded(found))
                     continue
                 with suppress(Conflict):  # another worker's review was first
-                    world.app.reviews.add(TENANT, "0", review_of(step))
+                    world.reviews.add(TENANT, "0", review_of(step), by="key")
         except BaseException as failure:  # noqa: BLE001 - shown below
             failures.append(failure)
         finally:
@@ -454,22 +457,18 @@ def test_however_workers_interleave_a_content_has_one_entry_and_all_its_verdicts
     for thread in threads:
         thread.join()
     assert failures == []
-    reviews = quiet.app.reviews
-    listed = [
-        *reviews.page(TENANT, "pending").reviews,
-        *reviews.page(TENANT, "reviewed").reviews,
-    ]
-    (entry,) = listed
+    waiting, labels = quiet.waiting(), quiet.reviews.labels(TENANT).labels
+    (count,) = [one.count for one in waiting] + [one.count for one in labels]
     waits = ["0"] + [
         f"{number}-{index}"
         for number, steps in enumerate(workers)
         for index, step in enumerate(steps)
         if step == "wait"
     ]
-    assert entry.count == len(waits)
-    latest = entry.reviews[-1] if entry.reviews else None
+    assert count == len(waits)
+    latest = quiet.verdicts.get(TENANT, "0").review
     assert {quiet.verdicts.get(TENANT, name).review for name in waits} == {latest}
-    pending = [one.verdict.id for one in reviews.page(TENANT, "pending").reviews]
+    pending = [one.verdict_id for one in waiting]
     assert pending == ([] if latest is not None and latest.decision != "needs_review" else ["0"])
     content = undecided("0").content
     (reuse,) = quiet.app.review_entries.reusable(

@@ -109,7 +109,7 @@ def test_suggestions_are_listed_to_their_tenants_operators_only_page_by_page(ask
         suggest(ask, f"text {index}")
     assert suggested(ask, tenant="other") == []
     status, refused = ask(name=LIST, role="member")
-    assert (status, refused["error"]["code"]) == (403, "operators_only")
+    assert (status, refused["error"]["code"]) == (403, "scope_missing")
     _, first = ask(name=LIST, queryStringParameters={"limit": "2"})
     _, second = ask(name=LIST, queryStringParameters={"limit": "2", "next": first["next"]})
     texts = [label["content"] for page in (first, second) for label in page["suggestions"]]

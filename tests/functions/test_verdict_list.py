@@ -47,9 +47,20 @@ def store(ask: Ask) -> Store:
 
 @pytest.fixture
 def read(ask: Ask) -> Callable[..., tuple[int, Any]]:
-    def send(*, tenant: str = "acme", role: str = "member", **query: str) -> tuple[int, Any]:
+    def send(
+        *, tenant: str = "acme", role: str = "member", metadata: tuple[str, ...] = (), **query: str
+    ) -> tuple[int, Any]:
         asked = MONTH | {name.rstrip("_"): value for name, value in query.items()}
-        return ask(name="get_verdicts.json", queryStringParameters=asked, tenant=tenant, role=role)
+        several = {name: [value] for name, value in asked.items()}
+        if metadata:
+            asked["metadata"], several["metadata"] = metadata[-1], list(metadata)
+        return ask(
+            name="get_verdicts.json",
+            queryStringParameters=asked,
+            multiValueQueryStringParameters=several,
+            tenant=tenant,
+            role=role,
+        )
 
     return send
 
@@ -118,6 +129,50 @@ def test_a_filter_leaves_what_it_asks_for(
     store("korean", 48, language="ko")
     store("played", 72, policy="gaming")
     assert ids(read(**query)[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        (("thread=7",), ["number", "text"]),
+        (("thread=7", "forum=cats"), ["text"]),
+        (("forum=cats",), ["text", "other"]),
+        (("hot=true",), ["other"]),
+        (("equation=a=b",), ["other"]),
+        (("nothing=null",), ["other"]),
+        (("thread=77",), []),
+        (("hread=7",), []),
+        (("thread=7", "thread=8"), []),
+    ],
+)
+def test_verdicts_are_found_by_entries_of_their_metadata(
+    store: Store,
+    read: Callable[..., tuple[int, Any]],
+    metadata: tuple[str, ...],
+    expected: list[str],
+) -> None:
+    store("number", 0, metadata={"thread": 7})
+    store("text", 1, metadata={"thread": "7", "forum": "cats"})
+    of_many_kinds = {"forum": "cats", "hot": True, "equation": "a=b", "nothing": None}
+    store("other", 2, metadata=of_many_kinds)
+    store("none", 3)
+    status, page = read(metadata=metadata)
+    assert (status, ids(page)) == (200, expected)
+
+
+def test_the_index_holds_no_metadata_that_can_be_read(store: Store, aws: Any) -> None:
+    store("private", metadata={"author": "ada@example.com"})
+    (item,) = (one for one in aws.Table("VerdictsTable").scan()["Items"] if "listed" in one)
+    assert "ada" not in str(item["metadata"])
+
+
+@pytest.mark.parametrize("metadata", [("thread",), ("=7",), ("t=1",) * 6, ("t=" + "x" * 511,)])
+def test_metadata_that_is_no_name_and_value_is_a_400(
+    read: Callable[..., tuple[int, Any]], metadata: tuple[str, ...]
+) -> None:
+    status, answer = read(metadata=metadata)
+    assert status == 400
+    assert answer["error"]["field"].startswith("metadata")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])

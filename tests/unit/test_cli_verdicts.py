@@ -21,6 +21,8 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         query = dict(request.url.params)
+        assert request.url.params.get_list("metadata") == ["forum=cats", "thread=7"]
+        del query["metadata"]
         if query == ASKED:
             return httpx.Response(200, json={"verdicts": [{"id": "a"}, {"id": "é"}], "next": "p"})
         assert query == ASKED | {"next": "p"}
@@ -32,6 +34,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(*out: str) -> Any:
     options = ["--decision", "unsafe", "--from", "2026-11-01", "--panel", "economy", *out]
+    options += ["--metadata", "forum=cats", "--metadata", "thread=7"]
     return CliRunner().invoke(app, ["verdicts", "export", *options])
 
 

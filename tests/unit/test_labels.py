@@ -52,11 +52,10 @@ def service() -> Service:
 
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.headers["x-api-key"] == "qk"
-        query = dict(request.url.params)
-        assert query.pop("status") == "reviewed"
-        if query:
-            return httpx.Response(200, json={"reviews": ENTRIES[2:], "next": None})
-        return httpx.Response(200, json={"reviews": ENTRIES[:2], "next": "more"})
+        assert request.url.path.endswith("/labels")
+        if dict(request.url.params):
+            return httpx.Response(200, json={"labels": ENTRIES[2:], "next": None})
+        return httpx.Response(200, json={"labels": ENTRIES[:2], "next": "more"})
 
     return Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
 
@@ -123,8 +122,8 @@ def test_suggestions_are_labels_where_they_are_wanted_and_nobody_reviewed_the_te
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/reviews"):
-            return httpx.Response(200, json={"reviews": ENTRIES[2:3], "next": None})
+        if request.url.path.endswith("/labels"):
+            return httpx.Response(200, json={"labels": ENTRIES[2:3], "next": None})
         page = SUGGESTIONS[2:] if request.url.params.get("next") else SUGGESTIONS[:2]
         more = None if request.url.params.get("next") else "more"
         return httpx.Response(200, json={"suggestions": page, "next": more})
@@ -146,7 +145,7 @@ def test_suggestions_are_labels_where_they_are_wanted_and_nobody_reviewed_the_te
 
 def test_one_label_is_not_called_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json={"reviews": ENTRIES[:1], "next": None})
+        return httpx.Response(200, json={"labels": ENTRIES[:1], "next": None})
 
     one = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
     monkeypatch.setattr(labels, "connect", lambda _where, *, operator: one)  # noqa: ARG005 - as the real one

@@ -4,14 +4,19 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
+from quorum.document.answering import Failure
+from quorum.document.operations import Operation
+from quorum.routes.batches import SettledDocument
 from quorum.vote.evaluation import conclude_without_votes
 from quorum.vote.policy import DEFAULT
 from typer.testing import CliRunner
+from websockets.exceptions import InvalidUpgrade
 
 from cli import chat, smoke
 from cli.app import app
@@ -29,6 +34,15 @@ VOTE = {
 }
 ABSTENTION = {"kind": "abstention", "voter": "gpt-4.1-nano", "reason": "refused"}
 PRICE = Decimal("0.000101")
+DOCUMENT = SettledDocument(
+    operation=Operation.SUMMARIZE,
+    model="gpt-4.1-nano",
+    answer="The library opens earlier.",
+    cost_usd=PRICE,
+    created_at=datetime(2026, 11, 27, tzinfo=UTC),
+    answer_url=None,
+)
+"""A document as the API answers it."""
 WAYS = [
     *("verdict", "moderations", "comments:analyze", "batch of 20", "document"),
     *("chat over HTTP", "chat over WebSocket", "costs"),
@@ -45,6 +59,7 @@ class Deployment:
         self.panels: list[str | None] = []
         self.booked = Decimal("1.5")
         self.forgets = False
+        self.document = DOCUMENT.model_dump(mode="json")
         self.sizes: dict[str, int] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -113,8 +128,7 @@ class Deployment:
         }
 
     def _results(self, batch: str) -> dict[str, Any]:
-        done = {"operation": "summarize", "model": "gpt-4.1-nano", "state": "done"}
-        documents = [{"index": 0, "document": done | {"created_at": "2026-11-27T00:00:00Z"}}]
+        documents = [{"index": 0, "document": self.document}]
         verdicts = [{"index": n, "verdict": self._stored()} for n in range(len(TEXTS))]
         return {"items": verdicts if batch == "b1" else documents, "next": None}
 
@@ -238,6 +252,15 @@ def test_a_verdict_without_any_vote_is_a_failure_with_the_reason_and_its_cost(
     assert told["batch of 20"]["note"] == "20 of 20 texts have no vote"
 
 
+def test_a_document_without_an_answer_is_a_failure_with_the_reason(deployment: Deployment) -> None:
+    failure = Failure(code="answer_invalid", message="it is no summary").model_dump()
+    deployment.document = deployment.document | {"answer": None, "failure": failure}
+    told = ways()
+    assert [name for name, one in told.items() if one["result"] == "failed"] == ["document"]
+    assert told["document"]["note"] == "the document has no answer (it is no summary)"
+    assert told["document"]["cost_usd"] == str(PRICE)
+
+
 def test_costs_that_were_not_booked_are_a_failure(deployment: Deployment) -> None:
     deployment.forgets = True
     told = ways()
@@ -270,6 +293,20 @@ def test_without_its_address_the_chat_is_not_tried_and_the_table_says_so(
     assert "not tried" in done.stdout
     assert "--chat" in done.stdout
     assert len(deployment.asked) == 25
+
+
+def test_a_chat_that_does_not_speak_as_one_is_a_failure_of_that_way_alone(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def connected(*_: Any, **__: Any) -> Iterator[Connection]:
+        yield Connection(deployment)
+        raise InvalidUpgrade("Upgrade", "h2c")
+
+    monkeypatch.setattr(chat, "connect", connected)
+    told = ways()
+    failed = [name for name, one in told.items() if one["result"] == "failed"]
+    assert failed == ["chat over WebSocket"]
 
 
 def test_the_panel_and_the_model_are_passed_on(deployment: Deployment) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from quorum.app.chat import ConversationContainer
 from quorum.app.settings import ChatSettings
@@ -43,12 +42,16 @@ def started() -> Started:
     return Started()
 
 
+def only_the_key(key_hash: str) -> None:
+    assert key_hash == KEY_HASH
+
+
 def reception_of(
     conversations: Conversations,
     client: Client,
     start: Callable[[Asked], None],
     *,
-    is_known: Callable[[str], bool] = lambda key_hash: key_hash == KEY_HASH,
+    admit: Callable[[str], None] = only_the_key,
     answers_at_once: int = 3,
 ) -> Reception:
     return Reception(
@@ -56,7 +59,7 @@ def reception_of(
         client,  # type: ignore[arg-type] # it takes posts
         start,
         default_model=MODEL,
-        is_known=is_known,
+        admit=admit,
         answers_at_once=answers_at_once,
     )
 
@@ -296,7 +299,7 @@ def test_a_connection_whose_key_was_revoked_gets_no_answer_any_more(
     monkeypatch.setattr(
         app.app().connections, "post", lambda _connection, message: said.append(message)
     )
-    Keys(aws.Table("KeysTable")).revoke(
+    Keys(aws, "KeysTable", "KeyUseTable").revoke(
         event("chat_connect.json")["requestContext"]["authorizer"]["key_hash"]
     )
     assert route("chat_message.json")["statusCode"] == 200
@@ -304,13 +307,45 @@ def test_a_connection_whose_key_was_revoked_gets_no_answer_any_more(
     assert [message["code"] for message in said] == ["invalid_api_key"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"scopes": ["moderate"]}, "scope_missing"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "invalid_api_key"),
+        ({"requests_per_minute": 1}, "rate_limited"),
+    ],
+)
+def test_a_connections_key_is_asked_for_scope_end_and_limit_with_every_question(
+    route: Callable[[str], dict[str, Any]],
+    event: Callable[[str], Any],
+    aws: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    code: str,
+) -> None:
+    begun: list[Asked] = []
+    said: list[Message] = []
+    route("chat_connect.json")
+    connected = event("chat_connect.json")["requestContext"]["authorizer"]
+    aws.Table("KeysTable").put_item(Item=connected | changes)
+    monkeypatch.setattr(app.app().reception, "_start", begun.append)
+    monkeypatch.setattr(
+        app.app().connections, "post", lambda _connection, message: said.append(message)
+    )
+    for _ in range(2):
+        assert route("chat_message.json")["statusCode"] == 200
+    assert said[-1]["code"] == code
+    assert len(begun) == (1 if code == "rate_limited" else 0)
+    assert code != "rate_limited" or said[-1]["retry_after_seconds"] > 0
+
+
 def test_a_question_is_refused_while_the_keys_cannot_be_read(
     conversations: Conversations, client: Client, started: Started
 ) -> None:
-    def unreadable(_key_hash: str) -> bool:
-        raise EndpointConnectionError(endpoint_url="dynamodb")
+    def unreadable(_key_hash: str) -> None:
+        raise StoreUnavailable("the keys could not be read")
 
-    reception = reception_of(conversations, client, started, is_known=unreadable)
+    reception = reception_of(conversations, client, started, admit=unreadable)
     reception.receive(CONNECTION, json.dumps({"action": "chat", "prompt": "Hello?"}))
     assert (client.last["code"], started.asked) == ("unavailable", [])
 
@@ -333,7 +368,7 @@ def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
     denied = authorize.handler(request, context)["policyDocument"]["Statement"][0]
     assert denied["Effect"] == "Deny"
     request["headers"] = {}
-    key = Keys(aws.Table("KeysTable")).issue(Caller(tenant="acme"))
+    key = Keys(aws, "KeysTable", "KeyUseTable").issue(Caller(tenant="acme"))
     request["queryStringParameters"] = {"key": key}
     policy = authorize.handler(request, context)
     (allowed,) = policy["policyDocument"]["Statement"]

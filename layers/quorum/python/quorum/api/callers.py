@@ -1,10 +1,13 @@
-"""The caller of a request: its tenant and role from the authorizer, and the check for operators."""
+"""The caller of a request, as the authorizer knows it, and the check for the deployment's operator.
+
+Scopes are checked before a request is read (`quorum.api.admission`).
+"""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Request, Response
 
-from quorum.aws.keys import OPERATORS, Caller
+from quorum.aws.keys import Caller
 from quorum.core.errors import NotAllowed
 
 if TYPE_CHECKING:
@@ -14,10 +17,12 @@ if TYPE_CHECKING:
 
 def caller_of(event: Any) -> Caller:
     """The caller of API Gateway's `event`; a caller without a role is a member."""
-    found = event["requestContext"]["authorizer"]
-    return Caller.model_validate(
-        {name: found[name] for name in Caller.model_fields if name in found}
-    )
+    return Caller.given(event["requestContext"]["authorizer"])
+
+
+def key_hash_of(event: Any) -> str:
+    """The hash of the caller's key."""
+    return str(event["requestContext"]["authorizer"]["key_hash"])
 
 
 def _calling(request: Request) -> Caller:
@@ -26,12 +31,6 @@ def _calling(request: Request) -> Caller:
 
 Calling = Annotated[Caller, Depends(_calling)]
 """The parameter of a route that gets its caller."""
-
-
-def require_operator(caller: Caller) -> None:
-    """Raise `NotAllowed` for a key that is not an operator's."""
-    if caller.role not in OPERATORS:
-        raise NotAllowed("this request needs an operator's key", code="operators_only")
 
 
 def require_deployment_operator(caller: Caller) -> None:
@@ -48,12 +47,4 @@ def deployment_operators_only(
 ) -> Response[Any]:
     """Middleware of routes that only the deployment's operator may use."""
     require_deployment_operator(caller_of(app.current_event))
-    return next_middleware(app)
-
-
-def operators_only(
-    app: "APIGatewayRestResolver", next_middleware: "NextMiddleware"
-) -> Response[Any]:
-    """Middleware of routes that only operators may use."""
-    require_operator(caller_of(app.current_event))
     return next_middleware(app)

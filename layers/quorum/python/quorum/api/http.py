@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
+from quorum.api.admission import RETRY_AFTER, Admission
 from quorum.api.problems import Problem, ProblemDetail
 from quorum.aws.telemetry import logger
 from quorum.core.errors import FAILED, InvalidRequest, QuorumError, VoteUnavailable
@@ -84,9 +85,13 @@ def resolve(
 ) -> dict[str, Any]:
     """Handle one request of API Gateway's proxy integration; routes get `container`'s result.
 
+    A request that its key may not send is not read.
+
     `error_forms` has the forms of errors, by route, of those whose callers read another than ours.
     """
-    answer = _resolved(app, event, context, container)
+    admission = Admission(event)
+    answer = _resolved(app, event, context, container, admission)
+    answer["multiValueHeaders"] |= {name: [told] for name, told in admission.headers.items()}
     form = error_forms.get(str(event.get("resource")))
     if form is None or answer["statusCode"] < HTTPStatus.BAD_REQUEST:
         return answer
@@ -99,15 +104,20 @@ def _resolved(
     event: dict[str, Any],
     context: "LambdaContext",
     container: "Callable[[], Any]",
+    admission: Admission,
 ) -> dict[str, Any]:
     """The answer, its errors in our form."""
+    try:
+        admission.check(lambda: container().key_limits)
+    except QuorumError as error:
+        return _unrouted(*_told(error))
     if len((event.get("body") or "").encode(errors="replace")) > BODY_LIMIT:
         message = f"the body is larger than {BODY_LIMIT} bytes; upload larger batches"
         too_large = _problem("body_too_large", message, _BODY, BODY_LIMIT)
-        return _unrouted(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
+        return _unrouted(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large, {})
     path = _path(event)
     if not path.isprintable():
-        return _unrouted(HTTPStatus.NOT_FOUND, _NO_ROUTE)
+        return _unrouted(HTTPStatus.NOT_FOUND, _NO_ROUTE, {})
     # Every body is JSON, whatever its content type says (curl -d says that it is a form).
     headers = {
         name: value
@@ -182,11 +192,12 @@ def _unreadable(error: RequestValidationError) -> Response[Any]:
 _NO_ROUTE = _problem("no_such_route", "there is nothing at this address")
 
 
-def _unrouted(status: HTTPStatus, told: Problem) -> dict[str, Any]:
+def _unrouted(status: HTTPStatus, told: Problem, headers: "Mapping[str, str]") -> dict[str, Any]:
     """An answer before the resolver reads the request, as API Gateway expects it."""
+    sent = {"Content-Type": content_types.APPLICATION_JSON, **headers}
     return {
         "statusCode": status.value,
-        "multiValueHeaders": {"Content-Type": [content_types.APPLICATION_JSON]},
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
         "body": told.model_dump_json(),
         "isBase64Encoded": False,
     }
@@ -203,14 +214,21 @@ def _not_unicode(_error: UnicodeDecodeError) -> Response[Any]:
 
 
 def _refused(error: QuorumError) -> Response[Any]:
-    """The answer for one of our errors, as its class describes it."""
+    """The answer for one of our errors."""
+    status, told, headers = _told(error)
+    return answer(told, status, headers)
+
+
+def _told(error: QuorumError) -> tuple[HTTPStatus, Problem, dict[str, str]]:
+    """The status, the problem and the headers for one of our errors, as its class describes it."""
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("request refused", extra={"code": error.code, "why": str(error)})
     field = _PROMPT if isinstance(error, VoteUnavailable) and error.field else error.field
-    refused = problem(HTTPStatus(error.http_status), error.code, error.told, field, error.limit)
+    headers = {}
     if error.retry_after_seconds is not None:
-        refused.headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
-    return refused
+        headers[RETRY_AFTER] = str(math.ceil(error.retry_after_seconds))
+    told = _problem(error.code, error.told, field, error.limit)
+    return HTTPStatus(error.http_status), told, headers
 
 
 def _failed(error: Exception) -> Response[Any]:

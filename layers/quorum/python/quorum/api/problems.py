@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler import content_types
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from pydantic import Field
 
+from quorum.api.admission import RATE_HEADERS, RETRY_AFTER
 from quorum.core.errors import InvalidRequest, QuorumError
 from quorum.core.models import Frozen, is_none
 
@@ -35,8 +36,10 @@ class Problem(Frozen):
 ANYWHERE: Mapping[HTTPStatus, str] = MappingProxyType(
     {
         HTTPStatus.UNAUTHORIZED: "There is no API key, or it is unknown.",
-        HTTPStatus.FORBIDDEN: "The key is known but may not do this.",
-        HTTPStatus.TOO_MANY_REQUESTS: "There are more requests than the deployment accepts.",
+        HTTPStatus.FORBIDDEN: "The key is known but may not do this: it lacks a scope, which"
+        " `limit` names, or its page has another origin.",
+        HTTPStatus.TOO_MANY_REQUESTS: "The key has used up its limit of requests, or there are more"
+        " requests than the deployment accepts (then without headers).",
         HTTPStatus.INTERNAL_SERVER_ERROR: "The request could not be served.",
         HTTPStatus.BAD_GATEWAY: "The service did not answer as it should.",
         HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable; retry later.",
@@ -75,6 +78,10 @@ def gives(
     responses = {
         each.value: _response(" ".join(dict.fromkeys(texts)), form)
         for each, texts in sorted(described.items())
+    }
+    responses[HTTPStatus.TOO_MANY_REQUESTS.value]["headers"] = {
+        name: {"description": meaning, "schema": {"type": "string"}}
+        for name, meaning in {RETRY_AFTER: "Seconds to wait.", **RATE_HEADERS}.items()
     }
     for each, other in also.items():
         responses[each.value] = _response(_summary(other), other | Problem)

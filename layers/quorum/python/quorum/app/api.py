@@ -4,7 +4,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.intake import DocumentIntakeContainer
+from quorum.app.keys import KeysContainer
 from quorum.app.votes import WorkflowContainer
+from quorum.audit.trail import AuditTrail
 from quorum.aws.clients import CONNECTIONS
 from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
@@ -16,8 +18,13 @@ from quorum.bulk.machine import Bulk
 from quorum.document.batches import DocumentBatches
 from quorum.gateway.models import Models
 from quorum.ledger.costs import Costs
+from quorum.review.appeals import Appeals
+from quorum.review.claims import Claims
+from quorum.review.transparency import Transparency
+from quorum.review.waiting import WaitingQueue
 from quorum.vote.panels import Panels
 from quorum.vote.policy_check import PolicyCheck
+from quorum.vote.reviews import Reviews
 from quorum.vote.trials import Trials
 from quorum.vote.verdict_list import VerdictList
 
@@ -32,7 +39,7 @@ CONTENTS_AT_ONCE = CONNECTIONS
 """Contents of one request that are judged at once: each holds a connection to the vote machine."""
 
 
-class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
+class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
     """The members of the HTTP routes."""
 
     settings: "ApiSettings"
@@ -77,6 +84,59 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer):
     def verdict_list(self) -> VerdictList:
         """The list of verdicts."""
         return VerdictList(self.dynamodb, self.settings.verdicts_table, self.verdicts)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        """The audit trail."""
+        return AuditTrail(self.dynamodb, self.settings.audit_table, clock=self.clock)
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """The reviews."""
+        settings = self.settings
+        return Reviews(
+            self.dynamodb,
+            settings.verdicts_table,
+            settings.usage_table,
+            self.review_entries,
+            self.audit,
+            label_days=settings.label_days,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def waiting(self) -> WaitingQueue:
+        """What waits for a person."""
+        table = self.settings.verdicts_table
+        return WaitingQueue(self.dynamodb, table, self.reviews, clock=self.clock)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The claims on what waits."""
+        table = self.settings.verdicts_table
+        return Claims(
+            self.dynamodb, table, self.reviews, self.waiting, self.audit, clock=self.clock
+        )
+
+    @cached_property
+    def appeals(self) -> Appeals:
+        """The appeals."""
+        settings = self.settings
+        return Appeals(
+            self.dynamodb,
+            settings.verdicts_table,
+            settings.usage_table,
+            self.reviews,
+            self.audit,
+            review_days=settings.review_days,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def transparency(self) -> Transparency:
+        """The reports on decisions."""
+        settings = self.settings
+        return Transparency(self.dynamodb, settings.verdicts_table, settings.usage_table)
 
     @cached_property
     def runs(self) -> Runs:

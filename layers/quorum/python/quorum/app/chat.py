@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 import boto3
 
 from quorum.app.clients import Clients
+from quorum.app.keys import KeysContainer
 from quorum.aws.clients import client_config
-from quorum.aws.keys import Keys
+from quorum.aws.faults import unavailable
 from quorum.chat.connections import Connections
 from quorum.chat.conversations import Conversations
 from quorum.chat.reception import Reception, starting
+from quorum.core.errors import NotAllowed
+from quorum.core.scopes import CHAT_SCOPES, require_one
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -51,7 +54,7 @@ class ConversationContainer(Clients):
         )
 
 
-class ReceptionContainer(ConversationContainer):
+class ReceptionContainer(ConversationContainer, KeysContainer):
     """The members of the function that receives messages."""
 
     settings: "ReceptionSettings"
@@ -64,6 +67,21 @@ class ReceptionContainer(ConversationContainer):
             self.connections,
             starting(self.functions, self.settings.converse_function),
             default_model=self.settings.default_model,
-            is_known=Keys(self.dynamodb.Table(self.settings.keys_table)).is_known,
+            admit=self.admit,
             answers_at_once=self.settings.answers_at_once,
+        )
+
+    def admit(self, key_hash: str) -> None:
+        """Let in a message that came with the key of that hash, and count it.
+
+        Raises `NotAllowed` if the key was revoked, has expired or may not chat, `RateLimited`, and
+        `StoreUnavailable`.
+        """
+        with unavailable("the keys could not be read"):
+            key = self.keys.find(key_hash)
+        if key is None:
+            raise NotAllowed("this API key was revoked or has expired", code="invalid_api_key")
+        require_one(key.effective_scopes, CHAT_SCOPES)
+        self.key_limits.take(
+            key_hash, per_minute=key.requests_per_minute, per_month=key.requests_per_month
         )

@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from quorum.app.container import Container
+from quorum.app.keys import KeyLimitsContainer
 from quorum.aws.bucket import Bucket
 from quorum.document.estimates import Estimates
 from quorum.document.learning import Learned
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from quorum.app.settings import EstimateSettings
 
 
-class EstimateContainer(Container):
+class EstimateContainer(Container, KeyLimitsContainer):
     """The members of the function that estimates."""
 
     settings: "EstimateSettings"

@@ -34,10 +34,20 @@ class _FromEnvironment(Frozen):
             ) from None
 
 
-class AuthorizeSettings(_FromEnvironment):
-    """The settings of the authorizer."""
+class KeyUseSettings(_FromEnvironment):
+    """The table of what is written often of a key: its last use, and its requests."""
+
+    key_use_table: str
+
+
+class KeySettings(KeyUseSettings):
+    """The tables of keys."""
 
     keys_table: str
+
+
+class AuthorizeSettings(KeySettings):
+    """The settings of the authorizer."""
 
 
 class StoreSettings(_FromEnvironment):
@@ -66,6 +76,9 @@ class StoreSettings(_FromEnvironment):
         default=30, ge=0, description="days a person's decision answers the same content"
     )
     label_days: int = Field(default=90, ge=1, description="days a reviewed content is kept")
+    quality_sample_share: float = Field(
+        default=0.0, ge=0, le=1, description="of what panels decide, for a person to decide again"
+    )
     aws_endpoint_url: str = Field(default="", description="of the local stack; empty in AWS")
 
 
@@ -166,17 +179,18 @@ class WonSettings(_FromEnvironment):
     krw_as_of: date = Field(default=date(2026, 11, 1), description="the day of that rate")
 
 
-class EstimateSettings(StoreSettings, WonSettings):
+class EstimateSettings(StoreSettings, KeyUseSettings, WonSettings):
     """The settings of estimates."""
 
     uploads_bucket: str
     default_model: str = Field(default=DEFAULT_MODEL, description="estimated where none is named")
 
 
-class ApiSettings(QueueSettings, DocumentSettings, WonSettings):
+class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
     """The settings of the HTTP routes."""
 
     bulk_machine: str
+    audit_table: str
 
 
 class ChatSettings(_FromEnvironment):
@@ -187,11 +201,10 @@ class ChatSettings(_FromEnvironment):
     conversation_seconds: int = Field(default=86_400, ge=60, description="kept after the last turn")
 
 
-class ReceptionSettings(ChatSettings):
+class ReceptionSettings(ChatSettings, KeySettings):
     """The settings of the function that receives a chat's messages."""
 
     converse_function: str
-    keys_table: str
     answers_at_once: int = Field(
         default=3, ge=1, le=100, description="answers of one connection under way"
     )

@@ -4,11 +4,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from quorum.app.container import Container, SpendingContainer
+from quorum.core.models import Verdict
+from quorum.vote.kept_versions import KeptVersions
 from quorum.vote.panels import Panels
 from quorum.vote.policies import Policies, PolicyVersions
 from quorum.vote.policy_shadows import PolicyShadows
+from quorum.vote.quality_sample import QualitySample
 from quorum.vote.review_entries import ReviewEntries
-from quorum.vote.reviews import Reviews
 from quorum.vote.suggestions import Suggestions
 from quorum.vote.verdicts import Verdicts
 from quorum.vote.voting import VoteStore
@@ -85,7 +87,15 @@ class VerdictContainer(PolicyVersionContainer):
             settings.usage_table,
             self.review_entries,
             verdict_days=settings.verdict_days,
+            sample_of=self._sample_of,
         )
+
+    def _sample_of(self, tenant: str, verdict: Verdict) -> QualitySample:
+        """The quality sample that the verdict's policy names, else the deployment's."""
+        policy = self.policy_versions.under(tenant, verdict)
+        if policy is not None and policy.quality_sample is not None:
+            return policy.quality_sample
+        return QualitySample(share=self.settings.quality_sample_share)
 
 
 class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer):
@@ -117,6 +127,11 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
         )
 
     @cached_property
+    def kept_versions(self) -> KeptVersions:
+        """The panels and packaged policies that verdicts were made under."""
+        return KeptVersions(self.dynamodb, self.settings.verdicts_table)
+
+    @cached_property
     def workflow(self) -> Workflow:
         """The vote machine, and the cache before it."""
         return Workflow(
@@ -126,6 +141,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             self.verdicts,
             self.review_entries,
             self.policy_versions,
+            kept_versions=self.kept_versions,
             shadows=self.policy_shadows,
             default_language=self.settings.default_language,
         )
@@ -140,15 +156,4 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             self.workflow,
             label_days=settings.label_days,
             clock=self.clock,
-        )
-
-    @cached_property
-    def reviews(self) -> Reviews:
-        """The reviews."""
-        settings = self.settings
-        return Reviews(
-            self.dynamodb,
-            settings.verdicts_table,
-            self.review_entries,
-            label_days=settings.label_days,
         )

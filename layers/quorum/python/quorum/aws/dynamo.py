@@ -6,10 +6,11 @@ request that met another transaction or was throttled is sent again, with jitter
 failure raises `StoreUnavailable`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
@@ -95,6 +96,11 @@ def attempt(do: Callable[..., _T], **request: Any) -> _T:
     Raises boto's errors, since only the caller can tell a failed condition of its own.
     """
     return _tries()(do, **request)
+
+
+def plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item in Python values: boto3 leaves items in errors as they were sent."""
+    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
 def write(client: Any, items: list[Item]) -> list[int]:

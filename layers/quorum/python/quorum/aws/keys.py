@@ -1,43 +1,115 @@
-"""API keys, and the tenant and role of each.
+"""API keys: the tenant, role, scopes and limits of each.
 
-A key is 256 random bits and cannot be guessed, so a plain SHA-256 of it is stored.
+A key is 256 random bits and cannot be guessed, so a plain SHA-256 of it is stored, with its first
+characters to recognise it by. What is written often (the last use, the counts of requests) is in a
+table of its own: the functions that write it cannot write keys.
 """
 
 import secrets
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from time import time
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
+from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+
+from quorum.aws import dynamo
+from quorum.aws.faults import AWS_ERRORS
+from quorum.aws.key_limits import month_counter
+from quorum.aws.telemetry import logger
+from quorum.core.errors import Conflict, NotFound
 from quorum.core.models import Frozen, Identifier
+from quorum.core.scopes import CHAT_SCOPES, OPERATOR_SCOPES, SCOPES_OF, Role, Scope, in_order
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
-Role = Literal["member", "operator", "deployment_operator"]
-"""A member moderates; an operator also reviews and checks the gateway; the deployment's operator
-also sees every tenant's costs, and puts models."""
 PREFIX = "qk_"
 """The beginning of every key."""
+SHOWN_CHARACTERS = len(PREFIX) + 6
+"""Characters of a key that are kept, so that its owner recognises it; 220 random bits are not."""
+ID_DIGITS = 12
+"""Hexadecimal digits of a key's hash that are its id."""
+KEYS_LIMIT = 1_000
+"""Keys of one tenant at most: all are listed at once."""
+LAST_USE_SECONDS = 600
+"""Seconds between two writes of a key's last use."""
+OVERLAP_HOURS = 7 * 24
+"""Hours, at most, for which the old key still works beside the one that replaces it."""
+_REMEMBERED = 10_000
+"""Keys whose last use an environment remembers to have written."""
+_INDEX = "tenants"
+
+Origin = Annotated[
+    str, StringConstraints(pattern=r"^https?://[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")
+]
+"""An origin as a browser sends it: scheme, host in lower case, and port if it is not the usual."""
 REFUSED = "refused"
 """What the authorizer says of a request that it lets through although it has no known key:
 `missing` or `unknown`."""
 GOOGLES_ROUTES = ("/v1alpha1/comments:analyze", "/v1alpha1/comments:suggestscore")
 """The routes that get such requests: they answer as Google's APIs do, which API Gateway cannot."""
-OPERATORS: tuple[Role, ...] = ("operator", "deployment_operator")
 
 
 class Caller(Frozen):
-    """The owner of a key, and the key's name: what it is for.
+    """The owner of a key, what the key is called, and what it may do.
 
     `review_is_flagged` says that a content that needs a review is flagged, for callers to whom a
-    content is either flagged or not (`POST /moderations`).
+    content is either flagged or not (`POST /moderations`). Without `scopes` a key may do what its
+    role may. `allowed_origin` is the website whose pages may send the key.
     """
 
     tenant: Identifier
     role: Role = "member"
     name: str = ""
     review_is_flagged: bool = False
+    scopes: tuple[Scope, ...] | None = Field(default=None, min_length=1)
+    requests_per_minute: int | None = Field(default=None, ge=1, le=60_000)
+    requests_per_month: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    allowed_origin: Origin | None = None
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _listed(cls, scopes: Any) -> Any:
+        """API Gateway hands on text only, so scopes come with spaces between them."""
+        return tuple(scopes.split()) if isinstance(scopes, str) else scopes
+
+    @field_validator("scopes")
+    @classmethod
+    def _each_once(cls, scopes: tuple[Scope, ...] | None) -> tuple[Scope, ...] | None:
+        return None if scopes is None else in_order(scopes)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        beyond = set(self.effective_scopes) - set(SCOPES_OF[self.role])
+        if beyond:
+            raise ValueError(f"scopes: {' and '.join(in_order(beyond))} need the role operator")
+        open_to_all = set(self.effective_scopes) & set(OPERATOR_SCOPES)
+        if self.allowed_origin is not None and open_to_all:
+            named = " and ".join(in_order(open_to_all))
+            raise ValueError(
+                f"allowed_origin: everybody who opens the page can read its key, so it cannot have"
+                f" {named}; name its scopes"
+            )
+        return self
+
+    @property
+    def effective_scopes(self) -> tuple[Scope, ...]:
+        """The scopes of the key: its own, or those of its role."""
+        return SCOPES_OF[self.role] if self.scopes is None else self.scopes
+
+    def context(self) -> dict[str, Any]:
+        """The caller as an authorizer hands it to functions: text, numbers and truth values."""
+        given = self.model_dump(exclude_none=True)
+        return given if self.scopes is None else given | {"scopes": " ".join(self.scopes)}
+
+    @classmethod
+    def given(cls, context: Any) -> "Caller":
+        """The caller in an authorizer's context; without a role it is a member."""
+        return Caller.model_validate(
+            {name: context[name] for name in Caller.model_fields if name in context}
+        )
 
 
 def new_key() -> str:
@@ -51,62 +123,246 @@ def hash_of(key: str) -> str:
 
 
 class StoredKey(Caller):
-    """A key as it is stored: its hash, its owner, what it is for, and when it was issued.
+    """A key as it is stored: its hash, its owner, what it may do, and until when.
 
-    Keys issued before names and times were stored have neither.
+    Keys issued before names and times were stored have neither, and older ones no `prefix`.
     """
 
     key_hash: str
-    issued_at: datetime | None = None
+    prefix: str = ""
+    issued_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+
+    @property
+    def id(self) -> str:
+        """The name of the key: it tells nothing of the key itself."""
+        return self.key_hash[:ID_DIGITS]
+
+    def may_chat(self, origin: str | None) -> bool:
+        """Whether the key may open a WebSocket from `origin`; each message is asked for more."""
+        from_there = self.allowed_origin in (None, origin)
+        return from_there and bool(set(self.effective_scopes) & set(CHAT_SCOPES))
+
+    @property
+    def caller(self) -> Caller:
+        """The owner and the rights alone."""
+        return Caller(**{name: getattr(self, name) for name in Caller.model_fields})
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> "StoredKey":
+        """The key in an item of the table."""
+        return cls.model_validate({name: item[name] for name in cls.model_fields if name in item})
+
+
+class KeyUse(Frozen):
+    """The use of a key: its last, ten minutes late at most, and the requests of this month (UTC).
+
+    Requests are counted for keys with a limit only.
+    """
+
+    last_used_at: datetime | None = None
+    requests_this_month: int = 0
 
 
 class Keys:
-    """The Keys table: `key_hash` → tenant, role, name and time of issue."""
+    """The Keys table (`key_hash` → owner and rights), and the table of their use.
 
-    def __init__(self, table: "Table") -> None:
+    `clock` returns seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        use_table: str,
+        *,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
+        self._use_table = use_table
+        self._clock = clock
+        self._used: dict[str, float] = {}
 
-    def caller(self, key: str) -> Caller | None:
-        """The owner of `key`, or None if it is unknown."""
-        item = self._table.get_item(Key={"key_hash": hash_of(key)}).get("Item")
+    def find(self, key_hash: str) -> StoredKey | None:
+        """The key with that hash; None if it is unknown, revoked or expired.
+
+        Raises boto's errors: without an answer nobody is let in.
+        """
+        item = self._client.get_item(TableName=self._table, Key={"key_hash": key_hash}).get("Item")
         if item is None:
             return None
-        return Caller.model_validate(
-            {name: item[name] for name in Caller.model_fields if name in item}
-        )
+        stored = StoredKey.of(item)
+        expired = stored.expires_at is not None and stored.expires_at <= self._now()
+        return None if expired else stored
 
-    def is_known(self, key_hash: str) -> bool:
-        """Whether the key with that hash was issued and not revoked since."""
-        found = self._table.get_item(Key={"key_hash": key_hash}, ProjectionExpression="key_hash")
-        return "Item" in found
+    def caller(self, key: str) -> Caller | None:
+        """The owner of `key`, or None if it is unknown, revoked or expired."""
+        stored = self.find(hash_of(key))
+        return None if stored is None else stored.caller
 
-    def issue(self, caller: Caller, *, name: str = "") -> str:
+    def note_use(self, key_hash: str) -> None:
+        """Write the time of a key's use, at most once in `LAST_USE_SECONDS`; failing is no harm."""
+        now = self._clock()
+        if now - self._used.get(key_hash, 0.0) < LAST_USE_SECONDS:
+            return
+        if len(self._used) >= _REMEMBERED:
+            self._used.clear()
+        self._used[key_hash] = now
+        before = self._now() - timedelta(seconds=LAST_USE_SECONDS)
+        try:
+            self._client.update_item(
+                TableName=self._use_table,
+                Key={"key_hash": key_hash},
+                UpdateExpression="SET last_used_at = :now",
+                ConditionExpression="attribute_not_exists(last_used_at) OR last_used_at < :before",
+                ExpressionAttributeValues={":now": _text(self._now()), ":before": _text(before)},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return  # another environment wrote it
+        except AWS_ERRORS as error:
+            logger.warning("last use not written", extra={"error": type(error).__name__})
+
+    def issue(self, caller: Caller, *, name: str = "", expires_at: datetime | None = None) -> str:
         """Store and return a new key for `caller`; it cannot be read again.
 
-        `name` says what it is for.
+        `name` says what it is for, if `caller` does not. Raises `StoreUnavailable`.
         """
-        key = new_key()
-        stored = StoredKey(
-            key_hash=hash_of(key),
-            tenant=caller.tenant,
-            role=caller.role,
-            name=name,
-            review_is_flagged=caller.review_is_flagged,
-            issued_at=datetime.now(UTC),
-        )
-        self._table.put_item(Item=stored.model_dump(mode="json"))
+        named = caller.model_copy(update={"name": name}) if name else caller
+        key, stored = self._new(named, expires_at)
+        dynamo.write(self._client, [self._put(stored)])
         return key
 
+    def issue_within_limit(
+        self, caller: Caller, expires_at: datetime | None
+    ) -> tuple[str, StoredKey]:
+        """A new key of a tenant that has fewer than `KEYS_LIMIT`, or `Conflict`."""
+        if len(self._hashes(caller.tenant)) >= KEYS_LIMIT:
+            raise Conflict(
+                f"the tenant has {KEYS_LIMIT} keys; revoke some",
+                code="too_many_keys",
+                limit=KEYS_LIMIT,
+            )
+        key, stored = self._new(caller, expires_at)
+        dynamo.write(self._client, [self._put(stored)])
+        return key, stored
+
+    def rotate(self, old: StoredKey, *, overlap: timedelta) -> tuple[str, StoredKey]:
+        """A new key with the rights, limits and counts of `old`, which ends after `overlap`.
+
+        The new key expires when the old one would have. Raises `NotFound` if `old` was revoked
+        meanwhile, and `StoreUnavailable`.
+        """
+        key, stored = self._new(old.caller, old.expires_at)
+        items = [self._put(stored), self._ending(old, overlap)]
+        use = dynamo.get(self._client, self._use_table, {"key_hash": old.key_hash}) or {}
+        counted = {name: value for name, value in use.items() if name.startswith("requests_")}
+        if counted:
+            item = counted | {"key_hash": stored.key_hash}
+            items.append({"Put": {"TableName": self._use_table, "Item": item}})
+        if dynamo.write(self._client, items):
+            raise unknown_key()
+        return key, stored
+
+    def of_tenant(self, tenant: str) -> list[StoredKey]:
+        """The keys of a tenant, the oldest first; raises `StoreUnavailable`."""
+        wanted = [{"key_hash": one} for one in self._hashes(tenant)]
+        stored = map(StoredKey.of, dynamo.read(self._client, self._table, wanted))
+        return sorted(stored, key=lambda one: (_text(one.issued_at), one.key_hash))
+
+    def named(self, tenant: str, key_id: str) -> StoredKey:
+        """The key of a tenant with that id; raises `NotFound` and `StoreUnavailable`."""
+        found = self._hashes(tenant, beginning=key_id)
+        item = dynamo.get(self._client, self._table, {"key_hash": found[0]}) if found else None
+        if item is None:
+            raise unknown_key()
+        return StoredKey.of(item)
+
+    def use_of(self, keys: list[StoredKey]) -> dict[str, KeyUse]:
+        """The use of each key, by hash; raises `StoreUnavailable`."""
+        wanted = [{"key_hash": key.key_hash} for key in keys]
+        counter = month_counter(self._now())
+        found = {
+            item["key_hash"]: KeyUse(
+                last_used_at=item.get("last_used_at"),
+                requests_this_month=int(item.get(counter, 0)),
+            )
+            for item in dynamo.read(self._client, self._use_table, wanted)
+        }
+        return {key.key_hash: found.get(key.key_hash, KeyUse()) for key in keys}
+
     def stored(self) -> Iterator[StoredKey]:
-        """Every key, in no order."""
-        more: dict[str, Any] = {}
-        while True:
-            page = self._table.scan(**more)
-            yield from map(StoredKey.model_validate, page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        """The keys of all tenants, in no order; raises `StoreUnavailable`."""
+        yield from map(StoredKey.of, dynamo.scan(self._client, TableName=self._table))
 
     def revoke(self, key_hash: str) -> None:
-        """Delete the key with that hash, if there is one."""
-        self._table.delete_item(Key={"key_hash": key_hash})
+        """Delete the key with that hash and its counts, if there is one."""
+        tables = (self._table, self._use_table)
+        key = {"key_hash": key_hash}
+        dynamo.write(self._client, [{"Delete": {"TableName": t, "Key": key}} for t in tables])
+
+    def _new(self, caller: Caller, expires_at: datetime | None) -> tuple[str, StoredKey]:
+        key = new_key()
+        stored = StoredKey(
+            **{name: getattr(caller, name) for name in Caller.model_fields},
+            key_hash=hash_of(key),
+            prefix=key[:SHOWN_CHARACTERS],
+            issued_at=self._now(),
+            expires_at=expires_at,
+        )
+        return key, stored
+
+    def _put(self, stored: StoredKey) -> dict[str, Any]:
+        item = stored.model_dump(mode="json", exclude_none=True)
+        return {"Put": {"TableName": self._table, "Item": item}}
+
+    def _ending(self, old: StoredKey, overlap: timedelta) -> dict[str, Any]:
+        """The write that ends `old`, now or after `overlap`, if it is still there."""
+        there: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": {"key_hash": old.key_hash},
+            "ConditionExpression": "attribute_exists(key_hash)",
+        }
+        if not overlap:
+            return {"Delete": there}
+        ends = self._now() + overlap
+        if old.expires_at is not None:
+            ends = min(ends, old.expires_at)
+        until = {
+            "UpdateExpression": "SET expires_at = :ends",
+            "ExpressionAttributeValues": {":ends": _text(ends)},
+        }
+        return {"Update": there | until}
+
+    def _hashes(self, tenant: str, beginning: str = "") -> list[str]:
+        """The hashes of a tenant's keys that begin so."""
+        condition, values = "tenant = :tenant", {":tenant": tenant}
+        if beginning:
+            condition += " AND begins_with(key_hash, :beginning)"
+            values |= {":beginning": beginning}
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": _INDEX,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+        hashes: list[str] = []
+        while True:
+            page = dynamo.query(self._client, **request)
+            hashes += [str(item["key_hash"]) for item in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                return hashes
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def unknown_key() -> NotFound:
+    """The error about a key that the tenant does not have."""
+    return NotFound("there is no key with this id", code="key_not_found")
+
+
+def _text(when: datetime | None) -> str:
+    """A time as it is stored: texts in the order of the times."""
+    return "" if when is None else when.isoformat(timespec="microseconds")

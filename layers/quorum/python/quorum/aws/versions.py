@@ -14,6 +14,7 @@ import json
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,9 @@ from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+Writer = Callable[[str | None, str | None, list[dict[str, Any]]], list[int]]
+"""What writes a change from one version to another: as `quorum.aws.dynamo.write`, with more."""
 
 VERSIONS_SHOWN = 100
 """Entries of the history that is shown with a document: the latest ones."""
@@ -142,9 +146,16 @@ class VersionedDocuments:
     # ---- writing -----------------------------------------------------------------------------
 
     def put(
-        self, owner: str, document: Document, by: str, *, expected: str | None, now: datetime
+        self,
+        owner: str,
+        document: Document,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
     ) -> None:
-        """Put `document` in force, and store its version.
+        """Put `document` in force, and store its version. `writer` writes more with it.
 
         With `expected`, only if that version is in force now (`*`: any version). Raises
         `PreconditionFailed`, `InvalidRequest` where a limit is broken, and `StoreUnavailable`.
@@ -166,6 +177,7 @@ class VersionedDocuments:
             current,
             {"Put": {"TableName": self._table, "Item": pointer}},
             [{"Update": kept}, self._noted(owner, name, version, by, now)],
+            writer and partial(writer, current, version),
         )
 
     def keep(self, owner: str, document: Document) -> None:
@@ -174,9 +186,16 @@ class VersionedDocuments:
             dynamo.attempt(self._client.update_item, **self._kept(owner, document))
 
     def delete(
-        self, owner: str, name: str, by: str, *, expected: str | None, now: datetime
+        self,
+        owner: str,
+        name: str,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
     ) -> None:
-        """Put the document out of force; its versions are kept.
+        """Put the document out of force; its versions are kept. `writer` writes more with it.
 
         Raises `NotFound`, `PreconditionFailed` and `StoreUnavailable`.
         """
@@ -192,6 +211,7 @@ class VersionedDocuments:
             current,
             {"Delete": {"TableName": self._table, "Key": key}},
             [self._noted(owner, name, None, by, now)],
+            writer and partial(writer, current, None),
         )
 
     def _kept(self, owner: str, document: Document) -> dict[str, Any]:
@@ -217,8 +237,10 @@ class VersionedDocuments:
         current: str | None,
         pointed: dict[str, dict[str, Any]],
         others: list[dict[str, Any]],
+        write: Callable[[list[dict[str, Any]]], list[int]] | None,
     ) -> None:
         """Write all in one transaction, which succeeds only if `current` is still in force."""
+        write = write or partial(dynamo.write, self._client)
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(entry)"}
         if current is not None:
             condition = {
@@ -226,7 +248,7 @@ class VersionedDocuments:
                 "ExpressionAttributeValues": {":current": current},
             }
         ((action, request),) = pointed.items()
-        failed = dynamo.write(self._client, [{action: request | condition}, *others])
+        failed = write([{action: request | condition}, *others])
         self._known.forget(*whose)
         if failed:
             raise PreconditionFailed(

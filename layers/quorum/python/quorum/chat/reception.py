@@ -14,7 +14,7 @@ from quorum.chat import chat
 from quorum.chat.chat import Asked, CancelRequest, ChatRequest
 from quorum.chat.conversations import ANSWERS_AT_ONCE
 from quorum.core import registry
-from quorum.core.errors import ConnectionGone, NotAllowed, QuorumError, StoreUnavailable
+from quorum.core.errors import ConnectionGone, QuorumError, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Reception:
     """Receives a connection's messages; `start` begins an answer and does not wait for it.
 
-    `is_known` tells whether the key with a hash was not revoked: a connection lives for hours.
+    `admit` lets in a message of the key with a hash, or raises the reason why not: a connection
+    lives for hours, and its key may be revoked meanwhile.
     """
 
     def __init__(
@@ -37,14 +38,14 @@ class Reception:
         start: Callable[[Asked], None],
         *,
         default_model: str,
-        is_known: Callable[[str], bool],
+        admit: Callable[[str], None],
         answers_at_once: int = ANSWERS_AT_ONCE,
     ) -> None:
         self._conversations = conversations
         self._connections = connections
         self._start = start
         self._default_model = default_model
-        self._is_known = is_known
+        self._admit = admit
         self._answers_at_once = answers_at_once
 
     def connect(self, connection: str, caller: "Caller", key_hash: str) -> None:
@@ -70,10 +71,7 @@ class Reception:
         """The request, after checking that it can be answered."""
         model = registry.answering(request.model or self._default_model)
         connected = self._conversations.connected(connection)
-        with unavailable("the keys could not be read"):
-            revoked = not self._is_known(connected.key_hash)
-        if revoked:
-            raise NotAllowed("this API key was revoked", code="invalid_api_key")
+        self._admit(connected.key_hash)
         tenant = connected.tenant
         fresh = request.messages is None and request.conversation is None
         if request.conversation is not None:

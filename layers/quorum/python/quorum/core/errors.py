@@ -12,6 +12,7 @@
     │   ├── PreconditionFailed          one of its own            412
     │   ├── TooLarge                    one of its own            413
     │   └── TooMany                     one of its own            429    yes
+    │       └── RateLimited             one of its own            429    yes
     ├── VoteUnavailable                 a vote that could not be had: becomes an abstention
     │   ├── ModelThrottled              throttled                 429    yes
     │   ├── ModelUnavailable            model_unavailable         502    yes
@@ -157,6 +158,17 @@ class TooMany(RequestRejected):
 
     http_status = 429
     transient = True
+
+
+class RateLimited(TooMany):
+    """The key has used up its limit of requests; `limit` is that limit."""
+
+    retry_after_seconds: float
+    limit: int
+
+    def __init__(self, message: str, *, code: str, limit: int, retry_after_seconds: float) -> None:
+        super().__init__(message, code=code, limit=limit)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class VoteUnavailable(QuorumError):

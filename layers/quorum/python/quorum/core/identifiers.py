@@ -46,6 +46,11 @@ def content_key(tenant: str, verdict_id: str) -> str:
     return f"content#{tenant}#{verdict_id}"
 
 
+def appeal_key(tenant: str, verdict_id: str) -> str:
+    """The Verdicts table's key of an author's words against a decision."""
+    return f"appeal#{tenant}#{verdict_id}"
+
+
 def review_entry_key(tenant: str, digest: str) -> str:
     """The Verdicts table's key of the review entry of a content under a policy."""
     return f"entry#{tenant}#{digest}"

@@ -42,6 +42,8 @@ DETAIL_LIMIT = 200
 """Characters of an abstention's detail."""
 NOTE_LIMIT = 1000
 """Characters of a reviewer's note."""
+REVIEW_CATEGORIES_LIMIT = 20
+"""Categories that a reviewer names for one content."""
 METADATA_LIMIT = 20
 """Entries of a request's metadata."""
 
@@ -352,6 +354,12 @@ class PolicyShadow(Frozen):
     cost_usd: Dollars
 
 
+Note = Annotated[str, StringConstraints(max_length=NOTE_LIMIT)]
+"""A reviewer's note. It may quote content: never logged."""
+ReviewCategories = Annotated[tuple[CategoryName, ...], Field(max_length=REVIEW_CATEGORIES_LIMIT)]
+"""The categories that a reviewer names."""
+
+
 class Review(Frozen):
     """A person's decision on a verdict: a label. `note` may quote content: never logged.
 
@@ -360,8 +368,26 @@ class Review(Frozen):
 
     decision: Decision
     reviewer: Identifier
-    note: Annotated[str, StringConstraints(max_length=NOTE_LIMIT)] = ""
+    categories: ReviewCategories = Field(default=(), exclude_if=lambda names: not names)
+    note: Note = ""
     reviewed_at: datetime
+
+
+class AppealState(StrEnum):
+    """The state of an appeal: it waits, or somebody else has decided as before, or otherwise."""
+
+    OPEN = "open"
+    UPHELD = "upheld"
+    OVERTURNED = "overturned"
+
+
+class Appeal(Frozen):
+    """An appeal against `decision`, without the author's words, which are kept like contents."""
+
+    state: AppealState = AppealState.OPEN
+    decision: Decision
+    made_at: datetime
+    decided_at: datetime | None = Field(default=None, exclude_if=is_none)
 
 
 class ListName(StrEnum):
@@ -401,6 +427,7 @@ class Verdict(Frozen):
     `categories` has the highest score of any vote, `category_scores` the panel's pooled ones.
     `policy_shadow` is what the shadow of the policy says of the same content.
     `review` is the latest one of this content; a person's decision does not change the panel's.
+    `appeal` is the latest one against that decision, or against the panel's.
     Where a person had decided the same content before, `reused_review` says so, and nobody voted;
     where an entry of the policy's lists did, `list_hit`.
     """
@@ -432,5 +459,6 @@ class Verdict(Frozen):
     shadow: Shadow | None = None
     policy_shadow: PolicyShadow | None = Field(default=None, exclude_if=is_none)
     review: Review | None = None
+    appeal: Appeal | None = Field(default=None, exclude_if=is_none)
     reused_review: ReusedReview | None = None
     list_hit: ListHit | None = Field(default=None, exclude_if=is_none)

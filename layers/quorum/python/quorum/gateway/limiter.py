@@ -30,7 +30,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from quorum.aws import dynamo
@@ -221,7 +220,7 @@ class Limiter:
                         return state  # a conflict does not return the item
                     raise
                 found = dynamo.reasons(error)[0].get("Item")
-                return _state(_plain(found)) if found else self._read(_bucket_of(reserved))
+                return _state(dynamo.plain(found)) if found else self._read(_bucket_of(reserved))
         return booked
 
     def _read(self, bucket: str) -> State:
@@ -263,8 +262,3 @@ def _state(item: Mapping[str, Any]) -> State:
     }
     used = {tenant: int(use) for tenant, use in item.get("used", {}).items()}
     return State(**numbers, used=used)
-
-
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item in Python values: boto3 leaves those in a cancelled transaction's reasons as sent."""
-    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError
 
 from quorum.aws.telemetry import logger
-from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut
+from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut, Writer
 from quorum.core import registry
 from quorum.core.errors import InvalidRequest, ModelUnknown, NotFound, StoreUnavailable
 from quorum.core.model_entry import ModelEntry, NamedEntry
@@ -124,9 +124,16 @@ class Models:
         )
 
     def put(
-        self, name: str, entry: ModelEntry, by: str, *, expected: str | None, now: datetime
+        self,
+        name: str,
+        entry: ModelEntry,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
     ) -> ModelEntryView:
-        """Put `entry` in force under `name`; every version is kept.
+        """Put `entry` in force under `name`; every version is kept. `writer` writes more with it.
 
         With `expected`, only if that version is in force now (`*`: if any is). Raises
         `PreconditionFailed`, `InvalidRequest` and `StoreUnavailable`.
@@ -140,17 +147,25 @@ class Models:
             )
         fields = entry.document()
         document = Document(name, entry.version, fields, {"entry_json": json.dumps(fields)})
-        self._documents.put(OWNER, document, by, expected=expected, now=now)
+        self._documents.put(OWNER, document, by, expected=expected, now=now, writer=writer)
         self._forget()
         return self.view(name)
 
-    def delete(self, name: str, by: str, *, expected: str | None, now: datetime) -> ModelEntryView:
+    def delete(
+        self,
+        name: str,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
+    ) -> ModelEntryView:
         """Put the model out of force; its versions are kept. Returns what was in force.
 
         Raises `NotFound`, `PreconditionFailed` and `StoreUnavailable`.
         """
         last = self.view(name)
-        self._documents.delete(OWNER, name, by, expected=expected, now=now)
+        self._documents.delete(OWNER, name, by, expected=expected, now=now, writer=writer)
         self._forget()
         return last.model_copy(update={"in_force": False})
 

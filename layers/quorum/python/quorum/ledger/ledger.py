@@ -156,6 +156,16 @@ def answered(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> 
     return _add(table, answers_key(day, tenant), amounts, day_entry(day))
 
 
+def appeals_key(day: date, tenant: str) -> str:
+    """The Usage table's key of the appeals of `tenant` that were made or decided on `day` (UTC)."""
+    return f"appeals#{day.isoformat()}#{tenant}"
+
+
+def appealed(table: str, tenant: str, amounts: dict[str, Any], *, day: date) -> dict[str, Any]:
+    """The transaction item that counts an appeal that was made, upheld or overturned."""
+    return _add(table, appeals_key(day, tenant), amounts)
+
+
 def compared_key(tenant: str, policy: str, shadow: str) -> str:
     """The Usage table's key of how a policy and its shadow, as versions, compare."""
     return f"compared#{tenant}#{policy}#{shadow}"

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field
 
-from quorum.api.callers import Calling, require_operator
+from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.app.api import ApiContainer
@@ -16,6 +16,7 @@ from quorum.core import registry
 from quorum.core.errors import ModelUnavailable
 from quorum.core.models import Frozen, is_none
 from quorum.core.registry import Model
+from quorum.core.scopes import Scope, require_one
 from quorum.gateway.client import Gateway
 from quorum.health.doctor import Report
 from quorum.health.examination import examined
@@ -23,6 +24,8 @@ from quorum.routes.parameters import App
 
 router = new_router()
 
+DEEP_SCOPES: tuple[Scope, ...] = ("operate",)
+"""The scopes of which a look at the gateway needs one: it is paid."""
 PACKAGED = frozenset(model.name for model in registry.voters())
 
 
@@ -60,7 +63,7 @@ def get_health(
     health = Health(default_panel=app.settings.default_panel)
     if not deep:
         return Response(HTTPStatus.OK.value, "application/json", health)
-    require_operator(caller)
+    require_one(caller.effective_scopes, DEEP_SCOPES)
     panels = (
         app.panels.in_force(caller.tenant, app.settings.default_panel)
         if panel is None

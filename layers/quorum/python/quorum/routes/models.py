@@ -12,10 +12,11 @@ from quorum.answer.listing import ListedModel, ListedModels
 from quorum.api.callers import Calling, deployment_operators_only
 from quorum.api.http import new_router
 from quorum.api.problems import gives
+from quorum.audit.chain import Action
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, PreconditionFailed, TooLarge
 from quorum.core.model_entry import NAME_PATTERN, ModelEntry
 from quorum.gateway.models import ModelEntryView
-from quorum.routes.parameters import App, IfMatch, tagged, version_in, who
+from quorum.routes.parameters import App, IfMatch, recorded, tagged, version_in, who
 from quorum.vote import probing
 from quorum.vote.probing import ProbeReport
 
@@ -61,9 +62,15 @@ def put_model(
     With If-Match, only if that version is in force. For the deployment's operator.
     """
     app.model_gateways.require(request)
-    now = datetime.now(UTC)
     return tagged(
-        app.models.put(name, request, who(caller), expected=version_in(if_match), now=now)
+        app.models.put(
+            name,
+            request,
+            who(caller),
+            expected=version_in(if_match),
+            now=datetime.now(UTC),
+            writer=recorded(app, caller, Action.MODEL_PUT, f"model/{name}"),
+        )
     )
 
 
@@ -88,8 +95,15 @@ def delete_model(
             code="model_seated",
             field="name",
         )
-    now = datetime.now(UTC)
-    return tagged(app.models.delete(name, who(caller), expected=version_in(if_match), now=now))
+    return tagged(
+        app.models.delete(
+            name,
+            who(caller),
+            expected=version_in(if_match),
+            now=datetime.now(UTC),
+            writer=recorded(app, caller, Action.MODEL_DELETED, f"model/{name}"),
+        )
+    )
 
 
 @router.post(

@@ -2,13 +2,15 @@
 
 from datetime import date
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from aws_lambda_powertools.event_handler import Depends, Request, Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 
 from quorum.api.idempotency import idempotent
 from quorum.app.api import ApiContainer
+from quorum.audit.chain import Action, Change
+from quorum.aws.versions import Writer
 from quorum.ledger import ledger
 
 if TYPE_CHECKING:
@@ -59,6 +61,22 @@ def version_in(if_match: str | None) -> str | None:
 def who(caller: "Caller") -> str:
     """The name of the caller's key; its role where it was issued without a name."""
     return caller.name or caller.role
+
+
+def recorded(app: ApiContainer, caller: "Caller", action: Action, subject: str) -> Writer:
+    """What writes a change of a version, with its entry in the audit trail."""
+
+    def write(before: str | None, after: str | None, items: list[dict[str, Any]]) -> list[int]:
+        change = Change(
+            action=action,
+            by=who(caller),
+            subject=subject,
+            before={} if before is None else {"version": before},
+            after={} if after is None else {"version": after},
+        )
+        return app.audit.write(caller.tenant, change, items)
+
+    return write
 
 
 def tagged(view: V) -> Response[V]:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from quorum.api.callers import Calling, operators_only
+from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.problems import gives
+from quorum.audit.chain import Action
 from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
-from quorum.routes.parameters import App, IfMatch, tagged, version_in, who
+from quorum.routes.parameters import App, IfMatch, recorded, tagged, version_in, who
 from quorum.vote.policies import LAST, PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
@@ -51,7 +52,6 @@ def get_policy(
 @router.put(
     "/policies/<name>/shadow",
     summary="Set the shadow of a policy",
-    middlewares=[operators_only],
     **gives(ShownPolicy, NotFound, TooLarge),
 )
 def put_shadow(
@@ -62,26 +62,27 @@ def put_shadow(
     If the policies send voters different things, the shadow's votes are paid too. For operators.
     """
     now = datetime.now(UTC)
-    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now)
+    app.policies.view(caller.tenant, name)  # an unknown name in the address is not found
+    writer = recorded(app, caller, Action.POLICY_SHADOW_PUT, f"policy/{name}")
+    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now, writer=writer)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
 @router.delete(
     "/policies/<name>/shadow",
     summary="Remove the shadow of a policy",
-    middlewares=[operators_only],
     **gives(ShownPolicy, NotFound),
 )
 def delete_shadow(name: Name, app: App, caller: Calling) -> Response[ShownPolicy]:
     """Remove a policy's shadow; what was counted stays. For operators."""
-    app.policy_shadows.remove(caller.tenant, name)
+    writer = recorded(app, caller, Action.POLICY_SHADOW_REMOVED, f"policy/{name}")
+    app.policy_shadows.remove(caller.tenant, name, writer=writer)
     return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
 
 
 @router.put(
     "/policies/<name>",
     summary="Put a policy in force",
-    middlewares=[operators_only],
     **gives(PolicyView, NotFound, PreconditionFailed, TooLarge),
 )
 def put_policy(
@@ -94,16 +95,21 @@ def put_policy(
     """
     policy = Policy.of(name, request)
     app.policy_check.require(caller.tenant, policy)
-    now = datetime.now(UTC)
     return tagged(
-        app.policies.put(caller.tenant, policy, who(caller), expected=version_in(if_match), now=now)
+        app.policies.put(
+            caller.tenant,
+            policy,
+            who(caller),
+            expected=version_in(if_match),
+            now=datetime.now(UTC),
+            writer=recorded(app, caller, Action.POLICY_PUT, f"policy/{name}"),
+        )
     )
 
 
 @router.delete(
     "/policies/<name>",
     summary="Put a policy out of force",
-    middlewares=[operators_only],
     **gives(PolicyView, NotFound, PreconditionFailed),
 )
 def delete_policy(
@@ -114,10 +120,14 @@ def delete_policy(
     Its versions are kept. A tenant that deletes its `default` is judged under the packaged policy.
     For operators.
     """
-    now = datetime.now(UTC)
     return tagged(
         app.policies.delete(
-            caller.tenant, name, who(caller), expected=version_in(if_match), now=now
+            caller.tenant,
+            name,
+            who(caller),
+            expected=version_in(if_match),
+            now=datetime.now(UTC),
+            writer=recorded(app, caller, Action.POLICY_DELETED, f"policy/{name}"),
         )
     )
 
@@ -125,7 +135,6 @@ def delete_policy(
 @router.post(
     "/policies/<name>/try",
     summary="Try a policy before it is in force",
-    middlewares=[operators_only],
     **gives(Trial, BudgetSpent, NotFound, TooLarge),
 )
 def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> Trial:
@@ -138,6 +147,7 @@ def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> 
     panel = app.panels.get(tenant, request.panel or app.settings.default_panel)
     app.budget.check(tenant)
     if request.policy is None:
+        app.policies.view(tenant, name)  # an unknown name in the address is not found
         before, after = app.policies.chosen(tenant), app.policies.chosen(tenant, name)
     else:
         after = Policy.of(name, request.policy)

@@ -1,25 +1,27 @@
-"""Routes about verdicts, and the reviews of verdicts."""
+"""Routes about verdicts."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import StringConstraints
 
-from quorum.api.callers import Calling, operators_only
+from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.idempotency import IdempotencyKey
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
 from quorum.core.models import CategoryName, Decision, Verdict
 from quorum.routes.parameters import App, From, To, days, once
-from quorum.vote.requests import ReviewRequest, VerdictRequest
-from quorum.vote.reviews import PAGE_LIMIT, Page, Status
+from quorum.vote.requests import VerdictRequest
 from quorum.vote.suggestions import PAGE_LIMIT as SUGGESTIONS_LIMIT
 from quorum.vote.suggestions import SuggestionPage
+from quorum.vote.verdict_list import METADATA_FILTERS, VerdictFilter, VerdictPage
 from quorum.vote.verdict_list import PAGE_LIMIT as LIST_LIMIT
-from quorum.vote.verdict_list import VerdictFilter, VerdictPage
 
 router = new_router()
+
+MetadataEntry = Annotated[str, StringConstraints(min_length=2, max_length=512)]
+"""Name and value of an entry of metadata, with `=` between them."""
 
 
 @router.post(
@@ -50,6 +52,7 @@ def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
     panel: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
     policy: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = None,
     language: Annotated[str | None, Query(pattern=r"^[a-z]{2,3}$")] = None,
+    metadata: Annotated[tuple[MetadataEntry, ...], Query(max_length=METADATA_FILTERS)] = (),
     start: From = None,
     end: To = None,
     limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = LIST_LIMIT,
@@ -57,10 +60,17 @@ def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
 ) -> VerdictPage:
     """Verdicts of the caller's tenant, newest first, by default of this month.
 
-    `category` is one that is flagged. A page with a `next` may be short, or empty.
+    `category` is one that is flagged. `metadata` is `name=value`, an entry of the request's
+    metadata; given several times, verdicts have all of them. A page with a `next` may be short, or
+    empty.
     """
     wanted = VerdictFilter(
-        decision=decision, category=category, panel=panel, policy=policy, language=language
+        decision=decision,
+        category=category,
+        panel=panel,
+        policy=policy,
+        language=language,
+        metadata=metadata,
     )
     return app.verdict_list.page(caller.tenant, wanted, days(start, end), limit=limit, after=after)
 
@@ -71,41 +81,9 @@ def get_verdict(verdict_id: str, app: App, caller: Calling) -> Verdict:
     return app.verdicts.get(caller.tenant, verdict_id)
 
 
-@router.post(
-    "/verdicts/<verdict_id>/review",
-    summary="Review a verdict",
-    middlewares=[operators_only],
-    **gives(Verdict, NotFound, Conflict, TooLarge),
-)
-def post_review(verdict_id: str, request: ReviewRequest, app: App, caller: Calling) -> Verdict:
-    """The verdict with the review; the panel's own decision stays as it was. For operators."""
-    return app.reviews.add(caller.tenant, verdict_id, request.to_review(datetime.now(UTC)))
-
-
-@router.get(
-    "/reviews",
-    summary="List the verdicts that wait for a reviewer",
-    middlewares=[operators_only],
-    **gives(Page),
-)
-def get_reviews(
-    app: App,
-    caller: Calling,
-    status: Annotated[Status, Query()] = "pending",
-    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT,
-    after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
-) -> Page:
-    """Verdicts with those contents that are still kept, the oldest first. For operators.
-
-    `status=reviewed` lists the reviewed ones.
-    """
-    return app.reviews.page(caller.tenant, status, limit=limit, after=after)
-
-
 @router.get(
     "/suggestions",
     summary="List the suggested decisions",
-    middlewares=[operators_only],
     **gives(SuggestionPage),
 )
 def get_suggestions(

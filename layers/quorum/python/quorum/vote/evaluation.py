@@ -6,7 +6,7 @@ An evaluation travels through the state machine; every Lambda gets it whole.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from quorum.core.models import (
     DISPOSITIONS,
     Abstention,
     CastVote,
+    CategoryScore,
     Content,
     Decision,
     Disposition,
@@ -260,20 +261,11 @@ def _verdict(
 ) -> Verdict:
     votes = noted(evaluation.content, votes)
     cast = [vote for vote in votes if isinstance(vote, CastVote)]
-    category_scores = policy_reading.pooled(policy, evaluation.panel, votes)
-    because = policy_reading.grounds(policy, outcome.decision, category_scores)
+    concluded = _concluded(evaluation.panel, policy, votes, outcome)
     return Verdict(
         id=evaluation.verdict_id,
         content_id=evaluation.content.id,
-        decision=outcome.decision,
-        action=Disposition.ALLOW
-        if policy.mode is Mode.DETECT_ONLY
-        else DISPOSITIONS[outcome.decision],
-        score=outcome.score,
-        confidence=outcome.confidence,
-        reason="; ".join(part for part in (outcome.reason, because, unseen(votes)) if part),
-        categories=_highest_scores(cast),
-        category_scores=category_scores,
+        **concluded._asdict(),
         votes=tuple(sorted(votes, key=lambda vote: _seat(evaluation.panel, vote.voter))),
         rounds=rounds,
         calls=sum(not vote.cached for vote in votes),
@@ -289,6 +281,48 @@ def _verdict(
         language=evaluation.content.language,
         metadata=dict(evaluation.content.metadata),
         created_at=datetime.fromtimestamp(now, UTC),
+    )
+
+
+class Conclusion(NamedTuple):
+    """The part of a verdict that follows from its votes, its panel and its policy alone."""
+
+    decision: Decision
+    action: Disposition
+    score: float
+    confidence: float
+    reason: str
+    categories: dict[str, float]
+    category_scores: dict[str, CategoryScore]
+
+
+def _concluded(panel: Panel, policy: Policy, votes: Sequence[Vote], outcome: Outcome) -> Conclusion:
+    """What follows from an outcome under a policy."""
+    category_scores = policy_reading.pooled(policy, panel, votes)
+    because = policy_reading.grounds(policy, outcome.decision, category_scores)
+    enforced = policy.mode is not Mode.DETECT_ONLY
+    return Conclusion(
+        decision=outcome.decision,
+        action=DISPOSITIONS[outcome.decision] if enforced else Disposition.ALLOW,
+        score=outcome.score,
+        confidence=outcome.confidence,
+        reason="; ".join(part for part in (outcome.reason, because, unseen(votes)) if part),
+        categories=_highest_scores([vote for vote in votes if isinstance(vote, CastVote)]),
+        category_scores=category_scores,
+    )
+
+
+def concluded_again(verdict: Verdict, panel: Panel, policy: Policy) -> tuple[Conclusion, ...]:
+    """What follows from a verdict's votes, computed anew.
+
+    It may have been concluded because its votes settled it, or at its deadline, which nobody wrote
+    down: so there may be two conclusions. Both have the same decision, unless only one was
+    possible.
+    """
+    votes = policy_reading.read_through(policy, [as_cast(vote) for vote in verdict.votes])
+    outcomes = [tally(panel, votes, verdict.language, final=final) for final in (False, True)]
+    return tuple(
+        _concluded(panel, policy, votes, outcome) for outcome in outcomes if outcome.settled
     )
 
 

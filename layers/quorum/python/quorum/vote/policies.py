@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut
+from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut, Writer
 from quorum.core.errors import NotFound, PolicyInvalid
-from quorum.core.models import Frozen
+from quorum.core.models import Frozen, Verdict
 from quorum.core.rejection import rejection
 from quorum.vote.policy import DEFAULT, PACKAGED, Policy, PolicyDocument
 
@@ -85,6 +85,15 @@ class PolicyVersions:
         if not found:
             raise PolicyInvalid(f"there is no version {reference} of a policy")
         return found
+
+    def under(self, tenant: str, verdict: Verdict) -> Policy | None:
+        """The policy that the verdict was made under; None if that version was not kept.
+
+        Raises `PolicyInvalid` if this release does not take it, and `StoreUnavailable`.
+        """
+        if (verdict.policy, verdict.policy_version) == (DEFAULT.name, DEFAULT.version):
+            return DEFAULT
+        return self.find(tenant, verdict.policy, verdict.policy_version)
 
     def find(self, tenant: str, name: str, version: str) -> Policy | None:
         """That version of a tenant's policy; None if it was never put.
@@ -193,14 +202,22 @@ class Policies:
         )
 
     def put(
-        self, tenant: str, policy: Policy, by: str, *, expected: str | None, now: datetime
+        self,
+        tenant: str,
+        policy: Policy,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
     ) -> PolicyView:
-        """Put `policy` in force, and store its version.
+        """Put `policy` in force, and store its version. `writer` writes more with it.
 
         With `expected`, only if that version is in force now (`*`: any version). Raises
         `PreconditionFailed`, `InvalidRequest` where a limit is broken, and `StoreUnavailable`.
         """
-        self._documents.put(tenant, _document(policy), by, expected=expected, now=now)
+        document = _document(policy)
+        self._documents.put(tenant, document, by, expected=expected, now=now, writer=writer)
         return self.view(tenant, policy.name)
 
     def keep(self, tenant: str, policy: Policy) -> None:
@@ -208,14 +225,21 @@ class Policies:
         self._documents.keep(tenant, _document(policy))
 
     def delete(
-        self, tenant: str, name: str, by: str, *, expected: str | None, now: datetime
+        self,
+        tenant: str,
+        name: str,
+        by: str,
+        *,
+        expected: str | None,
+        now: datetime,
+        writer: Writer | None = None,
     ) -> PolicyView:
         """Put the policy out of force; its versions are kept. Returns what was in force.
 
         Raises `NotFound`, `PreconditionFailed` and `StoreUnavailable`.
         """
         last = self.view(tenant, name)
-        self._documents.delete(tenant, name, by, expected=expected, now=now)
+        self._documents.delete(tenant, name, by, expected=expected, now=now, writer=writer)
         return last.model_copy(update={"in_force": False})
 
 

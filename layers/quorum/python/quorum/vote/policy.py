@@ -32,6 +32,7 @@ from quorum.core.normalise import Normalised, normalise
 from quorum.core.versions import version_of
 from quorum.vote import reply
 from quorum.vote.lists import Lists
+from quorum.vote.quality_sample import QualitySample
 
 INSTRUCTIONS_LIMIT = 8_000
 """Characters of a policy's own instructions."""
@@ -152,7 +153,8 @@ class PolicyDocument(Frozen):
     `categories` holds the differences from the packaged policy: rules for any of the thirteen, and
     categories of the policy's own, which need a definition. `lists` settle a verdict without a
     vote. Under the mode `detect_only` contents are judged and counted as usual, and all are
-    allowed.
+    allowed. `quality_sample` is how much of what the panel decides a person decides again; if it
+    is left out, the deployment says.
     """
 
     description: Annotated[str, StringConstraints(max_length=DEFINITION_LIMIT)] = ""
@@ -164,6 +166,7 @@ class PolicyDocument(Frozen):
     categories: dict[CategoryName, CategoryRules] = Field(default_factory=dict)
     lists: Lists = Lists()
     mode: Mode = Mode.ENFORCE
+    quality_sample: QualitySample | None = None
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from quorum.aws import dynamo
-from quorum.aws.faults import unavailable
 from quorum.aws.remembered import Remembered
+from quorum.aws.versions import Writer
 from quorum.core.errors import InvalidRequest, NotFound
 from quorum.core.models import Decision, Frozen, Money, PolicyShadow, Verdict, is_none
 from quorum.ledger import ledger, listing, shards
@@ -101,7 +101,16 @@ class PolicyShadows:
         found = self._policies.chosen(tenant, shadow)
         return None if reference_of(found) == reference else found
 
-    def put(self, tenant: str, name: str, shadow: str, by: str, *, now: datetime) -> None:
+    def put(
+        self,
+        tenant: str,
+        name: str,
+        shadow: str,
+        by: str,
+        *,
+        now: datetime,
+        writer: Writer | None = None,
+    ) -> None:
         """Make `shadow` the shadow of the policy called `name`; both must be in force.
 
         Raises `PolicyInvalid`, `InvalidRequest` if they are the same, and `StoreUnavailable`.
@@ -110,19 +119,29 @@ class PolicyShadows:
         if reference_of(policy) == reference_of(beside):
             message = "policy: must be another policy than the one it is the shadow of"
             raise InvalidRequest(message, code="invalid_policy", field="policy")
+        last = self._item(tenant, name)
         item = _key(tenant, name) | {"policy": shadow, "at": now.isoformat(), "by": by}
-        with unavailable("the shadow could not be stored"):
-            dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
+        put = {"Put": {"TableName": self._table, "Item": item}}
+        before = None if last is None else str(last["policy"])
+        self._write(before, shadow, put, writer)
         self._known.forget(tenant, name)
 
-    def remove(self, tenant: str, name: str) -> None:
+    def remove(self, tenant: str, name: str, *, writer: Writer | None = None) -> None:
         """The policy has no shadow any more; raises `NotFound` and `StoreUnavailable`."""
-        if self._item(tenant, name) is None:
+        last = self._item(tenant, name)
+        if last is None:
             raise NotFound("it has no shadow", code="shadow_not_found", field="name")
-        with unavailable("the shadow could not be removed"):
-            key = _key(tenant, name)
-            dynamo.attempt(self._client.delete_item, TableName=self._table, Key=key)
+        delete = {"Delete": {"TableName": self._table, "Key": _key(tenant, name)}}
+        self._write(str(last["policy"]), None, delete, writer)
         self._known.forget(tenant, name)
+
+    def _write(
+        self, before: str | None, after: str | None, item: dict[str, Any], writer: Writer | None
+    ) -> None:
+        if writer is None:
+            dynamo.write(self._client, [item])
+        else:
+            writer(before, after, [item])
 
     def view(self, tenant: str, name: str) -> ShadowView | None:
         """The shadow of the policy called `name`, None if there is none."""

@@ -13,14 +13,15 @@ from quorum.core.models import (
     CONTEXT_MESSAGES_LIMIT,
     CONTEXT_TEXT_LIMIT,
     METADATA_LIMIT,
-    NOTE_LIMIT,
     Author,
     Content,
     Context,
     Decision,
     Frozen,
     Identifier,
+    Note,
     Review,
+    ReviewCategories,
 )
 from quorum.vote.context import normalised
 from quorum.vote.size import context_too_large, too_large
@@ -137,10 +138,15 @@ class ReviewRequest(Frozen):
 
     decision: Decision
     reviewer: Identifier
-    note: Annotated[str, StringConstraints(max_length=NOTE_LIMIT)] = ""
+    categories: ReviewCategories = ()
+    note: Note = ""
 
     def to_review(self, now: datetime) -> Review:
         """The review, made `now` (UTC)."""
         return Review(
-            decision=self.decision, reviewer=self.reviewer, note=self.note, reviewed_at=now
+            decision=self.decision,
+            reviewer=self.reviewer,
+            categories=self.categories,
+            note=self.note,
+            reviewed_at=now,
         )

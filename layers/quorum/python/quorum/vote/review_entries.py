@@ -18,13 +18,19 @@ from quorum.aws.dynamo import DAY
 from quorum.core.identifiers import content_key, review_entry_key, verdict_key
 from quorum.core.models import Content, Decision, Frozen, ReusedReview, Review, Verdict
 from quorum.core.normalise import NORMALISER_VERSION, normalise
+from quorum.vote import quality_sample
 from quorum.vote.context import digest_of
+from quorum.vote.quality_sample import Sampled, sampled_with
+from quorum.vote.severity import Severity, severity_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 PENDING, REVIEWED = "pending", "reviewed"
 """The states of a verdict in the reviewers' queue."""
+SHARDS = 2
+"""Partitions of what waits with the same severity, so that no partition takes every write: one
+takes a thousand a second."""
 
 
 class ReviewEntry(Frozen):
@@ -48,10 +54,14 @@ class Reuse(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A verdict that waits for a person, with its content."""
+    """A verdict that waits for a person, with its content.
+
+    It was drawn for the quality sample with `probability`, or the panel did not decide (None).
+    """
 
     content: Content
     verdict: Verdict
+    probability: float | None = None
 
 
 class Queued(NamedTuple):
@@ -64,6 +74,17 @@ class Queued(NamedTuple):
     fields: dict[str, dict[str, Any]]
     claims: list[dict[str, Any]]
     contents: list[dict[str, Any]]
+
+
+def pending_partition(tenant: str, severity: Severity, shard: int) -> str:
+    """A partition of what waits, in the index `reviews`. No tenant's id can spell another one's."""
+    return f"{PENDING}:{severity}:{shard}#{tenant}"
+
+
+def pending_field(tenant: str, verdict: Verdict) -> str:
+    """The partition in which the verdict waits."""
+    shard = sha256(verdict.id.encode()).digest()[0] % SHARDS
+    return pending_partition(tenant, severity_of(verdict), shard)
 
 
 def entry_digest(tenant: str, content: Content, policy_version: str) -> str:
@@ -160,15 +181,16 @@ class ReviewEntries:
             if entry is not None and entry.verdict_id in {one.verdict.id for one in group}:
                 continue  # it is stored already, so the transaction will fail
             first, last = group[0].verdict, group[-1].verdict
-            seen = {"seen": len(group), "last_seen": last.created_at.isoformat()}
+            seen = {"last_seen": last.created_at.isoformat()}
+            counts = {"seen": len(group)} | _sampled(group)
             if entry is None or not self.is_open(entry):
                 listed = first.id
                 fresh = ReviewEntry(verdict_id=listed, expires_at=expires_at)
                 claim = self.claim(tenant, digest, entry, fresh)
-                queued.fields[listed] = {"review": f"{PENDING}#{tenant}"} | seen
+                queued.fields[listed] = {"review": pending_field(tenant, first)} | seen | counts
             else:
                 listed = entry.verdict_id
-                claim = self._join(tenant, entry, seen)
+                claim = self._join(tenant, entry, seen, counts)
             waits = {"waits_with": verdict_key(tenant, listed)}
             others = [one.verdict.id for one in group if one.verdict.id != listed]
             queued.fields.update(dict.fromkeys(others, waits))
@@ -198,18 +220,22 @@ class ReviewEntries:
         }
         return {"Put": put | conditions}
 
-    def _join(self, tenant: str, entry: ReviewEntry, seen: dict[str, Any]) -> dict[str, Any]:
+    def _join(
+        self, tenant: str, entry: ReviewEntry, seen: dict[str, Any], counts: dict[str, Any]
+    ) -> dict[str, Any]:
         """The transaction item that counts verdicts which wait with the entry's."""
         state = PENDING if entry.decision is None else REVIEWED
+        values = {f":{name}": value for name, value in (seen | counts).items()}
         return {
             "Update": {
                 "TableName": self._table,
                 "Key": {"id": verdict_key(tenant, entry.verdict_id)},
-                "UpdateExpression": "SET last_seen = :last_seen ADD seen :seen",
-                "ConditionExpression": "#review = :state",
+                "UpdateExpression": "SET last_seen = :last_seen ADD "
+                + ", ".join(f"{name} :{name}" for name in counts),
+                # While an appeal waits, a content that was decided stands in the queue again.
+                "ConditionExpression": "begins_with(#review, :state) OR attribute_exists(appeal)",
                 "ExpressionAttributeNames": {"#review": "review"},
-                "ExpressionAttributeValues": {f":{name}": value for name, value in seen.items()}
-                | {":state": f"{state}#{tenant}"},
+                "ExpressionAttributeValues": values | {":state": state},
             }
         }
 
@@ -242,3 +268,17 @@ class ReviewEntries:
             reviewed_at=review.reviewed_at,
             expires_at=max(expires_at, reused_until),
         )
+
+
+def _sampled(group: Sequence[Waiting]) -> dict[str, Any]:
+    """The fields that count those of the `group` which are in the quality sample."""
+    found: dict[str, Any] = {}
+    for decision in (Decision.SAFE, Decision.UNSAFE):
+        drawn = [
+            sampled_with(one.probability)
+            for one in group
+            if one.probability is not None and one.verdict.decision is decision
+        ]
+        if drawn:
+            found |= quality_sample.stored(decision, sum(drawn, Sampled()))
+    return found

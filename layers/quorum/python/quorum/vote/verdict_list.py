@@ -11,6 +11,7 @@ import binascii
 import json
 import zlib
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.aws import dynamo
@@ -33,6 +34,8 @@ PARTITIONS = 4
 """Partitions of a tenant's day."""
 READ_LIMIT = 250
 """Entries that one query of a partition looks at; those that do not match count, too."""
+METADATA_FILTERS = 5
+"""Entries of metadata by which one list is filtered."""
 QUERIES = 40
 """Looks at all partitions for one page, at most. Where few match, it ends with fewer verdicts."""
 
@@ -41,6 +44,7 @@ class VerdictFilter(Frozen):
     """What listed verdicts have in common; None does not matter.
 
     `category` is one that is flagged, `policy` the name of a policy, `decision` the panel's own.
+    `metadata` are entries that a verdict has, all of them; each is `name=value`.
     """
 
     decision: Decision | None = None
@@ -48,6 +52,7 @@ class VerdictFilter(Frozen):
     panel: str | None = None
     policy: str | None = None
     language: str | None = None
+    metadata: tuple[str, ...] = ()
 
 
 class VerdictPage(Frozen):
@@ -78,6 +83,7 @@ def entry_fields(tenant: str, verdict: Verdict) -> dict[str, Any]:
         "flagged": [name for name, one in verdict.category_scores.items() if one.flagged],
         "panel": verdict.panel,
         "policy": verdict.policy,
+        "metadata": [_digest(name, _text(value)) for name, value in verdict.metadata.items()],
     }
     return fields if verdict.language is None else fields | {"language": verdict.language}
 
@@ -158,15 +164,19 @@ class VerdictList:
             "Limit": READ_LIMIT,
         }
         conditions = _conditions(wanted)
-        names = {"#listed": "listed"} | {f"#{name}": name for name in conditions}
-        values = {":listed": partition} | {f":{name}": one for name, one in conditions.items()}
+        names = {"#listed": "listed"} | {f"#{one.field}": one.field for one in conditions}
+        values = {":listed": partition} | {
+            f":{number}": one.value for number, one in enumerate(conditions)
+        }
         if start.created_at is not None:
             request["KeyConditionExpression"] += " AND created_at <= :created_at"
             values[":created_at"] = start.created_at
         if conditions:
             request["FilterExpression"] = " AND ".join(
-                f"contains(#{name}, :{name})" if name == "flagged" else f"#{name} = :{name}"
-                for name in conditions
+                f"contains(#{one.field}, :{number})"
+                if one.field in _LISTS
+                else f"#{one.field} = :{number}"
+                for number, one in enumerate(conditions)
             )
         return dynamo.query(
             self._client,
@@ -176,7 +186,18 @@ class VerdictList:
         )
 
 
-def _conditions(wanted: VerdictFilter) -> dict[str, str]:
+class _Condition(NamedTuple):
+    """A field of an entry that is filtered by, and the value that it is, or has among others."""
+
+    field: str
+    value: str
+
+
+_LISTS = frozenset({"flagged", "metadata"})
+"""The fields of an entry that are lists."""
+
+
+def _conditions(wanted: VerdictFilter) -> list[_Condition]:
     """The fields of an entry that are filtered by, and their values."""
     fields = {
         "decision": wanted.decision,
@@ -185,7 +206,31 @@ def _conditions(wanted: VerdictFilter) -> dict[str, str]:
         "policy": wanted.policy,
         "language": wanted.language,
     }
-    return {name: str(value) for name, value in fields.items() if value is not None}
+    given = [_Condition(name, str(value)) for name, value in fields.items() if value is not None]
+    return given + [_Condition("metadata", _digest(*_named(one))) for one in wanted.metadata]
+
+
+def _named(entry: str) -> tuple[str, str]:
+    """Name and value of the metadata that is filtered by; raises `InvalidRequest`."""
+    name, sign, value = entry.partition("=")
+    if not (name and sign):
+        raise InvalidRequest(
+            "metadata: must be a name and a value, as in thread=7",
+            code="invalid_metadata",
+            field="metadata",
+            limit="name=value",
+        )
+    return name, value
+
+
+def _text(value: Any) -> str:
+    """A value of metadata as a query can name it: a text as it is, anything else as in JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _digest(name: str, value: str) -> str:
+    """An entry of metadata in the index: 128 bits of its hash, because metadata may be private."""
+    return sha256(f"{len(name)}:{name}={value}".encode(errors="replace")).hexdigest()[:32]
 
 
 def _partition(tenant: str, day: date, number: int) -> str:

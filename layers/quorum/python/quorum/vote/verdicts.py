@@ -1,6 +1,6 @@
 """Verdicts, stored once and read by their tenant only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from time import time
@@ -13,9 +13,10 @@ from quorum.aws.dynamo import DAY
 from quorum.batch import counters
 from quorum.core.errors import NotFound, StoreUnavailable
 from quorum.core.identifiers import may_be_record, verdict_key
-from quorum.core.models import Content, Decision, PolicyShadow, Review, Verdict
+from quorum.core.models import Appeal, Content, Decision, PolicyShadow, Review, Verdict
 from quorum.core.position import BatchPosition
 from quorum.ledger import ledger, shards
+from quorum.vote.quality_sample import QualitySample, drawn_probability
 from quorum.vote.review_entries import Queued, ReviewEntries, Waiting, entry_digest
 from quorum.vote.verdict_list import entry_fields
 
@@ -47,6 +48,9 @@ def verdict_of(item: "Mapping[str, Any]") -> Verdict:
     if "policy_shadow" in item:
         shadow = PolicyShadow.model_validate_json(str(item["policy_shadow"]), extra="ignore")
         verdict = verdict.model_copy(update={"policy_shadow": shadow})
+    if "appeal" in item:
+        appeal = Appeal.model_validate_json(str(item["appeal"]), extra="ignore")
+        verdict = verdict.model_copy(update={"appeal": appeal})
     if not item.get("reviews"):
         return verdict
     return verdict.model_copy(
@@ -55,7 +59,10 @@ def verdict_of(item: "Mapping[str, Any]") -> Verdict:
 
 
 class Verdicts:
-    """The Verdicts table, and the counters that change with it."""
+    """The Verdicts table, and the counters that change with it.
+
+    `sample_of` says how much of what a panel decides under a verdict's policy a person checks.
+    """
 
     def __init__(
         self,
@@ -65,12 +72,14 @@ class Verdicts:
         review_entries: ReviewEntries,
         *,
         verdict_days: int,
+        sample_of: Callable[[str, Verdict], QualitySample] | None = None,
     ) -> None:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
         self._usage_table = usage_table
         self._review_entries = review_entries
         self._verdict_days = verdict_days
+        self._sample_of = sample_of or (lambda _tenant, _verdict: QualitySample())
 
     def find(self, tenant: str, verdict_id: str) -> Verdict | None:
         """The verdict, or None."""
@@ -104,6 +113,7 @@ class Verdicts:
         wanted = [{"id": key} for key in sorted(keys)]
         return {
             str(item["id"]): {"reviews": item.get("reviews", [])}
+            | ({"appeal": item["appeal"]} if "appeal" in item else {})
             for item in dynamo.read(self._client, self._table, wanted, consistent=True)
         }
 
@@ -161,12 +171,9 @@ class Verdicts:
             if not unsettled:
                 break
             expires_at = int(time()) + self._verdict_days * DAY
-            waiting = [
-                Waiting(one.content, one.verdict)
-                for one in unsettled
-                if one.verdict.decision is Decision.NEEDS_REVIEW
-            ]
-            queued = self._review_entries.queue(tenant, waiting, expires_at)
+            queued = self._review_entries.queue(
+                tenant, self._waiting(tenant, unsettled), expires_at
+            )
             transaction = self._transaction(tenant, unsettled, queued, dead, expires_at)
             failed = dynamo.write(self._client, transaction)
             if not failed:
@@ -185,6 +192,18 @@ class Verdicts:
         else:
             raise StoreUnavailable("the items change faster than they can be settled")
         return [settled.get(one.verdict.id, one.verdict) for one in decided]
+
+    def _waiting(self, tenant: str, decided: Sequence[Decided]) -> list[Waiting]:
+        """Those that a person decides: the undecided ones, and those drawn as a quality check."""
+        found: list[Waiting] = []
+        for one in decided:
+            if one.verdict.decision is Decision.NEEDS_REVIEW:
+                found.append(Waiting(one.content, one.verdict))
+                continue
+            drawn = drawn_probability(one.verdict, self._sample_of(tenant, one.verdict))
+            if drawn is not None:
+                found.append(Waiting(one.content, one.verdict, drawn))
+        return found
 
     def _transaction(
         self,

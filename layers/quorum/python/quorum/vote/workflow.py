@@ -36,6 +36,7 @@ from quorum.vote.evaluation import (
     conclude_round,
     conclude_without_votes,
 )
+from quorum.vote.kept_versions import KeptVersions
 from quorum.vote.language import with_language
 from quorum.vote.panel import Panel
 from quorum.vote.policies import PolicyVersions
@@ -83,6 +84,7 @@ class Workflow:
         review_entries: ReviewEntries,
         policies: PolicyVersions,
         *,
+        kept_versions: KeptVersions,
         shadows: PolicyShadows | None = None,
         default_language: str | None = None,
         clock: Callable[[], float] = time,
@@ -93,6 +95,7 @@ class Workflow:
         self._verdicts = verdicts
         self._review_entries = review_entries
         self._policies = policies
+        self._kept_versions = kept_versions
         self._shadows = shadows
         self._default_language = default_language
         self._clock = clock
@@ -131,9 +134,11 @@ class Workflow:
     ) -> Evaluation:
         """An evaluation that begins now. A language the caller does not name is detected.
 
-        Raises `PanelInvalid` if no voter on the panel can speak of a category of the policy.
+        The panel's version is kept, so that the verdict can be replayed. Raises `PanelInvalid` if
+        no voter on the panel can speak of a category of the policy, and `StoreUnavailable`.
         """
         self.require_covers(panel, policy)
+        self._kept_versions.keep(tenant, panel, policy)
         content = with_language(content, panel.default_language, self._default_language)
         now = self._clock()
         return Evaluation(
