@@ -1,0 +1,219 @@
+"""AWS's own misbehaviour, which no emulator shows by itself, before the local stack.
+
+microburst stands in front of the stack and answers some requests as AWS does when it throttles,
+when writes meet, or when a connection is lost. Nothing may be lost, nothing booked twice, and a
+fault that passes may leave no verdict that stays.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from quorum.ledger import ledger, listing
+
+from fakes.gateway import StandIn
+from local.stack import Stack
+from tests.e2e.conftest import Api, Recorded, says
+
+RUN = uuid4().hex[:8]
+"""A stack that is kept between runs has the votes on an earlier run's texts."""
+START_SECONDS = 120
+PATIENCE_SECONDS = 120
+SETTLED = ("complete", "incomplete")
+FUNCTIONS = (
+    *("ApiFunction", "BatchFunction", "AggregateFunction"),
+    *("Gemini25FlashFunction", "DeepseekV32Function", "Gpt41Function"),
+)
+"""Functions whose requests pass through microburst."""
+CANCELLED = "TransactionCanceledException"
+
+
+class Proxy:
+    """microburst's control interface."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._http = httpx.Client(base_url=f"{address}/_microburst/", timeout=10)
+
+    @contextmanager
+    def raising(self, *rules: dict[str, Any]) -> Iterator[Callable[[], list[str]]]:
+        """Answer by these rules; what it gives says which operations were struck."""
+        self._http.delete("fired").raise_for_status()
+        self._http.post("rules", json=list(rules)).raise_for_status()
+
+        def struck() -> list[str]:
+            fired = self._http.get("fired", params={"limit": 2_000}).raise_for_status().json()
+            return [one["operation"] for one in fired]
+
+        try:
+            yield struck
+        finally:
+            self._http.post("rules", json=[]).raise_for_status()
+
+    def is_up(self) -> bool:
+        try:
+            return self._http.get("health").is_success
+        except httpx.HTTPError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def microburst(stack: Stack, folder: Path) -> Iterator[Proxy]:
+    """microburst before the stack."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "microburst", "--upstream", stack.endpoint]
+    with (folder / "microburst.log").open("w") as log:
+        process = subprocess.Popen(
+            # Signed anew, as the stack's administrator: a signature covers the host. What each
+            # function may do is held by the other tests here.
+            [*command, "--port", str(port), "--resign"],
+            stdout=log,
+            stderr=log,
+            env=os.environ | stack.environment(),
+        )
+    proxy = Proxy(f"http://127.0.0.1:{port}")
+    patience = time.monotonic() + START_SECONDS
+    try:
+        while not proxy.is_up():
+            assert process.poll() is None, "microburst ended"
+            assert time.monotonic() < patience, "microburst did not start"
+            time.sleep(0.1)
+        # Before its first answer it reads all models of botocore: longer than a client waits.
+        httpx.get(proxy.address, timeout=START_SECONDS)
+        yield proxy
+    finally:
+        process.kill()  # it keeps nothing
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
+    """The functions ask AWS through microburst, until these tests are over."""
+    client = stack.client("lambda")
+    before: dict[str, dict[str, str]] = {}
+    for function in FUNCTIONS:
+        name = stack.resources[function]
+        found = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        before[name] = found
+        there = {"Variables": found | {"AWS_ENDPOINT_URL": microburst.address}}
+        client.update_function_configuration(FunctionName=name, Environment=there)
+    # New processes start: the first requests may find one of them too late.
+    patience = time.monotonic() + START_SECONDS
+    while (answer := api.post("verdicts", {"content": f"{RUN}: warming up"})).status_code != 200:
+        assert time.monotonic() < patience, answer.text
+    yield microburst
+    for name, found in before.items():
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": found})
+
+
+def rule(service: str, operation: str, code: str, **how: Any) -> dict[str, Any]:
+    """A rule that answers an operation with an error; `fields` are members of its answer."""
+    error = {"code": code} | {name: how.pop(name) for name in ("fields", "status") if name in how}
+    return {"service": service, "operation": operation, "error": error} | how
+
+
+def cancelled(*reasons: str, **how: Any) -> dict[str, Any]:
+    """A rule that cancels a transaction for these reasons."""
+    fields = {"CancellationReasons": [{"Code": reason} for reason in reasons]}
+    return rule("dynamodb", "TransactWriteItems", CANCELLED, fields=fields, **how)
+
+
+def booked(stack: Stack) -> Decimal:
+    client = stack.resource().meta.client
+    entries = listing.entries_of_day(client, stack.outputs["UsageTable"], ledger.today())
+    return sum((Decimal(entry.get("cost_usd", 0)) for entry in entries), Decimal(0))
+
+
+def wait(api: Api, batch: str) -> dict[str, Any]:
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while (view := api.get(f"batches/{batch}").json())["state"] not in SETTLED:
+        assert time.monotonic() < patience, view
+        time.sleep(0.5)
+    return view  # type: ignore[no-any-return] # JSON
+
+
+@pytest.fixture
+def books(stack: Stack, stand_in: StandIn) -> Iterator[None]:
+    """What a test books is what the gateway billed meanwhile, to the last digit."""
+    booked_before, billed_before = booked(stack), stand_in.count.cost_usd
+    yield
+    billed = stand_in.count.cost_usd - billed_before
+    assert booked(stack) - booked_before == billed > 0
+
+
+RESET = {"service": "stepfunctions", "operation": "StartSyncExecution", "reset": True}
+THROTTLED = rule("stepfunctions", "StartSyncExecution", "ThrottlingException")
+
+
+@pytest.mark.usefixtures("books")
+@pytest.mark.parametrize("struck", [RESET, THROTTLED], ids=["reset", "throttled"])
+def test_a_machine_whose_start_is_lost_twice_judges_all_the_same(
+    api: Api, faults: Proxy, recorded: Recorded, struck: dict[str, Any]
+) -> None:
+    text = says(recorded, f"{RUN}: lost {sorted(struck)}")
+    with faults.raising(struck | {"times": 2}) as fired:
+        verdict = api.judge(text)
+    assert fired() == ["StartSyncExecution"] * 2
+    assert (verdict["decision"], verdict["answered_from"]) == ("safe", "panel")
+
+
+def test_a_machine_that_cannot_be_started_leaves_no_verdict_and_the_retry_has_one(
+    api: Api, faults: Proxy, recorded: Recorded
+) -> None:
+    body = {"content": says(recorded, f"{RUN}: never started")}
+    key = {"Idempotency-Key": f"{RUN}-never"}
+    with faults.raising(RESET):
+        refused = api.post("verdicts", body, key)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+    answer = api.post("verdicts", body, key)
+    assert (answer.status_code, answer.json()["decision"]) == (200, "safe")
+
+
+@pytest.mark.usefixtures("books")
+def test_writes_that_meet_transactions_and_are_throttled_settle_every_item_once(
+    api: Api, faults: Proxy, recorded: Recorded
+) -> None:
+    texts = [says(recorded, f"{RUN}: met {number % 15}") for number in range(20)]
+    meets = [
+        rule("dynamodb", operation, "TransactionConflictException", probability=0.3)
+        for operation in ("UpdateItem", "PutItem", "DeleteItem")
+    ]
+    strikes = [
+        cancelled("None", reason, probability=0.1)
+        for reason in ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
+    ]
+    with faults.raising(*meets, *strikes) as fired:
+        answer = api.post("batches", {"items": [{"content": text} for text in texts]})
+        assert answer.status_code == 202, answer.text
+        view = wait(api, answer.json()["id"])
+    assert {"UpdateItem", "PutItem", "TransactWriteItems"} <= set(fired())
+    assert (view["state"], view["items"], view["settled"]) == ("complete", 20, 20)
+    assert (view["rejected"], view["dead"]) == (0, 0)
+    assert view["decisions"] == {"safe": 20, "unsafe": 0, "needs_review": 0}
+
+
+@pytest.mark.usefixtures("books")
+def test_items_that_the_queue_did_not_take_are_sent_again_and_none_is_lost(
+    api: Api, faults: Proxy, recorded: Recorded
+) -> None:
+    texts = [says(recorded, f"{RUN}: queued {number}") for number in range(10)]
+    failed = [{"Id": str(n), "Code": "InternalError", "SenderFault": False} for n in range(10)]
+    partial = rule("sqs", "SendMessageBatch", "-", status=200, fields={"Failed": failed}, times=2)
+    with faults.raising(partial) as fired:
+        answer = api.post("batches", {"items": [{"content": text} for text in texts]})
+        assert answer.status_code == 202, answer.text
+        view = wait(api, answer.json()["id"])
+    assert fired() == ["SendMessageBatch"] * 2
+    assert (view["state"], view["settled"], view["dead"]) == ("complete", 10, 0)
