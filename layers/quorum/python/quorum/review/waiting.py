@@ -246,7 +246,8 @@ class WaitingQueue:
                 last_seen=item.get("last_seen", verdict.created_at),
                 claim=claim_of(item, now),
                 escalations=tuple(
-                    Escalation.model_validate_json(str(one)) for one in item.get("escalations", ())
+                    Escalation.model_validate_json(str(one), extra="ignore")
+                    for one in item.get("escalations", ())
                 ),
                 appeal=words.get(verdict.id),
             )
