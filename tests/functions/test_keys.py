@@ -227,6 +227,23 @@ def test_the_old_key_works_beside_the_new_one_as_long_as_was_asked(
     del ask
 
 
+def test_what_is_done_to_keys_is_in_the_audit_trail_without_the_keys(ask: Ask) -> None:
+    made = issued(ask)
+    rotated = ask({}, name="post_key_rotation.json", **at(made["id"], "/rotate"))[1]
+    assert ask(name="delete_key.json", **at(rotated["id"]))[0] == 200
+    entries = ask(name="get_audit.json")[1]["entries"]
+    assert [(entry["action"], entry["subject"]) for entry in entries] == [
+        ("key.issued", f"key/{made['id']}"),
+        ("key.changed", f"key/{made['id']}"),
+        ("key.revoked", f"key/{rotated['id']}"),
+    ]
+    issuing, changing, revoking = entries
+    assert issuing["after"]["scopes"] == ["moderate"]
+    assert (changing["before"]["id"], changing["after"]["id"]) == (made["id"], rotated["id"])
+    assert revoking["before"]["id"] == rotated["id"]
+    assert made["key"] not in str(entries)
+
+
 def test_a_tenant_has_a_limit_of_keys(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys_module, "KEYS_LIMIT", 2)
     issued(ask), issued(ask)

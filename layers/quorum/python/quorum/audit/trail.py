@@ -185,7 +185,7 @@ class AuditTrail:
 
 
 def _entry(item: dict[str, Any]) -> AuditEntry:
-    return AuditEntry.model_validate_json(str(item["entry"]))
+    return AuditEntry.model_validate_json(str(item["entry"]), extra="ignore")
 
 
 def _conditions(wanted: AuditFilter) -> tuple[list[str], dict[str, str], dict[str, Any]]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from quorum.aws import dynamo
 from quorum.core.models import Decision, Frozen
 from quorum.ledger import ledger
+from quorum.ledger.shards import keys_of
 from quorum.vote import quality_sample
 from quorum.vote.quality_sample import Estimate, Sampled, estimated
 from quorum.vote.review_entries import REVIEWED
@@ -125,7 +126,10 @@ class Transparency:
         keys = [
             {"key": key}
             for day in days
-            for key in (ledger.decisions_key(day, tenant), ledger.appeals_key(day, tenant))
+            for key in (
+                *keys_of(ledger.decisions_key(day, tenant)),  # every verdict adds to one of them
+                ledger.appeals_key(day, tenant),
+            )
         ]
         items = dynamo.read(self._client, self._usage_table, keys)
 

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 from quorum.api.callers import Calling, require_deployment_operator
 from quorum.api.http import new_router
 from quorum.api.problems import gives
+from quorum.audit.chain import Action, Change, Fact
 from quorum.aws.keys import (
     ID_DIGITS,
     OVERLAP_HOURS,
@@ -27,7 +28,7 @@ from quorum.aws.telemetry import logger
 from quorum.core.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from quorum.core.models import Frozen
 from quorum.core.scopes import OPERATOR_SCOPES, Role, Scope, least_role, require_all
-from quorum.routes.parameters import App
+from quorum.routes.parameters import App, who
 
 if TYPE_CHECKING:
     from quorum.app.api import ApiContainer
@@ -127,6 +128,7 @@ def post_key(request: KeyRequest, app: App, caller: Calling) -> Response[NewKey]
     require_all(caller.effective_scopes, request.scopes)
     key, stored = app.keys.issue_within_limit(request.caller(caller.tenant), request.expires_at)
     logger.info("key issued", extra={"tenant": caller.tenant, "key_id": stored.id})
+    _record(app, caller, Action.KEY_ISSUED, stored.id, (None, stored))
     return _issued(key, stored, KeyUse())
 
 
@@ -140,6 +142,7 @@ def delete_key(key_id: KeyId, app: App, caller: Calling) -> KeyView:
     use = app.keys.use_of([key])[key.key_hash]
     app.keys.revoke(key.key_hash)
     logger.info("key revoked", extra={"tenant": caller.tenant, "key_id": key.id})
+    _record(app, caller, Action.KEY_REVOKED, key.id, (key, None))
     return _view(key, use)
 
 
@@ -159,7 +162,30 @@ def post_rotation(
     require_all(caller.effective_scopes, old.effective_scopes)
     key, stored = app.keys.rotate(old, overlap=timedelta(hours=request.overlap_hours))
     logger.info("key rotated", extra={"tenant": caller.tenant, "key_id": stored.id})
+    _record(app, caller, Action.KEY_CHANGED, old.id, (old, stored))
     return _issued(key, stored, app.keys.use_of([stored])[stored.key_hash])
+
+
+def _record(
+    app: "ApiContainer",
+    caller: Caller,
+    action: Action,
+    key_id: str,
+    keys: tuple[StoredKey | None, StoredKey | None],
+) -> None:
+    """Record what was done to a key, from what to what. The key itself was changed just before."""
+    before, after = ({} if key is None else _facts(key) for key in keys)
+    change = Change(
+        action=action, by=who(caller), subject=f"key/{key_id}", before=before, after=after
+    )
+    app.audit.record(caller.tenant, change)
+
+
+def _facts(key: StoredKey) -> dict[str, Fact]:
+    """What a key may do, and until when; never the key or its hash."""
+    expires_at = None if key.expires_at is None else key.expires_at.isoformat()
+    scopes = tuple(str(scope) for scope in key.effective_scopes)
+    return {"id": key.id, "name": key.name, "scopes": scopes, "expires_at": expires_at}
 
 
 def _found(app: "ApiContainer", caller: Caller, key_id: str) -> StoredKey:
