@@ -93,7 +93,7 @@ def test_the_page_names_what_stays_when_the_stack_is_deleted() -> None:
     every = set(template.resources("AWS::DynamoDB::Table"))
     assert every - tables == {"AnswersTable"}
     assert "grep -v AnswersTable" in delete
-    assert len(tables) == {"eight": 8}[re.findall(r"anew: (\w+) tables", delete)[0]]
+    assert len(tables) == {"nine": 9}[re.findall(r"anew: (\w+) tables", delete)[0]]
     layers = re.search(r"LAYER=(\S+) +# then (.*)", delete)
     assert layers is not None
     assert {layers[1], *layers[2].split(", ")} == {
