@@ -32,6 +32,8 @@ STRICT = {
     "vote/panel.py",
     "vote/panels.py",
     "vote/policy.py",
+    # an entry whose hash covers every field: one left out would look like a change
+    "audit/trail.py",
     # what is built in this process, or packaged with it
     "api/http.py",
     "app/container.py",

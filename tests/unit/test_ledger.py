@@ -94,15 +94,15 @@ def test_all_counters_of_a_transaction_are_in_the_shard_of_one_number() -> None:
     items += ledger.decided("Usage", "acme", [verdict("safe")], shard=7)
     items.append(ledger.compared("Usage", "acme", "one@1", "two@1", {"safe_safe": 1}, shard=7))
     assert [item["Update"]["Key"]["key"] for item in items] == [
-        "usage#2026-03-01#gpt-4.1#acme#7",
-        "spent#2026-03-01#acme#7",
-        "spent#2026-03-01##7",
-        "batch#acme#batch-1#7",
-        "decisions#2026-03-01#acme#7",
-        "compared#acme#one@1#two@1#7",
+        "usage#2026-03-01#gpt-4.1#acme~7",
+        "spent#2026-03-01#acme~7",
+        "spent#2026-03-01#~7",
+        "batch#acme#batch-1~7",
+        "decisions#2026-03-01#acme~7",
+        "compared#acme#one@1#two@1~7",
     ]
-    assert added(items[0])[2] == added(items[4])[2] == "day#2026-03-01#7"
-    assert ledger.day_entries(DAY)[7] == "day#2026-03-01#7"
+    assert added(items[0])[2] == added(items[4])[2] == "day#2026-03-01~7"
+    assert ledger.day_entries(DAY)[7] == "day#2026-03-01~7"
 
 
 def test_an_abstention_that_cost_something_is_counted_as_both() -> None:

@@ -38,7 +38,7 @@ def test_a_reservation_is_settled_in_the_part_it_was_made_in(usage: Any) -> None
     assert len({reservation.shard for reservation in made}) > 5
     items = {item["key"]: item for item in usage.Table("Usage").scan()["Items"]}
     for reservation in made:
-        key = "bucket#gpt-4.1" + (f"#{reservation.shard}" if reservation.shard else "")
+        key = "bucket#gpt-4.1" + (f"~{reservation.shard}" if reservation.shard else "")
         assert key in items
         _, correction = limiter.settlement(reservation, Tokens(input=500))
         assert correction["Update"]["Key"] == {"key": key}

@@ -3,10 +3,13 @@
 from collections import Counter as Counted
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 from quorum.batch.counters import UNSPREAD_ITEMS, Counter, spread, together
 from quorum.bulk.machine import PAGE_ITEMS
+from quorum.core.models import Identifier
 from quorum.core.position import BatchPosition
 from quorum.ledger import shards
 from quorum.ledger.shards import SHARDS
@@ -21,7 +24,7 @@ def counter(index: int) -> Counter:
 def test_the_first_shard_has_the_name_of_the_counter_which_it_had_before_there_were_others() -> (
     None
 ):
-    assert shards.keys_of("usage#day")[:3] == ["usage#day", "usage#day#1", "usage#day#2"]
+    assert shards.keys_of("usage#day")[:3] == ["usage#day", "usage#day~1", "usage#day~2"]
     assert len(set(shards.keys_of("usage#day"))) == SHARDS
     assert {shards.chosen() for _ in range(2_000)} == set(range(SHARDS))
 
@@ -70,13 +73,13 @@ def test_a_record_and_its_shards_are_read_as_one() -> None:
     times = {"first_settled_at": "2026-03-01T10:00", "last_settled_at": "2026-03-01T11:00"}
     beside = [
         {
-            "id": "batch#acme#1#1",
+            "id": "batch#acme#1~1",
             "expires_at": Decimal(9),
             "settled": Decimal(3),
             "safe": Decimal(2),
         }
         | times,
-        {"id": "batch#acme#1#2", "expires_at": Decimal(9), "dead": Decimal(0)},
+        {"id": "batch#acme#1~2", "expires_at": Decimal(9), "dead": Decimal(0)},
     ]
     assert together(record | {"expires_at": Decimal(9)}, beside) == record | {
         "expires_at": Decimal(9),
@@ -84,3 +87,11 @@ def test_a_record_and_its_shards_are_read_as_one() -> None:
         "safe": Decimal(2),
         "last_settled_at": "2026-03-01T11:00",
     }
+
+
+def test_no_tenants_counter_is_a_shard_of_another_tenants() -> None:
+    names = TypeAdapter(Identifier)
+    for key in shards.keys_of("acme")[1:]:
+        with pytest.raises(ValidationError):
+            names.validate_python(key)
+    assert not set(shards.keys_of("acme#3")) & set(shards.keys_of("acme"))

@@ -22,8 +22,12 @@ def chosen() -> int:
 
 
 def sharded(key: str, shard: int) -> str:
-    """The key of a counter's shard; the first has the name of the counter itself."""
-    return f"{key}#{shard}" if shard else key
+    """The key of a counter's shard; the first has the name of the counter itself.
+
+    The sign between them is in no tenant's name: else a tenant `acme#3` would share its counters
+    with the third shard of `acme`.
+    """
+    return f"{key}~{shard}" if shard else key
 
 
 def keys_of(key: str) -> list[str]:
