@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from local.stack import Stack
 from tests import openapi
-from tests.e2e.conftest import Api
+from tests.e2e.conftest import Api, Recorded, says
 from tests.template import ROOT
 
 NAME = "own"
@@ -57,6 +57,16 @@ def bodies() -> Iterator[tuple[str, Any]]:
 
 
 EXAMPLES = dict(bodies())
+STEPS: dict[str, tuple[str, ...]] = {
+    "POST /reviews/{verdict_id}/claim": (),
+    "POST /reviews/{verdict_id}/release": ("claim",),
+    "POST /reviews/{verdict_id}/skip": ("claim",),
+    "POST /reviews/{verdict_id}/escalate": ("claim",),
+    "POST /reviews/{verdict_id}/undo": ("claim", "decide"),
+    "GET /verdicts/{verdict_id}/statement": ("claim", "decide"),
+    "POST /verdicts/{verdict_id}/appeal": ("claim", "decide"),
+}
+"""What a reviewer has done before an operation makes sense."""
 # A model that the gateway serves; the stack allows no other server.
 EXAMPLES["PUT /models/{name}"] = {
     **{k: v for k, v in EXAMPLES["PUT /models/{name}"].items() if k not in ("base_url", "key")},
@@ -94,6 +104,30 @@ def put_what_is_named(stack: Stack, key: str, label: str) -> None:
         assert put.status_code == 200, put.text
 
 
+def reviewed(
+    stack: Stack, key: str, recorded: Recorded, label: str, given: dict[str, str]
+) -> dict[str, str]:
+    """The parameters of an operation on a verdict that a person is asked about, or has decided.
+
+    `given` if the operation needs no such verdict.
+    """
+    before = STEPS.get(label)
+    if before is None:
+        return given
+    api = Api(stack, key)
+    text = says(recorded, f"made up for {label}", gpt_4_1="unsafe", gemini_2_5_flash="needs_review")
+    verdict = api.judge(text, panel="default")
+    reviewer = {"reviewer": "ada@example.com"}
+    decision = {"verdict_id": verdict["id"], "decision": "unsafe", "categories": ["harassment"]}
+    for step in before:
+        if step == "claim":
+            done = api.post(f"reviews/{verdict['id']}/claim", reviewer)
+        else:
+            done = api.post("reviews/decide", reviewer | {"decisions": [decision]})
+        assert done.status_code == 200, done.text
+    return given | {"verdict_id": verdict["id"]}
+
+
 def excused(response: Any) -> bool:
     """Whether MiniStack refused the request itself.
 
@@ -105,9 +139,10 @@ def excused(response: Any) -> bool:
 
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_an_operation_answers_as_described(
-    stack: Stack, key: str, known: dict[str, str], label: str
+    stack: Stack, key: str, known: dict[str, str], recorded: Recorded, label: str
 ) -> None:
     operation = OPERATIONS[label]
+    known = reviewed(stack, key, recorded, label, known)
     put_what_is_named(stack, key, label)
     path = {name: known[name] for name in known if f"{{{name}}}" in label}
     if "{key_id}" in label:
