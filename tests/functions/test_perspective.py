@@ -74,11 +74,12 @@ def analyze(
 
 
 def kept(aws: Any) -> list[Any]:
-    """All that the tables of votes, verdicts and answers hold."""
+    """All that the tables of votes, verdicts and answers hold, but for panels and policies."""
     return [
         item
         for table in ("VotesTable", "VerdictsTable", "AnswersTable", "ConversationsTable")
         for item in aws.Table(table).scan()["Items"]
+        if "document" not in item
     ]
 
 

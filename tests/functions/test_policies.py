@@ -440,7 +440,10 @@ def test_a_trial_says_what_would_change_and_what_it_would_cost(
     assert float(trial["per_thousand_usd_after"]) > 0
     # Nothing is in force, and nothing was recorded.
     assert ask(name="get_policy.json", **at("gaming"))[0] == 404
-    assert aws.Table("VerdictsTable").scan()["Items"] == []
+    # but for the documents that a verdict can be computed anew with
+    assert [
+        item for item in aws.Table("VerdictsTable").scan()["Items"] if "document" not in item
+    ] == []
 
 
 def test_a_policy_is_tried_on_a_text_in_its_context(

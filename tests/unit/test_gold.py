@@ -91,7 +91,7 @@ def test_what_is_recorded_is_evaluated_whatever_its_labels_were(
 def test_labels_that_mean_nothing_are_refused_before_anybody_votes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
 ) -> None:
-    monkeypatch.setattr(record, "_moderator", None)
+    monkeypatch.setattr(record, "moderator_of", None)
     done = record_rows(tmp_path, "t.csv", text)
     assert done.exit_code == 2
     assert says in " ".join(done.output.replace("│", " ").split())
