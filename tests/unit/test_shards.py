@@ -95,3 +95,8 @@ def test_no_tenants_counter_is_a_shard_of_another_tenants() -> None:
         with pytest.raises(ValidationError):
             names.validate_python(key)
     assert not set(shards.keys_of("acme#3")) & set(shards.keys_of("acme"))
+
+
+def test_a_shards_key_leads_back_to_its_counter() -> None:
+    for key in ("usage#2026-03-01#gpt-4.1#acme#3", "decisions#2026-03-01#acme"):
+        assert {shards.counter_of(one) for one in shards.keys_of(key)} == {key}

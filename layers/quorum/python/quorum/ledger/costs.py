@@ -16,6 +16,7 @@ from quorum.aws import dynamo
 from quorum.core.models import Decision, Frozen, Money
 from quorum.ledger import ledger, listing
 from quorum.ledger.intents import INTENT_SHARDS, PICODOLLARS, intent_shard
+from quorum.ledger.shards import counter_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -167,8 +168,8 @@ class Costs:
         for number in range((end - start).days + 1):
             day = start + timedelta(number)
             for item in listing.entries_of_day(self._client, self._table, day):
-                kind, day_name, *rest = item["key"].split("#")
-                model, whose = rest[:2] if kind == "usage" else ("", rest[0])
+                kind, day_name, rest = counter_of(item["key"]).split("#", 2)
+                model, whose = rest.split("#", 1) if kind == "usage" else ("", rest)
                 if tenant in (None, whose):
                     yield item | {"kind": kind, "day": day_name, "model": model, "tenant": whose}
         for intent in still_open:

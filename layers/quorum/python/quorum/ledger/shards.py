@@ -30,6 +30,11 @@ def sharded(key: str, shard: int) -> str:
     return f"{key}~{shard}" if shard else key
 
 
+def counter_of(key: str) -> str:
+    """The counter that a shard's key belongs to."""
+    return key.partition("~")[0]
+
+
 def keys_of(key: str) -> list[str]:
     """The keys of all shards of a counter."""
     return [sharded(key, shard) for shard in range(SHARDS)]
