@@ -20,6 +20,7 @@ from quorum.core.identifiers import item_id_of
 from quorum.core.position import BatchPosition
 from quorum.ledger import ledger, listing
 from quorum.ledger.costs import INTENT_SECONDS, Costs
+from quorum.ledger.shards import counter_of
 
 from fakes.gateway import Fault, StandIn
 from local.stack import TENANT, Stack
@@ -94,7 +95,7 @@ def booked(stack: Stack) -> Decimal:
 
 
 def paid_by(stack: Stack, tenant: str) -> Decimal:
-    mine = (item for item in usage(stack) if tenant in item["key"].split("#"))
+    mine = (item for item in usage(stack) if tenant in counter_of(item["key"]).split("#"))
     return sum((Decimal(item.get("cost_usd", 0)) for item in mine), Decimal(0))
 
 
