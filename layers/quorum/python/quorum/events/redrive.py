@@ -9,7 +9,7 @@ from uuid import uuid4
 from quorum.core.models import Frozen
 from quorum.events.queue import QueuedDelivery, WebhookOf
 from quorum.events.recent import Undelivered
-from quorum.events.schema import EventType, TestData, WebhookTest, event_id
+from quorum.events.schema import EventType, SentTest, WebhookTest, event_id
 
 if TYPE_CHECKING:
     from quorum.events.queue import DeliveryQueue
@@ -76,7 +76,7 @@ class Redrive:
             id=event_id(EventType.WEBHOOK_TEST, tenant, webhook, uuid4().hex),
             timestamp=datetime.fromtimestamp(self._clock(), UTC),
             tenant=tenant,
-            data=TestData(webhook=webhook),
+            data=SentTest(webhook=webhook),
         )
         to = WebhookOf(tenant=tenant, name=webhook)
         self._queue.send([QueuedDelivery(event=event, webhook=to)])

@@ -146,7 +146,7 @@ class DriftData(Frozen):
     least_agreement: Probability
 
 
-class TestData(Frozen):
+class SentTest(Frozen):
     """A test of a webhook."""
 
     webhook: str
@@ -212,7 +212,7 @@ class WebhookTest(_Event):
     """An operator tests a webhook."""
 
     type: Literal[EventType.WEBHOOK_TEST] = EventType.WEBHOOK_TEST
-    data: TestData
+    data: SentTest
 
 
 Event = Annotated[
