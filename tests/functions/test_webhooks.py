@@ -302,6 +302,7 @@ def test_a_delivery_that_fails_comes_back_and_is_at_last_a_dead_letter_that_can_
     delivering: Deliver,
     receivers: Receivers,
     faults: Faults,
+    context: Any,
 ) -> None:
     put()
     publishing(change(None, stored()))
@@ -310,9 +311,8 @@ def test_a_delivery_that_fails_comes_back_and_is_at_last_a_dead_letter_that_can_
     (hidden,) = faults.requests["ChangeMessageVisibility"]
     assert 4 <= hidden["VisibilityTimeout"] <= 6
     # The last try: the message is done with, and the event kept with the reason.
-    failures = deliver.handler(
-        {"Records": [waiting | {"attributes": {"ApproximateReceiveCount": str(TRIES)}}]}, None
-    )
+    last = waiting | {"attributes": {"ApproximateReceiveCount": str(TRIES)}}
+    failures = deliver.handler({"Records": [last]}, context)
     assert failures == {"batchItemFailures": []}
     _, listed = ask("get_dead_letters.json")
     (letter,) = listed["dead_letters"]

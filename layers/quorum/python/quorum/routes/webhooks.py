@@ -42,7 +42,7 @@ def get_webhook(webhook: Name, app: App, caller: Calling) -> WebhookView:
     return app.webhooks.view(caller.tenant, webhook)
 
 
-@router.put("/webhooks/<webhook>", summary="Put a webhook", **gives(NewSecret))
+@router.put("/webhooks/<webhook>", summary="Put a webhook", **gives(NewSecret, NotFound))
 def put_webhook(
     webhook: Name, request: WebhookRequest, app: App, caller: Calling
 ) -> Response[NewSecret]:
