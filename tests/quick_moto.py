@@ -23,4 +23,4 @@ def serialize_structure(
     self._default_serialize(serialized, wrapper, shape, key)
 
 
-MOTOS_OWN: Any = JSONSerializer._serialize_type_structure
+MOTOS_OWN: Any = JSONSerializer._serialize_type_structure  # noqa: SLF001 the way it is shortened
