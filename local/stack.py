@@ -320,7 +320,7 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     environment |= settings
     with home.log.open("a") as log:
         process = subprocess.Popen(  # noqa: S603 our own environment's Python
-            [ROOT / ".ministack/bin/python", "-m", "ministack"],
+            [ROOT / ".ministack/bin/python", "-P", ROOT / "local/emulator.py"],
             env=environment,
             stdout=log,
             stderr=log,
