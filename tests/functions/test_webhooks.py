@@ -1,7 +1,7 @@
 """Webhooks over HTTP, and the way of an event: a stored change, the queue, the bus, the webhook."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,10 +120,10 @@ def receivers(monkeypatch: pytest.MonkeyPatch) -> Receivers:
 def delivering(
     ask: Ask, receivers: Receivers, context: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> Callable[..., list[dict[str, Any]]]:
-    """Give what is on the queue to the function that delivers; returns what stays there."""
+    """Give what is on the queue, or was, to the function that delivers; returns what stays."""
     clock.now = datetime.now(UTC).timestamp()
 
-    def run(tries: int = 1) -> list[dict[str, Any]]:
+    def run(tries: int = 1, given: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
         container = DeliverContainer(DeliverSettings.from_environment(), clock=clock)
         monkeypatch.setattr(deliver, "app", lambda: container)
         url = container.settings.deliveries_queue
@@ -138,6 +138,8 @@ def delivering(
             }
             for one in received
         ]
+        count = {"attributes": {"ApproximateReceiveCount": str(tries)}}
+        records += [one | count for one in given]
         failures = deliver.handler({"Records": records}, context)["batchItemFailures"]
         kept = {one["itemIdentifier"] for one in failures}
         for one in received:
@@ -302,7 +304,6 @@ def test_a_delivery_that_fails_comes_back_and_is_at_last_a_dead_letter_that_can_
     delivering: Deliver,
     receivers: Receivers,
     faults: Faults,
-    context: Any,
 ) -> None:
     put()
     publishing(change(None, stored()))
@@ -311,9 +312,7 @@ def test_a_delivery_that_fails_comes_back_and_is_at_last_a_dead_letter_that_can_
     (hidden,) = faults.requests["ChangeMessageVisibility"]
     assert 4 <= hidden["VisibilityTimeout"] <= 6
     # The last try: the message is done with, and the event kept with the reason.
-    last = waiting | {"attributes": {"ApproximateReceiveCount": str(TRIES)}}
-    failures = deliver.handler({"Records": [last]}, context)
-    assert failures == {"batchItemFailures": []}
+    assert delivering(TRIES, [waiting]) == []
     _, listed = ask("get_dead_letters.json")
     (letter,) = listed["dead_letters"]
     assert (letter["status"], letter["failure"]) == (500, "status")
