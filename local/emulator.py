@@ -1,9 +1,13 @@
-"""MiniStack whose Lambda processes share their unpacked layers.
+"""MiniStack, with as many Lambda processes as the machine bears, which share their layers.
 
 MiniStack unpacks a function's layers, 209 MB in thousands of files, anew for each of its processes,
 in the process that is also DynamoDB and Step Functions. Where many requests come at once, many
 processes begin, and meanwhile nothing is answered: a list of 32 texts got 8 verdicts of its voters
 in 26 s. A published layer never changes, so here each is unpacked once.
+
+AWS has a processor for every invocation at once; here a new process takes a second of the few there
+are from the others. So an invocation of a function that ends soon waits for one of its processes,
+once there are `PROCESSES`. Such a function waits for no other function, or all would wait.
 
 Run by MiniStack's own Python (`.ministack`), in which there is nothing of this project's.
 """
@@ -11,6 +15,7 @@ Run by MiniStack's own Python (`.ministack`), in which there is nothing of this 
 import os
 import tempfile
 import threading
+import time
 import zipfile
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +25,15 @@ from ministack.app import main
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
+PROCESSES = 2 * (os.cpu_count() or 1)
+"""Processes of one function at most, if it ends soon."""
+SOON_SECONDS = 11
+"""Longest timeout of a function that ends soon: the voters', the aggregate's, the authorizer's."""
+WAITING_SECONDS = 10.0
+"""Seconds that an invocation waits for a process; then it is throttled, as AWS does at a limit."""
+PAUSE_SECONDS = 0.01
+
+_acquire = lambda_svc.acquire_worker
 _unpacked: dict[str, str] = {}
 """Folder by the digest of a layer's archive."""
 _unpacking = threading.Lock()
@@ -60,6 +74,18 @@ class Worker(lambda_runtime.Worker):  # type: ignore[misc] # MiniStack has no ty
             self.config = own
 
 
+def acquire_worker(name: str, config: dict[str, Any], code: bytes, **which: Any) -> Any:
+    """A process of the function called `name` and how it was had, as MiniStack's own does."""
+    most = PROCESSES if int(config.get("Timeout", 3)) <= SOON_SECONDS else None
+    until = time.monotonic() + WAITING_SECONDS
+    while True:
+        worker, how = _acquire(name, config, code, **which, max_concurrency=most)
+        if worker is not None or time.monotonic() > until:
+            return worker, how
+        time.sleep(PAUSE_SECONDS)
+
+
 if __name__ == "__main__":
     lambda_runtime.Worker = Worker
+    lambda_svc.acquire_worker = acquire_worker
     main()

@@ -57,8 +57,11 @@ def test_the_python_client_gets_results_in_order_and_the_verdicts_are_booked(
     texts.insert(3, threat(recorded, "a threat"))
     answer = sdk.moderations.create(model="omni-moderation-latest", input=texts)
     assert answer.model == "default"
-    assert [result.flagged for result in answer.results] == [False] * 3 + [True] + [False] * 3
     explained: list[Any] = [(result.model_extra or {})["quorum"] for result in answer.results]
+    told = [(one["decision"], one["reason"]) for one in explained]
+    decided = ["safe"] * 3 + ["unsafe"] + ["safe"] * 3
+    assert [decision for decision, _ in told] == decided, told
+    assert [result.flagged for result in answer.results] == [False] * 3 + [True] + [False] * 3
     api = Api(stack, key)
     verdicts = [api.get(f"verdicts/{one['verdict_id']}").json() for one in explained]
     assert [one["decision"] for one in verdicts] == [one["decision"] for one in explained]
