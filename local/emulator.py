@@ -9,6 +9,10 @@ AWS has a processor for every invocation at once; here a new process takes a sec
 are from the others. So an invocation of a function that ends soon waits for one of its processes,
 once there are `PROCESSES`. Such a function waits for no other function, or all would wait.
 
+After each invocation MiniStack waits 50 ms for a first line of the function's log; Quorum's
+functions write none when all is well. Here it waits `FIRST_LINE_SECONDS`, and lines that come later
+are in the log of the next invocation.
+
 Run by MiniStack's own Python (`.ministack`), in which there is nothing of this project's.
 """
 
@@ -32,6 +36,7 @@ SOON_SECONDS = 11
 WAITING_SECONDS = 10.0
 """Seconds that an invocation waits for a process; then it is throttled, as AWS does at a limit."""
 PAUSE_SECONDS = 0.01
+FIRST_LINE_SECONDS = 0.003
 
 _acquire = lambda_svc.acquire_worker
 _unpacked: dict[str, str] = {}
@@ -86,6 +91,8 @@ def acquire_worker(name: str, config: dict[str, Any], code: bytes, **which: Any)
 
 
 if __name__ == "__main__":
+    drain: Any = vars(lambda_runtime.Worker)["_drain_stderr_bounded"]
+    drain.__defaults__ = (FIRST_LINE_SECONDS, *drain.__defaults__[1:])
     lambda_runtime.Worker = Worker
     lambda_svc.acquire_worker = acquire_worker
     main()
