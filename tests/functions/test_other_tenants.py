@@ -43,9 +43,9 @@ def events() -> dict[tuple[str, str], str]:
 @pytest.fixture
 def owned(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """One of everything that has an id, of the owner, by the parameter of paths that names it."""
-    url = boto3.client("sqs").create_queue(QueueName="ItemsQueue")["QueueUrl"]
-    monkeypatch.setenv("ITEMS_QUEUE", url)
-    monkeypatch.setenv("DEAD_LETTERS", url)
+    sqs = boto3.client("sqs")
+    for name in ("ITEMS_QUEUE", "DEAD_LETTERS"):
+        monkeypatch.setenv(name, sqs.create_queue(QueueName=name)["QueueUrl"])
     reopen(api)
     mine = {"tenant": OWNER, "role": "operator"}
     status, verdict = ask({"content": "Hello."}, **mine)
