@@ -25,8 +25,8 @@ GATEWAY_KEY = "sk-stand-in"
 OWN_KEY = "own-server"
 """Name in the secret of the key of a server of a model's own."""
 MEMORY = Path("/dev/shm")  # noqa: S108 a folder of a random name in it
-STACK_BYTES = 8 * 2**30
-"""Room for the files of all processes of a stack; 5 GB were seen."""
+STACK_BYTES = 2 * 2**30
+"""Room for the files of a stack."""
 
 STAGED = {
     "StateMachines": {
@@ -107,8 +107,7 @@ def overrides(gateway: StandIn, model_port: int, webhook_port: int) -> dict[str,
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the stack's files: in memory if there is room.
 
-    Each Lambda's process unpacks thousands of files, which on a slow disk takes most of the time
-    that these tests run.
+    Layers are thousands of files, and a slow disk takes long to write and to remove them.
     """
     kept = os.environ.get("QUORUM_E2E_FOLDER")
     if kept:
