@@ -140,6 +140,14 @@ def test_a_name_that_resolves_elsewhere_a_moment_later_gains_nothing(connected: 
     assert connected == ["93.184.216.34"]
 
 
+def test_of_several_addresses_the_first_that_takes_a_connection_is_sent_to(
+    connected: list[str],
+) -> None:
+    addresses = ["2606:2800:220:1::1", "93.184.216.34"]
+    assert sent(addresses) is DeliveryFailure.UNREACHABLE
+    assert connected == addresses
+
+
 def test_a_name_that_nobody_knows_is_a_failure_of_that_name(monkeypatch: Any) -> None:
     def unknown(*_given: Any, **_named: Any) -> Any:
         raise socket.gaierror

@@ -23,7 +23,7 @@ class VerdictRule(Frozen):
     """
 
     decisions: tuple[Decision, ...] | None = Field(default=None, min_length=1, max_length=3)
-    categories: tuple[CategoryName, ...] | None = Field(default=None, min_length=1, max_length=100)
+    categories: tuple[CategoryName, ...] | None = Field(default=None, min_length=1, max_length=20)
     min_score: Probability | None = None
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ The certificate is that of the name. Of the answer only the status is read.
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from functools import cached_property
 from http import HTTPStatus
@@ -37,7 +38,6 @@ class DeliveryFailure(StrEnum):
     TIMED_OUT = "timed_out"
     UNREACHABLE = "unreachable"
     GONE = "gone"
-    REMOVED = "webhook_removed"
 
 
 class Sent(NamedTuple):
@@ -121,11 +121,25 @@ class _CheckedNetwork(httpcore.NetworkBackend):
             raise _Unresolved
         if not self._anywhere and not all(is_public(address) for address in addresses):
             raise _NotPublic
-        seconds = max(0.1, self._until - monotonic())
-        connected = self._network.connect_tcp(
-            addresses[0], port, seconds, local_address, socket_options
-        )
-        return _Timed(connected, self._until)
+        return _Timed(self._connected(addresses, port, local_address, socket_options), self._until)
+
+    def _connected(
+        self,
+        addresses: list[str],
+        port: int,
+        local_address: str | None,
+        socket_options: Iterable[Any] | None,
+    ) -> httpcore.NetworkStream:
+        """A connection to the first of the addresses that takes one; raises `ConnectError`."""
+        for address in addresses:
+            seconds = self._until - monotonic()
+            if seconds <= 0:
+                raise httpcore.ConnectTimeout
+            with suppress(httpcore.ConnectError):
+                return self._network.connect_tcp(
+                    address, port, seconds, local_address, socket_options
+                )
+        raise httpcore.ConnectError
 
 
 class Sender:

@@ -11,7 +11,7 @@ from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.app.events import WebhookContainer
-from quorum.core.errors import NotFound
+from quorum.core.errors import NotFound, TooLarge
 from quorum.events.recent import PAGE_LIMIT, EventPage
 from quorum.events.redrive import SentAgain, Testing, UndeliveredList
 from quorum.events.rules import EventRule
@@ -42,7 +42,7 @@ def get_webhook(webhook: Name, app: App, caller: Calling) -> WebhookView:
     return app.webhooks.view(caller.tenant, webhook)
 
 
-@router.put("/webhooks/<webhook>", summary="Put a webhook", **gives(NewSecret, NotFound))
+@router.put("/webhooks/<webhook>", summary="Put a webhook", **gives(NewSecret, NotFound, TooLarge))
 def put_webhook(
     webhook: Name, request: WebhookRequest, app: App, caller: Calling
 ) -> Response[NewSecret]:
@@ -137,7 +137,7 @@ def get_event_rule(app: App, caller: Calling) -> EventRule:
     return app.webhooks.subscribers(caller.tenant).rule
 
 
-@router.put("/events/rule", summary="Put the tenant's rule of events", **gives(EventRule))
+@router.put("/events/rule", summary="Put the tenant's rule of events", **gives(EventRule, TooLarge))
 def put_event_rule(request: EventRule, app: App, caller: Calling) -> EventRule:
     """Say which verdicts become events: those that one of the rules matches. For operators."""
     return app.webhook_changes.put_rule(caller.tenant, request, by=who(caller))
