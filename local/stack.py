@@ -45,6 +45,8 @@ FIRST_PORT = 4566
 """Port of MiniStack; if it is busy, the next free one is taken."""
 PORTS = 100
 LOOPBACK = "127.0.0.1"
+EMULATOR = ROOT / "local" / "emulator.py"
+"""MiniStack, started by its own Python."""
 STAND_IN = "fakes.gateway"
 """The module that stands in for the gateway."""
 STAND_IN_NAME = "stand-in"
@@ -305,7 +307,7 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     environment = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
     } | {
-        # Each Lambda's process unpacks its layers (209 MB) into a folder and leaves it there.
+        # The files of layers and Lambdas, which MiniStack leaves behind.
         "TMPDIR": str(home.scratch),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": host,
@@ -320,7 +322,8 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     environment |= settings
     with home.log.open("a") as log:
         process = subprocess.Popen(  # noqa: S603 our own environment's Python
-            [ROOT / ".ministack/bin/python", "-m", "ministack"],
+            # Without its own folder on the path: the packages of a layer come first, as in AWS.
+            [ROOT / ".ministack/bin/python", "-P", EMULATOR],
             env=environment,
             stdout=log,
             stderr=log,
@@ -636,6 +639,8 @@ def up(folder: Folder = FOLDER) -> None:
         overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
     if environment.get("ALLOWED_MODEL_HOSTS"):
         overrides["AllowedModelHosts"] = environment["ALLOWED_MODEL_HOSTS"]
+    if environment.get("ALLOWED_WEBHOOK_HOSTS"):
+        overrides["AllowedWebhookHosts"] = environment["ALLOWED_WEBHOOK_HOSTS"]
     bound = {name: environment[name] for name in ("BIND_HOST",) if name in environment}
     stack = start_stack(
         folder, overrides, gateway_key=gateway_key, settings=bound, stand_in=stand_in

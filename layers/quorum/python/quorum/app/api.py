@@ -47,16 +47,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
     @cached_property
     def item_queue(self) -> ItemQueue:
         """The queue of contents and its dead letters."""
-        settings = self.settings
-        return ItemQueue(
-            self.sqs,
-            settings.items_queue,
-            settings.dead_letters,
-            self.batches,
-            starts=self.starts,
-            max_receives=settings.max_receives,
-            clock=self.clock,
-        )
+        return self.queue(self.settings.items_queue)
 
     @cached_property
     def bulk(self) -> Bulk:
