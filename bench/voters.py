@@ -2,8 +2,8 @@
 
     python -m bench.voters
 
-Cold is a new process: loading is the import of the voter and of its weights, then comes its first
-text (200 characters). Warm votes are medians. All are seconds of a core (`time.process_time`), so
+Cold is a new process: loading is the import of the voter, of its weights and of its encoder, as in
+INIT; then comes its first text (200 characters). Warm votes are medians. All are seconds of a core (`time.process_time`), so
 that neighbours count less. Prints the table of `docs/benchmarks.md`.
 """
 
@@ -29,8 +29,8 @@ voter = import_module("embedded.{voter}")
 from quorum.core.models import Content
 if hasattr(voter, "scorer"):
     voter.scorer()
-if hasattr(voter, "encoder"):
-    voter.encoder()
+if hasattr(voter, "start"):
+    voter.start()
 loaded = process_time()
 voter.vote(Content(text={text!r}, language="en"))
 print(loaded - start, process_time() - loaded)

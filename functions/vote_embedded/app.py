@@ -9,6 +9,7 @@ from embedded import rules as rules_model
 from quorum.app.settings import StoreSettings
 from quorum.app.votes import VoteStoreContainer
 from quorum.aws.boundary import guarded
+from quorum.aws.environment import variable
 from quorum.vote import voting
 from quorum.vote.evaluation import VoteRequest
 
@@ -55,3 +56,16 @@ def answer(
     return voting.vote(
         evaluation, policy, voter, app().vote_store, voting.ask_embedded(content, ask)
     ).model_dump(mode="json")
+
+
+def start(handler: str | None) -> None:
+    """Read what the handler of this environment votes with; without one, nothing.
+
+    INIT has a whole processor and is not in the function's time; the first text would wait for the
+    encoder of `meaning` three seconds at this function's share of a processor.
+    """
+    if handler == f"app.{meaning_model.VOTER}":
+        meaning_model.start()
+
+
+start(variable("_HANDLER"))

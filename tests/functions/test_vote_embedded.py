@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from embedded import meaning
 
 from functions.vote_embedded import app as voters
 from tests import make
@@ -51,3 +52,15 @@ def test_the_same_text_again_is_answered_from_the_cache(
 def test_nothing_is_written_to_the_ledger(ask: Callable[[str], dict[str, Any]], aws: Any) -> None:
     ask("Thank you for the lovely evening.")
     assert aws.Table("UsageTable").scan()["Count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("handler", "loaded"), [("app.meaning", 1), ("app.rules", 0), ("app.characters", 0), (None, 0)]
+)
+def test_an_environment_of_meaning_loads_its_encoder_before_the_first_text(
+    handler: str | None, loaded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(meaning, "embed", texts.extend)
+    voters.start(handler)
+    assert len(texts) == loaded

@@ -212,15 +212,6 @@ class Scorer(NamedTuple):
         """The languages that the training or the encoder knows."""
         return ENCODER_LANGUAGES | self.languages.keys()
 
-    def probability(self, text: str, language: str) -> float:
-        """The probability that a text in a known language is unsafe; even odds if it cannot say."""
-        sure = self.judged(text, language).sure
-        return 0.5 if sure is None else sure
-
-    def unsafe(self, text: str, language: str) -> float:
-        """The same, also where the voter cannot say that it is safe."""
-        return self.judged(text, language).unsafe
-
     def judged(self, text: str, language: str) -> Judged:
         """The judgement on a text in a known language.
 
@@ -287,6 +278,12 @@ def scorer() -> Scorer:
     return Scorer.of(weights.load(WEIGHTS, VOTER))
 
 
+def start() -> None:
+    """Load the trained voter and the encoder, which reads its files with the first text only."""
+    scorer()
+    embed(["a"])
+
+
 def version() -> str:
     """`meaning@<12 hex>`, without loading the weights."""
     return f"{VOTER}@{version_of(weights.version(WEIGHTS))}"
@@ -298,8 +295,9 @@ def vote(content: Content) -> CastVote | Abstention:
     trained = scorer()
     if not reading.parts and reading.text:
         return wordless(VOTER, trained.version)
-    unsafe = worst(reading, trained.known, trained.probability)
-    scored = worst(reading, trained.known, trained.unsafe)
+    judged = cache(trained.judged)  # both readings below ask for the same texts
+    unsafe = worst(reading, trained.known, lambda *asked: judged(*asked).probability)
+    scored = worst(reading, trained.known, lambda *asked: judged(*asked).unsafe)
     if unsafe is None or scored is None:
         return language_unknown(VOTER, reading)
     probabilities = trained.probabilities(reading)

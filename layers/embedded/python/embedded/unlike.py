@@ -50,6 +50,11 @@ class Judged(NamedTuple):
         """The probability of unsafe; None where it speaks for safe and that cannot be said."""
         return self.unsafe if self.may_be_safe or self.unsafe >= 0.5 else None  # noqa: PLR2004 -- even odds
 
+    @property
+    def probability(self) -> float:
+        """The same, with even odds in place of None."""
+        return 0.5 if self.sure is None else self.sure
+
 
 def judged_without(inside: float) -> Judged:
     """The judgement in a language without a second opinion, of this probability of unsafe.
