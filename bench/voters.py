@@ -3,8 +3,8 @@
     python -m bench.voters
 
 Cold is a new process: loading is the import of the voter, of its weights and of its encoder, as in
-INIT; then comes its first text (200 characters). Warm votes are medians. All are seconds of a core (`time.process_time`), so
-that neighbours count less. Prints the table of `docs/benchmarks.md`.
+INIT; then comes its first text (200 characters). Warm votes are medians. All are seconds of a core
+(`time.process_time`), so that neighbours count less. Prints the table of `docs/benchmarks.md`.
 """
 
 import subprocess
