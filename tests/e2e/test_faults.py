@@ -23,6 +23,7 @@ from quorum.ledger import ledger, listing
 
 from fakes.gateway import StandIn
 from local.stack import Stack
+from local.versions import publish
 from tests.e2e.conftest import Api, Recorded, says
 
 RUN = uuid4().hex[:8]
@@ -109,6 +110,7 @@ def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
         before[name] = found
         there = {"Variables": found | {"AWS_ENDPOINT_URL": microburst.address}}
         client.update_function_configuration(FunctionName=name, Environment=there)
+    publish(client, before)
     # New processes start: the first requests may find one of them too late.
     patience = time.monotonic() + START_SECONDS
     while (answer := api.post("verdicts", {"content": f"{RUN}: warming up"})).status_code != 200:
@@ -116,6 +118,7 @@ def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
     yield microburst
     for name, found in before.items():
         client.update_function_configuration(FunctionName=name, Environment={"Variables": found})
+    publish(client, before)
 
 
 def rule(service: str, operation: str, code: str, **how: Any) -> dict[str, Any]:
