@@ -23,6 +23,7 @@ from quorum_client import (
     Unauthorized,
 )
 from quorum_client.requests import Send, answered, encoded, new_key, posted, read
+from quorum_client.routes import uploaded
 
 READS = 3
 """Tries of a request that may be repeated, while the deployment is unavailable."""

@@ -1,10 +1,12 @@
 """Uploads: the bulk machine's steps one after the other, and what the routes show of them."""
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import datetime
 from time import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -145,8 +147,8 @@ def test_a_form_for_an_upload_takes_one_object_up_to_the_limit(ask: Ask) -> None
     ("size", "status", "code", "limit"),
     [
         (str(2**30 + 1), 413, "upload_too_large", 2**30),
-        ("0", 400, "invalid_parameter", None),
-        ("many", 400, "invalid_parameter", None),
+        ("0", 400, "invalid_bytes", 1),
+        ("many", 400, "invalid_bytes", None),
     ],
 )
 def test_an_upload_of_no_possible_size_is_refused_with_the_limit(
