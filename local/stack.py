@@ -643,6 +643,8 @@ def up(folder: Folder = FOLDER) -> None:
         overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
     if environment.get("ALLOWED_MODEL_HOSTS"):
         overrides["AllowedModelHosts"] = environment["ALLOWED_MODEL_HOSTS"]
+    if environment.get("ALLOWED_WEBHOOK_HOSTS"):
+        overrides["AllowedWebhookHosts"] = environment["ALLOWED_WEBHOOK_HOSTS"]
     bound = {name: environment[name] for name in ("BIND_HOST",) if name in environment}
     stack = start_stack(
         folder, overrides, gateway_key=gateway_key, settings=bound, stand_in=stand_in

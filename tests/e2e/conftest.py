@@ -69,6 +69,16 @@ def stand_in(gateway: StandIn) -> Iterator[StandIn]:
 @pytest.fixture(scope="session")
 def model_port() -> int:
     """A port for a model's own server, which the deployment allows before the server runs."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def webhook_port() -> int:
+    """A port for a receiver of webhooks, which the deployment allows before it runs."""
+    return free_port()
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -76,12 +86,13 @@ def model_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def overrides(gateway: StandIn, model_port: int) -> dict[str, str]:
+def overrides(gateway: StandIn, model_port: int, webhook_port: int) -> dict[str, str]:
     """Parameters of the template that these tests set."""
     own = gateway.base_url.removesuffix("/v1")
     return {
         "GatewayBaseUrl": gateway.base_url,
         "AllowedModelHosts": f"{own},http://127.0.0.1:{model_port}",
+        "AllowedWebhookHosts": f"http://127.0.0.1:{webhook_port}",
         "DefaultPanel": "default",
         # The stand-in has no limit: nothing here waits for one.
         "RequestsPerMinute": "1000000",
