@@ -106,5 +106,5 @@ if __name__ == "__main__":
     drain.__defaults__ = (FIRST_LINE_SECONDS, *drain.__defaults__[1:])
     lambda_runtime.Worker = Worker
     lambda_svc.acquire_worker = acquire_worker
-    lambda_svc._reserved_concurrency = reserved_concurrency  # noqa: SLF001
+    lambda_svc._reserved_concurrency = reserved_concurrency  # noqa: SLF001 as above
     main()
