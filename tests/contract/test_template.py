@@ -56,6 +56,8 @@ from local import openapi
 from tests import template
 from tests.template import ROOT
 
+POLICY_BYTES = 20_480
+"""Bytes of a function's resource policy that Lambda takes."""
 PROCESSOR_MB = 1769
 """Megabytes for which Lambda gives a function one processor; for fewer, a share of it."""
 AGGREGATE_START_SECONDS = 1.5
@@ -380,7 +382,8 @@ def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() 
                     [actions] if isinstance(actions, str) else actions
                 )
     added = {"dynamodb:Query", "dynamodb:PutItem"}
-    assert granted == {"ApiFunction": added, "WebhooksFunction": added}
+    writers = ("ApiFunction", "ReviewsFunction", "WebhooksFunction")
+    assert granted == dict.fromkeys(writers, added)
     table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
     (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
     assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
@@ -456,6 +459,32 @@ def test_the_bodies_of_events_are_what_their_routes_expect() -> None:
         QueuedDocument.model_validate_json(record["body"])
     for record in json.loads((ROOT / "events/batch.json").read_text())["Records"]:
         QueuedItem.model_validate_json(record["body"])
+
+
+def test_a_functions_routes_fit_into_its_policy() -> None:
+    """SAM adds a statement for each route; Lambda refuses a policy of more than 20 KB."""
+    stack, region = "a-stack-with-a-rather-long-name", "ap-southeast-2"
+    for name, block in template.functions().items():
+        function = f"{stack[:24]}-{name}-0123456789AB"
+        statements = [
+            {
+                "Sid": f"{stack}-{name}{event}Permissionv1-0123456789AB",
+                "Effect": "Allow",
+                "Principal": {"Service": "apigateway.amazonaws.com"},
+                "Action": "lambda:InvokeFunction",
+                "Resource": f"arn:aws:lambda:{region}:{template.ACCOUNT}:function:{function}:live",
+                "Condition": {
+                    "ArnLike": {
+                        "AWS:SourceArn": f"arn:aws:execute-api:{region}:{template.ACCOUNT}:"
+                        f"0123456789/*/{route['Properties']['Method'].upper()}"
+                        + re.sub(r"{\w+}", "*", route["Properties"]["Path"])
+                    }
+                },
+            }
+            for event, route in block.get("Events", {}).items()
+            if route["Type"] == "Api"
+        ]
+        assert len(json.dumps(statements, separators=(",", ":"))) < POLICY_BYTES, name
 
 
 def test_every_route_has_an_event() -> None:
