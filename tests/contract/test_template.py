@@ -27,9 +27,7 @@ from quorum.core.model_entry import ModelEntry
 from quorum.core.models import Frozen
 from quorum.document.long_documents import AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
-from quorum.events import pauses as delivery_pauses
 from quorum.events.rules import EventRule
-from quorum.events.sending import SENDING_SECONDS
 from quorum.events.webhooks import WebhookRequest
 from quorum.ledger.costs import INTENT_SECONDS
 from quorum.review.appeals import AppealRequest
@@ -277,38 +275,6 @@ def test_a_message_is_tried_for_two_hours_and_its_queue_keeps_it_for_longer() ->
         assert queue["MessageRetentionPeriod"] > 10 * pauses.total_seconds(pauses.TRIES)
 
 
-def test_a_delivery_is_tried_for_a_day_and_given_up_before_its_queue_gives_it_up() -> None:
-    queues, functions = template.resources("AWS::SQS::Queue"), template.functions()
-    queue, timeout = queues["DeliveriesQueue"], functions["DeliverFunction"]["Timeout"]
-    assert sum(delivery_pauses.PAUSES) >= 24 * 3_600
-    assert max(delivery_pauses.PAUSES) * 1.1 < 43_200  # SQS hides no message for longer
-    assert queue["RedrivePolicy"]["maxReceiveCount"] > delivery_pauses.TRIES + 1
-    assert queue["VisibilityTimeout"] >= 6 * timeout
-    assert timeout > 3 * SENDING_SECONDS
-
-
-def test_who_stores_secrets_of_webhooks_cannot_read_them_and_who_reads_them_stores_none() -> None:
-    granted = {
-        name: {
-            statement["Action"]
-            for statement in template.statements(block)
-            if "WebhooksKey" in json.dumps(statement["Resource"])
-        }
-        for name, block in template.functions().items()
-    }
-    found = {name: actions for name, actions in granted.items() if actions}
-    assert found == {"WebhooksFunction": {"kms:Encrypt"}, "DeliverFunction": {"kms:Decrypt"}}
-
-
-def test_the_stream_gives_verdicts_to_events_and_never_a_content() -> None:
-    source = template.functions()["EventsFunction"]["Events"]["Changes"]["Properties"]
-    (one,) = source["FilterCriteria"]["Filters"]
-    image = json.loads(one["Pattern"])["dynamodb"]["NewImage"]
-    assert image == {"verdict": {"S": [{"exists": True}]}}
-    assert source["BisectBatchOnFunctionError"] is True
-    assert source["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
-
-
 def test_a_claim_outlives_the_vote_it_is_for_and_a_worker_the_wait_for_it() -> None:
     timeout = template.functions()["BatchFunction"]["Timeout"]
     assert CLIENT_SECONDS < LEASE_SECONDS
@@ -380,7 +346,8 @@ def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() 
                     [actions] if isinstance(actions, str) else actions
                 )
     added = {"dynamodb:Query", "dynamodb:PutItem"}
-    assert granted == {"ApiFunction": added, "WebhooksFunction": added}
+    writers = ("ApiFunction", "ReviewsFunction", "WebhooksFunction")
+    assert granted == dict.fromkeys(writers, added)
     table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
     (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
     assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")

@@ -65,7 +65,7 @@ def test_two_reviewers_decide_an_author_appeals_and_the_chain_holds(
 def test_the_api_itself_can_neither_delete_nor_change_an_entry(
     stack: Stack, operation: str
 ) -> None:
-    client = as_function(stack, "ApiFunction", "dynamodb")
+    client = as_function(stack, "ReviewsFunction", "dynamodb")
     key = {"tenant": {"S": "acme"}, "number": {"N": "1"}}
     with pytest.raises(client.exceptions.ClientError, match=r"AccessDenied|not authorized"):
         getattr(client, operation)(TableName=stack.outputs["AuditTable"], Key=key)
