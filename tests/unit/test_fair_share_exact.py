@@ -299,9 +299,9 @@ def test_a_fair_share_is_what_the_light_ones_leave_divided_by_the_others(
 
 def test_the_parts_of_a_limit_are_whole_numbers_and_together_no_more_than_it() -> None:
     limit = RateLimit(
-        requests_per_minute=3 * SHARD_REQUESTS + 2, tokens_per_minute=4 * SHARD_TOKENS + 1
+        requests_per_minute=3 * SHARD_REQUESTS + 2, tokens_per_minute=4 * SHARD_TOKENS + 2
     )
     assert limit.shards == 3
     part = limit.of_shard()
     assert part.requests_per_minute == SHARD_REQUESTS
-    assert part.tokens_per_minute == (4 * SHARD_TOKENS + 1) // 3
+    assert part.tokens_per_minute == (4 * SHARD_TOKENS + 2) // 3

@@ -107,6 +107,7 @@ def test_all_counters_of_a_transaction_are_in_the_shard_of_one_number() -> None:
     ]
     assert {item["Update"]["TableName"] for item in items} == {"Usage"}
     assert added(items[0])[2] == added(items[4])[2] == "day#2026-03-01~7"
+    assert ledger.spent_key(DAY) == "spent#2026-03-01#"
     assert ledger.day_entries(DAY)[7] == "day#2026-03-01~7"
 
 

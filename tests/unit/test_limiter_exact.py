@@ -311,23 +311,26 @@ def test_a_call_that_did_not_wait_in_the_line_is_not_looked_up(
 def test_a_large_limit_is_booked_and_corrected_in_one_of_its_parts(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[int] = []
+    parts: list[int] = []
+    drawn = iter([3, 2])
 
-    def last_part(parts: int) -> int:
-        drawn.append(parts)
-        return parts - 1
+    def draw(among: int) -> int:
+        parts.append(among)
+        return next(drawn)
 
-    monkeypatch.setattr(random, "randrange", last_part)
+    monkeypatch.setattr(random, "randrange", draw)
     large = RateLimit(requests_per_minute=4 * SHARD_REQUESTS, tokens_per_minute=4 * SHARD_TOKENS)
     table = Table()
     limiter = Limiter(table, "Usage", {MODEL: large}, large, clock=clock)
     reserved = limiter.reserve(MODEL, 400)
-    assert drawn == [4]
     assert reserved.shard == 3
-    keys = [{"key": "bucket#gpt-4.1~3"}]
-    assert [write["TransactItems"][0]["Update"]["Key"] for write in table.writes] == keys
     _, correction = limiter.settlement(reserved, Tokens(input=460, output=0))
-    assert [correction["Update"]["Key"]] == keys
+    assert correction["Update"]["Key"] == {"key": "bucket#gpt-4.1~3"}
+    limiter.reserve(MODEL, 400)
+    assert table.condition() == NEW  # what is known of one part says nothing of another
+    booked = [write["TransactItems"][0]["Update"]["Key"]["key"] for write in table.writes]
+    assert booked == ["bucket#gpt-4.1~3", "bucket#gpt-4.1~2"]
+    assert parts == [4, 4]
 
 
 # --- what is paid --------------------------------------------------------------------------------
