@@ -194,6 +194,39 @@ class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
 
     bulk_machine: str
     audit_table: str
+    upload_megabytes: int = Field(
+        default=1_024, ge=1, le=5_120, description="of one upload; S3 itself takes 5 GiB at once"
+    )
+
+
+class EventSettings(_FromEnvironment):
+    """The tables of webhooks and recent events, and the queue of deliveries."""
+
+    webhooks_table: str
+    events_table: str
+    deliveries_queue: str
+
+
+class PublishSettings(EventSettings):
+    """The settings of the function that turns changes into events."""
+
+    delivery_dead_letters: str
+
+
+class DeliverSettings(EventSettings):
+    """The settings of the function that delivers events."""
+
+    webhooks_key: str
+    event_bus: str
+    allowed_webhook_hosts: str = Field(default="", description="that may be at any address")
+
+
+class WebhookSettings(EventSettings, KeyUseSettings):
+    """The settings of the routes of webhooks and events."""
+
+    audit_table: str
+    webhooks_key: str
+    allowed_webhook_hosts: str = Field(default="", description="that may be at any address")
 
 
 class ChatSettings(_FromEnvironment):
