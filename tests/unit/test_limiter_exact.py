@@ -321,7 +321,8 @@ def test_a_large_limit_is_booked_and_corrected_in_one_of_its_parts(
     monkeypatch.setattr(random, "randrange", draw)
     large = RateLimit(requests_per_minute=4 * SHARD_REQUESTS, tokens_per_minute=4 * SHARD_TOKENS)
     table = Table()
-    limiter = Limiter(table, "Usage", {MODEL: large}, large, clock=clock)
+    build: Build = Limiter
+    limiter = build(table, "Usage", {MODEL: large}, large, clock=clock)
     reserved = limiter.reserve(MODEL, 400)
     assert reserved.shard == 3
     _, correction = limiter.settlement(reserved, Tokens(input=460, output=0))
