@@ -5,7 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from quorum.gateway.fair_share import Bucket, Line, RateLimit, State, fair_share
+from quorum.gateway.fair_share import (
+    SHARD_REQUESTS,
+    SHARD_TOKENS,
+    Bucket,
+    Line,
+    RateLimit,
+    State,
+    fair_share,
+)
 
 SECOND = 1_000_000
 NOW = 1_800_000_000 * SECOND
@@ -287,3 +295,13 @@ def test_a_fair_share_is_what_the_light_ones_leave_divided_by_the_others(
     use: dict[str, float], share: float
 ) -> None:
     assert fair_share(use, "acme") == pytest.approx(share)
+
+
+def test_the_parts_of_a_limit_are_whole_numbers_and_together_no_more_than_it() -> None:
+    limit = RateLimit(
+        requests_per_minute=3 * SHARD_REQUESTS + 2, tokens_per_minute=4 * SHARD_TOKENS + 2
+    )
+    assert limit.shards == 3
+    part = limit.of_shard()
+    assert part.requests_per_minute == SHARD_REQUESTS
+    assert part.tokens_per_minute == (4 * SHARD_TOKENS + 2) // 3

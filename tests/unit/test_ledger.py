@@ -75,10 +75,14 @@ def test_a_call_is_added_to_the_day_of_its_model_and_tenant() -> None:
     booked, of_tenant, of_all = ledger.paid("Usage", "acme", "gpt-4.1", vote, day=DAY, shard=0)
     assert added(booked) == ("usage#2026-03-01#gpt-4.1#acme", CALL, "day#2026-03-01")
     for spent, whose in ((of_tenant, "acme"), (of_all, "")):
-        assert spent["Update"]["Key"] == {"key": f"spent#2026-03-01#{whose}"}
-        assert spent["Update"]["ExpressionAttributeValues"] == {
-            ":cost_usd": COST,
-            ":expires": int(datetime(2026, 3, 4, tzinfo=UTC).timestamp()),
+        assert spent["Update"] == {
+            "TableName": "Usage",
+            "Key": {"key": f"spent#2026-03-01#{whose}"},
+            "UpdateExpression": "SET expires_at = :expires ADD cost_usd :cost_usd",
+            "ExpressionAttributeValues": {
+                ":cost_usd": COST,
+                ":expires": int(datetime(2026, 3, 4, tzinfo=UTC).timestamp()),
+            },
         }
 
 
@@ -101,7 +105,9 @@ def test_all_counters_of_a_transaction_are_in_the_shard_of_one_number() -> None:
         "decisions#2026-03-01#acme~7",
         "compared#acme#one@1#two@1~7",
     ]
+    assert {item["Update"]["TableName"] for item in items} == {"Usage"}
     assert added(items[0])[2] == added(items[4])[2] == "day#2026-03-01~7"
+    assert ledger.spent_key(DAY) == "spent#2026-03-01#"
     assert ledger.day_entries(DAY)[7] == "day#2026-03-01~7"
 
 
@@ -123,6 +129,11 @@ def test_a_call_of_a_batch_is_added_to_the_batch_and_listed_under_no_day() -> No
     vote = make.cast(tokens=TOKENS, cost_usd=COST)
     booked = added(ledger.paid_in_batch("Usage", "acme", "batch-1", vote, shard=0))
     assert booked == ("batch#acme#batch-1", CALL, None)
+
+
+def test_an_appeal_is_counted_on_the_day_of_its_tenant() -> None:
+    booked = added(ledger.appealed("Usage", "acme", {"made": 1}, day=DAY))
+    assert booked == ("appeals#2026-03-01#acme", {"made": 1}, None)
 
 
 def test_a_call_that_may_have_been_paid_is_counted_apart_from_those_that_were() -> None:
@@ -214,3 +225,11 @@ def zone(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_today_is_that_of_utc_wherever_the_machine_is() -> None:
     before = datetime.now(UTC).date()
     assert before <= ledger.today() <= datetime.now(UTC).date()
+
+
+@pytest.mark.usefixtures("zone")
+def test_what_was_paid_on_a_day_is_kept_until_the_same_moment_wherever_the_machine_is() -> None:
+    vote = make.cast(tokens=TOKENS, cost_usd=COST)
+    _, spent, _ = ledger.paid("Usage", "acme", "gpt-4.1", vote, day=DAY, shard=0)
+    expires = spent["Update"]["ExpressionAttributeValues"][":expires"]
+    assert expires == int(datetime(2026, 3, 4, tzinfo=UTC).timestamp())

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from quorum.core.errors import ModelThrottled, StoreUnavailable
 from quorum.core.models import Reservation, Tokens
-from quorum.gateway.fair_share import RateLimit
+from quorum.gateway.fair_share import SHARD_REQUESTS, SHARD_TOKENS, RateLimit
 from quorum.gateway.limiter import Limiter
 
 from tests.clock import Clock
@@ -303,6 +303,35 @@ def test_a_call_that_did_not_wait_in_the_line_is_not_looked_up(
     moved = limiter(table).moved_back(place(**changes))
     assert moved == place(**changes | {"wait_seconds": 0.0})
     assert table.asked == []
+
+
+# --- a limit in parts ---------------------------------------------------------------------------
+
+
+def test_a_large_limit_is_booked_and_corrected_in_one_of_its_parts(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[int] = []
+    drawn = iter([3, 2])
+
+    def draw(among: int) -> int:
+        parts.append(among)
+        return next(drawn)
+
+    monkeypatch.setattr(random, "randrange", draw)
+    large = RateLimit(requests_per_minute=4 * SHARD_REQUESTS, tokens_per_minute=4 * SHARD_TOKENS)
+    table = Table()
+    build: Build = Limiter
+    limiter = build(table, "Usage", {MODEL: large}, large, clock=clock)
+    reserved = limiter.reserve(MODEL, 400)
+    assert reserved.shard == 3
+    _, correction = limiter.settlement(reserved, Tokens(input=460, output=0))
+    assert correction["Update"]["Key"] == {"key": "bucket#gpt-4.1~3"}
+    limiter.reserve(MODEL, 400)
+    assert table.condition() == NEW  # what is known of one part says nothing of another
+    booked = [write["TransactItems"][0]["Update"]["Key"]["key"] for write in table.writes]
+    assert booked == ["bucket#gpt-4.1~3", "bucket#gpt-4.1~2"]
+    assert parts == [4, 4]
 
 
 # --- what is paid --------------------------------------------------------------------------------

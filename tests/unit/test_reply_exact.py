@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from quorum.core.errors import ModelRefused, ReplyUnreadable
 from quorum.core.models import Category, Decision
+from quorum.gateway.finish import Finish
 from quorum.gateway.wire import TokenLogProbability
-from quorum.vote.reply import REPLY_CHARACTERS, read, shorten
+from quorum.vote.reply import REPLY_CHARACTERS, read, said, shorten
 
 SAFE, UNSAFE, REVIEW = Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW
 VOTE = '{"decision": "safe", "confidence": 0.9}'
@@ -309,3 +310,10 @@ def test_a_text_is_shortened_to_whole_characters_and_a_sign(
     text: str, limit: int, short: str
 ) -> None:
     assert shorten(text, limit) == short
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended"), [("stop", Finish.WHOLE), ("length", Finish.CUT), ("left", Finish.OTHER)]
+)
+def test_a_reply_says_how_it_ended(reason: str, ended: Finish) -> None:
+    assert said("safe", finish_reason=reason, refusal=None).ended is ended
