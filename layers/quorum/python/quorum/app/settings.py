@@ -193,6 +193,12 @@ class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
     audit_table: str
 
 
+class ConsoleSettings(ApiSettings):
+    """The settings of the console: those of the routes that it calls, and its sessions."""
+
+    sessions_table: str
+
+
 class ChatSettings(_FromEnvironment):
     """The table and endpoint of the chat's connections and conversations."""
 
