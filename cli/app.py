@@ -25,6 +25,7 @@ from cli import (
     keys,
     labels,
     languages,
+    listen,
     model,
     moderate,
     panel,
@@ -70,6 +71,7 @@ app.command()(replies.replies)
 app.command()(env.env)
 app.command()(replay.replay)
 app.command()(transparency.transparency)
+app.command()(listen.listen)
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 app.add_typer(panel.app, name="panel")

@@ -2,20 +2,25 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from quorum.core import registry
 from quorum.core.models import CastVote, Verdict
+from quorum.review.label_summary import RECENT_DAYS, summary
+from quorum.vote.quality_sample import Estimate
 from quorum.vote.reviews import Label
 from quorum.vote.suggestions import Suggestion
 
 from analysis.counts import counted
 from analysis.rows import harmless
+from cli import tables
 from cli.deployment import Where
-from cli.output import notes, opened
+from cli.output import AsJson, console, notes, opened, print_json
 from cli.service import Service, connect
+from cli.tables import Column
 
 app = typer.Typer(help="Labels made by reviewers.", no_args_is_help=True)
 
@@ -24,6 +29,16 @@ Suggested = Annotated[
     bool,
     typer.Option("--suggested", help="also what clients of the Perspective API suggested"),
 ]
+
+
+VOTERS = (
+    Column("voter", left=True, least=8),
+    Column("labels"),
+    Column("agreement", left=True),
+    Column("before", left=True, rank=1),
+    Column("recent", left=True, rank=1),
+    Column("", left=True),
+)
 
 
 @app.callback()
@@ -52,6 +67,49 @@ def export(out: Out, where: Where = "local", *, suggested: Suggested = False) ->
     without = sum(entry.content is None for entry in entries)
     told = f"{counted(len(entries) + len(suggestions), 'label')}, {without:,} of them without text"
     notes.print(f"{told}, {len(suggestions):,} suggested" if suggested else told)
+
+
+@app.command("summary")
+def show(
+    days: Annotated[
+        int, typer.Option(min=1, help="the last days, compared with what was before")
+    ] = RECENT_DAYS,
+    where: Where = "local",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Count the labels, and show how often each voter agrees with people, and who drifted.
+
+    Agreement is estimated for all verdicts: a label of the quality sample stands for as many as its
+    probability says. In brackets is the interval of 95 %. Needs an operator's key.
+    """
+    found = summary(list(reviewed(connect(where, operator=True))), datetime.now(UTC), days)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    told = counted(found.labels, "label")
+    typer.echo(f"{told} for {found.represents:,.0f} verdicts, {found.with_text:,} with their text")
+    for name in ("decision", "language", "category"):
+        numbers = getattr(found, f"by_{name}").items()
+        typer.echo(
+            f"by {name}: " + (", ".join(f"{key} {count:,}" for key, count in numbers) or "–")
+        )
+    rows = [
+        [
+            one.voter,
+            f"{one.agreement.sampled:,}",
+            _estimate(one.agreement),
+            _estimate(one.before),
+            _estimate(one.recent),
+            "drifted" if one.drifted else "",
+        ]
+        for one in found.voters
+    ]
+    tables.show(console(), VOTERS, [rows])
+
+
+def _estimate(one: Estimate | None) -> str:
+    return "" if one is None else f"{one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
 
 
 def reviewed(service: Service) -> Iterator[Label]:

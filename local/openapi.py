@@ -14,6 +14,7 @@ from quorum.api.problems import ANYWHERE
 
 from functions.api.app import routes
 from functions.estimate.app import routes as estimate
+from functions.webhooks.app import routes as webhooks
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "docs" / "openapi.json"
@@ -31,7 +32,7 @@ def document() -> str:
                 description="Content moderation decided by a vote of models.",
             )
         )
-        for each in (routes, estimate)
+        for each in (routes, estimate, webhooks)
     )
     # The path of a route is a regular expression; in the description it is a path.
     described["paths"] = {

@@ -33,6 +33,7 @@ from rich.console import Console
 from samcli import yamlhelper
 
 from local.unfinished import remove_unfinished, require_bucket, status
+from local.versions import ALIAS, aliased, publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,8 @@ FIRST_PORT = 4566
 """Port of MiniStack; if it is busy, the next free one is taken."""
 PORTS = 100
 LOOPBACK = "127.0.0.1"
+EMULATOR = ROOT / "local" / "emulator.py"
+"""MiniStack, started by its own Python."""
 STAND_IN = "fakes.gateway"
 """The module that stands in for the gateway."""
 STAND_IN_NAME = "stand-in"
@@ -265,6 +268,7 @@ def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
         "Architecture": "arm64" if arm else "x86_64",
         "AwsEndpointUrl": stack.endpoint,
         "Stage": stack.stage,
+        "GradualDeploys": "false",  # MiniStack has no CodeDeploy
         # One machine: each item judged at once starts a process for every voter.
         "ItemsAtOnce": "1",
         # A developer who deploys a panel here wants to see its effect at once.
@@ -305,7 +309,7 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     environment = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
     } | {
-        # Each Lambda's process unpacks its layers (209 MB) into a folder and leaves it there.
+        # The files of layers and Lambdas, which MiniStack leaves behind.
         "TMPDIR": str(home.scratch),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": host,
@@ -320,7 +324,8 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     environment |= settings
     with home.log.open("a") as log:
         process = subprocess.Popen(  # noqa: S603 our own environment's Python
-            [ROOT / ".ministack/bin/python", "-m", "ministack"],
+            # Without its own folder on the path: the packages of a layer come first, as in AWS.
+            [ROOT / ".ministack/bin/python", "-P", EMULATOR],
             env=environment,
             stdout=log,
             stderr=log,
@@ -467,6 +472,8 @@ def _update_parameters(stack: Stack, wanted: dict[str, str]) -> None:
     waiter = formation.get_waiter("stack_update_complete")
     with console.status("updating the parameters…"):
         waiter.wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": UPDATE_SECONDS})
+    found = formation.describe_stack_resources(StackName=STACK)["StackResources"]
+    publish(stack.client("lambda"), aliased(found))
 
 
 def _settle_parameters(built: Path, wanted: dict[str, str]) -> None:
@@ -513,7 +520,7 @@ def warm_up(stack: Stack) -> None:
     voters = ("RulesFunction", "CharactersFunction", "MeaningFunction")
 
     def invoke(voter: str) -> None:
-        functions.invoke(FunctionName=stack.resources[voter], Payload=event)
+        functions.invoke(FunctionName=stack.resources[voter], Qualifier=ALIAS, Payload=event)
 
     with ThreadPoolExecutor(len(voters)) as threads:
         list(threads.map(invoke, voters))
@@ -530,7 +537,7 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
             "BULK_MACHINE": stack.resources["BulkMachine"],
             "CONNECTIONS_URL": stack.connections.replace(stack.endpoint, inside),
-            "CONVERSE_FUNCTION": stack.resources["ConverseFunction"],
+            "CONVERSE_FUNCTION": f"{stack.resources['ConverseFunction']}:{ALIAS}",
             "ITEMS_QUEUE": stack.resources["ItemsQueue"],
             "DOCUMENTS_QUEUE": stack.resources["DocumentsQueue"],
             "DOCUMENT_MACHINE": stack.resources["DocumentMachine"],
@@ -636,6 +643,8 @@ def up(folder: Folder = FOLDER) -> None:
         overrides["GatewayBaseUrl"] = environment["GATEWAY_BASE_URL"]
     if environment.get("ALLOWED_MODEL_HOSTS"):
         overrides["AllowedModelHosts"] = environment["ALLOWED_MODEL_HOSTS"]
+    if environment.get("ALLOWED_WEBHOOK_HOSTS"):
+        overrides["AllowedWebhookHosts"] = environment["ALLOWED_WEBHOOK_HOSTS"]
     bound = {name: environment[name] for name in ("BIND_HOST",) if name in environment}
     stack = start_stack(
         folder, overrides, gateway_key=gateway_key, settings=bound, stand_in=stand_in

@@ -125,7 +125,7 @@ def test_the_dashboard_is_json_and_plots_metrics_that_are_written() -> None:
 
 
 def test_cloudwatch_may_publish_to_the_encrypted_topic_and_so_may_who_watches_spending() -> None:
-    (key,) = template.resources("AWS::KMS::Key").values()
+    key = template.resources("AWS::KMS::Key")["AlertsKey"]
     (topic,) = template.resources("AWS::SNS::Topic").values()
     assert topic["KmsMasterKeyId"] == {"Ref": "AlertsKey"}
     services = [

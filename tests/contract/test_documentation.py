@@ -12,6 +12,8 @@ from quorum.answer.completions import ChatCompletionRequest
 from quorum.bulk.requests import BatchRequest
 from quorum.core.models import Category, Frozen, Verdict
 from quorum.document.requests import DocumentsRequest
+from quorum.events.rules import EventRule
+from quorum.events.webhooks import WebhookRequest
 from quorum.review.requests import DecideRequest, ReviewerRequest
 from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote.moderations import ModerationRequest
@@ -42,6 +44,8 @@ BODIES: dict[str, type[Frozen]] = {
     "chat/completions": ChatCompletionRequest,
     "keys": KeyRequest,
     "keys/$ID/rotate": RotateRequest,
+    "events/rule": EventRule,
+    "webhooks/moderators": WebhookRequest,
 }
 """What the route of each shown request takes."""
 OUTPUTS = {"ApiId": "a1", "ChatApiId": "c1", "QueueUrl": "http://q/items"}

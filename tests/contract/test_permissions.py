@@ -25,7 +25,10 @@ MADE_BY = {
     "dynamodb:UpdateItem": {"update_item", "Update"},
     "dynamodb:DeleteItem": {"delete_item", "Delete"},
     "execute-api:ManageConnections": {"post_to_connection"},
-    "kms:Decrypt": {"publish"},  # the topic of alerts has a key of its own
+    "dynamodb:Scan": {"scan"},
+    "events:PutEvents": {"put_events"},
+    "kms:Decrypt": {"publish", "decrypt"},  # the topic of alerts has a key of its own
+    "kms:Encrypt": {"encrypt"},
     "kms:GenerateDataKey": {"publish"},
     "lambda:InvokeFunction": {"invoke"},
     "s3:AbortMultipartUpload": {"upload_fileobj"},

@@ -27,6 +27,10 @@ from quorum.core.model_entry import ModelEntry
 from quorum.core.models import Frozen
 from quorum.document.long_documents import AskPiece, Receive
 from quorum.document.requests import DocumentsRequest, EstimateRequest, QueuedDocument
+from quorum.events import pauses as delivery_pauses
+from quorum.events.rules import EventRule
+from quorum.events.sending import SENDING_SECONDS
+from quorum.events.webhooks import WebhookRequest
 from quorum.ledger.costs import INTENT_SECONDS
 from quorum.review.appeals import AppealRequest
 from quorum.review.requests import (
@@ -127,7 +131,7 @@ def test_a_voter_has_a_branch_that_never_fails_the_vote(voter: str) -> None:
 
 @pytest.mark.parametrize("voter", VOTERS)
 def test_a_voter_can_be_called_by_the_machine(voter: str) -> None:
-    arn = {"Fn::GetAtt": [logical_id(voter), "Arn"]}
+    arn = {"Fn::Sub": f"${{{logical_id(voter)}.Arn}}:live"}
     assert substitutions()[logical_id(voter)] == arn
     assert arn in invocable()
 
@@ -178,7 +182,7 @@ def test_a_voter_without_a_branch_of_its_own_is_asked_by_the_one_that_asks_any_m
     block = template.functions()["AnyModelFunction"]
     assert (block["CodeUri"], block["Handler"]) == ("functions/vote", "app.any_model")
     assert block["Timeout"] == template.functions()["Gpt41Function"]["Timeout"]
-    assert {"Fn::GetAtt": ["AnyModelFunction", "Arn"]} in invocable()
+    assert {"Fn::Sub": "${AnyModelFunction.Arn}:live"} in invocable()
 
 
 def test_every_voter_has_an_alarm_and_no_other() -> None:
@@ -273,6 +277,38 @@ def test_a_message_is_tried_for_two_hours_and_its_queue_keeps_it_for_longer() ->
         assert queue["MessageRetentionPeriod"] > 10 * pauses.total_seconds(pauses.TRIES)
 
 
+def test_a_delivery_is_tried_for_a_day_and_given_up_before_its_queue_gives_it_up() -> None:
+    queues, functions = template.resources("AWS::SQS::Queue"), template.functions()
+    queue, timeout = queues["DeliveriesQueue"], functions["DeliverFunction"]["Timeout"]
+    assert sum(delivery_pauses.PAUSES) >= 24 * 3_600
+    assert max(delivery_pauses.PAUSES) * 1.1 < 43_200  # SQS hides no message for longer
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > delivery_pauses.TRIES + 1
+    assert queue["VisibilityTimeout"] >= 6 * timeout
+    assert timeout > 3 * SENDING_SECONDS
+
+
+def test_who_stores_secrets_of_webhooks_cannot_read_them_and_who_reads_them_stores_none() -> None:
+    granted = {
+        name: {
+            statement["Action"]
+            for statement in template.statements(block)
+            if "WebhooksKey" in json.dumps(statement["Resource"])
+        }
+        for name, block in template.functions().items()
+    }
+    found = {name: actions for name, actions in granted.items() if actions}
+    assert found == {"WebhooksFunction": {"kms:Encrypt"}, "DeliverFunction": {"kms:Decrypt"}}
+
+
+def test_the_stream_gives_verdicts_to_events_and_never_a_content() -> None:
+    source = template.functions()["EventsFunction"]["Events"]["Changes"]["Properties"]
+    (one,) = source["FilterCriteria"]["Filters"]
+    image = json.loads(one["Pattern"])["dynamodb"]["NewImage"]
+    assert image == {"verdict": {"S": [{"exists": True}]}}
+    assert source["BisectBatchOnFunctionError"] is True
+    assert source["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
+
+
 def test_a_claim_outlives_the_vote_it_is_for_and_a_worker_the_wait_for_it() -> None:
     timeout = template.functions()["BatchFunction"]["Timeout"]
     assert CLIENT_SECONDS < LEASE_SECONDS
@@ -343,7 +379,8 @@ def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() 
                 granted.setdefault(name, set()).update(
                     [actions] if isinstance(actions, str) else actions
                 )
-    assert granted == {"ApiFunction": {"dynamodb:Query", "dynamodb:PutItem"}}
+    added = {"dynamodb:Query", "dynamodb:PutItem"}
+    assert granted == {"ApiFunction": added, "WebhooksFunction": added}
     table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
     (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
     assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
@@ -399,9 +436,11 @@ BODIES: dict[str, type[Frozen]] = {
     "post_skip.json": SkipRequest,
     "post_undo.json": ReviewerRequest,
     "post_verdict.json": VerdictRequest,
+    "put_event_rule.json": EventRule,
     "put_model.json": ModelEntry,
     "put_policy.json": PolicyDocument,
     "put_policy_shadow.json": ShadowRequest,
+    "put_webhook.json": WebhookRequest,
 }
 """What the route of an event takes as its body."""
 

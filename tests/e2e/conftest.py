@@ -25,8 +25,8 @@ GATEWAY_KEY = "sk-stand-in"
 OWN_KEY = "own-server"
 """Name in the secret of the key of a server of a model's own."""
 MEMORY = Path("/dev/shm")  # noqa: S108 a folder of a random name in it
-STACK_BYTES = 8 * 2**30
-"""Room for the files of all processes of a stack; 5 GB were seen."""
+STACK_BYTES = 2 * 2**30
+"""Room for the files of a stack."""
 
 STAGED = {
     "StateMachines": {
@@ -69,6 +69,16 @@ def stand_in(gateway: StandIn) -> Iterator[StandIn]:
 @pytest.fixture(scope="session")
 def model_port() -> int:
     """A port for a model's own server, which the deployment allows before the server runs."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def webhook_port() -> int:
+    """A port for a receiver of webhooks, which the deployment allows before it runs."""
+    return free_port()
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -76,12 +86,13 @@ def model_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def overrides(gateway: StandIn, model_port: int) -> dict[str, str]:
+def overrides(gateway: StandIn, model_port: int, webhook_port: int) -> dict[str, str]:
     """Parameters of the template that these tests set."""
     own = gateway.base_url.removesuffix("/v1")
     return {
         "GatewayBaseUrl": gateway.base_url,
         "AllowedModelHosts": f"{own},http://127.0.0.1:{model_port}",
+        "AllowedWebhookHosts": f"http://127.0.0.1:{webhook_port}",
         "DefaultPanel": "default",
         # The stand-in has no limit: nothing here waits for one.
         "RequestsPerMinute": "1000000",
@@ -96,8 +107,7 @@ def overrides(gateway: StandIn, model_port: int) -> dict[str, str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the stack's files: in memory if there is room.
 
-    Each Lambda's process unpacks thousands of files, which on a slow disk takes most of the time
-    that these tests run.
+    Layers are thousands of files, and a slow disk takes long to write and to remove them.
     """
     kept = os.environ.get("QUORUM_E2E_FOLDER")
     if kept:

@@ -53,17 +53,25 @@ def threat(recorded: Recorded, text: str) -> str:
 def test_the_python_client_gets_results_in_order_and_the_verdicts_are_booked(
     sdk: openai.OpenAI, stack: Stack, key: str, recorded: Recorded
 ) -> None:
-    texts = [says(recorded, f"kind {number}") for number in range(3)]
-    texts.insert(1, threat(recorded, "a threat"))
+    texts = [says(recorded, f"kind {number}") for number in range(6)]
+    texts.insert(3, threat(recorded, "a threat"))
     answer = sdk.moderations.create(model="omni-moderation-latest", input=texts)
     assert answer.model == "default"
-    assert [result.flagged for result in answer.results] == [False, True, False, False]
     explained: list[Any] = [(result.model_extra or {})["quorum"] for result in answer.results]
+    told = [(one["decision"], one["reason"]) for one in explained]
+    decided = ["safe"] * 3 + ["unsafe"] + ["safe"] * 3
+    assert [decision for decision, _ in told] == decided, told
+    assert [result.flagged for result in answer.results] == [False] * 3 + [True] + [False] * 3
     api = Api(stack, key)
     verdicts = [api.get(f"verdicts/{one['verdict_id']}").json() for one in explained]
     assert [one["decision"] for one in verdicts] == [one["decision"] for one in explained]
     booked = api.get("costs?by=decision").json()["decisions"]
-    assert booked == {"safe": 3, "unsafe": 1, "needs_review": 0}
+    assert booked == {"safe": 6, "unsafe": 1, "needs_review": 0}
+
+
+def test_the_processes_of_all_lambdas_share_their_unpacked_layers(stack: Stack) -> None:
+    layers = [name for name in stack.resources if "Layer" in name]
+    assert 0 < len(list((stack.folder / "scratch").glob("layer-*"))) <= len(layers)
 
 
 def test_the_python_client_raises_the_error_that_names_its_parameter(

@@ -29,7 +29,7 @@ from tests.e2e.conftest import Api, Recorded, says
 from tests.template import ROOT
 
 NAME = "own"
-"""One name, for a model put as data and for a policy of the tenant's own."""
+"""One name, for a model put as data, and for a policy and a webhook of the tenant's own."""
 REQUESTS = 5
 """Made-up requests to each operation."""
 ANSWER_SECONDS = 60
@@ -87,11 +87,12 @@ def known(stack: Stack, key: str) -> dict[str, str]:
     verdict = api.judge("made up", panel="embedded")
     items = [{"content": "made up", "panel": "embedded"}, {"content": ""}]
     batch = api.post("batches", {"items": items}).json()
-    return {"verdict_id": verdict["id"], "batch_id": batch["id"], "name": NAME}
+    ids = {"verdict_id": verdict["id"], "batch_id": batch["id"]}
+    return ids | {"name": NAME, "webhook": NAME}
 
 
 def put_what_is_named(stack: Stack, key: str, label: str) -> None:
-    """Put the policy or model called `NAME`: an operation before may have deleted it."""
+    """Put the policy, model or webhook called `NAME`: one before may have deleted it."""
     bodies: dict[str, Any] = {}
     if "/policies/{name}" in label:
         policy, shadow = EXAMPLES["PUT /policies/{name}"], EXAMPLES["PUT /policies/{name}/shadow"]
@@ -99,6 +100,8 @@ def put_what_is_named(stack: Stack, key: str, label: str) -> None:
         bodies[f"policies/{NAME}/shadow"] = shadow
     if "/models/{name}" in label:
         bodies[f"models/{NAME}"] = EXAMPLES["PUT /models/{name}"]
+    if "/webhooks/{webhook}" in label:
+        bodies[f"webhooks/{NAME}"] = EXAMPLES["PUT /webhooks/{webhook}"]
     for path, body in bodies.items():
         put = httpx.put(f"{stack.api}/{path}", json=body, headers={"x-api-key": key}, timeout=60)
         assert put.status_code == 200, put.text

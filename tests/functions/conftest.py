@@ -15,6 +15,7 @@ from quorum.vote.policy import DEFAULT, Policy
 
 from functions.api import app as api
 from functions.estimate import app as estimate
+from functions.webhooks import app as webhooks
 from tests import make, openapi, template
 from tests.template import ROOT
 
@@ -86,7 +87,7 @@ def context() -> Context:
 @pytest.fixture(autouse=True)
 def _described(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check every answer of the HTTP API in a test against the API's description."""
-    for function in (api, estimate):
+    for function in (api, estimate, webhooks):
         monkeypatch.setattr(function, "handler", openapi.held(function.handler))
 
 

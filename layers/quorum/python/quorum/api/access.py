@@ -71,6 +71,17 @@ ACCESS: "Mapping[str, tuple[Scope, ...]]" = MappingProxyType(
         "POST /keys": ("operate",),
         "DELETE /keys/{key_id}": ("operate",),
         "POST /keys/{key_id}/rotate": ("operate",),
+        "GET /webhooks": ("operate",),
+        "GET /webhooks/{webhook}": ("operate",),
+        "PUT /webhooks/{webhook}": ("operate",),
+        "DELETE /webhooks/{webhook}": ("operate",),
+        "POST /webhooks/{webhook}/rotate": ("operate",),
+        "POST /webhooks/{webhook}/test": ("operate",),
+        "GET /webhooks/{webhook}/dead-letters": ("operate",),
+        "POST /webhooks/{webhook}/redrive": ("operate",),
+        "GET /events": ("operate",),
+        "GET /events/rule": ("operate",),
+        "PUT /events/rule": ("operate",),
     }
 )
 

@@ -47,16 +47,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
     @cached_property
     def item_queue(self) -> ItemQueue:
         """The queue of contents and its dead letters."""
-        settings = self.settings
-        return ItemQueue(
-            self.sqs,
-            settings.items_queue,
-            settings.dead_letters,
-            self.batches,
-            starts=self.starts,
-            max_receives=settings.max_receives,
-            clock=self.clock,
-        )
+        return self.queue(self.settings.items_queue)
 
     @cached_property
     def bulk(self) -> Bulk:
@@ -68,6 +59,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
             self.step_functions,
             settings.bulk_machine,
             self.batches,
+            upload_bytes=settings.upload_megabytes * 2**20,
         )
 
     @cached_property

@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from quorum.app.queues import QueueContainer
 from quorum.app.votes import WorkflowContainer
 from quorum.aws.leases import Leases
 from quorum.batch.queue import ItemQueue
@@ -34,7 +35,7 @@ class ManyContainer(WorkflowContainer):
         )
 
 
-class BatchContainer(ManyContainer):
+class BatchContainer(ManyContainer, QueueContainer):
     """The members of the function behind the queue."""
 
     settings: "BatchSettings"
@@ -42,16 +43,7 @@ class BatchContainer(ManyContainer):
     @cached_property
     def item_queue(self) -> ItemQueue:
         """The queue of contents and its dead letters."""
-        settings = self.settings
-        return ItemQueue(
-            self.sqs,
-            settings.items_queue,
-            settings.dead_letters,
-            self.batches,
-            starts=self.starts,
-            max_receives=settings.max_receives,
-            clock=self.clock,
-        )
+        return self.queue(self.settings.items_queue)
 
 
 class BulkContainer(ManyContainer):

@@ -12,6 +12,8 @@ from quorum.aws.clients import client_config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -80,6 +82,16 @@ class Clients:
         """Secrets Manager."""
         config = client_config(read_seconds=SECRET_SECONDS, attempts=2)
         return boto3.client("secretsmanager", config=config)
+
+    @cached_property
+    def kms(self) -> "KMSClient":
+        """KMS."""
+        return boto3.client("kms", config=client_config())
+
+    @cached_property
+    def event_bridge(self) -> "EventBridgeClient":
+        """EventBridge."""
+        return boto3.client("events", config=client_config())
 
     @cached_property
     def functions(self) -> "LambdaClient":

@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from quorum.app.answers import AnswerContainer
+from quorum.app.queues import QueueContainer
 from quorum.aws.bucket import Bucket
 from quorum.batch.queue import ItemQueue
 from quorum.document.intake import DocumentIntake
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from quorum.app.settings import DocumentSettings
 
 
-class DocumentIntakeContainer(AnswerContainer):
+class DocumentIntakeContainer(AnswerContainer, QueueContainer):
     """The members of functions that accept documents."""
 
     settings: "DocumentSettings"
@@ -25,16 +26,7 @@ class DocumentIntakeContainer(AnswerContainer):
     @cached_property
     def document_queue(self) -> ItemQueue:
         """The queue of documents and its dead letters."""
-        settings = self.settings
-        return ItemQueue(
-            self.sqs,
-            settings.documents_queue,
-            settings.dead_letters,
-            self.batches,
-            starts=self.starts,
-            max_receives=settings.max_receives,
-            clock=self.clock,
-        )
+        return self.queue(self.settings.documents_queue)
 
     @cached_property
     def document_intake(self) -> DocumentIntake:

@@ -137,14 +137,19 @@ class WorkflowSettings(AggregateSettings, SpendingSettings):
     )
 
 
-class QueueSettings(WorkflowSettings):
-    """The settings of functions that send items to the queue or receive them."""
+class DeadLetterSettings(StoreSettings):
+    """The settings of functions that send to a queue of work or receive from it."""
 
-    items_queue: str
     dead_letters: str
     max_receives: int = Field(
         ge=1, description="how often a message is tried; the queue delivers it more often"
     )
+
+
+class QueueSettings(WorkflowSettings, DeadLetterSettings):
+    """The settings of functions that send items to the queue or receive them."""
+
+    items_queue: str
 
 
 class BatchSettings(QueueSettings):
@@ -160,12 +165,10 @@ class BulkSettings(WorkflowSettings):
     items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
-class DocumentSettings(AnswerSettings):
+class DocumentSettings(AnswerSettings, DeadLetterSettings):
     """The settings of documents: their queue, their bucket and their machine."""
 
     documents_queue: str
-    dead_letters: str
-    max_receives: int = Field(ge=1, description="deliveries of a message, as the queue has it")
     uploads_bucket: str
     document_machine: str
     default_model: str = Field(default=DEFAULT_MODEL, description="answers where none is named")
@@ -191,6 +194,39 @@ class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
 
     bulk_machine: str
     audit_table: str
+    upload_megabytes: int = Field(
+        default=1_024, ge=1, le=5_120, description="of one upload; S3 itself takes 5 GiB at once"
+    )
+
+
+class EventSettings(_FromEnvironment):
+    """The tables of webhooks and recent events, and the queue of deliveries."""
+
+    webhooks_table: str
+    events_table: str
+    deliveries_queue: str
+
+
+class PublishSettings(EventSettings):
+    """The settings of the function that turns changes into events."""
+
+    delivery_dead_letters: str
+
+
+class DeliverSettings(EventSettings):
+    """The settings of the function that delivers events."""
+
+    webhooks_key: str
+    event_bus: str
+    allowed_webhook_hosts: str = Field(default="", description="that may be at any address")
+
+
+class WebhookSettings(EventSettings, KeyUseSettings):
+    """The settings of the routes of webhooks and events."""
+
+    audit_table: str
+    webhooks_key: str
+    allowed_webhook_hosts: str = Field(default="", description="that may be at any address")
 
 
 class ConsoleSettings(ApiSettings):

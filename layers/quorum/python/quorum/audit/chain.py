@@ -45,6 +45,12 @@ class Action(StrEnum):
     KEY_ISSUED = "key.issued"
     KEY_CHANGED = "key.changed"
     KEY_REVOKED = "key.revoked"
+    WEBHOOK_PUT = "webhook.put"
+    WEBHOOK_ROTATED = "webhook.rotated"
+    WEBHOOK_TESTED = "webhook.tested"
+    WEBHOOK_REDRIVEN = "webhook.redriven"
+    WEBHOOK_DELETED = "webhook.deleted"
+    EVENT_RULE_PUT = "event_rule.put"
 
 
 class Change(Frozen):

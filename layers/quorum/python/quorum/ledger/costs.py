@@ -135,12 +135,12 @@ class Costs:
         """
         now = self._clock()
         still_open: list[dict[str, Any]] = []
-        for shard in range(INTENT_SHARDS):
-            for intent in listing.entries(self._client, self._table, intent_shard(shard)):
-                if now - int(intent["created_at"]) < INTENT_SECONDS:
-                    still_open.append(intent)
-                else:
-                    self._close(intent)
+        shards = map(intent_shard, range(INTENT_SHARDS))
+        for intent in listing.entries_of(self._client, self._table, shards):
+            if now - int(intent["created_at"]) < INTENT_SECONDS:
+                still_open.append(intent)
+            else:
+                self._close(intent)
         return still_open
 
     def _close(self, intent: dict[str, Any]) -> None:
@@ -165,13 +165,13 @@ class Costs:
     def _entries(self, tenant: str | None, start: date, end: date) -> Iterable[dict[str, Any]]:
         """The ledger's entries of those days, each with its `kind`, `day`, `model` and `tenant`."""
         still_open = self.close_intents()
-        for number in range((end - start).days + 1):
-            day = start + timedelta(number)
-            for item in listing.entries_of_day(self._client, self._table, day):
-                kind, day_name, rest = counter_of(item["key"]).split("#", 2)
-                model, whose = rest.split("#", 1) if kind == "usage" else ("", rest)
-                if tenant in (None, whose):
-                    yield item | {"kind": kind, "day": day_name, "model": model, "tenant": whose}
+        days = (start + timedelta(number) for number in range((end - start).days + 1))
+        shards = (entry for day in days for entry in ledger.day_entries(day))
+        for item in listing.entries_of(self._client, self._table, shards):
+            kind, day_name, rest = counter_of(item["key"]).split("#", 2)
+            model, whose = rest.split("#", 1) if kind == "usage" else ("", rest)
+            if tenant in (None, whose):
+                yield item | {"kind": kind, "day": day_name, "model": model, "tenant": whose}
         for intent in still_open:
             if tenant in (None, intent["tenant"]) and start <= _day(intent) <= end:
                 yield {

@@ -1,4 +1,4 @@
-"""Cursors of pages of the index `reviews`, which lists reviews and suggestions by time. Pure."""
+"""Pages of the index `reviews`, which lists labels and suggestions by time."""
 
 import base64
 import binascii
@@ -6,8 +6,32 @@ import json
 from datetime import datetime
 from typing import Any
 
+from quorum.aws import dynamo
 from quorum.core.errors import InvalidRequest
 from quorum.core.identifiers import may_be_record
+
+
+def read_page(
+    client: Any, table: str, prefix: str, partition: str, *, limit: int, after: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Up to `limit` items of a partition, the oldest first, and the cursor of the next page.
+
+    `after` is the cursor of this page; None for the first. Raises `InvalidRequest` for an invalid
+    cursor, and `StoreUnavailable`.
+    """
+    start = {} if after is None else {"ExclusiveStartKey": position_in(prefix, partition, after)}
+    found = dynamo.query(
+        client,
+        TableName=table,
+        IndexName="reviews",
+        KeyConditionExpression="#review = :review",
+        ExpressionAttributeNames={"#review": "review"},
+        ExpressionAttributeValues={":review": partition},
+        Limit=limit,
+        **start,
+    )
+    last = found.get("LastEvaluatedKey")
+    return found["Items"], None if last is None else cursor_of(prefix, last)
 
 
 def cursor_of(prefix: str, key: Any) -> str:

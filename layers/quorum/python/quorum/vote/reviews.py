@@ -52,7 +52,7 @@ from quorum.vote.review_entries import (
     ReviewEntry,
     pending_field,
 )
-from quorum.vote.review_pages import cursor_of, position_in
+from quorum.vote.review_pages import read_page
 from quorum.vote.verdicts import verdict_of
 
 if TYPE_CHECKING:
@@ -357,20 +357,10 @@ class Reviews:
         `StoreUnavailable`.
         """
         prefix, partition = verdict_key(tenant, ""), f"{REVIEWED}#{tenant}"
-        start = (
-            {} if after is None else {"ExclusiveStartKey": position_in(prefix, partition, after)}
+        found, following = read_page(
+            self._client, self._table, prefix, partition, limit=limit, after=after
         )
-        found = dynamo.query(
-            self._client,
-            TableName=self._table,
-            IndexName="reviews",
-            KeyConditionExpression="#review = :review",
-            ExpressionAttributeNames={"#review": "review"},
-            ExpressionAttributeValues={":review": partition},
-            Limit=limit,
-            **start,
-        )
-        verdicts = [verdict_of(item) for item in found["Items"]]
+        verdicts = [verdict_of(item) for item in found]
         wanted = [verdict.id for verdict in verdicts] if with_contents else []
         contents = self._contents(tenant, wanted)
         labels = tuple(
@@ -384,10 +374,9 @@ class Reviews:
                 first_seen=verdict.created_at,
                 last_seen=item.get("last_seen", verdict.created_at),
             )
-            for verdict, item in zip(verdicts, found["Items"], strict=True)
+            for verdict, item in zip(verdicts, found, strict=True)
         )
-        last = found.get("LastEvaluatedKey")
-        return LabelPage(labels=labels, next=None if last is None else cursor_of(prefix, last))
+        return LabelPage(labels=labels, next=following)
 
     def kept_contents(self, tenant: str, verdict_ids: "Sequence[str]") -> dict[str, Kept]:
         """Verdict id → content, of those verdicts whose content is still kept for a reviewer."""

@@ -16,7 +16,7 @@ from quorum.aws.faults import unavailable
 from quorum.core.identifiers import suggestion_key
 from quorum.core.models import Decision, Frozen, Probability, Verdict
 from quorum.vote.review_entries import entry_digest
-from quorum.vote.review_pages import cursor_of, position_in
+from quorum.vote.review_pages import read_page
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -114,28 +114,17 @@ class Suggestions:
         Raises `InvalidRequest` for an invalid cursor, and `StoreUnavailable`.
         """
         prefix, partition = suggestion_key(tenant, ""), _partition(tenant)
-        start = (
-            {} if after is None else {"ExclusiveStartKey": position_in(prefix, partition, after)}
-        )
-        found = dynamo.query(
-            self._client,
-            TableName=self._table,
-            IndexName="reviews",
-            KeyConditionExpression="#review = :review",
-            ExpressionAttributeNames={"#review": "review"},
-            ExpressionAttributeValues={":review": partition},
-            Limit=limit,
-            **start,
+        found, following = read_page(
+            self._client, self._table, prefix, partition, limit=limit, after=after
         )
         now = self._clock()
-        last = found.get("LastEvaluatedKey")
         return SuggestionPage(
             suggestions=tuple(
                 Suggestion.model_validate_json(str(item["suggestion"]), extra="ignore")
-                for item in found["Items"]
+                for item in found
                 if int(str(item["expires_at"])) > now  # DynamoDB may delete them two days late
             ),
-            next=None if last is None else cursor_of(prefix, last),
+            next=following,
         )
 
 

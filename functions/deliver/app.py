@@ -1,0 +1,24 @@
+"""SQS → the event bus, and webhooks."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from quorum.app.events import DeliverContainer
+from quorum.app.settings import DeliverSettings
+from quorum.aws.boundary import guarded
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@cache
+def app() -> DeliverContainer:
+    """The container, opened once per environment."""
+    return DeliverContainer(DeliverSettings.from_environment())
+
+
+@guarded
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:  # noqa: ARG001 Lambda's form
+    """Deliver the messages of one invocation; returns those that stay on the queue."""
+    again = app().deliveries.handle(event["Records"])
+    return {"batchItemFailures": [{"itemIdentifier": one} for one in again]}

@@ -1,0 +1,30 @@
+"""Changes of the Verdicts table, and alerts → events, stored and queued for delivery."""
+
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from quorum.app.events import PublishContainer
+from quorum.app.settings import PublishSettings
+from quorum.aws.boundary import guarded
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@cache
+def app() -> PublishContainer:
+    """The container, opened once per environment."""
+    return PublishContainer(PublishSettings.from_environment())
+
+
+@guarded
+def handler(event: dict[str, Any], context: "LambdaContext") -> None:  # noqa: ARG001 Lambda's form
+    """Publish what a batch of the stream, or a message of the topic of alerts, tells."""
+    changes = [one for one in event["Records"] if "dynamodb" in one]
+    if changes:
+        app().publishing.changed(changes)
+    for one in event["Records"]:
+        if "Sns" in one:
+            at = datetime.fromisoformat(one["Sns"]["Timestamp"])
+            app().publishing.alerted(one["Sns"]["Message"], at)

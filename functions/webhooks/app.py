@@ -1,0 +1,27 @@
+"""The routes of webhooks and events. A function of its own: it alone may encrypt their secrets."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from quorum.api.http import resolve, resolver
+from quorum.app.events import WebhookContainer
+from quorum.app.settings import WebhookSettings
+from quorum.aws.boundary import guarded
+from quorum.routes import webhooks
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+routes = resolver(webhooks.router)
+
+
+@cache
+def app() -> WebhookContainer:
+    """The container, opened once per environment."""
+    return WebhookContainer(WebhookSettings.from_environment())
+
+
+@guarded
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Answer one HTTP request of API Gateway's proxy integration."""
+    return resolve(routes, event, context, app)

@@ -1,0 +1,1 @@
+"""Events: what happened to a tenant's verdicts and reviews, for EventBridge and for webhooks."""

@@ -1,0 +1,177 @@
+"""The events of the last days, and those that could not be delivered.
+
+A table by tenant and entry, each with its time to live::
+
+    event#<stored at>#<id>            an event, for `GET /events` and `quorum listen`
+    dead#<webhook>#<failed at>#<id>   an event that a webhook did not take within a day, and why
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from time import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from quorum.aws import dynamo
+from quorum.aws.dynamo import DAY
+from quorum.aws.faults import unavailable
+from quorum.core.errors import InvalidRequest
+from quorum.core.models import Frozen
+from quorum.events import schema
+from quorum.events.schema import Event, EventType
+from quorum.events.sending import DeliveryFailure
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+PAGE_LIMIT = 100
+"""Events of a page."""
+KEPT_DAYS = 3
+"""Days for which an event can be listed."""
+DEAD_DAYS = 14
+"""Days for which an event that was not delivered can be sent again."""
+SETTLING = timedelta(seconds=2)
+"""Time until an event is listed: one that is stored at the same moment may become visible later,
+and a page must not end behind it."""
+DEPLOYMENT = "-"
+"""In the place of a tenant, for events about the whole deployment; no tenant has this id."""
+_CURSOR = re.compile(r"[0-9T:.+-]{32}#(evt_[0-9a-f]{32})?")
+
+
+class EventPage(Frozen):
+    """A page of events, the oldest first, and where to read on: also when there is no more yet."""
+
+    events: tuple[Event, ...]
+    next: str
+
+
+class Undelivered(Frozen):
+    """An event that a webhook did not take, and why the last try failed."""
+
+    event_id: str
+    type: EventType
+    failed_at: datetime
+    status: int | None = None
+    failure: DeliveryFailure
+
+
+class DeadEvent(NamedTuple):
+    """A dead letter with its event and the entry that it is stored under."""
+
+    entry: str
+    event: Event
+    letter: Undelivered
+
+
+class RecentEvents:
+    """The table of events."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        *,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
+        self._table = table
+        self._clock = clock
+
+    # ---- events ------------------------------------------------------------------------------
+
+    def keep(self, event: Event) -> None:
+        """Store an event; one that is stored twice is listed twice. Raises `StoreUnavailable`."""
+        entry = f"event#{_written(self._now())}#{event.id}"
+        self._put(event.tenant or DEPLOYMENT, entry, event, KEPT_DAYS)
+
+    def page(
+        self, tenant: str, *, since: datetime | None, after: str | None, limit: int = PAGE_LIMIT
+    ) -> EventPage:
+        """Up to `limit` events in the order in which they were stored.
+
+        They start `since` a time, or `after` the `next` of a page; without either with the oldest.
+        Raises `InvalidRequest` for an invalid cursor, and `StoreUnavailable`.
+        """
+        now = self._now()
+        if after is None:
+            begin = now - timedelta(days=KEPT_DAYS) if since is None else since.astimezone(UTC)
+            after = f"{_written(begin)}#"
+        elif not _CURSOR.fullmatch(after):
+            raise InvalidRequest(
+                "next: is not what a page of this list ended with",
+                code="invalid_next",
+                field="next",
+            )
+        last = f"{_written(now - SETTLING)}#"
+        if after >= last:
+            return EventPage(events=(), next=after)
+        # BETWEEN has both ends; no event has the whole of a cursor without an id.
+        items = self._query(tenant, f"event#{after}", f"event#{last}", limit + 1)
+        found = [one for one in items if str(one["entry"]) != f"event#{after}"][:limit]
+        if found:
+            after = str(found[-1]["entry"]).removeprefix("event#")
+        return EventPage(events=tuple(schema.read(str(one["event"])) for one in found), next=after)
+
+    # ---- dead letters ------------------------------------------------------------------------
+
+    def dead_letter(self, tenant: str, webhook: str, event: Event, letter: Undelivered) -> None:
+        """Store an event that was not delivered; raises `StoreUnavailable`."""
+        entry = f"dead#{webhook}#{_written(letter.failed_at)}#{event.id}"
+        more = {"letter": letter.model_dump_json()}
+        self._put(tenant, entry, event, DEAD_DAYS, more)
+
+    def dead_letters(self, tenant: str, webhook: str, limit: int) -> Iterator[DeadEvent]:
+        """Up to `limit` dead letters of a webhook, the oldest first; raises `StoreUnavailable`."""
+        # `$` comes after `#`, and no name of a webhook has either.
+        for item in self._query(tenant, f"dead#{webhook}#", f"dead#{webhook}$", limit):
+            yield DeadEvent(
+                str(item["entry"]),
+                schema.read(str(item["event"])),
+                Undelivered.model_validate_json(str(item["letter"]), extra="ignore"),
+            )
+
+    def forget(self, tenant: str, dead: DeadEvent) -> None:
+        """Delete a dead letter that is sent again; raises `StoreUnavailable`."""
+        with unavailable("a dead letter could not be deleted"):
+            dynamo.attempt(
+                self._client.delete_item,
+                TableName=self._table,
+                Key={"tenant": tenant, "entry": dead.entry},
+            )
+
+    def _put(
+        self,
+        tenant: str,
+        entry: str,
+        event: Event,
+        days: int,
+        more: dict[str, str] | None = None,
+    ) -> None:
+        item = {
+            "tenant": tenant,
+            "entry": entry,
+            "event": event.model_dump_json(),
+            "expires_at": int(self._clock()) + days * DAY,
+            **(more or {}),
+        }
+        with unavailable("an event could not be stored"):
+            dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
+
+    def _query(self, tenant: str, first: str, last: str, limit: int) -> list[dict[str, Any]]:
+        answer = dynamo.query(
+            self._client,
+            TableName=self._table,
+            KeyConditionExpression="tenant = :tenant AND entry BETWEEN :first AND :last",
+            ExpressionAttributeValues={":tenant": tenant, ":first": first, ":last": last},
+            ConsistentRead=True,
+            Limit=limit,
+        )
+        return list(answer["Items"])
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _written(moment: datetime) -> str:
+    """A time in UTC to the microsecond, whose text sorts as it does."""
+    return moment.isoformat(timespec="microseconds")

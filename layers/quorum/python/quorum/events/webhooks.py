@@ -1,0 +1,433 @@
+"""The webhooks of all tenants, their secrets, and each tenant's rule.
+
+A table by tenant and entry::
+
+    rule             which verdicts become events
+    webhook#<name>   a webhook: `document`, its `revision`, and the `last` delivery
+
+A secret has to be used, so a hash of it would not do. It is encrypted by a key of the deployment
+(KMS), bound to its tenant and webhook: the role of the API may encrypt with that key and not
+decrypt, the one that delivers may decrypt and not encrypt. So a secret is shown once.
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from time import time
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from pydantic import Field, StringConstraints
+
+from quorum.audit.chain import Action, Change, Fact
+from quorum.audit.trail import AuditTrail
+from quorum.aws import dynamo
+from quorum.aws.faults import unavailable
+from quorum.core.errors import InvalidRequest, NotFound, StoreUnavailable
+from quorum.core.models import Frozen, is_none
+from quorum.events.addresses import URL_LIMIT, require_url
+from quorum.events.rules import EventRule, Subscription
+from quorum.events.schema import Event, EventType
+from quorum.events.sending import DeliveryFailure
+from quorum.events.signature import new_secret
+from quorum.gateway.model_hosts import ModelHosts
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_kms import KMSClient
+
+WEBHOOKS_LIMIT = 20
+"""Webhooks of one tenant."""
+OVERLAP = timedelta(hours=24)
+"""Time for which a secret that was replaced still signs, beside the new one."""
+
+_ROUNDS = 5
+"""Tries of one change while others change the same webhook."""
+_RULE = "rule"
+_WEBHOOK = "webhook#"
+
+
+class WebhookRequest(Subscription):
+    """The body of `PUT /webhooks/{webhook}`: where it leads, and which events it gets."""
+
+    url: Annotated[str, StringConstraints(min_length=9, max_length=URL_LIMIT)]
+    enabled: bool = True
+
+
+class Delivery(Frozen):
+    """The last try of a delivery: of which event, and the receiver's status or what failed."""
+
+    event_id: str
+    type: EventType
+    at: datetime
+    tries: int
+    status: int | None = None
+    failure: DeliveryFailure | None = None
+
+
+class _Secret(Frozen):
+    """A secret as it is stored: encrypted, and until when it signs (None: it is the newest)."""
+
+    encrypted: str
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+class Webhook(WebhookRequest):
+    """A webhook as it is stored."""
+
+    secrets: tuple[_Secret, ...]
+    created_at: datetime
+    changed_at: datetime
+
+    def wants(self, event: Event) -> bool:
+        """Whether it is sent the event."""
+        return self.enabled and super().wants(event)
+
+
+class WebhookView(WebhookRequest):
+    """A webhook without its secrets, with its last delivery.
+
+    Until `old_secret_until` the secret that was replaced signs, too.
+    """
+
+    name: str
+    created_at: datetime
+    changed_at: datetime
+    old_secret_until: datetime | None = Field(default=None, exclude_if=is_none)
+    last_delivery: Delivery | None = None
+
+
+class NewSecret(WebhookView):
+    """A webhook, with its secret if that is new; it is shown this once."""
+
+    secret: str | None = Field(default=None, exclude_if=is_none)
+
+
+class WebhookList(Frozen):
+    """The webhooks of a tenant, by name."""
+
+    webhooks: tuple[WebhookView, ...]
+
+
+class _Stored(NamedTuple):
+    """A webhook with the number of its changes and its last delivery."""
+
+    webhook: Webhook
+    revision: int
+    last: Delivery | None
+
+
+class Subscribers(NamedTuple):
+    """A tenant's rule and its webhooks by name."""
+
+    rule: EventRule
+    webhooks: dict[str, Webhook]
+
+
+class WebhookSecrets:
+    """Encrypts and decrypts secrets with the deployment's key `key_id`."""
+
+    def __init__(self, kms: "KMSClient", key_id: str) -> None:
+        self._kms = kms
+        self._key_id = key_id
+
+    def encrypted(self, tenant: str, name: str, secret: str) -> str:
+        """The secret, encrypted; raises `StoreUnavailable`."""
+        with unavailable("a webhook's secret could not be encrypted"):
+            answer = self._kms.encrypt(
+                KeyId=self._key_id,
+                Plaintext=secret.encode(),
+                EncryptionContext={"tenant": tenant, "webhook": name},
+            )
+        return base64.b64encode(answer["CiphertextBlob"]).decode()
+
+    def valid(self, tenant: str, name: str, webhook: Webhook, now: datetime) -> list[str]:
+        """The secrets that sign now, the newest first; raises `StoreUnavailable`."""
+        found: list[str] = []
+        for one in webhook.secrets:
+            if one.expires_at is not None and one.expires_at <= now:
+                continue
+            with unavailable("a webhook's secret could not be decrypted"):
+                answer = self._kms.decrypt(
+                    KeyId=self._key_id,
+                    CiphertextBlob=base64.b64decode(one.encrypted),
+                    EncryptionContext={"tenant": tenant, "webhook": name},
+                )
+            found.append(answer["Plaintext"].decode())
+        return found
+
+
+class Webhooks:
+    """The table of webhooks and rules; reading needs neither `secrets` nor `audit`."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBServiceResource",
+        table: str,
+        *,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
+        self._table = table
+        self._clock = clock
+
+    @property
+    def client(self) -> Any:
+        """The client, for those who write to the table."""
+        return self._client
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self._table
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def subscribers(self, tenant: str) -> Subscribers:
+        """The tenant's rule and webhooks; raises `StoreUnavailable`."""
+        rule, found = EventRule(), {}
+        for item in self._items(tenant):
+            entry = str(item["entry"])
+            if entry == _RULE:
+                rule = EventRule.model_validate_json(str(item["document"]), extra="ignore")
+            else:
+                found[entry.removeprefix(_WEBHOOK)] = _webhook(item)
+        return Subscribers(rule, found)
+
+    def anywhere(self) -> Iterator[tuple[str, str, Webhook]]:
+        """Tenant, name and webhook of all there are. Reads the whole table."""
+        for item in dynamo.scan(self._client, TableName=self._table):
+            entry = str(item["entry"])
+            if entry.startswith(_WEBHOOK):
+                yield str(item["tenant"]), entry.removeprefix(_WEBHOOK), _webhook(item)
+
+    def listed(self, tenant: str) -> WebhookList:
+        """The tenant's webhooks; raises `StoreUnavailable`."""
+        items = [one for one in self._items(tenant) if str(one["entry"]).startswith(_WEBHOOK)]
+        names = [str(item["entry"]).removeprefix(_WEBHOOK) for item in items]
+        shown = (self._view(name, stored_in(item)) for name, item in zip(names, items, strict=True))
+        return WebhookList(webhooks=tuple(shown))
+
+    def find(self, tenant: str, name: str) -> _Stored | None:
+        """The webhook of that name, None if there is none; raises `StoreUnavailable`."""
+        item = dynamo.get(self._client, self._table, key_of(tenant, name), consistent=True)
+        return None if item is None else stored_in(item)
+
+    def view(self, tenant: str, name: str) -> WebhookView:
+        """The webhook of that name; raises `NotFound` and `StoreUnavailable`."""
+        return self._view(name, self.get(tenant, name))
+
+    def get(self, tenant: str, name: str) -> _Stored:
+        """The webhook of that name as stored; raises `NotFound` and `StoreUnavailable`."""
+        found = self.find(tenant, name)
+        if found is None:
+            raise NotFound("no such webhook", code="webhook_not_found", field="webhook")
+        return found
+
+    def note(self, tenant: str, name: str, delivery: Delivery) -> None:
+        """Keep the last delivery with its webhook, if that is still there."""
+        gone = self._client.exceptions.ConditionalCheckFailedException
+        with unavailable("a delivery could not be noted"), suppress(gone):
+            dynamo.attempt(
+                self._client.update_item,
+                TableName=self._table,
+                Key=key_of(tenant, name),
+                UpdateExpression="SET #last = :last",
+                ConditionExpression="attribute_exists(tenant)",
+                ExpressionAttributeNames={"#last": "last"},
+                ExpressionAttributeValues={":last": delivery.model_dump_json()},
+            )
+
+    def _items(self, tenant: str) -> list[dict[str, Any]]:
+        answer = dynamo.query(
+            self._client,
+            TableName=self._table,
+            KeyConditionExpression="tenant = :tenant",
+            ExpressionAttributeValues={":tenant": tenant},
+            ConsistentRead=True,
+        )
+        return list(answer["Items"])  # twenty webhooks are less than the 1 MB of a page
+
+    def _view(self, name: str, stored: _Stored) -> WebhookView:
+        webhook, now = stored.webhook, self.now()
+        ends = [one.expires_at for one in webhook.secrets if one.expires_at is not None]
+        fields = {field: getattr(webhook, field) for field in WebhookRequest.model_fields}
+        return WebhookView(
+            **fields,
+            name=name,
+            created_at=webhook.created_at,
+            changed_at=webhook.changed_at,
+            old_secret_until=next((one for one in ends if one > now), None),
+            last_delivery=stored.last,
+        )
+
+
+class WebhookChanges:
+    """The changes of webhooks and rules, each written with its entry in the audit trail.
+
+    `allowed` are the hosts that may be at any address.
+    """
+
+    def __init__(
+        self, webhooks: Webhooks, secrets: WebhookSecrets, audit: AuditTrail, allowed: ModelHosts
+    ) -> None:
+        self._webhooks = webhooks
+        self._secrets = secrets
+        self._audit = audit
+        self._allowed = allowed
+
+    def put(self, tenant: str, name: str, request: WebhookRequest, *, by: str) -> NewSecret:
+        """Put a webhook; a new one gets a secret, which is in the answer.
+
+        Raises `InvalidRequest` for its URL or where there are too many, and `StoreUnavailable`.
+        """
+        require_url(request.url, self._allowed)
+        for _ in range(_ROUNDS):
+            found, now = self._webhooks.find(tenant, name), self._webhooks.now()
+            secret = None
+            if found is None:
+                self._require_room(tenant)
+                secret = new_secret()
+                kept: tuple[_Secret, ...] = (self._secret(tenant, name, secret, now),)
+                created = now
+            else:
+                kept, created = found.webhook.secrets, found.webhook.created_at
+            webhook = Webhook(**dict(request), secrets=kept, created_at=created, changed_at=now)
+            change = _change(Action.WEBHOOK_PUT, by, name, found and found.webhook, webhook)
+            if self._write(tenant, name, found, webhook, change):
+                return self._shown(tenant, name, secret)
+        raise _moved()
+
+    def rotate(self, tenant: str, name: str, *, by: str) -> NewSecret:
+        """Give a webhook a new secret; the one before still signs for a day.
+
+        Raises `NotFound` and `StoreUnavailable`.
+        """
+        for _ in range(_ROUNDS):
+            found, now = self._webhooks.get(tenant, name), self._webhooks.now()
+            secret = new_secret()
+            old = found.webhook.secrets[0].model_copy(update={"expires_at": now + OVERLAP})
+            kept = (self._secret(tenant, name, secret, now), old)
+            webhook = found.webhook.model_copy(update={"secrets": kept, "changed_at": now})
+            change = _change(Action.WEBHOOK_ROTATED, by, name, None, None)
+            if self._write(tenant, name, found, webhook, change):
+                return self._shown(tenant, name, secret)
+        raise _moved()
+
+    def delete(self, tenant: str, name: str, *, by: str) -> WebhookView:
+        """Delete a webhook; returns what it was. What waits for it is not sent any more.
+
+        Raises `NotFound` and `StoreUnavailable`.
+        """
+        for _ in range(_ROUNDS):
+            last = self._webhooks.view(tenant, name)
+            found = self._webhooks.get(tenant, name)
+            change = _change(Action.WEBHOOK_DELETED, by, name, found.webhook, None)
+            delete = {
+                "TableName": self._webhooks.table,
+                "Key": key_of(tenant, name),
+                "ConditionExpression": "revision = :revision",
+                "ExpressionAttributeValues": {":revision": found.revision},
+            }
+            if not self._audit.write(tenant, change, [{"Delete": delete}]):
+                return last
+        raise _moved()
+
+    def tested(self, tenant: str, name: str, *, by: str) -> None:
+        """Record that somebody tests a webhook; raises `NotFound` and `StoreUnavailable`."""
+        self._webhooks.get(tenant, name)
+        self._audit.record(tenant, _change(Action.WEBHOOK_TESTED, by, name, None, None))
+
+    def redriven(self, tenant: str, name: str, *, by: str) -> None:
+        """Record that somebody has the dead letters sent again; raises as `tested`."""
+        self._webhooks.get(tenant, name)
+        self._audit.record(tenant, _change(Action.WEBHOOK_REDRIVEN, by, name, None, None))
+
+    def put_rule(self, tenant: str, rule: EventRule, *, by: str) -> EventRule:
+        """Put the tenant's rule; raises `StoreUnavailable`."""
+        before = self._webhooks.subscribers(tenant).rule
+        item = {"tenant": tenant, "entry": _RULE, "document": rule.model_dump_json()}
+        change = Change(
+            action=Action.EVENT_RULE_PUT,
+            by=by,
+            subject="events/rule",
+            before={"verdicts": before.model_dump_json()},
+            after={"verdicts": rule.model_dump_json()},
+        )
+        put = {"Put": {"TableName": self._webhooks.table, "Item": item}}
+        self._audit.write(tenant, change, [put])
+        return rule
+
+    def _require_room(self, tenant: str) -> None:
+        if len(self._webhooks.listed(tenant).webhooks) >= WEBHOOKS_LIMIT:
+            raise InvalidRequest(
+                f"a tenant has at most {WEBHOOKS_LIMIT} webhooks; delete one",
+                code="too_many_webhooks",
+                limit=WEBHOOKS_LIMIT,
+            )
+
+    def _secret(self, tenant: str, name: str, secret: str, now: datetime) -> _Secret:
+        encrypted = self._secrets.encrypted(tenant, name, secret)
+        return _Secret(encrypted=encrypted, created_at=now)
+
+    def _write(
+        self, tenant: str, name: str, found: _Stored | None, webhook: Webhook, change: Change
+    ) -> bool:
+        """Store the webhook in the place of what was found; False if that has changed."""
+        condition = "attribute_not_exists(tenant)" if found is None else "revision = :earlier"
+        revision = 1 if found is None else found.revision + 1
+        values: dict[str, Any] = {":document": webhook.model_dump_json(), ":revision": revision}
+        values |= {} if found is None else {":earlier": found.revision}
+        update = {
+            "TableName": self._webhooks.table,
+            "Key": key_of(tenant, name),
+            "UpdateExpression": "SET document = :document, revision = :revision",
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+        return not self._audit.write(tenant, change, [{"Update": update}])
+
+    def _shown(self, tenant: str, name: str, secret: str | None) -> NewSecret:
+        return NewSecret(**dict(self._webhooks.view(tenant, name)), secret=secret)
+
+
+def key_of(tenant: str, name: str) -> dict[str, str]:
+    """The table's key of a webhook."""
+    return {"tenant": tenant, "entry": f"{_WEBHOOK}{name}"}
+
+
+def stored_in(item: dict[str, Any]) -> _Stored:
+    """The webhook in a table item."""
+    last = item.get("last")
+    return _Stored(
+        _webhook(item),
+        int(item["revision"]),
+        None if last is None else Delivery.model_validate_json(str(last), extra="ignore"),
+    )
+
+
+def _webhook(item: dict[str, Any]) -> Webhook:
+    return Webhook.model_validate_json(str(item["document"]), extra="ignore")
+
+
+def _moved() -> StoreUnavailable:
+    return StoreUnavailable("the webhook changes faster than it can be written")
+
+
+def _change(
+    action: Action, by: str, name: str, before: Webhook | None, after: Webhook | None
+) -> Change:
+    facts = [{} if one is None else _facts(one) for one in (before, after)]
+    return Change(action=action, by=by, subject=f"webhook/{name}", before=facts[0], after=facts[1])
+
+
+def _facts(webhook: Webhook) -> dict[str, Fact]:
+    """Where a webhook leads and what it gets; never its secrets, nor a query with a key in it."""
+    return {
+        "url": webhook.url.partition("?")[0],
+        "types": tuple(map(str, webhook.types)),
+        "enabled": webhook.enabled,
+    }
