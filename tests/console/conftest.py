@@ -67,7 +67,9 @@ def store(container: "ConsoleContainer") -> Store:
     """Store a verdict that waits for a person, and came so many minutes ago."""
 
     def put(name: str, minutes: float = 0, *, tenant: str = "acme", **changes: Any) -> Verdict:
-        evaluation = make.evaluation(verdict_id=name, tenant=tenant)
+        came = datetime.fromtimestamp(container.clock(), UTC) - timedelta(minutes=minutes)
+        started = {"started_at": came.timestamp() - 0.4, "deadline": came.timestamp() + 22}
+        evaluation = make.evaluation(verdict_id=name, tenant=tenant, **started)
         said = changes.pop("said", "needs_review")
         scores = changes.pop("scores", {})
         reason = changes.pop("reason", "")
@@ -75,7 +77,6 @@ def store(container: "ConsoleContainer") -> Store:
             make.cast(voter, said, confidence=1.0, scores=scores, reason=reason)
             for voter in evaluation.panel.voters
         ]
-        came = datetime.fromtimestamp(container.clock(), UTC) - timedelta(minutes=minutes)
         verdict = conclude_at_once(evaluation, votes, DEFAULT, now=came.timestamp())
         content = Content(text=changes.pop("text", f"the text of {name}"))
         return container.verdicts.record(tenant, content, verdict.model_copy(update=changes))
@@ -130,7 +131,7 @@ class Client:
 
     def get(self, path: str = "", **headers: str | None) -> "Client":
         """A page within the console, and wherever it leads."""
-        return self.send("GET", f"/console/{path}".rstrip("/"), **headers).follow()
+        return self.send("GET", f"/console/{path}".rstrip("/"), None, **headers).follow()
 
     def post(self, path: str, form: dict[str, Any] | None = None, **headers: Any) -> "Client":
         """A form of this session, and wherever it leads."""

@@ -32,7 +32,7 @@ PHONE = {"width": 360, "height": 780}
         ("item", "en.light", "review/verdict-1?show=1", DESK),
         ("item-ko-dark", "ko.dark", "review/verdict-1", DESK),
         ("item-phone", "ko.light", "review/verdict-1?show=1", PHONE),
-        ("verdict", "en.dark", "verdicts/verdict-2", DESK),
+        ("verdict", "en.dark", "verdicts/verdict-8", DESK),
         ("verdicts-ko", "ko.light", "verdicts", DESK),
         ("costs", "en.light", "costs", DESK),
         ("audit-ko-dark", "ko.dark", "audit", DESK),

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +20,7 @@ PLACES = [entry.path for entry in NAVIGATION]
 
 
 @pytest.fixture
-def moving(container: "ConsoleContainer", clock: Clock) -> Iterator[Clock]:
+def moving(container: "ConsoleContainer", clock: Clock) -> Clock:
     """The clock of the function, for the test to move."""
     container.clock = clock
     return clock
@@ -136,7 +135,7 @@ def test_signing_out_ends_this_session_and_everywhere_all_of_the_key(
     ],
 )
 def test_a_form_of_another_site_changes_nothing(
-    ada: Client, store: Store, container: "ConsoleContainer", headers: dict[str, str | None]
+    ada: Client, store: Store, container: "ConsoleContainer", headers: dict[str, Any]
 ) -> None:
     store("verdict-1")
     assert ada.post("review/begin", **headers).status == 403

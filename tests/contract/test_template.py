@@ -380,7 +380,7 @@ def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() 
                     [actions] if isinstance(actions, str) else actions
                 )
     added = {"dynamodb:Query", "dynamodb:PutItem"}
-    assert granted == {"ApiFunction": added, "WebhooksFunction": added}
+    assert granted == {"ApiFunction": added, "ConsoleFunction": added, "WebhooksFunction": added}
     table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
     (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
     assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")

@@ -21,14 +21,14 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 class BrowserRequest(Frozen):
     """A request: `path` is that within the console, such as `review/3f2a`.
 
-    `depth` counts the slashes after `/console`, from which links to other pages are made: they
-    hold whatever the stage or a domain puts before.
+    `asked` are the parameters behind the path. `depth` counts the slashes after `/console`, from
+    which links to other pages are made: they hold whatever a stage or a domain puts before.
     """
 
     method: str
     path: str
     depth: int
-    query: dict[str, str]
+    asked: dict[str, str]
     form: tuple[tuple[str, str], ...]
     headers: dict[str, str]
     cookies: dict[str, str]
@@ -42,7 +42,7 @@ class BrowserRequest(Frozen):
             method=str(event["httpMethod"]),
             path=within.strip("/"),
             depth=within.count("/"),
-            query={
+            asked={
                 name: str(value)
                 for name, value in (event.get("queryStringParameters") or {}).items()
             },

@@ -47,7 +47,7 @@ def session_cookie(request: BrowserRequest, token: str, seconds: int = SESSION_S
 def ask(visit: Visit, *, ended: bool = False, refused: bool = False) -> Answer:
     """The page that asks for a key."""
     status = HTTPStatus.FORBIDDEN if refused else HTTPStatus.UNAUTHORIZED
-    return visit.page("sign_in.html", status=status, ended=ended, refused=refused)
+    return visit.page("sign_in.html", ended=ended, refused=refused)._replace(status=status)
 
 
 def sign_in(visit: Visit) -> Answer:

@@ -133,9 +133,5 @@ def foreign_form() -> NotAllowed:
 def _problem(visit: Visit, error: QuorumError, event: dict[str, Any]) -> Answer:
     """The page about an error."""
     request_id = (event.get("requestContext") or {}).get("requestId")
-    return visit.page(
-        "problem.html",
-        status=HTTPStatus(error.http_status),
-        error=error,
-        request_id=request_id,
-    )
+    page = visit.page("problem.html", error=error, request_id=request_id)
+    return page._replace(status=HTTPStatus(error.http_status))

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from quorum.core.scopes import Scope
 
 M = TypeVar("M", bound=Frozen)
-NO_COOKIES: tuple[str, ...] = ()
 
 
 class NavigationEntry(NamedTuple):
@@ -89,7 +88,7 @@ class Visit(NamedTuple):
 
     def day(self, name: str) -> date | None:
         """A day in the address; raises `InvalidRequest`."""
-        given = self.request.query.get(name)
+        given = self.request.asked.get(name)
         try:
             return date.fromisoformat(given) if given else None
         except ValueError:
@@ -97,14 +96,7 @@ class Visit(NamedTuple):
                 f"{name}: must be a day, such as 2026-11-27", code="invalid_day", field=name
             ) from None
 
-    def page(
-        self,
-        template: str,
-        *,
-        status: HTTPStatus = HTTPStatus.OK,
-        cookies: tuple[str, ...] = NO_COOKIES,
-        **values: object,
-    ) -> Answer:
+    def page(self, template: str, **values: object) -> Answer:
         """A template as the answer."""
         session = self.session
         entries = [one for one in self.navigation if session is not None and self.may(one.needs)]
@@ -119,7 +111,7 @@ class Visit(NamedTuple):
             "now": datetime.fromtimestamp(self.app.clock(), UTC),
         }
         body = self.rendering.page(template, common | values)
-        return Answer(status, body, cookies=cookies)
+        return Answer(HTTPStatus.OK, body)
 
     def go(self, path: str, **query: str | None) -> Answer:
         """Another page of the console as the answer."""

@@ -15,17 +15,17 @@ _FILTERS = ("action", "by", "person", "subject")
 
 def audit(visit: Visit) -> Answer:
     """The entries, newest first."""
-    query = visit.request.query
-    wanted = {name: query[name] for name in _FILTERS if query.get(name)}
+    asked = visit.request.asked
+    wanted = {name: asked[name] for name in _FILTERS if asked.get(name)}
     start, end = visit.day("from"), visit.day("to")
     page = visit.app.audit.page(
         visit.tenant,
         visit.read(AuditFilter, wanted | {"start": start, "end": end}),
         newest_first=True,
         limit=ROWS,
-        after=_number(query.get("next")),
+        after=_number(asked.get("next")),
     )
-    kept = wanted | {name: query[name] for name in ("from", "to") if query.get(name)}
+    kept = wanted | {name: asked[name] for name in ("from", "to") if asked.get(name)}
     return visit.page(
         "audit.html", entries=page.entries, next=page.next, wanted=kept, actions=list(Action)
     )

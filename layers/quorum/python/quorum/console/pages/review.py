@@ -34,7 +34,7 @@ def start(visit: Visit) -> Answer:
     matching = visit.read(QueueFilter, {k: v for k, v in wanted.items() if k != "order"})
     counts = visit.app.waiting.counts(visit.tenant)
     page = visit.app.waiting.page(
-        visit.tenant, matching, order, limit=10, after=visit.request.query.get("next")
+        visit.tenant, matching, order, limit=10, after=visit.request.asked.get("next")
     )
     return visit.page(
         "review.html",
@@ -82,7 +82,7 @@ def decide(visit: Visit, verdict_id: str) -> Answer:
     return _next(visit, _chosen_in_form(visit), undo=verdict_id, said=form.field("decision"))
 
 
-def skip(visit: Visit, verdict_id: str) -> Answer:
+def leave(visit: Visit, verdict_id: str) -> Answer:
     """Leave a content to somebody else."""
     request = visit.read(SkipRequest, {**_me(visit), "reason": visit.request.field("reason")})
     return _after(visit, lambda: reviews.post_skip(verdict_id, request, visit.app, visit.caller))
@@ -149,22 +149,21 @@ def _next(visit: Visit, wanted: Mapping[str, str], **undo: str) -> Answer:
 
 def _lost(visit: Visit, refusal: Conflict) -> Answer:
     """The page about a content that is no longer this reviewer's."""
-    return visit.page(
-        "lost.html", status=HTTPStatus.CONFLICT, refusal=refusal, wanted=_chosen_in_form(visit)
-    )
+    page = visit.page("lost.html", refusal=refusal, wanted=_chosen_in_form(visit))
+    return page._replace(status=HTTPStatus.CONFLICT)
 
 
 def _shown(visit: Visit, content: WaitingContent) -> dict[str, object]:
     """What the page of a content shows; the content itself only where it is asked for."""
-    query = visit.request.query
+    asked = visit.request.asked
     text = content.content
-    said = query.get("said")
+    said = asked.get("said")
     return {
         "content": content,
         "length": None if text is None else len(text),
-        "shown": query.get("show") == "1" or text is None,
+        "shown": asked.get("show") == "1" or text is None,
         "wanted": _chosen(visit),
-        "undo": query.get("undo"),
+        "undo": asked.get("undo"),
         "said": said if said in {"safe", "unsafe"} else None,
         "categories": list(Category),
         **_pace(visit),
@@ -182,8 +181,8 @@ def _me(visit: Visit) -> dict[str, str]:
 
 def _chosen(visit: Visit) -> dict[str, str]:
     """The order and the filter in the address."""
-    query = visit.request.query
-    return {name: query[name] for name in _FILTERS if query.get(name)}
+    asked = visit.request.asked
+    return {name: asked[name] for name in _FILTERS if asked.get(name)}
 
 
 def _chosen_in_form(visit: Visit) -> dict[str, str]:
@@ -198,7 +197,7 @@ PAGES = (
     Page("POST", "review/rest", _NEEDS, rest),
     Page("GET", "review/{verdict_id}", _NEEDS, item),
     Page("POST", "review/{verdict_id}/decide", _NEEDS, decide),
-    Page("POST", "review/{verdict_id}/skip", _NEEDS, skip),
+    Page("POST", "review/{verdict_id}/skip", _NEEDS, leave),
     Page("POST", "review/{verdict_id}/escalate", _NEEDS, escalate),
     Page("POST", "review/{verdict_id}/release", _NEEDS, release),
     Page("POST", "review/{verdict_id}/undo", _NEEDS, undo),

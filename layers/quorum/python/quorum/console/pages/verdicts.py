@@ -20,21 +20,21 @@ _DAYS = ("from", "to")
 
 def listed(visit: Visit) -> Answer:
     """Verdicts of some days, newest first, without their texts."""
-    query = visit.request.query
-    wanted = {name: query[name] for name in _FILTERS if query.get(name)}
+    asked = visit.request.asked
+    wanted = {name: asked[name] for name in _FILTERS if asked.get(name)}
     start, end = (visit.day(name) for name in _DAYS)
     page = visit.app.verdict_list.page(
         visit.tenant,
         visit.read(VerdictFilter, wanted),
         days(start, end),
         limit=ROWS,
-        after=query.get("next"),
+        after=asked.get("next"),
     )
     return visit.page(
         "verdicts.html",
         verdicts=page.verdicts,
         next=page.next,
-        wanted=wanted | {name: query[name] for name in _DAYS if query.get(name)},
+        wanted=wanted | {name: asked[name] for name in _DAYS if asked.get(name)},
         decisions=list(Decision),
         categories=list(Category),
     )
