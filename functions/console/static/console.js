@@ -48,7 +48,7 @@ document.addEventListener("keydown", (event) => {
   if (event.code === "Escape" && writable(on)) on.blur();
   if (writable(on)) return;
   // By place and not by letter: with a Korean keyboard the letter is a jamo.
-  if (event.code === "Slash" && event.shiftKey) {
+  if (event.key === "?" || (event.code === "Slash" && event.shiftKey)) {
     event.preventDefault();
     openHelp();
   } else if (event.shiftKey) {
