@@ -68,7 +68,10 @@ def store(container: "ConsoleContainer") -> Store:
 
     def put(name: str, minutes: float = 0, *, tenant: str = "acme", **changes: Any) -> Verdict:
         came = datetime.fromtimestamp(container.clock(), UTC) - timedelta(minutes=minutes)
-        started = {"started_at": came.timestamp() - 0.4, "deadline": came.timestamp() + 22}
+        started: dict[str, Any] = {
+            "started_at": came.timestamp() - 0.4,
+            "deadline": came.timestamp() + 22,
+        }
         evaluation = make.evaluation(verdict_id=name, tenant=tenant, **started)
         said = changes.pop("said", "needs_review")
         scores = changes.pop("scores", {})
