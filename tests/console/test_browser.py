@@ -66,7 +66,7 @@ def visitor(browser: Browser, address: str, key: str, **looks: Any) -> Iterator[
 
 def settle(page: Page) -> None:
     """Wait until keys count: a moment after a page has come."""
-    page.wait_for_timeout(max(1, 450 - page.evaluate("performance.now()")))
+    page.wait_for_selector("html[data-settled]")
 
 
 def press(page: Page, *keys: str) -> None:
@@ -116,11 +116,10 @@ def test_two_reviewers_by_keyboard_decide_ten_contents_and_none_twice(
         assert ada.locator("#decision").is_disabled()
     assert sorted(seen) == sorted({f"the text of verdict-{number}" for number in range(10)})
     reviews = [container.verdicts.get("acme", f"verdict-{number}").review for number in range(10)]
-    assert sum(review is None for review in reviews) == 1
-    assert {(one.reviewer, one.decision, one.categories) for one in reviews if one} == {
-        ("ada", "unsafe", ("harassment",)),
-        ("grace", "safe", ()),
-    }
+    made = [(one.reviewer, one.decision, one.categories) for one in reviews if one]
+    assert made.count(("ada", "unsafe", ("harassment",))) == 4
+    assert made.count(("grace", "safe", ())) == 5
+    assert made.count(("ada", "needs_review", ())) == 1  # taken back
 
 
 def test_keys_count_by_place_and_leave_fields_and_the_browsers_own_alone(
@@ -154,18 +153,16 @@ def test_keys_count_by_place_and_leave_fields_and_the_browsers_own_alone(
         assert page.locator(".words").count() == 0
 
 
-@pytest.mark.parametrize("look", ["en.light", "ko.dark", "ko.light", "en.dark"])
+@pytest.mark.parametrize("look", ["en.light", "ko.dark"])
 def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
     browser: Browser, address: str, issue: Issue, store: Store, look: str
 ) -> None:
     store("verdict-1", scores={"hate": 0.9}, metadata={"a": "b"}, language="en")
     places = [entry.path for entry in NAVIGATION]
     more = ["review/verdict-1", "review/verdict-1?show=1", "verdicts/verdict-1", "no-such-page"]
-    if look in {"ko.light", "en.dark"}:
-        places, more = places[:1], more[1:3]
     with visitor(browser, address, issue()) as page:
         page.context.add_cookies([{"name": "quorum-look", "value": look, "url": address}])
-        for place in (*places, *more[:3]):
+        for place in (*places, *more):
             page.goto(f"{address}/{place}")
             found = Axe().run(page, options={"runOnly": TAGS})
             serious = [one for one in found.response["violations"] if one["impact"] in SERIOUS]

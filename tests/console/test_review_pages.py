@@ -82,7 +82,9 @@ def test_a_decision_can_be_taken_back_for_a_while(
     ada.post("review/verdict-1/decide", {"decision": "safe"})
     ada.post("review/verdict-1/undo")
     assert ada.place == "/console/review/verdict-1"
-    assert container.verdicts.get("acme", "verdict-1").review is None
+    taken_back = container.verdicts.get("acme", "verdict-1").review
+    assert taken_back is not None
+    assert taken_back.decision == "needs_review"
     ada.post("review/verdict-1/decide", {"decision": "unsafe"})
     moving.now += 60
     assert ada.post("review/verdict-1/undo").status == 409

@@ -1,10 +1,11 @@
 // Keys, the veil, the lease and the undo bar. Everything works without it, by the same forms.
 "use strict";
 
-const SETTLED = 400; // milliseconds before keys decide: a second press must not decide an unseen text
+const SETTLED = 300; // milliseconds before keys decide: a second press must not decide an unseen text
 const UNDO_SECONDS = 30;
 const EXTEND_SECONDS = 180;
-const loadedAt = performance.now();
+const root = document.documentElement;
+setTimeout(() => { root.dataset.settled = ""; }, SETTLED);
 
 const find = (selector) => document.querySelector(selector);
 const writable = (element) =>
@@ -25,7 +26,7 @@ function openHelp() {
 }
 
 function press(element) {
-  if (element.disabled || performance.now() - loadedAt < SETTLED) return;
+  if (element.disabled || !("settled" in root.dataset)) return;
   if (element.tagName === "SUMMARY") {
     const details = element.parentElement;
     details.open = !details.open;
