@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants deploy
+.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants screenshots deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -119,6 +119,9 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 	@$(RUN) local.release mark .aws-sam/build/template.yaml PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	@$(RUN) local.release protect $(or $(PROFILE),default)
+
+screenshots: setup ## take the pictures of docs/console.md (needs chromium)
+	pytest tests/console/take_screenshots.py
 
 bench: bench-gateway bench-batch bench-chat bench-doors bench-start ## run every benchmark
 

@@ -346,7 +346,7 @@ def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() 
                     [actions] if isinstance(actions, str) else actions
                 )
     added = {"dynamodb:Query", "dynamodb:PutItem"}
-    writers = ("ApiFunction", "ReviewsFunction", "WebhooksFunction")
+    writers = ("ApiFunction", "ConsoleFunction", "ReviewsFunction", "WebhooksFunction")
     assert granted == dict.fromkeys(writers, added)
     table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
     (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
@@ -478,7 +478,7 @@ def test_a_browser_may_ask_beforehand_without_a_key_whether_it_may_send_one() ->
         assert headers["Access-Control-Allow-Origin"] == "'*'", name
 
 
-def test_only_what_describes_the_api_needs_no_key() -> None:
+def test_only_what_describes_the_api_and_the_console_need_no_key() -> None:
     open_to_all = [
         route["Properties"]["Path"]
         for block in template.functions().values()
@@ -486,7 +486,8 @@ def test_only_what_describes_the_api_needs_no_key() -> None:
         if "Auth" in route["Properties"]
     ]
     described = ["/openapi.json", "/docs", "/docs/{file}"]
-    assert sorted(open_to_all) == sorted([perspective.DISCOVERY, *described])
+    signs_in_itself = ["/console", "/console/{proxy+}", "/console/{proxy+}"]
+    assert sorted(open_to_all) == sorted([perspective.DISCOVERY, *described, *signs_in_itself])
 
 
 def test_a_chat_is_taken_before_its_route_ends_and_answered_once() -> None:
@@ -531,7 +532,7 @@ def test_the_routes_of_the_template_are_those_of_the_api() -> None:
         (route["Properties"]["Path"], route["Properties"]["Method"])
         for name, block in template.functions().items()
         for route in block.get("Events", {}).values()
-        if route["Type"] == "Api" and name != "PagesFunction"
+        if route["Type"] == "Api" and name not in {"PagesFunction", "ConsoleFunction"}
     }
     assert routed == {(path, method) for path, methods in described.items() for method in methods}
 

@@ -229,6 +229,12 @@ class WebhookSettings(EventSettings, KeyUseSettings):
     allowed_webhook_hosts: str = Field(default="", description="that may be at any address")
 
 
+class ConsoleSettings(ApiSettings):
+    """The settings of the console: those of the routes that it calls, and its sessions."""
+
+    sessions_table: str
+
+
 class ChatSettings(_FromEnvironment):
     """The table and endpoint of the chat's connections and conversations."""
 

@@ -1,0 +1,27 @@
+"""The console: pages for reviewers and operators."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quorum.app.console import ConsoleContainer
+from quorum.app.settings import ConsoleSettings
+from quorum.aws.boundary import guarded
+from quorum.console.site import Site
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+site = Site(Path(__file__).parent)
+
+
+@cache
+def app() -> ConsoleContainer:
+    """The container, opened once per environment."""
+    return ConsoleContainer(ConsoleSettings.from_environment())
+
+
+@guarded
+def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+    """Answer one HTTP request of API Gateway's proxy integration."""
+    return site.answer(event, app)

@@ -1,0 +1,19 @@
+"""The pages of the console, each with its address and the scopes of which it needs one.
+
+A page reads its form, calls what the route of the same subject calls, and shows a template.
+"""
+
+from quorum.console.pages import account, audit, costs, review, trial, verdicts
+from quorum.console.pages.page import Page
+
+PAGES: tuple[Page, ...] = (
+    *account.PAGES,
+    *review.PAGES,
+    *trial.PAGES,
+    *verdicts.PAGES,
+    *costs.PAGES,
+    *audit.PAGES,
+)
+"""All pages for those who are signed in, in the order of the navigation."""
+
+__all__ = ["PAGES", "Page"]

@@ -1,0 +1,204 @@
+"""Pages of reviewers: what waits, one content at a time, decisions, and breaks."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from quorum.api.access import ACCESS
+from quorum.console.answers import Answer
+from quorum.console.pages.page import Page
+from quorum.console.visits import Visit
+from quorum.core.errors import Conflict
+from quorum.core.models import Category
+from quorum.review.requests import (
+    ClaimRequest,
+    DecideRequest,
+    EscalateRequest,
+    QueueFilter,
+    ReviewerRequest,
+    SkipRequest,
+)
+from quorum.review.waiting import WaitingContent
+from quorum.routes import reviews
+from quorum.vote.severity import Severity
+
+BREAK_MINUTES = 50
+"""Minutes of reviewing after which a break is suggested."""
+_NEEDS = ACCESS["POST /reviews/claim"]
+_FILTERS = ("order", "severity", "category", "language", "origin")
+
+
+def start(visit: Visit) -> Answer:
+    """How much waits, the first of it, and where to begin. Nothing is claimed by looking."""
+    wanted = _chosen(visit)
+    order = visit.read(ClaimRequest, {"reviewer": visit.signed_in.reviewer, **wanted}).order
+    matching = visit.read(QueueFilter, {k: v for k, v in wanted.items() if k != "order"})
+    counts = visit.app.waiting.counts(visit.tenant)
+    page = visit.app.waiting.page(
+        visit.tenant, matching, order, limit=10, after=visit.request.asked.get("next")
+    )
+    return visit.page(
+        "review.html",
+        counts=counts,
+        rows=page.reviews,
+        next=page.next,
+        wanted=wanted,
+        order=order,
+        severities=list(Severity),
+        categories=list(Category),
+        **_pace(visit),
+    )
+
+
+def begin(visit: Visit) -> Answer:
+    """Claim the next content, and go to it."""
+    return _next(visit, _chosen_in_form(visit))
+
+
+def item(visit: Visit, verdict_id: str) -> Answer:
+    """A content that is claimed by being opened, hidden until it is asked for."""
+    session = visit.signed_in
+    request = ReviewerRequest(reviewer=session.reviewer)
+    try:
+        content = reviews.post_claim(verdict_id, request, visit.app, visit.caller)
+    except Conflict as refusal:
+        return _lost(visit, refusal)
+    return visit.page("item.html", **_shown(visit, content))
+
+
+def decide(visit: Visit, verdict_id: str) -> Answer:
+    """Store a decision and go on to the next content."""
+    form, session = visit.request, visit.signed_in
+    decision = {
+        "verdict_id": verdict_id,
+        "decision": form.field("decision"),
+        "categories": form.fields("category") if form.field("decision") == "unsafe" else (),
+        "note": form.field("note"),
+    }
+    request = visit.read(DecideRequest, {"reviewer": session.reviewer, "decisions": [decision]})
+    (made,) = reviews.post_decisions(request, visit.app, visit.caller).decisions
+    if made.error is not None:
+        return _lost(visit, Conflict(made.error.message, code=made.error.code))
+    visit.app.sessions.note_decision(session)
+    return _next(visit, _chosen_in_form(visit), undo=verdict_id, said=form.field("decision"))
+
+
+def leave(visit: Visit, verdict_id: str) -> Answer:
+    """Leave a content to somebody else."""
+    request = visit.read(SkipRequest, {**_me(visit), "reason": visit.request.field("reason")})
+    return _after(visit, lambda: reviews.post_skip(verdict_id, request, visit.app, visit.caller))
+
+
+def escalate(visit: Visit, verdict_id: str) -> Answer:
+    """Pass a content on, with a note."""
+    request = visit.read(EscalateRequest, {**_me(visit), "note": visit.request.field("note")})
+    return _after(
+        visit, lambda: reviews.post_escalate(verdict_id, request, visit.app, visit.caller)
+    )
+
+
+def release(visit: Visit, verdict_id: str) -> Answer:
+    """Give a content back and stop."""
+    request = ReviewerRequest(reviewer=visit.signed_in.reviewer)
+    try:
+        reviews.post_release(verdict_id, request, visit.app, visit.caller)
+    except Conflict as refusal:
+        return _lost(visit, refusal)
+    return visit.go("review", **_chosen_in_form(visit))
+
+
+def undo(visit: Visit, verdict_id: str) -> Answer:
+    """Take the last decision back; the content is there again."""
+    request = ReviewerRequest(reviewer=visit.signed_in.reviewer)
+    try:
+        reviews.post_undo(verdict_id, request, visit.app, visit.caller)
+    except Conflict as refusal:
+        return _lost(visit, refusal)
+    return visit.go(f"review/{verdict_id}", **_chosen_in_form(visit))
+
+
+def rest(visit: Visit) -> Answer:
+    """Begin a break: minutes are counted anew afterwards."""
+    visit.app.sessions.note_break(visit.signed_in)
+    return visit.go("review")
+
+
+def _after(visit: Visit, step: Callable[[], object]) -> Answer:
+    """The next content after a step with this one."""
+    try:
+        step()
+    except Conflict as refusal:
+        return _lost(visit, refusal)
+    return _next(visit, _chosen_in_form(visit))
+
+
+def _next(visit: Visit, wanted: Mapping[str, str], **undo: str) -> Answer:
+    """Claim the next content and go to it, or say why there is none."""
+    request = visit.read(ClaimRequest, {**_me(visit), **wanted})
+    claimed = reviews.post_claim_next(request, visit.app, visit.caller)
+    if claimed.claims:
+        return visit.go(f"review/{claimed.claims[0].verdict_id}", **wanted, **undo)
+    return visit.page(
+        "nothing.html",
+        claimed=claimed,
+        wanted=wanted,
+        undo=undo.get("undo"),
+        said=undo.get("said"),
+        **_pace(visit),
+    )
+
+
+def _lost(visit: Visit, refusal: Conflict) -> Answer:
+    """The page about a content that is no longer this reviewer's."""
+    page = visit.page("lost.html", refusal=refusal, wanted=_chosen_in_form(visit))
+    return page._replace(status=HTTPStatus.CONFLICT)
+
+
+def _shown(visit: Visit, content: WaitingContent) -> dict[str, object]:
+    """What the page of a content shows; the content itself only where it is asked for."""
+    asked = visit.request.asked
+    text = content.content
+    said = asked.get("said")
+    return {
+        "content": content,
+        "length": None if text is None else len(text),
+        "shown": asked.get("show") == "1" or text is None,
+        "wanted": _chosen(visit),
+        "undo": asked.get("undo"),
+        "said": said if said in {"safe", "unsafe"} else None,
+        "categories": list(Category),
+        **_pace(visit),
+    }
+
+
+def _pace(visit: Visit) -> dict[str, object]:
+    minutes = visit.signed_in.reviewing_minutes(visit.app.clock())
+    return {"minutes": minutes, "break_due": minutes >= BREAK_MINUTES}
+
+
+def _me(visit: Visit) -> dict[str, str]:
+    return {"reviewer": visit.signed_in.reviewer}
+
+
+def _chosen(visit: Visit) -> dict[str, str]:
+    """The order and the filter in the address."""
+    asked = visit.request.asked
+    return {name: asked[name] for name in _FILTERS if asked.get(name)}
+
+
+def _chosen_in_form(visit: Visit) -> dict[str, str]:
+    """The order and the filter that a form carries along."""
+    found = {name: visit.request.field(f"queue_{name}") for name in _FILTERS}
+    return {name: value for name, value in found.items() if value}
+
+
+PAGES = (
+    Page("GET", "review", _NEEDS, start, in_navigation=True),
+    Page("POST", "review/begin", _NEEDS, begin),
+    Page("POST", "review/rest", _NEEDS, rest),
+    Page("GET", "review/{verdict_id}", _NEEDS, item),
+    Page("POST", "review/{verdict_id}/decide", _NEEDS, decide),
+    Page("POST", "review/{verdict_id}/skip", _NEEDS, leave),
+    Page("POST", "review/{verdict_id}/escalate", _NEEDS, escalate),
+    Page("POST", "review/{verdict_id}/release", _NEEDS, release),
+    Page("POST", "review/{verdict_id}/undo", _NEEDS, undo),
+)

@@ -1,0 +1,58 @@
+"""Pages of verdicts: a list, and one explained vote by vote with its history."""
+
+from quorum.api.access import ACCESS
+from quorum.audit.trail import AuditFilter
+from quorum.console.answers import Answer
+from quorum.console.pages.page import Page
+from quorum.console.visits import Visit
+from quorum.core.models import Category, Decision
+from quorum.routes import verdicts
+from quorum.routes.parameters import days
+from quorum.vote.verdict_list import VerdictFilter
+
+ROWS = 50
+"""Verdicts of a page."""
+HISTORY = 50
+"""Entries of a verdict's history."""
+_FILTERS = ("decision", "category", "panel", "policy", "language")
+_DAYS = ("from", "to")
+
+
+def listed(visit: Visit) -> Answer:
+    """Verdicts of some days, newest first, without their texts."""
+    asked = visit.request.asked
+    wanted = {name: asked[name] for name in _FILTERS if asked.get(name)}
+    start, end = (visit.day(name) for name in _DAYS)
+    page = visit.app.verdict_list.page(
+        visit.tenant,
+        visit.read(VerdictFilter, wanted),
+        days(start, end),
+        limit=ROWS,
+        after=asked.get("next"),
+    )
+    return visit.page(
+        "verdicts.html",
+        verdicts=page.verdicts,
+        next=page.next,
+        wanted=wanted | {name: asked[name] for name in _DAYS if asked.get(name)},
+        decisions=list(Decision),
+        categories=list(Category),
+    )
+
+
+def explained(visit: Visit, verdict_id: str) -> Answer:
+    """A verdict with its votes and, for operators, what people did about it."""
+    verdict = verdicts.get_verdict(verdict_id, visit.app, visit.caller)
+    entries = None
+    if visit.may(ACCESS["GET /audit"]):
+        wanted = AuditFilter(subject=f"verdict/{verdict_id}")
+        entries = visit.app.audit.page(
+            visit.tenant, wanted, newest_first=True, limit=HISTORY, after=None
+        ).entries
+    return visit.page("verdict.html", verdict=verdict, entries=entries)
+
+
+PAGES = (
+    Page("GET", "verdicts", ACCESS["GET /verdicts"], listed, in_navigation=True),
+    Page("GET", "verdicts/{verdict_id}", ACCESS["GET /verdicts/{verdict_id}"], explained),
+)

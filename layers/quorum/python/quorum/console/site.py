@@ -1,0 +1,137 @@
+"""The console as a whole: from a request to its answer.
+
+The order matters: a file needs nobody; a form must be our own before anything of it is read; then
+the session, then the scope, then the page.
+"""
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from quorum.aws.telemetry import logger
+from quorum.console import entrance
+from quorum.console.answers import Answer
+from quorum.console.browser import BrowserRequest
+from quorum.console.entrance import COOKIE, LOCAL_COOKIE, look_of
+from quorum.console.pages import PAGES, Page
+from quorum.console.rendering import STATIC, Rendering
+from quorum.console.visits import Look, NavigationEntry, Visit
+from quorum.core.errors import FAILED, NotAllowed, NotFound, QuorumError
+from quorum.core.scopes import require_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from quorum.app.console import ConsoleContainer
+
+NAVIGATION = tuple(
+    NavigationEntry(page.path, f"page.{page.path}", page.needs)
+    for page in PAGES
+    if page.in_navigation
+)
+FORM_TOKEN = "form_token"  # noqa: S105 the name of a field
+_SAFE = "GET"
+
+
+class _Found(NamedTuple):
+    """The page of an address, and the parts of the address that vary."""
+
+    page: Page
+    parts: dict[str, str]
+
+
+class Site:
+    """The console: its pages, with the templates and files of a folder."""
+
+    def __init__(self, folder: "Path") -> None:
+        self._rendering = Rendering(folder)
+
+    def answer(
+        self, event: dict[str, Any], container: "Callable[[], ConsoleContainer]"
+    ) -> dict[str, Any]:
+        """The answer to a request of API Gateway's proxy integration."""
+        look = Look()
+        request: BrowserRequest | None = None
+        try:
+            request = BrowserRequest.of(event)
+            look = look_of(request)
+            return self._answered(request, look, container).as_proxy()
+        except QuorumError as error:
+            if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                logger.error("page refused", extra={"code": error.code, "why": str(error)})
+            failure = error
+        except Exception as error:  # noqa: BLE001 - a person waits for a page
+            # The message may quote content, so only the kind of error is logged.
+            logger.error("page failed", extra={"error": type(error).__name__})
+            failure = QuorumError(FAILED)
+        bare = BrowserRequest.of(event | {"body": None})
+        visit = Visit(container(), request or bare, self._rendering, (), look)
+        return _problem(visit, failure, event).as_proxy()
+
+    def _answered(
+        self, request: BrowserRequest, look: Look, container: "Callable[[], ConsoleContainer]"
+    ) -> Answer:
+        if request.path.startswith(f"{STATIC}/"):
+            found = self._rendering.file(request.path)
+            if found is None:
+                raise NotFound("there is no such file", code="no_such_page")
+            return found
+        if request.method != _SAFE and not request.is_our_own:
+            raise foreign_form()
+        visit = Visit(container(), request, self._rendering, NAVIGATION, look)
+        open_to_all = entrance.PAGES.get((request.method, request.path))
+        if open_to_all is not None:
+            return open_to_all(visit)
+        cookie = request.cookies.get(LOCAL_COOKIE if request.is_local else COOKIE, "")
+        session = visit.app.sessions.find(cookie) if cookie else None
+        if session is None:
+            return entrance.ask(visit, ended=bool(cookie))
+        return _within(visit._replace(session=session))
+
+
+def _within(visit: Visit) -> Answer:
+    """The answer to somebody who is signed in; what is refused is told within the frame."""
+    request, session = visit.request, visit.signed_in
+    try:
+        if request.method != _SAFE and not session.made(request.field(FORM_TOKEN)):
+            raise foreign_form()
+        page, parts = _page_at(request)
+        if page.needs:
+            require_one(session.key.effective_scopes, page.needs)
+        _count(visit)
+        return page.show(visit, **parts)
+    except NotAllowed as error:
+        return _problem(visit, error, {})
+    except QuorumError as error:
+        if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        return _problem(visit, error, {})
+
+
+def _count(visit: Visit) -> None:
+    """Count the request of a key with a limit."""
+    key = visit.signed_in.key
+    visit.app.key_limits.take(
+        key.key_hash, per_minute=key.requests_per_minute, per_month=key.requests_per_month
+    )
+
+
+def _page_at(request: BrowserRequest) -> _Found:
+    for page in PAGES:
+        match = re.fullmatch(page.pattern, request.path)
+        if match is not None and request.method == page.method:
+            return _Found(page, match.groupdict())
+    raise NotFound("there is nothing at this address", code="no_such_page")
+
+
+def foreign_form() -> NotAllowed:
+    """The error about a form that was not one of ours, or not of this session."""
+    return NotAllowed("the form is not one of this session", code="foreign_form")
+
+
+def _problem(visit: Visit, error: QuorumError, event: dict[str, Any]) -> Answer:
+    """The page about an error."""
+    request_id = (event.get("requestContext") or {}).get("requestId")
+    page = visit.page("problem.html", error=error, request_id=request_id)
+    return page._replace(status=HTTPStatus(error.http_status))
