@@ -51,6 +51,8 @@ STAND_IN = "fakes.gateway"
 """The module that stands in for the gateway."""
 STAND_IN_NAME = "stand-in"
 """Value of the variable GATEWAY that chooses the stand-in; also its key, which it ignores."""
+EMBEDDED = ("Rules", "Characters", "Meaning")
+"""The embedded voters, as their functions are called."""
 INVENTED = "The models are a stand-in on this machine: their votes and answers are invented."
 STAND_IN_PORT = 8600
 """Port of the stand-in; if it is busy, the next free one is taken."""
@@ -513,13 +515,12 @@ def warm_up(stack: Stack) -> None:
     """Start the embedded voters' processes, so that the first votes do not wait for them."""
     functions = stack.client("lambda")
     event = (ROOT / "events" / "vote_embedded.json").read_bytes()
-    voters = ("RulesFunction", "CharactersFunction", "MeaningFunction")
 
     def invoke(voter: str) -> None:
-        functions.invoke(FunctionName=stack.resources[voter], Payload=event)
+        functions.invoke(FunctionName=stack.resources[f"{voter}Function"], Payload=event)
 
-    with ThreadPoolExecutor(len(voters)) as threads:
-        list(threads.map(invoke, voters))
+    with ThreadPoolExecutor(len(EMBEDDED)) as threads:
+        list(threads.map(invoke, EMBEDDED))
 
 
 def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
@@ -534,6 +535,9 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
             "BULK_MACHINE": stack.resources["BulkMachine"],
             "CONNECTIONS_URL": stack.connections.replace(stack.endpoint, inside),
             "CONVERSE_FUNCTION": stack.resources["ConverseFunction"],
+            "EMBEDDED_FUNCTIONS": json.dumps(
+                {voter.lower(): stack.resources[f"{voter}Function"] for voter in EMBEDDED}
+            ),
             "ITEMS_QUEUE": stack.resources["ItemsQueue"],
             "DOCUMENTS_QUEUE": stack.resources["DocumentsQueue"],
             "DOCUMENT_MACHINE": stack.resources["DocumentMachine"],

@@ -194,6 +194,9 @@ class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
 
     bulk_machine: str
     audit_table: str
+    embedded_functions: Json[dict[str, str]] = Field(
+        default_factory=dict, description="the functions of embedded voters by voter's name"
+    )
 
 
 class ChatSettings(_FromEnvironment):
