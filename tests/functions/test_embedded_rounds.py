@@ -42,9 +42,8 @@ class Functions:
 
 
 @pytest.fixture
-def functions(ask: Ask, context: Any, monkeypatch: pytest.MonkeyPatch) -> Functions:
-    """The voters' functions; the vote machine, as `ask` has it, fails."""
-    assert ask
+def functions(context: Any, monkeypatch: pytest.MonkeyPatch) -> Functions:
+    """The voters' functions. The vote machine of `ask` fails."""
     voters.app.cache_clear()
     found = Functions(context)
     monkeypatch.setattr(ApiContainer, "embedded_voters", found)
