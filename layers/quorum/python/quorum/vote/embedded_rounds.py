@@ -2,7 +2,7 @@
 
 The vote machine runs once for each content, and calls each voter and the aggregate for it: for 32
 contents and three voters 128 calls. An embedded voter asks nobody, costs nothing and answers in
-milliseconds, so a list needs no machine: six calls, and a few transactions. Whatever cannot be
+milliseconds, so a list needs no machine: three calls, and a few transactions. Whatever cannot be
 judged in this way is left to the machine, one by one (decision 29).
 """
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 CALL_SECONDS = 8.0
 """Seconds for one call: enough for the start of a function, and the machine has time after it."""
-CALL_TEXTS = 16
-"""Contents of one call: a function of 0.6 processors takes a third of a second for them."""
+CALL_TEXTS = 50
+"""Contents of one call: a function of 0.6 processors takes about a second for them."""
 CALL_CHARACTERS = 65_536
 """Characters of one call, unless a single content has more."""
 _VOTES: TypeAdapter[list[Vote]] = TypeAdapter(list[Vote])
