@@ -52,6 +52,8 @@ STAND_IN = "fakes.gateway"
 """The module that stands in for the gateway."""
 STAND_IN_NAME = "stand-in"
 """Value of the variable GATEWAY that chooses the stand-in; also its key, which it ignores."""
+EMBEDDED = ("Rules", "Characters", "Meaning")
+"""The embedded voters, as their functions are called."""
 INVENTED = "The models are a stand-in on this machine: their votes and answers are invented."
 STAND_IN_PORT = 8600
 """Port of the stand-in; if it is busy, the next free one is taken."""
@@ -517,13 +519,14 @@ def warm_up(stack: Stack) -> None:
     """Start the embedded voters' processes, so that the first votes do not wait for them."""
     functions = stack.client("lambda")
     event = (ROOT / "events" / "vote_embedded.json").read_bytes()
-    voters = ("RulesFunction", "CharactersFunction", "MeaningFunction")
 
     def invoke(voter: str) -> None:
-        functions.invoke(FunctionName=stack.resources[voter], Qualifier=ALIAS, Payload=event)
+        functions.invoke(
+            FunctionName=stack.resources[f"{voter}Function"], Qualifier=ALIAS, Payload=event
+        )
 
-    with ThreadPoolExecutor(len(voters)) as threads:
-        list(threads.map(invoke, voters))
+    with ThreadPoolExecutor(len(EMBEDDED)) as threads:
+        list(threads.map(invoke, EMBEDDED))
 
 
 def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
@@ -538,6 +541,12 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
             "BULK_MACHINE": stack.resources["BulkMachine"],
             "CONNECTIONS_URL": stack.connections.replace(stack.endpoint, inside),
             "CONVERSE_FUNCTION": f"{stack.resources['ConverseFunction']}:{ALIAS}",
+            "EMBEDDED_FUNCTIONS": json.dumps(
+                {
+                    voter.lower(): f"{stack.resources[f'{voter}Function']}:{ALIAS}"
+                    for voter in EMBEDDED
+                }
+            ),
             "ITEMS_QUEUE": stack.resources["ItemsQueue"],
             "DOCUMENTS_QUEUE": stack.resources["DocumentsQueue"],
             "DOCUMENT_MACHINE": stack.resources["DocumentMachine"],

@@ -11,13 +11,16 @@ from quorum.app.votes import VoteStoreContainer
 from quorum.aws.boundary import guarded
 from quorum.aws.environment import variable
 from quorum.vote import voting
-from quorum.vote.evaluation import VoteRequest
+from quorum.vote.evaluation import VoteRequest, VotesRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from quorum.core.models import Abstention, CastVote, Content
+    from quorum.vote.evaluation import Evaluation
+    from quorum.vote.policy import Policy
+    from quorum.vote.voter import PaidVote
 
 
 @cache
@@ -27,35 +30,51 @@ def app() -> VoteStoreContainer:
 
 
 @guarded
-def rules(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def rules(event: dict[str, Any], _context: "LambdaContext") -> Any:
     """Vote by word lists and patterns."""
     return answer(event, "rules", rules_model.vote)
 
 
 @guarded
-def characters(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def characters(event: dict[str, Any], _context: "LambdaContext") -> Any:
     """Vote by character n-grams."""
     return answer(event, "characters", characters_model.vote)
 
 
 @guarded
-def meaning(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def meaning(event: dict[str, Any], _context: "LambdaContext") -> Any:
     """Vote by sentence embeddings."""
     return answer(event, "meaning", meaning_model.vote)
 
 
 def answer(
-    event: dict[str, Any], voter: str, ask: "Callable[[Content], CastVote | Abstention]"
-) -> dict[str, Any]:
-    """The vote of `voter` on the content of the evaluation in `event`."""
+    event: dict[str, Any], voter: str, vote: "Callable[[Content], CastVote | Abstention]"
+) -> Any:
+    """The vote of `voter` on the content of the evaluation in `event`, or those on several."""
+
+    def asking(evaluation: "Evaluation", policy: "Policy") -> "Callable[[], PaidVote]":
+        content = evaluation.content
+        if voter == rules_model.VOTER:
+            content = policy.lists.without_allowed(content)
+        return voting.ask_embedded(content, vote)
+
+    store = app().vote_store
+    if "evaluations" in event:
+        several = VotesRequest.model_validate(event, extra="ignore").evaluations
+        votes = voting.vote_on_all(
+            several, policy_of, store, lambda one, policy: asking(one, policy)()
+        )
+        return [one.model_dump(mode="json") for one in votes]
     evaluation = VoteRequest.model_validate(event, extra="ignore").evaluation
-    policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
-    content = evaluation.content
-    if voter == rules_model.VOTER:
-        content = policy.lists.without_allowed(content)
-    return voting.vote(
-        evaluation, policy, voter, app().vote_store, voting.ask_embedded(content, ask)
-    ).model_dump(mode="json")
+    policy = policy_of(evaluation)
+    return voting.vote(evaluation, policy, voter, store, asking(evaluation, policy)).model_dump(
+        mode="json"
+    )
+
+
+def policy_of(evaluation: "Evaluation") -> "Policy":
+    """The policy under which a content is judged."""
+    return app().policy_versions.of(evaluation.tenant, evaluation.policy)
 
 
 def start(handler: str | None) -> None:

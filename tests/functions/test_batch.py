@@ -173,6 +173,7 @@ def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
         ({"tenant": "a" * 100_000, "position": {"batch": BATCH, "index": 0}}, "content: "),
         ({"tenant": ["acme"], "content": 7, "position": {"batch": BATCH, "index": 0}}, "content: "),
         (item("x", **{"\x00\uffff": 1}), "\ufffd\ufffd: Extra inputs"),
+        ('{"tenant": "acme", "content": "x", "content": "y"}', "content: stands twice"),
     ],
 )
 def test_poison_goes_to_the_dead_letters_at_once_with_its_reason_and_sinks_no_other(

@@ -53,6 +53,8 @@ def test_a_line_is_read_as_it_was_meant(line: bytes, text: str, fields: dict[str
         (b'{"content": "x", "language": "Korean"}', "invalid_language"),
         (b'{"content": "x", "panel": "nobody"}', "invalid_panel"),
         (b'{"content": "\xff"}', "invalid_json"),
+        (b'{"content": "kind", "content": "a threat"}', "name_repeated"),
+        (b'{"content": "x", "metadata": {"a": "1", "\\u0061": "2"}}', "name_repeated"),
         (b"[" * 100_000, "invalid_json"),
     ],
     ids=lambda one: str(one)[:30],

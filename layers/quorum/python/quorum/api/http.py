@@ -17,7 +17,7 @@ from quorum.aws.telemetry import logger
 from quorum.core.errors import FAILED, InvalidRequest, QuorumError, VoteUnavailable
 from quorum.core.json_names import NameRepeated, unrepeated
 from quorum.core.models import Frozen
-from quorum.core.rejection import rejection_of, shown
+from quorum.core.rejection import name_repeated, rejection_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,9 +153,8 @@ def _read(body: str) -> dict[str, Any]:
     try:
         read = json.loads(body, parse_int=_whole_number, object_pairs_hook=unrepeated)
     except NameRepeated as repeated:
-        field = shown(repeated.name)
-        message = f"{field}: stands twice in one object; only one of the two could count"
-        raise InvalidRequest(message, code="name_repeated", field=field) from None
+        why = name_repeated(repeated)
+        raise InvalidRequest(why.message, code=why.code, field=why.field) from None
     if not isinstance(read, dict):
         raise InvalidRequest("body: must be a JSON object", code="invalid_body", field=_BODY)
     return read

@@ -3,11 +3,13 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import boto3
+
 from quorum.app.intake import DocumentIntakeContainer
 from quorum.app.keys import KeysContainer
 from quorum.app.votes import WorkflowContainer
 from quorum.audit.trail import AuditTrail
-from quorum.aws.clients import CONNECTIONS
+from quorum.aws.clients import CONNECTIONS, client_config
 from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
 from quorum.batch.runs import Runs
@@ -22,6 +24,7 @@ from quorum.review.appeals import Appeals
 from quorum.review.claims import Claims
 from quorum.review.transparency import Transparency
 from quorum.review.waiting import WaitingQueue
+from quorum.vote.embedded_rounds import CALL_SECONDS, EmbeddedRounds
 from quorum.vote.panels import Panels
 from quorum.vote.policy_check import PolicyCheck
 from quorum.vote.reviews import Reviews
@@ -30,6 +33,8 @@ from quorum.vote.verdict_list import VerdictList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mypy_boto3_lambda import LambdaClient
 
     from quorum.app.settings import ApiSettings
     from quorum.batch.kinds import BatchKind
@@ -65,7 +70,29 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
     @cached_property
     def concurrent_moderation(self) -> ConcurrentModeration:
         """Several contents of one request, judged at the same time."""
-        return ConcurrentModeration(self.workflow, at_once=CONTENTS_AT_ONCE, clock=self.clock)
+        return ConcurrentModeration(
+            self.workflow,
+            at_once=CONTENTS_AT_ONCE,
+            embedded=self.embedded_rounds,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def embedded_rounds(self) -> EmbeddedRounds:
+        """Many contents of one request before a panel of embedded voters."""
+        return EmbeddedRounds(
+            self.workflow,
+            self.embedded_voters,
+            self.settings.embedded_functions,
+            self.panels,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def embedded_voters(self) -> "LambdaClient":
+        """Lambda, for calls of embedded voters; what they do not do, the vote machine does."""
+        config = client_config(read_seconds=CALL_SECONDS, attempts=1)
+        return boto3.client("lambda", config=config)
 
     @cached_property
     def comment_analysis(self) -> CommentAnalysis:

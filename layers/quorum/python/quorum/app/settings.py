@@ -197,6 +197,9 @@ class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
     upload_megabytes: int = Field(
         default=1_024, ge=1, le=5_120, description="of one upload; S3 itself takes 5 GiB at once"
     )
+    embedded_functions: Json[dict[str, str]] = Field(
+        default_factory=dict, description="the functions of embedded voters by voter's name"
+    )
 
 
 class EventSettings(_FromEnvironment):

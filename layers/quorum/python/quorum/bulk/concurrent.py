@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from quorum.core.models import Content, Verdict
     from quorum.gateway.deadline import Deadline
+    from quorum.vote.embedded_rounds import EmbeddedRounds
     from quorum.vote.panel import Panel
     from quorum.vote.policy import Policy
     from quorum.vote.workflow import Workflow
@@ -29,13 +30,22 @@ NOT_IN_TIME = "no verdict came in time"
 
 
 class ConcurrentModeration:
-    """Judges contents `at_once` at a time; `clock` is in epoch seconds."""
+    """Judges contents `at_once` at a time; `clock` is in epoch seconds.
+
+    `embedded` judges those of embedded voters all together, where it is given.
+    """
 
     def __init__(
-        self, workflow: "Workflow", *, at_once: int, clock: "Callable[[], float]" = time
+        self,
+        workflow: "Workflow",
+        *,
+        at_once: int,
+        embedded: "EmbeddedRounds | None" = None,
+        clock: "Callable[[], float]" = time,
     ) -> None:
         self._workflow = workflow
         self._at_once = at_once
+        self._embedded = embedded
         self._clock = clock
 
     def moderate_all(
@@ -67,7 +77,19 @@ class ConcurrentModeration:
 
         With `with_votes`, voters are asked also where a review or a list decides.
         """
+        verdicts: dict[str, Verdict] = {}
+        if self._embedded is not None:
+            verdicts = self._embedded.judge(evaluations, with_votes=with_votes)
+        left = [one for one in evaluations if one.verdict_id not in verdicts]
         run = self._workflow.run_with_votes if with_votes else self._workflow.run
+        return verdicts | self._one_by_one(left, run, deadline) if left else verdicts
+
+    def _one_by_one(
+        self,
+        evaluations: "Sequence[Evaluation]",
+        run: "Callable[[Evaluation], Verdict]",
+        deadline: "Deadline",
+    ) -> "dict[str, Verdict]":
         workers = ThreadPoolExecutor(min(self._at_once, len(evaluations)))
         try:
             started = {one.verdict_id: workers.submit(self._judge, one, run) for one in evaluations}

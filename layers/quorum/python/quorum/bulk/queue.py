@@ -5,16 +5,30 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
 from pydantic import BeforeValidator, Json
+from pydantic_core import PydanticCustomError
 
 from quorum.batch.queue import Delivered, ItemQueue, Outcomes
 from quorum.bulk.judging import Item, Judging
 from quorum.bulk.requests import QueuedItem
 from quorum.core.identifiers import item_id_of, verdict_id_of
+from quorum.core.json_names import NameRepeated, require_unrepeated
+from quorum.core.rejection import NAME_REPEATED
 from quorum.core.unicode import whole_json
 
 
 def _whole(body: Any) -> Any:
-    return whole_json(body.encode()) if isinstance(body, str) else body
+    if not isinstance(body, str):
+        return body
+    whole = whole_json(body.encode())
+    try:
+        require_unrepeated(whole)
+    except NameRepeated as error:
+        raise PydanticCustomError(
+            NAME_REPEATED, "{name} stands twice in one object", {"name": error.name}
+        ) from None
+    except (ValueError, RecursionError):
+        pass  # it is read next, and refused
+    return whole
 
 
 class QueuedRecord(SqsRecordModel):

@@ -9,10 +9,11 @@ from quorum.batch.progress import Kind
 from quorum.core import registry
 from quorum.core.errors import PanelInvalid, PolicyInvalid
 from quorum.core.fields import AlertDollars
+from quorum.core.json_names import NameRepeated, require_unrepeated
 from quorum.core.models import Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.registry import Model
-from quorum.core.rejection import Rejection, rejection
+from quorum.core.rejection import Rejection, name_repeated, rejection
 from quorum.core.unicode import whole_json
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy, reference_of
@@ -78,13 +79,16 @@ def read_item(given: Any, chosen: Chosen) -> VerdictRequest | Rejection:
     force now.
     """
     try:
-        item = (
-            VerdictRequest.model_validate_json(whole_json(given))
-            if isinstance(given, bytes)
-            else VerdictRequest.model_validate(given)
-        )
+        if isinstance(given, bytes):
+            line = whole_json(given)
+            item = VerdictRequest.model_validate_json(line)
+            require_unrepeated(line)
+        else:
+            item = VerdictRequest.model_validate(given)
     except ValidationError as error:
         return rejection(error)
+    except NameRepeated as error:
+        return name_repeated(error)
     panel_name, policy_name = item.panel or chosen.panel, item.policy or chosen.policy
     try:
         policy = chosen.policy_called(policy_name)

@@ -22,6 +22,9 @@ def unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-def require_unrepeated(text: str) -> None:
-    """Raise `NameRepeated` if an object in `text`, which is JSON, has a name twice."""
+def require_unrepeated(text: str | bytes) -> None:
+    """Raise `NameRepeated` if an object in `text`, which is JSON, has a name twice.
+
+    Text that is no JSON, or nested too deeply, raises `ValueError` or `RecursionError`.
+    """
     json.loads(text, object_pairs_hook=unrepeated)

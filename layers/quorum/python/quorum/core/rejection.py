@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from quorum.core.json_names import NameRepeated
 from quorum.core.models import Frozen, is_none
 
 
@@ -33,6 +34,8 @@ _PLAIN = {
     "model_attributes_type": "must be a JSON object",
 }
 """Messages in place of pydantic's, which name types of Python."""
+NAME_REPEATED = "name_repeated"
+"""Code of an item, and type of pydantic's error, where an object has a name twice."""
 FIELD_PART_LIMIT = 64
 """Characters repeated of one field's name: a caller may send a name of any length."""
 
@@ -43,6 +46,13 @@ def shown(part: str | int) -> str:
     if len(name) > FIELD_PART_LIMIT:
         name = name[:FIELD_PART_LIMIT] + "…"
     return name.encode(errors="replace").decode()
+
+
+def name_repeated(error: NameRepeated) -> Rejection:
+    """The rejection of an item in which an object has a name twice."""
+    field = shown(error.name)
+    message = f"{field}: stands twice in one object; only one of the two could count"
+    return Rejection(code=NAME_REPEATED, message=message, field=field)
 
 
 def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
@@ -69,6 +79,8 @@ def rejection_of(first: Mapping[str, Any], *, skip: int = 0) -> Rejection:
         if kind == "extra_forbidden"
         else f"invalid_{(field or 'item').split('.')[0]}"
     )
+    if kind == NAME_REPEATED:
+        return name_repeated(NameRepeated(str(first["ctx"]["name"])))
     if kind.startswith("json"):
         return Rejection(code="invalid_json", message="not JSON", limit=limit)
     message = _PLAIN.get(kind) or str(first["msg"]).removeprefix("Value error, ")

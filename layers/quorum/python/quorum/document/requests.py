@@ -16,9 +16,10 @@ from pydantic import (
 )
 
 from quorum.core.fields import AlertDollars, MetadataName, MetadataValue, not_blank, whole
+from quorum.core.json_names import NameRepeated, require_unrepeated
 from quorum.core.models import METADATA_LIMIT, Frozen, Identifier
 from quorum.core.position import BatchPosition
-from quorum.core.rejection import Rejection, rejection
+from quorum.core.rejection import Rejection, name_repeated, rejection
 from quorum.core.unicode import whole_json
 from quorum.document.operations import PROMPT_LIMIT, Category, Language, Operation, Work
 from quorum.document.schemas import refused
@@ -177,10 +178,13 @@ def read_document(given: Any) -> DocumentRequest | Rejection:
             code="too_long", message=f"the line is longer than {LINE_BYTES} bytes", limit=LINE_BYTES
         )
     try:
-        return (
-            DocumentRequest.model_validate_json(whole_json(given))
-            if isinstance(given, bytes)
-            else DocumentRequest.model_validate(given)
-        )
+        if not isinstance(given, bytes):
+            return DocumentRequest.model_validate(given)
+        line = whole_json(given)
+        read = DocumentRequest.model_validate_json(line)
+        require_unrepeated(line)
     except ValidationError as error:
         return rejection(error)
+    except NameRepeated as error:
+        return name_repeated(error)
+    return read

@@ -76,6 +76,12 @@ class VoteRequest(Frozen):
     voter: VoterName | None = None
 
 
+class VotesRequest(Frozen):
+    """The event of an embedded voter's Lambda that votes on several contents of one tenant."""
+
+    evaluations: tuple[Evaluation, ...] = Field(min_length=1)
+
+
 class AggregateRequest(Frozen):
     """The event of the aggregate Lambda, after each round."""
 

@@ -165,7 +165,7 @@ class Workflow:
 
     def from_cache(self, evaluations: Sequence[Evaluation]) -> list[Verdict | None]:
         """The verdicts that reviews, lists or cached votes settle, in order; none is stored."""
-        return [opening.verdict for opening, _ in self._openings(evaluations)]
+        return [opening.verdict for opening, _ in self.openings(evaluations)]
 
     def run(self, evaluation: Evaluation) -> Verdict:
         """As `_alone`; a shadow of the policy judges beside, and the verdict says what."""
@@ -188,13 +188,13 @@ class Workflow:
         if verdict.answered_from not in ("review", "list"):
             return verdict
         asking = evaluation.model_copy(update={"verdict_id": uuid4().hex, "is_trial": True})
-        ((opening, cached),) = self._openings([asking], by_voters=True)
+        ((opening, cached),) = self.openings([asking], by_voters=True)
         asked = self._concluded(asking, opening, cached)
         return verdict.model_copy(update={"votes": asked.votes, "cost_usd": asked.cost_usd})
 
     def from_cached_votes(self, evaluation: Evaluation) -> Verdict | None:
         """The verdict that cached votes settle, not stored; None where they settle none."""
-        ((opening, _),) = self._openings([evaluation], by_voters=True)
+        ((opening, _),) = self.openings([evaluation], by_voters=True)
         return opening.verdict
 
     def leave_to_person(self, evaluations: Sequence[Evaluation], reason: str) -> list[Verdict]:
@@ -203,19 +203,25 @@ class Workflow:
         Each is `needs_review`, and stored unless it is a trial's. Where the machine has recorded a
         verdict, that one stands. Raises `StoreUnavailable`.
         """
+        return self.store_all([(one, self._without_votes(one, reason)) for one in evaluations])
+
+    def store_all(self, judged: Sequence[tuple[Evaluation, Verdict]]) -> list[Verdict]:
+        """The verdicts on contents of one tenant as stored, in no order; a trial's is not stored.
+
+        Raises `StoreUnavailable`.
+        """
         decided = [
-            Decided(one.content, self._without_votes(one, reason), one.position)
-            for one in evaluations
+            Decided(one.content, verdict, one.position)
+            for one, verdict in judged
             if not one.is_trial
         ]
-        recorded = self._verdicts.record_all(evaluations[0].tenant, decided)
+        recorded = self._verdicts.record_all(judged[0][0].tenant, decided)
         for verdict in recorded:
             telemetry.verdict_reached(verdict)
-        trials = [self._without_votes(one, reason) for one in evaluations if one.is_trial]
-        return recorded + trials
+        return recorded + [verdict for one, verdict in judged if one.is_trial]
 
     def _without_votes(self, evaluation: Evaluation, reason: str) -> Verdict:
-        policy = self._policy(evaluation)
+        policy = self.policy_of(evaluation)
         return conclude_without_votes(evaluation, reason, policy, now=self._clock())
 
     def with_shadow(self, evaluation: Evaluation, verdict: Verdict) -> Verdict:
@@ -243,9 +249,14 @@ class Workflow:
         own = {"verdict_id": uuid4().hex, "position": None, "policy": reference_of(shadow)}
         return evaluation.model_copy(update=own | {"may_postpone": False, "is_trial": True})
 
+    def has_shadow_apart(self, evaluation: Evaluation) -> bool:
+        """Whether the policy has a shadow that asks voters something else."""
+        beside = self._beside(evaluation)
+        return beside is not None and not self._asked_alike(evaluation, beside)
+
     def _asked_alike(self, evaluation: Evaluation, beside: Evaluation) -> bool:
         """Whether both policies ask the same, so that the same votes answer both."""
-        one, other = self._policy(evaluation), self._policy(beside)
+        one, other = self.policy_of(evaluation), self.policy_of(beside)
         return (one.asked_version, one.embedded_version) == (
             other.asked_version,
             other.embedded_version,
@@ -255,13 +266,13 @@ class Workflow:
         self, evaluation: Evaluation, beside: Evaluation, verdict: Verdict
     ) -> Verdict | None:
         """What the shadow makes of the verdict's votes, if both ask alike, else of cached ones."""
-        ((opening, _),) = self._openings([beside])
+        ((opening, _),) = self.openings([beside])
         if opening.verdict is not None or not verdict.votes:
             return opening.verdict
         if not self._asked_alike(evaluation, beside):
             return None
         votes = [as_cast(vote) for vote in verdict.votes]
-        again = conclude_at_once(beside, votes, self._policy(beside), now=self._clock())
+        again = conclude_at_once(beside, votes, self.policy_of(beside), now=self._clock())
         return again.model_copy(update={"cost_usd": Decimal(0)})
 
     def _noted(
@@ -292,7 +303,7 @@ class Workflow:
         `WorkflowNotStarted` when the machine could not be started: a fault that passes must not
         become a verdict that stays. Raises `StoreUnavailable`.
         """
-        ((opening, cached),) = self._openings([evaluation])
+        ((opening, cached),) = self.openings([evaluation])
         return self._concluded(evaluation, opening, cached)
 
     def _concluded(self, evaluation: Evaluation, opening: RoundResult, cached: Votes) -> Verdict:
@@ -325,7 +336,7 @@ class Workflow:
             why = code_of(error) or type(error).__name__
             raise WorkflowNotStarted(f"the vote machine could not be started: {why}") from error
 
-    def _openings(
+    def openings(
         self, evaluations: Sequence[Evaluation], *, by_voters: bool = False
     ) -> list[tuple[RoundResult, Votes]]:
         """The state of each evaluation before anybody is asked, and its cached votes.
@@ -333,7 +344,7 @@ class Workflow:
         A person's decision settles it, else an entry of the policy's lists; votes are looked up
         where there is neither, or if only voters shall settle it (`by_voters`).
         """
-        policies = [self._policy(one) for one in evaluations]
+        policies = [self.policy_of(one) for one in evaluations]
         openings: dict[int, tuple[RoundResult, Votes]] = (
             {} if by_voters else self._settled_without_votes(evaluations, policies)
         )
@@ -373,14 +384,15 @@ class Workflow:
                 openings[index] = (listed, [])
         return openings
 
-    def _policy(self, evaluation: Evaluation) -> Policy:
+    def policy_of(self, evaluation: Evaluation) -> Policy:
+        """The policy under which a content is judged."""
         return self._policies.of(evaluation.tenant, evaluation.policy)
 
     def _by_votes(self, evaluation: Evaluation, cached: Votes) -> RoundResult:
         return conclude_round(
             evaluation,
             cached,
-            self._policy(evaluation),
+            self.policy_of(evaluation),
             round_number=0,
             now=self._clock(),
             answered_from="cache" if all(vote.cached for vote in cached) else "panel",
