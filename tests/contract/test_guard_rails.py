@@ -67,6 +67,12 @@ def test_tables_that_cannot_be_made_anew_are_protected_in_aws() -> None:
 
 
 def test_whoever_lets_a_caller_in_can_have_room_that_no_batch_takes() -> None:
-    for name in ("AuthorizeFunction", "ApiFunction", "ConsoleFunction", "ReviewsFunction", "RouteFunction"):
+    for name in (
+        "AuthorizeFunction",
+        "ApiFunction",
+        "ConsoleFunction",
+        "ReviewsFunction",
+        "RouteFunction",
+    ):
         reserved = template.functions()[name]["ReservedConcurrentExecutions"]
         assert reserved["Fn::If"][:2] == ["ReserveRequests", {"Ref": "RequestFunctions"}], name
