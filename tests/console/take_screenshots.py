@@ -34,10 +34,6 @@ PHONE = {"width": 360, "height": 780}
         ("item-phone", "ko.light", "review/verdict-1?show=1", PHONE),
         ("verdict", "en.dark", "verdicts/verdict-8", DESK),
         ("verdicts-ko", "ko.light", "verdicts", DESK),
-        ("costs", "en.light", "costs", DESK),
-        ("audit-ko-dark", "ko.dark", "audit", DESK),
-        ("try-phone", "en.dark", "try", PHONE),
-        ("sign-in", "en.light", "sign-in", PHONE),
     ],
 )
 def test_picture(  # noqa: PLR0913, PLR0917 a parameter for each fact of a picture

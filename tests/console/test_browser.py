@@ -113,7 +113,7 @@ def test_two_reviewers_by_keyboard_decide_ten_contents_and_none_twice(
         ada.wait_for_selector(".empty")
         press(ada, "z")
         ada.wait_for_selector("#content")
-        assert ada.locator("#decision").is_disabled()
+        assert ada.locator("#safe").is_disabled()
     assert sorted(seen) == sorted({f"the text of verdict-{number}" for number in range(10)})
     reviews = [container.verdicts.get("acme", f"verdict-{number}").review for number in range(10)]
     made = [(one.reviewer, str(one.decision), list(one.categories)) for one in reviews if one]
