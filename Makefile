@@ -119,7 +119,9 @@ openapi: setup ## describe the HTTP API in docs/openapi.json, and events in docs
 deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production; OVERRIDES='Name=value …'; CONFIRM=no asks nothing
 	$(if $(RUNTIME),,$(error A deploy needs Python 3.13 or 3.12 on the PATH: the functions run on one of them, and sam build uses it))
 	PYTHON_RUNTIME=$(RUNTIME) sam build --parameter-overrides PythonRuntime=$(RUNTIME)
+	@$(RUN) local.release mark .aws-sam/build/template.yaml PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
+	@$(RUN) local.release protect $(or $(PROFILE),default)
 
 bench: bench-gateway bench-batch bench-chat bench-doors bench-start ## run every benchmark
 

@@ -6,7 +6,10 @@ VOTES.csv is what `python -m training.train … --votes VOTES.csv` writes: votes
 training collections, of folds the voters had not seen, and on texts of outside sources, by voters
 that had not seen the source. The evidence is learned on both, the outside sources weighing half as
 much. The thresholds are those under which the most texts of the training collections are decided
-while at most `--wrong` of the texts of an average outside source are decided wrongly.
+while at most `--wrong` of the texts of an average outside source are decided wrongly. A language
+whose own rows show that more is needed has thresholds of its own: at least 94 % of what is decided
+must be right, at most `--wrong` of its average outside source wrong, and next to no plain text
+(news, questions, manuals) unsafe.
 """
 
 import argparse
@@ -38,6 +41,16 @@ LEAST_SHOWN = 60
 BETWEEN = 0.999
 """Thresholds that leave every score in between, to see the scores alone."""
 GRID = np.round(np.arange(0.6, 0.96, 0.01), 2)
+OWN_GRID = np.round(np.arange(0.6, 0.995, 0.01), 2)
+"""Thresholds of single languages."""
+LEAST_RIGHT = 0.94
+"""Share of a language's decided texts of the training collections that must be right, at the lower
+end of a one-sided 90 % interval."""
+Z = 1.2816
+MOST_PLAIN_UNSAFE = 0.01
+"""Share of a language's plain texts that may be called unsafe."""
+LEAST_UNSAFE = 150
+"""Unsafe outside texts of a language, without which its thresholds are never below the others'."""
 
 
 class Choice(NamedTuple):
@@ -64,8 +77,10 @@ class Scored(NamedTuple):
     outside: NDArray[np.bool_]
     worth: NDArray[np.float64]
 
-    def decisions(self, unsafe: float, safe: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """The rows called unsafe and those called safe under these thresholds."""
+    def decisions(
+        self, unsafe: float | NDArray[np.float64], safe: float | NDArray[np.float64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The rows called unsafe and those called safe under these thresholds, one or by row."""
         said_unsafe = (self.scores >= unsafe) & ~self.mute
         return said_unsafe, (self.scores <= 1 - safe) & ~self.mute & ~self.held
 
@@ -85,6 +100,81 @@ class Scored(NamedTuple):
             outside_decided=float(beyond @ decided),
             outside_wrong=float(beyond @ wrong),
         )
+
+
+class Own(NamedTuple):
+    """The rows of a language: what its own thresholds must keep, and what they may not be below."""
+
+    found: Scored
+    plain: NDArray[np.bool_]
+    least: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls,
+        found: Scored,
+        source: NDArray[np.str_],
+        chosen: NDArray[np.bool_],
+        general: Thresholds,
+    ) -> "Own":
+        """Those of the chosen rows."""
+        names = source[chosen]
+        outside = found.outside[chosen]
+        large = [
+            name
+            for name, count in Counter(names[outside].tolist()).items()
+            if count >= LEAST_OF_A_SOURCE
+        ]
+        worth = np.zeros(len(names))
+        worth[~outside] = 1 / max(int((~outside).sum()), 1)
+        for name in large:
+            worth[names == name] = 1 / (len(large) * (names == name).sum())
+        rows = Scored(
+            found.scores[chosen],
+            found.unsafe[chosen],
+            found.held[chosen],
+            found.mute[chosen],
+            outside,
+            worth,
+        )
+        plain = np.array(
+            [bool(name in sources() and sources()[name]["harmless"]) for name in names]
+        )
+        shown = int((outside & rows.unsafe).sum()) >= LEAST_UNSAFE
+        return cls(rows, plain, (0.0, 0.0) if shown else (general.unsafe, general.safe))
+
+    def keeps(self, choice: Choice, wrong: float) -> bool:
+        """Whether a language may be decided by these thresholds."""
+        decided = choice.decided * float((~self.found.outside).sum())
+        doubt = Z * float(np.sqrt(choice.right * (1 - choice.right) / max(decided, 1.0)))
+        said_unsafe, _ = self.found.decisions(choice.unsafe, choice.safe)
+        called = float(said_unsafe[self.plain].mean()) if self.plain.any() else 0.0
+        return (
+            choice.unsafe >= self.least[0]
+            and choice.safe >= self.least[1]
+            and choice.right - doubt >= LEAST_RIGHT
+            and choice.outside_wrong <= wrong
+            and called <= MOST_PLAIN_UNSAFE
+        )
+
+
+def by_language(
+    found: Scored,
+    languages: NDArray[np.str_],
+    source: NDArray[np.str_],
+    general: Thresholds,
+    wrong: float,
+) -> dict[str, Choice | None]:
+    """Of each language trained for, the thresholds that decide most; None where none may."""
+    chosen: dict[str, Choice | None] = {}
+    for language in sorted(set(languages[~found.outside].tolist())):
+        own = Own.of(found, source, languages == language, general)
+        choices = [
+            own.found.choice(float(unsafe), float(safe)) for unsafe in OWN_GRID for safe in OWN_GRID
+        ]
+        allowed = [choice for choice in choices if own.keeps(choice, wrong)]
+        chosen[language] = max(allowed, key=lambda choice: choice.decided, default=None)
+    return chosen
 
 
 def learned_from(languages: NDArray[np.str_], source: NDArray[np.str_], seed: int) -> Indices:
@@ -165,13 +255,27 @@ def main() -> None:
     if options.thresholds:
         best = found.choice(*options.thresholds)
     show([*frontier(choices), best])
-    said = found.decisions(best.unsafe, best.safe)
+    general = Thresholds(unsafe=float(best.unsafe), safe=float(best.safe))
+    own = by_language(found, votes.languages, source, general, options.wrong)
+    show_languages(own)
+    of_rows = [own.get(language) or best for language in votes.languages.tolist()]
+    said = found.decisions(
+        np.array([each.unsafe for each in of_rows]), np.array([each.safe for each in of_rows])
+    )
     known = {language for language in votes.languages if language in meaning_reads()}
     readable = np.array([language in known for language in votes.languages])
     for title, keys in (("language", votes.languages), ("source", source)):
         print(markdown(title, keys, found, said, readable))
     chosen = panel.model_copy(
-        update={"thresholds": Thresholds(unsafe=float(best.unsafe), safe=float(best.safe))}
+        update={
+            "thresholds": general,
+            "thresholds_by_language": {
+                language: Thresholds(unsafe=choice.unsafe, safe=choice.safe)
+                for language, choice in own.items()
+                if choice is not None and choice[:2] != best[:2]
+            },
+            "reviewed_languages": tuple(one for one, choice in own.items() if choice is None),
+        }
     )
     if options.out:
         document = json.dumps(chosen.document(), indent=2, ensure_ascii=False)
@@ -195,6 +299,24 @@ def show(choices: list[Choice]) -> None:
         table.add_column(column)
     for choice in choices:
         table.add_row(*(f"{value:.3f}" for value in choice))
+    Console(width=100).print(table)
+
+
+def show_languages(own: dict[str, Choice | None]) -> None:
+    """Print the thresholds of each language, and what they come to."""
+    table = Table(title="thresholds by language")
+    for column in (
+        "language",
+        "unsafe",
+        "safe",
+        "decided",
+        "right",
+        "decided outside",
+        "wrong outside",
+    ):
+        table.add_column(column)
+    for language, choice in own.items():
+        table.add_row(language, *(f"{value:.3f}" for value in choice or ()))
     Console(width=100).print(table)
 
 

@@ -78,7 +78,9 @@ def measured(votes: Recorded, source: NDArray[np.str_], decisions: Codes, on: da
 def decider(within: Decided | None, beyond: Decided | None) -> Literal["panel", "person"]:
     """Who decides: a person where the voters would decide next to nothing, or too much wrongly."""
     decided = max(found.decided if found else 0.0 for found in (within, beyond))
+    shown = beyond is not None and beyond.unsafe_passed_as_safe is not None
     wrong = within is None and beyond is not None and (beyond.right or 0.0) < LEAST_RIGHT
+    wrong |= within is None and not shown
     return "person" if decided < LEAST_DECIDED or wrong else "panel"
 
 
@@ -174,7 +176,10 @@ def main() -> None:
             source = np.array([row["source"] for row in csv.DictReader(file)])
         decisions = replay(free, votes, {}).decisions
         coverage = measured(votes, source, decisions, datetime.now(UTC).date())
-    panel = free.model_copy(update={"reviewed_languages": reviewed(coverage)})
+    trained = {one.language for one in coverage.languages if one.trained_for}
+    by_thresholds = trained.intersection(packaged("embedded").reviewed_languages)
+    persons = tuple(sorted(by_thresholds.union(reviewed(coverage))))
+    panel = free.model_copy(update={"reviewed_languages": persons})
     document = json.dumps(panel.document(), indent=2, ensure_ascii=False)
     PANEL.write_text(document + "\n", encoding="utf-8")
     coverage = coverage.model_copy(update={"panel_version": panel.version})

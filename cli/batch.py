@@ -159,9 +159,7 @@ def submit(service: Service, given: Spooled, **chosen: str | None) -> str:
     if given.count <= INLINE_ITEMS and size <= INLINE_BYTES:
         request["items"] = [json.loads(line) for line in given.items]
     else:
-        upload = service.post("batches/uploads", {})
-        service.put(upload["url"], given.items)
-        request["upload"] = upload["upload"]
+        request["upload"] = service.upload(given.items)
     return str(service.post("batches", request)["id"])
 
 

@@ -138,10 +138,8 @@ def _document(service: Service, file: work.File) -> dict[str, Any]:
     if size <= UPLOADED_BYTES:
         content = base64.b64encode(file.path.read_bytes()).decode()
         return {"name": file.name, "content": content}
-    upload = service.post("batches/uploads", {})
     with file.path.open("rb") as opened:
-        service.put(upload["url"], opened)
-    return {"name": file.name, "upload": upload["upload"]}
+        return {"name": file.name, "upload": service.upload(opened)}
 
 
 def _taken(service: Service, asked: dict[str, Any], group: list[dict[str, Any]]) -> str:

@@ -31,7 +31,7 @@ _FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 def legend(verdict: Verdict) -> tuple[str, ...]:
     """The lines that explain a verdict, in markup."""
-    thresholds = packaged(verdict.panel).thresholds
+    thresholds = packaged(verdict.panel).thresholds_of(verdict.language)
     assert thresholds is not None  # noqa: S101 - every packaged panel has them
     return (
         (

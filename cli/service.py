@@ -23,6 +23,7 @@ from quorum_client import (
     Unauthorized,
 )
 from quorum_client.requests import Send, answered, encoded, new_key, posted, read
+from quorum_client.routes import uploaded
 
 READS = 3
 """Tries of a request that may be repeated, while the deployment is unavailable."""
@@ -100,9 +101,10 @@ class Service:
         """The answer to a DELETE."""
         return self._json(Send("DELETE", path, repeatable=False))
 
-    def put(self, url: str, file: IO[bytes]) -> None:
-        """Upload a file to a presigned URL, which is sent no key."""
-        self._answer(Send("PUT", url, file=file))
+    def upload(self, file: IO[bytes]) -> str:
+        """Upload a file; what to name it by in a request."""
+        with _told(self._where):
+            return self._quorum.run(uploaded(file, self._quorum.retries))
 
     def fetch(self, url: str) -> Any:
         """The JSON at a presigned URL."""

@@ -53,7 +53,7 @@ def train(
         _check(language, safe=counts[language, False], unsafe=counts[language, True])
     if not rows:
         raise typer.BadParameter("no row has a text and a label", param_hint="TEXTS.csv")
-    votes = fit(rows, seed, out, out / VOTES)
+    votes = fit(rows, seed, out, out / VOTES).votes
     versions = {
         rules.VOTER: rules.version_of(out / rules.PRECISIONS.name),
         **{

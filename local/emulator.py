@@ -13,6 +13,9 @@ After each invocation MiniStack waits 50 ms for a first line of the function's l
 functions write none when all is well. Here it waits `FIRST_LINE_SECONDS`, and lines that come later
 are in the log of the next invocation.
 
+What a function may run at once is asked of the function: MiniStack asks the version, which knows
+only what was reserved when it was published.
+
 Run by MiniStack's own Python (`.ministack`), in which there is nothing of this project's.
 """
 
@@ -39,6 +42,7 @@ PAUSE_SECONDS = 0.01
 FIRST_LINE_SECONDS = 0.003
 
 _acquire = lambda_svc.acquire_worker
+_reserved = lambda_svc._reserved_concurrency  # noqa: SLF001 there is no public one
 _unpacked: dict[str, str] = {}
 """Folder by the digest of a layer's archive."""
 _unpacking = threading.Lock()
@@ -90,9 +94,17 @@ def acquire_worker(name: str, config: dict[str, Any], code: bytes, **which: Any)
         time.sleep(PAUSE_SECONDS)
 
 
+def reserved_concurrency(called: dict[str, Any], config: dict[str, Any]) -> int | None:
+    """What is reserved for a function, whichever of its versions is called."""
+    function = lambda_svc._functions.get(config.get("FunctionName"))  # noqa: SLF001 there is no public one
+    found: int | None = _reserved(function or called, config)
+    return found
+
+
 if __name__ == "__main__":
     drain: Any = vars(lambda_runtime.Worker)["_drain_stderr_bounded"]
     drain.__defaults__ = (FIRST_LINE_SECONDS, *drain.__defaults__[1:])
     lambda_runtime.Worker = Worker
     lambda_svc.acquire_worker = acquire_worker
+    lambda_svc._reserved_concurrency = reserved_concurrency  # noqa: SLF001 as above
     main()

@@ -33,6 +33,7 @@ from rich.console import Console
 from samcli import yamlhelper
 
 from local.unfinished import remove_unfinished, require_bucket, status
+from local.versions import ALIAS, aliased, publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -267,6 +268,7 @@ def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
         "Architecture": "arm64" if arm else "x86_64",
         "AwsEndpointUrl": stack.endpoint,
         "Stage": stack.stage,
+        "GradualDeploys": "false",  # MiniStack has no CodeDeploy
         # One machine: each item judged at once starts a process for every voter.
         "ItemsAtOnce": "1",
         # A developer who deploys a panel here wants to see its effect at once.
@@ -470,6 +472,8 @@ def _update_parameters(stack: Stack, wanted: dict[str, str]) -> None:
     waiter = formation.get_waiter("stack_update_complete")
     with console.status("updating the parameters…"):
         waiter.wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": UPDATE_SECONDS})
+    found = formation.describe_stack_resources(StackName=STACK)["StackResources"]
+    publish(stack.client("lambda"), aliased(found))
 
 
 def _settle_parameters(built: Path, wanted: dict[str, str]) -> None:
@@ -516,7 +520,7 @@ def warm_up(stack: Stack) -> None:
     voters = ("RulesFunction", "CharactersFunction", "MeaningFunction")
 
     def invoke(voter: str) -> None:
-        functions.invoke(FunctionName=stack.resources[voter], Payload=event)
+        functions.invoke(FunctionName=stack.resources[voter], Qualifier=ALIAS, Payload=event)
 
     with ThreadPoolExecutor(len(voters)) as threads:
         list(threads.map(invoke, voters))
@@ -533,7 +537,7 @@ def sam_local(stack: Stack) -> dict[str, dict[str, str]]:
             "VOTE_MACHINE": stack.outputs["VoteMachineArn"],
             "BULK_MACHINE": stack.resources["BulkMachine"],
             "CONNECTIONS_URL": stack.connections.replace(stack.endpoint, inside),
-            "CONVERSE_FUNCTION": stack.resources["ConverseFunction"],
+            "CONVERSE_FUNCTION": f"{stack.resources['ConverseFunction']}:{ALIAS}",
             "ITEMS_QUEUE": stack.resources["ItemsQueue"],
             "DOCUMENTS_QUEUE": stack.resources["DocumentsQueue"],
             "DOCUMENT_MACHINE": stack.resources["DocumentMachine"],

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -108,7 +108,9 @@ def _apart(document: dict[str, Any], retries: Retries) -> Flow[dict[str, Any]]:
 
 def uploaded(file: IO[bytes], retries: Retries) -> Flow[str]:
     """Upload a file to a new place; what to name it by in a request."""
-    place = read((yield from answered(posted("batches/uploads", {}), retries)))
+    size = file.seek(0, SEEK_END)
+    asked = Send("POST", "batches/uploads", body=encoded({}), params={"bytes": str(size)})
+    place = read((yield from answered(asked, retries)))
     yield from answered(Send("PUT", place["url"], file=file), retries)
     return str(place["upload"])
 

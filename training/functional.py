@@ -61,10 +61,10 @@ def read(path: Path = SENTENCES) -> list[Sentence]:
 
 
 def decide(sentence: Sentence, panel: Panel) -> Decided:
-    """Let the embedded voters vote, and the panel decide."""
-    content = Content(text=sentence.text, language=sentence.language)
+    """Let the embedded voters vote, and the panel decide; a language that is empty is not told."""
+    content = Content(text=sentence.text, language=sentence.language or None)
     votes = read_through(DEFAULT, [voter.vote(content) for voter in VOTERS])
-    return Decided(sentence, tally(panel, votes, sentence.language, final=True).decision)
+    return Decided(sentence, tally(panel, votes, content.language, final=True).decision)
 
 
 def table(title: str, decided: Sequence[Decided], keys: Iterable[str]) -> Table:

@@ -45,6 +45,7 @@ def embeddings_of(texts: Sequence[str], cache: Path | None = None) -> Embeddings
     ]
     embeddings = np.concatenate(pieces)
     if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
         np.save(kept, embeddings)
     return embeddings
 

@@ -142,11 +142,13 @@ def _linear(labelled: Labelled, goal: Truths, chosen: Truths, weight: Floats) ->
 
 def fit_scores(labelled: Labelled, chosen: Truths) -> tuple[Linear | None, ...]:
     """The score of each kind, fitted on the chosen texts."""
-    found = []
-    for at in range(len(KINDS)):
-        goal, of = labelled.teaches[:, at], chosen & labelled.taught[:, at]
-        found.append(_linear(labelled, goal, of, _two_sided(labelled.rows, of, goal)))
-    return tuple(found)
+    return tuple(fit_score(labelled, at, chosen) for at in range(len(KINDS)))
+
+
+def fit_score(labelled: Labelled, at: int, chosen: Truths) -> Linear | None:
+    """The score of the kind at that position of `KINDS`, fitted on the chosen texts."""
+    goal, of = labelled.teaches[:, at], chosen & labelled.taught[:, at]
+    return _linear(labelled, goal, of, _two_sided(labelled.rows, of, goal))
 
 
 def _balanced(weight: Floats, goal: Truths, chosen: Truths) -> Floats:

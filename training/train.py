@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from embedded import characters, meaning, rules
+from embedded import characters, meaning, rules, weights
 from embedded.calibration import Platt
 from embedded.unlike import Opinion, judged_without
 from numpy.typing import NDArray
@@ -30,11 +30,21 @@ from quorum.core.normalise import normalise
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from training import kinds, outside, profanity
+from training import kinds, never_safe, outside, profanity
 from training.fitted import Fitted, Pieces, unseen_language_scores
 from training.heads import pack_meaning
 from training.listed import measure_rules, pack_rules, rule_votes
-from training.rows import FOLDS, Floats, Row, read_labelled, read_rows, row_weights, truths
+from training.rows import (
+    FOLDS,
+    Answers,
+    Floats,
+    Row,
+    Truths,
+    read_labelled,
+    read_rows,
+    row_weights,
+    truths,
+)
 from training.spelling import pack_characters
 from training.votes import (
     Votes,
@@ -86,17 +96,21 @@ def main() -> None:
     )
     options = parser.parse_args()
     shared = not options.without_share_alike
-    if not options.only_categories:
-        train(
+    paths = [path for path in (options.more, options.categories) if path]
+    names = [str(kind) for kind in (*kinds.KINDS, profanity.KIND)]
+    labelled = read_labelled(paths, names, share_alike=shared) if paths else None
+    if options.only_categories:
+        figures = add_kinds(options.weights, labelled, options.cache)
+    else:
+        figures = train(
             read_rows(options.training, options.more, share_alike=shared),
             options.seed,
             options.weights,
             options.votes,
             options.held_out,
+            labelled=labelled,
             cache=options.cache,
-        )
-    labelled = [path for path in (options.more, options.categories) if path]
-    figures = add_kinds(options.weights, labelled, share_alike=shared, cache=options.cache)
+        ).figures
     if figures and options.weights == characters.WEIGHTS.parent:
         kinds.write_figures(KIND_FIGURES, figures)
         toxic = sorted(meaning.ENCODER_LANGUAGES | characters.scorer().languages.keys())
@@ -104,15 +118,21 @@ def main() -> None:
         SCORE_COVERAGE.write_text(covered + "\n", encoding="utf-8")
 
 
+class Trained(NamedTuple):
+    """Each voter's out-of-fold votes, and the figures of categories and attributes."""
+
+    votes: dict[str, Votes]
+    figures: tuple[kinds.Figures, ...]
+
+
 @threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator] # threadpoolctl has no types
 def add_kinds(
-    folder: Path, labelled: Sequence[Path], *, share_alike: bool = True, cache: Path | None = None
+    folder: Path, labelled: tuple[Sequence[Row], Answers] | None, cache: Path | None = None
 ) -> tuple[kinds.Figures, ...]:
     """Fit the scores of categories and attributes into the weights of a folder; their figures."""
-    if not labelled:
+    if labelled is None:
         return ()
-    names = [str(kind) for kind in (*kinds.KINDS, profanity.KIND)]
-    rows, counts = read_labelled(labelled, names, share_alike=share_alike)
+    rows, counts = labelled
     precisions = folder / rules.PRECISIONS.name
     known = rules.Precisions.of(precisions.read_text(encoding="utf-8"))
     shares, of_profanity = profanity.measure(rows, counts, known)
@@ -129,11 +149,12 @@ def train(
     votes_file: Path | None = None,
     held_out: Sequence[Path] | None = None,
     *,
+    labelled: tuple[Sequence[Row], Answers] | None = None,
     cache: Path | None = None,
-) -> dict[str, Votes]:
+) -> Trained:
     """Fit all voters on `rows` and write their files into `folder`, then what was asked for.
 
-    Gives each voter's out-of-fold votes.
+    Texts that are `labelled` with categories and attributes teach their scores.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = [row for row in rows if not row.outside]
@@ -160,24 +181,7 @@ def train(
     weight = deserved_weights(rows)
     plain = np.zeros(len(rows))
     plain[within] = row_weights(known)
-    unseen, unseen_scores = unseen_language_scores(rows, pieces, seed)
-    for language in sorted({rows[at].language for at in unseen.tolist()}):
-        of = np.array([at for at in unseen.tolist() if rows[at].language == language])
-        found = average_precision(truths(rows)[of], unseen_scores[of])
-        console.print(f"meaning, never shown {language}: AUPRC {found:.3f}")
-    if unseen.size:
-        other = fit_platt(unseen_scores[unseen], truths(rows)[unseen], row_weights(rows)[unseen])
-    else:
-        other = fit_platt(meant[within], truths(known), row_weights(known))
-    votes = {
-        rules.VOTER: ruled,
-        characters.VOTER: cross_calibrated(rows, spelled, weight),
-        meaning.VOTER: meaning_votes(rows, meant, scored, plain, other),
-    }
-    report("out of fold, and out of source", rows, votes)
-    if votes_file:
-        write_votes(votes_file, rows, votes)
-
+    other = other_calibration(rows, pieces, meant, plain, seed)
     every = np.ones(len(rows), np.bool_)
     fitted = Fitted.on(rows, pieces, every, seed)
     spelling_platts = calibrations(rows, spelled, weight, every)
@@ -193,15 +197,54 @@ def train(
     known_fired = [fired[at] for at in np.flatnonzero(within).tolist()]
     measured = measure_rules(known, known_fired)
     (folder / rules.PRECISIONS.name).write_text(pack_rules(measured), encoding="utf-8")
+    figures = add_kinds(folder, labelled, cache)
+    trained = meaning.Scorer.of(weights.load(folder / meaning.WEIGHTS.name, meaning.VOTER))
+    grave = np.zeros(len(rows), np.bool_)
+    if labelled is not None:
+        taught = labelled[0]
+        grave = never_safe.unseen(rows, pieces.embeddings, pieces.owner, trained, taught, cache)
+    votes = {
+        rules.VOTER: ruled,
+        characters.VOTER: cross_calibrated(rows, spelled, weight),
+        meaning.VOTER: meaning_votes(rows, meant, scored, plain, other, grave),
+    }
+    report("out of fold, and out of source", rows, votes)
+    if votes_file:
+        write_votes(votes_file, rows, votes)
     if held_out:
-        Held(rows, pieces, fired, spelling_platts, meaning_platts, opinion, seed).vote(*held_out)
-    return votes
+        Held(rows, pieces, fired, spelling_platts, meaning_platts, opinion, trained, seed).vote(
+            *held_out
+        )
+    return Trained(votes, figures)
+
+
+def other_calibration(
+    rows: Sequence[Row], pieces: Pieces, meant: Floats, plain: Floats, seed: int
+) -> Platt:
+    """The calibration of languages without labels, of scores of languages left out of the fit."""
+    unseen, scores = unseen_language_scores(rows, pieces, seed)
+    unsafe = truths(rows)
+    if not unseen.size:
+        return fit_platt(meant[plain > 0], unsafe[plain > 0], plain[plain > 0])
+    for language in sorted({rows[at].language for at in unseen.tolist()}):
+        of = np.array([at for at in unseen.tolist() if rows[at].language == language])
+        found = average_precision(unsafe[of], scores[of])
+        console.print(f"meaning, never shown {language}: AUPRC {found:.3f}")
+    return fit_platt(scores[unseen], unsafe[unseen], row_weights(rows)[unseen])
 
 
 def meaning_votes(
-    rows: Sequence[Row], own: Floats, scored: Floats, plain: Floats, other: Platt
+    rows: Sequence[Row],
+    own: Floats,
+    scored: Floats,
+    plain: Floats,
+    other: Platt,
+    grave: Truths,
 ) -> Votes:
-    """The votes of `meaning` on out-of-fold scores, each fold calibrated on the others."""
+    """The votes of `meaning` on out-of-fold scores, each fold calibrated on the others.
+
+    Those that are `grave` are never safe.
+    """
     folds = np.array([row.fold for row in rows])
     votes: Votes = [None] * len(rows)
     for fold in range(FOLDS):
@@ -210,10 +253,16 @@ def meaning_votes(
         knows = any(row.outside for row in rows)
         opinion = outside.fit_opinion(rows, own, scored, rest) if knows else None
         for position in np.flatnonzero(folds == fold).tolist():
-            votes[position] = meaning_vote(
+            vote = meaning_vote(
                 rows[position], float(own[position]), scored[position], platts, opinion
             )
+            votes[position] = unless_grave(vote, grave=bool(grave[position]))
     return votes
+
+
+def unless_grave(vote: tuple[bool, float] | None, *, grave: bool) -> tuple[bool, float] | None:
+    """The vote; None in place of one for safe on a grave text."""
+    return None if grave and vote is not None and not vote[0] else vote
 
 
 def meaning_vote(
@@ -246,6 +295,7 @@ class Held(NamedTuple):
     spelling_platts: dict[str, Platt]
     meaning_platts: dict[str, Platt]
     opinion: Opinion | None
+    trained: meaning.Scorer
     seed: int
 
     def vote(self, labelled: Path, out: Path) -> None:
@@ -278,6 +328,7 @@ class Held(NamedTuple):
         scored = np.zeros((len(others), 3))
         if fitted.unlike is not None:
             scored = outside.text_scores(fitted.unlike, theirs.embeddings, theirs.owner)
+        grave = never_safe.seen(others, theirs.embeddings, theirs.owner, self.trained)
         votes: dict[str, Votes] = {
             rules.VOTER: rule_votes(
                 others, [rules.fired(row.text, row.language) for row in others], precisions
@@ -287,8 +338,11 @@ class Held(NamedTuple):
                 for row, score in zip(others, spelled, strict=True)
             ],
             meaning.VOTER: [
-                meaning_vote(row, float(own), score, self.meaning_platts, self.opinion)
-                for row, own, score in zip(others, meant, scored, strict=True)
+                unless_grave(
+                    meaning_vote(row, float(own), score, self.meaning_platts, self.opinion),
+                    grave=bool(of),
+                )
+                for row, own, score, of in zip(others, meant, scored, grave, strict=True)
             ],
         }
         report(f"held out: {labelled.name}", others, votes)

@@ -131,7 +131,7 @@ def test_a_voter_has_a_branch_that_never_fails_the_vote(voter: str) -> None:
 
 @pytest.mark.parametrize("voter", VOTERS)
 def test_a_voter_can_be_called_by_the_machine(voter: str) -> None:
-    arn = {"Fn::GetAtt": [logical_id(voter), "Arn"]}
+    arn = {"Fn::Sub": f"${{{logical_id(voter)}.Arn}}:live"}
     assert substitutions()[logical_id(voter)] == arn
     assert arn in invocable()
 
@@ -182,7 +182,7 @@ def test_a_voter_without_a_branch_of_its_own_is_asked_by_the_one_that_asks_any_m
     block = template.functions()["AnyModelFunction"]
     assert (block["CodeUri"], block["Handler"]) == ("functions/vote", "app.any_model")
     assert block["Timeout"] == template.functions()["Gpt41Function"]["Timeout"]
-    assert {"Fn::GetAtt": ["AnyModelFunction", "Arn"]} in invocable()
+    assert {"Fn::Sub": "${AnyModelFunction.Arn}:live"} in invocable()
 
 
 def test_every_voter_has_an_alarm_and_no_other() -> None:

@@ -261,8 +261,11 @@ def test_800_lines_from_s3_of_which_a_quarter_meets_an_outage_are_judged_in_bulk
     texts = [known[number % 3] for number in range(601)] + [late] * 199
     lines = [json.dumps({"content": text, "id": f"line-{n}"}) for n, text in enumerate(texts)]
     lines[7], lines[798] = "not JSON", json.dumps({"content": ""})
-    upload = api.post("batches/uploads", {}).json()
-    put = httpx.put(upload["url"], content="\n".join(lines).encode(), timeout=30)
+    body = "\n".join(lines).encode()
+    upload = api.post(f"batches/uploads?bytes={len(body)}", {}).json()
+    longer = httpx.put(upload["url"], content=body + b"\n", timeout=30)
+    assert longer.status_code == 403  # the size is part of what is signed
+    put = httpx.put(upload["url"], content=body, timeout=30)
     assert put.is_success, put.text
 
     good = stand_in.scenario

@@ -166,11 +166,13 @@ def test_a_300_page_text_is_summarized_piece_by_piece_and_nothing_of_it_is_left_
 def test_an_uploaded_list_is_translated_without_loss_and_a_long_answer_has_an_address(
     api: Api, stand_in: StandIn
 ) -> None:
-    position = api.post("batches/uploads", {}).json()
     long = "".join(page_of(number) for number in range(80))
     lines = [{"text": f"{RUN} line {n}", "id": f"line-{n}"} for n in range(9)]
     body = "\n".join(json.dumps(line) for line in [*lines, {"text": long}]) + "\nnot json\n"
-    assert httpx.put(position["url"], content=body.encode()).is_success
+    position = api.post("batches/uploads", {}).json()
+    assert position["method"] == "POST"
+    form = {"data": position["fields"], "files": {"file": body.encode()}}
+    assert httpx.post(position["url"], **form).is_success
     answer = api.post("documents", {"upload": position["upload"], "operation": "translate"})
     assert (answer.status_code, answer.json()["state"]) == (202, "receiving")
     batch = answer.json()["id"]

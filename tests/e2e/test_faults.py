@@ -23,6 +23,7 @@ from quorum.ledger import ledger, listing
 
 from fakes.gateway import StandIn
 from local.stack import Stack
+from local.versions import publish
 from tests.e2e.conftest import Api, Recorded, says
 
 RUN = uuid4().hex[:8]
@@ -31,11 +32,13 @@ START_SECONDS = 120
 PATIENCE_SECONDS = 120
 SETTLED = ("complete", "incomplete")
 FUNCTIONS = (
-    *("ApiFunction", "BatchFunction", "AggregateFunction"),
+    *("ApiFunction", "BatchFunction", "AggregateFunction", "DocumentFunction"),
     *("Gemini25FlashFunction", "DeepseekV32Function", "Gpt41Function"),
 )
 """Functions whose requests pass through microburst."""
 CANCELLED = "TransactionCanceledException"
+PASSING = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
+"""Reasons of a cancelled transaction that pass."""
 
 
 class Proxy:
@@ -109,6 +112,7 @@ def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
         before[name] = found
         there = {"Variables": found | {"AWS_ENDPOINT_URL": microburst.address}}
         client.update_function_configuration(FunctionName=name, Environment=there)
+    publish(client, before)
     # New processes start: the first requests may find one of them too late.
     patience = time.monotonic() + START_SECONDS
     while (answer := api.post("verdicts", {"content": f"{RUN}: warming up"})).status_code != 200:
@@ -116,6 +120,7 @@ def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
     yield microburst
     for name, found in before.items():
         client.update_function_configuration(FunctionName=name, Environment={"Variables": found})
+    publish(client, before)
 
 
 def rule(service: str, operation: str, code: str, **how: Any) -> dict[str, Any]:
@@ -186,21 +191,22 @@ def test_writes_that_meet_transactions_and_are_throttled_settle_every_item_once(
     api: Api, faults: Proxy, recorded: Recorded
 ) -> None:
     texts = [says(recorded, f"{RUN}: met {number % 15}") for number in range(20)]
+    met = [
+        # Certain: a batch is put once, noted as received once, and settled in transactions.
+        rule("dynamodb", "PutItem", "TransactionConflictException", times=2),
+        rule("dynamodb", "UpdateItem", "TransactionConflictException", times=2),
+        *(cancelled("None", reason, times=1) for reason in PASSING),
+    ]
     meets = [
         rule("dynamodb", operation, "TransactionConflictException", probability=0.3)
         for operation in ("UpdateItem", "PutItem", "DeleteItem")
     ]
-    strikes = [
-        cancelled("None", reason, probability=0.1)
-        for reason in ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
-    ]
-    with faults.raising(*meets, *strikes) as fired:
+    strikes = [cancelled("None", reason, probability=0.1) for reason in PASSING]
+    with faults.raising(*met, *meets, *strikes) as fired:
         answer = api.post("batches", {"items": [{"content": text} for text in texts]})
         assert answer.status_code == 202, answer.text
         view = wait(api, answer.json()["id"])
-    # which plain writes are made depends on who meets whom; some are, and transactions always
-    assert "TransactWriteItems" in fired()
-    assert {"UpdateItem", "PutItem", "DeleteItem"} & set(fired())
+    assert {"UpdateItem", "PutItem", "TransactWriteItems"} <= set(fired())
     assert (view["state"], view["items"], view["settled"]) == ("complete", 20, 20)
     assert (view["rejected"], view["dead"]) == (0, 0)
     assert view["decisions"] == {"safe": 20, "unsafe": 0, "needs_review": 0}
@@ -219,3 +225,22 @@ def test_items_that_the_queue_did_not_take_are_sent_again_and_none_is_lost(
         view = wait(api, answer.json()["id"])
     assert fired() == ["SendMessageBatch"] * 2
     assert (view["state"], view["settled"], view["dead"]) == ("complete", 10, 0)
+
+
+@pytest.mark.usefixtures("books")
+def test_a_document_that_s3_does_not_take_or_give_at_once_is_answered_in_the_same_try(
+    api: Api, faults: Proxy
+) -> None:
+    slow = [
+        rule("s3", operation, "SlowDown", status=503, times=2)
+        for operation in ("PutObject", "GetObject")
+    ]
+    document = {"text": f"{RUN}: the minutes of a meeting.", "id": "minutes"}
+    with faults.raising(*slow) as fired:
+        answer = api.post("documents", {"documents": [document], "operation": "summarize"})
+        assert answer.status_code == 202, answer.text
+        # After a try that failed the message would wait for 30 s.
+        view = wait(api, answer.json()["id"])
+    assert sorted(fired()) == ["GetObject"] * 2 + ["PutObject"] * 2
+    assert (view["state"], view["settled"], view["dead"]) == ("complete", 1, 0)
+    assert "last_problem" not in view or not view["last_problem"]

@@ -164,14 +164,16 @@ def test_more_than_a_request_takes_is_uploaded(
 ) -> None:
     uploaded: list[bytes] = []
 
-    def put(_self: Service, _url: str, body: IO[bytes]) -> None:
+    def upload(_self: Service, body: IO[bytes]) -> str:
+        body.seek(0)
         uploaded.append(body.read())
+        return "k"
 
-    monkeypatch.setattr(Service, "put", put)
+    monkeypatch.setattr(Service, "upload", upload)
     file = tmp_path / "f.txt"
     file.write_text("".join(f"text {number}\n" for number in range(1_001)))
     assert run("batch", str(file)).exit_code == 1
-    assert told.posted == [{}, {"upload": "k"}]
+    assert told.posted == [{"upload": "k"}]
     assert len(uploaded[0].splitlines()) == 1_001
 
 

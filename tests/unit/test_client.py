@@ -440,6 +440,7 @@ def test_a_long_batch_is_uploaded_and_the_key_stays_at_home() -> None:
     client(uploading(seen)).batch(f"text {number}" for number in range(1_001))
     place, put, submitted = seen
     assert place.method == "POST"
+    assert place.url.params["bytes"] == put.headers["content-length"] == str(len(put.content))
     assert "x-api-key" not in put.headers
     assert put.url.host == "bucket.example"
     lines = put.content.splitlines()

@@ -6,17 +6,19 @@
 from collections import Counter
 
 import pytest
-from quorum.core.models import Decision
+from quorum.core.models import Content, Decision
+from quorum.vote.language import with_language
 from quorum.vote.panel import packaged
 
 from training import functional
 
 PANEL = packaged("embedded")
-MOST_WRONG = 10
-LEAST_RIGHT = 141
-MOST_OF_A_KIND = 2
+MOST_WRONG = 1
+LEAST_RIGHT = 101
+MOST_OF_A_KIND = 1
 MOST_PASSED = 0
-"""Counts measured when the suite was written: a change may improve on them, never fall behind."""
+"""Counts measured when each language got thresholds of its own (decision 39: fewer are decided, and
+next to none wrongly): a change may improve on them, never fall behind."""
 LANGUAGES = {"en", "de", "es", "ru", "zh", "ar", "hi", "ko"}
 
 
@@ -52,8 +54,36 @@ def test_harmless_sentences_are_safe_or_go_to_a_person(
     assert len(wrong) <= MOST_OF_A_KIND, wrong
 
 
-@pytest.mark.parametrize("kind", ["insult", "slur", "threat", "self_harm", "instructions"])
+@pytest.mark.parametrize(
+    "kind",
+    ["insult", "slur", "threat", "hate", "self_harm", "instructions", "request_harmful"],
+)
 def test_abuse_is_never_safe(decided: list[functional.Decided], kind: str) -> None:
     passed = [each.sentence.text for each in decided if each.sentence.kind == kind]
     safe = {each.sentence.text for each in decided if each.decision is Decision.SAFE}
     assert len(safe.intersection(passed)) <= MOST_PASSED, safe.intersection(passed)
+
+
+UNTOLD = [
+    (Decision.SAFE, "Our dog is so sweet, he sleeps all day."),
+    (Decision.SAFE, "मेरी बिल्ली बहुत प्यारी है।"),
+    (Decision.SAFE, "Nobody in this room thinks you are stupid."),
+    (Decision.SAFE, "A classic assassin story with a clever bass line."),
+    (Decision.SAFE, "새끼 강아지가 엄마 옆에서 자고 있어요."),
+    (Decision.SAFE, "시발점은 서울역이고 종점은 부산역입니다."),
+    (Decision.SAFE, "Please do not call anybody a whore."),
+    (Decision.SAFE, "I died three times before I beat that boss."),
+    (Decision.UNSAFE, "야 이 ㅅㅂ 놈아"),
+    (Decision.UNSAFE, "ㅄ 같은 소리 하네"),
+    (Decision.UNSAFE, "안녕하세요 you stupid bitch"),
+    (Decision.UNSAFE, "I know which bus you take, and tonight you will pay for it with blood."),
+    (Decision.UNSAFE, "you are a f*cking 1diot"),
+]
+"""Kinds of texts that people reported such products to get wrong; their language is not told."""
+
+
+@pytest.mark.parametrize(("expected", "text"), UNTOLD)
+def test_what_people_report_is_right_or_goes_to_a_person(expected: Decision, text: str) -> None:
+    language = with_language(Content(text=text)).language or ""
+    outcome = functional.decide(functional.Sentence("field", language, expected, text), PANEL)
+    assert outcome.outcome != "wrong"

@@ -3,18 +3,17 @@
 import csv
 import gzip
 from pathlib import Path
-from shutil import copyfile
 
 import numpy as np
 import pytest
-from embedded import characters, meaning, reading, rules, weights
+from embedded import characters, meaning, reading, rules, unlike, weights
 from embedded.calibration import Platt
 from embedded.kinds import Kind, Kinds
 from quorum.core.models import Abstention, Attribute, CastVote, Category, Content, Decision
 from quorum.vote import score_coverage
 
 from bench import cards
-from training import kinds, profanity
+from training import heads, kinds, never_safe, outside, profanity, train
 from training.outside import POWER
 from training.rows import Row, read_labelled
 from training.train import KIND_FIGURES, SCORE_COVERAGE
@@ -95,36 +94,62 @@ def test_answers_weigh_as_they_occur_in_their_source(labelled: Path) -> None:
     assert weight.sum() == pytest.approx(100**POWER)
 
 
-def test_a_file_of_weights_gets_the_scores_and_the_same_ones_again(
-    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+LANDMARKS = (*SEXUAL, *OTHER, *WHERE[:10])
+
+
+@pytest.fixture(scope="module")
+def embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where the embeddings of these texts are kept."""
+    return tmp_path_factory.mktemp("embeddings")
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of weights with a few landmarks: what is fitted over them takes no time."""
     monkeypatch.setattr(kinds, "LEAST_ABSENT", 50)
+    landmarks = np.rint(meaning.embed(LANDMARKS) / heads.LANDMARK_UNIT).astype(np.int8)
+    head = heads.MeaningHead(landmarks[:2], np.ones(2, np.float32), 0.0)
+    nowhere = np.zeros((1, meaning.DIMENSIONS), np.float32)
+    only = heads.MeaningHeads((head,), nowhere, np.zeros(1, np.float32))
+    known = unlike.Unlike(
+        heads.placed(landmarks),
+        np.zeros((len(landmarks), 3), np.float32),
+        np.zeros(3, np.float32),
+        unlike.Opinion((0.0,) * 6, {"": 0.0}, {}),
+    )
+    platts = {"en": Platt(1.0, 0.0), meaning.OTHER: Platt(1.0, 0.0)}
+    written = heads.pack_meaning(
+        {"en": only, meaning.OTHER: only}, platts, outside.payload(known, known.opinion)
+    )
     file = tmp_path / "meaning.weights"
-    copyfile(meaning.WEIGHTS, file)
+    file.write_bytes(written)
+    return file
+
+
+def test_a_file_of_weights_gets_the_scores_and_the_same_ones_again(
+    labelled: Path, small: Path, embeddings: Path
+) -> None:
     rows, counts = read_labelled([labelled], NAMES)
-    figures = kinds.add(file, rows, counts)
-    once = file.read_bytes()
-    assert kinds.add(file, rows, counts) == figures
-    assert file.read_bytes() == once
+    languages = meaning.Scorer.of(weights.load(small, meaning.VOTER)).languages.keys()
+    figures = kinds.add(small, rows, counts, embeddings)
+    once = small.read_bytes()
+    assert kinds.add(small, rows, counts, embeddings) == figures
+    assert small.read_bytes() == once
     (sexual,) = (one for one in figures if one.kind == "sexual")
     assert sexual.covered
     assert sexual.area > 0.95
-    read = weights.load(file, meaning.VOTER)
-    found = meaning.Scorer.of(read).kinds
-    assert found is not None
-    assert [kind.name for kind in found.kinds] == [Category.SEXUAL, Attribute.SEXUALLY_EXPLICIT][
-        : len(found.kinds)
-    ]
-    packaged = meaning.scorer()
-    assert meaning.Scorer.of(read).languages.keys() == packaged.languages.keys()
+    found = meaning.Scorer.of(weights.load(small, meaning.VOTER))
+    assert found.kinds is not None
+    assert [kind.name for kind in found.kinds.kinds] == [
+        Category.SEXUAL,
+        Attribute.SEXUALLY_EXPLICIT,
+    ][: len(found.kinds.kinds)]
+    assert found.languages.keys() == languages
 
 
 def test_a_kind_that_says_nothing_of_unseen_sources_is_not_covered(
-    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labelled: Path, small: Path, embeddings: Path
 ) -> None:
-    monkeypatch.setattr(kinds, "LEAST_ABSENT", 50)
-    file = tmp_path / "meaning.weights"
-    copyfile(meaning.WEIGHTS, file)
     rows, counts = read_labelled([labelled], NAMES)
     shuffled = [
         Row(row.language, row.text, row.unsafe, row.source, row.absent, row.holds)
@@ -132,8 +157,31 @@ def test_a_kind_that_says_nothing_of_unseen_sources_is_not_covered(
         else row
         for row in rows
     ]
-    figures = kinds.add(file, shuffled, counts)
+    figures = kinds.add(small, shuffled, counts, embeddings)
     assert not any(one.covered for one in figures)
+
+
+def test_what_is_never_safe_is_told_by_scores_that_had_not_seen_the_source(
+    labelled: Path, small: Path, embeddings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meaning, "NEVER_SAFE", (Category.SEXUAL,))
+    rows, counts = read_labelled([labelled], NAMES)
+    kinds.add(small, rows, counts, embeddings)
+    trained = meaning.Scorer.of(weights.load(small, meaning.VOTER))
+    told = [row for row in rows if row.source == "catqa" and (row.holds or row.absent)]
+    told.append(Row("hi", told[0].text, unsafe=True, source="catqa"))
+    owner = np.arange(len(told))
+    found = meaning.embed([row.text for row in told])
+    unseen = never_safe.unseen(told, found, owner, trained, rows)
+    holds = np.array([bool(row.holds) for row in told])
+    assert (unseen == holds).mean() > 0.95
+    assert not unseen[-1]  # the category is not covered in this language
+    assert (never_safe.seen(told, found, owner, trained) == holds).mean() > 0.95
+    only_itself = [row for row in rows if row.source == "catqa"]
+    assert not never_safe.unseen(told, found, owner, trained, only_itself).any()
+    votes = [train.unless_grave((False, 0.9), grave=bool(grave)) for grave in (True, False)]
+    assert votes == [None, (False, 0.9)]
+    assert train.unless_grave((True, 0.9), grave=True) == (True, 0.9)
 
 
 def test_the_worst_window_counts_and_a_language_without_calibration_has_no_score() -> None:

@@ -59,6 +59,16 @@ def test_a_person_decides_where_too_much_of_an_unseen_source_is_wrong(wrong: int
     assert found("tr", "offenseval_tr", decisions).decided_by == who
 
 
+def test_a_person_decides_a_language_in_which_no_unsafe_text_was_seen() -> None:
+    rows = recorded("nl", [SAFE] * 100)
+    decisions = np.full(100, SAFE, np.int8)
+    sources = np.array(["contrast_ud"] * 100)
+    measured = languages.measured(rows, sources, decisions, date(2026, 1, 1))
+    dutch = next(one for one in measured.languages if one.language == "nl")
+    assert dutch.decided_by == "person"
+    assert "nl" in languages.reviewed(measured)
+
+
 def test_a_language_that_was_trained_for_is_decided_with_its_figures_beside_it() -> None:
     decisions = [UNSAFE] * 20 + [SAFE] * 30 + [UNSAFE] * 50
     assert found("zh", "textdetox", decisions).decided_by == "panel"

@@ -87,8 +87,10 @@ def test_what_cannot_be_paid_twice_is_asked_again_and_anything_else_is_not() -> 
 
 def test_a_file_is_uploaded_whole_and_without_the_key() -> None:
     seen: list[httpx.Request] = []
-    service(200, {}, seen).put("https://bucket.example/put?sig=1", io.BytesIO(b"lines"))
-    (request,) = seen
+    place = {"upload": "uploads/acme/1", "url": "https://bucket.example/put?sig=1"}
+    assert service(200, place, seen).upload(io.BytesIO(b"lines")) == "uploads/acme/1"
+    asked, request = seen
+    assert (asked.url.path, asked.url.params["bytes"]) == ("/v1/batches/uploads", "5")
     assert (request.method, request.content) == ("PUT", b"lines")
     assert request.headers["content-length"] == "5"
     assert "x-api-key" not in request.headers

@@ -1,10 +1,12 @@
 """Uploads: the bulk machine's steps one after the other, and what the routes show of them."""
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import datetime
 from time import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -74,8 +76,8 @@ def test_an_upload_becomes_pages_verdicts_and_results_in_order(
     ask: Ask, steps: Steps, aws: Any
 ) -> None:
     s3 = boto3.client("s3")
-    status, upload = ask("post_upload")
-    assert (status, upload["method"]) == (201, "PUT")
+    status, upload = ask("post_upload", query={"bytes": "7"})
+    assert (status, upload["method"], upload["fields"]) == (201, "PUT", {})
     lines = [json.dumps({"content": f"text {n % 3}", "id": f"line-{n}"}) for n in range(220)]
     lines[1], lines[219] = "not JSON", json.dumps({"content": "x", "panel": "nobody"})
     s3.put_object(Bucket="UploadsBucket", Key=upload["upload"], Body="\n".join(lines).encode())
@@ -123,6 +125,38 @@ def test_an_upload_becomes_pages_verdicts_and_results_in_order(
     gone = paged[2] | {"items": [{"index": 220, "item": {"content": "x", "panel": "gone"}}]}
     assert steps(gone) == {"judged": 1}
     assert ask("get_batch", batch=batch)[1]["rejected"] == 3
+
+
+def test_the_size_of_a_file_that_is_put_is_part_of_what_is_signed(ask: Ask) -> None:
+    _, upload = ask("post_upload", query={"bytes": "7"})
+    signed = parse_qs(urlsplit(upload["url"]).query)["X-Amz-SignedHeaders"]
+    assert signed == ["content-length;host"]
+
+
+def test_a_form_for_an_upload_takes_one_object_up_to_the_limit(ask: Ask) -> None:
+    status, upload = ask("post_upload")
+    assert (status, upload["method"], upload["most_bytes"]) == (201, "POST", 2**30)
+    signed = json.loads(base64.b64decode(upload["fields"]["policy"]))["conditions"]
+    assert ["content-length-range", 1, 2**30] in signed
+    assert {"key": upload["upload"]} in signed
+    assert upload["fields"]["key"] == upload["upload"]
+    assert "content-length" not in upload["url"]
+
+
+@pytest.mark.parametrize(
+    ("size", "status", "code", "limit"),
+    [
+        (str(2**30 + 1), 413, "upload_too_large", 2**30),
+        ("0", 400, "invalid_bytes", 1),
+        ("many", 400, "invalid_bytes", None),
+    ],
+)
+def test_an_upload_of_no_possible_size_is_refused_with_the_limit(
+    ask: Ask, size: str, status: int, code: str, limit: int | None
+) -> None:
+    answered, problem = ask("post_upload", query={"bytes": size})
+    assert (answered, problem["error"]["code"]) == (status, code)
+    assert (problem["error"]["field"], problem["error"].get("limit")) == ("bytes", limit)
 
 
 def test_a_line_that_is_too_long_is_rejected_by_its_number_and_the_others_are_judged(

@@ -14,7 +14,7 @@ from quorum.vote.language import Part
 from embedded import senses
 from embedded.innocent import EXPRESSIONS, reworded
 
-VERSION = "6"
+VERSION = "7"
 """Changes whenever some text is judged otherwise: the trained voters' votes are kept by it."""
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
@@ -101,7 +101,7 @@ def _mean(
 def _speaks_for_unsafe(
     rest: str, shares: Mapping[str, float], probability: Callable[[str, str], float]
 ) -> bool:
-    return any(map(str.isalpha, rest)) and _mean(rest, shares, probability) > senses.UNSURE
+    return any(map(str.isalpha, rest)) and _mean(rest, shares, probability) > senses.SURE_REST
 
 
 def _is_abbreviated(text: str) -> bool:

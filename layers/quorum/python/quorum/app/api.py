@@ -59,6 +59,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
             self.step_functions,
             settings.bulk_machine,
             self.batches,
+            upload_bytes=settings.upload_megabytes * 2**20,
         )
 
     @cached_property

@@ -194,6 +194,9 @@ class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
 
     bulk_machine: str
     audit_table: str
+    upload_megabytes: int = Field(
+        default=1_024, ge=1, le=5_120, description="of one upload; S3 itself takes 5 GiB at once"
+    )
 
 
 class EventSettings(_FromEnvironment):

@@ -32,7 +32,7 @@ from quorum.batch.records import Batches, Facts, FailedItem
 from quorum.bulk.judging import PAGE_SECONDS, Item, Judging, Outcomes
 from quorum.bulk.requests import Chosen, read_item
 from quorum.core import registry
-from quorum.core.errors import BudgetSpent, Postponed, QuorumError, Undeliverable
+from quorum.core.errors import BudgetSpent, Postponed, QuorumError, TooLarge, Undeliverable
 from quorum.core.identifiers import item_id_of
 from quorum.core.models import CONTENT_LIMIT, Frozen, Identifier
 from quorum.core.position import INDEX_DIGITS, BatchPosition
@@ -63,11 +63,17 @@ TOO_MANY_PAGES = "States.ExceedToleratedFailureThreshold"
 
 
 class NewUpload(Frozen):
-    """A presigned URL to send a JSONL file to, and the key to name it by."""
+    """A presigned URL to send a JSONL file to, and the key to name it by.
+
+    It is sent by PUT with the number of bytes that were asked for, no more and no fewer; or by POST
+    as the last part, `file`, of a form (multipart/form-data) that begins with `fields`.
+    """
 
     upload: str
     url: str
-    method: Literal["PUT"] = "PUT"
+    method: Literal["PUT", "POST"]
+    fields: dict[str, str] = Field(description="of the form; none where the method is PUT")
+    most_bytes: int = Field(description="the longest file that is taken")
     expires_in_seconds: int = UPLOAD_SECONDS
 
 
@@ -139,9 +145,11 @@ class Bulk:
         machine_arn: str,
         batches: Batches,
         *,
+        upload_bytes: int = 2**30,
         clock: Callable[[], float] = time,
     ) -> None:
         self._s3 = s3
+        self._upload_bytes = upload_bytes
         self._bucket = bucket
         self._machine = machine
         self._machine_arn = machine_arn
@@ -151,13 +159,29 @@ class Bulk:
 
     # ---- begun by the API --------------------------------------------------------------------
 
-    def new_upload(self, tenant: str) -> NewUpload:
-        """A URL to PUT a JSONL file to, and the key to name in `POST /batches`."""
+    def new_upload(self, tenant: str, size: int | None = None) -> NewUpload:
+        """Where to send a JSONL file of `size` bytes to, and the key to name in `POST /batches`.
+
+        S3 holds the size: of a PUT it is part of what is signed, of a form a condition. Raises
+        `TooLarge`.
+        """
+        most = self._upload_bytes
         key = f"uploads/{tenant}/{uuid4().hex}.jsonl"
-        url = self._s3.generate_presigned_url(
-            "put_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=UPLOAD_SECONDS
-        )
-        return NewUpload(upload=key, url=url)
+        if size is None:
+            form = self._s3.generate_presigned_post(
+                self._bucket,
+                key,
+                Conditions=[["content-length-range", 1, most]],
+                ExpiresIn=UPLOAD_SECONDS,
+            )
+            url, fields = form["url"], form["fields"]
+            return NewUpload(upload=key, url=url, method="POST", fields=fields, most_bytes=most)
+        if size > most:
+            told = f"an upload has at most {most} bytes"
+            raise TooLarge(told, code="upload_too_large", field="bytes", limit=most)
+        place = {"Bucket": self._bucket, "Key": key, "ContentLength": size}
+        url = self._s3.generate_presigned_url("put_object", Params=place, ExpiresIn=UPLOAD_SECONDS)
+        return NewUpload(upload=key, url=url, method="PUT", fields={}, most_bytes=most)
 
     def require_upload(self, tenant: str, upload: str) -> None:
         """Raise `NotFound` unless `tenant` has uploaded `upload`."""

@@ -109,11 +109,18 @@ def post_documents(
 @router.post(
     "/batches/uploads",
     summary="Get a URL to upload a large batch to",
-    **gives(NewUpload, status=HTTPStatus.CREATED),
+    **gives(NewUpload, TooLarge, status=HTTPStatus.CREATED),
 )
-def post_upload(app: App, caller: Calling) -> NewUpload:
-    """Answers with a presigned URL to PUT JSONL to, and the key to name in `POST /batches`."""
-    return app.bulk.new_upload(caller.tenant)
+def post_upload(
+    app: App,
+    caller: Calling,
+    size: Annotated[int | None, Query(ge=1, alias="bytes")] = None,
+) -> NewUpload:
+    """Answers with a presigned URL to send JSONL to, and the key to name in `POST /batches`.
+
+    With `bytes`, the file's size, it is for a PUT of so many bytes; without, for a form.
+    """
+    return app.bulk.new_upload(caller.tenant, size)
 
 
 @router.get(

@@ -1,0 +1,249 @@
+"""Deployments that can be undone: what calls a function calls its alias, whose new version an alarm
+takes back."""
+
+import json
+import re
+import tomllib
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+
+from local.release import MARK, marked
+from local.versions import ALIAS
+from tests import template
+from tests.contract.test_deploying import PAGE, planned
+from tests.template import ROOT
+
+FUNCTIONS = set(template.functions())
+
+
+class _NoManagedPolicies:
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def translated(source: dict[str, Any] | None = None, **parameters: str) -> dict[str, Any]:
+    """The resources that SAM makes of the template, as it stands after `sam package`."""
+    given = deepcopy(source or template.template())
+    for name, block in given["Resources"].items():
+        properties = block.get("Properties", {})
+        for uri in {"CodeUri", "ContentUri"} & properties.keys():
+            properties[uri] = properties.get("stored", f"s3://stored/{name}")
+        properties.pop("stored", None)
+        if "DefinitionUri" in properties:
+            properties["Definition"] = json.loads(
+                (ROOT / properties.pop("DefinitionUri")).read_text()
+            )
+    resources: dict[str, Any] = transform(given, parameters, _NoManagedPolicies())["Resources"]
+    return resources
+
+
+@pytest.fixture(autouse=True)
+def _region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", template.REGION)
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", template.REGION)
+        return translated()
+
+
+def of(resources: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {name: one for name, one in resources.items() if one["Type"] == kind}
+
+
+def is_alias(value: Any) -> bool:
+    """Whether a value of the template leads to a function's alias."""
+    text = json.dumps(value)
+    named = re.findall(r"\b([A-Za-z0-9]+Function)(\.Arn)?(?=[\"}])", text)
+    references = re.findall(r"\b([A-Za-z0-9]+Function)Alias" + ALIAS + r"\b", text)
+    suffixed = re.findall(r"\$\{([A-Za-z0-9]+Function)(?:\.Arn)?\}:" + ALIAS + r"\b", text)
+    return bool(references or suffixed) and {name for name, _ in named} <= set(suffixed)
+
+
+def test_every_function_has_an_alias_that_a_gradual_deployment_leads_to_its_newest_version(
+    resources: dict[str, Any],
+) -> None:
+    aliases = of(resources, "AWS::Lambda::Alias")
+    assert aliases.keys() == {f"{name}Alias{ALIAS}" for name in FUNCTIONS}
+    groups = of(resources, "AWS::CodeDeploy::DeploymentGroup")
+    for name in FUNCTIONS:
+        alias = aliases[f"{name}Alias{ALIAS}"]
+        update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        group = groups[update["DeploymentGroupName"]["Ref"]]["Properties"]
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+        (version, _) = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"]
+        assert resources[version]["Properties"]["FunctionName"] == {"Ref": name}
+        assert resources[version]["DeletionPolicy"] == "Retain"  # it can be gone back to
+
+
+def test_a_new_version_is_undone_by_alarms_that_exist_and_see_every_function(
+    resources: dict[str, Any],
+) -> None:
+    alarms = of(resources, "AWS::CloudWatch::Alarm")
+    watched: set[str] = set()
+    for group in of(resources, "AWS::CodeDeploy::DeploymentGroup").values():
+        condition, named, _outside = group["Properties"]["AlarmConfiguration"]["Fn::If"]
+        assert condition == "InAws"
+        assert named["Enabled"] is True
+        names = {alarm["Name"]["Ref"] for alarm in named["Alarms"]}
+        assert names <= alarms.keys()
+        assert len(names) <= 10  # what CodeDeploy takes
+        watched |= names
+    seen = {
+        dimension["Value"]["Ref"]
+        for name in watched
+        for metric in alarms[name]["Properties"].get("Metrics", [])
+        if metric.get("MetricStat", {}).get("Metric", {}).get("MetricName") == "Errors"
+        for dimension in metric["MetricStat"]["Metric"]["Dimensions"]
+    }
+    assert seen == FUNCTIONS
+
+
+def test_the_alarms_are_evaluated_twice_before_all_calls_go_to_the_new_version(
+    resources: dict[str, Any],
+) -> None:
+    for group in of(resources, "AWS::CodeDeploy::DeploymentGroup").values():
+        (_, how) = group["Properties"]["DeploymentConfigName"]["Fn::Sub"]
+        minutes = re.fullmatch(r"Canary10Percent(\d+)Minutes", how["ConfigName"])
+        assert minutes is not None
+        assert int(minutes[1]) * 60 >= 2 * 300
+
+
+def test_every_state_machine_calls_aliases_and_may_call_nothing_else(
+    resources: dict[str, Any],
+) -> None:
+    for machine in of(resources, "AWS::StepFunctions::StateMachine").values():
+        substitutions = machine["Properties"]["DefinitionSubstitutions"]
+        assert substitutions
+        assert all(is_alias(value) for value in substitutions.values())
+    for name, block in template.resources("AWS::Serverless::StateMachine").items():
+        for statement in template.statements(block):
+            if statement["Action"] == "lambda:InvokeFunction":
+                allowed = statement["Resource"]
+                every = allowed if isinstance(allowed, list) else [allowed]
+                assert all(is_alias(one) for one in every), name
+
+
+def test_every_event_source_calls_an_alias(resources: dict[str, Any]) -> None:
+    sources = of(resources, "AWS::Lambda::EventSourceMapping")
+    rules = of(resources, "AWS::Events::Rule")
+    assert (len(sources), len(rules)) == (4, 2)
+    for source in sources.values():
+        assert is_alias(source["Properties"]["FunctionName"])
+    for rule in rules.values():
+        assert all(is_alias(target["Arn"]) for target in rule["Properties"]["Targets"])
+
+
+def test_every_integration_and_authorizer_of_both_apis_calls_an_alias(
+    resources: dict[str, Any],
+) -> None:
+    (api,) = of(resources, "AWS::ApiGateway::RestApi").values()
+    document = json.loads(json.dumps(api["Properties"]["Body"]))
+    uris = [
+        operation["x-amazon-apigateway-integration"]["uri"]
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method != "options"
+    ]
+    schemes = document["components"]["securitySchemes"]
+    uris += [
+        scheme["x-amazon-apigateway-authorizer"]["authorizerUri"] for scheme in schemes.values()
+    ]
+    chat = of(resources, "AWS::ApiGatewayV2::Integration") | of(
+        resources, "AWS::ApiGatewayV2::Authorizer"
+    )
+    uris += [
+        one["Properties"].get("IntegrationUri") or one["Properties"]["AuthorizerUri"]
+        for one in chat.values()
+    ]
+    assert len(uris) > 50
+    assert [uri for uri in uris if not is_alias(uri)] == []
+
+
+def test_whoever_may_call_a_function_may_call_its_alias(resources: dict[str, Any]) -> None:
+    permissions = of(resources, "AWS::Lambda::Permission")
+    assert {
+        name for name, one in permissions.items() if not is_alias(one["Properties"]["FunctionName"])
+    } == set()
+    configured = of(resources, "AWS::Lambda::EventInvokeConfig")
+    assert {one["Properties"]["Qualifier"] for one in configured.values()} == {ALIAS}
+    converse = template.functions()["RouteFunction"]
+    assert is_alias(converse["Environment"]["CONVERSE_FUNCTION"])
+    invoked = [
+        statement["Resource"]
+        for statement in template.statements(converse)
+        if statement["Action"] == "lambda:InvokeFunction"
+    ]
+    assert len(invoked) == 1
+    assert is_alias(invoked[0])
+
+
+def versions(resources: dict[str, Any]) -> set[str]:
+    return set(of(resources, "AWS::Lambda::Version"))
+
+
+def test_a_change_of_code_layer_memory_or_a_deploys_parameters_publishes_what_it_concerns(
+    resources: dict[str, Any],
+) -> None:
+    before = versions(resources)
+
+    def published(change: dict[str, Any]) -> set[str]:
+        new = versions(translated(change)) - before
+        return {re.sub(r"Version[0-9a-f]{10}$", "", name) for name in new}
+
+    layer = deepcopy(template.template())
+    layer["Resources"]["EmbeddedLayer"]["Properties"]["stored"] = "s3://stored/another"
+    assert published(layer) == {"RulesFunction", "CharactersFunction", "MeaningFunction"}
+    ours = deepcopy(template.template())
+    ours["Resources"]["QuorumLayer"]["Properties"]["stored"] = "s3://stored/another"
+    # a function's own layers are named beside those that all have
+    assert published(ours) == FUNCTIONS
+    memory = deepcopy(template.template())
+    memory["Resources"]["ApiFunction"]["Properties"]["MemorySize"] = 2048
+    assert published(memory) == {"ApiFunction"}
+    with_budget = marked(deepcopy(template.template()), ["BudgetDayUsd=20"])
+    assert published(with_budget) == FUNCTIONS
+    other = versions(translated(marked(deepcopy(template.template()), ["BudgetDayUsd=30"])))
+    assert other.isdisjoint(versions(translated(with_budget)))
+    assert MARK not in template.environment("ApiFunction")
+
+
+def test_without_gradual_deployments_the_alias_changes_at_once() -> None:
+    at_once = translated(GradualDeploys="false")
+    assert of(at_once, "AWS::CodeDeploy::DeploymentGroup") == {}
+    aliases = of(at_once, "AWS::Lambda::Alias")
+    assert len(aliases) == len(FUNCTIONS)
+    assert all("UpdatePolicy" not in alias for alias in aliases.values())
+
+
+def test_a_layers_name_has_the_stacks_and_its_versions_stay() -> None:
+    for name, layer in template.resources("AWS::Serverless::LayerVersion").items():
+        assert layer["LayerName"]["Fn::Sub"].startswith("${AWS::StackName}-"), name
+        assert layer["RetentionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize(("profile", "stack"), [("default", "quorum"), ("prod", "quorum-prod")])
+def test_make_deploy_marks_the_parameters_tags_the_stack_and_protects_it(
+    profile: str, stack: str
+) -> None:
+    commands = planned(f"PROFILE={profile}", "OVERRIDES=BudgetDayUsd=20")
+    built, given = ".aws-sam/build/template.yaml", "PythonRuntime=python3.13 BudgetDayUsd=20"
+    marks, deploys, protects = (
+        commands.index(found)
+        for found in (
+            f"local.release mark {built} {given}",
+            f"sam deploy --config-env {profile}",
+            f"local.release protect {profile}\n",
+        )
+    )
+    assert marks < deploys < protects
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())[profile]
+    assert settings["global"]["parameters"]["stack_name"] == stack
+    assert settings["deploy"]["parameters"]["tags"].startswith("application=quorum ")
+    delete = PAGE.split("## Delete without leftovers")[1]
+    assert "--no-enable-termination-protection --stack-name quorum" in delete
