@@ -173,7 +173,7 @@ def test_every_command_that_pages_show_is_there() -> None:
         name
         for page in PAGES
         for block in code(page, "sh")
-        for name in re.findall(r"^(?:\.venv/bin/)?quorum (\w+)", block, re.MULTILINE)
+        for name in re.findall(r"^(?:\.venv/bin/)?quorum ([\w-]+)", block, re.MULTILINE)
     }
     assert shown <= command.commands.keys()
     usage = (ROOT / "docs/usage.md").read_text()
