@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences bench bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants screenshots deploy
+.PHONY: help demo check test test-the-stack test-the-rest up down logs lint setup lock licences picture bench bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants screenshots deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -108,6 +108,9 @@ evaluate: setup ## measure the panel PANEL (embedded) on TEXTS=labelled.csv
 	@mkdir -p .local
 	quorum record "$(TEXTS)" --panel "$(or $(PANEL),embedded)" --out .local/votes.csv
 	quorum evaluate .local/votes.csv --panel "$(or $(PANEL),embedded)"
+
+picture: setup ## draw the picture of verdicts in the README
+	@$(RUN) cli.picture
 
 openapi: setup ## describe the HTTP API in docs/openapi.json, and events in docs/events.schema.json
 	@$(RUN) local.openapi

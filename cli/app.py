@@ -16,6 +16,7 @@ from cli import (
     batch,
     calibrate,
     chat,
+    cost_model,
     costs,
     doctor,
     documents,
@@ -57,6 +58,7 @@ app.command()(moderate.moderate)
 app.command()(batch.batch)
 app.command()(chat.chat)
 app.command()(costs.costs)
+app.command("cost-model")(cost_model.cost_model_command)
 app.command()(documents.documents)
 app.command("estimate")(estimate.estimate_command)
 app.command()(record.record)

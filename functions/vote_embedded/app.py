@@ -10,8 +10,7 @@ from quorum.app.settings import StoreSettings
 from quorum.app.votes import VoteStoreContainer
 from quorum.aws.boundary import guarded
 from quorum.aws.environment import variable
-from quorum.vote import voting
-from quorum.vote.evaluation import VoteRequest, VotesRequest
+from quorum.vote import embedded_voting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from quorum.core.models import Abstention, CastVote, Content
     from quorum.vote.evaluation import Evaluation
     from quorum.vote.policy import Policy
-    from quorum.vote.voter import PaidVote
 
 
 @cache
@@ -48,28 +46,10 @@ def meaning(event: dict[str, Any], _context: "LambdaContext") -> Any:
 
 
 def answer(
-    event: dict[str, Any], voter: str, vote: "Callable[[Content], CastVote | Abstention]"
+    event: dict[str, Any], voter: str, model: "Callable[[Content], CastVote | Abstention]"
 ) -> Any:
     """The vote of `voter` on the content of the evaluation in `event`, or those on several."""
-
-    def asking(evaluation: "Evaluation", policy: "Policy") -> "Callable[[], PaidVote]":
-        content = evaluation.content
-        if voter == rules_model.VOTER:
-            content = policy.lists.without_allowed(content)
-        return voting.ask_embedded(content, vote)
-
-    store = app().vote_store
-    if "evaluations" in event:
-        several = VotesRequest.model_validate(event, extra="ignore").evaluations
-        votes = voting.vote_on_all(
-            several, policy_of, store, lambda one, policy: asking(one, policy)()
-        )
-        return [one.model_dump(mode="json") for one in votes]
-    evaluation = VoteRequest.model_validate(event, extra="ignore").evaluation
-    policy = policy_of(evaluation)
-    return voting.vote(evaluation, policy, voter, store, asking(evaluation, policy)).model_dump(
-        mode="json"
-    )
+    return embedded_voting.answer(event, voter, model, policy_of, app().vote_store)
 
 
 def policy_of(evaluation: "Evaluation") -> "Policy":
@@ -78,11 +58,7 @@ def policy_of(evaluation: "Evaluation") -> "Policy":
 
 
 def start(handler: str | None) -> None:
-    """Read what the handler of this environment votes with; without one, nothing.
-
-    INIT has a whole processor and is not in the function's time; the first text would wait for the
-    encoder of `meaning` three seconds at this function's share of a processor.
-    """
+    """Load the encoder if it is `meaning` that votes here: INIT has a whole processor."""
     if handler == f"app.{meaning_model.VOTER}":
         meaning_model.start()
 

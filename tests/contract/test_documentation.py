@@ -141,21 +141,24 @@ def test_the_python_that_a_page_shows_compiles(page: Path) -> None:
         compile(block, name_of(page), "exec")
 
 
-def test_the_readme_explains_every_field_of_a_verdict_and_no_other() -> None:
-    table = README.read_text().partition("| field of the verdict |")[2].partition("\n\n")[0]
+def test_the_page_of_a_verdict_explains_every_field_and_no_other() -> None:
+    page = (ROOT / "docs/verdict.md").read_text()
+    table = page.partition("| field of the verdict |")[2].partition("\n\n")[0]
     rows = [line.split("|")[1] for line in table.splitlines()[2:]]
     explained = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert sorted(explained) == sorted(Verdict.model_fields)
 
 
-def test_the_readme_lists_the_categories_that_are_judged() -> None:
-    section = README.read_text().partition("## What it judges")[2].partition("\n\n## ")[0]
+def test_the_page_of_a_verdict_lists_the_categories_that_are_judged() -> None:
+    page = (ROOT / "docs/verdict.md").read_text()
+    section = page.partition("## What it judges")[2].partition("\n\n## ")[0]
     listed = re.findall(r"`([a-z/-]+)`", section.partition(". Reporting")[0])
     assert listed == [str(category) for category in Category]
 
 
-def test_the_readme_compares_the_packaged_panels_and_their_voters() -> None:
-    section = README.read_text().partition("## Which panel")[2].partition("\n## ")[0]
+def test_the_page_of_panels_compares_the_packaged_ones_and_their_voters() -> None:
+    page = (ROOT / "docs/panels.md").read_text()
+    section = page.partition("## Which panel")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
     assert rows.keys() == set(PACKAGED)
     for name, voters in rows.items():
@@ -170,7 +173,7 @@ def test_every_command_that_pages_show_is_there() -> None:
         name
         for page in PAGES
         for block in code(page, "sh")
-        for name in re.findall(r"^(?:\.venv/bin/)?quorum (\w+)", block, re.MULTILINE)
+        for name in re.findall(r"^(?:\.venv/bin/)?quorum ([\w-]+)", block, re.MULTILINE)
     }
     assert shown <= command.commands.keys()
     usage = (ROOT / "docs/usage.md").read_text()
