@@ -1,17 +1,18 @@
 """The vote of an embedded voter on the content of an event, or its votes on several."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quorum.vote import voting
 from quorum.vote.evaluation import VoteRequest, VotesRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quorum.core.models import Abstention, CastVote, Content
     from quorum.vote.evaluation import Evaluation
     from quorum.vote.policy import Policy
-    from quorum.vote.store import VoteStore
     from quorum.vote.voter import PaidVote
+    from quorum.vote.voting import VoteStore
 
 READS_LISTS = "rules"
 """The voter that does not see what a policy's lists allow."""
