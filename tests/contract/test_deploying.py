@@ -91,7 +91,7 @@ def test_the_page_names_what_stays_when_the_stack_is_deleted() -> None:
     assert kept - tables == {"UploadsBucket", "ApiGatewayAccount", "ApiGatewayLogsRole"}
     assert tables <= template.template()["Outputs"].keys()
     every = set(template.resources("AWS::DynamoDB::Table"))
-    assert every - tables == {"AnswersTable"}
+    assert every - tables == {"AnswersTable", "SessionsTable"}
     assert "grep -v AnswersTable" in delete
     assert "every table but `AnswersTable`" in delete
     layers = re.search(r"LAYER=(\S+) +# then (.*)", delete)
