@@ -15,9 +15,9 @@ from tests.make import evaluation as opened
 
 ROUTE = "post_moderation.json"
 HANDLERS: dict[str, Any] = {
-    "RulesFunction": voters.rules,
-    "CharactersFunction": voters.characters,
-    "MeaningFunction": voters.meaning,
+    "RulesFunction:live": voters.rules,
+    "CharactersFunction:live": voters.characters,
+    "MeaningFunction:live": voters.meaning,
 }
 INSULT = "You are a worthless idiot and everybody here hates you."
 KIND = "Thanks for the recipe, my kids loved it."
@@ -102,7 +102,7 @@ def test_texts_that_were_judged_before_are_answered_from_the_cache_and_one_alone
 def test_a_list_that_a_voter_does_not_answer_is_left_to_the_machine(
     ask: Ask, functions: Functions
 ) -> None:
-    functions.broken.add("MeaningFunction")
+    functions.broken.add("MeaningFunction:live")
     found = moderate(ask, [KIND, INSULT])
     assert [one["decision"] for one in found] == ["needs_review"] * 2
     assert "vote machine ended as FAILED" in found[0]["reason"]
