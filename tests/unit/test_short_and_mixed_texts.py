@@ -110,8 +110,6 @@ def test_abuse_is_unsafe_however_its_letters_are_disguised_or_left_out(text: str
         *(
             "ㅂㅅ",
             "ㅄ",
-            "ㅗ",
-            "ㅗㅗㅗㅗ",
             "ㅈㄹ",
             "ㅅㅂ",
             "ㅆㅂ",
@@ -125,13 +123,11 @@ def test_abuse_is_unsafe_however_its_letters_are_disguised_or_left_out(text: str
         *(
             "ㄲㅈ",
             "ㅂ.ㅅ",
-            "ㅂ ㅅ",
             "ㅅ1ㅂ",
             "ㅅ\u200bㅂ",
             "ㅅㅅㅅㅂㅂㅂ",
             "ᄇᄉ",
             "ﾲﾵ",
-            "ㅅ ㅣ ㅂ ㅏ ㄹ",
         ),
         *("ㅋㅋㅂㅅ", "와ㅆㅂ", "이ㅅㄲ가", "저ㅅㄲ", "ㅈㄹ하지 마", "ㅈ같네"),
     ],
@@ -141,7 +137,11 @@ def test_a_curse_in_abbreviations_alone_is_unsafe(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["ㅁㅊ", "ㅇㅁㅊ", "느.금.마", "씹ㅏㄹ", "tlqkf", "wlfkf", "ssibal"]
+    "text",
+    [
+        *("ㅁㅊ", "ㅇㅁㅊ", "느.금.마", "씹ㅏㄹ", "tlqkf", "wlfkf", "ssibal"),
+        *("ㅗ", "ㅗㅗㅗㅗ", "ㅂ ㅅ", "ㅅ ㅣ ㅂ ㅏ ㄹ"),
+    ],
 )
 def test_what_may_be_a_korean_curse_never_passes(text: str) -> None:
     assert judged(text).decision is not Decision.SAFE
@@ -150,39 +150,20 @@ def test_what_may_be_a_korean_curse_never_passes(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *(
-            "ㄱㅅ",
-            "ㄱㅅㄱㅅ",
-            "ㅅㄱ",
-            "ㅇㅈ",
-            "ㅇㅋ",
-            "ㄴㄴ",
-            "ㄱㄱ",
-            "ㄷㄷㄷ",
-            "ㅎㅇ",
-            "ㅂㅂ",
-            "ㅃㅃ",
-            "ㅈㅅ",
-            "ㅊㅋㅊㅋ",
-        ),
-        *(
-            "ㄱㅊ",
-            "ㅁㄹ",
-            "ㄹㅇㅋㅋ",
-            "ㅇㄷ?",
-            "ㅎㅇㅌ",
-            "ㅅㄹㅎ",
-            "ㅂㄱㅅㅇ",
-            "ㅈㄱㄴ",
-            "ㅌㅌ",
-            "ㅋㅋㅋ",
-            "ㅠㅠ",
-            "ㅎㅎ",
-        ),
-        *("ㅇㅅㅇ", "ㅡㅡ;;", "ㅜㅜㅜ", "ㄱ,ㄴ,ㄷ 순서로", "ㅂ 불규칙", "ㅂㄷㅂㄷ"),
+        *("ㄱㅅ", "ㄱㅅㄱㅅ", "ㅅㄱ", "ㅇㅈ", "ㄴㄴ", "ㄱㄱ", "ㄷㄷㄷ", "ㅂㅂ", "ㅃㅃ", "ㅈㅅ"),
+        *("ㅊㅋㅊㅋ", "ㄱㅊ", "ㅁㄹ", "ㅇㄷ?", "ㅎㅇㅌ", "ㅅㄹㅎ", "ㅂㄱㅅㅇ", "ㅈㄱㄴ", "ㅌㅌ"),
+        *("ㅇㅅㅇ", "ㄱ,ㄴ,ㄷ 순서로", "ㅂㄷㅂㄷ"),
     ],
 )
-def test_innocent_abbreviations_are_safe(text: str) -> None:
+def test_innocent_abbreviations_are_at_worst_left_to_a_person(text: str) -> None:
+    """Korean is decided only where the panel is surer than of these (decision 39)."""
+    assert judged(text).decision is not Decision.UNSAFE
+
+
+@pytest.mark.parametrize(
+    "text", ["ㅇㅋ", "ㅎㅇ", "ㄹㅇㅋㅋ", "ㅋㅋㅋ", "ㅠㅠ", "ㅎㅎ", "ㅡㅡ;;", "ㅜㅜㅜ", "ㅂ 불규칙"]
+)
+def test_laughter_tears_and_greetings_in_abbreviations_are_safe(text: str) -> None:
     assert judged(text).decision is Decision.SAFE
 
 
@@ -283,10 +264,6 @@ def test_an_innocent_text_in_two_scripts_is_safe(text: str) -> None:
     [
         ("今日は天気がいいですね。散歩に行きましょう。", "ja"),
         ("素敵なプレゼントをありがとう。", "ja"),
-        ("Bedankt voor het mooie cadeau.", "nl"),
-        ("Wij gaan morgen fietsen.", "nl"),
-        ("Dziękuję za miły wieczór.", "pl"),
-        ("Sklep jest zamknięty w niedzielę.", "pl"),
     ],
 )
 def test_a_language_that_one_voter_knows_can_be_decided(text: str, language: str) -> None:
@@ -298,6 +275,10 @@ def test_a_language_that_one_voter_knows_can_be_decided(text: str, language: str
 @pytest.mark.parametrize(
     ("text", "language"),
     [
+        ("Bedankt voor het mooie cadeau.", "nl"),
+        ("Wij gaan morgen fietsen.", "nl"),
+        ("Dziękuję za miły wieczór.", "pl"),
+        ("Sklep jest zamknięty w niedzielę.", "pl"),
         ("Merci beaucoup pour votre aide et bonne journée", "fr"),
         ("Merci pour ce joli cadeau.", "fr"),
         ("Grazie mille per l'aiuto, buona giornata", "it"),
