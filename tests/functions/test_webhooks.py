@@ -375,6 +375,34 @@ def test_a_change_that_cannot_be_read_is_put_aside_by_its_key_and_holds_nothing_
     assert letter["Body"] == "verdict#acme#broken"
 
 
+@pytest.mark.parametrize("document", ['{"types": ["of.newer.code"]}', "not JSON"])
+def test_a_webhook_that_cannot_be_read_holds_up_no_other(
+    put: Put,
+    publishing: Publish,
+    delivering: Deliver,
+    receivers: Receivers,
+    aws: Any,
+    document: str,
+) -> None:
+    put()
+    table = aws.Table("WebhooksTable")
+    (item,) = table.scan()["Items"]
+    table.put_item(Item=item | {"entry": f"{item['entry']}-newer", "document": document})
+    publishing(change(None, stored()))
+    delivering()
+    assert len(receivers.sent) == 1
+
+
+def test_what_was_delivered_is_not_sent_again_because_it_could_not_be_noted(
+    put: Put, publishing: Publish, delivering: Deliver, receivers: Receivers, faults: Faults
+) -> None:
+    put()
+    publishing(change(None, stored()))
+    faults.fail("UpdateItem")
+    assert delivering() == []
+    assert len(receivers.sent) == 1
+
+
 def test_alerts_are_events_of_their_tenant_and_a_drift_is_one_for_every_webhook_that_wants_it(
     put: Put, context: Any, delivering: Deliver, receivers: Receivers, ask: Ask
 ) -> None:

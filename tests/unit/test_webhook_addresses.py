@@ -79,6 +79,11 @@ def test_a_url_of_a_public_host_is_taken(url: str) -> None:
         *("https://a.0x7f000001/", "https://localhost/", "https://router/", "https://a..b/"),
         *("https://user@example.com/", "https://example.com@127.0.0.1/", "https://a.b\\@c.d/"),
         *("https://example.com/#x", "https://example.com/ x", "https://exämple.com/"),
+        *(
+            f"https://{64 * 'a'}.example.com/",
+            "https://example.com../",
+            f"https://{127 * 'a.'}com/",
+        ),
         *("https://example.com:0/", "https://example.com:99999/", "https://%31%32.example.com/"),
         *("https://127.0.0.1\t.example.com/", "https://example.com/\r\nHost: x", "https://"),
     ],
@@ -127,6 +132,11 @@ def test_a_name_with_any_address_inside_is_not_connected_to(connected: list[str]
     assert connected == []
     assert sent(["10.0.0.7"], ModelHosts("hooks.example.com")) is DeliveryFailure.UNREACHABLE
     assert connected == ["10.0.0.7"]
+
+
+def test_a_name_that_no_resolver_takes_is_a_failed_delivery_and_no_error() -> None:
+    told = Sender(NOWHERE, resolve=sending.resolved).send(f"https://{64 * 'a'}.example/", b"", {})
+    assert told.failure is DeliveryFailure.UNRESOLVED
 
 
 def test_a_name_that_resolves_elsewhere_a_moment_later_gains_nothing(connected: list[str]) -> None:

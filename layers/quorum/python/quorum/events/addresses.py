@@ -129,11 +129,21 @@ def _parts(url: str) -> SplitResult | None:
     return parts if plain else None
 
 
+_LABEL_CHARACTERS, _NAME_CHARACTERS = 63, 253
+"""Characters of a host's name and of each part of it, at most (RFC 1035)."""
+
+
 def _is_public_name(host: str) -> bool:
     """Whether a host is a name with a dot, whose last part is no number.
 
     Systems read `2130706433`, `0x7f.1` and `0177.0.0.1` as addresses.
     """
-    labels = host.rstrip(".").split(".")
+    labels = host.removesuffix(".").split(".")
     last = labels[-1]
-    return len(labels) > 1 and all(labels) and not last[:1].isdigit() and ":" not in host
+    return (
+        len(labels) > 1
+        and len(host) <= _NAME_CHARACTERS
+        and all(0 < len(label) <= _LABEL_CHARACTERS for label in labels)
+        and not last[:1].isdigit()
+        and ":" not in host
+    )

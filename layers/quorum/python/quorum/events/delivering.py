@@ -149,8 +149,8 @@ class Deliveries:
                 self._hide(message, pause)
                 return False
             self._give_up(webhook, message.delivery.event, sent)
-        except StoreUnavailable as error:
-            logger.warning("a delivery is put off", extra={"why": str(error)})
+        except (StoreUnavailable, ValueError) as error:  # the latter for what cannot be read
+            logger.warning("a delivery is put off", extra={"why": type(error).__name__})
             return False
         return True
 
@@ -175,7 +175,10 @@ class Deliveries:
             status=sent.status,
             failure=sent.failure,
         )
-        self._webhooks.note(webhook.tenant, webhook.name, delivery)
+        try:
+            self._webhooks.note(webhook.tenant, webhook.name, delivery)
+        except StoreUnavailable:  # what was delivered is not sent again for want of a note
+            logger.warning("the last delivery of a webhook could not be noted")
 
     def _give_up(self, webhook: WebhookOf, event: Event, sent: Sent) -> None:
         if sent.failure is None:

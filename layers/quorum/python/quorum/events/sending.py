@@ -115,7 +115,7 @@ class _CheckedNetwork(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         try:
             addresses = self._resolve(host, port)
-        except OSError:
+        except (OSError, UnicodeError):  # the latter for a name that no resolver takes
             raise _Unresolved from None
         if not addresses:
             raise _Unresolved

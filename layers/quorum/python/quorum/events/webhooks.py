@@ -17,12 +17,13 @@ from datetime import UTC, datetime, timedelta
 from time import time
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError
 
 from quorum.audit.chain import Action, Change, Fact
 from quorum.audit.trail import AuditTrail
 from quorum.aws import dynamo
 from quorum.aws.faults import unavailable
+from quorum.aws.telemetry import logger
 from quorum.core.errors import InvalidRequest, NotFound, StoreUnavailable
 from quorum.core.models import Frozen, is_none
 from quorum.events.addresses import URL_LIMIT, require_url
@@ -191,10 +192,13 @@ class Webhooks:
         rule, found = EventRule(), {}
         for item in self._items(tenant):
             entry = str(item["entry"])
-            if entry == _RULE:
-                rule = EventRule.model_validate_json(str(item["document"]), extra="ignore")
-            else:
-                found[entry.removeprefix(_WEBHOOK)] = _webhook(item)
+            try:
+                if entry == _RULE:
+                    rule = EventRule.model_validate_json(str(item["document"]), extra="ignore")
+                else:
+                    found[entry.removeprefix(_WEBHOOK)] = _webhook(item)
+            except ValidationError:
+                _left_out(tenant, entry)
         return Subscribers(rule, found)
 
     def anywhere(self) -> Iterator[tuple[str, str, Webhook]]:
@@ -202,7 +206,12 @@ class Webhooks:
         for item in dynamo.scan(self._client, TableName=self._table):
             entry = str(item["entry"])
             if entry.startswith(_WEBHOOK):
-                yield str(item["tenant"]), entry.removeprefix(_WEBHOOK), _webhook(item)
+                try:
+                    webhook = _webhook(item)
+                except ValidationError:
+                    _left_out(str(item["tenant"]), entry)
+                    continue
+                yield str(item["tenant"]), entry.removeprefix(_WEBHOOK), webhook
 
     def listed(self, tenant: str) -> WebhookList:
         """The tenant's webhooks; raises `StoreUnavailable`."""
@@ -407,6 +416,11 @@ def stored_in(item: dict[str, Any]) -> _Stored:
         int(item["revision"]),
         None if last is None else Delivery.model_validate_json(str(last), extra="ignore"),
     )
+
+
+def _left_out(tenant: str, entry: str) -> None:
+    """Log what newer code stored and this one cannot read: it must not hold up everybody else."""
+    logger.error("an entry of webhooks could not be read", extra={"tenant": tenant, "entry": entry})
 
 
 def _webhook(item: dict[str, Any]) -> Webhook:
