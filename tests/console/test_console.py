@@ -323,3 +323,5 @@ def test_a_key_with_a_limit_is_counted_here_too(client: Client, issue: Issue) ->
     client.sign_in(issue(requests_per_minute=2))
     codes = [client.get("review").status for _ in range(4)]
     assert 429 in codes
+    assert client.post("sign-out").status == 401  # the page that asks for a key
+    assert not client.cookies

@@ -41,6 +41,19 @@ def test_a_content_is_not_in_the_page_before_it_is_asked_for(ada: Client, store:
     assert "disabled" not in ada.body
 
 
+@pytest.mark.parametrize(("undo", "offered"), [("verdict-0", True), ("../../keys", False)])
+def test_an_address_steers_no_form_to_another_place(
+    ada: Client,
+    store: Store,
+    undo: str,
+    offered: bool,  # noqa: FBT001 a parameter
+) -> None:
+    store("verdict-1")
+    ada.post("review/begin")
+    ada.get(f"review/verdict-1?undo={undo}&said=safe")
+    assert (f"{undo}/undo" in ada.body) is offered
+
+
 def test_a_decision_is_stored_and_the_next_content_follows(
     ada: Client, store: Store, container: "ConsoleContainer"
 ) -> None:

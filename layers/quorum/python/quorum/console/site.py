@@ -99,7 +99,7 @@ def _within(visit: Visit) -> Answer:
         page, parts = _page_at(request)
         if page.needs:
             require_one(session.key.effective_scopes, page.needs)
-        _count(visit)
+            _count(visit)
         return page.show(visit, **parts)
     except NotAllowed as error:
         return _problem(visit, error, {})
@@ -110,7 +110,7 @@ def _within(visit: Visit) -> Answer:
 
 
 def _count(visit: Visit) -> None:
-    """Count the request of a key with a limit."""
+    """Count the request of a key with a limit. Signing out is never one too many."""
     key = visit.signed_in.key
     visit.app.key_limits.take(
         key.key_hash, per_minute=key.requests_per_minute, per_month=key.requests_per_month

@@ -1,5 +1,6 @@
 """Pages of reviewers: what waits, one content at a time, decisions, and breaks."""
 
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
@@ -153,17 +154,21 @@ def _lost(visit: Visit, refusal: Conflict) -> Answer:
     return page._replace(status=HTTPStatus.CONFLICT)
 
 
+_ID = re.compile(r"[\w-]{1,128}")
+"""The id of a verdict in an address, which becomes part of the address of a form."""
+
+
 def _shown(visit: Visit, content: WaitingContent) -> dict[str, object]:
     """What the page of a content shows; the content itself only where it is asked for."""
     asked = visit.request.asked
     text = content.content
-    said = asked.get("said")
+    said, undo = asked.get("said"), asked.get("undo")
     return {
         "content": content,
         "length": None if text is None else len(text),
         "shown": asked.get("show") == "1" or text is None,
         "wanted": _chosen(visit),
-        "undo": asked.get("undo"),
+        "undo": undo if undo and _ID.fullmatch(undo) else None,
         "said": said if said in {"safe", "unsafe"} else None,
         "categories": list(Category),
         **_pace(visit),
