@@ -134,4 +134,4 @@ def _problem(visit: Visit, error: QuorumError, event: dict[str, Any]) -> Answer:
     """The page about an error."""
     request_id = (event.get("requestContext") or {}).get("requestId")
     page = visit.page("problem.html", error=error, request_id=request_id)
-    return page._replace(status=HTTPStatus(error.http_status))
+    return page.with_status(error.http_status)
