@@ -45,6 +45,7 @@ Origin = Annotated[
     str, StringConstraints(pattern=r"^https?://[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")
 ]
 """An origin as a browser sends it: scheme, host in lower case, and port if it is not the usual."""
+PanelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 REFUSED = "refused"
 """What the authorizer says of a request that it lets through although it has no known key:
 `missing` or `unknown`."""
@@ -52,18 +53,25 @@ GOOGLES_ROUTES = ("/v1alpha1/comments:analyze", "/v1alpha1/comments:suggestscore
 """The routes that get such requests: they answer as Google's APIs do, which API Gateway cannot."""
 
 
+Writer = Callable[["StoredKey | None", list[dict[str, Any]]], list[int]]
+"""What writes the key that comes of a change, if one does: as `quorum.aws.dynamo.write`, with more.
+"""
+
+
 class Caller(Frozen):
     """The owner of a key, what the key is called, and what it may do.
 
     `review_is_flagged` says that a content that needs a review is flagged, for callers to whom a
-    content is either flagged or not (`POST /moderations`). Without `scopes` a key may do what its
-    role may. `allowed_origin` is the website whose pages may send the key.
+    content is either flagged or not (`POST /moderations`). `panel` judges where a request names
+    none. Without `scopes` a key may do what its role may. `allowed_origin` is the website whose
+    pages may send the key.
     """
 
     tenant: Identifier
     role: Role = "member"
     name: str = ""
     review_is_flagged: bool = False
+    panel: PanelName | None = None
     scopes: tuple[Scope, ...] | None = Field(default=None, min_length=1)
     requests_per_minute: int | None = Field(default=None, ge=1, le=60_000)
     requests_per_month: int | None = Field(default=None, ge=1, le=1_000_000_000)
@@ -223,18 +231,25 @@ class Keys:
         except AWS_ERRORS as error:
             logger.warning("last use not written", extra={"error": type(error).__name__})
 
-    def issue(self, caller: Caller, *, name: str = "", expires_at: datetime | None = None) -> str:
+    def issue(
+        self,
+        caller: Caller,
+        *,
+        name: str = "",
+        expires_at: datetime | None = None,
+        writer: Writer | None = None,
+    ) -> str:
         """Store and return a new key for `caller`; it cannot be read again.
 
         `name` says what it is for, if `caller` does not. Raises `StoreUnavailable`.
         """
         named = caller.model_copy(update={"name": name}) if name else caller
         key, stored = self._new(named, expires_at)
-        dynamo.write(self._client, [self._put(stored)])
+        (writer or self._write)(stored, [self._put(stored)])
         return key
 
     def issue_within_limit(
-        self, caller: Caller, expires_at: datetime | None
+        self, caller: Caller, expires_at: datetime | None, *, writer: Writer | None = None
     ) -> tuple[str, StoredKey]:
         """A new key of a tenant that has fewer than `KEYS_LIMIT`, or `Conflict`."""
         if len(self._hashes(caller.tenant)) >= KEYS_LIMIT:
@@ -244,10 +259,12 @@ class Keys:
                 limit=KEYS_LIMIT,
             )
         key, stored = self._new(caller, expires_at)
-        dynamo.write(self._client, [self._put(stored)])
+        (writer or self._write)(stored, [self._put(stored)])
         return key, stored
 
-    def rotate(self, old: StoredKey, *, overlap: timedelta) -> tuple[str, StoredKey]:
+    def rotate(
+        self, old: StoredKey, *, overlap: timedelta, writer: Writer | None = None
+    ) -> tuple[str, StoredKey]:
         """A new key with the rights, limits and counts of `old`, which ends after `overlap`.
 
         The new key expires when the old one would have. Raises `NotFound` if `old` was revoked
@@ -260,7 +277,7 @@ class Keys:
         if counted:
             item = counted | {"key_hash": stored.key_hash}
             items.append({"Put": {"TableName": self._use_table, "Item": item}})
-        if dynamo.write(self._client, items):
+        if (writer or self._write)(stored, items):
             raise unknown_key()
         return key, stored
 
@@ -295,11 +312,15 @@ class Keys:
         """The keys of all tenants, in no order; raises `StoreUnavailable`."""
         yield from map(StoredKey.of, dynamo.scan(self._client, TableName=self._table))
 
-    def revoke(self, key_hash: str) -> None:
+    def revoke(self, key_hash: str, *, writer: Writer | None = None) -> None:
         """Delete the key with that hash and its counts, if there is one."""
         tables = (self._table, self._use_table)
         key = {"key_hash": key_hash}
-        dynamo.write(self._client, [{"Delete": {"TableName": t, "Key": key}} for t in tables])
+        deletes = [{"Delete": {"TableName": table, "Key": key}} for table in tables]
+        (writer or self._write)(None, deletes)
+
+    def _write(self, _key: StoredKey | None, items: list[dict[str, Any]]) -> list[int]:
+        return dynamo.write(self._client, items)
 
     def _new(self, caller: Caller, expires_at: datetime | None) -> tuple[str, StoredKey]:
         key = new_key()
