@@ -1,5 +1,6 @@
 """The reviewers' pages: claims, decisions, undo, and what a reviewer sees where there is none."""
 
+import json
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -205,3 +206,20 @@ def test_a_decision_that_is_stored_shows_no_error_whatever_fails_afterwards(
             "next": "/console/review",
         }[operation]
     )
+
+
+def test_a_content_that_newer_code_stored_holds_up_no_other(
+    container: "ConsoleContainer", ada: Client, store: Store
+) -> None:
+    for minutes, name in enumerate(("last", "newer", "first")):
+        store(name, minutes)
+    table = container.dynamodb.Table("VerdictsTable")
+    item = table.get_item(Key={"id": "verdict#acme#newer"})["Item"]
+    document = json.loads(str(item["verdict"])) | {"decision": "of_newer_code"}
+    table.put_item(Item=item | {"verdict": json.dumps(document)})
+    for name in ("first", "last"):
+        assert ada.get("review").status == 200
+        ada.post("review/begin", {"queue_order": "oldest"})
+        assert ada.place.startswith(f"/console/review/{name}")
+        ada.post(f"review/{name}/decide", {"decision": "safe", "queue_order": "oldest"})
+    assert ada.place.startswith(f"/console/{NOTHING}")

@@ -1,6 +1,5 @@
 """The reviewers' queue over HTTP: order, filters, counts, claims, decisions, and races."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -246,19 +245,6 @@ def test_contents_that_waited_before_there_were_severities_still_wait(
 
 
 # ---- claims ----
-
-
-def test_a_content_that_newer_code_stored_holds_up_no_other(
-    store: Store, queue: Send, take: Take, aws: Any
-) -> None:
-    for minutes, name in enumerate(("last", "newer", "first")):
-        store(name, minutes)
-    table = aws.Table("VerdictsTable")
-    item = table.get_item(Key={"id": "verdict#acme#newer"})["Item"]
-    document = json.loads(str(item["verdict"])) | {"decision": "of_newer_code"}
-    table.put_item(Item=item | {"verdict": json.dumps(document)})
-    assert [one["verdict_id"] for one in queue(order="oldest")[1]["reviews"]] == ["first", "last"]
-    assert take(count=3) == ["first", "last"]
 
 
 def test_two_people_are_given_different_contents(store: Store, take: Take) -> None:
