@@ -9,18 +9,12 @@ import pytest
 from quorum.audit.chain import Action
 from quorum.audit.trail import AuditFilter
 from quorum.aws.keys import hash_of
-from quorum.batch.progress import Kind
-from quorum.batch.records import FailedItem
-from quorum.core.position import BatchPosition
 
 from functions.console import app as console
-from tests.console.conftest import Client, Issue, Store
+from tests.console.conftest import ATTACK, BATCH, Client, Issue, Store, new_batch
 
 if TYPE_CHECKING:
     from quorum.app.console import ConsoleContainer
-
-BATCH = "0123456789abcdef0123456789abcdef"
-ATTACK = "<script>alert(1)</script>\"'"
 
 
 @pytest.fixture
@@ -34,17 +28,6 @@ def queues(aws: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return urls
 
 
-def batch(container: "ConsoleContainer", name: str = BATCH, *, tenant: str = "acme") -> None:
-    """A batch of four items: one is rejected, one is dead, and two are pending."""
-    container.batches.create(tenant, name, kind=Kind.ITEMS, items=4, panel="default")
-    container.batches.note(tenant, name, received=True)
-    rejected = FailedItem(BatchPosition(batch=name, index=0), {"code": "x", "message": "x"})
-    container.batches.mark_failed(tenant, "rejected", [rejected])
-    reason = {"reason": ATTACK, "at": "2026-11-27T00:00:00+00:00"}
-    dead = FailedItem(BatchPosition(batch=name, index=1), reason)
-    container.batches.mark_failed(tenant, "dead", [dead])
-
-
 def test_batches_are_listed_newest_first_a_page_at_a_time(
     ada: Client, container: "ConsoleContainer"
 ) -> None:
@@ -52,8 +35,8 @@ def test_batches_are_listed_newest_first_a_page_at_a_time(
     now = container.clock()
     for number, name in enumerate(names):
         container.batches._clock = lambda at=now + number: at  # type: ignore[misc] # noqa: SLF001 each is a second later
-        batch(container, name)
-    batch(container, "f" * 32, tenant="other")
+        new_batch(container, name)
+    new_batch(container, "f" * 32, tenant="other")
     ada.get("batches")
     first = re.findall(r'href="[./]*batches/([0-9a-f]{32})"', ada.body)
     assert first == names[:2:-1]
@@ -67,7 +50,7 @@ def test_batches_are_listed_newest_first_a_page_at_a_time(
 def test_a_batch_shows_its_progress_and_its_dead_letters(
     ada: Client, container: "ConsoleContainer"
 ) -> None:
-    batch(container)
+    new_batch(container)
     ada.get(f"batches/{BATCH}")
     assert ada.status == 200
     assert "data-live" in ada.body
@@ -79,7 +62,7 @@ def test_a_batch_shows_its_progress_and_its_dead_letters(
 def test_dead_letters_are_redriven_and_a_batch_is_cancelled(
     ada: Client, container: "ConsoleContainer", queues: dict[str, str]
 ) -> None:
-    batch(container)
+    new_batch(container)
     body = json.dumps(
         {"tenant": "acme", "position": {"batch": BATCH, "index": 1}, "content": "one"}
     )
@@ -99,7 +82,7 @@ def test_dead_letters_are_redriven_and_a_batch_is_cancelled(
 def test_another_tenants_batch_is_not_there(
     ada: Client, container: "ConsoleContainer", path: str
 ) -> None:
-    batch(container, tenant="other")
+    new_batch(container, tenant="other")
     ada.get("batches")
     found = ada.post(path) if path.endswith("redrive") else ada.get(path)
     assert found.status == 404
