@@ -437,7 +437,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "source.tenant": ("of the tenant", "테넌트 설정"),
         # health
         "health.lead": (
-            "As stored by the functions. Nothing is asked of the gateway: `quorum doctor` does that.",
+            "As stored by the functions. Nothing is asked of the gateway: quorum doctor does that.",
             "함수가 저장한 상태입니다. 게이트웨이 점검은 quorum doctor 명령으로 하세요.",
         ),
         "health.models": ("Models of the panels in force", "적용 중인 패널의 모델"),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from quorum.aws.faults import AWS_ERRORS, unavailable
+from quorum.aws.faults import AWS_ERRORS
 from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
@@ -42,11 +42,14 @@ class ModelState(Frozen):
 
 
 class QueueState(Frozen):
-    """About how many messages a queue has: those that wait, and those that are worked on."""
+    """About how many messages a queue has: those that wait, and those that are worked on.
+
+    None where SQS does not tell.
+    """
 
     name: str
-    waiting: int
-    in_work: int
+    waiting: int | None = None
+    in_work: int | None = None
 
 
 class AlarmState(Frozen):
@@ -88,16 +91,17 @@ def _circuit(breaker: "Breaker", url: str, model: str, number: int) -> Circuit:
 
 
 def queue_states(sqs: "SQSClient", queues: Mapping[str, str]) -> tuple[QueueState, ...]:
-    """The queues, of name and URL; raises `StoreUnavailable`."""
-    found = []
-    for name, url in queues.items():
-        with unavailable("a queue could not be read"):
-            counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[_WAITING, _IN_WORK])
-        told = counts["Attributes"]
-        found.append(
-            QueueState(name=name, waiting=int(told[_WAITING]), in_work=int(told[_IN_WORK]))
-        )
-    return tuple(found)
+    """The queues, of name and URL."""
+    return tuple(_queue(sqs, name, url) for name, url in queues.items())
+
+
+def _queue(sqs: "SQSClient", name: str, url: str) -> QueueState:
+    try:
+        told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[_WAITING, _IN_WORK])
+    except AWS_ERRORS:
+        return QueueState(name=name)
+    counts = told["Attributes"]
+    return QueueState(name=name, waiting=int(counts[_WAITING]), in_work=int(counts[_IN_WORK]))
 
 
 def alarm_states(cloudwatch: "CloudWatchClient", stack: str) -> tuple[AlarmState, ...] | None:
