@@ -256,7 +256,7 @@ def main() -> None:
                 app.workflow.moderate("local", Content(text=text()), panel, policy)
                 return timed.milliseconds[-1]
 
-            show(Console(), measured(ways(http, stack, bare, api, machine), rounds))
+            show(Console(width=120), measured(ways(http, stack, bare, api, machine), rounds))
     finally:
         stop_stack(folder)
 

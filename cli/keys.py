@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from quorum.audit.chain import Action
+from quorum.audit.key_changes import recorded
+from quorum.audit.trail import AuditTrail
 from quorum.aws.keys import (
     ID_DIGITS,
     OVERLAP_HOURS,
@@ -13,8 +16,10 @@ from quorum.aws.keys import (
     Keys,
     KeyUse,
     StoredKey,
+    Writer,
     hash_of,
 )
+from quorum.core.errors import PanelInvalid
 from quorum.core.scopes import SCOPES, Role, least_role
 from rich.markup import escape
 
@@ -22,6 +27,7 @@ from cli import deployment, tables
 from cli.deployment import Where
 from cli.errors import CommandFailed, first_problem
 from cli.output import AsJson, console, notes, print_json
+from cli.panel_check import panels_of
 from cli.tables import Column
 
 app = typer.Typer(
@@ -41,6 +47,8 @@ COLUMNS = (
 )
 LEAST_DIGITS = 8
 """Digits of an id that must be typed to revoke a key."""
+BY = "quorum keys"
+"""Who did it, in the audit trail: no key, but somebody with AWS credentials."""
 KEEP = "Keep it now: it cannot be shown again."
 
 WhichKey = Annotated[str, typer.Argument(help="the id that `list` shows, or the key itself")]
@@ -82,6 +90,9 @@ def issue(
         str | None,
         typer.Option(help="the website whose pages may send the key: https://www.example.com"),
     ] = None,
+    panel: Annotated[
+        str | None, typer.Option(help="the panel that judges where a request names none")
+    ] = None,
     *,
     flag_review: Annotated[
         bool,
@@ -99,6 +110,7 @@ def issue(
                 "role": role or least_role(scope or ()),
                 "name": name,
                 "review_is_flagged": flag_review,
+                "panel": panel,
                 "scopes": scope or None,
                 "requests_per_minute": per_minute,
                 "requests_per_month": per_month,
@@ -108,7 +120,10 @@ def issue(
     except ValidationError as error:
         raise typer.BadParameter(first_problem(error)) from None
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    key = _table(where).issue(caller, expires_at=expires_at)
+    if panel is not None:
+        _require_panel(where, tenant, panel)
+    writer = _writer(where, tenant, Action.KEY_ISSUED)
+    key = _table(where).issue(caller, expires_at=expires_at, writer=writer)
     _show_new(key, caller, expires_at, as_json=as_json)
 
 
@@ -147,7 +162,8 @@ def revoke(key: WhichKey, where: Where = "local") -> None:
     """Revoke a key: the next request with it is refused."""
     table = _table(where)
     found = _found(table, key)
-    table.revoke(found.key_hash)
+    writer = _writer(where, found.tenant, Action.KEY_REVOKED, found)
+    table.revoke(found.key_hash, writer=writer)
     notes.print(f"revoked {found.id} of {escape(found.tenant)}")
 
 
@@ -167,7 +183,8 @@ def rotate(
     """Replace a key by a new one with the same rights and limits, and print the new one."""
     table = _table(where)
     old = _found(table, key)
-    fresh, stored = table.rotate(old, overlap=timedelta(hours=overlap_hours))
+    writer = _writer(where, old.tenant, Action.KEY_CHANGED, old)
+    fresh, stored = table.rotate(old, overlap=timedelta(hours=overlap_hours), writer=writer)
     _show_new(fresh, stored.caller, stored.expires_at, as_json=as_json)
     ends = f"in {overlap_hours} hours" if overlap_hours else "now"
     notes.print(f"{old.id} of {escape(old.tenant)} ends {ends}")
@@ -198,17 +215,37 @@ def _found(table: Keys, key: str) -> StoredKey:
     return found[0]
 
 
+def _require_panel(where: str, tenant: str, name: str) -> None:
+    """Refuse a panel that the tenant does not have: the key could judge nothing."""
+    try:
+        panels_of(where).get(tenant, name)
+    except PanelInvalid as invalid:
+        raise typer.BadParameter(f"panel: {invalid.message}") from None
+
+
+def _writer(where: str, tenant: str, action: Action, before: StoredKey | None = None) -> Writer:
+    """What writes a change of a key, and its entry in the tenant's audit trail."""
+    audit = AuditTrail(deployment.dynamodb(where), _outputs(where)["AuditTable"])
+    return recorded(audit, tenant, BY, action, before)
+
+
 def _table(where: str) -> Keys:
-    outputs = deployment.outputs_of(where)
-    if "KeyUseTable" not in outputs:
-        raise CommandFailed("This deployment is of an older version. Deploy it anew first.")
+    outputs = _outputs(where)
     return Keys(deployment.dynamodb(where), outputs["KeysTable"], outputs["KeyUseTable"])
+
+
+def _outputs(where: str) -> dict[str, str]:
+    outputs = deployment.outputs_of(where)
+    if not {"KeyUseTable", "AuditTable"} <= outputs.keys():
+        raise CommandFailed("This deployment is of an older version. Deploy it anew first.")
+    return outputs
 
 
 def _cells(key: StoredKey, use: KeyUse) -> tuple[str, ...]:
     may = key.role if key.scopes is None else " ".join(key.scopes)
     review = " flags reviews" if key.review_is_flagged else ""
     origin = f" from {key.allowed_origin}" if key.allowed_origin else ""
+    panel = f" before {key.panel}" if key.panel else ""
     limits = [
         f"{limit:,}/{unit}"
         for limit, unit in ((key.requests_per_minute, "min"), (key.requests_per_month, "month"))
@@ -218,7 +255,7 @@ def _cells(key: StoredKey, use: KeyUse) -> tuple[str, ...]:
         key.id,
         escape(key.tenant),
         key.prefix,
-        escape(f"{may}{review}{origin}"),
+        escape(f"{may}{review}{panel}{origin}"),
         escape(key.name),
         ", ".join(limits),
         _minute(use.last_used_at),

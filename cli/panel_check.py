@@ -24,6 +24,13 @@ def models(where: str) -> Models:
     return Models(deployment.dynamodb(where), table, seconds=0)
 
 
+def panels_of(where: str) -> Panels:
+    """The panels of a deployment, read anew each time."""
+    path = f"/{deployment.stack_name(where)}"
+    ssm = deployment.client(where, "ssm")
+    return Panels(ssm, path, seconds=0, voters=lambda: models(where).voters())
+
+
 def not_judged(where: str, panel: Panel, tenant: str | None) -> list[str]:
     """The policies in force, with a category, that `panel` cannot judge under, in words.
 
@@ -37,9 +44,7 @@ def not_judged(where: str, panel: Panel, tenant: str | None) -> list[str]:
 
     if covers_all(panel, model_of):  # as most do: nothing is read
         return []
-    path = f"/{deployment.stack_name(where)}"
-    ssm = deployment.client(where, "ssm")
-    panels = Panels(ssm, path, seconds=0, voters=lambda: models(where).voters())
+    panels = panels_of(where)
 
     def panel_of(whose: str, name: str) -> Panel:
         """The panel as it will be: a tenant's own comes before one that is put for all."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from quorum.api.access import ACCESS
+from quorum.audit.trail import AuditTrail
 from quorum.aws import keys as keys_module
 from quorum.aws.keys import Caller, Keys, hash_of
+from quorum.core.errors import StoreUnavailable
 from quorum.core.scopes import SCOPES
 
 from functions.api import app as api
@@ -110,6 +112,19 @@ def test_a_refusal_has_openais_form_where_its_clients_ask(send: Send, keys: Keys
     assert "moderate" in answer["body"]["error"]["message"]
 
 
+def test_a_key_that_newer_code_stored_lets_nobody_in_and_holds_up_no_other(
+    send: Send, keys: Keys, aws: Any
+) -> None:
+    key = keys.issue(Caller(tenant="acme", role="operator", name="console"))
+    newer = {"key_hash": hash_of("qk_newer"), "tenant": "acme", "scopes": ["of.newer.code"]}
+    aws.Table("KeysTable").put_item(Item=newer)
+    with pytest.raises(StoreUnavailable):  # and not 401, which would say that it was revoked
+        send("get_verdicts.json", "qk_newer")
+    listed = send("get_keys.json", key)
+    assert [one["name"] for one in listed["body"]["keys"]] == ["console"]
+    assert [one.name for one in keys.stored()] == ["console"]
+
+
 @pytest.mark.parametrize("role", ["member", "operator", "deployment_operator"])
 def test_a_key_that_was_issued_without_scopes_may_what_its_role_may(
     send: Send, aws: Any, role: str
@@ -134,6 +149,7 @@ def test_a_key_that_was_issued_without_scopes_may_what_its_role_may(
         ({"requests_per_minute": 60_001}, "requests_per_minute"),
         ({"requests_per_month": 1.5}, "requests_per_month"),
         ({"allowed_origin": "*"}, "allowed_origin"),
+        ({"panel": "../default"}, "panel"),
         ({"allowed_origin": "https://forum.example.com/path"}, "allowed_origin"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"expires_at": "2030-01-01T00:00:00"}, "expires_at"),
@@ -242,6 +258,67 @@ def test_what_is_done_to_keys_is_in_the_audit_trail_without_the_keys(ask: Ask) -
     assert (changing["before"]["id"], changing["after"]["id"]) == (made["id"], rotated["id"])
     assert revoking["before"]["id"] == rotated["id"]
     assert made["key"] not in str(entries)
+
+
+@pytest.mark.parametrize("what", ["issue", "rotate", "revoke"])
+def test_a_key_is_not_changed_where_its_entry_cannot_be_written(
+    ask: Ask, keys: Keys, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    there = issued(ask)
+
+    def down(*_: Any) -> None:
+        raise StoreUnavailable("down")
+
+    monkeypatch.setattr(AuditTrail, "last", down)
+    status, answer = {
+        "issue": lambda: ask({"name": "x", "scopes": ["chat"]}, name="post_key.json"),
+        "rotate": lambda: ask({}, name="post_key_rotation.json", **at(there["id"], "/rotate")),
+        "revoke": lambda: ask(name="delete_key.json", **at(there["id"])),
+    }[what]()
+    assert (status, answer["error"]["code"]) == (503, "unavailable")
+    assert [key.id for key in keys.of_tenant("acme")] == [there["id"]]
+    assert keys.caller(there["key"]) is not None
+
+
+def test_a_key_and_its_entry_are_one_transaction(ask: Ask, faults: Faults) -> None:
+    made = issued(ask)
+    rotated = ask({}, name="post_key_rotation.json", **at(made["id"], "/rotate"))[1]
+    ask(name="delete_key.json", **at(rotated["id"]))
+    written = [
+        {next(iter(item.values()))["TableName"] for item in request["TransactItems"]}
+        for request in faults.requests["TransactWriteItems"]
+    ]
+    assert written == [
+        {"KeysTable", "AuditTable"},
+        {"KeysTable", "AuditTable"},
+        {"KeysTable", "KeyUseTable", "AuditTable"},
+    ]
+
+
+def test_the_panel_of_a_key_judges_where_a_request_names_none(send: Send, keys: Keys) -> None:
+    key = keys.issue(Caller(tenant="acme", panel="economy"))
+
+    def panel(name: str, **body: Any) -> Any:
+        answer = send(name, key, body=json.dumps(body))["body"]
+        return answer.get("panel") or answer.get("model") or answer
+
+    assert panel("post_verdict.json", content="a text") == "economy"
+    assert panel("post_verdict.json", content="a text", panel="embedded") == "embedded"
+    assert panel("post_moderation.json", input="a text") == "economy"
+    openais = "omni-moderation-latest"
+    assert panel("post_moderation.json", input="a text", model=openais) == "economy"
+    assert panel("post_moderation.json", input="a text", model="embedded") == "embedded"
+    assert send("get_panels.json", key)["body"]["default"] == "economy"
+
+
+def test_a_key_is_not_issued_for_a_panel_that_its_tenant_does_not_have(ask: Ask) -> None:
+    status, answer = ask(
+        {"name": "x", "scopes": ["moderate"], "panel": "embeded"}, name="post_key.json"
+    )
+    assert (status, answer["error"]["code"], answer["error"]["field"]) == (
+        *(400, "invalid_panel", "panel"),
+    )
+    assert issued(ask, panel="embedded")["panel"] == "embedded"
 
 
 def test_a_tenant_has_a_limit_of_keys(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

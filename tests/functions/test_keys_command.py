@@ -4,7 +4,9 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
+from quorum.audit.trail import AuditFilter, AuditTrail
 from quorum.aws.keys import Caller, Keys, hash_of
 from typer.testing import CliRunner
 
@@ -14,9 +16,11 @@ from cli.app import app
 
 @pytest.fixture
 def keys(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Keys:
-    outputs = {name: name for name in ("KeysTable", "KeyUseTable")}
+    outputs = {name: name for name in ("KeysTable", "KeyUseTable", "AuditTable")}
     monkeypatch.setattr(deployment, "outputs_of", lambda _where: outputs)
     monkeypatch.setattr(deployment, "dynamodb", lambda _where: aws)
+    monkeypatch.setattr(deployment, "stack_name", lambda _where: "quorum")
+    monkeypatch.setattr(deployment, "client", lambda _where, service: boto3.client(service))
     return Keys(aws, "KeysTable", "KeyUseTable")
 
 
@@ -128,3 +132,26 @@ def test_a_key_is_replaced_by_one_with_the_same_rights(keys: Keys) -> None:
     assert (keys.caller(old), new) == (None, Caller(tenant="acme", scopes=("chat",), name="bot"))
     assert keys.caller(run("rotate", done.stdout.strip(), "--overlap-hours", "1").stdout.strip())
     assert keys.caller(done.stdout.strip()) == new
+
+
+def test_what_the_command_does_is_in_the_audit_trail_of_the_tenant(keys: Keys, aws: Any) -> None:
+    first = run("issue", "--tenant", "acme", "--name", "bot").stdout.strip()
+    second = run("rotate", first).stdout.strip()
+    run("revoke", second)
+    page = AuditTrail(aws, "AuditTable").page("acme", AuditFilter(), newest_first=False)
+    assert [(str(entry.action), entry.by) for entry in page.entries] == [
+        ("key.issued", "quorum keys"),
+        ("key.changed", "quorum keys"),
+        ("key.revoked", "quorum keys"),
+    ]
+    assert list(keys.stored()) == []
+
+
+def test_a_key_has_a_panel_of_its_own_if_its_tenant_has_that_panel(keys: Keys) -> None:
+    done = run("issue", "--tenant", "acme", "--panel", "embedded")
+    caller = keys.caller(done.stdout.strip())
+    assert caller == Caller(tenant="acme", panel="embedded")
+    assert "before embedded" in " ".join(run("list").stdout.split())
+    refused = run("issue", "--tenant", "acme", "--panel", "embeded")
+    assert refused.exit_code == 2
+    assert "panel" in refused.output

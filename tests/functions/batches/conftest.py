@@ -49,6 +49,7 @@ def ask(
         role: str = "member",
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
+        rights: dict[str, str] | None = None,
     ) -> tuple[int, Any]:
         request = event(f"{name}.json")
         if body is not None:
@@ -63,6 +64,7 @@ def ask(
             request["path"] = request["path"].replace(given, batch)
             request["pathParameters"] = {"batch_id": batch}
         request["requestContext"]["authorizer"] |= {"tenant": tenant, "role": role}
+        request["requestContext"]["authorizer"] |= rights or {}
         answer = api.handler(request, context)
         return answer["statusCode"], json.loads(answer["body"])
 

@@ -63,6 +63,14 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
     ]
 
 
+def test_a_batch_that_names_no_panel_is_judged_by_that_of_its_key(
+    ask: Ask, queued: Callable[[], list[dict[str, Any]]]
+) -> None:
+    given = [{"content": "one"}, {"content": "two", "panel": "embedded"}]
+    assert ask("post_batch", {"items": given}, rights={"panel": "economy"})[0] == 202
+    assert [item["panel"] for item in queued()] == ["economy", "embedded"]
+
+
 ODD = ["nothing odd", "\ufffe and \uffff", "nul \x00", "half a pair \ud800"]
 
 

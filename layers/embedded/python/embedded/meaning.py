@@ -11,8 +11,10 @@ a gate estimates from which source such a text comes (a mixture of experts: Jaco
 """
 
 import math
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.models import Abstention, Attribute, CastVote, Category, Content, Decision
@@ -26,7 +28,7 @@ from embedded.reading import version as version_of
 from embedded.unlike import Judged, Opinion, Unlike, judged_without
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -257,6 +259,30 @@ def encoder() -> Any:
     return USE(threads=1)
 
 
+_ONE_AT_A_TIME = Lock()
+"""The limit of threads is the whole process's, and belongs to the thread that has set it."""
+
+
+@contextmanager
+def one_thread() -> "Iterator[None]":
+    """A block in which numpy multiplies matrices in the thread that asks for it, and no other.
+
+    The products of one text take a tenth of a millisecond. Shared out among threads, which wait for
+    each other busily, they take ten times the processor time where another process wants it, too.
+    """
+    with _ONE_AT_A_TIME, _libraries().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _libraries() -> Any:
+    """The libraries that multiply matrices in this process, found once."""
+    import numpy as np  # noqa: F401, PLC0415 -- only what is loaded is found
+    from threadpoolctl import ThreadpoolController  # noqa: PLC0415 -- see above
+
+    return ThreadpoolController()
+
+
 def embed(texts: "Sequence[str]") -> "NDArray[np.float32]":
     """Embeddings (n, 512) of normalised texts."""
     embeddings: NDArray[np.float32] = encoder().encode(list(texts))
@@ -281,7 +307,8 @@ def scorer() -> Scorer:
 def start() -> None:
     """Load the trained voter and the encoder, which reads its files with the first text only."""
     scorer()
-    embed(["a"])
+    with one_thread():
+        embed(["a"])
 
 
 def version() -> str:
@@ -291,6 +318,11 @@ def version() -> str:
 
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its meaning, in the languages the encoder or the training knows."""
+    with one_thread():
+        return _vote(content)
+
+
+def _vote(content: Content) -> CastVote | Abstention:
     reading = read(content)
     trained = scorer()
     if not reading.parts and reading.text:

@@ -6,7 +6,7 @@ table of its own: the functions that write it cannot write keys.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from time import time
@@ -18,7 +18,7 @@ from quorum.aws import dynamo
 from quorum.aws.faults import AWS_ERRORS
 from quorum.aws.key_limits import month_counter
 from quorum.aws.telemetry import logger
-from quorum.core.errors import Conflict, NotFound
+from quorum.core.errors import Conflict, NotFound, StoreUnavailable
 from quorum.core.models import Frozen, Identifier
 from quorum.core.scopes import CHAT_SCOPES, OPERATOR_SCOPES, SCOPES_OF, Role, Scope, in_order
 
@@ -45,6 +45,7 @@ Origin = Annotated[
     str, StringConstraints(pattern=r"^https?://[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")
 ]
 """An origin as a browser sends it: scheme, host in lower case, and port if it is not the usual."""
+PanelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 REFUSED = "refused"
 """What the authorizer says of a request that it lets through although it has no known key:
 `missing` or `unknown`."""
@@ -52,18 +53,25 @@ GOOGLES_ROUTES = ("/v1alpha1/comments:analyze", "/v1alpha1/comments:suggestscore
 """The routes that get such requests: they answer as Google's APIs do, which API Gateway cannot."""
 
 
+Writer = Callable[["StoredKey | None", list[dict[str, Any]]], list[int]]
+"""What writes the key that comes of a change, if one does: as `quorum.aws.dynamo.write`, with more.
+"""
+
+
 class Caller(Frozen):
     """The owner of a key, what the key is called, and what it may do.
 
     `review_is_flagged` says that a content that needs a review is flagged, for callers to whom a
-    content is either flagged or not (`POST /moderations`). Without `scopes` a key may do what its
-    role may. `allowed_origin` is the website whose pages may send the key.
+    content is either flagged or not (`POST /moderations`). `panel` judges where a request names
+    none. Without `scopes` a key may do what its role may. `allowed_origin` is the website whose
+    pages may send the key.
     """
 
     tenant: Identifier
     role: Role = "member"
     name: str = ""
     review_is_flagged: bool = False
+    panel: PanelName | None = None
     scopes: tuple[Scope, ...] | None = Field(default=None, min_length=1)
     requests_per_minute: int | None = Field(default=None, ge=1, le=60_000)
     requests_per_month: int | None = Field(default=None, ge=1, le=1_000_000_000)
@@ -187,12 +195,13 @@ class Keys:
     def find(self, key_hash: str) -> StoredKey | None:
         """The key with that hash; None if it is unknown, revoked or expired.
 
-        Raises boto's errors: without an answer nobody is let in.
+        Raises boto's errors, and `StoreUnavailable` for a key that this release cannot read:
+        without an answer nobody is let in.
         """
         item = self._client.get_item(TableName=self._table, Key={"key_hash": key_hash}).get("Item")
         if item is None:
             return None
-        stored = StoredKey.of(item)
+        stored = _read(item)
         expired = stored.expires_at is not None and stored.expires_at <= self._now()
         return None if expired else stored
 
@@ -223,18 +232,25 @@ class Keys:
         except AWS_ERRORS as error:
             logger.warning("last use not written", extra={"error": type(error).__name__})
 
-    def issue(self, caller: Caller, *, name: str = "", expires_at: datetime | None = None) -> str:
+    def issue(
+        self,
+        caller: Caller,
+        *,
+        name: str = "",
+        expires_at: datetime | None = None,
+        writer: Writer | None = None,
+    ) -> str:
         """Store and return a new key for `caller`; it cannot be read again.
 
         `name` says what it is for, if `caller` does not. Raises `StoreUnavailable`.
         """
         named = caller.model_copy(update={"name": name}) if name else caller
         key, stored = self._new(named, expires_at)
-        dynamo.write(self._client, [self._put(stored)])
+        (writer or self._write)(stored, [self._put(stored)])
         return key
 
     def issue_within_limit(
-        self, caller: Caller, expires_at: datetime | None
+        self, caller: Caller, expires_at: datetime | None, *, writer: Writer | None = None
     ) -> tuple[str, StoredKey]:
         """A new key of a tenant that has fewer than `KEYS_LIMIT`, or `Conflict`."""
         if len(self._hashes(caller.tenant)) >= KEYS_LIMIT:
@@ -244,10 +260,12 @@ class Keys:
                 limit=KEYS_LIMIT,
             )
         key, stored = self._new(caller, expires_at)
-        dynamo.write(self._client, [self._put(stored)])
+        (writer or self._write)(stored, [self._put(stored)])
         return key, stored
 
-    def rotate(self, old: StoredKey, *, overlap: timedelta) -> tuple[str, StoredKey]:
+    def rotate(
+        self, old: StoredKey, *, overlap: timedelta, writer: Writer | None = None
+    ) -> tuple[str, StoredKey]:
         """A new key with the rights, limits and counts of `old`, which ends after `overlap`.
 
         The new key expires when the old one would have. Raises `NotFound` if `old` was revoked
@@ -260,14 +278,14 @@ class Keys:
         if counted:
             item = counted | {"key_hash": stored.key_hash}
             items.append({"Put": {"TableName": self._use_table, "Item": item}})
-        if dynamo.write(self._client, items):
+        if (writer or self._write)(stored, items):
             raise unknown_key()
         return key, stored
 
     def of_tenant(self, tenant: str) -> list[StoredKey]:
-        """The keys of a tenant, the oldest first; raises `StoreUnavailable`."""
+        """The keys of a tenant that can be read, the oldest first; raises `StoreUnavailable`."""
         wanted = [{"key_hash": one} for one in self._hashes(tenant)]
-        stored = map(StoredKey.of, dynamo.read(self._client, self._table, wanted))
+        stored = _readable(dynamo.read(self._client, self._table, wanted))
         return sorted(stored, key=lambda one: (_text(one.issued_at), one.key_hash))
 
     def named(self, tenant: str, key_id: str) -> StoredKey:
@@ -276,7 +294,7 @@ class Keys:
         item = dynamo.get(self._client, self._table, {"key_hash": found[0]}) if found else None
         if item is None:
             raise unknown_key()
-        return StoredKey.of(item)
+        return _read(item)
 
     def use_of(self, keys: list[StoredKey]) -> dict[str, KeyUse]:
         """The use of each key, by hash; raises `StoreUnavailable`."""
@@ -292,14 +310,18 @@ class Keys:
         return {key.key_hash: found.get(key.key_hash, KeyUse()) for key in keys}
 
     def stored(self) -> Iterator[StoredKey]:
-        """The keys of all tenants, in no order; raises `StoreUnavailable`."""
-        yield from map(StoredKey.of, dynamo.scan(self._client, TableName=self._table))
+        """The keys of all tenants that can be read, in no order; raises `StoreUnavailable`."""
+        yield from _readable(dynamo.scan(self._client, TableName=self._table))
 
-    def revoke(self, key_hash: str) -> None:
+    def revoke(self, key_hash: str, *, writer: Writer | None = None) -> None:
         """Delete the key with that hash and its counts, if there is one."""
         tables = (self._table, self._use_table)
         key = {"key_hash": key_hash}
-        dynamo.write(self._client, [{"Delete": {"TableName": t, "Key": key}} for t in tables])
+        deletes = [{"Delete": {"TableName": table, "Key": key}} for table in tables]
+        (writer or self._write)(None, deletes)
+
+    def _write(self, _key: StoredKey | None, items: list[dict[str, Any]]) -> list[int]:
+        return dynamo.write(self._client, items)
 
     def _new(self, caller: Caller, expires_at: datetime | None) -> tuple[str, StoredKey]:
         key = new_key()
@@ -356,6 +378,20 @@ class Keys:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _read(item: dict[str, Any]) -> StoredKey:
+    """The key in an item; raises `StoreUnavailable` if another release stored it."""
+    found = next(_readable([item]), None)
+    if found is None:
+        raise StoreUnavailable("a key was stored by another release and cannot be read")
+    return found
+
+
+def _readable(items: Iterable[dict[str, Any]]) -> Iterator[StoredKey]:
+    """The keys in items; one that another release stored is logged by its id and left out."""
+    named = (item | {"key_id": str(item["key_hash"])[:ID_DIGITS]} for item in items)
+    return dynamo.readable(named, StoredKey.of, "key_id")
 
 
 def unknown_key() -> NotFound:

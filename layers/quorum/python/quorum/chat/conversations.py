@@ -123,7 +123,10 @@ class Conversations:
         item = self._get(_connection(connection))
         if item is None:
             raise NotFound("this connection is closed", code="connection_closed")
-        return Connected.model_validate({name: item[name] for name in Connected.model_fields})
+        # A connection that was opened before a deploy has no fields of the newer code.
+        return Connected.model_validate(
+            {name: item[name] for name in Connected.model_fields if name in item}
+        )
 
     # ---- answers -----------------------------------------------------------------------------
 

@@ -90,7 +90,8 @@ def post_batch(
     request: BatchRequest, app: App, caller: Calling, idempotency_key: IdempotencyKey = None
 ) -> BatchTaken:
     """Answers 202 with the batch's id, and the rejected items with their reasons."""
-    return begin(app, caller.tenant, request.kind, request, idempotency_key)
+    chosen = request.model_copy(update={"panel": request.panel or caller.panel})
+    return begin(app, caller.tenant, request.kind, chosen, idempotency_key)
 
 
 @router.post(

@@ -8,7 +8,7 @@ from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.core.models import Frozen
-from quorum.routes.parameters import App
+from quorum.routes.parameters import App, default_panel
 from quorum.vote import coverage
 from quorum.vote.coverage import Coverage
 from quorum.vote.panel import PACKAGED
@@ -33,10 +33,10 @@ def get_panels(
 ) -> PanelList:
     """Each panel's rounds, voters, weights and thresholds, and the place it was loaded from.
 
-    Lists the packaged panels and the default one; with `name`, that panel, which may be the
+    Lists the packaged panels and the key's default one; with `name`, that panel, which may be the
     tenant's own.
     """
-    default = app.settings.default_panel
+    default = default_panel(app, caller)
     policy = app.policies.chosen(caller.tenant)
     names = dict.fromkeys((*PACKAGED, default)) if name is None else (name,)
     return PanelList(

@@ -15,13 +15,15 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 from quorum.api.callers import Calling, require_deployment_operator
 from quorum.api.http import new_router
 from quorum.api.problems import gives
-from quorum.audit.chain import Action, Change, Fact
+from quorum.audit.chain import Action
+from quorum.audit.key_changes import recorded
 from quorum.aws.keys import (
     ID_DIGITS,
     OVERLAP_HOURS,
     Caller,
     KeyUse,
     Origin,
+    PanelName,
     StoredKey,
 )
 from quorum.aws.telemetry import logger
@@ -41,8 +43,9 @@ KeyId = Annotated[str, Path(pattern=rf"^[0-9a-f]{{{ID_DIGITS}}}$")]
 class KeyRequest(Frozen):
     """A new key: its name, what it may do, until when and how often.
 
-    `allowed_origin` is the website whose pages may send it; such a key can be read by everybody
-    who opens the page, so it has neither `review` nor `operate`.
+    `panel` judges where a request of the key names none. `allowed_origin` is the website whose
+    pages may send it; such a key can be read by everybody who opens the page, so it has neither
+    `review` nor `operate`.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -52,6 +55,7 @@ class KeyRequest(Frozen):
     requests_per_month: int | None = Field(default=None, ge=1, le=1_000_000_000)
     allowed_origin: Origin | None = None
     review_is_flagged: bool = False
+    panel: PanelName | None = None
 
     @model_validator(mode="after")
     def _closed(self) -> Self:
@@ -84,6 +88,7 @@ class KeyView(Frozen):
     role: Role
     scopes: tuple[Scope, ...]
     review_is_flagged: bool
+    panel: str | None
     allowed_origin: str | None
     requests_per_minute: int | None
     requests_per_month: int | None
@@ -126,9 +131,14 @@ def post_key(request: KeyRequest, app: App, caller: Calling) -> Response[NewKey]
             "expires_at: must be in the future", code="invalid_expires_at", field="expires_at"
         )
     require_all(caller.effective_scopes, request.scopes)
-    key, stored = app.keys.issue_within_limit(request.caller(caller.tenant), request.expires_at)
+    if request.panel is not None:
+        app.panels.get(caller.tenant, request.panel)  # an unknown one is refused
+    key, stored = app.keys.issue_within_limit(
+        request.caller(caller.tenant),
+        request.expires_at,
+        writer=recorded(app.audit, caller.tenant, who(caller), Action.KEY_ISSUED),
+    )
     logger.info("key issued", extra={"tenant": caller.tenant, "key_id": stored.id})
-    _record(app, caller, Action.KEY_ISSUED, stored.id, (None, stored))
     return _issued(key, stored, KeyUse())
 
 
@@ -140,9 +150,9 @@ def delete_key(key_id: KeyId, app: App, caller: Calling) -> KeyView:
     """
     key = _found(app, caller, key_id)
     use = app.keys.use_of([key])[key.key_hash]
-    app.keys.revoke(key.key_hash)
+    writer = recorded(app.audit, caller.tenant, who(caller), Action.KEY_REVOKED, key)
+    app.keys.revoke(key.key_hash, writer=writer)
     logger.info("key revoked", extra={"tenant": caller.tenant, "key_id": key.id})
-    _record(app, caller, Action.KEY_REVOKED, key.id, (key, None))
     return _view(key, use)
 
 
@@ -160,32 +170,11 @@ def post_rotation(
     """
     old = _found(app, caller, key_id)
     require_all(caller.effective_scopes, old.effective_scopes)
-    key, stored = app.keys.rotate(old, overlap=timedelta(hours=request.overlap_hours))
+    writer = recorded(app.audit, caller.tenant, who(caller), Action.KEY_CHANGED, old)
+    overlap = timedelta(hours=request.overlap_hours)
+    key, stored = app.keys.rotate(old, overlap=overlap, writer=writer)
     logger.info("key rotated", extra={"tenant": caller.tenant, "key_id": stored.id})
-    _record(app, caller, Action.KEY_CHANGED, old.id, (old, stored))
     return _issued(key, stored, app.keys.use_of([stored])[stored.key_hash])
-
-
-def _record(
-    app: "ApiContainer",
-    caller: Caller,
-    action: Action,
-    key_id: str,
-    keys: tuple[StoredKey | None, StoredKey | None],
-) -> None:
-    """Record what was done to a key, from what to what. The key itself was changed just before."""
-    before, after = ({} if key is None else _facts(key) for key in keys)
-    change = Change(
-        action=action, by=who(caller), subject=f"key/{key_id}", before=before, after=after
-    )
-    app.audit.record(caller.tenant, change)
-
-
-def _facts(key: StoredKey) -> dict[str, Fact]:
-    """What a key may do, and until when; never the key or its hash."""
-    expires_at = None if key.expires_at is None else key.expires_at.isoformat()
-    scopes = tuple(str(scope) for scope in key.effective_scopes)
-    return {"id": key.id, "name": key.name, "scopes": scopes, "expires_at": expires_at}
 
 
 def _found(app: "ApiContainer", caller: Caller, key_id: str) -> StoredKey:
@@ -211,6 +200,7 @@ def _view(key: StoredKey, use: KeyUse) -> KeyView:
         role=key.role,
         scopes=key.effective_scopes,
         review_is_flagged=key.review_is_flagged,
+        panel=key.panel,
         allowed_origin=key.allowed_origin,
         requests_per_minute=key.requests_per_minute,
         requests_per_month=key.requests_per_month,

@@ -7,7 +7,7 @@ from quorum.api.openai import OpenAIError, error_of
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, Conflict, PanelInvalid, PolicyInvalid, TooLarge
 from quorum.gateway.deadline import Deadline
-from quorum.routes.parameters import App, once
+from quorum.routes.parameters import App, default_panel, once, panel_of
 from quorum.vote.moderations import Moderation, ModerationRequest, moderation
 
 router = new_router()
@@ -35,7 +35,7 @@ def post_moderation(
 
     `quorum` in each result names the decision, the verdict and the reason.
     """
-    panel = app.panels.get(caller.tenant, request.panel(app.settings.default_panel))
+    panel = panel_of(app, caller, request.panel(default_panel(app, caller)))
     policy = app.policies.chosen(caller.tenant, request.policy)
     app.budget.check(caller.tenant)
     deadline = Deadline.of_lambda(router.lambda_context.get_remaining_time_in_millis())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
     from quorum.aws.keys import Caller
+    from quorum.vote.panel import Panel
 
 
 class _Versioned(Protocol):
@@ -61,6 +62,19 @@ def version_in(if_match: str | None) -> str | None:
 def who(caller: "Caller") -> str:
     """The name of the caller's key; its role where it was issued without a name."""
     return caller.name or caller.role
+
+
+def panel_of(app: ApiContainer, caller: "Caller", name: str | None) -> "Panel":
+    """The panel called `name`; without a name the key's own, else the deployment's default one.
+
+    Raises `PanelInvalid`.
+    """
+    return app.panels.get(caller.tenant, name or default_panel(app, caller))
+
+
+def default_panel(app: ApiContainer, caller: "Caller") -> str:
+    """The name of the panel that judges where a request of the caller names none."""
+    return caller.panel or app.settings.default_panel
 
 
 def recorded(app: ApiContainer, caller: "Caller", action: Action, subject: str) -> Writer:

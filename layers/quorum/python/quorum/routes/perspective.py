@@ -21,7 +21,7 @@ from quorum.core.errors import (
     TooLarge,
 )
 from quorum.gateway.deadline import Deadline
-from quorum.routes.parameters import App
+from quorum.routes.parameters import App, panel_of
 from quorum.vote.discovery import DiscoveryDocument, document
 from quorum.vote.perspective import (
     AnalyzeCommentRequest,
@@ -76,7 +76,7 @@ def analyze_comment(
 
     `quorum` names the decision, the verdict and the reason.
     """
-    judging = app.panels.get(caller.tenant, panel or app.settings.default_panel)
+    judging = panel_of(app, caller, panel)
     policy = app.policies.chosen(caller.tenant, None)
     app.budget.check(caller.tenant)
     deadline = Deadline.of_lambda(router.lambda_context.get_remaining_time_in_millis())
@@ -95,7 +95,7 @@ def suggest_comment_score(
     request: SuggestCommentScoreRequest, app: App, caller: Calling, panel: PanelName = None
 ) -> SuggestCommentScoreResponse:
     """A receipt. The suggestion becomes a label; it changes no verdict and decides nothing."""
-    judging = app.panels.get(caller.tenant, panel or app.settings.default_panel)
+    judging = panel_of(app, caller, panel)
     policy = app.policies.chosen(caller.tenant, None)
     evaluation = app.workflow.open(
         caller.tenant, request.content(), judging, policy, uuid4().hex, is_trial=True

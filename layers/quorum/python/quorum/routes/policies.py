@@ -11,7 +11,7 @@ from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.audit.chain import Action
 from quorum.core.errors import BudgetSpent, NotFound, PreconditionFailed, TooLarge
-from quorum.routes.parameters import App, IfMatch, recorded, tagged, version_in, who
+from quorum.routes.parameters import App, IfMatch, panel_of, recorded, tagged, version_in, who
 from quorum.vote.policies import LAST, PolicyList, PolicyView
 from quorum.vote.policy import Policy, PolicyDocument
 from quorum.vote.policy_shadows import ShadowRequest, ShownPolicy
@@ -144,7 +144,7 @@ def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> 
     none or no policy is given. The votes are paid. For operators.
     """
     tenant = caller.tenant
-    panel = app.panels.get(tenant, request.panel or app.settings.default_panel)
+    panel = panel_of(app, caller, request.panel)
     app.budget.check(tenant)
     if request.policy is None:
         app.policies.view(tenant, name)  # an unknown name in the address is not found

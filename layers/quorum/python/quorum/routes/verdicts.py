@@ -11,7 +11,7 @@ from quorum.api.idempotency import IdempotencyKey
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
 from quorum.core.models import CategoryName, Decision, Verdict
-from quorum.routes.parameters import App, From, To, days, once
+from quorum.routes.parameters import App, From, To, days, once, panel_of
 from quorum.vote.requests import VerdictRequest
 from quorum.vote.suggestions import PAGE_LIMIT as SUGGESTIONS_LIMIT
 from quorum.vote.suggestions import SuggestionPage
@@ -37,7 +37,7 @@ def post_verdict(
     idempotency_key: IdempotencyKey = None,  # noqa: ARG001 the middleware reads it
 ) -> Verdict:
     """The verdict, with every vote and its cost."""
-    panel = app.panels.get(caller.tenant, request.panel or app.settings.default_panel)
+    panel = panel_of(app, caller, request.panel)
     policy = app.policies.chosen(caller.tenant, request.policy)
     app.budget.check(caller.tenant)
     return app.workflow.moderate(caller.tenant, request.to_content(), panel, policy)
