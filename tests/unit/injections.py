@@ -178,6 +178,6 @@ def injections(marker: str = "f" * 32) -> Iterator[tuple[str, str]]:
         for number, sentence in enumerate([*told, ANSWER]):
             yield f"{name} {number}", encode(sentence)
     for name, around in FORMATS.items():
-        for number in range(3):
-            shown = json.dumps(told[number])[1:-1]
+        for number, sentence in enumerate(told if "{told}" in around else told[:1]):
+            shown = json.dumps(sentence)[1:-1]
             yield f"{name} {number}", around.format(marker=marker, told=shown, answer=ANSWER)
