@@ -1,6 +1,7 @@
 """What guards the deployment: TLS, access logs without secrets, tables that stay, reserved room."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -29,8 +30,8 @@ LOG_FORMATS: dict[str, str] = {
 def denied(kind: str) -> dict[str, Any]:
     """The one statement of the one policy of a kind."""
     (policy,) = template.resources(kind).values()
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    (statement,) = (one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Deny")
+    assert statement["Principal"] == "*"
     assert statement["Condition"] == INSECURE
     return dict(policy)
 
@@ -66,13 +67,30 @@ def test_tables_that_cannot_be_made_anew_are_protected_in_aws() -> None:
     assert {"KeysTable", "VerdictsTable", "UsageTable"} <= protected
 
 
-def test_whoever_lets_a_caller_in_can_have_room_that_no_batch_takes() -> None:
-    for name in (
-        "AuthorizeFunction",
-        "ApiFunction",
-        "ConsoleFunction",
-        "ReviewsFunction",
-        "RouteFunction",
-    ):
-        reserved = template.functions()[name]["ReservedConcurrentExecutions"]
-        assert reserved["Fn::If"][:2] == ["ReserveRequests", {"Ref": "RequestFunctions"}], name
+def called_by_api_gateway() -> set[str]:
+    """The functions of routes, authorizers and the chat's integrations."""
+    routes = {
+        name
+        for name, block in template.functions().items()
+        for event in block.get("Events", {}).values()
+        if event["Type"] == "Api"
+    }
+    others = json.dumps(
+        [
+            template.resources("AWS::Serverless::Api"),
+            template.resources("AWS::ApiGatewayV2::Authorizer"),
+            template.resources("AWS::ApiGatewayV2::Integration"),
+        ]
+    )
+    return routes | {name for name in template.functions() if re.search(rf"\b{name}\b", others)}
+
+
+def test_whoever_lets_a_caller_in_or_answers_one_can_have_room_that_no_batch_takes() -> None:
+    reserved = {
+        name
+        for name, block in template.functions().items()
+        if block.get("ReservedConcurrentExecutions", {}).get("Fn::If", [])[:2]
+        == ["ReserveRequests", {"Ref": "RequestFunctions"}]
+    }
+    assert reserved == called_by_api_gateway()
+    assert {"AuthorizeFunction", "RouteFunction", "ApiFunction"} < reserved
