@@ -1,7 +1,6 @@
 """What guards the deployment: TLS, access logs without secrets, tables that stay, reserved room."""
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -67,24 +66,6 @@ def test_tables_that_cannot_be_made_anew_are_protected_in_aws() -> None:
     assert {"KeysTable", "VerdictsTable", "UsageTable"} <= protected
 
 
-def called_by_api_gateway() -> set[str]:
-    """The functions of routes, authorizers and the chat's integrations."""
-    routes = {
-        name
-        for name, block in template.functions().items()
-        for event in block.get("Events", {}).values()
-        if event["Type"] == "Api"
-    }
-    others = json.dumps(
-        [
-            template.resources("AWS::Serverless::Api"),
-            template.resources("AWS::ApiGatewayV2::Authorizer"),
-            template.resources("AWS::ApiGatewayV2::Integration"),
-        ]
-    )
-    return routes | {name for name in template.functions() if re.search(rf"\b{name}\b", others)}
-
-
 def test_whoever_lets_a_caller_in_or_answers_one_can_have_room_that_no_batch_takes() -> None:
     reserved = {
         name
@@ -92,5 +73,5 @@ def test_whoever_lets_a_caller_in_or_answers_one_can_have_room_that_no_batch_tak
         if block.get("ReservedConcurrentExecutions", {}).get("Fn::If", [])[:2]
         == ["ReserveRequests", {"Ref": "RequestFunctions"}]
     }
-    assert reserved == called_by_api_gateway()
+    assert reserved == template.called_by_api_gateway()
     assert {"AuthorizeFunction", "RouteFunction", "ApiFunction"} < reserved
