@@ -222,6 +222,18 @@ def test_every_metric_of_our_own_that_an_alarm_watches_is_written_by_the_code() 
         assert one["MetricName"] in WRITTEN
 
 
+def test_whatever_books_the_cost_of_a_call_counts_it_for_the_alarm_on_spending() -> None:
+    books, counts = set(), set()
+    for file in (ROOT / "layers/quorum/python/quorum").rglob("*.py"):
+        text = file.read_text()
+        if re.search(r"\bledger\.paid\(", text):
+            books.add(file.name)
+        if re.search(r"^ +cost_booked\(", text, re.MULTILINE):
+            counts.add(file.name)
+    assert len(books) >= 4
+    assert counts == books
+
+
 def test_the_dashboard_is_json_and_plots_metrics_that_are_written() -> None:
     (board,) = template.resources("AWS::CloudWatch::Dashboard").values()
     body = json.loads(board["DashboardBody"]["Fn::Sub"])
