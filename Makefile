@@ -33,10 +33,10 @@ check: setup ## the daily check: lint, types, import contracts, unit and contrac
 	lint-imports --no-logo
 	pytest --numprocesses 3 --dist worksteal tests/unit tests/contract
 
-test: lint ## lint, types and every test, also on the local stack; PYTHON=python3.12 uses that Python
-	@$(MAKE) --no-print-directory --jobs 2 test-the-stack test-the-rest
+test: setup ## lint, types and every test, also on the local stack; PYTHON=python3.12 uses that Python
+	@$(MAKE) --no-print-directory --jobs 2 test-the-stack lint test-the-rest
 
-# Side by side: the stack's tests mostly wait. They share one stack, so they share one process.
+# Beside the others: the stack's tests mostly wait. They share one stack, so they share one process.
 test-the-stack:
 	pytest tests/e2e
 

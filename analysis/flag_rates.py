@@ -50,7 +50,10 @@ def keeping(scores: Scores, rate: float) -> FlagRate:
     if allowed >= len(scores):
         return FlagRate(0.0, len(scores), len(scores))
     highest_not = float(np.sort(scores)[::-1][allowed])
-    threshold = (math.floor(highest_not * _STEPS) + 1) / _STEPS
+    step = math.floor(highest_not * _STEPS) + 1
+    if step / _STEPS <= highest_not:  # 0.0029 * 10_000 is a little less than 29
+        step += 1
+    threshold = step / _STEPS
     return FlagRate(threshold, int((scores >= threshold).sum()), len(scores))
 
 

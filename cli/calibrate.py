@@ -41,6 +41,8 @@ EXPECTED = (
 _REFERENCE: TypeAdapter[str] = TypeAdapter(PolicyReference)
 FEWEST_LABELS = 40
 _ENOUGH_UNSEEN = 100
+_WORTH_A_PROCESS = 1000
+"""Rows. Fewer are designed for sooner than another process has started."""
 BY_LANGUAGE = ("accuracy", "decided_accuracy", "review_rate", "let_through")
 """The figures that are told for each language."""
 _USUAL_BUDGET = 0.25
@@ -199,7 +201,7 @@ def calibrate(
         seed=seed,
     )
     hold_out = len(unseen) >= _ENOUGH_UNSEEN
-    workers = min(2, os.cpu_count() or 1)
+    workers = min(2, os.cpu_count() or 1) if len(learned) >= _WORTH_A_PROCESS else 1
     try:
         with loading.progress_bar("designing", 1 if hold_out else 1 + plans.FOLDS) as progress:
             designed = calibration.design_alone(learned, task)

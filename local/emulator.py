@@ -13,6 +13,9 @@ After each invocation MiniStack waits 50 ms for a first line of the function's l
 functions write none when all is well. Here it waits `FIRST_LINE_SECONDS`, and lines that come later
 are in the log of the next invocation.
 
+Of a batch of a table's stream a function may publish a part and say where to begin again; MiniStack
+passes over what the function says, and so over the rest. Here the whole batch is given to it again.
+
 What a function may run at once is asked of the function: MiniStack asks the version, which knows
 only what was reserved when it was published.
 
@@ -43,6 +46,7 @@ FIRST_LINE_SECONDS = 0.003
 
 _acquire = lambda_svc.acquire_worker
 _reserved = lambda_svc._reserved_concurrency  # noqa: SLF001 there is no public one
+_execute = lambda_svc._execute_function  # noqa: SLF001 there is no public one
 _unpacked: dict[str, str] = {}
 """Folder by the digest of a layer's archive."""
 _unpacking = threading.Lock()
@@ -101,10 +105,21 @@ def reserved_concurrency(called: dict[str, Any], config: dict[str, Any]) -> int 
     return found
 
 
+def execute_function(function: dict[str, Any], event: Any, *more: Any, **named: Any) -> Any:
+    """An invocation; one that did not take the whole of a batch of a stream has failed."""
+    result = _execute(function, event, *more, **named)
+    records = event.get("Records") if isinstance(event, dict) else None
+    body = result.get("body")
+    if records and "dynamodb" in records[0] and isinstance(body, dict):
+        result["error"] = result.get("error") or bool(body.get("batchItemFailures"))
+    return result
+
+
 if __name__ == "__main__":
     drain: Any = vars(lambda_runtime.Worker)["_drain_stderr_bounded"]
     drain.__defaults__ = (FIRST_LINE_SECONDS, *drain.__defaults__[1:])
     lambda_runtime.Worker = Worker
     lambda_svc.acquire_worker = acquire_worker
     lambda_svc._reserved_concurrency = reserved_concurrency  # noqa: SLF001 as above
+    lambda_svc._execute_function = execute_function  # noqa: SLF001 as above
     main()

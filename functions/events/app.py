@@ -19,12 +19,16 @@ def app() -> PublishContainer:
 
 
 @guarded
-def handler(event: dict[str, Any], context: "LambdaContext") -> None:  # noqa: ARG001 Lambda's form
-    """Publish what a batch of the stream, or a message of the topic of alerts, tells."""
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:  # noqa: ARG001 Lambda's form
+    """Publish what a batch of the stream, or a message of the topic of alerts, tells.
+
+    Returns where in the stream to begin again, if not all could be published.
+    """
     changes = [one for one in event["Records"] if "dynamodb" in one]
-    if changes:
-        app().publishing.changed(changes)
+    again = app().publishing.changed(changes) if changes else None
     for one in event["Records"]:
         if "Sns" in one:
             at = datetime.fromisoformat(one["Sns"]["Timestamp"])
             app().publishing.alerted(one["Sns"]["Message"], at)
+    failed = [] if again is None else [{"itemIdentifier": again}]
+    return {"batchItemFailures": failed}

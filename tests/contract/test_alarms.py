@@ -153,7 +153,7 @@ def test_every_stream_is_watched_and_no_record_of_it_holds_up_the_others() -> No
     assert watched("IteratorAge", "FunctionName") == sources.keys()
     for source in sources.values():
         assert source["BisectBatchOnFunctionError"] is True
-        assert 0 < source["MaximumRetryAttempts"] <= 100
+        assert 0 < source["MaximumRetryAttempts"] <= 300
         assert _resource(source["DestinationConfig"]["OnFailure"]["Destination"]) in dead_letters()
 
 

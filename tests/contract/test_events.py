@@ -4,6 +4,7 @@ import json
 import re
 
 from quorum.events import pauses
+from quorum.events.delivering import SENDING_ANEW_SECONDS
 from quorum.events.sending import SENDING_SECONDS
 
 from tests import template
@@ -12,14 +13,28 @@ POLICY_BYTES = 20_480
 """Bytes of a function's resource policy that Lambda takes."""
 
 
-def test_a_delivery_is_tried_for_a_day_and_given_up_before_its_queue_gives_it_up() -> None:
+def test_a_delivery_is_tried_for_a_day_by_a_function_that_has_time_for_each_try() -> None:
     queues, functions = template.resources("AWS::SQS::Queue"), template.functions()
-    queue, timeout = queues["DeliveriesQueue"], functions["DeliverFunction"]["Timeout"]
+    timeout = functions["DeliverFunction"]["Timeout"]
     assert sum(pauses.PAUSES) >= 24 * 3_600
-    assert max(pauses.PAUSES) * 1.1 < 43_200  # SQS hides no message for longer
-    assert queue["RedrivePolicy"]["maxReceiveCount"] > pauses.TRIES + 1
-    assert queue["VisibilityTimeout"] >= 6 * timeout
-    assert timeout > 3 * SENDING_SECONDS
+    for name in ("DeliveriesQueue", "BusQueue"):
+        assert queues[name]["VisibilityTimeout"] >= 6 * timeout
+        # A message that is not even put off, because a store is away, comes again for an hour.
+        tries = queues[name]["RedrivePolicy"]["maxReceiveCount"]
+        assert tries * queues[name]["VisibilityTimeout"] > 3_600
+    # What is stored before and after a try has time, too.
+    assert timeout > SENDING_SECONDS + SENDING_ANEW_SECONDS + 20
+
+
+def test_the_bus_and_webhooks_have_workers_of_their_own() -> None:
+    sources = template.functions()["DeliverFunction"]["Events"]
+    found = {
+        name: (one["Properties"]["Queue"]["Fn::GetAtt"], one["Properties"]["ScalingConfig"])
+        for name, one in sources.items()
+    }
+    queues = [str(queue) for queue, _ in found.values()]
+    assert len(set(queues)) == len(queues) == 2
+    assert all(scaling["MaximumConcurrency"] for _, scaling in found.values())
 
 
 def test_who_stores_secrets_of_webhooks_cannot_read_them_and_who_reads_them_stores_none() -> None:
@@ -41,6 +56,7 @@ def test_the_stream_gives_verdicts_to_events_and_never_a_content() -> None:
     image = json.loads(one["Pattern"])["dynamodb"]["NewImage"]
     assert image == {"verdict": {"S": [{"exists": True}]}}
     assert source["BisectBatchOnFunctionError"] is True
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
 
 

@@ -22,7 +22,7 @@ OPERATIONS = [
     if "{" in path and not path.startswith(("/models/", "/webhooks/"))
 ]
 """Models belong to no tenant: every key reads them, and the deployment's operator puts them.
-Webhooks have a function of their own (`test_webhooks.py`)."""
+Webhooks have a function of their own (`webhooks/`)."""
 CREATES = {("PUT", "/policies/{name}")}
 """A name in this request is that of something new of the caller's own."""
 BODIES = {

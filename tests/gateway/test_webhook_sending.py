@@ -171,3 +171,18 @@ def test_a_receiver_that_sends_a_byte_now_and_then_is_cut_off(serve: Serve) -> N
     began = time.monotonic()
     assert send(port, seconds=0.5) == Sent(failure=DeliveryFailure.TIMED_OUT)
     assert time.monotonic() - began < 2
+
+
+def test_a_name_that_takes_long_to_resolve_is_a_time_out(serve: Serve) -> None:
+    port, answered = serve(OK), threading.Event()
+
+    def resolve(_host: str, _port: int) -> list[str]:
+        answered.wait(20)
+        return HERE
+
+    sender = Sender(ModelHosts(f"http://{NAME}:{port}"), resolve=resolve, seconds=0.2)
+    began = time.monotonic()
+    sent = sender.send(f"http://{NAME}:{port}/", b"{}", {})
+    assert sent == Sent(failure=DeliveryFailure.TIMED_OUT)
+    assert time.monotonic() - began < 2
+    answered.set()

@@ -128,12 +128,14 @@ def test_what_the_pieces_say_is_united_and_where_they_disagree_is_told() -> None
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.text(max_size=2), VALUES))
+@given(st.dictionaries(st.text(max_size=2), VALUES, max_size=4))
 def test_an_object_united_with_itself_says_what_it_said(one: dict[str, Any]) -> None:
     alone, none = schemas.united([one])
     twice, conflicts = schemas.united([one, one])

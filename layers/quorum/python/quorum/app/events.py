@@ -7,7 +7,7 @@ from quorum.app.clients import Clients
 from quorum.app.keys import KeyLimitsContainer
 from quorum.audit.trail import AuditTrail
 from quorum.events.delivering import Bus, Deliveries
-from quorum.events.publishing import Publishing, Unreadable
+from quorum.events.publishing import Publishing, PutAside
 from quorum.events.queue import DeliveryQueue
 from quorum.events.recent import RecentEvents
 from quorum.events.redrive import Redrive
@@ -17,6 +17,7 @@ from quorum.gateway.model_hosts import ModelHosts
 
 if TYPE_CHECKING:
     from quorum.app.settings import (
+        BusSettings,
         DeliverSettings,
         EventSettings,
         PublishSettings,
@@ -39,13 +40,20 @@ class EventContainer(Clients):
         """The events of the last days."""
         return RecentEvents(self.dynamodb, self.settings.events_table, clock=self.clock)
 
+
+class BusContainer(EventContainer):
+    """The members that functions share which send to the event bus, too."""
+
+    settings: "BusSettings"
+
     @cached_property
     def delivery_queue(self) -> DeliveryQueue:
-        """The queue of deliveries."""
-        return DeliveryQueue(self.sqs, self.settings.deliveries_queue)
+        """The queues of deliveries."""
+        settings = self.settings
+        return DeliveryQueue(self.sqs, settings.deliveries_queue, settings.bus_queue)
 
 
-class PublishContainer(EventContainer):
+class PublishContainer(BusContainer):
     """The members of the function that turns changes into events."""
 
     settings: "PublishSettings"
@@ -53,23 +61,24 @@ class PublishContainer(EventContainer):
     @cached_property
     def publishing(self) -> Publishing:
         """Changes and alerts → events."""
-        unreadable = Unreadable(self.sqs, self.settings.delivery_dead_letters)
-        return Publishing(self.webhooks, self.recent_events, self.delivery_queue, unreadable)
+        put_aside = PutAside(self.sqs, self.settings.delivery_dead_letters)
+        return Publishing(
+            self.webhooks, self.recent_events, self.delivery_queue, put_aside, self.clock
+        )
 
 
-class DeliverContainer(EventContainer):
+class DeliverContainer(BusContainer):
     """The members of the function that delivers events."""
 
     settings: "DeliverSettings"
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        """The queue → the event bus, and webhooks."""
+        """The queues → the event bus, and webhooks."""
         settings = self.settings
         return Deliveries(
-            self.sqs,
-            settings.deliveries_queue,
-            Bus(self.event_bridge, settings.event_bus),
+            self.delivery_queue,
+            Bus(self.event_bridge, settings.event_bus, self.sqs, settings.delivery_dead_letters),
             self.webhooks,
             WebhookSecrets(self.kms, settings.webhooks_key),
             recent=self.recent_events,
@@ -82,6 +91,11 @@ class WebhookContainer(EventContainer, KeyLimitsContainer):
     """The members of the routes of webhooks and events."""
 
     settings: "WebhookSettings"
+
+    @cached_property
+    def delivery_queue(self) -> DeliveryQueue:
+        """The queue of deliveries to webhooks."""
+        return DeliveryQueue(self.sqs, self.settings.deliveries_queue)
 
     @cached_property
     def webhook_changes(self) -> WebhookChanges:

@@ -203,20 +203,25 @@ class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
 
 
 class EventSettings(_FromEnvironment):
-    """The tables of webhooks and recent events, and the queue of deliveries."""
+    """The tables of webhooks and recent events, and the queue of deliveries to webhooks."""
 
     webhooks_table: str
     events_table: str
     deliveries_queue: str
 
 
-class PublishSettings(EventSettings):
-    """The settings of the function that turns changes into events."""
+class BusSettings(EventSettings):
+    """The queue of events for the bus, and the dead letters of events."""
 
+    bus_queue: str
     delivery_dead_letters: str
 
 
-class DeliverSettings(EventSettings):
+class PublishSettings(BusSettings):
+    """The settings of the function that turns changes into events."""
+
+
+class DeliverSettings(BusSettings):
     """The settings of the function that delivers events."""
 
     webhooks_key: str

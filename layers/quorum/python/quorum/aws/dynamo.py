@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from quorum.aws.faults import code_of, unavailable
+from quorum.aws.telemetry import logger
 from quorum.core.errors import StoreUnavailable
 
 DAY = 86_400
@@ -170,6 +171,23 @@ def query(client: Any, **request: Any) -> dict[str, Any]:
     with unavailable(f"{request['TableName']} could not be read"):
         answer: dict[str, Any] = attempt(client.query, **request)
     return answer
+
+
+def readable(items: Iterable[Item], read: Callable[[Item], _T], *key: str) -> Iterator[_T]:
+    """What `read` makes of each item; those that it cannot read are logged and left out.
+
+    Newer code may have stored them, and one must not hold up the others. The log names each by the
+    attributes of its `key`.
+    """
+    for item in items:
+        try:
+            found = read(item)
+        except (ValueError, KeyError, TypeError) as error:
+            named = {name: str(item.get(name)) for name in key}
+            told = {"key": named, "error": type(error).__name__}
+            logger.error("a stored entry could not be read", extra=told)
+        else:
+            yield found
 
 
 def scan(client: Any, **request: Any) -> Iterator[dict[str, Any]]:

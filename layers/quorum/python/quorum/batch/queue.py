@@ -37,7 +37,7 @@ from quorum.core.errors import (
 from quorum.core.models import Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import rejection
-from quorum.core.unicode import whole_json
+from quorum.core.unicode import queue_text, whole_json
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -133,9 +133,8 @@ class Outcomes:
 
 
 def message_body(item: Sendable) -> str:
-    """An item as JSON. Escaped are the two characters for which SQS refuses a whole request."""
-    body = item.model_dump_json(exclude_defaults=True, exclude_none=True)
-    return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+    """An item as JSON that SQS takes."""
+    return queue_text(item.model_dump_json(exclude_defaults=True, exclude_none=True))
 
 
 class ItemQueue:

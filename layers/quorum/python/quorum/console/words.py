@@ -232,6 +232,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "appeal.upheld": ("Upheld", "원판정 유지"),
         "appeal.overturned": ("Overturned", "판정 번복"),
         "verdict.history": ("History", "이력"),
+        "verdict.older_history": ("Look further back", "이전 이력 보기"),
         "verdict.no_history": ("Nobody has changed it.", "변경 이력이 없습니다."),
         "verdict.metadata": ("Metadata", "메타데이터"),
         "verdict.open": ("Open {id}", "{id} 열기"),

@@ -34,3 +34,8 @@ def without_surrogates(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
+
+
+def queue_text(text: str) -> str:
+    """JSON text as SQS takes it: the two characters for which it refuses a request are escaped."""
+    return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")

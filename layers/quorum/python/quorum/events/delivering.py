@@ -1,56 +1,73 @@
-"""The queue of deliveries → the event bus, and webhooks.
+"""The queues of deliveries → the event bus, and webhooks.
 
-A delivery that fails stays on the queue and comes back after a pause that grows over a day
-(`quorum.events.pauses`). After that a webhook's event is a dead letter in the table of events; one
-for the bus goes to the queue of dead letters, as does a message that crashes its worker.
+A delivery that fails is sent to its queue anew, with a delay, after pauses that grow over a day
+(`quorum.events.pauses`). After that a webhook's event is a dead letter in the table of events, and
+one for the bus goes to the queue of dead letters. A message that cannot be handled at all, because
+a store is away or it crashes its worker, stays on its queue, which gives it up at last.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import time
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from quorum.aws.faults import AWS_ERRORS, unavailable
 from quorum.aws.telemetry import logger
-from quorum.core.errors import StoreUnavailable
+from quorum.core.errors import Conflict, StoreUnavailable
+from quorum.core.unicode import queue_text
 from quorum.events import telemetry
-from quorum.events.pauses import PAUSES, pause_after
+from quorum.events.pauses import pause_after
 from quorum.events.queue import QueuedDelivery, WebhookOf
 from quorum.events.recent import Undelivered
-from quorum.events.schema import Event
+from quorum.events.schema import Event, EventType
 from quorum.events.sending import DeliveryFailure, Sender, Sent
 from quorum.events.signature import headers
-from quorum.events.webhooks import Delivery
+from quorum.events.webhooks import Delivery, StoredWebhook
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
+    from quorum.events.queue import DeliveryQueue
     from quorum.events.recent import RecentEvents
     from quorum.events.webhooks import Webhooks, WebhookSecrets
+    from quorum.gateway.deadline import Deadline
 
 SOURCE = "quorum"
 """The source of our events on the bus."""
+SENDING_ANEW_SECONDS = 5.0
+"""Seconds that an invocation keeps for sending anew what was put off."""
+_T = TypeVar("_T")
 
 
 class _Message(NamedTuple):
-    """A message as it was received, for the `tries`-th time."""
+    """A message as it was received, and the number of this try."""
 
     id: str
-    receipt: str
     tries: int
     delivery: QueuedDelivery
 
 
-class Bus:
-    """The event bus."""
+class _Outcome(NamedTuple):
+    """What becomes of a message: it is sent `anew`, it `stays` on its queue, or it is done with."""
 
-    def __init__(self, events: "EventBridgeClient", name: str) -> None:
+    message: _Message
+    anew: QueuedDelivery | None = None
+    stays: bool = False
+
+
+class Bus:
+    """The event bus, and the queue of the events that it did not take within a day."""
+
+    def __init__(
+        self, events: "EventBridgeClient", name: str, sqs: "SQSClient", dead_letters: str
+    ) -> None:
         self._events = events
         self._name = name
+        self._sqs = sqs
+        self._dead_letters = dead_letters
 
     def put(self, events: Sequence[Event]) -> set[int]:
         """Put up to ten events; returns the indexes of those that the bus did not take."""
@@ -71,14 +88,22 @@ class Bus:
             return set(range(len(events)))
         return {number for number, one in enumerate(answer["Entries"]) if "ErrorCode" in one}
 
+    def dead_letter(self, event: Event) -> None:
+        """Keep an event that the bus did not take, ready to be moved back to its queue.
+
+        Raises `StoreUnavailable`.
+        """
+        body = queue_text(QueuedDelivery(event=event).model_dump_json())
+        with unavailable("an event for the bus could not be dead-lettered"):
+            self._sqs.send_message(QueueUrl=self._dead_letters, MessageBody=body)
+
 
 class Deliveries:
     """Delivers the messages of one invocation."""
 
     def __init__(
         self,
-        sqs: "SQSClient",
-        queue: str,
+        queue: "DeliveryQueue",
         bus: Bus,
         webhooks: "Webhooks",
         secrets: "WebhookSecrets",
@@ -87,7 +112,6 @@ class Deliveries:
         sender: Sender,
         clock: Callable[[], float] = time,
     ) -> None:
-        self._sqs = sqs
         self._queue = queue
         self._bus = bus
         self._webhooks = webhooks
@@ -96,81 +120,122 @@ class Deliveries:
         self._sender = sender
         self._clock = clock
 
-    def handle(self, records: Iterable[dict[str, Any]]) -> list[str]:
-        """Deliver each message; returns the ids of those that stay on the queue.
+    def handle(self, records: Iterable[dict[str, Any]], deadline: "Deadline") -> list[str]:
+        """Deliver each message before the deadline; returns the ids of those that stay.
 
-        A message that cannot be read stays until the queue dead-letters it.
+        They come again when the queue shows them again, and are given up by it at last.
         """
-        again: list[str] = []
-        messages: list[_Message] = []
+        stays: list[str] = []
+        due: list[_Message] = []
+        anew: list[_Outcome] = []
         for record in records:
             try:
-                messages.append(_read(record))
-            except ValidationError:
+                message = _read(record)
+            except (ValueError, KeyError, TypeError):
                 logger.error("a delivery could not be read", extra={"id": record["messageId"]})
-                again.append(str(record["messageId"]))
+                stays.append(str(record["messageId"]))
+                continue
+            if message.delivery.seconds_left(self._now()):
+                anew.append(_Outcome(message, message.delivery))
+            else:
+                due.append(message)
+        outcomes = self._tried_in_time(due, deadline)
+        anew += [one for one in outcomes if one.anew is not None]
+        known = {one.message.id for one in outcomes}
+        stays += [one.message.id for one in outcomes if one.stays]
+        stays += [one.id for one in due if one.id not in known]
+        return stays + self._sent_anew(anew, deadline)
+
+    def _tried_in_time(
+        self, messages: Sequence[_Message], deadline: "Deadline"
+    ) -> "list[_Outcome]":
+        """What became of the messages, all handled at once, as far as it is known in time."""
         to_bus = [one for one in messages if one.delivery.webhook is None]
-        again += [one.id for one in self._put(to_bus)]
         to_webhooks = [one for one in messages if one.delivery.webhook is not None]
-        if to_webhooks:
-            with ThreadPoolExecutor(len(to_webhooks)) as threads:
-                done = threads.map(self._deliver, to_webhooks)
-                again += [one.id for one, ok in zip(to_webhooks, done, strict=True) if not ok]
-        return again
+        tasks = [partial(self._to_webhook, one) for one in to_webhooks]
+        if to_bus:
+            tasks.append(partial(self._to_bus, to_bus))
+        return _results(tasks, deadline.remaining() - SENDING_ANEW_SECONDS)
+
+    def _sent_anew(self, outcomes: "Sequence[_Outcome]", deadline: "Deadline") -> list[str]:
+        """Send deliveries anew; returns the ids of the messages that stay because that failed."""
+        deliveries = [one.anew for one in outcomes if one.anew is not None]
+
+        def send() -> list[bool]:
+            self._queue.send(deliveries, self._now())
+            return [True]
+
+        sent = _results([send] if deliveries else [], deadline.remaining())
+        return [] if sent else [one.message.id for one in outcomes]
+
+    def _later(self, message: _Message, seconds: int) -> "_Outcome":
+        """The delivery to be sent anew, one more time tried."""
+        due_at = self._now() + timedelta(seconds=seconds)
+        changes = {"tries": message.tries, "due_at": due_at}
+        return _Outcome(message, message.delivery.model_copy(update=changes))
 
     # ---- the bus -----------------------------------------------------------------------------
 
-    def _put(self, messages: Sequence[_Message]) -> list[_Message]:
-        """Those that the bus did not take: the queue gives them up after its last delivery."""
-        if not messages:
-            return []
+    def _to_bus(self, messages: Sequence[_Message]) -> list[_Outcome]:
         failed = self._bus.put([one.delivery.event for one in messages])
-        for number in failed:
-            self._hide(messages[number], pause_after(messages[number].tries) or PAUSES[-1])
-        return [messages[number] for number in sorted(failed)]
+        return [
+            self._not_taken(message) if number in failed else _Outcome(message)
+            for number, message in enumerate(messages)
+        ]
+
+    def _not_taken(self, message: _Message) -> _Outcome:
+        pause = pause_after(message.tries)
+        if pause is not None:
+            return self._later(message, pause)
+        try:
+            self._bus.dead_letter(message.delivery.event)
+        except StoreUnavailable:
+            return _Outcome(message, stays=True)
+        return _Outcome(message)
 
     # ---- webhooks ----------------------------------------------------------------------------
 
-    def _deliver(self, message: _Message) -> bool:
-        """Deliver to a webhook; returns whether the message is done with."""
-        webhook = message.delivery.webhook
+    def _to_webhook(self, message: _Message) -> list[_Outcome]:
+        webhook, event = message.delivery.webhook, message.delivery.event
         if webhook is None:
             raise ValueError("the delivery is for the bus")
         try:
-            sent = self._sent(webhook, message.delivery.event)
-            if sent is None:
-                return True
-            telemetry.webhook_tried(webhook, message.delivery.event, sent, message.tries)
-            self._note(webhook, message, sent)
+            found = self._webhooks.find(webhook.tenant, webhook.name)
+            if found is None or not _wanted(found, message.delivery):
+                return [_Outcome(message)]
+            sent = self._tried(webhook, found, message)
             if sent.failure is None:
-                return True
+                return [_Outcome(message)]
             pause = None if sent.failure is DeliveryFailure.GONE else pause_after(message.tries)
             if pause is not None:
-                self._hide(message, pause)
-                return False
-            self._give_up(webhook, message.delivery.event, sent)
-        except (StoreUnavailable, ValueError) as error:  # the latter for what cannot be read
-            logger.warning("a delivery is put off", extra={"why": type(error).__name__})
-            return False
-        return True
+                return [self._later(message, pause)]
+            self._give_up(webhook, event, sent)
+        except (StoreUnavailable, Conflict) as error:  # the latter for what newer code put
+            logger.warning("a delivery stays on the queue", extra={"why": type(error).__name__})
+            return [_Outcome(message, stays=True)]
+        return [_Outcome(message)]
 
-    def _sent(self, webhook: WebhookOf, event: Event) -> Sent | None:
-        """What became of one try; None where the webhook is gone or switched off."""
-        found = self._webhooks.find(webhook.tenant, webhook.name)
-        if found is None or not found.webhook.enabled:
-            return None
-        now = datetime.fromtimestamp(self._clock(), UTC)
+    def _tried(self, webhook: WebhookOf, found: StoredWebhook, message: _Message) -> Sent:
+        """What became of one try; a paused webhook is not asked, which counts as a time-out."""
+        event = message.delivery.event
+        is_test = event.type is EventType.WEBHOOK_TEST
+        if not is_test and not self._webhooks.may_ask(webhook.tenant, webhook.name, found):
+            return Sent(failure=DeliveryFailure.TIMED_OUT)
+        now = self._now()
         secrets = self._secrets.valid(webhook.tenant, webhook.name, found.webhook, now)
         body = event.model_dump_json().encode()
         signed = headers(secrets, event.id, int(now.timestamp()), body)
-        return self._sender.send(found.webhook.url, body, signed)
+        sent = self._sender.send(found.webhook.url, body, signed)
+        telemetry.webhook_tried(webhook, event, sent, message.tries)
+        self._note(webhook, message, sent)
+        return sent
 
     def _note(self, webhook: WebhookOf, message: _Message, sent: Sent) -> None:
         event = message.delivery.event
         delivery = Delivery(
             event_id=event.id,
             type=event.type,
-            at=datetime.fromtimestamp(self._clock(), UTC),
+            at=self._now(),
             tries=message.tries,
             status=sent.status,
             failure=sent.failure,
@@ -186,24 +251,47 @@ class Deliveries:
         letter = Undelivered(
             event_id=event.id,
             type=event.type,
-            failed_at=datetime.fromtimestamp(self._clock(), UTC),
+            failed_at=self._now(),
             status=sent.status,
             failure=sent.failure,
         )
         self._recent.dead_letter(webhook.tenant, webhook.name, event, letter)
         telemetry.webhook_given_up(webhook, event)
 
-    def _hide(self, message: _Message, seconds: int) -> None:
-        with unavailable("a delivery could not be put off"):
-            self._sqs.change_message_visibility(
-                QueueUrl=self._queue, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
-            )
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
 
 
 def _read(record: dict[str, Any]) -> _Message:
-    return _Message(
-        id=str(record["messageId"]),
-        receipt=str(record["receiptHandle"]),
-        tries=int(record["attributes"]["ApproximateReceiveCount"]),
-        delivery=QueuedDelivery.model_validate_json(record["body"], extra="ignore"),
-    )
+    """The message in a record; raises `ValueError`, `KeyError` or `TypeError`.
+
+    It was tried before it was sent anew, and at each delivery since.
+    """
+    delivery = QueuedDelivery.model_validate_json(record["body"], extra="ignore")
+    received = int(record["attributes"]["ApproximateReceiveCount"])
+    return _Message(str(record["messageId"]), delivery.tries + received, delivery)
+
+
+def _wanted(found: StoredWebhook, delivery: QueuedDelivery) -> bool:
+    """Whether the webhook gets the event, as far as that was not known when it was queued."""
+    if delivery.unchecked:
+        return found.webhook.wants(delivery.event)
+    return found.webhook.enabled
+
+
+def _results(tasks: "Sequence[Callable[[], list[_T]]]", seconds: float) -> list[_T]:
+    """The results of tasks, all run at once, of those that end in time and without an error.
+
+    A thread that is late ends by itself: what it delivers may be delivered twice.
+    """
+    if not tasks:
+        return []
+    threads = ThreadPoolExecutor(len(tasks))
+    running = [threads.submit(task) for task in tasks]
+    done, late = wait(running, timeout=max(0.0, seconds))
+    threads.shutdown(wait=False, cancel_futures=True)
+    failed = [error for one in done if (error := one.exception()) is not None]
+    if late or failed:
+        told = {"late": len(late), "errors": [type(error).__name__ for error in failed]}
+        logger.error("not all deliveries ended in time and well", extra=told)
+    return [result for one in done if one.exception() is None for result in one.result()]

@@ -3,6 +3,7 @@
 A table by tenant and entry, each with its time to live::
 
     event#<stored at>#<id>            an event, for `GET /events` and `quorum listen`
+    kept#<id>                         the event of that id is stored: once, though told again
     dead#<webhook>#<failed at>#<id>   an event that a webhook did not take within a day, and why
 """
 
@@ -80,9 +81,22 @@ class RecentEvents:
     # ---- events ------------------------------------------------------------------------------
 
     def keep(self, event: Event) -> None:
-        """Store an event; one that is stored twice is listed twice. Raises `StoreUnavailable`."""
+        """Store an event, unless it is stored already; raises `StoreUnavailable`."""
+        tenant = event.tenant or DEPLOYMENT
         entry = f"event#{_written(self._now())}#{event.id}"
-        self._put(event.tenant or DEPLOYMENT, entry, event, KEPT_DAYS)
+        stored = self._item(tenant, entry, event, KEPT_DAYS)
+        mark = {
+            "tenant": tenant,
+            "entry": f"kept#{event.id}",
+            "expires_at": stored["expires_at"],
+        }
+        once = {
+            "TableName": self._table,
+            "Item": mark,
+            "ConditionExpression": "attribute_not_exists(tenant)",
+        }
+        put = {"TableName": self._table, "Item": stored}
+        dynamo.write(self._client, [{"Put": once}, {"Put": put}])
 
     def page(
         self, tenant: str, *, since: datetime | None, after: str | None, limit: int = PAGE_LIMIT
@@ -110,25 +124,25 @@ class RecentEvents:
         found = [one for one in items if str(one["entry"]) != f"event#{after}"][:limit]
         if found:
             after = str(found[-1]["entry"]).removeprefix("event#")
-        return EventPage(events=tuple(schema.read(str(one["event"])) for one in found), next=after)
+        return EventPage(
+            events=tuple(dynamo.readable(found, _event, "tenant", "entry")), next=after
+        )
 
     # ---- dead letters ------------------------------------------------------------------------
 
     def dead_letter(self, tenant: str, webhook: str, event: Event, letter: Undelivered) -> None:
         """Store an event that was not delivered; raises `StoreUnavailable`."""
         entry = f"dead#{webhook}#{_written(letter.failed_at)}#{event.id}"
-        more = {"letter": letter.model_dump_json()}
-        self._put(tenant, entry, event, DEAD_DAYS, more)
+        item = self._item(tenant, entry, event, DEAD_DAYS)
+        item["letter"] = letter.model_dump_json()
+        with unavailable("an event could not be stored"):
+            dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
 
     def dead_letters(self, tenant: str, webhook: str, limit: int) -> Iterator[DeadEvent]:
         """Up to `limit` dead letters of a webhook, the oldest first; raises `StoreUnavailable`."""
         # `$` comes after `#`, and no name of a webhook has either.
-        for item in self._query(tenant, f"dead#{webhook}#", f"dead#{webhook}$", limit):
-            yield DeadEvent(
-                str(item["entry"]),
-                schema.read(str(item["event"])),
-                Undelivered.model_validate_json(str(item["letter"]), extra="ignore"),
-            )
+        found = self._query(tenant, f"dead#{webhook}#", f"dead#{webhook}$", limit)
+        yield from dynamo.readable(found, _dead_event, "tenant", "entry")
 
     def forget(self, tenant: str, dead: DeadEvent) -> None:
         """Delete a dead letter that is sent again; raises `StoreUnavailable`."""
@@ -139,23 +153,13 @@ class RecentEvents:
                 Key={"tenant": tenant, "entry": dead.entry},
             )
 
-    def _put(
-        self,
-        tenant: str,
-        entry: str,
-        event: Event,
-        days: int,
-        more: dict[str, str] | None = None,
-    ) -> None:
-        item = {
+    def _item(self, tenant: str, entry: str, event: Event, days: int) -> dict[str, Any]:
+        return {
             "tenant": tenant,
             "entry": entry,
             "event": event.model_dump_json(),
             "expires_at": int(self._clock()) + days * DAY,
-            **(more or {}),
         }
-        with unavailable("an event could not be stored"):
-            dynamo.attempt(self._client.put_item, TableName=self._table, Item=item)
 
     def _query(self, tenant: str, first: str, last: str, limit: int) -> list[dict[str, Any]]:
         answer = dynamo.query(
@@ -170,6 +174,15 @@ class RecentEvents:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _event(item: dict[str, Any]) -> Event:
+    return schema.read(str(item["event"]))
+
+
+def _dead_event(item: dict[str, Any]) -> DeadEvent:
+    letter = Undelivered.model_validate_json(str(item["letter"]), extra="ignore")
+    return DeadEvent(str(item["entry"]), _event(item), letter)
 
 
 def _written(moment: datetime) -> str:

@@ -65,7 +65,9 @@ class Redrive:
         found = list(self._recent.dead_letters(tenant, webhook, REDRIVE_LIMIT + 1))
         to = WebhookOf(tenant=tenant, name=webhook)
         chosen = found[:REDRIVE_LIMIT]
-        self._queue.send([QueuedDelivery(event=one.event, webhook=to) for one in chosen])
+        self._queue.send(
+            [QueuedDelivery(event=one.event, webhook=to) for one in chosen], self._now()
+        )
         for one in chosen:
             self._recent.forget(tenant, one)
         return SentAgain(sent=len(chosen), more=len(found) > len(chosen))
@@ -74,10 +76,13 @@ class Redrive:
         """Send a test to the webhook; raises `StoreUnavailable`."""
         event = WebhookTest(
             id=event_id(EventType.WEBHOOK_TEST, tenant, webhook, uuid4().hex),
-            timestamp=datetime.fromtimestamp(self._clock(), UTC),
+            timestamp=self._now(),
             tenant=tenant,
             data=SentTest(webhook=webhook),
         )
         to = WebhookOf(tenant=tenant, name=webhook)
-        self._queue.send([QueuedDelivery(event=event, webhook=to)])
+        self._queue.send([QueuedDelivery(event=event, webhook=to)], event.timestamp)
         return Testing(event_id=event.id)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)

@@ -8,10 +8,12 @@ The certificate is that of the name. Of the answer only the status is read.
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from enum import StrEnum
 from functools import cached_property
 from http import HTTPStatus
+from threading import Thread
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -53,6 +55,26 @@ class _NotPublic(Exception):
 
 class _Unresolved(Exception):
     """The host has no address."""
+
+
+def within(seconds: float, resolve: Resolve, host: str, port: int) -> list[str]:
+    """The addresses of a host, if they are known within some seconds; else `ConnectTimeout`.
+
+    The system's resolver cannot be stopped, so a thread that nobody waits for any more is left to
+    it.
+    """
+    found: Future[list[str]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(resolve(host, port))
+        except Exception as error:  # noqa: BLE001 it is raised in the thread that waits
+            found.set_exception(error)
+
+    Thread(target=look_up, daemon=True).start()
+    if not wait([found], timeout=seconds).done:
+        raise httpcore.ConnectTimeout
+    return found.result()
 
 
 def resolved(host: str, port: int) -> list[str]:
@@ -114,7 +136,7 @@ class _CheckedNetwork(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         try:
-            addresses = self._resolve(host, port)
+            addresses = within(self._until - monotonic(), self._resolve, host, port)
         except (OSError, UnicodeError):  # the latter for a name that no resolver takes
             raise _Unresolved from None
         if not addresses:

@@ -11,20 +11,19 @@ decrypt, the one that delivers may decrypt and not encrypt. So a secret is shown
 """
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import time
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
 from quorum.audit.chain import Action, Change, Fact
 from quorum.audit.trail import AuditTrail
 from quorum.aws import dynamo
 from quorum.aws.faults import unavailable
-from quorum.aws.telemetry import logger
-from quorum.core.errors import InvalidRequest, NotFound, StoreUnavailable
+from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
 from quorum.core.models import Frozen, is_none
 from quorum.events.addresses import URL_LIMIT, require_url
 from quorum.events.rules import EventRule, Subscription
@@ -41,11 +40,19 @@ WEBHOOKS_LIMIT = 20
 """Webhooks of one tenant."""
 OVERLAP = timedelta(hours=24)
 """Time for which a secret that was replaced still signs, beside the new one."""
+SECRETS_LIMIT = 3
+"""Secrets of a webhook that sign at a time: the newest, and those that it replaced within a day."""
+TIME_OUTS = 5
+"""Tries one after the other that time out, after which a webhook is paused: it may take a worker's
+ten seconds once in `PAUSE_SECONDS`, and no more until it answers."""
+PAUSE_SECONDS = 60
+"""Seconds between two tries of a webhook that keeps timing out."""
 
 _ROUNDS = 5
 """Tries of one change while others change the same webhook."""
 _RULE = "rule"
 _WEBHOOK = "webhook#"
+_T = TypeVar("_T")
 
 
 class WebhookRequest(Subscription):
@@ -73,6 +80,10 @@ class _Secret(Frozen):
     created_at: datetime
     expires_at: datetime | None = None
 
+    def signs(self, now: datetime) -> bool:
+        """Whether messages of now are signed with it."""
+        return self.expires_at is None or self.expires_at > now
+
 
 class Webhook(WebhookRequest):
     """A webhook as it is stored."""
@@ -89,7 +100,7 @@ class Webhook(WebhookRequest):
 class WebhookView(WebhookRequest):
     """A webhook without its secrets, with its last delivery.
 
-    Until `old_secret_until` the secret that was replaced signs, too.
+    Until `old_secret_until` the secret that was replaced last signs, too.
     """
 
     name: str
@@ -111,19 +122,28 @@ class WebhookList(Frozen):
     webhooks: tuple[WebhookView, ...]
 
 
-class _Stored(NamedTuple):
-    """A webhook with the number of its changes and its last delivery."""
+class StoredWebhook(NamedTuple):
+    """A webhook with the number of its changes and its last delivery.
+
+    Its last `time_outs` tries timed out, the last of them `asked_at` (epoch seconds).
+    """
 
     webhook: Webhook
     revision: int
     last: Delivery | None
+    time_outs: int = 0
+    asked_at: int = 0
+
+    def paused_until(self) -> int:
+        """When it is tried again (epoch seconds), if it keeps timing out; else 0."""
+        return self.asked_at + PAUSE_SECONDS if self.time_outs >= TIME_OUTS else 0
 
 
 class Subscribers(NamedTuple):
-    """A tenant's rule and its webhooks by name."""
+    """A tenant's rule, and its webhooks by name. None is one that this release cannot read."""
 
-    rule: EventRule
-    webhooks: dict[str, Webhook]
+    rule: EventRule | None
+    webhooks: dict[str, Webhook | None]
 
 
 class WebhookSecrets:
@@ -147,7 +167,7 @@ class WebhookSecrets:
         """The secrets that sign now, the newest first; raises `StoreUnavailable`."""
         found: list[str] = []
         for one in webhook.secrets:
-            if one.expires_at is not None and one.expires_at <= now:
+            if not one.signs(now):
                 continue
             with unavailable("a webhook's secret could not be decrypted"):
                 answer = self._kms.decrypt(
@@ -189,47 +209,64 @@ class Webhooks:
 
     def subscribers(self, tenant: str) -> Subscribers:
         """The tenant's rule and webhooks; raises `StoreUnavailable`."""
-        rule, found = EventRule(), {}
+        rule: EventRule | None = EventRule()
+        webhooks: list[dict[str, Any]] = []
         for item in self._items(tenant):
-            entry = str(item["entry"])
-            try:
-                if entry == _RULE:
-                    rule = EventRule.model_validate_json(str(item["document"]), extra="ignore")
-                else:
-                    found[entry.removeprefix(_WEBHOOK)] = _webhook(item)
-            except ValidationError:
-                _left_out(tenant, entry)
-        return Subscribers(rule, found)
+            if str(item["entry"]) == _RULE:
+                rule = next(_readable([item], _rule), None)
+            else:
+                webhooks.append(item)
+        return Subscribers(rule, {_name(item): _if_readable(item) for item in webhooks})
 
-    def anywhere(self) -> Iterator[tuple[str, str, Webhook]]:
-        """Tenant, name and webhook of all there are. Reads the whole table."""
+    def rule(self, tenant: str) -> EventRule:
+        """The tenant's rule; raises `Conflict` if this release cannot read it."""
+        found = self.subscribers(tenant).rule
+        if found is None:
+            raise Conflict(
+                "the rule was put in another release and cannot be read by this one; put it again",
+                code="rule_unreadable",
+            )
+        return found
+
+    def anywhere(self) -> Iterator[tuple[str, str, Webhook | None]]:
+        """Tenant, name and webhook of all there are, as `Subscribers`. Reads the whole table."""
         for item in dynamo.scan(self._client, TableName=self._table):
-            entry = str(item["entry"])
-            if entry.startswith(_WEBHOOK):
-                try:
-                    webhook = _webhook(item)
-                except ValidationError:
-                    _left_out(str(item["tenant"]), entry)
-                    continue
-                yield str(item["tenant"]), entry.removeprefix(_WEBHOOK), webhook
+            if str(item["entry"]).startswith(_WEBHOOK):
+                yield str(item["tenant"]), _name(item), _if_readable(item)
 
     def listed(self, tenant: str) -> WebhookList:
-        """The tenant's webhooks; raises `StoreUnavailable`."""
+        """The tenant's webhooks that can be read; raises `StoreUnavailable`."""
         items = [one for one in self._items(tenant) if str(one["entry"]).startswith(_WEBHOOK)]
-        names = [str(item["entry"]).removeprefix(_WEBHOOK) for item in items]
-        shown = (self._view(name, stored_in(item)) for name, item in zip(names, items, strict=True))
+        shown = _readable(items, lambda item: self._view(_name(item), stored_in(item)))
         return WebhookList(webhooks=tuple(shown))
 
-    def find(self, tenant: str, name: str) -> _Stored | None:
-        """The webhook of that name, None if there is none; raises `StoreUnavailable`."""
+    def names(self, tenant: str) -> list[str]:
+        """The names of the tenant's webhooks, also of those that cannot be read."""
+        entries = (str(one["entry"]) for one in self._items(tenant))
+        return [one.removeprefix(_WEBHOOK) for one in entries if one.startswith(_WEBHOOK)]
+
+    def find(self, tenant: str, name: str) -> StoredWebhook | None:
+        """The webhook of that name, None if there is none.
+
+        Raises `Conflict` if newer code put it and this cannot read it, and `StoreUnavailable`.
+        """
         item = dynamo.get(self._client, self._table, key_of(tenant, name), consistent=True)
-        return None if item is None else stored_in(item)
+        if item is None:
+            return None
+        found = next(_readable([item], stored_in), None)
+        if found is None:
+            raise Conflict(
+                "the webhook was put in another release and cannot be read by this one",
+                code="webhook_unreadable",
+                field="webhook",
+            )
+        return found
 
     def view(self, tenant: str, name: str) -> WebhookView:
         """The webhook of that name; raises `NotFound` and `StoreUnavailable`."""
         return self._view(name, self.get(tenant, name))
 
-    def get(self, tenant: str, name: str) -> _Stored:
+    def get(self, tenant: str, name: str) -> StoredWebhook:
         """The webhook of that name as stored; raises `NotFound` and `StoreUnavailable`."""
         found = self.find(tenant, name)
         if found is None:
@@ -237,18 +274,44 @@ class Webhooks:
         return found
 
     def note(self, tenant: str, name: str, delivery: Delivery) -> None:
-        """Keep the last delivery with its webhook, if that is still there."""
+        """Keep the last delivery with its webhook, if that is still there, and count time-outs."""
+        there: dict[str, Any] = {
+            "UpdateExpression": "SET #last = :last REMOVE time_outs, asked_at",
+            "ConditionExpression": "attribute_exists(tenant)",
+            "ExpressionAttributeNames": {"#last": "last"},
+            "ExpressionAttributeValues": {":last": delivery.model_dump_json()},
+        }
+        if delivery.failure is DeliveryFailure.TIMED_OUT:
+            there["UpdateExpression"] = "SET #last = :last, asked_at = :now ADD time_outs :one"
+            there["ExpressionAttributeValues"] |= {":now": int(self._clock()), ":one": 1}
+        self._update(tenant, name, there)
+
+    def may_ask(self, tenant: str, name: str, stored: StoredWebhook) -> bool:
+        """Whether a webhook may be tried now: of those who want to try a paused one, one may."""
+        if not stored.paused_until():
+            return True
+        now = int(self._clock())
+        if now < stored.paused_until():
+            return False
+        mine = {
+            "UpdateExpression": "SET asked_at = :now",
+            "ConditionExpression": "asked_at = :before",
+            "ExpressionAttributeValues": {":now": now, ":before": stored.asked_at},
+        }
+        return self._update(tenant, name, mine)
+
+    def _update(self, tenant: str, name: str, update: dict[str, Any]) -> bool:
+        """Update a webhook's item; returns whether the condition held."""
         gone = self._client.exceptions.ConditionalCheckFailedException
-        with unavailable("a delivery could not be noted"), suppress(gone):
+        with unavailable("a webhook could not be written"), suppress(gone):
             dynamo.attempt(
                 self._client.update_item,
                 TableName=self._table,
                 Key=key_of(tenant, name),
-                UpdateExpression="SET #last = :last",
-                ConditionExpression="attribute_exists(tenant)",
-                ExpressionAttributeNames={"#last": "last"},
-                ExpressionAttributeValues={":last": delivery.model_dump_json()},
+                **update,
             )
+            return True
+        return False
 
     def _items(self, tenant: str) -> list[dict[str, Any]]:
         answer = dynamo.query(
@@ -260,7 +323,7 @@ class Webhooks:
         )
         return list(answer["Items"])  # twenty webhooks are less than the 1 MB of a page
 
-    def _view(self, name: str, stored: _Stored) -> WebhookView:
+    def _view(self, name: str, stored: StoredWebhook) -> WebhookView:
         webhook, now = stored.webhook, self.now()
         ends = [one.expires_at for one in webhook.secrets if one.expires_at is not None]
         fields = {field: getattr(webhook, field) for field in WebhookRequest.model_fields}
@@ -269,7 +332,7 @@ class Webhooks:
             name=name,
             created_at=webhook.created_at,
             changed_at=webhook.changed_at,
-            old_secret_until=next((one for one in ends if one > now), None),
+            old_secret_until=max((one for one in ends if one > now), default=None),
             last_delivery=stored.last,
         )
 
@@ -311,15 +374,19 @@ class WebhookChanges:
         raise _moved()
 
     def rotate(self, tenant: str, name: str, *, by: str) -> NewSecret:
-        """Give a webhook a new secret; the one before still signs for a day.
+        """Give a webhook a new secret; the one before still signs for a day, as was promised then.
 
-        Raises `NotFound` and `StoreUnavailable`.
+        Raises `NotFound`, `Conflict` while `SECRETS_LIMIT` of them sign, and `StoreUnavailable`.
         """
         for _ in range(_ROUNDS):
             found, now = self._webhooks.get(tenant, name), self._webhooks.now()
+            newest, *others = found.webhook.secrets
+            signing = [one for one in others if one.signs(now)]
+            if len(signing) + 1 >= SECRETS_LIMIT:
+                raise _rotated_too_often(signing)
             secret = new_secret()
-            old = found.webhook.secrets[0].model_copy(update={"expires_at": now + OVERLAP})
-            kept = (self._secret(tenant, name, secret, now), old)
+            old = newest.model_copy(update={"expires_at": now + OVERLAP})
+            kept = (self._secret(tenant, name, secret, now), old, *signing)
             webhook = found.webhook.model_copy(update={"secrets": kept, "changed_at": now})
             change = _change(Action.WEBHOOK_ROTATED, by, name, None, None)
             if self._write(tenant, name, found, webhook, change):
@@ -363,7 +430,7 @@ class WebhookChanges:
             action=Action.EVENT_RULE_PUT,
             by=by,
             subject="events/rule",
-            before={"verdicts": before.model_dump_json()},
+            before={} if before is None else {"verdicts": before.model_dump_json()},
             after={"verdicts": rule.model_dump_json()},
         )
         put = {"Put": {"TableName": self._webhooks.table, "Item": item}}
@@ -371,7 +438,7 @@ class WebhookChanges:
         return rule
 
     def _require_room(self, tenant: str) -> None:
-        if len(self._webhooks.listed(tenant).webhooks) >= WEBHOOKS_LIMIT:
+        if len(self._webhooks.names(tenant)) >= WEBHOOKS_LIMIT:
             raise InvalidRequest(
                 f"a tenant has at most {WEBHOOKS_LIMIT} webhooks; delete one",
                 code="too_many_webhooks",
@@ -383,7 +450,7 @@ class WebhookChanges:
         return _Secret(encrypted=encrypted, created_at=now)
 
     def _write(
-        self, tenant: str, name: str, found: _Stored | None, webhook: Webhook, change: Change
+        self, tenant: str, name: str, found: StoredWebhook | None, webhook: Webhook, change: Change
     ) -> bool:
         """Store the webhook in the place of what was found; False if that has changed."""
         condition = "attribute_not_exists(tenant)" if found is None else "revision = :earlier"
@@ -393,7 +460,8 @@ class WebhookChanges:
         update = {
             "TableName": self._webhooks.table,
             "Key": key_of(tenant, name),
-            "UpdateExpression": "SET document = :document, revision = :revision",
+            "UpdateExpression": "SET document = :document, revision = :revision"
+            " REMOVE time_outs, asked_at",  # it may lead elsewhere now
             "ConditionExpression": condition,
             "ExpressionAttributeValues": values,
         }
@@ -408,19 +476,34 @@ def key_of(tenant: str, name: str) -> dict[str, str]:
     return {"tenant": tenant, "entry": f"{_WEBHOOK}{name}"}
 
 
-def stored_in(item: dict[str, Any]) -> _Stored:
+def stored_in(item: dict[str, Any]) -> StoredWebhook:
     """The webhook in a table item."""
     last = item.get("last")
-    return _Stored(
+    return StoredWebhook(
         _webhook(item),
         int(item["revision"]),
         None if last is None else Delivery.model_validate_json(str(last), extra="ignore"),
+        int(item.get("time_outs", 0)),
+        int(item.get("asked_at", 0)),
     )
 
 
-def _left_out(tenant: str, entry: str) -> None:
-    """Log what newer code stored and this one cannot read: it must not hold up everybody else."""
-    logger.error("an entry of webhooks could not be read", extra={"tenant": tenant, "entry": entry})
+def _readable(
+    items: Iterable[dict[str, Any]], read: Callable[[dict[str, Any]], _T]
+) -> Iterator[_T]:
+    return dynamo.readable(items, read, "tenant", "entry")
+
+
+def _rule(item: dict[str, Any]) -> EventRule:
+    return EventRule.model_validate_json(str(item["document"]), extra="ignore")
+
+
+def _name(item: dict[str, Any]) -> str:
+    return str(item["entry"]).removeprefix(_WEBHOOK)
+
+
+def _if_readable(item: dict[str, Any]) -> Webhook | None:
+    return next(_readable([item], _webhook), None)
 
 
 def _webhook(item: dict[str, Any]) -> Webhook:
@@ -429,6 +512,17 @@ def _webhook(item: dict[str, Any]) -> Webhook:
 
 def _moved() -> StoreUnavailable:
     return StoreUnavailable("the webhook changes faster than it can be written")
+
+
+def _rotated_too_often(signing: list[_Secret]) -> Conflict:
+    ends = min(one.expires_at for one in signing if one.expires_at is not None)
+    when = ends.isoformat(timespec="seconds")
+    return Conflict(
+        f"{SECRETS_LIMIT} secrets of the webhook sign, each until a day after it was replaced;"
+        f" rotate again after {when}",
+        code="too_many_secrets",
+        limit=SECRETS_LIMIT,
+    )
 
 
 def _change(

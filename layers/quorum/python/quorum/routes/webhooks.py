@@ -11,7 +11,7 @@ from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.app.events import WebhookContainer
-from quorum.core.errors import NotFound, TooLarge
+from quorum.core.errors import Conflict, NotFound, TooLarge
 from quorum.events.recent import PAGE_LIMIT, EventPage
 from quorum.events.redrive import SentAgain, Testing, UndeliveredList
 from quorum.events.rules import EventRule
@@ -36,13 +36,17 @@ def get_webhooks(app: App, caller: Calling) -> WebhookList:
     return app.webhooks.listed(caller.tenant)
 
 
-@router.get("/webhooks/<webhook>", summary="Read a webhook", **gives(WebhookView, NotFound))
+@router.get(
+    "/webhooks/<webhook>", summary="Read a webhook", **gives(WebhookView, Conflict, NotFound)
+)
 def get_webhook(webhook: Name, app: App, caller: Calling) -> WebhookView:
     """A webhook without its secret, and its last delivery. For operators."""
     return app.webhooks.view(caller.tenant, webhook)
 
 
-@router.put("/webhooks/<webhook>", summary="Put a webhook", **gives(NewSecret, NotFound, TooLarge))
+@router.put(
+    "/webhooks/<webhook>", summary="Put a webhook", **gives(NewSecret, Conflict, NotFound, TooLarge)
+)
 def put_webhook(
     webhook: Name, request: WebhookRequest, app: App, caller: Calling
 ) -> Response[NewSecret]:
@@ -54,7 +58,9 @@ def put_webhook(
     return _unkept(put, HTTPStatus.OK)
 
 
-@router.delete("/webhooks/<webhook>", summary="Delete a webhook", **gives(WebhookView, NotFound))
+@router.delete(
+    "/webhooks/<webhook>", summary="Delete a webhook", **gives(WebhookView, Conflict, NotFound)
+)
 def delete_webhook(webhook: Name, app: App, caller: Calling) -> WebhookView:
     """The webhook that was deleted; what waits for it is not sent any more. For operators."""
     return app.webhook_changes.delete(caller.tenant, webhook, by=who(caller))
@@ -63,13 +69,13 @@ def delete_webhook(webhook: Name, app: App, caller: Calling) -> WebhookView:
 @router.post(
     "/webhooks/<webhook>/rotate",
     summary="Replace a webhook's secret",
-    **gives(NewSecret, NotFound, status=HTTPStatus.CREATED),
+    **gives(NewSecret, Conflict, NotFound, status=HTTPStatus.CREATED),
 )
 def post_webhook_rotation(webhook: Name, app: App, caller: Calling) -> Response[NewSecret]:
     """A new secret, shown this once. The one before signs beside it for 24 hours.
 
-    So each message has two signatures for that time. A secret that is older than both ends at once.
-    For operators.
+    So each message has two signatures for that time, and three after a second rotation within it;
+    a third is refused until the oldest secret ends. For operators.
     """
     rotated = app.webhook_changes.rotate(caller.tenant, webhook, by=who(caller))
     return _unkept(rotated, HTTPStatus.CREATED)
@@ -78,7 +84,7 @@ def post_webhook_rotation(webhook: Name, app: App, caller: Calling) -> Response[
 @router.post(
     "/webhooks/<webhook>/test",
     summary="Test a webhook",
-    **gives(Testing, NotFound, status=HTTPStatus.ACCEPTED),
+    **gives(Testing, Conflict, NotFound, status=HTTPStatus.ACCEPTED),
 )
 def post_webhook_test(webhook: Name, app: App, caller: Calling) -> Response[Testing]:
     """An event of type `webhook.test` is on its way to the webhook.
@@ -93,7 +99,7 @@ def post_webhook_test(webhook: Name, app: App, caller: Calling) -> Response[Test
 @router.get(
     "/webhooks/<webhook>/dead-letters",
     summary="List the events that a webhook did not take",
-    **gives(UndeliveredList, NotFound),
+    **gives(UndeliveredList, Conflict, NotFound),
 )
 def get_dead_letters(webhook: Name, app: App, caller: Calling) -> UndeliveredList:
     """The oldest hundred events that were tried for a day, and why they failed. For operators."""
@@ -104,7 +110,7 @@ def get_dead_letters(webhook: Name, app: App, caller: Calling) -> UndeliveredLis
 @router.post(
     "/webhooks/<webhook>/redrive",
     summary="Send a webhook's dead letters again",
-    **gives(SentAgain, NotFound, status=HTTPStatus.ACCEPTED),
+    **gives(SentAgain, Conflict, NotFound, status=HTTPStatus.ACCEPTED),
 )
 def post_webhook_redrive(webhook: Name, app: App, caller: Calling) -> Response[SentAgain]:
     """The oldest hundred events that the webhook did not take are sent again.
@@ -131,10 +137,12 @@ def get_events(
     return app.recent_events.page(caller.tenant, since=since, after=after, limit=limit)
 
 
-@router.get("/events/rule", summary="Read the tenant's rule of events", **gives(EventRule))
+@router.get(
+    "/events/rule", summary="Read the tenant's rule of events", **gives(EventRule, Conflict)
+)
 def get_event_rule(app: App, caller: Calling) -> EventRule:
     """Which verdicts become events; until a rule is put, those that are not safe. For operators."""
-    return app.webhooks.subscribers(caller.tenant).rule
+    return app.webhooks.rule(caller.tenant)
 
 
 @router.put("/events/rule", summary="Put the tenant's rule of events", **gives(EventRule, TooLarge))

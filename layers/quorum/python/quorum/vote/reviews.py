@@ -357,11 +357,11 @@ class Reviews:
         `StoreUnavailable`.
         """
         prefix, partition = verdict_key(tenant, ""), f"{REVIEWED}#{tenant}"
-        found, following = read_page(
+        items, following = read_page(
             self._client, self._table, prefix, partition, limit=limit, after=after
         )
-        verdicts = [verdict_of(item) for item in found]
-        wanted = [verdict.id for verdict in verdicts] if with_contents else []
+        found = list(dynamo.readable(items, lambda item: (verdict_of(item), item), "id"))
+        wanted = [verdict.id for verdict, _ in found] if with_contents else []
         contents = self._contents(tenant, wanted)
         labels = tuple(
             Label(
@@ -374,7 +374,7 @@ class Reviews:
                 first_seen=verdict.created_at,
                 last_seen=item.get("last_seen", verdict.created_at),
             )
-            for verdict, item in zip(verdicts, found, strict=True)
+            for verdict, item in found
         )
         return LabelPage(labels=labels, next=following)
 

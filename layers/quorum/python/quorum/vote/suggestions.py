@@ -120,12 +120,19 @@ class Suggestions:
         now = self._clock()
         return SuggestionPage(
             suggestions=tuple(
-                Suggestion.model_validate_json(str(item["suggestion"]), extra="ignore")
-                for item in found
-                if int(str(item["expires_at"])) > now  # DynamoDB may delete them two days late
+                dynamo.readable(
+                    # DynamoDB may delete them two days late.
+                    (item for item in found if int(str(item["expires_at"])) > now),
+                    _suggestion,
+                    "id",
+                )
             ),
             next=following,
         )
+
+
+def _suggestion(item: dict[str, Any]) -> Suggestion:
+    return Suggestion.model_validate_json(str(item["suggestion"]), extra="ignore")
 
 
 def _partition(tenant: str) -> str:
