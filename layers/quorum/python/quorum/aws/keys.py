@@ -127,7 +127,8 @@ def new_key() -> str:
 
 def hash_of(key: str) -> str:
     """The hash under which `key` is stored."""
-    return sha256(key.encode()).hexdigest()
+    # What a stranger sends need not be text that can be encoded; it is then nobody's key.
+    return sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 class StoredKey(Caller):
