@@ -19,10 +19,11 @@ from threadpoolctl import threadpool_limits
 from analysis.evaluation import Answers, joined, replay
 from analysis.evidence import Design, Shrinkage, fit, stage
 from analysis.plans import FOLDS, Losses, OutOfFold, Plan, Terms, best_plan, folds, heard
-from analysis.recorded import NONE, UNSAFE, Floats, Indices, Recorded
+from analysis.recorded import NONE, REVIEW, UNSAFE, Indices, Recorded
 from analysis.thresholds import (
     LEAST_ROWS,
     LanguageThresholds,
+    Scored,
     Targets,
     by_language,
     promised_thresholds,
@@ -39,6 +40,23 @@ _USUALLY = 0.99
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What calibration does not choose: fields of the panel in whose place the new one comes.
+
+    Voters that are not on the new panel cannot escalate there.
+    """
+
+    escalates: tuple[str, ...] = ()
+    quorum: int | None = None
+    default_language: str | None = None
+
+    @classmethod
+    def of(cls, panel: Panel) -> "Kept":
+        """Those of `panel`."""
+        return cls(panel.escalates, panel.quorum, panel.default_language)
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What a panel is designed for: dollars of one vote by voter, dollars a row at most.
 
@@ -51,6 +69,7 @@ class Task:
     free_may_clear: bool = False
     losses: Losses | None = None
     targets: Targets = field(default_factory=Targets)
+    kept: Kept = field(default_factory=Kept)
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
     name: str = "calibrated"
     seed: int = 0
@@ -58,7 +77,7 @@ class Task:
     @property
     def terms(self) -> Terms:
         """The terms that a plan keeps to."""
-        return Terms(self.costs, self.budget, self.free_may_clear, self.losses)
+        return Terms(self.costs, self.budget, self.free_may_clear, self.losses, self.kept.escalates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +96,10 @@ def design(recorded: Recorded, task: Task, progress: Callable[[], None] = lambda
         out_of_fold = OutOfFold(learned, task.shrinkage, task.seed)
         plan = best_plan(out_of_fold, task.terms, progress=progress)
         panel = _panel(learned, plan, LanguageThresholds(Thresholds(unsafe=0.5, safe=0.5)), task)
-        scores = replay(panel, unseen, {}).scores
+        # These thresholds leave no band: what is not decided under them, the panel may not decide.
+        answers = replay(panel, unseen, {})
         thresholds = by_language(
-            scores,
-            unseen.gold == UNSAFE,
+            Scored(answers.scores, unseen.gold == UNSAFE, answers.decisions == REVIEW),
             unseen.languages,
             partial(promised_thresholds, targets=task.targets),
         )
@@ -88,11 +107,8 @@ def design(recorded: Recorded, task: Task, progress: Callable[[], None] = lambda
     out_of_fold = OutOfFold(recorded, task.shrinkage, task.seed)
     plan = best_plan(out_of_fold, task.terms, progress=progress)
     if task.losses is None:
-        scores = _planned_scores(out_of_fold, plan, task.terms)
-        unsafe = recorded.gold == UNSAFE
         thresholds = by_language(
-            scores,
-            unsafe,
+            _planned(out_of_fold, plan, task.terms),
             recorded.languages,
             usual_thresholds,
             least_rows=LEAST_ROWS,
@@ -109,14 +125,16 @@ def design_alone(recorded: Recorded, task: Task) -> Designed:
         return design(recorded, task)
 
 
-def _planned_scores(out_of_fold: OutOfFold, plan: Plan, terms: Terms) -> Floats:
-    """Each row's probability of unsafe where the plan stops asking."""
-    scores = np.full(len(out_of_fold.recorded), np.nan)
+def _planned(out_of_fold: OutOfFold, plan: Plan, terms: Terms) -> Scored:
+    """Each row where the plan stops asking."""
+    recorded = out_of_fold.recorded
+    scores = np.full(len(recorded), np.nan)
+    held = np.zeros(len(recorded), dtype=bool)
     rounds = heard(out_of_fold, terms, plan.rounds)
-    for (probability, error), bound in zip(rounds, (*plan.bounds, _EVERYTHING), strict=True):
-        ended = np.isnan(scores) & (error <= bound)
-        scores[ended] = probability[ended]
-    return scores
+    for now, bound in zip(rounds, (*plan.bounds, _EVERYTHING), strict=True):
+        ended = np.isnan(scores) & (now.error <= bound)
+        scores[ended], held[ended] = now.probability[ended], now.held[ended]
+    return Scored(scores, recorded.gold == UNSAFE, held)
 
 
 def _panel(recorded: Recorded, plan: Plan, thresholds: LanguageThresholds, task: Task) -> Panel:
@@ -128,21 +146,28 @@ def _panel(recorded: Recorded, plan: Plan, thresholds: LanguageThresholds, task:
         rows = np.arange(len(recorded))
         stages.append(stage(fit(columns, recorded.gold, rows, task.shrinkage)))
     several = len(plan.rounds) > 1
-    first = [recorded.column(voter) for voter in plan.rounds[0]]
-    answered = (recorded.decisions[:, first] != NONE).sum(axis=1)
+    seated = {voter for voters in plan.rounds for voter in voters}
     return Panel(
         name=task.name,
         rounds=plan.rounds,
         stop=Stop.RISK if several else Stop.ALL,
         risk=plan.bounds if several else None,
-        # Two must answer, unless the first round often has no second answer to give.
-        quorum=2 if (answered >= 2).mean() >= _USUALLY else 1,  # noqa: PLR2004 - two is two
+        quorum=min(task.kept.quorum or _usual_quorum(recorded, plan), len(seated)),
         thresholds=thresholds.pooled,
         thresholds_by_language=thresholds.own,
         reviewed_languages=tuple(sorted(thresholds.refused)),
+        escalates=tuple(voter for voter in task.kept.escalates if voter in seated),
         clears=task.terms.clearing(plan.rounds),
+        default_language=task.kept.default_language,
         rule=Calibrated(stages=tuple(stages)),
     )
+
+
+def _usual_quorum(recorded: Recorded, plan: Plan) -> int:
+    """Two must answer, unless the first round often has no second answer to give."""
+    first = [recorded.column(voter) for voter in plan.rounds[0]]
+    answered = (recorded.decisions[:, first] != NONE).sum(axis=1)
+    return 2 if (answered >= 2).mean() >= _USUALLY else 1  # noqa: PLR2004 - two is two
 
 
 def cross_validated(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
@@ -61,10 +62,13 @@ class Losses:
         """The probability of safe from which deciding safe loses least."""
         return max(1 - self.review / self.miss, self.miss / (self.miss + self.false_alarm))
 
-    def of(self, probability: Floats, unsafe: Flags) -> Floats:
-        """The dollars lost on each row that is decided by its probability of unsafe."""
+    def of(self, probability: Floats, unsafe: Flags, held: Flags) -> Floats:
+        """The dollars lost on each row that is decided by its probability of unsafe.
+
+        A row that is `held` is never said to be safe.
+        """
         says_unsafe = probability >= self.unsafe_from
-        says_safe = ~says_unsafe & (1 - probability >= self.safe_from)
+        says_safe = ~says_unsafe & ~held & (1 - probability >= self.safe_from)
         decisions = np.select([says_unsafe, says_safe], [UNSAFE, SAFE], REVIEW)
         return self.decided(decisions.astype(np.int8), unsafe)
 
@@ -84,18 +88,31 @@ class Terms:
     `costs` are dollars of one vote by voter, `budget` the most dollars a row. A panel with paid
     voters does not say safe before one of them has answered, unless `free_may_clear`. With `losses`
     the best plan is the one that loses the fewest dollars, votes included; without, the one that is
-    right most often.
+    right most often. `escalating` names voters without whose vote for safe, if they answer, the
+    panel does not say safe.
     """
 
     costs: Mapping[str, float]
     budget: float
     free_may_clear: bool = False
     losses: Losses | None = None
+    escalating: tuple[str, ...] = ()
 
     def clearing(self, rounds: Rounds) -> tuple[str, ...]:
         """The voters of whom one must answer before the panel says safe; none if any may."""
         voters = chain.from_iterable(rounds)
         return () if self.free_may_clear else tuple(v for v in voters if self.costs[v] > 0)
+
+
+class Heard(NamedTuple):
+    """Each row once a round was heard: its probability of unsafe, and of error if asking stops.
+
+    `held`: it would be safe, but the panel may not say so.
+    """
+
+    probability: Floats
+    error: Floats
+    held: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +227,15 @@ def plan_of(out_of_fold: OutOfFold, terms: Terms, rounds: Rounds) -> Plan | None
     unsafe = out_of_fold.recorded.gold == UNSAFE
     spent = 0.0
     worths, spendings, errors = [], [], []
-    for voters, (probability, error) in zip(rounds, heard(out_of_fold, terms, rounds), strict=True):
+    for voters, now in zip(rounds, heard(out_of_fold, terms, rounds), strict=True):
         spent += sum(terms.costs[voter] for voter in voters)
         if terms.losses is None:
-            right = (probability >= _EVEN) == unsafe
-            worths.append(right - (probability - unsafe) ** 2)
+            right = (now.probability >= _EVEN) == unsafe
+            worths.append(right - (now.probability - unsafe) ** 2)
         else:
-            worths.append(-spent - terms.losses.of(probability, unsafe))
+            worths.append(-spent - terms.losses.of(now.probability, unsafe, now.held))
         spendings.append(np.full(len(unsafe), spent))
-        errors.append(error)
+        errors.append(now.error)
     bins = [np.searchsorted(_BOUNDS, error) for error in errors[:-1]]
     dollars = _by_bounds(spendings, bins)
     squares = _by_bounds([spending**2 for spending in spendings], bins)
@@ -239,10 +256,11 @@ def plan_of(out_of_fold: OutOfFold, terms: Terms, rounds: Rounds) -> Plan | None
     )
 
 
-def heard(out_of_fold: OutOfFold, terms: Terms, rounds: Rounds) -> Iterator[tuple[Floats, Floats]]:
-    """After each round, every row's probability of unsafe, and of error if asking stops there.
+def heard(out_of_fold: OutOfFold, terms: Terms, rounds: Rounds) -> Iterator[Heard]:
+    """After each round, every row.
 
-    Asking does not stop at safe before a voter that clears has answered: the error is `_NEVER`.
+    Asking does not stop at safe before a voter that clears has answered, nor while one escalates:
+    the error is `_NEVER`.
     """
     recorded, clearing = out_of_fold.recorded, terms.clearing(rounds)
     voters: tuple[str, ...] = ()
@@ -250,11 +268,18 @@ def heard(out_of_fold: OutOfFold, terms: Terms, rounds: Rounds) -> Iterator[tupl
         voters += asked
         probability = (1 + np.tanh(out_of_fold.log_odds(voters) / 2)) / 2
         error = np.minimum(probability, 1 - probability)
+        held = np.zeros(len(recorded), dtype=bool)
         if clearing:
-            columns = [recorded.column(voter) for voter in voters if voter in clearing]
-            cleared = (recorded.decisions[:, columns] != NONE).any(axis=1)
-            error = np.where((probability < _EVEN) & ~cleared, _NEVER, error)
-        yield probability, error
+            held = ~(_said(recorded, voters, clearing) != NONE).any(axis=1)
+        said = _said(recorded, voters, terms.escalating)
+        held |= ((said != NONE) & (said != SAFE)).any(axis=1)
+        held &= probability < _EVEN
+        yield Heard(probability, np.where(held, _NEVER, error), held)
+
+
+def _said(recorded: Recorded, asked: Sequence[str], of: Sequence[str]) -> Codes:
+    """The decisions of those voters that were asked, by row."""
+    return recorded.decisions[:, [recorded.column(voter) for voter in asked if voter in of]]
 
 
 def _by_bounds(values: Sequence[Floats], bins: Sequence[Indices]) -> Floats:

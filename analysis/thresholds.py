@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,9 @@ _STARTS = (0.3, 0.5, 0.7, 0.85)
 """Shares of decided rows at which the tests of decided accuracy start; they divide `_DOUBT`."""
 _WIDTHS = np.round(np.arange(0.0, 0.496, 0.005), 3)
 """Half widths of the band of reviews, around a midpoint of one half."""
+_EVEN = 0.5
+_NOWHERE = -1.0
+"""The distance from the midpoint of a row that is within every band."""
 _LEAST_MIDDLE = 0.001
 """Midpoint below which everything would be called unsafe."""
 
@@ -47,11 +51,29 @@ class LanguageThresholds:
     refused: dict[str, str] = field(default_factory=dict)
 
 
+class Scored(NamedTuple):
+    """Rows with their scores and labels; a panel may not say that a row is safe that is `held`."""
+
+    scores: Floats
+    unsafe: Flags
+    held: Flags
+
+    def rows(self, chosen: Flags) -> "Scored":
+        """Those rows only."""
+        return Scored(self.scores[chosen], self.unsafe[chosen], self.held[chosen])
+
+    def undecided(self, middle: float) -> Flags:
+        """The rows that no band around `middle` decides.
+
+        Rows above one half are held where too few voters answered: they are never unsafe either.
+        """
+        return self.held & ((self.scores < middle) | (self.scores >= _EVEN))
+
+
 def by_language(
-    scores: Floats,
-    unsafe: Flags,
+    scored: Scored,
     languages: npt.NDArray[np.str_],
-    choose: Callable[[Floats, Flags], Thresholds],
+    choose: Callable[[Scored], Thresholds],
     *,
     least_rows: int = 0,
     careful: bool = False,
@@ -72,11 +94,11 @@ def by_language(
         if not language or int(here.sum()) < least_rows:
             continue
         try:
-            own[language] = choose(scores[here], unsafe[here])
+            own[language] = choose(scored.rows(here))
         except TargetOutOfReach as problem:
             refused[language] = str(problem)
     try:
-        pooled = choose(scores, unsafe)
+        pooled = choose(scored)
     except TargetOutOfReach:
         if not own:
             raise
@@ -123,16 +145,18 @@ def thresholds_losing_least(losses: Losses) -> Thresholds:
     return Thresholds(unsafe=unsafe, safe=safe)
 
 
-def promised_thresholds(scores: Floats, unsafe: Flags, targets: Targets) -> Thresholds:
+def promised_thresholds(scored: Scored, targets: Targets) -> Thresholds:
     """Thresholds that keep `targets` on rows drawn as these were; raises `TargetOutOfReach`.
 
-    `scores` must be of rows that the panel was not fitted on. Recall and review are kept in
+    The scores must be of rows that the panel was not fitted on. Recall and review are kept in
     expectation by conformal risk control (Angelopoulos et al. 2022): the empirical risk with one
     more row counted as lost. Decided accuracy is kept with probability 0.9, by fixed-sequence tests
     of exact binomial bounds (Clopper and Pearson 1934; Angelopoulos et al. 2021).
     """
-    middle = 0.5 if targets.recall is None else _middle_for(scores[unsafe], targets.recall)
+    scores, unsafe, _ = scored
+    middle = _EVEN if targets.recall is None else _middle_for(scores[unsafe], targets.recall)
     away = np.abs(scores - middle) / (2 * middle)
+    away[scored.undecided(middle)] = _NOWHERE
     widest = _WIDTHS[-1] if targets.review is None else _widest(away, targets.review)
     if targets.decided_accuracy is not None:
         right = (scores >= middle) == unsafe
@@ -204,17 +228,19 @@ def _narrowest(away: Floats, right: Flags, accuracy: float, widest: float) -> fl
     return float(_WIDTHS[passed])
 
 
-def usual_thresholds(scores: Floats, unsafe: Flags) -> Thresholds:
+def usual_thresholds(scored: Scored) -> Thresholds:
     """Thresholds without targets: the narrowest band outside of which decisions are right enough.
 
     It sends no more rows to a person than `_REVIEW_AT_MOST`, unless fewer than
-    `_LEAST_DECIDED_RIGHT` of the others are right: then it grows until they are. `scores` are out
+    `_LEAST_DECIDED_RIGHT` of the others are right: then it grows until they are. Scores are out
     of fold. Raises `TargetOutOfReach` if no band is wide enough. Fewer rows than `LEAST_ROWS`
     cannot show that.
     """
-    middle, chosen, accuracy = 0.5, 0.0, 0.0
+    scores, unsafe, _ = scored
+    middle, chosen, accuracy = _EVEN, 0.0, 0.0
     least_right = _LEAST_DECIDED_RIGHT if len(scores) >= LEAST_ROWS else 0.0
     away = np.abs(scores - middle)
+    away[scored.undecided(middle)] = _NOWHERE
     right = (scores >= middle) == unsafe
     doubt = np.sqrt(_REVIEW_AT_MOST * (1 - _REVIEW_AT_MOST) / len(away))
     for width in _WIDTHS:

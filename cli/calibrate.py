@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 from pydantic import TypeAdapter, ValidationError
-from quorum.vote.panel import Estimate, Panel, PolicyReference
+from quorum.core import registry
+from quorum.vote.panel import PACKAGED, Estimate, Panel, PolicyReference, packaged
 from quorum.vote.policy import DEFAULT
 
 from analysis import evaluation
@@ -131,6 +132,15 @@ def calibrate(
             help="What a safe content decided unsafe costs you (default: as a miss).",
         ),
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PANEL",
+            help="Keep what is not chosen here of this panel: its quorum, its default language, and"
+            " who escalates. A file, or a packaged panel's name (default: the packaged one that is"
+            " called as the new one).",
+        ),
+    ] = None,
     embedded: Annotated[
         bool, typer.Option(help="Let the embedded voters vote on the texts; that is free.")
     ] = True,
@@ -191,12 +201,14 @@ def calibrate(
     _enough(learned)
     if budget is None:
         budget = _USUAL_BUDGET if losses is None else MOST_BUDGET
+    kept = _kept(keep, name or out.stem)
     task = calibration.Task(
         costs={voter: float(dollars) for voter, dollars in costs.dollars.items()},
         budget=0.0 if costs.reference is None else budget * float(costs.dollars[costs.reference]),
         free_may_clear=embedded_may_clear,
         losses=losses,
         targets=targets,
+        kept=calibration.Kept() if kept is None else calibration.Kept.of(kept),
         name=name or out.stem,
         seed=seed,
     )
@@ -250,6 +262,13 @@ def calibrate(
             f"panel: {out} (version {panel.version}, {compact:,} bytes compact)", soft_wrap=True
         )
     return None
+
+
+def _kept(keep: str | None, name: str) -> Panel | None:
+    """The panel in whose place the new one comes, if there is one."""
+    if keep is None:
+        return packaged(name) if name in PACKAGED else None
+    return loading.read_panel(keep, [model.name for model in registry.voters()])
 
 
 def _losses(
@@ -416,6 +435,8 @@ def _described(
 def _print(panel: Panel, expected: Figures, costs: Costs, measured: str) -> None:
     to = console()
     bounds = (*(panel.risk or ()), None)
+    if panel.escalates:
+        to.print(f"never safe unless these say so: {', '.join(panel.escalates)}")
     for number, (voters, bound) in enumerate(zip(panel.rounds, bounds, strict=True), start=1):
         dollars = sum((costs.dollars[voter] for voter in voters), Decimal(0))
         ending = "" if bound is None else f"; ends here if the risk is at most {bound:.1%}"

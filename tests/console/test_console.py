@@ -97,6 +97,14 @@ def test_a_session_ends_when_idle_and_after_a_day_of_work(moving: Clock, ada: Cl
     assert "Signed out" in ada.text
 
 
+def test_a_page_that_asks_by_itself_keeps_no_session_alive(moving: Clock, ada: Client) -> None:
+    for _ in range(3):
+        moving.now += IDLE_SECONDS / 4
+        assert ada.get("batches", Quorum_Background="1").status == 200
+    moving.now += IDLE_SECONDS / 4
+    assert ada.get("batches", Quorum_Background="1").status == 401
+
+
 def test_an_idle_session_ends(moving: Clock, ada: Client) -> None:
     moving.now += IDLE_SECONDS
     assert ada.get("review").status == 401

@@ -14,9 +14,10 @@ from analysis import calibration, evaluation, evidence, recorded
 from analysis.calibration import Task
 from analysis.evaluation import replay
 from analysis.evidence import Design, Shrinkage
-from analysis.plans import Losses, OutOfFold
+from analysis.plans import Losses, OutOfFold, heard, plan_of
 from analysis.recorded import NONE, REVIEW, SAFE, UNSAFE, Recorded
 from analysis.thresholds import (
+    Scored,
     TargetOutOfReach,
     Targets,
     promised_thresholds,
@@ -246,11 +247,12 @@ def test_few_labels_in_a_language_take_the_pooled_numbers() -> None:
 # --- promises ------------------------------------------------------------------------------------
 
 
-def scored(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def scored(rows: int, seed: int) -> Scored:
     random = np.random.default_rng(seed)
     unsafe = random.random(rows) < 0.4
     signal = random.normal(np.where(unsafe, 1.5, -1.5), 1.3)
-    return np.round(1 / (1 + np.exp(-1.5 * signal)), 3), unsafe
+    scores = np.round(1 / (1 + np.exp(-1.5 * signal)), 3)
+    return Scored(scores, unsafe, np.zeros(rows, dtype=bool))
 
 
 POPULATION = scored(60_000, 99)
@@ -258,12 +260,12 @@ POPULATION = scored(60_000, 99)
 
 def broken(targets: Targets, draws: int = 200, rows: int = 400) -> dict[str, float]:
     """Over many draws of labels: how often decided accuracy misses its target, and mean losses."""
-    scores, unsafe = POPULATION
+    scores, unsafe, _ = POPULATION
     failures, missed, reviewed = [], [], []
     refused = 0
     for seed in range(draws):
         try:
-            limits = promised_thresholds(*scored(rows, seed), targets)
+            limits = promised_thresholds(scored(rows, seed), targets)
         except TargetOutOfReach:  # nothing was promised; it counts, so that it stays rare
             refused += 1
             continue
@@ -309,7 +311,52 @@ def test_promises_on_recall_and_review_hold_in_expectation() -> None:
 )
 def test_a_target_the_labels_cannot_show_is_refused(targets: Targets) -> None:
     with pytest.raises(TargetOutOfReach):
-        promised_thresholds(*scored(400, 0), targets)
+        promised_thresholds(scored(400, 0), targets)
+
+
+def test_rows_that_may_not_be_safe_have_no_part_in_a_promise_on_what_is_decided() -> None:
+    rows, wanted = scored(900, 1), Targets(decided_accuracy=0.95)
+    mistakes = rows._replace(held=(rows.scores < 0.5) & rows.unsafe)
+    assert promised_thresholds(mistakes, wanted).safe < promised_thresholds(rows, wanted).safe
+    right = rows._replace(held=(rows.scores < 0.5) & ~rows.unsafe)
+    with pytest.raises(TargetOutOfReach):
+        promised_thresholds(right, wanted)
+    with pytest.raises(TargetOutOfReach, match="too few"):
+        promised_thresholds(rows._replace(held=rows.scores < 0.5), Targets(review=0.3))
+
+
+def test_what_calibration_does_not_choose_is_kept_and_counted() -> None:
+    rows, unseen = made_up(1200), made_up(2000, seed=3)
+    free = rows.decisions[:, 0]
+    usual = calibration.design_alone(rows, TASK).panel
+    kept = calibration.Kept(escalates=("free", "absent"), quorum=3, default_language="de")
+    careful = calibration.design_alone(rows, replace(TASK, kept=kept)).panel
+    assert (careful.escalates, careful.quorum) == (("free",), min(3, len(careful.voters)))
+    assert careful.default_language == "de"
+    assert (usual.escalates, usual.quorum, usual.default_language) == ((), 1, None)
+    answers = replay(careful, unseen, {})
+    alarmed = np.isin(unseen.decisions[:, 0], (UNSAFE, REVIEW))
+    assert not (answers.decisions[alarmed] == SAFE).any()
+    assert (replay(usual, unseen, {}).decisions[alarmed] == SAFE).any()
+    # The band is chosen knowing whom the panel cannot say safe of: what is decided stays right.
+    decided = answers.decisions != REVIEW
+    assert (answers.decisions == unseen.gold)[decided].mean() > 0.94
+    assert (free == UNSAFE).any()
+
+
+def test_a_plan_pays_for_what_an_escalating_voter_makes_it_ask() -> None:
+    rows = made_up(1200)
+    rounds = (("free",), ("cheap",), ("dear",))
+    searched = OutOfFold(rows, Shrinkage(), 0)
+    usual = plan_of(searched, TASK.terms, rounds)
+    guarded = plan_of(searched, replace(TASK.terms, escalating=("free",)), rounds)
+    assert usual is not None
+    assert guarded is not None
+    assert guarded.worth < usual.worth
+    for now in heard(searched, replace(TASK.terms, escalating=("free",)), rounds):
+        asked = np.isin(rows.decisions[:, 0], (UNSAFE, REVIEW)) & (now.probability < 0.5)
+        assert now.held[asked].all()
+        assert (now.error[now.held] == 1).all()
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -414,6 +461,31 @@ def test_a_models_dated_name_is_the_voter_it_is_an_alias_of(tmp_path: Path) -> N
     assert rows.confidences[0, 0] == 0.9
     path.write_text("language,text,gold,gpt-4.1-2025-04-14,gpt-4.1\nen,a,safe,safe,unsafe\n")
     assert recorded.read(path).voters == ("gpt-4.1-2025-04-14", "gpt-4.1")
+
+
+def test_the_command_keeps_the_rules_of_the_panel_in_whose_place_the_new_one_comes(
+    tmp_path: Path, priced: list[str]
+) -> None:
+    rows = replace(made_up(600), voters=("rules", "gpt-4.1-nano", "fair", "dear"))
+    learned = tmp_path / "learned.csv"
+    written(rows, learned)
+    learned.write_text(learned.read_text().replace("free.confidence", "rules.confidence", 1))
+    arguments = ["calibrate", str(learned), "--no-embedded", "--labels-per-language", "200"]
+    arguments += ["--reference", "gpt-4.1-nano", "--budget", "1", "--without", "dear"]
+    arguments += ["--without", "fair"]
+    found = {}
+    for name, options in {"economy": [], "new": [], "kept": ["--keep", "economy"]}.items():
+        out = tmp_path / f"{name}.json"
+        result = CliRunner().invoke(app, [*arguments, "--out", str(out), *options])
+        assert result.exit_code == 0, result.output
+        found[name] = json.loads(out.read_text())
+        assert ("never safe unless these say so: rules" in result.output) == (name != "new")
+    assert found["economy"]["escalates"] == found["kept"]["escalates"] == ["rules"]
+    assert found["economy"]["quorum"] == found["kept"]["quorum"] == 2
+    assert "escalates" not in found["new"]
+    for figures in ("expected", "thresholds"):
+        assert found["economy"][figures] == found["kept"][figures]
+    assert found["economy"]["expected"]["review_rate"] != found["new"]["expected"]["review_rate"]
 
 
 def test_too_few_labels_are_refused(tmp_path: Path) -> None:

@@ -121,10 +121,10 @@ class Sessions:
         dynamo.write(self._client, items)
         return session
 
-    def find(self, token: str) -> Session | None:
+    def find(self, token: str, *, by_itself: bool = False) -> Session | None:
         """The session of a token, noted as used; None if it has ended.
 
-        Raises `StoreUnavailable`.
+        A request that a page sends `by_itself` is no use of the session. Raises `StoreUnavailable`.
         """
         now = int(self._clock())
         item = dynamo.get(self._client, self._table, {"session": _hash(token)}, consistent=True)
@@ -133,7 +133,7 @@ class Sessions:
         key = self._key(str(item["key_hash"]))
         if key is None or int(item["started_at"]) <= self._ended(key.key_hash):
             return None
-        if now - int(item["used_at"]) >= TOUCH_SECONDS:
+        if not by_itself and now - int(item["used_at"]) >= TOUCH_SECONDS:
             self._count(token, "SET used_at = :now", {":now": now})
         counts = {name: int(item.get(name, 0)) for name in _COUNTS}
         return Session(token=token, key=key, started_at=int(item["started_at"]), **counts)

@@ -96,7 +96,9 @@ def _answered(visit: Visit) -> Answer:
     if open_to_all is not None:
         return open_to_all(visit)
     token = token_of(request)
-    session = visit.app.sessions.find(token) if token else None
+    session = (
+        visit.app.sessions.find(token, by_itself=visit.request.is_by_itself) if token else None
+    )
     if session is None:
         return entrance.ask(visit, ended=bool(token))
     return _within(visit._replace(session=session))
@@ -146,4 +148,4 @@ def _problem(visit: Visit, error: QuorumError, event: dict[str, Any]) -> Answer:
     """The page about an error."""
     request_id = (event.get("requestContext") or {}).get("requestId")
     page = visit.page("problem.html", error=error, request_id=request_id)
-    return page._replace(status=HTTPStatus(error.http_status))
+    return page.with_status(error.http_status)

@@ -30,7 +30,7 @@ from quorum.core.identifiers import (
 from quorum.core.models import CategoryName, Context, Frozen, is_none
 from quorum.review.requests import Order, Origin, QueueFilter
 from quorum.vote.review_claims import Claim, claim_of, excluded_from, whole_seconds
-from quorum.vote.review_entries import PENDING, SHARDS, pending_partition
+from quorum.vote.review_entries import INDEX, PENDING, SHARDS, pending_partition
 from quorum.vote.severity import Severity, severity_of, suspected_in
 from quorum.vote.verdicts import verdict_of
 
@@ -325,7 +325,7 @@ class WaitingQueue:
         """A query of a partition, `:review`, of the index."""
         return {
             "TableName": self._table,
-            "IndexName": "reviews",
+            "IndexName": INDEX.name,
             "KeyConditionExpression": "#review = :review",
         }
 

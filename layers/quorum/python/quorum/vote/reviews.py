@@ -21,6 +21,7 @@ from quorum.audit.trail import AuditTrail
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
+from quorum.aws.index_pages import read_page
 from quorum.core.errors import Conflict, NotFound, StoreUnavailable
 from quorum.core.identifiers import content_key, may_be_record, verdict_key
 from quorum.core.models import (
@@ -46,13 +47,13 @@ from quorum.vote.review_claims import (
     whole_seconds,
 )
 from quorum.vote.review_entries import (
+    INDEX,
     PENDING,
     REVIEWED,
     ReviewEntries,
     ReviewEntry,
     pending_field,
 )
-from quorum.vote.review_pages import read_page
 from quorum.vote.verdicts import verdict_of
 
 if TYPE_CHECKING:
@@ -358,7 +359,7 @@ class Reviews:
         """
         prefix, partition = verdict_key(tenant, ""), f"{REVIEWED}#{tenant}"
         items, following = read_page(
-            self._client, self._table, prefix, partition, limit=limit, after=after
+            self._client, self._table, INDEX, prefix, partition, limit=limit, after=after
         )
         found = list(dynamo.readable(items, lambda item: (verdict_of(item), item), "id"))
         wanted = [verdict.id for verdict, _ in found] if with_contents else []

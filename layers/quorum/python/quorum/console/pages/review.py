@@ -167,7 +167,7 @@ def nothing(visit: Visit) -> Answer:
 def _lost(visit: Visit, refusal: Conflict) -> Answer:
     """The page about a content that is no longer this reviewer's."""
     page = visit.page("lost.html", refusal=refusal, wanted=_chosen_in_form(visit))
-    return page._replace(status=HTTPStatus.CONFLICT)
+    return page.with_status(HTTPStatus.CONFLICT)
 
 
 _ID = re.compile(r"[\w-]{1,128}")
