@@ -7,7 +7,9 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryDirectory
@@ -19,6 +21,7 @@ from quorum.core import registry
 from quorum.vote.evaluation import Evaluation
 
 from fakes.gateway import RecordedVotes, Scenario, StandIn, running
+from local.drills import RECOVERED
 from local.stack import Stack, start_stack, stop_stack
 from tests.logs import logged, private_in
 
@@ -185,6 +188,22 @@ def _warm(api: Api) -> None:
     """Send the first request, which starts every Lambda's process; no test is about that."""
     for panel in ("default", "embedded", "economy"):
         api.judge("warming up", panel=panel)
+
+
+Recovery = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def recovery(record_property: Callable[[str, object], None]) -> Recovery:
+    """Measures how long after a fault's end all was well, for `local.drills`."""
+
+    @contextmanager
+    def measured() -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        record_property(RECOVERED, round(time.monotonic() - begun, 1))
+
+    return measured
 
 
 Recorded = dict[str, dict[str, str]]
