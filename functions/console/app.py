@@ -22,6 +22,6 @@ def app() -> ConsoleContainer:
 
 
 @guarded
-def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Answer one HTTP request of API Gateway's proxy integration."""
-    return site.answer(event, app)
+    return site.answer(event, context, app)

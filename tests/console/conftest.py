@@ -10,9 +10,12 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
 from quorum.aws.keys import Caller
+from quorum.batch.progress import Kind
+from quorum.batch.records import FailedItem
 from quorum.core.models import Content, Verdict
+from quorum.core.position import BatchPosition
 from quorum.vote.evaluation import conclude_at_once
-from quorum.vote.policy import DEFAULT
+from quorum.vote.policy import DEFAULT, Policy, PolicyDocument
 
 from fakes.console import STAGE, event_of
 from functions.console import app as console
@@ -85,6 +88,42 @@ def store(container: "ConsoleContainer") -> Store:
         return container.verdicts.record(tenant, content, verdict.model_copy(update=changes))
 
     return put
+
+
+BATCH = "0123456789abcdef0123456789abcdef"
+ATTACK = "<script>alert(1)</script>\"'"
+
+
+def new_batch(container: "ConsoleContainer", name: str = BATCH, *, tenant: str = "acme") -> None:
+    """A batch of four items: one is rejected, one is dead, and two are pending."""
+    container.batches.create(tenant, name, kind=Kind.ITEMS, items=4, panel="default")
+    container.batches.note(tenant, name, received=True)
+    reject(container, 0, name=name, tenant=tenant)
+    reason = {"reason": ATTACK, "at": "2026-11-27T00:00:00+00:00"}
+    dead = FailedItem(BatchPosition(batch=name, index=1), reason)
+    container.batches.mark_failed(tenant, "dead", [dead])
+
+
+def reject(
+    container: "ConsoleContainer", *indexes: int, name: str = BATCH, tenant: str = "acme"
+) -> None:
+    """Reject items of a batch."""
+    reason = {"code": "invalid_content", "message": "content: is empty"}
+    items = [FailedItem(BatchPosition(batch=name, index=index), reason) for index in indexes]
+    container.batches.mark_failed(tenant, "rejected", items)
+
+
+def put_policy(container: "ConsoleContainer", name: str, *instructions: str) -> None:
+    """Put versions of a policy in force, one after the other."""
+    for each in instructions:
+        policy = Policy.of(name, PolicyDocument(instructions=each))
+        container.policies.put(
+            "acme",
+            policy,
+            "tests",
+            expected=None,
+            now=datetime.fromtimestamp(container.clock(), UTC),
+        )
 
 
 class Client:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from quorum.audit.chain import Action, Change
 
-from tests.console.conftest import Issue, Store
+from tests.console.conftest import BATCH, Issue, Store, new_batch, put_policy
 from tests.console.test_browser import address, browser, pytestmark, visitor  # noqa: F401 shared
 from tests.template import ROOT
 
@@ -21,6 +21,10 @@ TEXTS = (
     "Great match, but the referee should look for another job.",
     "Selling my old bike, message me for the price.",
 )
+POLICIES = (
+    "Insults between players who play together are safe.\nThreats outside of the game are unsafe.",
+    "Insults are unsafe, also between players.\nThreats outside of the game are unsafe.",
+)
 DESK = {"width": 1280, "height": 820}
 PHONE = {"width": 360, "height": 780}
 
@@ -34,6 +38,14 @@ PHONE = {"width": 360, "height": 780}
         ("item-phone", "ko.light", "review/verdict-1?show=1", PHONE),
         ("verdict", "en.dark", "verdicts/verdict-8", DESK),
         ("verdicts-ko", "ko.light", "verdicts", DESK),
+        ("batch", "en.light", f"batches/{BATCH}", DESK),
+        ("batches-ko", "ko.dark", "batches", DESK),
+        ("policy", "en.light", "policies/gaming?version=FIRST", DESK),
+        ("policies-ko", "ko.light", "policies", DESK),
+        ("panels", "en.dark", "panels", DESK),
+        ("keys", "en.light", "keys", DESK),
+        ("health", "en.light", "health", DESK),
+        ("keys-phone", "ko.light", "keys", PHONE),
     ],
 )
 def test_picture(  # noqa: PLR0913, PLR0917 a parameter for each fact of a picture
@@ -50,12 +62,15 @@ def test_picture(  # noqa: PLR0913, PLR0917 a parameter for each fact of a pictu
     _fill(store, container)
     with visitor(browser, address, issue("reviewer-7"), viewport=size) as page:
         page.context.add_cookies([{"name": "quorum-look", "value": look, "url": address}])
-        page.goto(f"{address}/{place}")
+        first = container.policies.view("acme", "gaming").history[-1].version or ""
+        page.goto(f"{address}/{place.replace('FIRST', first)}")
         FOLDER.mkdir(exist_ok=True)
         page.screenshot(path=FOLDER / f"{name}.png")
 
 
 def _fill(store: Store, container: "ConsoleContainer") -> None:
+    new_batch(container)
+    put_policy(container, "gaming", *POLICIES)
     scores: tuple[Any, ...] = (
         {"harassment": 0.82},
         {"harassment/threatening": 0.71, "harassment": 0.9},

@@ -9,10 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from quorum.console.site import NAVIGATION
+from quorum.vote.policy import INSTRUCTIONS
 
 from fakes.console import served
 from functions.console import app as console
-from tests.console.conftest import Issue, Store
+from tests.console.conftest import BATCH, Issue, Store, new_batch, put_policy, reject
 
 if TYPE_CHECKING:
     from quorum.app.console import ConsoleContainer
@@ -155,11 +156,19 @@ def test_keys_count_by_place_and_leave_fields_and_the_browsers_own_alone(
 
 @pytest.mark.parametrize("look", ["en.light", "ko.dark"])
 def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
-    browser: Browser, address: str, issue: Issue, store: Store, look: str
+    browser: Browser,
+    address: str,
+    issue: Issue,
+    store: Store,
+    container: "ConsoleContainer",
+    look: str,
 ) -> None:
     store("verdict-1", scores={"hate": 0.9}, metadata={"a": "b"}, language="en")
+    new_batch(container)
+    put_policy(container, "gaming", "Insults are safe.", "Insults are unsafe.")
     places = [entry.path for entry in NAVIGATION]
     more = ["review/verdict-1", "review/verdict-1?show=1", "verdicts/verdict-1", "no-such-page"]
+    more += [f"batches/{BATCH}", "policies/gaming", "policies/new-one"]
     with visitor(browser, address, issue()) as page:
         page.context.add_cookies([{"name": "quorum-look", "value": look, "url": address}])
         for place in (*places, *more):
@@ -185,3 +194,41 @@ def test_stored_scripts_run_nowhere_and_no_script_reads_the_cookie(
             assert page.title() != "hit"
             assert page.locator("main img").count() == 0
         assert page.evaluate("document.cookie") == ""
+
+
+def test_a_policy_is_edited_tried_put_in_force_and_rolled_back(
+    browser: Browser, address: str, issue: Issue, store: Store, container: "ConsoleContainer"
+) -> None:
+    put_policy(container, "default", INSTRUCTIONS)
+    store("verdict-1", said="unsafe", scores={"harassment": 0.9})
+    document = '{"categories": {"harassment": {"action": "ignore"}}}'
+
+    def rules() -> dict[str, object]:
+        return dict(container.policies.view("acme", "default").policy.get("categories") or {})
+
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/policies/default")
+        page.fill("[name=document]", document)
+        page.get_by_role("button", name="Try").click()
+        page.wait_for_selector("#trial")
+        assert "1 / 1" in page.locator("#trial").inner_text()
+        assert page.locator("[name=document]").input_value() == document
+        page.get_by_role("button", name="Put in force").click()
+        page.get_by_text("The policy is in force.").wait_for()
+        assert list(rules()) == ["harassment"]
+        page.get_by_role("button", name="Roll back to this").click()
+        page.get_by_text("The policy is in force.").wait_for()
+        assert rules() == {}
+
+
+def test_progress_goes_on_by_itself_until_the_batch_has_ended(
+    browser: Browser, address: str, issue: Issue, container: "ConsoleContainer"
+) -> None:
+    new_batch(container)
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/batches/{BATCH}")
+        assert page.locator("progress").get_attribute("value") == "50.0"
+        reject(container, 2, 3)
+        page.wait_for_selector("progress[value='100.0']")
+        page.wait_for_selector("#live:not([data-live])")
+        assert "Incomplete" in page.locator("#live").inner_text()

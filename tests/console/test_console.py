@@ -2,15 +2,21 @@
 
 import json
 import re
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from quorum.api.idempotency import IN_PROGRESS
+from quorum.audit import trail
+from quorum.audit.chain import Action, Change
 from quorum.aws.sessions import IDLE_SECONDS, SESSION_SECONDS
-from quorum.console.pages import PAGES
+from quorum.console.pages import PAGES, trial
 from quorum.console.site import NAVIGATION
+from quorum.core.errors import Conflict
 
 from tests.clock import Clock
 from tests.console.conftest import Client, Issue, Store
+from tests.unit.test_event_changes import verdict
 
 if TYPE_CHECKING:
     from quorum.app.console import ConsoleContainer
@@ -89,6 +95,14 @@ def test_a_session_ends_when_idle_and_after_a_day_of_work(moving: Clock, ada: Cl
     moving.now = began + SESSION_SECONDS
     assert ada.get("review").status == 401
     assert "Signed out" in ada.text
+
+
+def test_a_page_that_asks_by_itself_keeps_no_session_alive(moving: Clock, ada: Client) -> None:
+    for _ in range(3):
+        moving.now += IDLE_SECONDS / 4
+        assert ada.get("batches", Quorum_Background="1").status == 200
+    moving.now += IDLE_SECONDS / 4
+    assert ada.get("batches", Quorum_Background="1").status == 401
 
 
 def test_an_idle_session_ends(moving: Clock, ada: Client) -> None:
@@ -325,3 +339,66 @@ def test_a_key_with_a_limit_is_counted_here_too(client: Client, issue: Issue) ->
     assert 429 in codes
     assert client.post("sign-out").status == 401  # the page that asks for a key
     assert not client.cookies
+
+
+def test_signing_in_again_ends_the_session_that_the_browser_had(
+    client: Client, issue: Issue
+) -> None:
+    client.sign_in(issue("ada"))
+    before = dict(client.cookies)
+    client.sign_in(issue("grace"))
+    assert "grace" in client.get("review").text
+    client.cookies = before
+    assert client.get("review").status == 401
+
+
+def test_a_form_of_a_trial_that_is_sent_twice_is_judged_once(
+    container: "ConsoleContainer", ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+
+    def moderate(_tenant: str, content: Any, *_more: Any) -> Any:
+        judged.append(content.text)
+        return verdict("safe", id=f"v{len(judged)}")
+
+    monkeypatch.setattr(container.workflow, "moderate", moderate)
+    once = re.findall(r'name="once" value="([0-9a-f]{32})"', ada.get("try").body)[0]
+    sent = {"content": "a text", "once": once}
+    assert ada.post("try", sent).status == 200
+    assert "verdicts/v1" in ada.post("try", sent).body
+    assert judged == ["a text"]
+    # Another text, and another form, are judged.
+    ada.post("try", sent | {"content": "another"})
+    ada.post("try", sent | {"once": "0" * 32})
+    assert judged == ["a text", "another", "a text"]
+
+
+def test_a_form_that_is_sent_while_its_first_sending_is_answered_waits_for_that(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = verdict("safe", id="v1").model_dump_json()
+    answers = iter([Conflict("it is being answered", code=IN_PROGRESS), {"verdict": first}])
+
+    def answer_once(*_given: Any, **_more: Any) -> Any:
+        answer = next(answers)
+        if isinstance(answer, Conflict):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(trial, "answer_once", answer_once)
+    monkeypatch.setattr(trial, "LOOK_SECONDS", 0)
+    assert "verdicts/v1" in ada.get("try").post("try", {"content": "a text"}).body
+
+
+def test_a_verdicts_history_reads_no_whole_trail(
+    container: "ConsoleContainer", ada: Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store("one")
+    for number in range(6):
+        change = Change(action=Action.REVIEW_RELEASED, by="ada", subject=f"verdict/other-{number}")
+        container.audit.record("acme", change)
+    monkeypatch.setattr(trail, "READ_LIMIT", 2)
+    page = ada.get("verdicts/one")
+    assert "Look further back" in page.text
+    (link,) = re.findall(r'href="([^"]*audit[^"]*next[^"]*)"', page.body)
+    assert ada.send("GET", ada.address(unescape(link))).status == 200

@@ -1,11 +1,14 @@
 """The reviewers' pages: claims, decisions, undo, and what a reviewer sees where there is none."""
 
+import json
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from quorum.aws.sessions import PAUSE_SECONDS
-from quorum.console.pages.review import BREAK_MINUTES
+from quorum.aws.sessions import PAUSE_SECONDS, Sessions
+from quorum.console.pages.review import BREAK_MINUTES, NOTHING
+from quorum.core.errors import StoreUnavailable
+from quorum.review.claims import Claims
 
 from functions.console import app as console
 from tests.clock import Clock
@@ -166,3 +169,57 @@ def test_the_queue_is_filtered_and_says_who_holds_what(
     assert "review/verdict-2" not in ada.body
     assert "Critical" in ada.text
     assert "grace" in ada.text
+
+
+def test_where_nothing_is_left_the_page_can_be_loaded_anew_and_the_decision_taken_back(
+    ada: Client, store: Store
+) -> None:
+    store("one")
+    ada.get("review/one").post("review/one/decide", {"decision": "safe"})
+    assert ada.place.startswith(f"/console/{NOTHING}?")
+    shown = ada.get(ada.place.removeprefix("/console/"))
+    assert (shown.status, "review/one/undo" in shown.body) == (200, True)
+    assert "/x/undo" not in ada.get(f"{NOTHING}?undo=../../x&said=safe&free_at=<b>").body
+
+
+@pytest.mark.parametrize("operation", ["counter", "next"])
+def test_a_decision_that_is_stored_shows_no_error_whatever_fails_afterwards(
+    ada: Client, store: Store, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    store("one")
+    store("two")
+    ada.get("review/one")
+
+    def fail(*_given: Any, **_more: Any) -> Any:
+        raise StoreUnavailable("a throttle")
+
+    if operation == "counter":
+        monkeypatch.setattr(Sessions, "_update", fail)
+    else:
+        monkeypatch.setattr(Claims, "take_next", fail)
+    ada.post("review/one/decide", {"decision": "safe"})
+    assert ada.status == 200, ada.text
+    assert (
+        ada.place.partition("?")[0]
+        == {
+            "counter": "/console/review/two",
+            "next": "/console/review",
+        }[operation]
+    )
+
+
+def test_a_content_that_newer_code_stored_holds_up_no_other(
+    container: "ConsoleContainer", ada: Client, store: Store
+) -> None:
+    for minutes, name in enumerate(("last", "newer", "first")):
+        store(name, minutes)
+    table = container.dynamodb.Table("VerdictsTable")
+    item = table.get_item(Key={"id": "verdict#acme#newer"})["Item"]
+    document = json.loads(str(item["verdict"])) | {"decision": "of_newer_code"}
+    table.put_item(Item=item | {"verdict": json.dumps(document)})
+    for name in ("first", "last"):
+        assert ada.get("review").status == 200
+        ada.post("review/begin", {"queue_order": "oldest"})
+        assert ada.place.startswith(f"/console/review/{name}")
+        ada.post(f"review/{name}/decide", {"decision": "safe", "queue_order": "oldest"})
+    assert ada.place.startswith(f"/console/{NOTHING}")

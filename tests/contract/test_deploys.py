@@ -12,12 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quorum.batch.queue import message_body
 from quorum.bulk import machine as bulk
+from quorum.bulk.requests import QueuedItem
 from quorum.core.models import Frozen
+from quorum.core.position import BatchPosition
+from quorum.document.requests import QueuedDocument
+from quorum.events import changes
+from quorum.events.queue import QueuedDelivery, WebhookOf
+from quorum.events.recent import Undelivered
+from quorum.events.rules import EventRule
+from quorum.events.sending import DeliveryFailure
+from quorum.events.webhooks import Delivery, Webhook
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
 
 from tests import make
 from tests.template import ROOT
+from tests.unit.test_event_changes import WHEN, item, verdict
 
 PACKAGE = "layers/quorum/python"
 STRICT = {
@@ -163,11 +174,16 @@ def test_the_code_before_todays_reads_what_todays_functions_send(old: Path) -> N
         "from quorum.vote import evaluation\n"
         "for name, payload in json.load(sys.stdin).items():\n"
         "    getattr(evaluation, name).model_validate(payload, extra='ignore')\n"
-        "print(evaluation.__file__)\n"
+        "print(json.dumps(evaluation.__file__))\n"
     )
+    assert str(run_before(old, script, sent)).startswith(str(old))
+
+
+def run_before(old: Path, script: str, given: Any) -> Any:
+    """What a script prints that the code before today's runs, both in JSON."""
     done = subprocess.run(
         [sys.executable, "-c", script],
-        input=json.dumps(sent),
+        input=json.dumps(given),
         capture_output=True,
         text=True,
         check=False,
@@ -175,7 +191,104 @@ def test_the_code_before_todays_reads_what_todays_functions_send(old: Path) -> N
         | {"PYTHONPATH": str(old / PACKAGE)},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(str(old))
+    return json.loads(done.stdout)
+
+
+# ---- queues and tables ----
+
+
+def written() -> dict[str, str]:
+    """What today's code puts on queues and stores for events, by the name of what reads it."""
+    decided = verdict("unsafe")
+    (event,) = changes.events_of(None, item(decided))
+    place = BatchPosition(batch="b1", index=3)
+    to = WebhookOf(tenant="acme", name="hooks")
+    put_off = QueuedDelivery(event=event, webhook=to, tries=2, due_at=WHEN, unchecked=True)
+    secret = {"encrypted": "c2VjcmV0", "created_at": WHEN, "expires_at": WHEN}
+    webhook = Webhook.model_validate(
+        {
+            "url": "https://hooks.example.com/",
+            "types": ["review.decided"],
+            "verdicts": [{"min_score": 0.5}],
+            "secrets": [secret | {"expires_at": None}, secret],
+            "created_at": WHEN,
+            "changed_at": WHEN,
+        }
+    )
+    failed = DeliveryFailure.TIMED_OUT
+    told: dict[str, Any] = {"event_id": event.id, "type": event.type}
+    document = QueuedDocument(tenant="acme", position=place, key="documents/1", is_text=True)
+    return {
+        "a delivery to the bus": QueuedDelivery(event=event).model_dump_json(),
+        "a delivery to a webhook": QueuedDelivery(event=event, webhook=to).model_dump_json(),
+        "a delivery that is put off": put_off.model_dump_json(),
+        "an event": event.model_dump_json(),
+        "a rule": EventRule().model_dump_json(),
+        "a webhook": webhook.model_dump_json(),
+        "a last delivery": Delivery(**told, at=WHEN, tries=3, failure=failed).model_dump_json(),
+        "a dead letter": Undelivered(**told, failed_at=WHEN, failure=failed).model_dump_json(),
+        "an item of a batch": message_body(
+            QueuedItem(tenant="acme", position=place, content="text", metadata={"a": 1})
+        ),
+        "a document": message_body(document),
+    }
+
+
+READERS = """
+from quorum.bulk.requests import QueuedItem
+from quorum.document.requests import QueuedDocument
+from quorum.events import schema
+from quorum.events.queue import QueuedDelivery
+from quorum.events.recent import Undelivered
+from quorum.events.rules import EventRule
+from quorum.events.webhooks import Delivery, Webhook
+
+def lenient(model):
+    return lambda text: model.model_validate_json(text, extra="ignore")
+
+READ = {
+    "a delivery to the bus": lenient(QueuedDelivery),
+    "a delivery to a webhook": lenient(QueuedDelivery),
+    "a delivery that is put off": lenient(QueuedDelivery),
+    "an event": schema.read,
+    "a rule": lenient(EventRule),
+    "a webhook": lenient(Webhook),
+    "a last delivery": lenient(Delivery),
+    "a dead letter": lenient(Undelivered),
+    "an item of a batch": QueuedItem.model_validate_json,
+    "a document": QueuedDocument.model_validate_json,
+}
+"""
+"""The readers of what is written, run by today's code and by the code before."""
+
+
+def readers() -> dict[str, Any]:
+    """Today's readers."""
+    names: dict[str, Any] = {}
+    exec(READERS, names)  # noqa: S102 the same lines are run by the code before
+    found: dict[str, Any] = names["READ"]
+    return found
+
+
+def test_what_was_queued_and_stored_before_is_read_as_it_was() -> None:
+    """The examples are of the first release that had events; later ones only add to the file."""
+    examples = json.loads((Path(__file__).parent / "written_before.json").read_text())
+    assert examples.keys() <= written().keys()
+    for name, text in examples.items():
+        read = json.loads(readers()[name](text).model_dump_json(exclude_unset=True))
+        assert read == json.loads(text), name
+
+
+def test_todays_queues_and_tables_are_read_by_the_code_before_and_back(old: Path) -> None:
+    script = (
+        f"{READERS}\n"
+        "import json, sys\n"
+        "found = {name: READ[name](text) for name, text in json.load(sys.stdin).items()}\n"
+        "print(json.dumps({name: one.model_dump_json() for name, one in found.items()}))\n"
+    )
+    sent = written()
+    for name, text in run_before(old, script, sent).items():
+        readers()[name](text)
 
 
 def test_a_step_of_a_bulk_run_is_read_without_what_newer_code_added() -> None:

@@ -1,5 +1,6 @@
 """The Perspective API's clients on the deployed stack: Google's own, unchanged, and plain REST."""
 
+import re
 from typing import Any
 
 import httpx
@@ -12,8 +13,9 @@ from quorum.vote.panel import packaged
 from quorum.vote.policy import DEFAULT
 
 from local.stack import Stack
-from tests import make
+from tests import make, node
 from tests.e2e.conftest import Recorded, says
+from tests.template import ROOT
 
 INSULT = "You are a worthless idiot and everybody here hates you."
 THANKS = "Thanks for the recipe, my kids loved it."
@@ -63,6 +65,14 @@ def test_googles_client_reads_errors(client: Any) -> None:
     assert refused.value.reason == "Attribute FLIRTATION does not support request languages: en"
     (own, *_) = refused.value.error_details
     assert own["languageNotSupportedByAttributeError"]["attribute"] == "FLIRTATION"
+
+
+def test_the_program_of_the_documentation_runs_in_node(stack: Stack) -> None:
+    page = (ROOT / "docs" / "perspective.md").read_text()
+    (program,) = re.findall(r"```js\n(.*?)```", page, re.DOTALL)
+    own = stack.new_key(Caller(tenant="perspective", scopes=("moderate",), panel="embedded"))
+    score = node.run("googleapis@178.0.0", program, API=stack.api, KEY=own)
+    assert 0.5 < score < 1
 
 
 def test_language_models_score_what_their_categories_mean(client: Any, recorded: Recorded) -> None:

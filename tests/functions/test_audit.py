@@ -1,12 +1,13 @@
 """The audit trail over HTTP and in the table: what is recorded, and that nothing is lost."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from quorum.audit import trail
-from quorum.audit.chain import Action, AuditEntry, Change, faults
+from quorum.audit.chain import Action, AuditEntry, Change, Link, faults
 from quorum.audit.trail import AuditTrail
 from quorum.core.errors import StoreUnavailable
 
@@ -195,7 +196,7 @@ def test_a_change_whose_number_is_taken_each_time_it_looks_is_recorded_all_the_s
     audit, others = AuditTrail(aws, "AuditTable"), AuditTrail(aws, "AuditTable")
     read, left = audit.last, iter(range(4))
 
-    def last(tenant: str) -> AuditEntry | None:
+    def last(tenant: str) -> Link | None:
         found = read(tenant)
         if next(left, None) is not None:
             others.record(tenant, change("policy/faster"))
@@ -209,6 +210,18 @@ def test_a_change_whose_number_is_taken_each_time_it_looks_is_recorded_all_the_s
     assert [entry.subject for entry in entries] == ["policy/faster"] * 4 + ["policy/slow"]
     assert list(faults(entries)) == []
     assert "Item" in aws.Table("UsageTable").get_item(Key={"key": "done"})
+
+
+def test_older_code_goes_on_with_the_chain_of_newer_code(aws: Any) -> None:
+    audit, table = AuditTrail(aws, "AuditTable"), aws.Table("AuditTable")
+    audit.record("acme", change())
+    (item,) = table.scan()["Items"]
+    newer = json.loads(str(item["entry"])) | {"action": "of.newer.code", "of_newer_code": 1}
+    table.put_item(Item=item | {"entry": json.dumps(newer)})
+    audit.record("acme", change())
+    written = [json.loads(str(one["entry"])) for one in table.scan()["Items"]]
+    first, second = sorted(written, key=lambda entry: int(entry["number"]))
+    assert (second["number"], second["previous"]) == (2, first["hash"])
 
 
 def test_a_change_that_never_gets_its_number_has_not_happened(

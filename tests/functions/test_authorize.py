@@ -76,6 +76,10 @@ def test_a_known_key_is_taken_from_any_of_its_three_places(
         {"x-api-key": ""},
         {"x-api-key": "qk_wrong"},
         {"authorization": "Bearer qk_wrong"},
+        {"authorization": "Bearer"},
+        {"x-api-key": "\ud800"},
+        {"x-api-key": "\x00"},
+        {"x-api-key": "k" * 8_192},
     ],
 )
 def test_no_key_and_an_unknown_one_are_unauthorized(

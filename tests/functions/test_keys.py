@@ -112,6 +112,19 @@ def test_a_refusal_has_openais_form_where_its_clients_ask(send: Send, keys: Keys
     assert "moderate" in answer["body"]["error"]["message"]
 
 
+def test_a_key_that_newer_code_stored_lets_nobody_in_and_holds_up_no_other(
+    send: Send, keys: Keys, aws: Any
+) -> None:
+    key = keys.issue(Caller(tenant="acme", role="operator", name="console"))
+    newer = {"key_hash": hash_of("qk_newer"), "tenant": "acme", "scopes": ["of.newer.code"]}
+    aws.Table("KeysTable").put_item(Item=newer)
+    with pytest.raises(StoreUnavailable):  # and not 401, which would say that it was revoked
+        send("get_verdicts.json", "qk_newer")
+    listed = send("get_keys.json", key)
+    assert [one["name"] for one in listed["body"]["keys"]] == ["console"]
+    assert [one.name for one in keys.stored()] == ["console"]
+
+
 @pytest.mark.parametrize("role", ["member", "operator", "deployment_operator"])
 def test_a_key_that_was_issued_without_scopes_may_what_its_role_may(
     send: Send, aws: Any, role: str

@@ -69,6 +69,19 @@ def test_a_policy_that_was_put_is_shown_and_listed_with_who_put_it(put: Put, ask
     ]
 
 
+def test_a_policy_that_newer_code_put_is_left_out_of_the_list_of_the_others(
+    put: Put, ask: Ask, aws: Any
+) -> None:
+    put()
+    table = aws.Table("PoliciesTable")
+    (item,) = [one for one in table.scan()["Items"] if one["entry"].startswith("policy#")]
+    del item["by"]
+    table.put_item(Item=item | {"entry": "policy#newer"})
+    _, listed = ask(name="get_policies.json")
+    assert "newer" not in [one["name"] for one in listed["policies"]]
+    assert len(listed["policies"]) == 2
+
+
 def test_no_tenant_sees_or_uses_anothers_policy(put: Put, ask: Ask) -> None:
     put()
     assert ask(name="get_policy.json", tenant="other", **at("gaming"))[0] == 404

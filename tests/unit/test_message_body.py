@@ -5,10 +5,12 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from quorum.batch.queue import message_body
 from quorum.bulk.requests import QueuedItem
+from quorum.core.errors import StoreUnavailable
 from quorum.events.delivering import Bus
 from quorum.events.publishing import PutAside
 from quorum.events.queue import DeliveryQueue, QueuedDelivery, WebhookOf
@@ -61,3 +63,21 @@ def test_so_it_is_with_events_and_with_what_is_put_aside(text: str) -> None:
     assert not any(REFUSED.search(body) for body in sqs.bodies)
     assert [QueuedDelivery.model_validate_json(one) for one in deliveries] == [*queued, queued[0]]
     assert json.loads(put_aside)["put_aside"] == text
+
+
+def test_what_sqs_could_not_take_is_sent_again_and_nothing_else() -> None:
+    event = WebhookTest(
+        id=event_id(EventType.WEBHOOK_TEST, "acme"), timestamp=NOW, data=SentTest(webhook="hooks")
+    )
+    sent: list[list[str]] = []
+
+    class Busy(Sqs):
+        def send_message_batch(self, **request: Any) -> dict[str, Any]:
+            sent.append([entry["Id"] for entry in request["Entries"]])
+            return {"Failed": [{"Id": one} for one in sent[-1][1:]]}
+
+    sqs: Any = Busy()
+    DeliveryQueue(sqs, "webhooks", "bus").send([QueuedDelivery(event=event)] * 3, NOW)
+    assert sent == [["0", "1", "2"], ["1", "2"], ["2"]]
+    with pytest.raises(StoreUnavailable):
+        DeliveryQueue(sqs, "webhooks", "bus").send([QueuedDelivery(event=event)] * 4, NOW)

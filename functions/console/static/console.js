@@ -122,3 +122,23 @@ if (lease) {
   for (const kind of ["keydown", "pointerdown", "scroll"]) addEventListener(kind, extend, { passive: true });
   setTimeout(() => { find("#lease-soon").hidden = false; }, Math.max(0, until - Date.now() - 120000));
 }
+
+// Progress that goes on by itself: the part of the page is fetched again while it says so.
+const LIVE_SECONDS = 3;
+async function refresh() {
+  const place = find("[data-live]");
+  if (!place) return;
+  if (!document.hidden) {
+    try {
+      const answer = await fetch(location.href, { credentials: "same-origin", headers: { "Quorum-Background": "1" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const found = page.querySelector("#live");
+      if (!answer.ok || !found) return;
+      place.replaceWith(document.adoptNode(found));
+    } catch {
+      // The next try says more.
+    }
+  }
+  setTimeout(refresh, LIVE_SECONDS * 1000);
+}
+if (find("[data-live]")) setTimeout(refresh, LIVE_SECONDS * 1000);

@@ -129,12 +129,11 @@ def delivering(
     """Give what is on the queue, or was, to the function that delivers; returns what stays."""
     clock.now = datetime.now(UTC).timestamp()
 
-    def run(*given: QueuedDelivery, tries: int = 1) -> list[dict[str, Any]]:
+    def run(*given: QueuedDelivery) -> list[dict[str, Any]]:
         container = DeliverContainer(DeliverSettings.from_environment(), clock=clock)
         monkeypatch.setattr(deliver, "app", lambda: container)
-        count = {"attributes": {"ApproximateReceiveCount": str(tries)}}
         records = [
-            {"messageId": f"given {number}", "body": one.model_dump_json()} | count
+            {"messageId": f"given {number}", "body": one.model_dump_json()}
             for number, one in enumerate(given)
         ]
         sqs, settings = boto3.client("sqs"), container.settings
@@ -142,9 +141,7 @@ def delivering(
         stays: list[dict[str, Any]] = []
         for url in (settings.deliveries_queue, settings.bus_queue):
             received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-            some = [
-                {"messageId": one["MessageId"], "body": one["Body"]} | count for one in received
-            ]
+            some = [{"messageId": one["MessageId"], "body": one["Body"]} for one in received]
             records += some
             failures = deliver.handler({"Records": records}, context)["batchItemFailures"]
             kept |= {one["itemIdentifier"] for one in failures}

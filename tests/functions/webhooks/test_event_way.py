@@ -364,6 +364,25 @@ def test_a_webhook_that_keeps_timing_out_takes_one_worker_a_minute_until_it_answ
     assert len(way.receivers.sent) == TIME_OUTS + 2 + 8
 
 
+@pytest.mark.parametrize("operation", ["GetItem", "Decrypt"])
+def test_while_a_store_is_away_a_delivery_stays_and_none_of_its_tries_is_used(
+    way: Way, operation: str
+) -> None:
+    way.put()
+    way.publish(change(None, stored()))
+    way.faults.fail(operation)
+    (stays,) = way.deliver()
+    queued = QueuedDelivery.model_validate_json(stays["body"])
+    boto3.client("sqs").purge_queue(QueueUrl=deliver.app().settings.deliveries_queue)
+    for _ in range(TRIES):
+        assert len(way.deliver(queued)) == 1
+    assert way.receivers.sent == []
+    way.faults.operations.clear()
+    way.receivers.answer = Sent(500, DeliveryFailure.STATUS)
+    assert way.deliver(queued) == []
+    assert [one.tries for one in way.put_off()] == [1]
+
+
 def test_messages_for_webhooks_name_their_tenants_group_and_the_bus_has_a_queue_of_its_own(
     way: Way,
 ) -> None:
@@ -397,6 +416,16 @@ def test_an_invocation_ends_before_its_deadline_whatever_takes_long(
     assert json.loads(stays["body"])["event"]["data"]["verdict_id"] == "v2"
     assert time.monotonic() - began < 5
     slow.set()
+
+
+def test_a_last_delivery_of_newer_code_keeps_no_event_from_its_webhook(way: Way, aws: Any) -> None:
+    way.put()
+    table, key = aws.Table("WebhooksTable"), {"tenant": NAME, "entry": f"webhook#{HOOK}"}
+    told = json.dumps({"event_id": "evt", "failure": "of_newer_code"})
+    table.put_item(Item=table.get_item(Key=key)["Item"] | {"last": told})
+    way.publish(change(None, stored()))
+    assert way.deliver() == []
+    assert len(way.receivers.sent) == 1
 
 
 def test_what_was_delivered_is_not_sent_again_because_it_could_not_be_noted(

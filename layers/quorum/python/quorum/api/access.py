@@ -35,6 +35,7 @@ ACCESS: "Mapping[str, tuple[Scope, ...]]" = MappingProxyType(
         "GET /health": (),
         "POST /batches": ("batch",),
         "POST /batches/uploads": ("batch", "documents"),
+        "GET /batches": ("batch", "documents"),
         "GET /batches/{batch_id}": ("batch", "documents"),
         "GET /batches/{batch_id}/results": ("batch", "documents"),
         "DELETE /batches/{batch_id}": ("batch", "documents"),

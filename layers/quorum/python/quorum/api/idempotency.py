@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 REMEMBERED_SECONDS = 86_400
 """Seconds for which a key is remembered."""
 HEADER = "Idempotency-Key"
+IN_PROGRESS = "idempotency_key_in_progress"
+"""The code of the error about a key whose first request is still being answered."""
 
 IdempotencyKey = Annotated[str | None, Header(alias=HEADER, min_length=1, max_length=128)]
 """The parameter of a route that honours the key."""
@@ -54,7 +56,7 @@ def idempotent(table_of: "Callable[[APIGatewayRestResolver], str]") -> Middlewar
             response = next_middleware(app)
             return {"status": response.status_code, "body": response.body}
 
-        answer = _once(table_of(app), asked, answered, context=app.lambda_context)
+        answer = answer_once(table_of(app), asked, answered, context=app.lambda_context)
         return Response(answer["status"], content_types.APPLICATION_JSON, answer["body"])
 
     return once
@@ -74,7 +76,7 @@ def _store(table: str) -> DynamoDBPersistenceLayer:
     )
 
 
-def _once(
+def answer_once(
     table: str,
     asked: dict[str, str],
     do: Callable[[], dict[str, Any]],
@@ -82,6 +84,8 @@ def _once(
     context: "LambdaContext",
 ) -> dict[str, Any]:
     """The answer of `do()`, or the first answer if the tenant has sent the key before.
+
+    `asked` has the `tenant`, the `key` and the `request` that the key belongs to.
 
     Raises `Conflict` if the key belongs to another request, or its answer is not ready yet.
     """
@@ -110,7 +114,7 @@ def _once(
     except IdempotencyAlreadyInProgressError as error:
         raise Conflict(
             "the first request with this Idempotency-Key is still being answered; retry later",
-            code="idempotency_key_in_progress",
+            code=IN_PROGRESS,
             field=HEADER,
         ) from error
     except IdempotencyPersistenceLayerError as error:

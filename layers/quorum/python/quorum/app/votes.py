@@ -144,6 +144,7 @@ class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer)
             kept_versions=self.kept_versions,
             shadows=self.policy_shadows,
             default_language=self.settings.default_language,
+            clock=self.clock,
         )
 
     @cached_property

@@ -84,6 +84,13 @@ class AuditEntry(Change):
     hash: Hash
 
 
+class Link(Frozen):
+    """The end of a chain, which the next entry continues."""
+
+    number: int
+    hash: Hash
+
+
 class Fault(NamedTuple):
     """Something wrong with a chain: at which number, and what, in a sentence."""
 
@@ -98,7 +105,9 @@ def hash_of(entry: AuditEntry) -> str:
     return sha256(canonical.encode()).hexdigest()
 
 
-def entry_after(tenant: str, last: AuditEntry | None, change: Change, now: datetime) -> AuditEntry:
+def entry_after(
+    tenant: str, last: AuditEntry | Link | None, change: Change, now: datetime
+) -> AuditEntry:
     """The entry of `change` after the `last` one of the tenant's chain; None: it is the first."""
     entry = AuditEntry(
         **change.model_dump(),

@@ -8,12 +8,13 @@ right to change or delete an entry.
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from quorum.audit.chain import Action, AuditEntry, Change, entry_after
+from quorum.audit.chain import Action, AuditEntry, Change, Link, entry_after
 from quorum.aws import dynamo
 from quorum.core.errors import StoreUnavailable
 from quorum.core.models import Frozen
@@ -117,8 +118,11 @@ class AuditTrail:
 
     # ---- reading -----------------------------------------------------------------------------
 
-    def last(self, tenant: str) -> AuditEntry | None:
-        """The last entry of the tenant's chain; None before the first. Read consistently."""
+    def last(self, tenant: str) -> Link | None:
+        """The end of the tenant's chain; None before the first entry. Read consistently.
+
+        Of the entry no more is read, so that code goes on with the chain of newer code.
+        """
         found = dynamo.query(
             self._client,
             TableName=self._table,
@@ -128,7 +132,8 @@ class AuditTrail:
             ConsistentRead=True,
             Limit=1,
         )["Items"]
-        return _entry(found[0]) if found else None
+        entry = str(found[0]["entry"]) if found else None
+        return None if entry is None else Link.model_validate_json(entry, extra="ignore")
 
     def page(
         self,
@@ -138,14 +143,16 @@ class AuditTrail:
         newest_first: bool = True,
         limit: int = PAGE_LIMIT,
         after: int | None = None,
+        queries: int = QUERIES,
     ) -> AuditPage:
         """Up to `limit` entries in the order of their numbers, after the entry numbered `after`.
 
-        Raises `StoreUnavailable`.
+        A page that has looked at what so many `queries` read ends there. Raises `StoreUnavailable`.
         """
         found: list[AuditEntry] = []
         position: int | None = None
-        for queried in self._queries(tenant, wanted, after, newest_first=newest_first):
+        every = self._queries(tenant, wanted, after, newest_first=newest_first)
+        for queried in islice(every, queries):
             entries, position = queried
             found += entries
             if len(found) >= limit:

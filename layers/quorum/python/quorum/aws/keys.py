@@ -6,7 +6,7 @@ table of its own: the functions that write it cannot write keys.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from time import time
@@ -18,7 +18,7 @@ from quorum.aws import dynamo
 from quorum.aws.faults import AWS_ERRORS
 from quorum.aws.key_limits import month_counter
 from quorum.aws.telemetry import logger
-from quorum.core.errors import Conflict, NotFound
+from quorum.core.errors import Conflict, NotFound, StoreUnavailable
 from quorum.core.models import Frozen, Identifier
 from quorum.core.scopes import CHAT_SCOPES, OPERATOR_SCOPES, SCOPES_OF, Role, Scope, in_order
 
@@ -127,7 +127,8 @@ def new_key() -> str:
 
 def hash_of(key: str) -> str:
     """The hash under which `key` is stored."""
-    return sha256(key.encode()).hexdigest()
+    # What a stranger sends need not be text that can be encoded; it is then nobody's key.
+    return sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 class StoredKey(Caller):
@@ -195,12 +196,13 @@ class Keys:
     def find(self, key_hash: str) -> StoredKey | None:
         """The key with that hash; None if it is unknown, revoked or expired.
 
-        Raises boto's errors: without an answer nobody is let in.
+        Raises boto's errors, and `StoreUnavailable` for a key that this release cannot read:
+        without an answer nobody is let in.
         """
         item = self._client.get_item(TableName=self._table, Key={"key_hash": key_hash}).get("Item")
         if item is None:
             return None
-        stored = StoredKey.of(item)
+        stored = _read(item)
         expired = stored.expires_at is not None and stored.expires_at <= self._now()
         return None if expired else stored
 
@@ -282,9 +284,9 @@ class Keys:
         return key, stored
 
     def of_tenant(self, tenant: str) -> list[StoredKey]:
-        """The keys of a tenant, the oldest first; raises `StoreUnavailable`."""
+        """The keys of a tenant that can be read, the oldest first; raises `StoreUnavailable`."""
         wanted = [{"key_hash": one} for one in self._hashes(tenant)]
-        stored = map(StoredKey.of, dynamo.read(self._client, self._table, wanted))
+        stored = _readable(dynamo.read(self._client, self._table, wanted))
         return sorted(stored, key=lambda one: (_text(one.issued_at), one.key_hash))
 
     def named(self, tenant: str, key_id: str) -> StoredKey:
@@ -293,7 +295,7 @@ class Keys:
         item = dynamo.get(self._client, self._table, {"key_hash": found[0]}) if found else None
         if item is None:
             raise unknown_key()
-        return StoredKey.of(item)
+        return _read(item)
 
     def use_of(self, keys: list[StoredKey]) -> dict[str, KeyUse]:
         """The use of each key, by hash; raises `StoreUnavailable`."""
@@ -309,8 +311,8 @@ class Keys:
         return {key.key_hash: found.get(key.key_hash, KeyUse()) for key in keys}
 
     def stored(self) -> Iterator[StoredKey]:
-        """The keys of all tenants, in no order; raises `StoreUnavailable`."""
-        yield from map(StoredKey.of, dynamo.scan(self._client, TableName=self._table))
+        """The keys of all tenants that can be read, in no order; raises `StoreUnavailable`."""
+        yield from _readable(dynamo.scan(self._client, TableName=self._table))
 
     def revoke(self, key_hash: str, *, writer: Writer | None = None) -> None:
         """Delete the key with that hash and its counts, if there is one."""
@@ -377,6 +379,20 @@ class Keys:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _read(item: dict[str, Any]) -> StoredKey:
+    """The key in an item; raises `StoreUnavailable` if another release stored it."""
+    found = next(_readable([item]), None)
+    if found is None:
+        raise StoreUnavailable("a key was stored by another release and cannot be read")
+    return found
+
+
+def _readable(items: Iterable[dict[str, Any]]) -> Iterator[StoredKey]:
+    """The keys in items; one that another release stored is logged by its id and left out."""
+    named = (item | {"key_id": str(item["key_hash"])[:ID_DIGITS]} for item in items)
+    return dynamo.readable(named, StoredKey.of, "key_id")
 
 
 def unknown_key() -> NotFound:

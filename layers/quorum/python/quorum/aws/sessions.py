@@ -18,6 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from quorum.aws import dynamo
 from quorum.aws.faults import unavailable
 from quorum.aws.keys import StoredKey, hash_of
+from quorum.aws.telemetry import logger
+from quorum.core.errors import StoreUnavailable
 from quorum.core.models import Frozen, Identifier
 from quorum.core.scopes import OPERATOR_SCOPES
 
@@ -95,10 +97,10 @@ class Sessions:
         self._keys = keys
         self._clock = clock
 
-    def start(self, key: str) -> Session | None:
+    def start(self, key: str, *, instead_of: str = "") -> Session | None:
         """A new session for a key with one of the console's scopes; None for any other key.
 
-        Raises `StoreUnavailable`.
+        It ends the session of the token that the browser had before. Raises `StoreUnavailable`.
         """
         found = self._key(hash_of(key))
         if found is None:
@@ -112,13 +114,17 @@ class Sessions:
             "used_at": now,
             "expires_at": now + SESSION_SECONDS,
         }
-        dynamo.write(self._client, [{"Put": {"TableName": self._table, "Item": item}}])
+        items: list[dict[str, Any]] = [{"Put": {"TableName": self._table, "Item": item}}]
+        if instead_of:
+            earlier = {"session": _hash(instead_of)}
+            items.append({"Delete": {"TableName": self._table, "Key": earlier}})
+        dynamo.write(self._client, items)
         return session
 
-    def find(self, token: str) -> Session | None:
+    def find(self, token: str, *, by_itself: bool = False) -> Session | None:
         """The session of a token, noted as used; None if it has ended.
 
-        Raises `StoreUnavailable`.
+        A request that a page sends `by_itself` is no use of the session. Raises `StoreUnavailable`.
         """
         now = int(self._clock())
         item = dynamo.get(self._client, self._table, {"session": _hash(token)}, consistent=True)
@@ -127,8 +133,8 @@ class Sessions:
         key = self._key(str(item["key_hash"]))
         if key is None or int(item["started_at"]) <= self._ended(key.key_hash):
             return None
-        if now - int(item["used_at"]) >= TOUCH_SECONDS:
-            self._update(token, "SET used_at = :now", {":now": now})
+        if not by_itself and now - int(item["used_at"]) >= TOUCH_SECONDS:
+            self._count(token, "SET used_at = :now", {":now": now})
         counts = {name: int(item.get(name, 0)) for name in _COUNTS}
         return Session(token=token, key=key, started_at=int(item["started_at"]), **counts)
 
@@ -148,11 +154,11 @@ class Sessions:
         dynamo.write(self._client, [{"Put": {"TableName": self._table, "Item": ended}}])
 
     def note_decision(self, session: Session) -> None:
-        """Count a decision, for the reviewer's own eyes."""
+        """Count a decision, for the reviewer's own eyes: what was decided holds uncounted, too."""
         now = int(self._clock())
         rests = now - session.decided_at > PAUSE_SECONDS
         since = now if rests or not session.reviewing_since else session.reviewing_since
-        self._update(
+        self._count(
             session.token,
             "SET decided_at = :now, used_at = :now, reviewing_since = :since ADD decided :one",
             {":now": now, ":since": since, ":one": 1},
@@ -174,6 +180,13 @@ class Sessions:
         key = {"session": f"{_ALL}{key_hash}"}
         item = dynamo.get(self._client, self._table, key, consistent=True)
         return 0 if item is None else int(item["ended_at"])
+
+    def _count(self, token: str, expression: str, values: dict[str, int]) -> None:
+        """Change a session for what is nobody's errand: where that fails, no page does."""
+        try:
+            self._update(token, expression, values)
+        except StoreUnavailable as error:
+            logger.warning("a session was not counted", extra={"why": str(error)})
 
     def _update(self, token: str, expression: str, values: dict[str, int]) -> None:
         """Change a session that is still there."""

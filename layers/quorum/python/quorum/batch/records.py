@@ -20,6 +20,7 @@ from pydantic import Field
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
+from quorum.aws.index_pages import Index, read_page
 from quorum.batch import counters
 from quorum.batch.counters import Counter, position_fields
 from quorum.batch.progress import BatchRecord, BatchView, Kind, view_of
@@ -32,6 +33,10 @@ from quorum.ledger import ledger, listing
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
+LISTED = Index("verdicts", "listed")
+"""A tenant's batches by time, in a partition of their own; those of its days are verdicts'."""
+LIST_LIMIT = 20
+"""Batches of one page of the list: of each the record, its counters and its cost are read."""
 PAGE_LIMIT = 500
 """Results of one page: with their votes about 1.5 MB, of the 6 MB a Lambda may answer."""
 PAGE_BYTES = 3 * 1024 * 1024
@@ -117,6 +122,7 @@ class Batches:
             "source": "items" if upload is None else "upload",
             "items": items,
             "created_at": self._now().isoformat(),
+            "listed": _partition(tenant),
             "expires_at": int(self._clock()) + self._days * DAY,
         }
         optional = {"alert_usd": alert_usd, "upload": upload, "panel": panel}
@@ -289,15 +295,58 @@ class Batches:
 
     def record(self, tenant: str, batch: str) -> BatchRecord:
         """The batch's record with all its counters; raises `NotFound`."""
-        found = self._items([(tenant, batch)]) if _BATCH_ID.fullmatch(batch) else {}
+        found = self._records(tenant, [batch]) if _BATCH_ID.fullmatch(batch) else {}
         if not found:
             raise NotFound("no such batch", code="batch_not_found", field="id")
-        item = found[tenant, batch]
-        if "upload" in item:
-            keys = [counter.key(tenant) for counter in counters.spread(batch)]
-            shards = dynamo.read(self._client, self._table, keys, consistent=True)
-            item = counters.together(item, shards)
-        return BatchRecord.of(tenant, batch, item)
+        return found[batch]
+
+    def page(
+        self, tenant: str, *, limit: int = LIST_LIMIT, after: str | None = None
+    ) -> tuple[list[BatchRecord], str | None]:
+        """Up to `limit` records of the tenant's batches, newest first, and the next page's cursor.
+
+        `after` is the cursor of this page. Batches stored before there was this list are not in it.
+        Raises `InvalidRequest` for an invalid cursor, and `StoreUnavailable`.
+        """
+        prefix = batch_key(tenant, "")
+        found, following = read_page(
+            self._client,
+            self._table,
+            LISTED,
+            prefix,
+            _partition(tenant),
+            limit=limit,
+            after=after,
+            newest_first=True,
+        )
+        batches = [str(item["id"]).removeprefix(prefix) for item in found]
+        records = self._records(tenant, batches)
+        return [records[batch] for batch in batches if batch in records], following
+
+    def _records(self, tenant: str, batches: Sequence[str]) -> dict[str, BatchRecord]:
+        """The records of the tenant's batches that exist, with all their counters."""
+        items = self._items((tenant, batch) for batch in batches)
+        spread = {
+            batch: [counter.key(tenant) for counter in counters.spread(batch)]
+            for (_, batch), item in items.items()
+            if "upload" in item
+        }
+        keys = [key for some in spread.values() for key in some]
+        shards = {
+            item["id"]: item
+            for item in dynamo.read(self._client, self._table, keys, consistent=True)
+        }
+        return {
+            batch: BatchRecord.of(
+                tenant,
+                batch,
+                counters.together(
+                    item,
+                    [shards[key["id"]] for key in spread.get(batch, []) if key["id"] in shards],
+                ),
+            )
+            for (_, batch), item in items.items()
+        }
 
     def _items(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
         """The table's items of the batches that exist."""
@@ -369,6 +418,11 @@ class Batches:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _partition(tenant: str) -> str:
+    """The partition of the tenant's batches in the index `LISTED`; verdicts have days there."""
+    return f"{tenant}#batches"
 
 
 def _shown(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,10 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     cookies: tuple[str, ...] = ()
 
+    def with_status(self, status: int) -> "Answer":
+        """The same answer with another status."""
+        return self._replace(status=HTTPStatus(status))
+
     def as_proxy(self) -> dict[str, Any]:
         """The answer as API Gateway expects it."""
         sent = {

@@ -73,6 +73,11 @@ class BrowserRequest(Frozen):
         return plain and (host in _LOCAL or f"[{host}]" in _LOCAL)
 
     @property
+    def is_by_itself(self) -> bool:
+        """Whether a page asks again by itself, without anybody at it."""
+        return "quorum-background" in self.headers
+
+    @property
     def is_our_own(self) -> bool:
         """Whether a page of ours sent it: by `Sec-Fetch-Site`, by `Origin` in older browsers."""
         site = self.headers.get("sec-fetch-site")

@@ -39,6 +39,11 @@ def cookie(request: BrowserRequest, name: str, value: str, seconds: int) -> str:
     return f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
 
+def token_of(request: BrowserRequest) -> str:
+    """The token in the cookie of the session; empty without one."""
+    return request.cookies.get(LOCAL_COOKIE if request.is_local else COOKIE, "")
+
+
 def session_cookie(request: BrowserRequest, token: str, seconds: int = SESSION_SECONDS) -> str:
     """The cookie of a session; 0 seconds remove it."""
     return cookie(request, LOCAL_COOKIE if request.is_local else COOKIE, token, seconds)
@@ -53,7 +58,9 @@ def ask(visit: Visit, *, ended: bool = False, refused: bool = False) -> Answer:
 def sign_in(visit: Visit) -> Answer:
     """A session for a key; the key itself is kept nowhere."""
     key = visit.request.field("key").strip()
-    session = visit.app.sessions.start(key) if 0 < len(key) <= _KEY_LIMIT else None
+    earlier = token_of(visit.request)
+    start = visit.app.sessions.start
+    session = start(key, instead_of=earlier) if 0 < len(key) <= _KEY_LIMIT else None
     if session is None:
         return ask(visit, refused=True)
     visit.app.keys.note_use(session.key.key_hash)

@@ -5,7 +5,7 @@ inside of a script, a style or an attribute that the browser runs.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
@@ -74,6 +74,8 @@ class Rendering:
         )
         environment.filters |= {
             "dollars": dollars,
+            "duration": duration,
+            "instant": datetime.fromisoformat,
             "moment": moment,
             "score": score,
             "visible": visible,
@@ -86,6 +88,11 @@ def dollars(amount: Decimal) -> str:
     if not amount or amount >= _CENT:
         return f"${amount:,.2f}"
     return f"${amount:.6f}".rstrip("0")
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))
 
 
 def moment(when: datetime) -> str:

@@ -12,7 +12,7 @@ from quorum.aws.telemetry import logger
 from quorum.console import entrance
 from quorum.console.answers import Answer
 from quorum.console.browser import BrowserRequest
-from quorum.console.entrance import COOKIE, LOCAL_COOKIE, look_of
+from quorum.console.entrance import look_of, token_of
 from quorum.console.pages import PAGES, Page
 from quorum.console.rendering import STATIC, Rendering
 from quorum.console.visits import Look, NavigationEntry, Visit
@@ -22,6 +22,8 @@ from quorum.core.scopes import require_one
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from quorum.app.console import ConsoleContainer
 
@@ -48,7 +50,10 @@ class Site:
         self._rendering = Rendering(folder)
 
     def answer(
-        self, event: dict[str, Any], container: "Callable[[], ConsoleContainer]"
+        self,
+        event: dict[str, Any],
+        context: "LambdaContext",
+        container: "Callable[[], ConsoleContainer]",
     ) -> dict[str, Any]:
         """The answer to a request of API Gateway's proxy integration."""
         look = Look()
@@ -56,7 +61,11 @@ class Site:
         try:
             request = BrowserRequest.of(event)
             look = look_of(request)
-            return self._answered(request, look, container).as_proxy()
+            file = self._file(request)
+            if file is not None:
+                return file.as_proxy()
+            visit = Visit(container(), request, self._rendering, NAVIGATION, look, context)
+            return _answered(visit).as_proxy()
         except QuorumError as error:
             if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.error("page refused", extra={"code": error.code, "why": str(error)})
@@ -66,28 +75,33 @@ class Site:
             logger.error("page failed", extra={"error": type(error).__name__})
             failure = QuorumError(FAILED)
         bare = BrowserRequest.of(event | {"body": None})
-        visit = Visit(container(), request or bare, self._rendering, (), look)
+        visit = Visit(container(), request or bare, self._rendering, (), look, context)
         return _problem(visit, failure, event).as_proxy()
 
-    def _answered(
-        self, request: BrowserRequest, look: Look, container: "Callable[[], ConsoleContainer]"
-    ) -> Answer:
-        if request.path.startswith(f"{STATIC}/"):
-            found = self._rendering.file(request.path)
-            if found is None:
-                raise NotFound("there is no such file", code="no_such_page")
-            return found
-        if request.method != _SAFE and not request.is_our_own:
-            raise foreign_form()
-        visit = Visit(container(), request, self._rendering, NAVIGATION, look)
-        open_to_all = entrance.PAGES.get((request.method, request.path))
-        if open_to_all is not None:
-            return open_to_all(visit)
-        cookie = request.cookies.get(LOCAL_COOKIE if request.is_local else COOKIE, "")
-        session = visit.app.sessions.find(cookie) if cookie else None
-        if session is None:
-            return entrance.ask(visit, ended=bool(cookie))
-        return _within(visit._replace(session=session))
+    def _file(self, request: BrowserRequest) -> Answer | None:
+        """A file, which is for everybody; None for the address of a page."""
+        if not request.path.startswith(f"{STATIC}/"):
+            return None
+        found = self._rendering.file(request.path)
+        if found is None:
+            raise NotFound("there is no such file", code="no_such_page")
+        return found
+
+
+def _answered(visit: Visit) -> Answer:
+    request = visit.request
+    if request.method != _SAFE and not request.is_our_own:
+        raise foreign_form()
+    open_to_all = entrance.PAGES.get((request.method, request.path))
+    if open_to_all is not None:
+        return open_to_all(visit)
+    token = token_of(request)
+    session = (
+        visit.app.sessions.find(token, by_itself=visit.request.is_by_itself) if token else None
+    )
+    if session is None:
+        return entrance.ask(visit, ended=bool(token))
+    return _within(visit._replace(session=session))
 
 
 def _within(visit: Visit) -> Answer:
@@ -134,4 +148,4 @@ def _problem(visit: Visit, error: QuorumError, event: dict[str, Any]) -> Answer:
     """The page about an error."""
     request_id = (event.get("requestContext") or {}).get("requestId")
     page = visit.page("problem.html", error=error, request_id=request_id)
-    return page._replace(status=HTTPStatus(error.http_status))
+    return page.with_status(error.http_status)

@@ -15,6 +15,8 @@ from quorum.core.models import Frozen
 from quorum.core.rejection import rejection
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
     from quorum.app.console import ConsoleContainer
     from quorum.aws.keys import Caller
     from quorum.aws.sessions import Session
@@ -49,6 +51,7 @@ class Visit(NamedTuple):
     rendering: "Rendering"
     navigation: tuple[NavigationEntry, ...]
     look: Look
+    context: "LambdaContext"
     session: "Session | None" = None
 
     @property

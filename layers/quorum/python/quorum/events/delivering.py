@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from quorum.aws.faults import AWS_ERRORS, unavailable
@@ -225,8 +225,10 @@ class Deliveries:
         secrets = self._secrets.valid(webhook.tenant, webhook.name, found.webhook, now)
         body = event.model_dump_json().encode()
         signed = headers(secrets, event.id, int(now.timestamp()), body)
+        began = monotonic()
         sent = self._sender.send(found.webhook.url, body, signed)
-        telemetry.webhook_tried(webhook, event, sent, message.tries)
+        seconds = monotonic() - began
+        telemetry.webhook_tried(webhook, event, sent, tries=message.tries, seconds=seconds)
         self._note(webhook, message, sent)
         return sent
 
@@ -263,13 +265,10 @@ class Deliveries:
 
 
 def _read(record: dict[str, Any]) -> _Message:
-    """The message in a record; raises `ValueError`, `KeyError` or `TypeError`.
-
-    It was tried before it was sent anew, and at each delivery since.
-    """
+    """The message in a record; raises `ValueError`, `KeyError` or `TypeError`."""
     delivery = QueuedDelivery.model_validate_json(record["body"], extra="ignore")
-    received = int(record["attributes"]["ApproximateReceiveCount"])
-    return _Message(str(record["messageId"]), delivery.tries + received, delivery)
+    # Not by how often it was received: while a store is away, nobody is asked.
+    return _Message(str(record["messageId"]), delivery.tries + 1, delivery)
 
 
 def _wanted(found: StoredWebhook, delivery: QueuedDelivery) -> bool:

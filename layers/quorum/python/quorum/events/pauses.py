@@ -7,8 +7,7 @@ letter, which can be sent again.
 import random
 
 PAUSES = (5, 60, 300, 1_800, 7_200, 18_000, 28_800, 32_400)
-"""Seconds between two tries: a day and half an hour together. SQS hides no message for longer than
-12 hours."""
+"""Seconds between two tries: a day and half an hour together."""
 TRIES = len(PAUSES) + 1
 """Tries of one delivery."""
 _SPREAD = 0.1

@@ -1,7 +1,7 @@
 """Signatures of webhooks, in the form of Standard Webhooks (standardwebhooks.com). Pure.
 
 Signed is `<webhook-id>.<webhook-timestamp>.<body>` with HMAC-SHA256. The header has one signature
-for each secret that is valid, separated by spaces: while a secret is replaced, there are two.
+for each secret that is valid, separated by spaces: while secrets are replaced, two or three.
 """
 
 import base64

@@ -25,8 +25,10 @@ def events_published(deliveries: "Sequence[QueuedDelivery]") -> None:
     metrics.flush_metrics()
 
 
-def webhook_tried(webhook: "WebhookOf", event: "Event", sent: "Sent", tries: int) -> None:
-    """Log one try of a delivery: the receiver's status, or what failed."""
+def webhook_tried(
+    webhook: "WebhookOf", event: "Event", sent: "Sent", *, tries: int, seconds: float
+) -> None:
+    """Log one try of a delivery: the receiver's status, or what failed, and how long it took."""
     logger.info(
         "webhook",
         extra={
@@ -37,6 +39,7 @@ def webhook_tried(webhook: "WebhookOf", event: "Event", sent: "Sent", tries: int
             "status": sent.status,
             "failure": sent.failure,
             "tries": tries,
+            "milliseconds": round(seconds * 1000),
         },
     )
 

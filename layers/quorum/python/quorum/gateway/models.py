@@ -12,7 +12,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from quorum.aws.telemetry import logger
 from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut, Writer
@@ -102,7 +102,7 @@ class Models:
         for name, item in self._documents.in_force(OWNER).items():
             try:
                 entry = ModelEntry.model_validate_json(item["entry_json"], extra="ignore")
-            except ValidationError:  # of another release: it votes no more, and says so
+            except (ValueError, KeyError):  # of another release: it votes no more, and says so
                 logger.error("model entry not read", extra={"model": name})
                 continue
             found[name] = NamedEntry(name=name, entry=entry, model=entry.model(name))

@@ -17,7 +17,7 @@ from quorum.ledger import ledger
 from quorum.ledger.shards import keys_of
 from quorum.vote import quality_sample
 from quorum.vote.quality_sample import Estimate, Sampled, estimated
-from quorum.vote.review_entries import REVIEWED
+from quorum.vote.review_entries import INDEX, REVIEWED
 from quorum.vote.reviews import reviews_of
 from quorum.vote.verdicts import verdict_of
 
@@ -151,7 +151,7 @@ class Transparency:
         """What people decided of the contents that were first sent on those days."""
         request: dict[str, Any] = {
             "TableName": self._verdicts_table,
-            "IndexName": "reviews",
+            "IndexName": INDEX.name,
             "KeyConditionExpression": "#review = :review AND created_at BETWEEN :start AND :end",
             "ExpressionAttributeNames": {"#review": "review"},
             "ExpressionAttributeValues": {

@@ -30,7 +30,7 @@ from quorum.core.identifiers import (
 from quorum.core.models import CategoryName, Context, Frozen, is_none
 from quorum.review.requests import Order, Origin, QueueFilter
 from quorum.vote.review_claims import Claim, claim_of, excluded_from, whole_seconds
-from quorum.vote.review_entries import PENDING, SHARDS, pending_partition
+from quorum.vote.review_entries import INDEX, PENDING, SHARDS, pending_partition
 from quorum.vote.severity import Severity, severity_of, suspected_in
 from quorum.vote.verdicts import verdict_of
 
@@ -175,7 +175,7 @@ class WaitingQueue:
         limit: int,
         after: str | None = None,
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """As `page`: the table items, and the cursor."""
+        """As `page`: the table items that can be read, and the cursor."""
         groups = _groups(tenant, wanted.severity, order)
         start: _Start | None = _Start(0) if after is None else _start(after, len(groups))
         found: list[dict[str, Any]] = []
@@ -186,7 +186,8 @@ class WaitingQueue:
                 for partition in groups[start.group]
             ]
             items, reached = _merged(read, left)
-            found += items
+            # One that newer code stored would be the first claim of everybody.
+            found += dynamo.readable(items, _if_readable, "id")
             group = start.group
             if reached is not None:
                 return found, _cursor(_Start(group, reached))
@@ -324,7 +325,7 @@ class WaitingQueue:
         """A query of a partition, `:review`, of the index."""
         return {
             "TableName": self._table,
-            "IndexName": "reviews",
+            "IndexName": INDEX.name,
             "KeyConditionExpression": "#review = :review",
         }
 
@@ -393,6 +394,12 @@ def _conditions(
         )
         found.append((free, {}, {":now": now, ":person": wanted.reviewer}))
     return found
+
+
+def _if_readable(item: dict[str, Any]) -> dict[str, Any]:
+    """The item, if its verdict can be read; raises `ValidationError` if not."""
+    verdict_of(item)
+    return item
 
 
 def _appealed(item: Mapping[str, Any]) -> bool:

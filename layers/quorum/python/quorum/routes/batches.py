@@ -14,7 +14,7 @@ from quorum.api.problems import gives
 from quorum.batch.intake import BatchTaken
 from quorum.batch.kinds import Redriven
 from quorum.batch.progress import Kind
-from quorum.batch.records import PAGE_LIMIT, DeadLetter
+from quorum.batch.records import LIST_LIMIT, PAGE_LIMIT, DeadLetter
 from quorum.bulk.machine import NewUpload
 from quorum.bulk.requests import BatchRequest
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
@@ -57,6 +57,13 @@ class Result(Frozen):
     document: SettledDocument | None = Field(default=None, exclude_if=is_none)
     rejected: RejectedResult | None = Field(default=None, exclude_if=is_none)
     dead: DeadLetter | None = Field(default=None, exclude_if=is_none)
+
+
+class BatchList(Frozen):
+    """A page of batches, newest first, and the cursor of the next page (None: it is the last)."""
+
+    batches: tuple[DocumentBatchView, ...]
+    next: str | None
 
 
 class Results(Frozen):
@@ -122,6 +129,18 @@ def post_upload(
     With `bytes`, the file's size, it is for a PUT of so many bytes; without, for a form.
     """
     return app.bulk.new_upload(caller.tenant, size)
+
+
+@router.get("/batches", summary="List the tenant's batches", **gives(BatchList))
+def get_batches(
+    app: App,
+    caller: Calling,
+    limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = LIST_LIMIT,
+    after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
+) -> BatchList:
+    """The batches of contents and of documents that are kept, newest first, with their progress."""
+    records, following = app.batches.page(caller.tenant, limit=limit, after=after)
+    return BatchList(batches=tuple(shown(app, record) for record in records), next=following)
 
 
 @router.get(

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 router = new_router()
 
-KeyId = Annotated[str, Path(pattern=rf"^[0-9a-f]{{{ID_DIGITS}}}$")]
+KEY_ID = rf"[0-9a-f]{{{ID_DIGITS}}}"
+"""The id of a key, as a regular expression."""
+KeyId = Annotated[str, Path(pattern=f"^{KEY_ID}$")]
 
 
 class KeyRequest(Frozen):
@@ -126,20 +128,7 @@ def post_key(request: KeyRequest, app: App, caller: Calling) -> Response[NewKey]
 
     For operators.
     """
-    if request.expires_at is not None and request.expires_at <= datetime.now(UTC):
-        raise InvalidRequest(
-            "expires_at: must be in the future", code="invalid_expires_at", field="expires_at"
-        )
-    require_all(caller.effective_scopes, request.scopes)
-    if request.panel is not None:
-        app.panels.get(caller.tenant, request.panel)  # an unknown one is refused
-    key, stored = app.keys.issue_within_limit(
-        request.caller(caller.tenant),
-        request.expires_at,
-        writer=recorded(app.audit, caller.tenant, who(caller), Action.KEY_ISSUED),
-    )
-    logger.info("key issued", extra={"tenant": caller.tenant, "key_id": stored.id})
-    return _issued(key, stored, KeyUse())
+    return _shown_once(issued(request, app, caller))
 
 
 @router.delete("/keys/<key_id>", summary="Revoke a key", **gives(KeyView, NotFound))
@@ -168,13 +157,7 @@ def post_rotation(
 
     The old one ends at once, or after `overlap_hours`. For operators.
     """
-    old = _found(app, caller, key_id)
-    require_all(caller.effective_scopes, old.effective_scopes)
-    writer = recorded(app.audit, caller.tenant, who(caller), Action.KEY_CHANGED, old)
-    overlap = timedelta(hours=request.overlap_hours)
-    key, stored = app.keys.rotate(old, overlap=overlap, writer=writer)
-    logger.info("key rotated", extra={"tenant": caller.tenant, "key_id": stored.id})
-    return _issued(key, stored, app.keys.use_of([stored])[stored.key_hash])
+    return _shown_once(rotated(key_id, request, app, caller))
 
 
 def _found(app: "ApiContainer", caller: Caller, key_id: str) -> StoredKey:
@@ -185,11 +168,40 @@ def _found(app: "ApiContainer", caller: Caller, key_id: str) -> StoredKey:
     return key
 
 
-def _issued(key: str, stored: StoredKey, use: KeyUse) -> Response[NewKey]:
-    shown = NewKey(**dict(_view(stored, use)), key=key)
-    # The answer holds a secret.
+def issued(request: KeyRequest, app: "ApiContainer", caller: Caller) -> NewKey:
+    """Issue a key; raises `InvalidRequest`, `NotAllowed`, `NotFound` and `TooLarge`."""
+    if request.expires_at is not None and request.expires_at <= datetime.now(UTC):
+        raise InvalidRequest(
+            "expires_at: must be in the future", code="invalid_expires_at", field="expires_at"
+        )
+    require_all(caller.effective_scopes, request.scopes)
+    if request.panel is not None:
+        app.panels.get(caller.tenant, request.panel)  # an unknown one is refused
+    key, stored = app.keys.issue_within_limit(
+        request.caller(caller.tenant),
+        request.expires_at,
+        writer=recorded(app.audit, caller.tenant, who(caller), Action.KEY_ISSUED),
+    )
+    logger.info("key issued", extra={"tenant": caller.tenant, "key_id": stored.id})
+    return NewKey(**dict(_view(stored, KeyUse())), key=key)
+
+
+def rotated(key_id: str, request: RotateRequest, app: "ApiContainer", caller: Caller) -> NewKey:
+    """Replace a key; raises `NotAllowed`, `NotFound` and `TooLarge`."""
+    old = _found(app, caller, key_id)
+    require_all(caller.effective_scopes, old.effective_scopes)
+    writer = recorded(app.audit, caller.tenant, who(caller), Action.KEY_CHANGED, old)
+    overlap = timedelta(hours=request.overlap_hours)
+    key, stored = app.keys.rotate(old, overlap=overlap, writer=writer)
+    logger.info("key rotated", extra={"tenant": caller.tenant, "key_id": stored.id})
+    use = app.keys.use_of([stored])[stored.key_hash]
+    return NewKey(**dict(_view(stored, use)), key=key)
+
+
+def _shown_once(key: NewKey) -> Response[NewKey]:
+    """The answer, which holds a secret."""
     kept_nowhere = {"Cache-Control": "no-store"}
-    return Response(HTTPStatus.CREATED.value, "application/json", shown, headers=kept_nowhere)
+    return Response(HTTPStatus.CREATED.value, "application/json", key, headers=kept_nowhere)
 
 
 def _view(key: StoredKey, use: KeyUse) -> KeyView:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 router = new_router()
 
 
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
+"""The name of a policy, as a regular expression."""
+Name = Annotated[str, Path(pattern=NAME)]
 
 
 @router.get("/policies", summary="List the tenant's policies", **gives(PolicyList))
@@ -46,7 +48,7 @@ def get_policy(
     `last` is the version that was put last, which a policy that was deleted has too, with its
     history.
     """
-    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name, version))
+    return tagged(shown(app, caller.tenant, name, version))
 
 
 @router.put(
@@ -65,7 +67,7 @@ def put_shadow(
     app.policies.view(caller.tenant, name)  # an unknown name in the address is not found
     writer = recorded(app, caller, Action.POLICY_SHADOW_PUT, f"policy/{name}")
     app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now, writer=writer)
-    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
+    return tagged(shown(app, caller.tenant, name))
 
 
 @router.delete(
@@ -77,7 +79,7 @@ def delete_shadow(name: Name, app: App, caller: Calling) -> Response[ShownPolicy
     """Remove a policy's shadow; what was counted stays. For operators."""
     writer = recorded(app, caller, Action.POLICY_SHADOW_REMOVED, f"policy/{name}")
     app.policy_shadows.remove(caller.tenant, name, writer=writer)
-    return _shown(app, caller.tenant, app.policies.view(caller.tenant, name))
+    return tagged(shown(app, caller.tenant, name))
 
 
 @router.put(
@@ -156,7 +158,11 @@ def post_trial(name: Name, request: TrialRequest, app: App, caller: Calling) -> 
     return app.trials.run(tenant, request, panel, before, after)
 
 
-def _shown(app: "ApiContainer", tenant: str, view: PolicyView) -> Response[ShownPolicy]:
-    """The policy with its shadow."""
-    fields = {name: getattr(view, name) for name in PolicyView.model_fields}
-    return tagged(ShownPolicy(**fields, shadow=app.policy_shadows.view(tenant, view.name)))
+def shown(app: "ApiContainer", tenant: str, name: str, version: str | None = None) -> ShownPolicy:
+    """A version of a policy, by default the one in force, and its shadow if it has one.
+
+    Raises `NotFound`.
+    """
+    view = app.policies.view(tenant, name, version)
+    fields = {field: getattr(view, field) for field in PolicyView.model_fields}
+    return ShownPolicy(**fields, shadow=app.policy_shadows.view(tenant, view.name))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from quorum.aws import dynamo
 from quorum.aws.versions import Document, Kind, VersionedDocuments, VersionPut, Writer
 from quorum.core.errors import NotFound, PolicyInvalid
 from quorum.core.models import Frozen, Verdict
@@ -162,8 +163,10 @@ class Policies:
 
     def in_force(self, tenant: str) -> PolicyList:
         """The policies in force, by name; the packaged one, unless the tenant has put its own."""
-        found = [_summary(name, item) for name, item in self._documents.in_force(tenant).items()]
-        if all(one.name != DEFAULT.name for one in found):
+        in_force = self._documents.in_force(tenant)
+        items = (item | {"name": name} for name, item in in_force.items())
+        found = list(dynamo.readable(items, _summary, "tenant", "entry"))
+        if DEFAULT.name not in in_force:
             found.append(
                 PolicySummary(name=DEFAULT.name, version=DEFAULT.version, source="packaged")
             )
@@ -248,9 +251,9 @@ def _document(policy: Policy) -> Document:
     return Document(policy.name, policy.version, policy.document(), shown)
 
 
-def _summary(name: str, item: dict[str, Any]) -> PolicySummary:
-    shown = {field: item[field] for field in ("version", "description", "at", "by")}
-    return PolicySummary.model_validate({"name": name, "source": "tenant"} | shown)
+def _summary(item: dict[str, Any]) -> PolicySummary:
+    shown = {field: item[field] for field in ("name", "version", "description", "at", "by")}
+    return PolicySummary.model_validate({"source": "tenant"} | shown)
 
 
 def _whole(policy: PolicyDocument) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
+from quorum.aws.index_pages import Index
 from quorum.core.identifiers import content_key, review_entry_key, verdict_key
 from quorum.core.models import Content, Decision, Frozen, ReusedReview, Review, Verdict
 from quorum.core.normalise import NORMALISER_VERSION, normalise
@@ -26,6 +27,8 @@ from quorum.vote.severity import Severity, severity_of
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
+INDEX = Index("reviews", "review")
+"""What waits, labels and suggestions, each by time."""
 PENDING, REVIEWED = "pending", "reviewed"
 """The states of a verdict in the reviewers' queue."""
 SHARDS = 2

@@ -21,6 +21,7 @@ from quorum.audit.trail import AuditTrail
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
+from quorum.aws.index_pages import read_page
 from quorum.core.errors import Conflict, NotFound, StoreUnavailable
 from quorum.core.identifiers import content_key, may_be_record, verdict_key
 from quorum.core.models import (
@@ -46,13 +47,13 @@ from quorum.vote.review_claims import (
     whole_seconds,
 )
 from quorum.vote.review_entries import (
+    INDEX,
     PENDING,
     REVIEWED,
     ReviewEntries,
     ReviewEntry,
     pending_field,
 )
-from quorum.vote.review_pages import read_page
 from quorum.vote.verdicts import verdict_of
 
 if TYPE_CHECKING:
@@ -357,11 +358,11 @@ class Reviews:
         `StoreUnavailable`.
         """
         prefix, partition = verdict_key(tenant, ""), f"{REVIEWED}#{tenant}"
-        found, following = read_page(
-            self._client, self._table, prefix, partition, limit=limit, after=after
+        items, following = read_page(
+            self._client, self._table, INDEX, prefix, partition, limit=limit, after=after
         )
-        verdicts = [verdict_of(item) for item in found]
-        wanted = [verdict.id for verdict in verdicts] if with_contents else []
+        found = list(dynamo.readable(items, lambda item: (verdict_of(item), item), "id"))
+        wanted = [verdict.id for verdict, _ in found] if with_contents else []
         contents = self._contents(tenant, wanted)
         labels = tuple(
             Label(
@@ -374,7 +375,7 @@ class Reviews:
                 first_seen=verdict.created_at,
                 last_seen=item.get("last_seen", verdict.created_at),
             )
-            for verdict, item in zip(verdicts, found, strict=True)
+            for verdict, item in found
         )
         return LabelPage(labels=labels, next=following)
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
 from quorum.aws.faults import unavailable
+from quorum.aws.index_pages import read_page
 from quorum.core.identifiers import suggestion_key
 from quorum.core.models import Decision, Frozen, Probability, Verdict
-from quorum.vote.review_entries import entry_digest
-from quorum.vote.review_pages import read_page
+from quorum.vote.review_entries import INDEX, entry_digest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -115,17 +115,24 @@ class Suggestions:
         """
         prefix, partition = suggestion_key(tenant, ""), _partition(tenant)
         found, following = read_page(
-            self._client, self._table, prefix, partition, limit=limit, after=after
+            self._client, self._table, INDEX, prefix, partition, limit=limit, after=after
         )
         now = self._clock()
         return SuggestionPage(
             suggestions=tuple(
-                Suggestion.model_validate_json(str(item["suggestion"]), extra="ignore")
-                for item in found
-                if int(str(item["expires_at"])) > now  # DynamoDB may delete them two days late
+                dynamo.readable(
+                    # DynamoDB may delete them two days late.
+                    (item for item in found if int(str(item["expires_at"])) > now),
+                    _suggestion,
+                    "id",
+                )
             ),
             next=following,
         )
+
+
+def _suggestion(item: dict[str, Any]) -> Suggestion:
+    return Suggestion.model_validate_json(str(item["suggestion"]), extra="ignore")
 
 
 def _partition(tenant: str) -> str:

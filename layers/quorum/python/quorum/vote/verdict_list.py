@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.aws import dynamo
+from quorum.batch.records import LISTED
 from quorum.core.errors import InvalidRequest
 from quorum.core.identifiers import may_be_record, verdict_key
 from quorum.core.models import CategoryName, Decision, Frozen, Verdict
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from quorum.vote.verdicts import Verdicts
 
-INDEX = "verdicts"
 PAGE_LIMIT = 100
 """Verdicts of a page: with their votes they fit into a Lambda's answer."""
 PARTITIONS = 4
@@ -122,9 +122,8 @@ class VerdictList:
             ids += found
             if start is not None and start.day < first:
                 start = None
-        stored = self._verdicts.find_all([(tenant, one) for one in ids])
         return VerdictPage(
-            verdicts=tuple(stored[one] for one in ids if one in stored),
+            verdicts=tuple(self._verdicts.readable(tenant, ids)),
             next=None if start is None else _cursor(start),
         )
 
@@ -158,7 +157,7 @@ class VerdictList:
         """The answer to one query of a partition."""
         request: dict[str, Any] = {
             "TableName": self._table,
-            "IndexName": INDEX,
+            "IndexName": LISTED.name,
             "KeyConditionExpression": "#listed = :listed",
             "ScanIndexForward": False,
             "Limit": READ_LIMIT,

@@ -3,7 +3,19 @@
 A page reads its form, calls what the route of the same subject calls, and shows a template.
 """
 
-from quorum.console.pages import account, audit, costs, review, trial, verdicts
+from quorum.console.pages import (
+    account,
+    audit,
+    batches,
+    costs,
+    health,
+    keys,
+    panels,
+    policies,
+    review,
+    trial,
+    verdicts,
+)
 from quorum.console.pages.page import Page
 
 PAGES: tuple[Page, ...] = (
@@ -11,7 +23,12 @@ PAGES: tuple[Page, ...] = (
     *review.PAGES,
     *trial.PAGES,
     *verdicts.PAGES,
+    *batches.PAGES,
+    *policies.PAGES,
+    *panels.PAGES,
     *costs.PAGES,
+    *keys.PAGES,
+    *health.PAGES,
     *audit.PAGES,
 )
 """All pages for those who are signed in, in the order of the navigation."""

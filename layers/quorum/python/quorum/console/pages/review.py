@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from quorum.api.access import ACCESS
+from quorum.aws.telemetry import logger
 from quorum.console.answers import Answer
 from quorum.console.pages.page import Page
 from quorum.console.visits import Visit
-from quorum.core.errors import Conflict
+from quorum.core.errors import Conflict, StoreUnavailable
 from quorum.core.models import Category
 from quorum.review.requests import (
     ClaimRequest,
@@ -24,6 +25,8 @@ from quorum.vote.severity import Severity
 
 BREAK_MINUTES = 50
 """Minutes of reviewing after which a break is suggested."""
+NOTHING = "review/next/nothing"
+"""The page that says why there is no next content."""
 _NEEDS = ACCESS["POST /reviews/claim"]
 _FILTERS = ("order", "severity", "category", "language", "origin")
 
@@ -80,7 +83,11 @@ def decide(visit: Visit, verdict_id: str) -> Answer:
     if made.error is not None:
         return _lost(visit, Conflict(made.error.message, code=made.error.code))
     visit.app.sessions.note_decision(session)
-    return _next(visit, _chosen_in_form(visit), undo=verdict_id, said=form.field("decision"))
+    try:
+        return _next(visit, _chosen_in_form(visit), undo=verdict_id, said=form.field("decision"))
+    except StoreUnavailable as error:  # what was decided is stored: an error would deny it
+        logger.warning("no next content was claimed", extra={"why": str(error)})
+        return visit.go("review", **_chosen_in_form(visit))
 
 
 def leave(visit: Visit, verdict_id: str) -> Answer:
@@ -133,17 +140,26 @@ def _after(visit: Visit, step: Callable[[], object]) -> Answer:
 
 
 def _next(visit: Visit, wanted: Mapping[str, str], **undo: str) -> Answer:
-    """Claim the next content and go to it, or say why there is none."""
+    """Claim the next content and go to it, or to the page that says why there is none."""
     request = visit.read(ClaimRequest, {**_me(visit), **wanted})
     claimed = reviews.post_claim_next(request, visit.app, visit.caller)
     if claimed.claims:
         return visit.go(f"review/{claimed.claims[0].verdict_id}", **wanted, **undo)
+    why = "held" if claimed.held else "excluded" if claimed.excluded else None
+    free_at = None if claimed.free_at is None else claimed.free_at.strftime("%H:%M")
+    return visit.go(NOTHING, **wanted, **undo, why=why, free_at=free_at)
+
+
+def nothing(visit: Visit) -> Answer:
+    """Why there was no next content. A page of its own, so that loading it anew sends no form."""
+    asked = visit.request.asked
+    free_at = asked.get("free_at", "")
     return visit.page(
         "nothing.html",
-        claimed=claimed,
-        wanted=wanted,
-        undo=undo.get("undo"),
-        said=undo.get("said"),
+        why=asked.get("why"),
+        free_at=free_at if _TIME.fullmatch(free_at) else None,
+        wanted=_chosen(visit),
+        **_undoable(visit),
         **_pace(visit),
     )
 
@@ -151,27 +167,35 @@ def _next(visit: Visit, wanted: Mapping[str, str], **undo: str) -> Answer:
 def _lost(visit: Visit, refusal: Conflict) -> Answer:
     """The page about a content that is no longer this reviewer's."""
     page = visit.page("lost.html", refusal=refusal, wanted=_chosen_in_form(visit))
-    return page._replace(status=HTTPStatus.CONFLICT)
+    return page.with_status(HTTPStatus.CONFLICT)
 
 
 _ID = re.compile(r"[\w-]{1,128}")
 """The id of a verdict in an address, which becomes part of the address of a form."""
+_TIME = re.compile(r"[0-2][0-9]:[0-5][0-9]")
 
 
 def _shown(visit: Visit, content: WaitingContent) -> dict[str, object]:
     """What the page of a content shows; the content itself only where it is asked for."""
     asked = visit.request.asked
     text = content.content
-    said, undo = asked.get("said"), asked.get("undo")
     return {
         "content": content,
         "length": None if text is None else len(text),
         "shown": asked.get("show") == "1" or text is None,
         "wanted": _chosen(visit),
+        "categories": list(Category),
+        **_undoable(visit),
+        **_pace(visit),
+    }
+
+
+def _undoable(visit: Visit) -> dict[str, str | None]:
+    """The decision before, as the address names it, for its bar."""
+    said, undo = visit.request.asked.get("said"), visit.request.asked.get("undo")
+    return {
         "undo": undo if undo and _ID.fullmatch(undo) else None,
         "said": said if said in {"safe", "unsafe"} else None,
-        "categories": list(Category),
-        **_pace(visit),
     }
 
 
@@ -198,6 +222,7 @@ def _chosen_in_form(visit: Visit) -> dict[str, str]:
 
 PAGES = (
     Page("GET", "review", _NEEDS, start, in_navigation=True),
+    Page("GET", NOTHING, _NEEDS, nothing),
     Page("POST", "review/begin", _NEEDS, begin),
     Page("POST", "review/rest", _NEEDS, rest),
     Page("GET", "review/{verdict_id}", _NEEDS, item),

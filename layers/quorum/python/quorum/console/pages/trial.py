@@ -2,14 +2,27 @@
 
 import json
 import shlex
+from hashlib import sha256
+from time import sleep
+from typing import Any
+from uuid import uuid4
 
 from quorum.api.access import ACCESS
+from quorum.api.idempotency import IN_PROGRESS, answer_once
 from quorum.console.answers import Answer
 from quorum.console.pages.page import Page
 from quorum.console.visits import Visit
+from quorum.core.errors import Conflict
+from quorum.core.models import Verdict
 from quorum.routes import catalogue, policies, verdicts
 from quorum.vote.requests import VerdictRequest
 
+ONCE = "once"
+"""The field of a form by which it is known when it is sent again; each form has its own."""
+LOOK_SECONDS = 0.5
+"""Seconds between two looks for the verdict on the first sending of a form."""
+LEAST_MILLISECONDS = 2_000
+"""Milliseconds of its time that an invocation keeps to answer in."""
 _NEEDS = ACCESS["POST /verdicts"]
 
 
@@ -23,8 +36,34 @@ def judge(visit: Visit) -> Answer:
     given = {name: visit.request.field(name) for name in ("content", "panel", "policy")}
     given = {name: value for name, value in given.items() if value}
     request = visit.read(VerdictRequest, given)
-    verdict = verdicts.post_verdict(request, visit.app, visit.caller)
+    verdict = _judged_once(visit, request)
     return _page(visit, given, verdict=verdict, curl=_curl(given))
+
+
+def _judged_once(visit: Visit, request: VerdictRequest) -> Verdict:
+    """The verdict; a form that is sent twice waits for its first verdict, and pays once.
+
+    Raises `Conflict` if that takes longer than this invocation has.
+    """
+    text = request.model_dump_json()
+    sent = sha256(f"{visit.request.field(ONCE)}\n{text}".encode()).hexdigest()
+    asked = {"tenant": visit.tenant, "key": f"try-{sent}", "request": text}
+
+    def judged() -> dict[str, Any]:
+        return {
+            "verdict": verdicts.post_verdict(request, visit.app, visit.caller).model_dump_json()
+        }
+
+    table = visit.app.settings.verdicts_table
+    while True:
+        try:
+            answer = answer_once(table, asked, judged, context=visit.context)
+            return Verdict.model_validate_json(answer["verdict"], extra="ignore")
+        except Conflict as error:
+            waits = error.code == IN_PROGRESS
+            if not waits or visit.context.get_remaining_time_in_millis() < LEAST_MILLISECONDS:
+                raise
+        sleep(LOOK_SECONDS)
 
 
 def _page(visit: Visit, given: dict[str, str], **result: object) -> Answer:
@@ -32,7 +71,8 @@ def _page(visit: Visit, given: dict[str, str], **result: object) -> Answer:
         "panels": [one.panel.name for one in catalogue.get_panels(visit.app, visit.caller).panels],
         "policies": [one.name for one in policies.get_policies(visit.app, visit.caller).policies],
     }
-    return visit.page("try.html", **{"given": given, "verdict": None, "curl": ""} | names | result)
+    fresh = {"given": given, "verdict": None, "curl": "", "once": uuid4().hex}
+    return visit.page("try.html", **fresh | names | result)
 
 
 def _curl(given: dict[str, str]) -> str:

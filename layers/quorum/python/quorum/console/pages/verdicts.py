@@ -14,6 +14,9 @@ ROWS = 50
 """Verdicts of a page."""
 HISTORY = 50
 """Entries of a verdict's history."""
+HISTORY_QUERIES = 2
+"""Queries for a verdict's history: of a long trail the latest entries are looked at, and the page
+of the audit trail goes on from there."""
 _FILTERS = ("decision", "category", "panel", "policy", "language")
 _DAYS = ("from", "to")
 
@@ -43,13 +46,13 @@ def listed(visit: Visit) -> Answer:
 def explained(visit: Visit, verdict_id: str) -> Answer:
     """A verdict with its votes and, for operators, what people did about it."""
     verdict = verdicts.get_verdict(verdict_id, visit.app, visit.caller)
-    entries = None
+    history = None
     if visit.may(ACCESS["GET /audit"]):
         wanted = AuditFilter(subject=f"verdict/{verdict_id}")
-        entries = visit.app.audit.page(
-            visit.tenant, wanted, newest_first=True, limit=HISTORY, after=None
-        ).entries
-    return visit.page("verdict.html", verdict=verdict, entries=entries)
+        history = visit.app.audit.page(
+            visit.tenant, wanted, newest_first=True, limit=HISTORY, queries=HISTORY_QUERIES
+        )
+    return visit.page("verdict.html", verdict=verdict, history=history)
 
 
 PAGES = (
