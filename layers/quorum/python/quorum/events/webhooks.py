@@ -48,6 +48,8 @@ ten seconds once in `PAUSE_SECONDS`, and no more until it answers."""
 PAUSE_SECONDS = 60
 """Seconds between two tries of a webhook that keeps timing out."""
 
+NOTE_SECONDS = 1.0
+"""Seconds for which a worker keeps one delivery of those that end alike."""
 _ROUNDS = 5
 """Tries of one change while others change the same webhook."""
 _RULE = "rule"
@@ -192,6 +194,7 @@ class Webhooks:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
         self._clock = clock
+        self._noted: dict[tuple[str, str], tuple[object, float]] = {}
 
     @property
     def client(self) -> Any:
@@ -274,7 +277,19 @@ class Webhooks:
         return found
 
     def note(self, tenant: str, name: str, delivery: Delivery) -> None:
-        """Keep the last delivery with its webhook, if that is still there, and count time-outs."""
+        """Keep the last delivery with its webhook, if that is still there, and count time-outs.
+
+        A busy webhook would be one key that every delivery writes to: of those that end alike, one
+        a second is kept. Each time-out is, because their number pauses the webhook.
+        """
+        now, outcome = self._clock(), (delivery.failure, delivery.status)
+        known = self._noted.get((tenant, name))
+        if known is not None and known[0] == outcome and now < known[1] + NOTE_SECONDS:
+            return
+        if delivery.failure is not DeliveryFailure.TIMED_OUT:
+            self._noted[tenant, name] = (outcome, now)
+        else:
+            self._noted.pop((tenant, name), None)
         there: dict[str, Any] = {
             "UpdateExpression": "SET #last = :last REMOVE time_outs, asked_at",
             "ConditionExpression": "attribute_exists(tenant)",
