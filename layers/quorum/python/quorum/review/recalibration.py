@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from quorum.core.models import CastVote, Decision, Frozen
 from quorum.vote.panel import Calibrated, Estimate, Evidence, Panel, Stage
@@ -231,10 +231,10 @@ def _described(panel: Panel, new: Panel, labels: int, changes: Mapping[str, Chan
     )
 
 
-def _with(panel: Panel, **changed: object) -> Panel:
+def _with(panel: Panel, **changed: Any) -> Panel:
     """The panel with other fields, checked anew."""
     fields = {name: getattr(panel, name) for name in Panel.model_fields}
-    return Panel.model_validate(fields | changed)
+    return Panel(**fields | changed)
 
 
 def _stage(stage: Stage, scale: Scale) -> Stage:
