@@ -8,6 +8,6 @@
         print(moderator.moderate("You are an idiot.").decision)
 """
 
-from quorum_moderator.moderator import AskedAt, Moderator
+from quorum_moderator.moderator import AskedAt, AsyncModerator, Moderator
 
-__all__ = ["AskedAt", "Moderator"]
+__all__ = ["AskedAt", "AsyncModerator", "Moderator"]

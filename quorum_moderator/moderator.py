@@ -54,8 +54,10 @@ class AskedAt(NamedTuple):
     gateway: Gateway
 
 
-class Moderator:
-    """A panel that judges texts in this process. Threads may share it.
+class AsyncModerator:
+    """A panel that judges texts in this process, in asynchronous code.
+
+    It belongs to the event loop in which it is first used, as does its gateway's client.
 
     `panel` is a packaged panel's name, a panel, or a panel's document. `gateway` answers for its
     language models: a client, or base URLs separated by commas, with their `key`. Further `models`
@@ -105,36 +107,28 @@ class Moderator:
                     f"{name} is asked at a gateway, and there is none", path="rounds"
                 )
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         """The moderator, which is closed after the block."""
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
-        self.close()
+        await self.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections that the moderator itself opened."""
         if self._opened is not None:
-            loop.run(self._opened.close())
+            await self._opened.close()
 
-    def moderate(self, text: str, *, language: str | None = None, **options: Any) -> Verdict:
+    async def moderate(self, text: str, *, language: str | None = None, **options: Any) -> Verdict:
         """The verdict on `text`; `options` are other fields of `POST /verdicts`.
 
         Those are `id`, `default_language`, `context` and `metadata`. Raises `InvalidRequest`, with
         the field and the limit, for what that route would refuse.
         """
-        given = {"content": text, "language": language} | options
-        try:
-            request = VerdictRequest.model_validate(given)
-        except ValidationError as error:
-            why = rejection(error)
-            raise InvalidRequest(
-                why.message, code=why.code, field=why.field, limit=why.limit
-            ) from None
-        return self.judge(request.to_content())
+        return await self.judge(_content({"content": text, "language": language} | options))
 
-    def moderate_many(
+    async def moderate_many(
         self,
         texts: Iterable[str],
         *,
@@ -146,12 +140,12 @@ class Moderator:
         """The results of `texts` in their order, `concurrency` at once, and the report.
 
         A text that is not valid has its error in its place. `progress` is called after each text,
-        by one thread at a time. A warning is logged once the cost has reached `alert_usd`.
+        in the event loop. A warning is logged once the cost has reached `alert_usd`.
         """
         run: Run[Verdict] = Run(texts, failure=QuorumError, progress=progress, alert_usd=alert_usd)
-        return run.in_threads(lambda text: self.moderate(text, language=language), concurrency)
+        return await run.in_tasks(lambda text: self.moderate(text, language=language), concurrency)
 
-    def judge(self, content: Content) -> Verdict:
+    async def judge(self, content: Content) -> Verdict:
         """The verdict on a content. Its language is detected where it is not given."""
         evaluation = self._evaluation(content)
         hit = None if self._everyone else self.policy.lists.hit(evaluation.content)
@@ -162,7 +156,7 @@ class Moderator:
         votes: list[CastVote | Abstention] = []
         while not result.settled:
             asked = self.panel.voters if self._everyone and not votes else result.voters
-            votes += loop.run(self._round(evaluation, asked))
+            votes += await self._round(evaluation, asked)
             result = conclude_round(
                 evaluation, votes, self.policy, round_number=result.round, now=time()
             )
@@ -229,6 +223,83 @@ class Moderator:
     def _model(self, name: str) -> Model:
         found = self._models.get(name)
         return registry.model(name) if found is None else found.model
+
+
+class Moderator:
+    """A panel that judges texts in this process. Threads may share it.
+
+    The arguments are those of `AsyncModerator`, and so are the errors.
+    """
+
+    def __init__(
+        self,
+        panel: str | Panel | Mapping[str, Any] = "embedded",
+        policy: Policy = DEFAULT,
+        gateway: Gateway | str | None = None,
+        *,
+        key: str = NO_KEY,
+        models: Mapping[str, AskedAt] = MappingProxyType({}),
+        default_language: str | None = None,
+        voting_seconds: float = VOTING_SECONDS,
+        everyone: bool = False,
+    ) -> None:
+        self._moderator = AsyncModerator(
+            panel,
+            policy,
+            gateway,
+            key=key,
+            models=models,
+            default_language=default_language,
+            voting_seconds=voting_seconds,
+            everyone=everyone,
+        )
+        self.panel = self._moderator.panel
+        self.policy = policy
+
+    def __enter__(self) -> Self:
+        """The moderator, which is closed after the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that the moderator itself opened."""
+        loop.run(self._moderator.close())
+
+    def moderate(self, text: str, *, language: str | None = None, **options: Any) -> Verdict:
+        """The verdict on `text`; as `AsyncModerator.moderate`."""
+        return self.judge(_content({"content": text, "language": language} | options))
+
+    def moderate_many(
+        self,
+        texts: Iterable[str],
+        *,
+        language: str | None = None,
+        concurrency: int = CONCURRENCY,
+        progress: Callable[[Progress], None] | None = None,
+        alert_usd: Decimal | None = None,
+    ) -> Many[Verdict]:
+        """The results of `texts`; as `AsyncModerator.moderate_many`.
+
+        `progress` is called by one thread at a time.
+        """
+        run: Run[Verdict] = Run(texts, failure=QuorumError, progress=progress, alert_usd=alert_usd)
+        return run.in_threads(lambda text: self.moderate(text, language=language), concurrency)
+
+    def judge(self, content: Content) -> Verdict:
+        """The verdict on a content. Its language is detected where it is not given."""
+        return loop.run(self._moderator.judge(content))
+
+
+def _content(given: Mapping[str, Any]) -> Content:
+    try:
+        request = VerdictRequest.model_validate(given)
+    except ValidationError as error:
+        why = rejection(error)
+        raise InvalidRequest(why.message, code=why.code, field=why.field, limit=why.limit) from None
+    return request.to_content()
 
 
 def _panel(given: str | Panel | Mapping[str, Any], models: Mapping[str, AskedAt]) -> Panel:

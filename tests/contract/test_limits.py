@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from quorum.app.api import ApiContainer
 from quorum.app.chat import ConversationContainer
+from quorum.app.console import ConsoleContainer
 from quorum.app.events import DeliverContainer
 from quorum.core import registry
 from quorum.vote.workflow import CLIENT_SECONDS
@@ -111,6 +111,7 @@ def test_every_client_has_time_outs_of_its_own() -> None:
 API_SECONDS = 29
 """An integration of API Gateway ends after this, and its caller hears nothing from the function."""
 SERVICES = {
+    "cloudwatch": "cloudwatch",
     "dynamodb": "dynamodb",
     "events": "event_bridge",
     "execute-api": "management",
@@ -125,7 +126,7 @@ SERVICES = {
 """The member of a container that calls a service, by how the service's actions begin."""
 
 
-class _Everything(ApiContainer, DeliverContainer, ConversationContainer):  # type: ignore[misc] # settings of each
+class _Everything(ConsoleContainer, DeliverContainer, ConversationContainer):  # type: ignore[misc] # settings of each
     """All clients that functions open."""
 
 

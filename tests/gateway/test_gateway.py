@@ -340,6 +340,7 @@ def test_the_timeout_grows_with_tokens_and_shrinks_with_speed(
 ) -> None:
     waited = ModelScenario(latency_ms=1)
     there = stand_in(every_model=waited)
+    complete(gateway(there))  # the stand-in's first count of tokens loads a vocabulary
     client = gateway(there)
     seconds: list[float] = []
     answer_whole = client._answer  # noqa: SLF001 - the timeout is its only trace
@@ -432,7 +433,7 @@ def test_an_answer_cut_on_its_way_is_paid_as_well_as_the_one_after_it(
     there = stand_in(Fault.CUT)
     answer = complete(gateway(there))
     assert answer.cost_estimated
-    assert answer.cost_usd >= there.count.cost_usd > 0
+    assert answer.cost_usd == there.count.cost_usd > 0  # its usage had begun to arrive
 
 
 def test_a_failure_carries_what_it_cost(stand_in: Any, gateway: GatewayOf) -> None:

@@ -95,3 +95,44 @@ def test_the_text_of_an_answer_is_its_parts_of_text_and_no_others(
     content: object, text: str
 ) -> None:
     assert wire.text_of(content) == text
+
+
+USAGE = {
+    "prompt_tokens": 364,
+    "completion_tokens": 45,
+    "total_tokens": 409,
+    "prompt_tokens_details": {"cached_tokens": 64},
+    "completion_tokens_details": {"reasoning_tokens": 0},
+}
+ANSWERED = b'{"choices": [], "usage": ' + json.dumps(USAGE).encode()
+TOTAL_CAME = ANSWERED.index(b', "prompt_tokens_details') + 1
+
+
+@pytest.mark.parametrize("end", range(ANSWERED.index(b'"usage"'), len(ANSWERED)))
+def test_a_usage_that_breaks_off_counts_as_soon_as_its_total_has_arrived(end: int) -> None:
+    found = wire.usage_in_part(ANSWERED[:end])
+    assert (found is not None) == (end >= TOTAL_CAME)
+    if found is not None:
+        assert not found.exact
+        assert (found.tokens.input, found.tokens.output) == (364, 45)
+        assert found.tokens.cached_input in {0, 64}
+
+
+def test_what_a_total_does_not_explain_is_counted_where_the_rest_is_missing() -> None:
+    part = b'{"usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 100, "com'
+    found = wire.usage_in_part(part)
+    assert found is not None
+    assert found.tokens.total == 100
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'"usage": {,',
+        b'"usage": [1, 2,',
+        b'"usage": {"total_tokens": 5,',
+        b'{"a": 1, "b": {"c": 2,',
+    ],
+)
+def test_what_is_no_usage_states_nothing(part: bytes) -> None:
+    assert wire.usage_in_part(part) is None

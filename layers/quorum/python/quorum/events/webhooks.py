@@ -493,11 +493,10 @@ def key_of(tenant: str, name: str) -> dict[str, str]:
 
 def stored_in(item: dict[str, Any]) -> StoredWebhook:
     """The webhook in a table item."""
-    last = item.get("last")
     return StoredWebhook(
         _webhook(item),
         int(item["revision"]),
-        None if last is None else Delivery.model_validate_json(str(last), extra="ignore"),
+        next(_readable([item] if "last" in item else [], _last), None),
         int(item.get("time_outs", 0)),
         int(item.get("asked_at", 0)),
     )
@@ -511,6 +510,10 @@ def _readable(
 
 def _rule(item: dict[str, Any]) -> EventRule:
     return EventRule.model_validate_json(str(item["document"]), extra="ignore")
+
+
+def _last(item: dict[str, Any]) -> Delivery:
+    return Delivery.model_validate_json(str(item["last"]), extra="ignore")
 
 
 def _name(item: dict[str, Any]) -> str:

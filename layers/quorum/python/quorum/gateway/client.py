@@ -56,6 +56,7 @@ from quorum.gateway import body, problems, wire
 from quorum.gateway.base_urls import BaseUrl, RotatingBaseUrls
 from quorum.gateway.body import BodyInvalid
 from quorum.gateway.call import Call, Completion, Message, prepared
+from quorum.gateway.connections import Connections
 from quorum.gateway.problems import Kind, Problem
 from quorum.gateway.sampling import Sampling
 from quorum.gateway.stream import Stream
@@ -98,8 +99,8 @@ class GatewaySettings(Frozen):
     base_urls: tuple[BaseUrl, ...] = Field(min_length=1)
     connect_seconds: float = Field(default=5.0, gt=0)
     keep_alive_seconds: float = Field(default=30.0, gt=0)
-    max_connections: int = Field(default=100, ge=1)
-    max_keep_alive_connections: int = Field(default=20, ge=1)
+    max_connections: int = Field(default=500, ge=1)
+    max_keep_alive_connections: int = Field(default=500, ge=1)
     max_attempts: int = Field(default=5, ge=1)
     backoff_seconds: float = Field(default=0.25, ge=0)
     backoff_cap_seconds: float = Field(default=8.0, ge=0)
@@ -503,7 +504,9 @@ class Gateway:
                 keepalive_expiry=self.settings.keep_alive_seconds,
             )
             self._client = httpx.AsyncClient(
-                limits=limits, transport=self._transport, trust_env=False, follow_redirects=False
+                transport=self._transport or Connections(limits),
+                trust_env=False,
+                follow_redirects=False,
             )
         return self._client
 

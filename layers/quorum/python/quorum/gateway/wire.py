@@ -24,6 +24,7 @@ _LOWEST_LOG_PROBABILITY = 1e6
 """Size of a log-probability at most; OpenAI writes -9999 for a very unlikely token."""
 _LOG_PROBABILITY_ROUNDING = 1e-3
 """Amount by which rounding may lift a log-probability above 0, the logarithm of certainty."""
+_USAGE_BEGINS = re.compile(rb'"usage"\s*:\s*\{')
 _USAGE = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 
 
@@ -214,12 +215,27 @@ def served_models(body: bytes) -> tuple[ServedModel, ...]:
 
 
 def usage_in_part(body: bytes) -> Usage | None:
-    """The usage in an incomplete body, if that part has arrived."""
-    found = _USAGE.findall(body[-_TAIL_BYTES:])
+    """The usage in an incomplete body, if that part has arrived; not exact if it breaks off."""
+    tail = body[-_TAIL_BYTES:]
+    found = _USAGE.findall(tail)
     try:
-        return usage(problems.parsed(found[-1])) if found else None
+        return usage(problems.parsed(found[-1])) if found else _usage_begun(tail)
     except ValueError:
         return None
+
+
+def _usage_begun(tail: bytes) -> Usage | None:
+    """What a usage that breaks off has stated; None if its total is not among it.
+
+    The total bounds whatever is missing. Raises `ValueError` if the beginning is not JSON.
+    """
+    begun = [match.end() - 1 for match in _USAGE_BEGINS.finditer(tail)]
+    stated, comma, _ = tail[begun[-1] :].rpartition(b",") if begun else (b"", b"", b"")
+    if not comma:  # a number without one after it may lack digits
+        return None
+    read = problems.parsed(stated + b"}" * (stated.count(b"{") - stated.count(b"}")))
+    reported = usage(read) if isinstance(read, dict) and read.get("total_tokens") else None
+    return None if reported is None else reported._replace(exact=False)
 
 
 def text_of(content: object) -> str:

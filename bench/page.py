@@ -1,0 +1,134 @@
+"""The tables of docs/benchmarks.md that are generated from docs/benchmarks/*.json, and their plots.
+
+``python -m bench.page`` writes between the page's markers, ``<!-- measured: NAME -->`` and
+``<!-- end of NAME -->``, what the benchmark NAME measured, and draws its plots beside the JSON.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bench import results
+from local.stack import ROOT
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+WAYS = {
+    "quorum": "Quorum",
+    "published": "the published agent's way",
+    "openai": "`openai` SDK",
+    "litellm": "LiteLLM",
+    "any-llm": "any-llm",
+}
+Section = Callable[[Mapping[str, Any]], Iterator[str]]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, numbers to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def ran(runs: Sequence[Mapping[str, Any]]) -> str:
+    """How the figures came about: the commands, the days and the loads before them."""
+    commands = dict.fromkeys(str(run["command"]) for run in runs)
+    days = sorted({str(run["date"]) for run in runs})
+    loads = sorted(float(run["load_before"]) for run in runs)
+    load = f"{loads[0]:.1f}" if loads[0] == loads[-1] else f"{loads[0]:.1f} to {loads[-1]:.1f}"
+    said = ", ".join(f"`{command}`" for command in commands)
+    return f"{said} ({', '.join(days)}; load before: {load})"
+
+
+def where(measured: Mapping[str, Any]) -> str:
+    """The machine and the versions."""
+    machine, versions = measured["machine"], dict(measured["versions"])
+    packages = [f"{name} {number}" for name, number in versions.items() if name != "python"]
+    listed = f"; {', '.join(packages)}" if packages else ""
+    return (
+        f"{machine['cores']} cores, {machine['architecture']}, Python {versions['python']}{listed}"
+    )
+
+
+def moderation(measured: Mapping[str, Any]) -> Iterator[str]:
+    """A moderation end to end, by contestant."""
+    figures = measured["figures"]
+    upstream, faults = figures["upstream_ms"], figures["faults"]
+    runs = [part["run"] for part in upstream.values()]
+    yield f"{ran([*runs, faults['run']])}. {where(measured)}.\n\n"
+    yield "Milliseconds of a moderation, one at a time, p50 / p95 / p99:\n\n"
+    alone = {ms: part["at_once"]["1"] for ms, part in upstream.items()}
+    yield table(
+        ["", *(f"{ms} ms upstream ({_texts(cell)} texts)" for ms, cell in alone.items())],
+        [[way, *(_times(cell[name]) for cell in alone.values())] for name, way in WAYS.items()],
+    )
+    yield "\nModerations a second, and the most memory of the process at 0 ms:\n\n"
+    cells = [
+        (f"{ms} ms, {at_once} at once", cell)
+        for ms, part in upstream.items()
+        for at_once, cell in part["at_once"].items()
+    ]
+    memory = upstream["0"]["peak_mib"]
+    yield table(
+        ["", *(head for head, _ in cells), "MiB"],
+        [
+            [way, *(_rate(cell[name]) for _, cell in cells), f"{memory[name]:.0f}"]
+            for name, way in WAYS.items()
+        ],
+    )
+    yield "\n![moderations a second](benchmarks/moderation.svg)\n\n"
+    some = next(iter(faults["each"].values()))["texts"]
+    yield f"{some} texts, ten at once, 10 % answers of 429, 5 % of 500, 2 % that break off:\n\n"
+    yield table(
+        ["", "all three votes", "votes", "calls", "counted, $", "charged, $", "counted of charged"],
+        [[way, *_books(faults["each"][name])] for name, way in WAYS.items()],
+    )
+
+
+def _texts(cell: Mapping[str, Any]) -> str:
+    return str(next(iter(cell.values()))["texts"])
+
+
+def _times(one: Mapping[str, Any]) -> str:
+    return " / ".join(f"{one[f'p{percent}_ms']:.1f}" for percent in (50, 95, 99))
+
+
+def _rate(one: Mapping[str, Any]) -> str:
+    return f"{one['texts_per_second']:.0f}"
+
+
+def _books(one: Mapping[str, Any]) -> list[str]:
+    right = one["counted_usd"] == one["charged_usd"]
+    share = "to the last digit" if right else f"{one['counted_of_charged']:.1%}"
+    numbers = (str(one[name]) for name in ("three_votes", "votes", "calls"))
+    return [*numbers, one["counted_usd"], one["charged_usd"], share]
+
+
+SECTIONS: Mapping[str, Section] = {"moderation": moderation}
+
+
+def section(name: str) -> str:
+    """What the benchmark called `name` measured, in Markdown."""
+    return "".join(SECTIONS[name](results.load(name)))
+
+
+def with_section(page: str, name: str, text: str) -> str:
+    """The page with `text` between the markers of `name`."""
+    begin, end = f"<!-- measured: {name} -->\n", f"<!-- end of {name} -->"
+    between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not between.search(page):
+        raise ValueError(f"{PAGE.name} has no place for {name}")
+    return between.sub(lambda _: f"{begin}\n{text}\n{end}", page)
+
+
+def main() -> None:
+    """Write the tables and draw the plots."""
+    from bench import plots  # noqa: PLC0415 - matplotlib is slow to import
+
+    page = PAGE.read_text(encoding="utf-8")
+    for name in SECTIONS:
+        page = with_section(page, name, section(name))
+        print(plots.draw(name))
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The plots of docs/benchmarks.md, as SVG beside the JSON that they show."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from bench import results
+from bench.page import WAYS
+
+_COLOURS = ("#1f6feb", "#8c959f", "#bf8700", "#8250df", "#2da44e")
+Draw = Callable[[Mapping[str, Any]], Figure]
+
+
+def moderation(figures: Mapping[str, Any]) -> Figure:
+    """Moderations a second, by the delay of the stand-in and the number at once."""
+    upstream = figures["upstream_ms"]
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots(1, len(upstream), squeeze=False)[0]
+    for one, (ms, part) in zip(axes, upstream.items(), strict=True):
+        cells = part["at_once"]
+        width = 0.8 / len(WAYS)
+        for number, (name, way) in enumerate(WAYS.items()):
+            one.bar(
+                [place + number * width for place in range(len(cells))],
+                [cell[name]["texts_per_second"] for cell in cells.values()],
+                width,
+                color=_COLOURS[number],
+                label=way.replace("`", ""),
+            )
+        middle = width * (len(WAYS) - 1) / 2
+        one.set_xticks([place + middle for place in range(len(cells))], [*cells])
+        one.set_xlabel("at once")
+        one.set_title(f"{ms} ms upstream", fontsize=10)
+    axes[0].set_ylabel("moderations a second")
+    axes[-1].legend(fontsize=7, frameon=False, loc="upper left")
+    return figure
+
+
+PLOTS: Mapping[str, Draw] = {"moderation": moderation}
+
+
+def fingerprint(name: str) -> str:
+    """The hash of the JSON that a plot shows."""
+    return hashlib.sha256((results.FOLDER / f"{name}.json").read_bytes()).hexdigest()
+
+
+def draw(name: str) -> Path:
+    """Draw the plot of the benchmark called `name`; it tells which JSON it shows."""
+    path = results.FOLDER / f"{name}.svg"
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        PLOTS[name](results.load(name)["figures"]).savefig(
+            path, metadata={"Date": None, "Identifier": fingerprint(name)}
+        )
+    return path

@@ -1,0 +1,78 @@
+"""What a benchmark measured, as JSON beside the page that shows it."""
+
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from local.stack import ROOT
+
+FOLDER = ROOT / "docs" / "benchmarks"
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The percentile; of one value, that value."""
+    if len(values) == 1:
+        return values[0]
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def run_of(module: str) -> dict[str, Any]:
+    """The run of `module` that begins now: its command, the day, and what else the machine does."""
+    return {
+        "command": " ".join(("python -m", module, *sys.argv[1:])),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "load_before": round(os.getloadavg()[0], 1),
+    }
+
+
+def described(
+    figures: Mapping[str, Any], versions: Iterable[str] | Mapping[str, str]
+) -> dict[str, Any]:
+    """The figures with the machine and the versions of these packages."""
+    known = (
+        versions
+        if isinstance(versions, Mapping)
+        else {package: version(package) for package in versions}
+    )
+    return {
+        "machine": {
+            "architecture": platform.machine(),
+            "cores": os.cpu_count(),
+            "system": platform.system(),
+        },
+        "versions": {"python": platform.python_version(), **known},
+        "figures": figures,
+    }
+
+
+def write(name: str, measured: Mapping[str, Any], folder: Path = FOLDER) -> Path:
+    """Keep what was measured under `name`, a list of numbers on one line."""
+    path = folder / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_written(measured, 0) + "\n", encoding="utf-8")
+    return path
+
+
+def load(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+    """What was measured under `name`."""
+    read: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return read
+
+
+def _written(part: Any, depth: int) -> str:
+    """JSON that a person can read: an object's entries on lines of their own."""
+    if not isinstance(part, Mapping) or not part:
+        return json.dumps(part, ensure_ascii=False)
+    indent = "  " * (depth + 1)
+    entries = (
+        f"{indent}{json.dumps(str(name), ensure_ascii=False)}: {_written(value, depth + 1)}"
+        for name, value in part.items()
+    )
+    return "{\n" + ",\n".join(entries) + "\n" + "  " * depth + "}"

@@ -1,0 +1,40 @@
+"""The page of benchmarks shows what was measured: tables and plots follow from the JSON."""
+
+import json
+
+import pytest
+
+from bench import page, results
+from bench.plots import PLOTS, fingerprint
+
+PAGE = page.PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", page.SECTIONS)
+def test_the_tables_are_those_of_the_json(name: str) -> None:
+    assert page.with_section(PAGE, name, page.section(name)) == PAGE
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_the_plot_shows_this_json_and_the_page_shows_the_plot(name: str) -> None:
+    drawn = (results.FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+    assert fingerprint(name) in drawn
+    assert f"benchmarks/{name}.svg" in PAGE
+
+
+def test_every_file_of_figures_is_shown() -> None:
+    assert {path.stem for path in results.FOLDER.glob("*.json")} == set(page.SECTIONS)
+
+
+@pytest.mark.parametrize("name", page.SECTIONS)
+def test_the_json_names_command_date_machine_and_versions(name: str) -> None:
+    measured = results.load(name)
+    assert {"machine", "versions", "figures"} <= measured.keys()
+    written = json.dumps(measured["figures"])
+    assert '"command": "python -m bench.' in written
+    assert '"load_before"' in written
+
+
+def test_a_page_without_a_place_for_a_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="no place for nothing"):
+        page.with_section(PAGE, "nothing", "a table")
