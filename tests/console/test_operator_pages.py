@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -10,6 +11,7 @@ import pytest
 from quorum.audit.chain import Action
 from quorum.audit.trail import AuditFilter
 from quorum.aws.keys import hash_of
+from quorum.ledger import ledger
 
 from functions.console import app as console
 from tests.console.conftest import ATTACK, BATCH, Client, Issue, Store, new_batch
@@ -317,3 +319,28 @@ def test_alarms_that_went_off_come_first(ada: Client, container: "ConsoleContain
     ada.get("health")
     assert re.search(r"Waits-2 Alarm .* Errors-1 ", ada.text), ada.text
     assert "other-Errors" not in ada.text
+
+
+def test_costs_are_shown_by_day_model_and_decision_and_by_tenant_to_the_deployments_operator(
+    client: Client, issue: Issue, store: Store, container: "ConsoleContainer"
+) -> None:
+    store("verdict-1", said="unsafe")
+    store("verdict-2", said="safe", tenant="other")
+    today = ledger.today()
+    container.dynamodb.Table(container.settings.usage_table).put_item(
+        Item={
+            "key": ledger.usage_key(today, "gpt-4.1", "acme"),
+            "entry": ledger.day_entry(today),
+            "calls": 1,
+            "cost_usd": Decimal("0.25"),
+        }
+    )
+    client.sign_in(issue()).get("costs")
+    assert client.status == 200, client.text
+    assert re.search(r"By decision .* Unsafe 1 ", client.text), client.text
+    assert re.search(r"By model .* gpt-4.1 \$0.25", client.text), client.text
+    assert "By tenant" not in client.text
+    client.post("sign-out")
+    client.sign_in(issue("owner", role="deployment_operator")).get("costs")
+    assert re.search(r"By tenant .* acme \$0.25", client.text), client.text
+    assert re.search(r"By decision Verdict Verdicts Cost Safe 1 ", client.text), client.text

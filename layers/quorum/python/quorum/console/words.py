@@ -264,6 +264,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "costs.won": ("In won", "원화"),
         "costs.day_name": ("Day", "날짜"),
         "costs.model_name": ("Model", "모델"),
+        "costs.decision": ("By decision", "판정별"),
+        "costs.tenant": ("By tenant", "테넌트별"),
+        "costs.tenant_name": ("Tenant", "테넌트"),
+        "costs.today": ("Today, of the budget", "오늘 사용액 / 예산"),
         # batches
         "batches.empty": ("No batches yet", "일괄 처리 내역이 없습니다"),
         "batches.empty_lead": (
