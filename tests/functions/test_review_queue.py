@@ -220,6 +220,24 @@ def test_what_waits_is_counted_by_all_that_can_be_filtered_by(
     assert (fewer["waiting"], fewer["complete"]) == (1, False)
 
 
+def test_counting_reads_no_partition_behind_the_last_that_counts(
+    store: Store, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store("grave", scores={"hate/threatening": 0.9})
+    store("grave-too", scores={"hate/threatening": 0.9})
+    asked: list[str] = []
+    query = waiting.dynamo.query
+
+    def counted(client: Any, **request: Any) -> Any:
+        asked.append(request["ExpressionAttributeValues"][":review"])
+        return query(client, **request)
+
+    monkeypatch.setattr(waiting.dynamo, "query", counted)
+    monkeypatch.setattr(waiting, "COUNT_LIMIT", 1)
+    assert ask(name="get_review_counts.json")[1]["complete"] is False
+    assert all(partition.startswith("pending:critical:") for partition in asked)
+
+
 def test_one_tenants_ids_spell_no_partition_of_anothers(store: Store, queue: Send) -> None:
     store("mine", scores={"hate": 0.95})
     for other in ("acme#high#0", "high:0#acme", "0#acme"):
