@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from quorum.audit.trail import AuditFilter, AuditTrail
+from quorum.aws import dynamo
 from quorum.core.errors import Conflict, NotFound
 from quorum.core.models import Content, Decision, Review, Verdict
 from quorum.review import claims as claims_module
@@ -226,13 +227,13 @@ def test_counting_reads_no_partition_behind_the_last_that_counts(
     store("grave", scores={"hate/threatening": 0.9})
     store("grave-too", scores={"hate/threatening": 0.9})
     asked: list[str] = []
-    query = waiting.dynamo.query
+    query = dynamo.query
 
     def counted(client: Any, **request: Any) -> Any:
         asked.append(request["ExpressionAttributeValues"][":review"])
         return query(client, **request)
 
-    monkeypatch.setattr(waiting.dynamo, "query", counted)
+    monkeypatch.setattr(dynamo, "query", counted)
     monkeypatch.setattr(waiting, "COUNT_LIMIT", 1)
     assert ask(name="get_review_counts.json")[1]["complete"] is False
     assert all(partition.startswith("pending:critical:") for partition in asked)
