@@ -61,12 +61,12 @@ class Size(NamedTuple):
 
 
 FULL = Size(
-    commands=(100, 1_000, 10_000, 100_000),
-    items=(25, 50, 100, 200, 400),
+    commands=(1_000, 10_000, 100_000),
+    items=(10, 25, 50, 100),
     votes=(1, 3, 5, 7, 9),
     characters=(10, 100, 1_000, 4_000, 16_000, CONTENT_LIMIT),
     entries=(10, 100, 1_000, 10_000),
-    waiting=(10, 50, 250, 1_000),
+    waiting=(10, 30, 100),
 )
 QUICK = Size(
     commands=(),

@@ -56,7 +56,7 @@ class Size(NamedTuple):
     lengths: Sequence[int]
 
 
-FULL = Size(calls=700, votes=200, verdicts=4_000, texts=9, lengths=(20, 200, 1_000))
+FULL = Size(calls=2_000, votes=200, verdicts=4_000, texts=9, lengths=(20, 200, 1_000))
 QUICK = Size(calls=3, votes=3, verdicts=20, texts=1, lengths=(20,))
 
 
