@@ -22,7 +22,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -90,7 +90,7 @@ class Import(NamedTuple):
     processor: float
 
 
-def functions(only: str | None) -> list[Function]:
+def functions(only: Sequence[str] = ()) -> list[Function]:
     """The functions of the template, of those that are alike the first."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
     common = template["Globals"]["Function"]
@@ -100,7 +100,7 @@ def functions(only: str | None) -> list[Function]:
             continue
         own = block["Properties"]
         alike = own["CodeUri"] == ALIKE and any(one.folder == ROOT / ALIKE for one in found)
-        if alike or (only and only.lower() not in name.lower()):
+        if alike or (only and not any(part.lower() in name.lower() for part in only)):
             continue
         variables = (
             common["Environment"]["Variables"]
@@ -302,7 +302,7 @@ def main() -> None:
     """Measure every function and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", help="functions with this in their name")
+    parser.add_argument("--only", nargs="*", default=(), help="parts of functions' names")
     arguments = parser.parse_args()
     chosen = functions(arguments.only)
     with TemporaryDirectory(prefix="quorum-start-") as name, aws() as endpoint:

@@ -6,6 +6,7 @@ The started processes are recorded in `.local/stack.json`, so that `down` stops 
 second `up` updates in place. The data in `.local/data` survives both.
 """
 
+import fcntl
 import json
 import os
 import platform
@@ -16,8 +17,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -303,6 +306,20 @@ def start(home: StateDirectory, settings: dict[str, str]) -> Stack:
     home.data.mkdir(parents=True, exist_ok=True)
     _discard(home.scratch)
     home.scratch.mkdir()
+    with _alone():
+        return _started(home, last, settings)
+
+
+@contextmanager
+def _alone() -> "Iterator[None]":
+    """Wait until no other stack of this machine starts: two would find the same port free."""
+    with (Path(tempfile.gettempdir()) / "quorum-starts").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _started(home: StateDirectory, last: Stack | None, settings: dict[str, str]) -> Stack:
+    """MiniStack, which answers."""
     # On Linux, containers of `sam local invoke` reach the stack at the address of Docker's bridge.
     host = settings.get("BIND_HOST", LOOPBACK)
     port = _free_port(host, last.port if last else FIRST_PORT)

@@ -53,6 +53,19 @@ def statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def called_by_api_gateway() -> set[str]:
+    """The functions of routes, authorizers and the chat's integrations."""
+    routes = {
+        name
+        for name, block in functions().items()
+        for event in block.get("Events", {}).values()
+        if event["Type"] == "Api"
+    }
+    kinds = ("Serverless::Api", "ApiGatewayV2::Authorizer", "ApiGatewayV2::Integration")
+    others = json.dumps([resources(f"AWS::{kind}") for kind in kinds])
+    return routes | {name for name in functions() if re.search(rf"\b{name}\b", others)}
+
+
 def _environment(common: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
     own = properties.get("Environment", {}).get("Variables", {})
     return {**common["Environment"]["Variables"], **own}

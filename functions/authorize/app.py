@@ -37,8 +37,9 @@ def handler(event: APIGatewayAuthorizerRequestEvent, _context: "LambdaContext") 
     caller = found.caller if found and may else None
     # These routes say themselves, in another API's form, that a key is missing or unknown.
     googles = event["requestContext"].get("resourcePath") in GOOGLES_ROUTES
-    # A client over HTTP can tell a wrong key (401) from a missing right (403).
-    if not googles and (not key or (caller is None and not chat)):
+    # A client over HTTP can tell a wrong key (401) from a missing right (403). Of a WebSocket it is
+    # told 403 for either.
+    if caller is None and not googles and not chat:
         raise Unauthorized
     arn = event.parsed_arn
     response = APIGatewayAuthorizerResponseWebSocket if chat else APIGatewayAuthorizerResponse

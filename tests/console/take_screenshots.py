@@ -44,6 +44,7 @@ PHONE = {"width": 360, "height": 780}
         ("policies-ko", "ko.light", "policies", DESK),
         ("panels", "en.dark", "panels", DESK),
         ("keys", "en.light", "keys", DESK),
+        ("health", "en.light", "health", DESK),
         ("keys-phone", "ko.light", "keys", PHONE),
     ],
 )

@@ -1,7 +1,9 @@
 """The operators' pages: batches, policies, panels and models, and keys."""
 
+import asyncio
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -9,6 +11,7 @@ import pytest
 from quorum.audit.chain import Action
 from quorum.audit.trail import AuditFilter
 from quorum.aws.keys import hash_of
+from quorum.ledger import ledger
 
 from functions.console import app as console
 from tests.console.conftest import ATTACK, BATCH, Client, Issue, Store, new_batch
@@ -24,6 +27,7 @@ def queues(aws: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("items", "dead")}
     monkeypatch.setenv("ITEMS_QUEUE", urls["items"])
     monkeypatch.setenv("DEAD_LETTERS", urls["dead"])
+    monkeypatch.setenv("DOCUMENTS_QUEUE", urls["items"])
     console.app.cache_clear()
     return urls
 
@@ -277,3 +281,66 @@ def test_the_agreement_of_voters_comes_from_what_people_decided(ada: Client, sto
     ada.post("review/verdict-1/decide", {"decision": "unsafe"})
     ada.get("panels")
     assert re.search(r"gpt-4.1 1 0.0% 0.0% – [0-9.]+%", ada.text), ada.text
+
+
+def test_health_shows_open_circuits_waits_queues_and_what_was_spent(
+    ada: Client, container: "ConsoleContainer", queues: dict[str, str]
+) -> None:
+    url = container.settings.gateway_base_url.split(",")[0].rstrip("/")
+    for _ in range(5):
+        asyncio.run(container.breaker.report(url, "deepseek-v3.2", well=False))
+    for _ in range(40):
+        container.limiter.reserve("gpt-4.1", 30_000, patience_seconds=3_600)
+    boto3.client("sqs").send_message(QueueUrl=queues["dead"], MessageBody="{}")
+    ada.get("health")
+    assert ada.status == 200, ada.text
+    assert re.search(r"deepseek-v3.2 Open: not called since 20", ada.text), ada.text
+    assert re.search(r"gemini-2.5-flash Closed: calls go through 0.0 s", ada.text)
+    assert float(re.findall(r"gpt-4.1 Closed: calls go through ([0-9.]+) s", ada.text)[0]) > 60
+    assert re.search(r"Dead letters of everybody 1 0", ada.text), ada.text
+    assert "no alarms here" in ada.text
+
+
+def test_alarms_that_went_off_come_first(ada: Client, container: "ConsoleContainer") -> None:
+    cloudwatch = boto3.client("cloudwatch")
+    stack = container.settings.panels_path.strip("/")
+    for name in (f"{stack}-Errors-1", f"{stack}-Waits-2", "other-Errors-1"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+            MetricName="Errors",
+            Namespace="Quorum",
+            Period=60,
+            Statistic="Sum",
+            Threshold=1,
+        )
+    cloudwatch.set_alarm_state(AlarmName=f"{stack}-Waits-2", StateValue="ALARM", StateReason="x")
+    ada.get("health")
+    assert re.search(r"Waits-2 Alarm .* Errors-1 ", ada.text), ada.text
+    assert "other-Errors" not in ada.text
+
+
+def test_costs_are_shown_by_day_model_and_decision_and_by_tenant_to_the_deployments_operator(
+    client: Client, issue: Issue, store: Store, container: "ConsoleContainer"
+) -> None:
+    store("verdict-1", said="unsafe")
+    store("verdict-2", said="safe", tenant="other")
+    today = ledger.today()
+    container.dynamodb.Table(container.settings.usage_table).put_item(
+        Item={
+            "key": ledger.usage_key(today, "gpt-4.1", "acme"),
+            "entry": ledger.day_entry(today),
+            "calls": 1,
+            "cost_usd": Decimal("0.25"),
+        }
+    )
+    client.sign_in(issue()).get("costs")
+    assert client.status == 200, client.text
+    assert re.search(r"By decision .* Unsafe 1 ", client.text), client.text
+    assert re.search(r"By model .* gpt-4.1 \$0.25", client.text), client.text
+    assert "By tenant" not in client.text
+    client.post("sign-out")
+    client.sign_in(issue("owner", role="deployment_operator")).get("costs")
+    assert re.search(r"By tenant .* acme \$0.25", client.text), client.text
+    assert re.search(r"By decision Verdict Verdicts Cost Safe 1 ", client.text), client.text

@@ -54,7 +54,7 @@ def test_the_runbook_has_no_section_of_an_alarm_that_is_gone() -> None:
 
 
 def test_an_alarms_expression_uses_all_of_its_metrics_and_no_others() -> None:
-    functions = {"IF"}
+    functions = {"IF", "FILL"}
     for name, alarm in ALARMS.items():
         if "Metrics" not in alarm:
             continue
@@ -67,6 +67,24 @@ def test_an_alarms_expression_uses_all_of_its_metrics_and_no_others() -> None:
         assert len(ids) <= 10, name  # what CloudWatch takes
 
 
+def test_an_alarm_on_a_table_ends_with_its_cause_and_can_go_off_again() -> None:
+    """Alarms on DynamoDB's metrics ignore missing data whatever `TreatMissingData` says.
+
+    Throttles are counted only where there are some, so such an alarm would stay on for good
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html).
+    """
+    on_tables = [
+        (name, alarm)
+        for name, alarm in ALARMS.items()
+        if any(one["Namespace"] == "AWS/DynamoDB" for one in metrics_of(alarm))
+    ]
+    assert len(on_tables) >= 4
+    for name, alarm in on_tables:
+        (math,) = (metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric)
+        ids = [metric["Id"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+        assert math == " + ".join(f"FILL({one}, 0)" for one in ids), name
+
+
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_every_function_is_watched(metric: str) -> None:
     watched = [
@@ -77,6 +95,125 @@ def test_every_function_is_watched(metric: str) -> None:
         for dimension in one["Dimensions"]
     ]
     assert sorted(watched) == sorted(template.functions())
+
+
+def watched(metric: str, dimension: str) -> set[Any]:
+    """The resources whose metric an alarm watches, by logical id; an index with its table."""
+    found: set[Any] = set()
+    for alarm in ALARMS.values():
+        for one in metrics_of(alarm):
+            named = {each["Name"]: _resource(each["Value"]) for each in one["Dimensions"]}
+            if one["MetricName"] == metric and dimension in named:
+                index = named.get("GlobalSecondaryIndexName")
+                found.add((named[dimension], index) if index else named[dimension])
+    return found
+
+
+def _resource(value: Any) -> str:
+    match value:
+        case {"Ref": name} | {"Fn::GetAtt": [name, *_]}:
+            return str(name)
+    return str(value)
+
+
+def dead_letters() -> set[str]:
+    """The queues that something puts what it gives up into, by the whole template."""
+    keys = {"deadLetterTargetArn", "Destination"}
+
+    def targets(value: Any) -> "Iterator[str]":
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key in keys or (key == "Arn" and "Fn::GetAtt" in inner):
+                    yield _resource(inner)
+                yield from targets(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from targets(inner)
+
+    return set(targets(template.template()["Resources"])) & set(
+        template.resources("AWS::SQS::Queue")
+    )
+
+
+def events_of(kind: str) -> "Iterator[tuple[str, dict[str, Any]]]":
+    """Function and properties of every event source of a kind."""
+    for name, block in template.functions().items():
+        for event in block.get("Events", {}).values():
+            if event["Type"] == kind:
+                yield name, event["Properties"]
+
+
+def test_every_queue_is_watched_by_age_or_as_dead_letters() -> None:
+    queues = template.resources("AWS::SQS::Queue")
+    assert watched("ApproximateNumberOfMessagesVisible", "QueueName") == dead_letters()
+    assert watched("ApproximateAgeOfOldestMessage", "QueueName") == queues.keys() - dead_letters()
+    for name in queues.keys() - dead_letters():
+        assert _resource(queues[name]["RedrivePolicy"]["deadLetterTargetArn"]) in dead_letters()
+
+
+@pytest.mark.parametrize("metric", ["ReadThrottleEvents", "WriteThrottleEvents"])
+def test_every_table_and_every_index_is_watched(metric: str) -> None:
+    tables = template.resources("AWS::DynamoDB::Table")
+    indexes = {
+        (name, index["IndexName"])
+        for name, table in tables.items()
+        for index in table.get("GlobalSecondaryIndexes", [])
+    }
+    assert watched(metric, "TableName") == tables.keys() | indexes
+
+
+def test_every_stream_is_watched_and_no_record_of_it_holds_up_the_others() -> None:
+    sources = dict(events_of("DynamoDB"))
+    assert len(sources) == sum(
+        "StreamSpecification" in table
+        for table in template.resources("AWS::DynamoDB::Table").values()
+    )
+    assert watched("IteratorAge", "FunctionName") == sources.keys()
+    for source in sources.values():
+        assert source["BisectBatchOnFunctionError"] is True
+        assert 0 < source["MaximumRetryAttempts"] <= 300
+        assert _resource(source["DestinationConfig"]["OnFailure"]["Destination"]) in dead_letters()
+
+
+NOT_REPEATED = {"ConverseFunction": "a client has gone, or asks anew: nobody waits for the answer"}
+"""Functions that are started without waiting for their end, and whose failure is kept nowhere."""
+
+
+def test_what_starts_a_function_without_waiting_for_it_keeps_what_failed() -> None:
+    told = {name for kind in ("EventBridgeRule", "SNS") for name, _ in events_of(kind)}
+    configured = {
+        name for name, block in template.functions().items() if "EventInvokeConfig" in block
+    }
+    assert configured == told | NOT_REPEATED.keys()
+    kept = set()
+    for name in told:
+        where = template.functions()[name]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+        assert _resource(where["Destination"]) in dead_letters()
+        kept.add(name)
+    assert watched("DestinationDeliveryFailures", "FunctionName") == kept
+    assert watched("AsyncEventsDropped", "FunctionName") == NOT_REPEATED.keys()
+
+
+def test_what_eventbridge_cannot_tell_a_function_is_kept_where_it_may_put_it() -> None:
+    (policy,) = template.resources("AWS::SQS::QueuePolicy").values()
+    admitted = {
+        _resource(statement["Resource"])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Principal"] == {"Service": "events.amazonaws.com"}
+    }
+    rules = list(events_of("EventBridgeRule"))
+    assert rules
+    for name, rule in rules:
+        assert _resource(rule["DeadLetterConfig"]["Arn"]) in admitted & dead_letters(), name
+
+
+def test_every_queue_and_stream_is_on_the_dashboard() -> None:
+    (board,) = template.resources("AWS::CloudWatch::Dashboard").values()
+    body = board["DashboardBody"]["Fn::Sub"]
+    for queue in template.resources("AWS::SQS::Queue"):
+        assert f"${{{queue}.QueueName}}" in body, queue
+    for name, _ in events_of("DynamoDB"):
+        assert f'"IteratorAge", "FunctionName", "${{{name}}}"' in body
 
 
 def test_every_machine_is_watched_however_it_fails() -> None:
@@ -101,6 +238,18 @@ def test_every_metric_of_our_own_that_an_alarm_watches_is_written_by_the_code() 
     assert len(own) > 10
     for one in own:
         assert one["MetricName"] in WRITTEN
+
+
+def test_whatever_books_the_cost_of_a_call_counts_it_for_the_alarm_on_spending() -> None:
+    books, counts = set(), set()
+    for file in (ROOT / "layers/quorum/python/quorum").rglob("*.py"):
+        text = file.read_text()
+        if re.search(r"\bledger\.paid\(", text):
+            books.add(file.name)
+        if re.search(r"^ +cost_booked\(", text, re.MULTILINE):
+            counts.add(file.name)
+    assert len(books) >= 4
+    assert counts == books
 
 
 def test_the_dashboard_is_json_and_plots_metrics_that_are_written() -> None:

@@ -3,11 +3,17 @@
 import ast
 import json
 import re
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from quorum.app.chat import ConversationContainer
+from quorum.app.console import ConsoleContainer
+from quorum.app.events import DeliverContainer
 from quorum.core import registry
+from quorum.vote.workflow import CLIENT_SECONDS
 
 from tests import template
 from tests.template import ROOT
@@ -20,6 +26,8 @@ NAME_CHARACTERS, ARN_CHARACTERS = 64, 128
 """More than a name, and a URL or an ARN, has that CloudFormation makes."""
 NAMED = ("Table", "Bucket")
 """How the logical ids of resources end whose reference is a name."""
+LAMBDA_SECONDS = 900
+"""The longest time-out that Lambda takes."""
 CLIENTS = ROOT / "layers/quorum/python/quorum"
 
 
@@ -98,3 +106,74 @@ def test_every_client_has_time_outs_of_its_own() -> None:
         if not any(word.arg == "config" for word in call.keywords)
     ]
     assert without == []
+
+
+API_SECONDS = 29
+"""An integration of API Gateway ends after this, and its caller hears nothing from the function."""
+SERVICES = {
+    "cloudwatch": "cloudwatch",
+    "dynamodb": "dynamodb",
+    "events": "event_bridge",
+    "execute-api": "management",
+    "kms": "kms",
+    "s3": "s3",
+    "secretsmanager": "secrets",
+    "sns": "sns",
+    "sqs": "sqs",
+    "ssm": "ssm",
+    "states": "step_functions",
+}
+"""The member of a container that calls a service, by how the service's actions begin."""
+
+
+class _Everything(ConsoleContainer, DeliverContainer, ConversationContainer):  # type: ignore[misc] # settings of each
+    """All clients that functions open."""
+
+
+@cache
+def waits() -> dict[str, float]:
+    """The seconds that one try of each client may take until it is given up."""
+    nowhere = SimpleNamespace(
+        aws_endpoint_url="http://127.0.0.1:9", connections_url="http://127.0.0.1:9"
+    )
+    every = _Everything(nowhere)  # type: ignore[arg-type] # addresses are all that clients read
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", template.REGION)
+        for member in {*SERVICES.values(), "functions", "embedded_voters"}:
+            opened = getattr(every, member)
+            config = (opened.meta.client if member == "dynamodb" else opened).meta.config
+            found[member] = config.connect_timeout + config.read_timeout
+    return found
+
+
+def clients_of(function: str) -> set[str]:
+    """The clients whose service a function has rights to."""
+    actions: set[str] = set()
+    for statement in template.statements(template.functions()[function]):
+        action = statement["Action"]
+        actions.update([action] if isinstance(action, str) else action)
+    found = {SERVICES[action.partition(":")[0]] for action in actions - {"lambda:InvokeFunction"}}
+    if "lambda:InvokeFunction" in actions:
+        starts = "CONVERSE_FUNCTION" in template.functions()[function]["Environment"]
+        found.add("functions" if starts else "embedded_voters")
+    return found
+
+
+@pytest.mark.parametrize("function", template.functions())
+def test_a_function_outlives_any_call_that_is_not_answered(function: str) -> None:
+    timeout = template.functions()[function]["Timeout"]
+    longest = {member: waits()[member] for member in clients_of(function)}
+    assert {member: one for member, one in longest.items() if one >= timeout} == {}
+
+
+@pytest.mark.parametrize("function", template.functions())
+def test_whoever_answers_through_api_gateway_speaks_before_it_gives_up(function: str) -> None:
+    timeout = template.functions()[function]["Timeout"]
+    if function in template.called_by_api_gateway():
+        assert timeout < API_SECONDS
+    assert timeout <= LAMBDA_SECONDS
+
+
+def test_a_caller_of_the_vote_machine_waits_as_long_as_it_says() -> None:
+    assert waits()["step_functions"] == CLIENT_SECONDS

@@ -18,6 +18,7 @@ from tests.template import ROOT
 
 SERVICE = ROOT / "layers/quorum/python"
 MADE_BY = {
+    "cloudwatch:DescribeAlarms": {"describe_alarms"},
     "dynamodb:GetItem": {"get_item"},
     "dynamodb:BatchGetItem": {"batch_get_item"},
     "dynamodb:Query": {"query"},
@@ -39,6 +40,7 @@ MADE_BY = {
     "sns:Publish": {"publish"},
     "sqs:ChangeMessageVisibility": {"change_message_visibility"},
     "sqs:DeleteMessage": {"delete_message"},
+    "sqs:GetQueueAttributes": {"get_queue_attributes"},
     "sqs:ReceiveMessage": {"receive_message"},
     "sqs:SendMessage": {"send_message", "send_message_batch"},
     "sqs:SendMessageBatch": {"send_message_batch"},

@@ -245,11 +245,19 @@ def test_an_aggregate_that_starts_anew_still_records_the_verdict_before_the_mach
 
 
 def test_a_message_stays_invisible_for_six_times_its_functions_timeout() -> None:
-    queue = template.resources("AWS::SQS::Queue")["ItemsQueue"]
-    assert queue["VisibilityTimeout"] >= 6 * template.functions()["BatchFunction"]["Timeout"]
+    queues = template.resources("AWS::SQS::Queue")
+    read = {
+        (event["Properties"]["Queue"]["Fn::GetAtt"][0], block["Timeout"])
+        for block in template.functions().values()
+        for event in block.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    assert {name for name, _ in read} == {
+        name for name, queue in queues.items() if "RedrivePolicy" in queue
+    }
+    for name, timeout in read:
+        assert queues[name]["VisibilityTimeout"] >= 6 * timeout, name
     assert template.functions()["BatchFunction"]["Timeout"] > CLIENT_SECONDS
-    documents = template.resources("AWS::SQS::Queue")["DocumentsQueue"]
-    assert documents["VisibilityTimeout"] >= 6 * template.functions()["DocumentFunction"]["Timeout"]
 
 
 def test_the_worker_dead_letters_a_message_with_its_reason_before_the_queue_does_without() -> None:

@@ -535,5 +535,6 @@ def test_who_has_no_key_or_an_unknown_one_does_not_connect(stack: Stack, warm: N
     with pytest.raises(InvalidStatus) as refused, Client(stack.chat, "qk_nobodys"):
         pass
     assert refused.value.response.status_code == 403
-    with pytest.raises(InvalidStatus), connect(stack.chat):
+    with pytest.raises(InvalidStatus) as refused, connect(stack.chat):
         pass
+    assert refused.value.response.status_code == 403

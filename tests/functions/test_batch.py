@@ -228,11 +228,29 @@ def test_no_redrive_stumbles_over_another_tenants_dead_letter(
 
 def test_poison_of_a_batch_is_counted_there_with_its_reason(deliver: Deliver, world: World) -> None:
     world.new_batch(1)
-    deliver(item("x", 0, colour="red"))
-    deliver(item("x", 0, colour="red"))
+    deliver(item("x", 0, id="not an id"))
+    deliver(item("x", 0, id="not an id"))
     assert world.view().dead == 1
     (shown,) = world.batches.results(TENANT, BATCH, start=0, limit=9, gaps=False)["items"]
-    assert shown["dead"]["reason"].startswith("colour: ")
+    assert shown["dead"]["reason"].startswith("id: ")
+
+
+def test_an_item_with_a_field_of_newer_code_waits_for_that_and_others_are_told_at_once(
+    deliver: Deliver, letters: Callable[[], dict[str, str]], world: World
+) -> None:
+    world.new_batch(1)
+    newer = json.dumps(item("x", 0, of_newer_code=1))
+    assert deliver(newer, item("one")) == [newer]
+    assert world.view().dead == 0
+    assert letters() == {}
+    assert deliver(newer, deliveries=3) == []  # the last one
+    # Somebody's own message has no newer code behind it.
+    own = json.dumps(item("x", colour="red"))
+    assert deliver(own) == []
+    assert {body: reason.partition(":")[0] for body, reason in letters().items()} == {
+        newer: "of_newer_code",
+        own: "colour",
+    }
 
 
 def test_a_throttled_item_stays_and_says_why_until_its_last_delivery_then_it_is_dead(

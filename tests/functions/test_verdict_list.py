@@ -81,6 +81,18 @@ def pages(read: Callable[..., tuple[int, Any]], **query: str) -> list[list[str]]
         query["next_"] = page["next"]
 
 
+def test_a_verdict_that_newer_code_stored_is_left_out_of_the_list_of_the_others(
+    store: Store, read: Callable[..., tuple[int, Any]], aws: Any
+) -> None:
+    for hours, name in enumerate(("last", "newer", "first")):
+        store(name, hours)
+    table = aws.Table("VerdictsTable")
+    item = table.get_item(Key={"id": "verdict#acme#newer"})["Item"]
+    document = json.loads(str(item["verdict"])) | {"decision": "of_newer_code"}
+    table.put_item(Item=item | {"verdict": json.dumps(document)})
+    assert ids(read()[1]) == ["last", "first"]
+
+
 def test_verdicts_are_listed_newest_first_and_whole(
     ask: Ask, store: Store, read: Callable[..., tuple[int, Any]]
 ) -> None:

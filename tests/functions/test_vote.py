@@ -16,7 +16,8 @@ from quorum.vote.policy import DEFAULT
 
 from fakes.gateway import Fault, RecordedVotes, Scenario, StandIn, running
 from functions.vote import app as vote
-from tests import make
+from tests import make, template
+from tests.functions.test_panels import metric
 
 Ask = Callable[..., dict[str, Any]]
 TEXT = "what the stand-in has an opinion of"
@@ -85,6 +86,20 @@ def test_a_vote_asked_for_again_is_neither_sent_nor_booked_again(
     assert again["saved_usd"] == first["cost_usd"]
     assert stand_in.count.requests == 1
     assert usage(aws)["calls"] == 1
+
+
+def test_the_alarm_on_spending_watches_the_metric_that_a_paid_call_writes(
+    ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = ask(living())
+    ask(living())  # from the cache, for nothing
+    (line,) = metric(capsys.readouterr().out, "SpentUsd")
+    assert line["SpentUsd"] == [float(answer["cost_usd"])]
+    alarm = template.resources("AWS::CloudWatch::Alarm")["SpendingAlarm"]
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == template.physical(alarm["Namespace"])
+    watched = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert {name: line[name] for name in directive["Dimensions"][0]} == watched
 
 
 def test_a_vote_is_not_shared_with_another_tenant(ask: Ask, stand_in: StandIn) -> None:

@@ -359,15 +359,17 @@ def test_an_answer_begun_by_nobody_is_not_given(
     assert rows(aws) == []
 
 
-def test_a_key_may_open_a_chat_and_an_unknown_one_may_not(
+def test_a_key_may_open_a_chat_and_neither_an_unknown_one_nor_none_may(
     aws: Any, within: Callable[[str], None], event: Callable[[str], Any], context: Any
 ) -> None:
     within("AuthorizeFunction")
     authorize.app.cache_clear()
     request = event("authorize_chat.json")
-    denied = authorize.handler(request, context)["policyDocument"]["Statement"][0]
-    assert denied["Effect"] == "Deny"
+    unknown = authorize.handler(request, context)
     request["headers"] = {}
+    missing = authorize.handler(request, context)
+    for denied in (unknown, missing):
+        assert denied["policyDocument"]["Statement"][0]["Effect"] == "Deny"
     key = Keys(aws, "KeysTable", "KeyUseTable").issue(Caller(tenant="acme"))
     request["queryStringParameters"] = {"key": key}
     policy = authorize.handler(request, context)

@@ -418,6 +418,16 @@ def test_an_invocation_ends_before_its_deadline_whatever_takes_long(
     slow.set()
 
 
+def test_a_last_delivery_of_newer_code_keeps_no_event_from_its_webhook(way: Way, aws: Any) -> None:
+    way.put()
+    table, key = aws.Table("WebhooksTable"), {"tenant": NAME, "entry": f"webhook#{HOOK}"}
+    told = json.dumps({"event_id": "evt", "failure": "of_newer_code"})
+    table.put_item(Item=table.get_item(Key=key)["Item"] | {"last": told})
+    way.publish(change(None, stored()))
+    assert way.deliver() == []
+    assert len(way.receivers.sent) == 1
+
+
 def test_what_was_delivered_is_not_sent_again_because_it_could_not_be_noted(
     put: Put, publishing: Publish, delivering: Deliver, receivers: Receivers, faults: Faults
 ) -> None:

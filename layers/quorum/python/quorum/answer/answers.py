@@ -18,6 +18,7 @@ from quorum.aws import dynamo
 from quorum.core import registry
 from quorum.core.models import Dollars, Frozen, Tokens
 from quorum.ledger import ledger, shards
+from quorum.ledger.telemetry import cost_booked
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -128,10 +129,12 @@ class Answers:
         if keep and key is not None:
             items += self._kept(key, answer, bill.bought_for)
         self._write(items)
+        cost_booked(answer)
 
     def book_failure(self, bill: Bill, paid: Paid, reservation: "Reservation | None") -> None:
         """Book the cost of a call without an answer; raises as `book`."""
         self._write(self._paid(bill, paid, reservation))
+        cost_booked(paid)
 
     def _kept(self, key: str, answer: Answered, bought_for: str | None) -> list[dict[str, Any]]:
         written = answer.model_dump_json()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from quorum.core.models import Frozen
 
-S3_SECONDS = 30
+S3_SECONDS = 10
 """Seconds between two parts of an object that S3 sends."""
 S3_CONNECTIONS = 16
 """Connections to S3: as many as documents are stored at once."""

@@ -3,10 +3,17 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import boto3
+
 from quorum.app.api import ApiContainer
+from quorum.aws.clients import client_config
 from quorum.aws.sessions import Sessions
+from quorum.gateway import breaker
+from quorum.gateway.breaker import Breaker
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
     from quorum.app.settings import ConsoleSettings
 
 
@@ -19,3 +26,23 @@ class ConsoleContainer(ApiContainer):
     def sessions(self) -> Sessions:
         """The sessions of those who are signed in."""
         return Sessions(self.dynamodb, self.settings.sessions_table, self.keys, clock=self.clock)
+
+    @cached_property
+    def breaker(self) -> Breaker:
+        """The circuits of all models, as they are stored."""
+        return breaker.in_table(self.dynamodb, self.settings.usage_table)
+
+    @cached_property
+    def cloudwatch(self) -> "CloudWatchClient":
+        """CloudWatch, with the timeout of a page's smaller part."""
+        return boto3.client("cloudwatch", config=client_config(read_seconds=2, attempts=1))
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """The queues of work and the dead letters, by the names that pages use."""
+        settings = self.settings
+        return {
+            "contents": settings.items_queue,
+            "documents": settings.documents_queue,
+            "dead_letters": settings.dead_letters,
+        }

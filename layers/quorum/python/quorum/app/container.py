@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from quorum.app.settings import SpendingSettings, StoreSettings
 
-VOTE_MACHINE_SECONDS = 27
+VOTE_MACHINE_SECONDS = 26
 """Seconds for an answer of the vote machine: it ends after 25."""
 
 

@@ -2,10 +2,10 @@
 
 from botocore.config import Config
 
-CONNECT_SECONDS = 2
+CONNECT_SECONDS = 1
 """Seconds for a connection to any AWS service."""
-READ_SECONDS = 5
-"""Seconds for an answer of a store: the API function has 28 s for all it does."""
+READ_SECONDS = 3
+"""Seconds for an answer of a store: the authorizer has 5 s for all it does."""
 CONNECTIONS = 20
 """Connections of a client that are kept open: as many as there are threads that use it."""
 

@@ -1,10 +1,11 @@
 """The queues of contents and of documents, and the handling of their messages.
 
-A message is done when its item is settled. A malformed message, and one that failed on its last
-delivery, goes to the dead letters with the reason in the attribute `reason`. Whatever one message
-holds, its neighbours of the same invocation are handled all the same. An item whose voters
-were throttled or down stays on the queue and comes back after growing pauses (`batch.pauses`); one
-that waits for a budget is sent anew, so that waiting costs none of its deliveries.
+A message is done when its item is settled. A malformed message (unless newer code sent it), and one
+that failed on its last delivery, goes to the dead letters with the reason in the attribute
+`reason`. Whatever one message holds, its neighbours of the same invocation are handled all the
+same. An item whose voters were throttled or down stays on the queue and comes back after growing
+pauses (`batch.pauses`); one that waits for a budget is sent anew, so that waiting costs none of its
+deliveries.
 
 A message that a worker began and never ended has crashed it, or was beside one that did. From then
 on it is handled alone, and after `CRASHES` such starts it is dead-lettered without another try.
@@ -59,6 +60,8 @@ BESIDE_A_SUSPECT_SECONDS = 30
 """Seconds at most until messages come again that were delivered beside one to be handled alone."""
 LONGEST_DELAY_SECONDS = 900
 """Seconds: SQS's longest delay of a message that is sent."""
+NEWER_CODE_SECONDS = 60
+"""Seconds until an item comes again that has a field of newer code."""
 CRASHED = "its worker crashed each time"
 """The reason of dead letters that were given up."""
 REASON_LIMIT = 256
@@ -225,8 +228,9 @@ class ItemQueue:
             try:
                 item: Any = record_model.model_validate(record).body
             except ValidationError as error:
-                malformed = Undeliverable(rejection(error, skip=1).message)
-                stays[message.id] = self._why_it_stays(message, _claimed(message.body), malformed)
+                claimed = _claimed(message.body)
+                why = _malformed(error, claimed)
+                stays[message.id] = self._why_it_stays(message, claimed, why)
             else:
                 delivered[message.id] = message, Delivered(item, message.id, message.origin)
         messages = {name: message for name, (message, _) in delivered.items()}
@@ -435,6 +439,19 @@ class _Claim(BaseModel):
 
     tenant: Identifier
     position: BatchPosition
+
+
+def _malformed(error: ValidationError, claimed: _Claimed) -> QuorumError:
+    """What becomes of a message that cannot be read.
+
+    An item of a batch was sent by our own code. If all that is wrong with it is a field that this
+    release does not know, newer code sent it, in a deploy, and may take it when it comes again.
+    """
+    reason = rejection(error, skip=1).message
+    unknown = all(one["type"] == "extra_forbidden" for one in error.errors())
+    if unknown and claimed.position is not None:
+        return Postponed(reason, retry_after_seconds=NEWER_CODE_SECONDS)
+    return Undeliverable(reason)
 
 
 def _claimed(body: str) -> _Claimed:

@@ -1,6 +1,8 @@
 """The events of the last days, and those that could not be delivered.
 
-A table by tenant and entry, each with its time to live::
+A table by tenant and entry, each with its time to live. A partition takes 1,000 write units a
+second, and an event takes four, so a tenant's events are spread over `SHARDS` partitions by their
+ids, and read together::
 
     event#<stored at>#<id>            an event, for `GET /events` and `quorum listen`
     kept#<id>                         the event of that id is stored: once, though told again
@@ -9,9 +11,11 @@ A table by tenant and entry, each with its time to live::
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 from quorum.aws import dynamo
 from quorum.aws.dynamo import DAY
@@ -21,6 +25,7 @@ from quorum.core.models import Frozen
 from quorum.events import schema
 from quorum.events.schema import Event, EventType
 from quorum.events.sending import DeliveryFailure
+from quorum.ledger.shards import SHARDS, keys_of, sharded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -59,6 +64,7 @@ class Undelivered(Frozen):
 class DeadEvent(NamedTuple):
     """A dead letter with its event and the entry that it is stored under."""
 
+    partition: str
     entry: str
     event: Event
     letter: Undelivered
@@ -82,11 +88,10 @@ class RecentEvents:
 
     def keep(self, event: Event) -> None:
         """Store an event, unless it is stored already; raises `StoreUnavailable`."""
-        tenant = event.tenant or DEPLOYMENT
         entry = f"event#{_written(self._now())}#{event.id}"
-        stored = self._item(tenant, entry, event, KEPT_DAYS)
+        stored = self._item(event.tenant or DEPLOYMENT, entry, event, KEPT_DAYS)
         mark = {
-            "tenant": tenant,
+            "tenant": stored["tenant"],
             "entry": f"kept#{event.id}",
             "expires_at": stored["expires_at"],
         }
@@ -144,33 +149,50 @@ class RecentEvents:
         found = self._query(tenant, f"dead#{webhook}#", f"dead#{webhook}$", limit)
         yield from dynamo.readable(found, _dead_event, "tenant", "entry")
 
-    def forget(self, tenant: str, dead: DeadEvent) -> None:
+    def forget(self, dead: DeadEvent) -> None:
         """Delete a dead letter that is sent again; raises `StoreUnavailable`."""
         with unavailable("a dead letter could not be deleted"):
             dynamo.attempt(
                 self._client.delete_item,
                 TableName=self._table,
-                Key={"tenant": tenant, "entry": dead.entry},
+                Key={"tenant": dead.partition, "entry": dead.entry},
             )
 
     def _item(self, tenant: str, entry: str, event: Event, days: int) -> dict[str, Any]:
         return {
-            "tenant": tenant,
+            "tenant": sharded(tenant, crc32(event.id.encode()) % SHARDS),
             "entry": entry,
             "event": event.model_dump_json(),
             "expires_at": int(self._clock()) + days * DAY,
         }
 
     def _query(self, tenant: str, first: str, last: str, limit: int) -> list[dict[str, Any]]:
-        answer = dynamo.query(
-            self._client,
-            TableName=self._table,
-            KeyConditionExpression="tenant = :tenant AND entry BETWEEN :first AND :last",
-            ExpressionAttributeValues={":tenant": tenant, ":first": first, ":last": last},
-            ConsistentRead=True,
-            Limit=limit,
+        """Up to `limit` items from the `first` entry to the `last`, of all partitions in order."""
+
+        def of(partition: str) -> dict[str, Any]:
+            return dynamo.query(
+                self._client,
+                TableName=self._table,
+                KeyConditionExpression="tenant = :tenant AND entry BETWEEN :first AND :last",
+                ExpressionAttributeValues={":tenant": partition, ":first": first, ":last": last},
+                ConsistentRead=True,
+                Limit=limit,
+            )
+
+        with ThreadPoolExecutor(SHARDS) as threads:
+            answers = list(threads.map(of, keys_of(tenant)))
+        found = sorted(
+            (one for answer in answers for one in answer["Items"]),
+            key=lambda one: str(one["entry"]),
         )
-        return list(answer["Items"])
+        # A page of large items ends early, and what its partition has behind it is not known.
+        ends = [
+            str(answer["Items"][-1]["entry"])
+            for answer in answers
+            if answer.get("LastEvaluatedKey")
+        ]
+        known = [one for one in found if not ends or str(one["entry"]) <= min(ends)]
+        return known[:limit]
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
@@ -182,7 +204,7 @@ def _event(item: dict[str, Any]) -> Event:
 
 def _dead_event(item: dict[str, Any]) -> DeadEvent:
     letter = Undelivered.model_validate_json(str(item["letter"]), extra="ignore")
-    return DeadEvent(str(item["entry"]), _event(item), letter)
+    return DeadEvent(str(item["tenant"]), str(item["entry"]), _event(item), letter)
 
 
 def _written(moment: datetime) -> str:

@@ -69,7 +69,7 @@ class Redrive:
             [QueuedDelivery(event=one.event, webhook=to) for one in chosen], self._now()
         )
         for one in chosen:
-            self._recent.forget(tenant, one)
+            self._recent.forget(one)
         return SentAgain(sent=len(chosen), more=len(found) > len(chosen))
 
     def test(self, tenant: str, webhook: str) -> Testing:

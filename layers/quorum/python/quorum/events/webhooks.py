@@ -48,6 +48,8 @@ ten seconds once in `PAUSE_SECONDS`, and no more until it answers."""
 PAUSE_SECONDS = 60
 """Seconds between two tries of a webhook that keeps timing out."""
 
+NOTE_SECONDS = 1.0
+"""Seconds for which a worker keeps one delivery of those that end alike."""
 _ROUNDS = 5
 """Tries of one change while others change the same webhook."""
 _RULE = "rule"
@@ -192,6 +194,7 @@ class Webhooks:
         self._client: Any = dynamodb.meta.client  # takes Python values, which its type denies
         self._table = table
         self._clock = clock
+        self._noted: dict[tuple[str, str], tuple[object, float]] = {}
 
     @property
     def client(self) -> Any:
@@ -274,7 +277,19 @@ class Webhooks:
         return found
 
     def note(self, tenant: str, name: str, delivery: Delivery) -> None:
-        """Keep the last delivery with its webhook, if that is still there, and count time-outs."""
+        """Keep the last delivery with its webhook, if that is still there, and count time-outs.
+
+        A busy webhook would be one key that every delivery writes to: of those that end alike, one
+        a second is kept. Each time-out is, because their number pauses the webhook.
+        """
+        now, outcome = self._clock(), (delivery.failure, delivery.status)
+        known = self._noted.get((tenant, name))
+        if known is not None and known[0] == outcome and now < known[1] + NOTE_SECONDS:
+            return
+        if delivery.failure is not DeliveryFailure.TIMED_OUT:
+            self._noted[tenant, name] = (outcome, now)
+        else:
+            self._noted.pop((tenant, name), None)
         there: dict[str, Any] = {
             "UpdateExpression": "SET #last = :last REMOVE time_outs, asked_at",
             "ConditionExpression": "attribute_exists(tenant)",
@@ -478,11 +493,10 @@ def key_of(tenant: str, name: str) -> dict[str, str]:
 
 def stored_in(item: dict[str, Any]) -> StoredWebhook:
     """The webhook in a table item."""
-    last = item.get("last")
     return StoredWebhook(
         _webhook(item),
         int(item["revision"]),
-        None if last is None else Delivery.model_validate_json(str(last), extra="ignore"),
+        next(_readable([item] if "last" in item else [], _last), None),
         int(item.get("time_outs", 0)),
         int(item.get("asked_at", 0)),
     )
@@ -496,6 +510,10 @@ def _readable(
 
 def _rule(item: dict[str, Any]) -> EventRule:
     return EventRule.model_validate_json(str(item["document"]), extra="ignore")
+
+
+def _last(item: dict[str, Any]) -> Delivery:
+    return Delivery.model_validate_json(str(item["last"]), extra="ignore")
 
 
 def _name(item: dict[str, Any]) -> str:

@@ -78,6 +78,12 @@ class Breaker:
             self._seen.pop(name, None)
         return bool(elected)
 
+    def circuit(self, base_url: str, model: str) -> "CircuitStateRecord":
+        """The circuit as it is stored; closed where there is none. Never raises AWS's errors."""
+        name = _name(base_url, model)
+        self.store.configure(self.config, name)
+        return self.store.get_state(name)
+
     async def report(self, base_url: str, model: str, *, well: bool, again: bool = False) -> None:
         """Report the result of an attempt that was allowed.
 

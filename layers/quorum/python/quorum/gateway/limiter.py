@@ -121,6 +121,16 @@ class Limiter:
             state = found if attempt == 0 else self._read(bucket)
         raise StoreUnavailable(f"the rate limit of {model} is too contended to be written")
 
+    def wait_seconds(self, model: str, tokens: int) -> float:
+        """Seconds that a call of about `tokens` would wait now; nothing is reserved.
+
+        Of a large limit one part is looked at. Raises `StoreUnavailable`.
+        """
+        now = round(self.clock() * _SECOND)
+        line = Line(self._limit(model).of_shard())
+        place = line.next_place(self._read(sharded(model, 0)), "-", tokens, now)
+        return (place.starts_at - now) / _SECOND
+
     def moved_back(self, reserved: Reservation) -> Reservation:
         """The reservation after its wait; its `wait_seconds` are what overtaking calls have added.
 

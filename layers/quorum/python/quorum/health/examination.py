@@ -7,6 +7,7 @@ from quorum.aws import dynamo, loop
 from quorum.core import registry
 from quorum.health.doctor import Report, examine
 from quorum.ledger import ledger, shards
+from quorum.ledger.telemetry import cost_booked
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -45,11 +46,11 @@ def examined(
         report = Report(base_urls=report.base_urls + found.base_urls)
     client: Any = dynamodb.meta.client  # takes Python values, which its type denies
     day = ledger.today()
-    bookings = [
-        ledger.paid(usage_table, tenant, base.measured_with, base, day=day, shard=shards.chosen())
-        for base in report.base_urls
-        if base.measured_with is not None
-    ]
-    for booking in bookings:
-        dynamo.write(client, booking)
+    for base in report.base_urls:
+        if base.measured_with is not None:
+            asked, shard = base.measured_with, shards.chosen()
+            dynamo.write(
+                client, ledger.paid(usage_table, tenant, asked, base, day=day, shard=shard)
+            )
+            cost_booked(base)
     return report

@@ -85,6 +85,10 @@ class Budget:
 
     # ---- what was spent ----------------------------------------------------------------------
 
+    def spent_today(self, tenant: str) -> Decimal:
+        """Dollars that `tenant` has paid today; raises `StoreUnavailable`."""
+        return self._spent(self.now().date(), tenant)
+
     def _spent(self, day: date, tenant: str = "") -> Decimal:
         """Dollars that `tenant`, or everybody, has paid on `day`."""
         key = ledger.spent_key(day, tenant)

@@ -103,7 +103,16 @@ class Costs:
 
         Expired intents are closed first.
         """
+        return self.reports(tenant, start, end, (by,))[by]
+
+    def reports(
+        self, tenant: str | None, start: date, end: date, parts: Iterable[By]
+    ) -> dict[By, CostReport]:
+        """The report by each of `parts`; the ledger is read once for all of them."""
         entries = list(self._entries(tenant, start, end))
+        return {by: self._report(entries, start, end, by) for by in parts}
+
+    def _report(self, entries: list[dict[str, Any]], start: date, end: date, by: By) -> CostReport:
         totals = _row("total", entries)
         decisions = {
             decision: sum(int(entry.get(decision, 0)) for entry in entries) for decision in Decision

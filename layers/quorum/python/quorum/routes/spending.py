@@ -1,6 +1,6 @@
 """Routes about money: spending, and the savings of cached answers."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
@@ -10,6 +10,9 @@ from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.ledger.costs import By, CostReport
 from quorum.routes.parameters import App, From, To, days
+
+if TYPE_CHECKING:
+    from quorum.aws.keys import Caller
 
 router = new_router()
 
@@ -29,5 +32,9 @@ def get_costs(
     by: Annotated[By, Query()] = "model",
 ) -> CostReport:
     """Booked and possible costs of the caller's tenant; of all for the deployment's operator."""
-    whose = None if caller.role == "deployment_operator" else caller.tenant
-    return app.costs.report(whose, *days(start, end), by)
+    return app.costs.report(whose(caller), *days(start, end), by)
+
+
+def whose(caller: "Caller") -> str | None:
+    """The tenant whose costs the caller sees; None for those of all."""
+    return None if caller.role == "deployment_operator" else caller.tenant

@@ -23,6 +23,7 @@ from quorum.gateway.call import Completion
 from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 from quorum.ledger import ledger, shards
+from quorum.ledger.telemetry import cost_booked
 from quorum.vote import voter
 from quorum.vote.policy import DEFAULT
 
@@ -95,6 +96,7 @@ def probed(
             dynamo.write(
                 client, ledger.paid(usage_table, tenant, known.name, reply, day=day, shard=shard)
             )
+            cost_booked(reply)
     return report
 
 

@@ -122,9 +122,8 @@ class VerdictList:
             ids += found
             if start is not None and start.day < first:
                 start = None
-        stored = self._verdicts.find_all([(tenant, one) for one in ids])
         return VerdictPage(
-            verdicts=tuple(stored[one] for one in ids if one in stored),
+            verdicts=tuple(self._verdicts.readable(tenant, ids)),
             next=None if start is None else _cursor(start),
         )
 

@@ -93,6 +93,12 @@ class Verdicts:
             if "verdict" in item
         }
 
+    def readable(self, tenant: str, ids: Sequence[str]) -> list[Verdict]:
+        """The tenant's verdicts of those ids, in their order, as far as they can be read."""
+        stored = self.entries([(tenant, one) for one in ids])
+        items = [stored[one] for one in ids if "verdict" in stored.get(one, {})]
+        return list(dynamo.readable(items, verdict_of, "id"))
+
     def entries(self, wanted: Sequence[tuple[str, str]]) -> dict[str, dict[str, Any]]:
         """The stored items, of (tenant, id), by id: verdicts, rejections and dead letters."""
         ids = {

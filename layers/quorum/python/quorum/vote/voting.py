@@ -15,6 +15,7 @@ from quorum.core.models import Abstention, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway.deadline import Deadline
 from quorum.ledger import ledger, shards
+from quorum.ledger.telemetry import cost_booked
 from quorum.vote import telemetry, voter
 from quorum.vote.cache import VoteCache
 from quorum.vote.policy import Policy
@@ -68,6 +69,8 @@ class VoteStore:
             return
         # If the intent is gone, an earlier try was booked although its answer was lost.
         dynamo.write(self._client, transaction)
+        if answer.reservation is not None:
+            cost_booked(answer.vote)
 
     def book_all(self, answers: Sequence[tuple["Evaluation", Policy, PaidVote]]) -> None:
         """Cache votes that cost nothing, in few transactions. Raises `StoreUnavailable`."""

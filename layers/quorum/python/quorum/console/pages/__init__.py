@@ -8,6 +8,7 @@ from quorum.console.pages import (
     audit,
     batches,
     costs,
+    health,
     keys,
     panels,
     policies,
@@ -27,6 +28,7 @@ PAGES: tuple[Page, ...] = (
     *panels.PAGES,
     *costs.PAGES,
     *keys.PAGES,
+    *health.PAGES,
     *audit.PAGES,
 )
 """All pages for those who are signed in, in the order of the navigation."""

@@ -1,23 +1,40 @@
-"""The page of costs: by day and by model."""
+"""The page of costs: by day, model, decision and tenant, beside the day's budget."""
+
+from typing import TYPE_CHECKING
 
 from quorum.api.access import ACCESS
 from quorum.console.answers import Answer
 from quorum.console.pages.page import Page
 from quorum.console.visits import Visit
-from quorum.routes import spending
+from quorum.routes.parameters import days
+from quorum.routes.spending import whose
+
+if TYPE_CHECKING:
+    from quorum.ledger.costs import By
 
 
 def costs(visit: Visit) -> Answer:
     """What was spent in some days, by default of this month."""
-    start, end = visit.day("from"), visit.day("to")
-    by_day = spending.get_costs(visit.app, visit.caller, start, end, "day")
-    by_model = spending.get_costs(visit.app, visit.caller, start, end, "model")
+    app, tenant = visit.app, whose(visit.caller)
+    parts: list[By] = ["day", "model", "decision"]
+    if tenant is None:
+        parts.append("tenant")
+    reports = app.costs.reports(tenant, *days(visit.day("from"), visit.day("to")), parts)
+    by_day = reports["day"]
+    dearest_first = {
+        by: sorted(reports[by].rows, key=lambda row: (-row.cost_usd, row.name))
+        for by in parts
+        if by in {"model", "tenant"}
+    }
     return visit.page(
         "costs.html",
         report=by_day,
         by_day=sorted(by_day.rows, key=lambda row: row.name),
-        by_model=sorted(by_model.rows, key=lambda row: (-row.cost_usd, row.name)),
+        others=dearest_first,
+        by_decision=reports["decision"].rows,
         highest=max((row.cost_usd for row in by_day.rows), default=0),
+        spent=app.budget.spent_today(visit.tenant),
+        budget=app.settings.budget_tenant_usd,
     )
 
 

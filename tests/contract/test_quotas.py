@@ -1,0 +1,74 @@
+"""The template beside the limits of CloudFormation and IAM, and the list of what checkov leaves."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests import template
+from tests.contract.test_deploying import PAGE
+from tests.contract.test_undoing import of, translated
+from tests.template import ROOT
+
+RESOURCES, TEMPLATE_BYTES, PARAMETERS, OUTPUTS = 500, 1_000_000, 200, 200
+"""What CloudFormation takes of a template in a bucket, where `sam deploy` puts it."""
+ROLE_POLICIES, INLINE_CHARACTERS, POLICY_CHARACTERS = 10, 10_240, 6_144
+"""What IAM takes: managed policies of a role, all of its own ones together, one managed policy."""
+ARN_CHARACTERS = 160
+"""More than an ARN of this stack has."""
+HALF = 0.5
+"""The part of a limit that may be used: names of a real stack are longer than the template's."""
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", template.REGION)
+        return translated()
+
+
+def characters(document: Any) -> int:
+    """The length of a policy, with an ARN for whatever the template refers to."""
+    text = json.dumps(document, separators=(",", ":"))
+    return len(re.sub(r'\{"(Ref|Fn::GetAtt|Fn::Sub)":.*?\}', "x" * ARN_CHARACTERS, text))
+
+
+def test_the_stack_fits_into_one_template(resources: dict[str, Any]) -> None:
+    assert len(resources) < RESOURCES
+    body = {**template.template(), "Resources": resources}
+    assert len(json.dumps(body)) < HALF * TEMPLATE_BYTES
+    assert len(template.template()["Parameters"]) < PARAMETERS
+    assert len(template.template()["Outputs"]) < OUTPUTS
+
+
+def test_no_role_has_more_policies_than_iam_takes(resources: dict[str, Any]) -> None:
+    roles = of(resources, "AWS::IAM::Role")
+    assert len(roles) > len(template.functions())
+    for name, role in roles.items():
+        assert len(role["Properties"].get("ManagedPolicyArns", [])) <= ROLE_POLICIES, name
+        own = role["Properties"].get("Policies", [])
+        written = sum(characters(policy["PolicyDocument"]) for policy in own)
+        assert written < INLINE_CHARACTERS, name
+    for name, policy in of(resources, "AWS::IAM::ManagedPolicy").items():
+        assert characters(policy["Properties"]["PolicyDocument"]) < POLICY_CHARACTERS, name
+
+
+def test_the_template_names_every_policy_of_aws_that_its_roles_get(
+    resources: dict[str, Any],
+) -> None:
+    given = {
+        policy.rpartition("/")[2]
+        for role in of(resources, "AWS::IAM::Role").values()
+        for policy in role["Properties"].get("ManagedPolicyArns", [])
+        if isinstance(policy, str)
+    }
+    said, _, _ = (ROOT / "template.yaml").read_text().partition("\nParameters:")
+    assert given == set(re.findall(r"\bAWS(?!Template)[A-Z]\w+", said))
+
+
+def test_the_page_of_deploying_lists_what_the_scan_leaves_and_why() -> None:
+    settings = (ROOT / ".checkov.yaml").read_text()
+    left = re.findall(r"^  - (CKV_\w+) # (.+)$", settings, re.MULTILINE)
+    assert len(left) == settings.count("- CKV_")
+    assert re.findall(r"^\| (CKV_\w+) \| (.+) \|$", PAGE, re.MULTILINE) == left
