@@ -16,7 +16,7 @@ from quorum.vote.suggestions import Suggestion
 
 from analysis.counts import counted
 from analysis.rows import harmless
-from cli import tables
+from cli import learning, tables
 from cli.deployment import Where
 from cli.output import AsJson, console, notes, opened, print_json
 from cli.service import Service, connect
@@ -39,6 +39,10 @@ VOTERS = (
     Column("recent", left=True, rank=1),
     Column("", left=True),
 )
+
+
+for _name, _command in learning.COMMANDS.items():
+    app.command(_name)(_command)
 
 
 @app.callback()

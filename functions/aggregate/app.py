@@ -41,9 +41,10 @@ def record(request: AggregateRequest, result: RoundResult) -> RoundResult:
     """The result, with its verdict as recorded; that of a trial is not recorded."""
     if result.verdict is None or request.evaluation.is_trial:
         return result
-    judged = shadowed(result.verdict, app().panels)
+    evaluation = request.evaluation
+    judged = shadowed(evaluation.tenant, result.verdict, app().panels)
     verdict = app().verdicts.record(
-        request.evaluation.tenant, request.evaluation.content, judged, request.evaluation.position
+        evaluation.tenant, evaluation.content, judged, evaluation.position
     )
     telemetry.verdict_reached(verdict)
     return result.model_copy(update={"verdict": verdict})

@@ -15,6 +15,7 @@ from quorum.routes import (
     evidence,
     health,
     keys,
+    learning,
     models,
     moderations,
     perspective,
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 SUBJECTS = (
-    *(verdicts, reviews, evidence, moderations, perspective, batches, completions, spending),
+    *(
+        verdicts,
+        reviews,
+        learning,
+        evidence,
+        moderations,
+        perspective,
+        batches,
+        completions,
+        spending,
+    ),
     *(catalogue, models, policies, keys, health, audit),
 )
 ERROR_FORMS = moderations.ERROR_FORMS | perspective.ERROR_FORMS

@@ -54,7 +54,7 @@ def test_the_runbook_has_no_section_of_an_alarm_that_is_gone() -> None:
 
 
 def test_an_alarms_expression_uses_all_of_its_metrics_and_no_others() -> None:
-    functions = {"IF"}
+    functions = {"IF", "FILL"}
     for name, alarm in ALARMS.items():
         if "Metrics" not in alarm:
             continue
@@ -65,6 +65,24 @@ def test_an_alarms_expression_uses_all_of_its_metrics_and_no_others() -> None:
         ids = {metric["Id"] for metric in alarm["Metrics"] if "MetricStat" in metric}
         assert words == ids, name
         assert len(ids) <= 10, name  # what CloudWatch takes
+
+
+def test_an_alarm_on_a_table_ends_with_its_cause_and_can_go_off_again() -> None:
+    """Alarms on DynamoDB's metrics ignore missing data whatever `TreatMissingData` says.
+
+    Throttles are counted only where there are some, so such an alarm would stay on for good
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html).
+    """
+    on_tables = [
+        (name, alarm)
+        for name, alarm in ALARMS.items()
+        if any(one["Namespace"] == "AWS/DynamoDB" for one in metrics_of(alarm))
+    ]
+    assert len(on_tables) >= 4
+    for name, alarm in on_tables:
+        (math,) = (metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric)
+        ids = [metric["Id"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+        assert math == " + ".join(f"FILL({one}, 0)" for one in ids), name
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])

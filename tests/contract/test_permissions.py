@@ -44,6 +44,8 @@ MADE_BY = {
     "sqs:ReceiveMessage": {"receive_message"},
     "sqs:SendMessage": {"send_message", "send_message_batch"},
     "sqs:SendMessageBatch": {"send_message_batch"},
+    "ssm:DeleteParameter": {"delete_parameter"},
+    "ssm:PutParameter": {"put_parameter"},
     "ssm:GetParameter": {"get_parameter"},
     "ssm:GetParametersByPath": {"get_parameters_by_path"},
     "states:DescribeExecution": {"describe_execution"},

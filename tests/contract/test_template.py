@@ -31,6 +31,7 @@ from quorum.events.rules import EventRule
 from quorum.events.webhooks import WebhookRequest
 from quorum.ledger.costs import INTENT_SECONDS
 from quorum.review.appeals import AppealRequest
+from quorum.review.proposals import PersonRequest, ProposalRequest
 from quorum.review.requests import (
     ClaimRequest,
     DecideRequest,
@@ -354,7 +355,8 @@ def test_nobody_has_the_right_to_change_or_delete_an_entry_of_the_audit_trail() 
                     [actions] if isinstance(actions, str) else actions
                 )
     added = {"dynamodb:Query", "dynamodb:PutItem"}
-    writers = ("ApiFunction", "ConsoleFunction", "ReviewsFunction", "WebhooksFunction")
+    reading = ("ApiFunction", "ConsoleFunction", "ReviewsFunction", "WebhooksFunction")
+    writers = (*reading, "ProposeFunction")
     assert granted == dict.fromkeys(writers, added)
     table = template.resources("AWS::DynamoDB::Table")["AuditTable"]
     (denied,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
@@ -411,6 +413,10 @@ BODIES: dict[str, type[Frozen]] = {
     "post_skip.json": SkipRequest,
     "post_undo.json": ReviewerRequest,
     "post_verdict.json": VerdictRequest,
+    "post_proposal.json": ProposalRequest,
+    "shadow_proposal.json": PersonRequest,
+    "promote_proposal.json": PersonRequest,
+    "withdraw_proposal.json": PersonRequest,
     "put_event_rule.json": EventRule,
     "put_model.json": ModelEntry,
     "put_policy.json": PolicyDocument,

@@ -132,7 +132,7 @@ def test_every_state_machine_calls_aliases_and_may_call_nothing_else(
 def test_every_event_source_calls_an_alias(resources: dict[str, Any]) -> None:
     sources = of(resources, "AWS::Lambda::EventSourceMapping")
     rules = of(resources, "AWS::Events::Rule")
-    assert (len(sources), len(rules)) == (5, 2)
+    assert (len(sources), len(rules)) == (5, 3)
     for source in sources.values():
         assert is_alias(source["Properties"]["FunctionName"])
     for rule in rules.values():

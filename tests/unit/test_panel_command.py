@@ -47,7 +47,7 @@ def test_a_panel_put_for_everybody_for_a_tenant_and_as_a_shadow_is_the_one_that_
     assert panels.effective("acme", "economy") == (panel.packaged("economy"), "deployment")
     assert panels.effective("acme", "default").source == "tenant"
     assert panels.get("acme", "default").quorum == 3
-    assert panels.shadow_of("economy") == panel.packaged("embedded")
+    assert panels.shadow_of("acme", "economy") == panel.packaged("embedded")
 
 
 @pytest.mark.parametrize(

@@ -243,10 +243,24 @@ def test_a_shadow_may_have_a_name_of_its_own_and_there_need_be_none(
     panels: Panels, put: Put
 ) -> None:
     put("/quorum/shadow/default", voting("candidate"))
-    seen = panels.shadow_of("default")
+    seen = panels.shadow_of("acme", "default")
     assert seen is not None
     assert seen.name == "candidate"
-    assert panels.shadow_of("economy") is None
+    assert panels.shadow_of("acme", "economy") is None
+
+
+def test_a_tenants_own_shadow_comes_before_the_deployments_and_is_nobody_elses(
+    panels: Panels, put: Put
+) -> None:
+    put("/quorum/shadow/default", voting("candidate"))
+    put("/quorum/tenants/acme/shadow/default", voting("own"))
+    names = {
+        tenant: seen.name
+        for tenant in ("acme", "other")
+        if (seen := panels.shadow_of(tenant, "default")) is not None
+    }
+    assert names == {"acme": "own", "other": "candidate"}
+    assert panels.shadow_of("team#7", "default") == panels.shadow_of("other", "default")
 
 
 def test_every_packaged_panel_fits_a_parameter(put: Put, panels: Panels) -> None:

@@ -7,8 +7,8 @@ import boto3
 
 from quorum.app.intake import DocumentIntakeContainer
 from quorum.app.keys import KeysContainer
+from quorum.app.learning import LearningContainer
 from quorum.app.votes import WorkflowContainer
-from quorum.audit.trail import AuditTrail
 from quorum.aws.clients import CONNECTIONS, client_config
 from quorum.batch.progress import Kind
 from quorum.batch.queue import ItemQueue
@@ -22,12 +22,11 @@ from quorum.gateway.models import Models
 from quorum.ledger.costs import Costs
 from quorum.review.appeals import Appeals
 from quorum.review.claims import Claims
+from quorum.review.promotion import Promotion
 from quorum.review.transparency import Transparency
 from quorum.review.waiting import WaitingQueue
 from quorum.vote.embedded_rounds import CALL_SECONDS, EmbeddedRounds
-from quorum.vote.panels import Panels
 from quorum.vote.policy_check import PolicyCheck
-from quorum.vote.reviews import Reviews
 from quorum.vote.trials import Trials
 from quorum.vote.verdict_list import VerdictList
 
@@ -44,7 +43,7 @@ CONTENTS_AT_ONCE = CONNECTIONS
 """Contents of one request that are judged at once: each holds a connection to the vote machine."""
 
 
-class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
+class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer, LearningContainer):
     """The members of the HTTP routes."""
 
     settings: "ApiSettings"
@@ -105,25 +104,6 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
         return VerdictList(self.dynamodb, self.settings.verdicts_table, self.verdicts)
 
     @cached_property
-    def audit(self) -> AuditTrail:
-        """The audit trail."""
-        return AuditTrail(self.dynamodb, self.settings.audit_table, clock=self.clock)
-
-    @cached_property
-    def reviews(self) -> Reviews:
-        """The reviews."""
-        settings = self.settings
-        return Reviews(
-            self.dynamodb,
-            settings.verdicts_table,
-            settings.usage_table,
-            self.review_entries,
-            self.audit,
-            label_days=settings.label_days,
-            clock=self.clock,
-        )
-
-    @cached_property
     def waiting(self) -> WaitingQueue:
         """What waits for a person."""
         table = self.settings.verdicts_table
@@ -150,6 +130,12 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
             review_days=settings.review_days,
             clock=self.clock,
         )
+
+    @cached_property
+    def promotion(self) -> Promotion:
+        """What people do with proposals."""
+        path = self.settings.panels_path
+        return Promotion(self.ssm, path, self.proposals, self.panels_now.get)
 
     @cached_property
     def transparency(self) -> Transparency:
@@ -187,8 +173,8 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer):
     def policy_check(self) -> PolicyCheck:
         """Whether panels can judge under a policy that is put; nothing is remembered."""
         settings = self.settings
+        panels = self.panels_now
         models = Models(self.dynamodb, settings.models_table, seconds=0)
-        panels = Panels(self.ssm, settings.panels_path, seconds=0, voters=models.voters)
         return PolicyCheck(
             panels.get, panels.names, models.model, default_panel=settings.default_panel
         )

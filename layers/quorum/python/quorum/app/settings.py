@@ -88,6 +88,20 @@ class AggregateSettings(StoreSettings):
     panels_path: str
 
 
+class LearningSettings(AggregateSettings):
+    """The settings of functions that propose panels from labels."""
+
+    audit_table: str
+    proposals_table: str
+    default_panel: str
+
+
+class ScheduleSettings(LearningSettings):
+    """The settings of the function that proposes panels by a schedule."""
+
+    keys_table: str
+
+
 class AskSettings(StoreSettings):
     """The settings for calls to a gateway."""
 
@@ -196,11 +210,10 @@ class EstimateSettings(StoreSettings, KeyUseSettings, WonSettings):
     default_model: str = Field(default=DEFAULT_MODEL, description="estimated where none is named")
 
 
-class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings):
+class ApiSettings(QueueSettings, DocumentSettings, KeySettings, WonSettings, LearningSettings):
     """The settings of the HTTP routes."""
 
     bulk_machine: str
-    audit_table: str
     upload_megabytes: int = Field(
         default=1_024, ge=1, le=5_120, description="of one upload; S3 itself takes 5 GiB at once"
     )

@@ -113,7 +113,9 @@ class EmbeddedRounds:
         return [
             (
                 state.evaluation,
-                shadowed(verdict, self._panels) if verdict.id in heard else verdict,
+                shadowed(state.evaluation.tenant, verdict, self._panels)
+                if verdict.id in heard
+                else verdict,
             )
             for state in states
             if (verdict := state.result.verdict) is not None

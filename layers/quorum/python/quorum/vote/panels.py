@@ -6,7 +6,8 @@ The panel called `<name>` is, for a tenant, the first of these that exists::
     /<stack>/panels/<name>                      the deployment's
     the packaged one
 
-and `/<stack>/shadow/<name>`, if it exists, is tallied beside it and only recorded.
+and a shadow, if there is one, is tallied beside it and only recorded: the tenant's own
+(`/<stack>/tenants/<tenant>/shadow/<name>`), else the deployment's (`/<stack>/shadow/<name>`).
 
 A parameter holds one panel's JSON; only a shadow may have a name of its own. A read parameter, or
 its absence, is remembered for a minute. A bad panel is refused and the last good one stays: that of
@@ -110,9 +111,14 @@ def parameter_name(stack: str, name: str, *, tenant: str | None = None) -> str:
     return f"{stack}/panels/{name}" if tenant is None else f"{stack}/tenants/{tenant}/panels/{name}"
 
 
-def shadow_parameter_name(stack: str, name: str) -> str:
+def shadow_parameter_name(stack: str, name: str, *, tenant: str | None = None) -> str:
     """The SSM parameter of the panel that is tallied beside the one called `name`."""
-    return f"{stack}/shadow/{name}"
+    return f"{stack}/shadow/{name}" if tenant is None else f"{stack}/tenants/{tenant}/shadow/{name}"
+
+
+def may_be_parameter(parameter: str) -> bool:
+    """Whether SSM takes the name: some names of tenants no parameter can have."""
+    return _PARAMETER_NAME.fullmatch(parameter) is not None
 
 
 class Panels:
@@ -167,9 +173,10 @@ class Panels:
             one.panel for name, one in found.items() if name == default or one.source != "packaged"
         )
 
-    def shadow_of(self, name: str) -> Panel | None:
+    def shadow_of(self, tenant: str, name: str) -> Panel | None:
         """The panel that is tallied beside the one called `name`; None where there is none."""
-        return self._read(shadow_parameter_name(self._path, name), name, None)
+        own = self._read(shadow_parameter_name(self._path, name, tenant=tenant), name, None)
+        return own or self._read(shadow_parameter_name(self._path, name), name, None)
 
     def seating(self, voter: str) -> tuple[str, ...]:
         """The parameters below the deployment's path whose panel, or shadow, seats `voter`.
@@ -187,7 +194,7 @@ class Panels:
     def names(self, tenant: str) -> tuple[str, ...]:
         """The names of all panels that `tenant` may use; raises `StoreUnavailable`."""
         folders = ["panels"]
-        if _PARAMETER_NAME.fullmatch(parameter_name(self._path, "any", tenant=tenant)):
+        if may_be_parameter(parameter_name(self._path, "any", tenant=tenant)):
             folders.append(f"tenants/{tenant}/panels")
         found = (name for folder in folders for name, _ in self._parameters(folder))
         return tuple(dict.fromkeys((*panel.PACKAGED, *(name.rsplit("/")[-1] for name in found))))
@@ -209,7 +216,7 @@ class Panels:
 
     def _read(self, parameter: str, name: str, called: str | None) -> Panel | None:
         # A name that no parameter can have overrides nothing (and ":" would pick a version).
-        if not (_PANEL_NAME.fullmatch(name) and _PARAMETER_NAME.fullmatch(parameter)):
+        if not (_PANEL_NAME.fullmatch(name) and may_be_parameter(parameter)):
             return None
         return self._parameter(parameter, called).panel()
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from quorum.vote.panels import Panels
 
 
-def shadowed(verdict: Verdict, panels: "Panels") -> Verdict:
+def shadowed(tenant: str, verdict: Verdict, panels: "Panels") -> Verdict:
     """`verdict` with the decision of its panel's shadow on the same votes, if there is a shadow.
 
     Never raises: a shadow's failure is logged and counted, and the verdict stands.
     """
     try:
-        panel = panels.shadow_of(verdict.panel)
+        panel = panels.shadow_of(tenant, verdict.panel)
         if panel is None:
             return verdict
         outcome = tally(panel, verdict.votes, verdict.language, final=True)

@@ -35,7 +35,10 @@ class Point(NamedTuple):
 def panels(visit: Visit) -> Answer:
     """The panels and their shadows, the models, and the agreement of each voter with people."""
     found = catalogue.get_panels(visit.app, visit.caller)
-    shadows = {one.panel.name: visit.app.panels.shadow_of(one.panel.name) for one in found.panels}
+    shadows = {
+        one.panel.name: visit.app.panels.shadow_of(visit.tenant, one.panel.name)
+        for one in found.panels
+    }
     return visit.page(
         "panels.html",
         found=found,

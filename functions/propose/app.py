@@ -1,0 +1,30 @@
+"""Proposals of recalibrated panels, made by a schedule where labels call for them."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from quorum.app.learning import ScheduleContainer
+from quorum.app.settings import ScheduleSettings
+from quorum.aws.boundary import guarded
+from quorum.aws.telemetry import logger
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_NEEDED_MS = 60_000
+"""Milliseconds that must be left to begin with another tenant."""
+
+
+@cache
+def app() -> ScheduleContainer:
+    """The container, opened once per environment."""
+    return ScheduleContainer(ScheduleSettings.from_environment())
+
+
+@guarded
+def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Propose what the labels of all tenants call for."""
+    run = app().scheduled.run(enough=lambda: context.get_remaining_time_in_millis() > _NEEDED_MS)
+    found = run.model_dump()
+    logger.info("proposals", extra=found)
+    return found
