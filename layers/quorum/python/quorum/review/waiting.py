@@ -203,16 +203,15 @@ class WaitingQueue:
         oldest: str | None = None
         complete = True
         partitions = [one for group in _groups(tenant, None, "severest") for one in group]
-        for partition in partitions:
-            for item in self._all(partition):
-                if waiting == COUNT_LIMIT:
-                    complete = False
-                    break
-                waiting += 1
-                claimed += claim_of(item, now) is not None
-                created_at = str(item["created_at"])
-                oldest = created_at if oldest is None else min(oldest, created_at)
-                _count(counted, partition, item)
+        for partition, item in ((one, item) for one in partitions for item in self._all(one)):
+            if waiting == COUNT_LIMIT:
+                complete = False
+                break
+            waiting += 1
+            claimed += claim_of(item, now) is not None
+            created_at = str(item["created_at"])
+            oldest = created_at if oldest is None else min(oldest, created_at)
+            _count(counted, partition, item)
         return QueueCounts(
             waiting=waiting,
             claimed=claimed,
