@@ -232,3 +232,43 @@ def test_progress_goes_on_by_itself_until_the_batch_has_ended(
         page.wait_for_selector("progress[value='100.0']")
         page.wait_for_selector("#live:not([data-live])")
         assert "Incomplete" in page.locator("#live").inner_text()
+
+
+def test_a_remapped_key_does_what_its_new_letter_says_and_off_leaves_enter_alone(
+    browser: Browser, address: str, issue: Issue, store: Store, container: "ConsoleContainer"
+) -> None:
+    store("verdict-1")
+    store("verdict-2")
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/shortcuts")
+        page.fill("[name=reveal]", "q")
+        page.fill("[name=unsafe]", "w")
+        page.click("main button.primary")
+        page.goto(f"{address}/review/verdict-1")
+        assert page.locator(".veil kbd").inner_text() == "Q"
+        press(page, "r")
+        assert page.locator(".words").count() == 0
+        press(page, "q")
+        assert page.locator(".words").inner_text() == "the text of verdict-1"
+        assert page.locator("#content kbd").inner_text() == "Q"  # also of what came later
+        press(page, "u")
+        assert not page.locator("#unsafe").is_checked()
+        press(page, "w")
+        assert page.locator("#unsafe").is_checked()
+        page.goto(f"{address}/shortcuts")
+        page.check("[name=off]")
+        page.click("main button.primary")
+        page.goto(f"{address}/review/verdict-1?show=1")
+        press(page, "r", "q", "w", "u", "s", "1", "b", "?")
+        assert page.url.endswith("verdict-1?show=1")
+        assert not page.locator("#unsafe").is_checked()
+        assert page.locator("#shortcuts").is_hidden()
+        assert page.locator(".words kbd:visible, .choice kbd:visible").count() == 0
+        page.check("#safe")
+        page.locator("#content h2").focus()
+        before = page.url
+        press(page, "Enter")
+        leave(page, before)
+    review = container.verdicts.get("acme", "verdict-1").review
+    assert review is not None
+    assert review.decision == "safe"

@@ -10,6 +10,7 @@ from quorum.api.idempotency import IN_PROGRESS
 from quorum.audit import trail
 from quorum.audit.chain import Action, Change
 from quorum.aws.sessions import IDLE_SECONDS, SESSION_SECONDS
+from quorum.console import shortcuts
 from quorum.console.pages import PAGES, trial
 from quorum.console.site import NAVIGATION
 from quorum.core.errors import Conflict
@@ -186,7 +187,7 @@ def test_a_page_says_which_scope_is_missing(client: Client, issue: Issue) -> Non
 
 def test_every_page_but_those_of_the_session_needs_a_scope() -> None:
     assert {page.path for page in PAGES if not page.needs} == {
-        *("", "home", "sign-out", "sign-out-everywhere")
+        *("", "home", "shortcuts", "sign-out", "sign-out-everywhere")
     }
     changing = [page.path for page in PAGES if page.method != "GET"]
     assert all(page.method in {"GET", "POST"} for page in PAGES)
@@ -402,3 +403,37 @@ def test_a_verdicts_history_reads_no_whole_trail(
     assert "Look further back" in page.text
     (link,) = re.findall(r'href="([^"]*audit[^"]*next[^"]*)"', page.body)
     assert ada.send("GET", ada.address(unescape(link))).status == 200
+
+
+def test_shortcuts_may_have_other_letters_or_be_off(ada: Client) -> None:
+    letters = dict(zip(shortcuts.ACTIONS, "qwuexzbjk", strict=True))
+    ada.get("shortcuts")
+    assert f'data-shortcuts="{shortcuts.USUAL}"' in ada.body
+    ada.post("shortcuts", letters)
+    assert (ada.status, "The shortcuts were changed." in ada.text) == (200, True)
+    assert 'data-shortcuts="qwuexzbjk"' in ada.get("review").body
+    ada.get("shortcuts")
+    ada.post("shortcuts", letters | {"off": "1"})
+    assert 'data-shortcuts="off"' in ada.get("review").body
+    ada.get("shortcuts")
+    ada.post("shortcuts", {"usual": "1"})
+    assert f'data-shortcuts="{shortcuts.USUAL}"' in ada.get("review").body
+
+
+@pytest.mark.parametrize("letter", ["s", "1", "", "ㄱ", "<", "ss"])
+def test_a_letter_that_is_taken_or_none_is_refused_and_shown_again(
+    ada: Client, letter: str
+) -> None:
+    ada.get("shortcuts")
+    ada.post("shortcuts", dict(shortcuts.ACTIONS) | {"reveal": letter})
+    assert ada.status == 400
+    assert "a letter from A to Z of its own" in ada.text
+    assert 'id="problem"' in ada.body
+    assert "<script>" not in ada.body
+    assert f'data-shortcuts="{shortcuts.USUAL}"' in ada.get("review").body
+
+
+def test_a_cookie_that_was_made_up_leaves_the_usual_letters(ada: Client) -> None:
+    for made_up in ("rrrrrrrrr", '"><script>', "offf", ""):
+        ada.cookies["quorum-shortcuts"] = made_up
+        assert f'data-shortcuts="{shortcuts.USUAL}"' in ada.get("review").body

@@ -1,8 +1,14 @@
 """People's decisions as deployed, with the permissions that the template gives."""
 
+import json
+
 import pytest
 from quorum.audit.chain import faults
+from quorum.audit.trail import AuditTrail
 from quorum.aws.keys import Caller
+from quorum.review.proposals import Made, Proposals
+from quorum.review.recalibration import Recalibration, Scale, scaled
+from quorum.vote.panel import packaged
 
 from cli import audit
 from cli.service import Service
@@ -69,3 +75,43 @@ def test_the_api_itself_can_neither_delete_nor_change_an_entry(
     key = {"tenant": {"S": "acme"}, "number": {"N": "1"}}
     with pytest.raises(client.exceptions.ClientError, match=r"AccessDenied|not authorized"):
         getattr(client, operation)(TableName=stack.outputs["AuditTable"], Key=key)
+
+
+def test_a_proposal_is_put_by_a_person_and_the_schedule_may_put_none(stack: Stack) -> None:
+    name = somebody()
+    operator = Api(stack, stack.new_key(Caller(tenant=name, role="operator", name="desk")))
+    refused = operator.post("proposals", {"panel": "economy"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "too_few_labels")
+
+    before = packaged("economy")
+    table = stack.resource()
+    audited = AuditTrail(table, stack.outputs["AuditTable"])
+    stored = Proposals(table, stack.outputs["ProposalsTable"], audited)
+    found = Recalibration(
+        panel=scaled(before, Scale(-0.5, 0.9)),
+        labels=200,
+        effective=200,
+        represents=200,
+        intercept=-0.5,
+        slope=0.9,
+        changes={},
+        by_language={},
+        flips={},
+        unheard=0,
+    )
+    made = stored.add(name, Made(found, before, "default"), by="test")
+    for step, state in (("shadow", "shadow"), ("promote", "promoted")):
+        answer = operator.post(f"proposals/{made.id}/{step}", {"person": "ada"})
+        assert (answer.status_code, answer.json().get("state")) == (200, state), answer.text
+    shown = operator.get("panels?name=economy").json()["panels"]
+    assert [(one["source"], one["version"]) for one in shown] == [("tenant", made.version)]
+    actions = [entry["action"] for entry in operator.get("audit").json()["entries"]]
+    assert actions == ["panel.put", "panel_shadow.put", "proposal.made"]
+
+    run = stack.client("lambda").invoke(FunctionName=stack.resources["ProposeFunction"])
+    assert json.loads(run["Payload"].read())["failed"] == 0
+    scheduled = as_function(stack, "ProposeFunction", "ssm")
+    with pytest.raises(scheduled.exceptions.ClientError, match=r"AccessDenied|not authorized"):
+        scheduled.put_parameter(
+            Name=f"/quorum/tenants/{name}/panels/economy", Value="{}", Type="String", Overwrite=True
+        )

@@ -7,6 +7,31 @@ const EXTEND_SECONDS = 180;
 const root = document.documentElement;
 setTimeout(() => { root.dataset.settled = ""; }, SETTLED);
 
+// A letter for each of these actions, in their order; or none ("off", WCAG 2.1.4).
+const USUAL = "rsuexzbjk";
+const chosen = root.dataset.shortcuts || USUAL;
+const off = chosen === "off";
+
+// The code that the page knows a key by, or "" for a key that does nothing here.
+function known(code) {
+  if (code === "Enter" || code === "NumpadEnter") return code;
+  if (off) return "";
+  if (!code.startsWith("Key")) return code;
+  const at = chosen.indexOf(code.slice(3).toLowerCase());
+  return at < 0 ? "" : `Key${USUAL[at].toUpperCase()}`;
+}
+
+// The letters that are shown are those that count.
+function relabel(part) {
+  for (const shown of part.querySelectorAll("kbd")) {
+    const letter = shown.textContent;
+    const at = letter.length === 1 ? USUAL.indexOf(letter.toLowerCase()) : -1;
+    if (off && (at >= 0 || /^[0-9?]$/.test(letter))) shown.hidden = true;
+    else if (at >= 0) shown.textContent = chosen[at].toUpperCase();
+  }
+}
+relabel(document);
+
 const find = (selector) => document.querySelector(selector);
 const writable = (element) =>
   element.matches("textarea, select, input:not([type=radio]):not([type=checkbox])");
@@ -49,16 +74,18 @@ document.addEventListener("keydown", (event) => {
   if (event.code === "Escape" && writable(on)) on.blur();
   if (writable(on)) return;
   // By place and not by letter: with a Korean keyboard the letter is a jamo.
+  if (off && event.code !== "Enter") return;
+  const code = known(event.code);
   if (event.key === "?" || (event.code === "Slash" && event.shiftKey)) {
     event.preventDefault();
     openHelp();
   } else if (event.shiftKey) {
     return;
-  } else if (event.code === "KeyJ" || event.code === "KeyK") {
-    if (moveRow(event.code === "KeyJ" ? 1 : -1)) event.preventDefault();
+  } else if (code === "KeyJ" || code === "KeyK") {
+    if (moveRow(code === "KeyJ" ? 1 : -1)) event.preventDefault();
   } else {
     if (event.code === "Enter" && on.matches("a, button, summary")) return;
-    const target = find(`[data-key="${event.code.replace("Numpad", "Digit")}"]`);
+    const target = find(`[data-key="${code.replace("Numpad", "Digit")}"]`);
     if (target && !target.closest("[hidden]")) {
       event.preventDefault();
       press(target);
@@ -78,6 +105,7 @@ document.addEventListener("click", async (event) => {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const found = page.querySelector("#content");
     if (!answer.ok || !found) throw new Error("no content");
+    relabel(found);
     place.replaceWith(document.adoptNode(found));
     const may = page.querySelector("#decision");
     find("#decision").disabled = may.disabled;
@@ -134,7 +162,8 @@ async function refresh() {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const found = page.querySelector("#live");
       if (!answer.ok || !found) return;
-      place.replaceWith(document.adoptNode(found));
+      relabel(found);
+    place.replaceWith(document.adoptNode(found));
     } catch {
       // The next try says more.
     }

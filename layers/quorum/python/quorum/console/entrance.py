@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import get_args
 
 from quorum.aws.sessions import SESSION_SECONDS
+from quorum.console import shortcuts
 from quorum.console.answers import Answer, redirect
 from quorum.console.browser import BrowserRequest
 from quorum.console.visits import Look, Visit
@@ -17,6 +18,7 @@ COOKIE = "__Host-quorum-session"
 LOCAL_COOKIE = "quorum-session"
 """The same over plain HTTP on this machine."""
 LOOK_COOKIE = "quorum-look"
+SHORTCUTS_COOKIE = "quorum-shortcuts"
 THEMES = ("auto", "light", "dark")
 _YEAR = 31_536_000
 _KEY_LIMIT = 128
@@ -24,13 +26,14 @@ _PLACE = re.compile(r"[a-z0-9/_-]{0,200}")
 
 
 def look_of(request: BrowserRequest) -> Look:
-    """The look that the browser's cookie says, or the language that it prefers."""
+    """The look that the browser's cookies say, or the language that it prefers."""
+    letters = shortcuts.read(request.cookies.get(SHORTCUTS_COOKIE, ""))
     language, _, theme = request.cookies.get(LOOK_COOKIE, "").partition(".")
     known: Language
     for known in get_args(Language):
         if language == known:
-            return Look(known, theme if theme in THEMES else "auto")
-    return Look(preferred(request.headers.get("accept-language", "")))
+            return Look(known, theme if theme in THEMES else "auto", letters)
+    return Look(preferred(request.headers.get("accept-language", "")), shortcuts=letters)
 
 
 def cookie(request: BrowserRequest, name: str, value: str, seconds: int) -> str:
@@ -42,6 +45,11 @@ def cookie(request: BrowserRequest, name: str, value: str, seconds: int) -> str:
 def token_of(request: BrowserRequest) -> str:
     """The token in the cookie of the session; empty without one."""
     return request.cookies.get(LOCAL_COOKIE if request.is_local else COOKIE, "")
+
+
+def shortcuts_cookie(request: BrowserRequest, letters: str) -> str:
+    """The cookie of the letters of shortcuts; it is kept for a year."""
+    return cookie(request, SHORTCUTS_COOKIE, letters, _YEAR)
 
 
 def session_cookie(request: BrowserRequest, token: str, seconds: int = SESSION_SECONDS) -> str:

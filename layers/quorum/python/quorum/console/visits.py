@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from quorum.console.answers import Answer, redirect
+from quorum.console.shortcuts import USUAL
 from quorum.console.words import text_of
 from quorum.core.errors import InvalidRequest
 from quorum.core.models import Frozen
@@ -37,10 +38,11 @@ class NavigationEntry(NamedTuple):
 
 
 class Look(NamedTuple):
-    """How a browser wants its pages."""
+    """How a browser wants its pages, and its letters of shortcuts (or `off`)."""
 
     language: "Language" = "en"
     theme: str = "auto"
+    shortcuts: str = USUAL
 
 
 class Visit(NamedTuple):

@@ -1,0 +1,76 @@
+"""The pages of labels: what they say, and a proposal on its way into force."""
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from quorum.audit.trail import AuditFilter
+from quorum.review import proposals
+
+from tests.console.conftest import Client, Issue
+from tests.functions.test_learning import OWN, PANEL, SHADOW, drifted, labels, put, value
+
+if TYPE_CHECKING:
+    from quorum.app.console import ConsoleContainer
+
+
+@pytest.fixture
+def ssm(container: "ConsoleContainer", monkeypatch: pytest.MonkeyPatch) -> Any:
+    """SSM with the drifted panel in force, and labels of the tenant."""
+    client = boto3.client("ssm")
+    put(client, f"/quorum/panels/{PANEL}", drifted())
+    monkeypatch.setattr(proposals.Labels, "latest", lambda _self, _tenant: labels())
+    return client
+
+
+def test_a_proposal_is_made_looked_at_tried_and_put_in_force_by_a_person(
+    ada: Client, ssm: Any, container: "ConsoleContainer"
+) -> None:
+    ada.get("labels")
+    assert "220 labels stand for 220 verdicts" in ada.text
+    assert "No proposals" in ada.text
+    ada.post("labels/propose", {"panel": PANEL, "policy": "default"})
+    assert ada.status == 200
+    (made,) = container.proposals.page("acme").proposals
+    assert f"{made.from_version} → {made.version}" in ada.text
+    assert "Right of what is decided" in ada.text
+    assert value(ssm, SHADOW) is None
+    ada.post(f"labels/{made.id}/shadow")
+    assert value(ssm, SHADOW) is not None
+    assert "Put in force" in ada.text
+    ada.post(f"labels/{made.id}/promote")
+    assert "In force" in ada.text
+    promoted = value(ssm, OWN)
+    assert promoted is not None
+    assert promoted.version == made.version
+    entries = container.audit.page("acme", AuditFilter(subject=f"panel/{PANEL}")).entries
+    assert {(one.by, one.person) for one in entries} == {("ada", "ada")}
+
+
+def test_a_refused_step_is_told_on_the_page_it_was_made_from(
+    ada: Client, ssm: Any, container: "ConsoleContainer"
+) -> None:
+    ada.get("labels")
+    ada.post("labels/propose", {"panel": "default"})
+    assert (ada.status, "scores are no probabilities" in ada.text) == (400, True)
+    ada.get("labels")
+    ada.post("labels/propose", {"panel": PANEL})
+    (made,) = container.proposals.page("acme").proposals
+    put(ssm, OWN, drifted().model_copy(update={"description": "another"}))
+    ada.post(f"labels/{made.id}/shadow")
+    assert (ada.status, "make another proposal" in ada.text) == (409, True)
+    ada.post(f"labels/{made.id}/withdraw")
+    assert "Withdrawn" in ada.text
+    assert ada.get("labels/0123456789abcdef0123").status == 404
+
+
+def test_a_reviewer_sees_labels_and_proposals_and_puts_none(
+    client: Client, issue: Issue, ssm: Any, container: "ConsoleContainer"
+) -> None:
+    client.sign_in(issue("grace", scopes=("review",)))
+    client.get("labels")
+    assert client.status == 200
+    assert "labels/propose" not in client.body
+    client.get("review")
+    assert client.post("labels/propose", {"panel": PANEL}).status == 403
+    assert container.proposals.page("acme").proposals == ()
