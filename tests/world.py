@@ -6,9 +6,9 @@ A voter reserves, "asks a gateway" that counts what it bills, and books, exactly
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from quorum.app.bulk import BatchContainer
@@ -179,7 +179,7 @@ def packaged(_tenant: str, name: str) -> Panel:
 class World:
     """One worker over the tables; several worlds over the same tables are several workers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what tests put in place of AWS, each by name
         self,
         dynamodb: Any,
         gateway: Gateway,
@@ -190,15 +190,20 @@ class World:
         at_once: int = 1,
         ask: Ask | None = None,
         panel_of: Callable[[str, str], Panel] = packaged,
+        functions: Any = None,
+        voter_functions: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         dynamodb = dynamodb if isinstance(dynamodb, Serial) else Serial(dynamodb)
         self.gateway = gateway
         self._clock = clock
         limits = (thresholds or Thresholds()).model_dump()
-        settings = SETTINGS.model_copy(update=limits | {"items_at_once": at_once})
+        settings = SETTINGS.model_copy(
+            update=limits | {"items_at_once": at_once, "voter_functions": voter_functions}
+        )
         self.app = app = BatchContainer(settings, clock=clock)
         app.dynamodb = dynamodb
         app.sns = sns
+        app.voter_functions = functions
         self.limiter = app.limiter = Limiter(
             dynamodb,
             settings.usage_table,

@@ -3,21 +3,46 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import boto3
+
 from quorum.app.queues import QueueContainer
 from quorum.app.votes import WorkflowContainer
+from quorum.aws.clients import client_config
 from quorum.aws.leases import Leases
 from quorum.batch.queue import ItemQueue
 from quorum.bulk.judging import Judging
 from quorum.bulk.machine import Bulk
+from quorum.vote.packed_rounds import CALL_SECONDS, PackedRounds
+from quorum.vote.shadow import shadowed
 
 if TYPE_CHECKING:
-    from quorum.app.settings import BatchSettings, BulkSettings
+    from mypy_boto3_lambda import LambdaClient
+
+    from quorum.app.settings import BatchSettings, BulkSettings, ManySettings
 
 
 class ManyContainer(WorkflowContainer):
     """The members that both share."""
 
-    settings: "BatchSettings | BulkSettings"
+    settings: "ManySettings"
+
+    @cached_property
+    def packed_rounds(self) -> PackedRounds:
+        """The votes that are bought for several contents by one call."""
+        return PackedRounds(
+            self.workflow,
+            lambda: self.voter_functions,
+            self.settings.voter_functions,
+            at_once=self.settings.items_at_once,
+            model_of=self.models.model,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def voter_functions(self) -> "LambdaClient":
+        """Lambda, for calls of voters; what they do not do, the vote machine does."""
+        config = client_config(read_seconds=CALL_SECONDS, attempts=1)
+        return boto3.client("lambda", config=config)
 
     @cached_property
     def judging(self) -> Judging:
@@ -32,6 +57,8 @@ class ManyContainer(WorkflowContainer):
             at_once=self.settings.items_at_once,
             panel_of=self.panels.get,
             policy_of=self.policies.chosen,
+            packed=self.packed_rounds,
+            shadowed=lambda verdict: shadowed(verdict, self.panels),
         )
 
 

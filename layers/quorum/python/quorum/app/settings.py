@@ -166,17 +166,24 @@ class QueueSettings(WorkflowSettings, DeadLetterSettings):
     items_queue: str
 
 
-class BatchSettings(QueueSettings):
-    """The settings of the queue's function."""
+class ManySettings(WorkflowSettings):
+    """The settings of functions that judge many items."""
 
     items_at_once: int = Field(default=10, ge=1, description="items judged at once")
+    voter_functions: Json[dict[str, str]] = Field(
+        default_factory=dict,
+        description="the functions of voters by voter's name, and `*` for models as data",
+    )
 
 
-class BulkSettings(WorkflowSettings):
+class BatchSettings(QueueSettings, ManySettings):
+    """The settings of the queue's function."""
+
+
+class BulkSettings(ManySettings):
     """The settings of the bulk machine's steps."""
 
     uploads_bucket: str
-    items_at_once: int = Field(default=10, ge=1, description="items judged at once")
 
 
 class DocumentSettings(AnswerSettings, DeadLetterSettings):

@@ -9,11 +9,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import uuid4
 
 from quorum.aws.leases import LEASE_SECONDS, Leases
+from quorum.aws.telemetry import logger
 from quorum.batch.alerts import BatchBudget
 from quorum.batch.records import Batches
 from quorum.core.errors import (
@@ -24,11 +26,13 @@ from quorum.core.errors import (
     QuorumError,
     Undeliverable,
 )
+from quorum.core.models import Verdict
 from quorum.core.normalise import normalise
 from quorum.core.position import BatchPosition
 from quorum.vote import telemetry
 from quorum.vote.context import digest_of
 from quorum.vote.evaluation import Evaluation
+from quorum.vote.packed_rounds import PackedRounds
 from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy
 from quorum.vote.requests import VerdictRequest
@@ -56,10 +60,18 @@ Outcomes = dict[str, Exception | None]
 """By verdict id: None for a settled item, else the failure that kept it from being settled."""
 
 
+class _Limits(NamedTuple):
+    """When nothing more is begun, and the seconds that an item waits for another worker."""
+
+    until: float
+    patience: float
+
+
 class Judging:
     """Judges items, `at_once` at a time.
 
-    `panel_of(tenant, name)` finds a panel, `policy_of(tenant, name)` a policy.
+    `panel_of(tenant, name)` finds a panel, `policy_of(tenant, name)` a policy. `packed` buys votes
+    where a panel packs; `shadowed` adds a panel's shadow to a verdict.
     """
 
     def __init__(  # noqa: PLR0913 - everything a verdict needs, opened once
@@ -74,6 +86,8 @@ class Judging:
         at_once: int,
         panel_of: Callable[[str, str], Panel],
         policy_of: Callable[[str, str | None], Policy],
+        packed: PackedRounds,
+        shadowed: Callable[[Verdict], Verdict],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -86,6 +100,8 @@ class Judging:
         self._default_panel = default_panel
         self._panel_of = panel_of
         self._policy_of = policy_of
+        self._packed = packed
+        self._shadowed = shadowed
         self._sleep = sleep
         self._workers = ThreadPoolExecutor(at_once)
 
@@ -105,7 +121,11 @@ class Judging:
             except BudgetSpent as spent:
                 outcomes |= {evaluation.verdict_id: spent for evaluation in of_tenant}
                 continue
-            self._judge(self._from_cache(of_tenant, outcomes), outcomes, until)
+            begun = self._clock()
+            left = self._bought_in_packs(self._from_cache(of_tenant, outcomes), outcomes)
+            # Packs and the wait for others together take no longer than the wait alone.
+            patience = max(0.0, LEASE_SECONDS - (self._clock() - begun))
+            self._judge(left, outcomes, _Limits(until, patience))
             self._budget.watch(
                 tenant,
                 {
@@ -174,7 +194,7 @@ class Judging:
         """Store the verdicts that cached votes settle; returns the other evaluations."""
         found = list(zip(evaluations, self._workflow.from_cache(evaluations), strict=True))
         decided = [
-            Decided(evaluation.content, verdict, evaluation.position)
+            Decided(evaluation.content, self._with_shadow(verdict), evaluation.position)
             for evaluation, verdict in found
             if verdict is not None
         ]
@@ -191,26 +211,53 @@ class Judging:
                 self._workflow.with_shadow(opened[verdict.id], verdict)
         return [evaluation for evaluation, verdict in found if verdict is None]
 
-    def _judge(self, evaluations: Sequence[Evaluation], outcomes: Outcomes, until: float) -> None:
+    def _with_shadow(self, verdict: Verdict) -> Verdict:
+        """`verdict` with its panel's shadow, if votes were bought for it."""
+        return self._shadowed(verdict) if verdict.answered_from == "panel" else verdict
+
+    def _bought_in_packs(
+        self, evaluations: list[Evaluation], outcomes: Outcomes
+    ) -> list[Evaluation]:
+        """Buy votes for several contents at once where panels pack; returns what is left to judge.
+
+        A content that another worker judges is left out: that one's votes will answer it.
+        """
+        groups = _by_content([one for one in evaluations if one.panel.packed > 1])
+        if len(groups) < 2:  # noqa: PLR2004 a pack
+            return evaluations
+        owner = uuid4().hex
+        held: list[str] = []
+        try:
+            held.extend(content for content in groups if self._claims.take(content, owner))
+            self._packed.buy([self._workflow.renew(groups[content][0]) for content in held])
+        except QuorumError as failure:
+            logger.warning("packs were left out", extra={"why": type(failure).__name__})
+        finally:
+            for content in held:
+                with suppress(QuorumError):  # a lease ends by itself
+                    self._claims.release(content, owner)
+        return self._from_cache(evaluations, outcomes)
+
+    def _judge(
+        self, evaluations: Sequence[Evaluation], outcomes: Outcomes, limits: _Limits
+    ) -> None:
         """Ask the voters about each content once, about several contents at a time."""
-        groups: dict[str, list[Evaluation]] = {}
-        for evaluation in evaluations:
-            groups.setdefault(_content_of(evaluation), []).append(evaluation)
+        groups = _by_content(evaluations)
         judged = self._workers.map(
-            lambda content: self._judge_same(content, groups[content], until), groups
+            lambda content: self._judge_same(content, groups[content], limits), groups
         )
         for outcome in judged:
             outcomes |= outcome
 
-    def _judge_same(self, content: str, evaluations: list[Evaluation], until: float) -> Outcomes:
+    def _judge_same(self, content: str, evaluations: list[Evaluation], limits: _Limits) -> Outcomes:
         """Judge evaluations of one content: the first asks, and its votes answer the others."""
         outcomes: Outcomes = {}
         owner = uuid4().hex
         try:
-            evaluations = self._claim(content, owner, evaluations, outcomes, until)
+            evaluations = self._claim(content, owner, evaluations, outcomes, limits)
             try:
                 while evaluations:
-                    self._require_time(until)
+                    self._require_time(limits.until)
                     first, *others = evaluations
                     self._workflow.run(self._workflow.renew(first))
                     outcomes[first.verdict_id] = None
@@ -232,11 +279,11 @@ class Judging:
         owner: str,
         evaluations: list[Evaluation],
         outcomes: Outcomes,
-        until: float,
+        limits: _Limits,
     ) -> list[Evaluation]:
         """The evaluations that are still to be judged once no other worker holds the lease."""
-        self._require_time(until)
-        patience = min(until, self._clock() + LEASE_SECONDS)
+        self._require_time(limits.until)
+        patience = min(limits.until, self._clock() + limits.patience)
         waited = False
         while not self._claims.take(content, owner):
             waited = True
@@ -256,6 +303,14 @@ class Judging:
             [evaluation for evaluation in evaluations if evaluation.verdict_id not in there],
             outcomes,
         )
+
+
+def _by_content(evaluations: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
+    """The evaluations of each content, in order."""
+    groups: dict[str, list[Evaluation]] = {}
+    for evaluation in evaluations:
+        groups.setdefault(_content_of(evaluation), []).append(evaluation)
+    return groups
 
 
 def _content_of(evaluation: Evaluation) -> str:

@@ -186,6 +186,7 @@ class CastVote(Frozen):
     `covers` are the categories that a guard model knows of: of others it says nothing.
     `attribute_scores` are an embedded voter's, whatever the policy.
     `context_seen` says, of a content that has a context, whether the voter was shown it.
+    `packed` is the number of contents in the call, if several; tokens and cost are then its share.
     `cost_usd` is the cost of this use of the vote: zero when `cached`; `saved_usd` is then its cost
     when it was bought.
     """
@@ -203,6 +204,7 @@ class CastVote(Frozen):
     attribute_scores: AttributeScores = Field(default_factory=dict, exclude_if=is_empty)
     reason: Annotated[str, StringConstraints(max_length=REASON_LIMIT)] = ""
     context_seen: bool | None = Field(default=None, exclude_if=is_none)
+    packed: int | None = Field(default=None, ge=2, exclude_if=is_none)
     tokens: Tokens = Tokens()
     cost_usd: Dollars = Decimal(0)
     cost_estimated: bool = False

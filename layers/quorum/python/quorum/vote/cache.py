@@ -12,7 +12,7 @@ from quorum.core import registry
 from quorum.core.errors import ModelUnknown
 from quorum.core.models import VOTE, Abstention, CastVote, Content, Frozen
 from quorum.core.normalise import NORMALISER_VERSION, normalise
-from quorum.vote import guards
+from quorum.vote import guards, packing
 from quorum.vote.context import digest_of, sees_context
 from quorum.vote.policy import Policy
 
@@ -44,13 +44,17 @@ class VoteKey(Frozen):
 
 
 class Wanted(NamedTuple):
-    """A look-up of cached votes; `verdict_id` is the verdict that they are looked up for."""
+    """A look-up of cached votes; `verdict_id` is the verdict that they are looked up for.
+
+    If `packed`, votes that were asked for in a pack answer it as well.
+    """
 
     tenant: str
     voters: tuple[str, ...]
     content: Content
     verdict_id: str | None
     policy: Policy
+    packed: bool = False
 
 
 class VoteCache:
@@ -75,19 +79,24 @@ class VoteCache:
         self._days = days
         self.model_of = model_of
 
-    def key(self, tenant: str, voter: str, content: Content, policy: Policy) -> str:
+    def key(
+        self, tenant: str, voter: str, content: Content, policy: Policy, *, packed: bool = False
+    ) -> str:
         """The digest under which `voter`'s vote on `content` is cached for `tenant`.
 
-        Policies that send voters the same share votes, however they count them.
+        Policies that send voters the same share votes, however they count them. A vote that was
+        asked for in a pack was asked for otherwise, and has a key of its own.
         """
         model = self.model_of(voter)
+        if model.kind == "embedded":
+            policy_version = policy.embedded_version
+        else:
+            policy_version = packing.version(policy) if packed else policy.asked_version
         return VoteKey(
             tenant="" if self._shared else tenant,
             voter=voter,
             revision=model.revision,
-            policy_version=policy.embedded_version
-            if model.kind == "embedded"
-            else policy.asked_version,
+            policy_version=policy_version,
             normaliser_version=NORMALISER_VERSION,
             text=normalise(content.text).text,
             # An embedded voter depends on the text and the language only.
@@ -115,22 +124,28 @@ class VoteCache:
 
     def find_all(self, wanted: "Sequence[Wanted]") -> list[list[CastVote | Abstention]]:
         """`find` for many contents, in their order."""
-        keys = [
-            [key for voter in one.voters if (key := self._key_if_known(one, voter)) is not None]
-            for one in wanted
+        keys = [[self._keys_if_known(one, voter) for voter in one.voters] for one in wanted]
+        stored = self._stored({key for of_one in keys for of_voter in of_one for key in of_voter})
+        there = [
+            [next((key for key in of_voter if key in stored), None) for of_voter in of_one]
+            for of_one in keys
         ]
-        stored = self._stored({key for of_one in keys for key in of_one})
         return [
-            [_as_found(stored[key], one.verdict_id) for key in of_one if key in stored]
-            for one, of_one in zip(wanted, keys, strict=True)
+            [_as_found(stored[key], one.verdict_id) for key in of_one if key is not None]
+            for one, of_one in zip(wanted, there, strict=True)
         ]
 
-    def _key_if_known(self, wanted: Wanted, voter: str) -> str | None:
-        """The key of a vote; None where there is no such model any more, whose vote is gone too."""
+    def _keys_if_known(self, wanted: Wanted, voter: str) -> list[str]:
+        """The keys of a vote, the better one first; none of a model that is gone."""
+        forms = (False, True) if wanted.packed else (False,)
         try:
-            return self.key(wanted.tenant, voter, wanted.content, wanted.policy)
+            keys = [
+                self.key(wanted.tenant, voter, wanted.content, wanted.policy, packed=packed)
+                for packed in forms
+            ]
         except ModelUnknown:
-            return None
+            return []
+        return list(dict.fromkeys(keys))  # an embedded voter has one
 
     def _stored(self, keys: "Iterable[str]") -> dict[str, dict[str, Any]]:
         wanted = [{"vote_key": key} for key in sorted(keys)]

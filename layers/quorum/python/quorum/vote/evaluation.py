@@ -77,9 +77,13 @@ class VoteRequest(Frozen):
 
 
 class VotesRequest(Frozen):
-    """The event of an embedded voter's Lambda that votes on several contents of one tenant."""
+    """The event of a voter's Lambda that votes on several contents of one tenant.
+
+    `voter` is who is asked where one function asks several.
+    """
 
     evaluations: tuple[Evaluation, ...] = Field(min_length=1)
+    voter: VoterName | None = None
 
 
 class AggregateRequest(Frozen):

@@ -24,6 +24,9 @@ from quorum.core.models import Frozen, LanguageCode
 PACKAGED = ("default", "economy", "embedded")
 """Names of the panels that come with the package."""
 
+PACKED_MOST = 8
+"""Contents of one call at most, where a panel's batches pack them."""
+
 PolicyReference = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}(@([0-9a-f]{12}|packaged))?$")
 ]
@@ -153,6 +156,7 @@ class Panel(Frozen):
     as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
     panel does not say safe: a person decides. Nor does it before a voter in `clears` has answered,
     if any is named: so a panel of cheap and dear voters cannot say safe by its cheapest alone.
+    `packed` is the number of contents that batches ask a language model about in one call.
     `thresholds_by_language` holds a language's own thresholds, in place of `thresholds`. In
     `reviewed_languages` a person decides, whatever the votes. `default_language` is that of texts
     whose language cannot be told, unless the request names one. `expected` holds the figures that
@@ -175,6 +179,7 @@ class Panel(Frozen):
     rule: Rule
     escalates: tuple[VoterName, ...] = ()
     clears: tuple[VoterName, ...] = ()
+    packed: Annotated[int, Field(ge=1, le=PACKED_MOST)] = 1
     default_language: LanguageCode | None = None
     expected: dict[str, Estimate] | None = None
     calibrated_under: PolicyReference = "default"

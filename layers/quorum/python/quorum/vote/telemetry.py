@@ -20,6 +20,15 @@ ANY_MODEL = "any-model"
 """The dimension under which the votes of all models that were put as data count together."""
 
 
+def pack_answered(voter: str, *, asked: int, read: int) -> None:
+    """Count the contents of a pack, and those without a certain vote: they are asked alone."""
+    logger.info("pack", extra={"voter": voter, "asked": asked, "read": read})
+    metrics = metrics_of("vote")
+    metrics.add_metric("PackedContents", MetricUnit.Count, asked)
+    metrics.add_metric("PackedUnread", MetricUnit.Count, asked - read)
+    metrics.flush_metrics()
+
+
 def vote_answered(verdict_id: str, vote: CastVote | Abstention) -> None:
     """Log one voter's vote or abstention, its cost and its latency, without its reason."""
     abstained = isinstance(vote, Abstention)

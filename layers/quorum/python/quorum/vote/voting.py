@@ -24,7 +24,7 @@ from quorum.vote.voter import PaidVote
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
-    from quorum.core.models import Content
+    from quorum.core.models import Content, Reservation
     from quorum.core.registry import Model
     from quorum.gateway.client import Gateway
     from quorum.gateway.limiter import Limiter
@@ -83,32 +83,61 @@ class VoteStore:
         for start in range(0, len(several), TOGETHER):
             dynamo.write(self._client, several[start : start + TOGETHER])
 
+    def book_pack(
+        self,
+        first: "Evaluation",
+        policy: Policy,
+        voter: str,
+        spent: "ledger.Spending",
+        reservation: "Reservation | None",
+        votes: "Sequence[tuple[Evaluation, CastVote]]",
+    ) -> None:
+        """Book the call of a pack once, for the tenant and batch of `first`, and cache its votes.
+
+        Raises `StoreUnavailable`; the intent then stays, as a cost that was possibly paid.
+        """
+        transaction = self._booking(first, voter, spent, reservation)
+        for evaluation, vote in votes:
+            if evaluation.keeps_votes:
+                key = self.cache.key(
+                    evaluation.tenant, voter, evaluation.content, policy, packed=True
+                )
+                transaction.append(self.cache.put(key, vote, bought_for=evaluation.verdict_id))
+        if not transaction:
+            return
+        dynamo.write(self._client, transaction)
+        if reservation is not None:
+            cost_booked(spent)
+
+    def _booking(
+        self,
+        evaluation: "Evaluation",
+        voter: str,
+        spent: "ledger.Spending",
+        reservation: "Reservation | None",
+    ) -> list[dict[str, Any]]:
+        """The writes that book a call and end its reservation; none where no limit is shared."""
+        if reservation is None or self._limiter is None:
+            return []
+        shard = shards.chosen()
+        of_tenant = ledger.paid(
+            self._usage_table, evaluation.tenant, voter, spent, day=ledger.today(), shard=shard
+        )
+        booking = [*self._limiter.settlement(reservation, spent.tokens), *of_tenant]
+        if evaluation.position is not None:
+            batch = evaluation.position.batch
+            booking.append(
+                ledger.paid_in_batch(
+                    self._usage_table, evaluation.tenant, batch, spent, shard=shard
+                )
+            )
+        return booking
+
     def _transaction(
         self, evaluation: "Evaluation", policy: Policy, answer: PaidVote
     ) -> list[dict[str, Any]]:
-        transaction: list[dict[str, Any]] = []
         vote = answer.vote
-        if answer.reservation is not None and self._limiter is not None:
-            transaction += self._limiter.settlement(answer.reservation, vote.tokens)
-            shard = shards.chosen()
-            transaction += ledger.paid(
-                self._usage_table,
-                evaluation.tenant,
-                vote.voter,
-                vote,
-                day=ledger.today(),
-                shard=shard,
-            )
-            if evaluation.position is not None:
-                transaction.append(
-                    ledger.paid_in_batch(
-                        self._usage_table,
-                        evaluation.tenant,
-                        evaluation.position.batch,
-                        vote,
-                        shard=shard,
-                    )
-                )
+        transaction = self._booking(evaluation, vote.voter, vote, answer.reservation)
         if evaluation.keeps_votes and (isinstance(vote, CastVote) or vote.repeatable):
             key = self.cache.key(evaluation.tenant, vote.voter, evaluation.content, policy)
             transaction.append(self.cache.put(key, vote, bought_for=evaluation.verdict_id))

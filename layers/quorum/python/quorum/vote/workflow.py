@@ -351,7 +351,10 @@ class Workflow:
         others = [index for index in range(len(evaluations)) if index not in openings]
         found = self._votes.find_all(
             [
-                Wanted(one.tenant, one.panel.voters, one.content, one.verdict_id, policy)
+                Wanted(
+                    *(one.tenant, one.panel.voters, one.content, one.verdict_id, policy),
+                    packed=one.panel.packed > 1,
+                )
                 for one, policy in ((evaluations[index], policies[index]) for index in others)
             ]
         )
