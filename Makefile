@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences picture bench bench-moderation bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants screenshots deploy
+.PHONY: help demo check test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants screenshots deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -133,10 +133,18 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 screenshots: setup ## take the pictures of docs/console.md (needs chromium)
 	pytest tests/console/take_screenshots.py
 
-bench: bench-moderation bench-gateway bench-batch bench-chat bench-doors bench-start ## run every benchmark
+bench: bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start ## run every benchmark
 
 bench-moderation: setup .local/litellm/.locked .local/any-llm/.locked ## three votes by Quorum and by four other ways, and their books where calls fail; updates docs/benchmarks.md
 	@$(RUN) bench.moderation
+	@$(RUN) bench.page
+
+bench-plumbing: setup ## the time that Quorum itself adds: to a call, a vote, a verdict, a cached verdict; updates docs/benchmarks.md
+	@$(RUN) bench.plumbing
+	@$(RUN) bench.page
+
+bench-growth: setup ## how time, memory, writes and money grow with items, votes, characters, list entries and what waits; updates docs/benchmarks.md
+	@$(RUN) bench.growth
 	@$(RUN) bench.page
 
 bench-gateway: setup ## time per call of the gateway client, beside the openai SDK and bare httpx

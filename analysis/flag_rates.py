@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 _STEPS = 10_000
 """Thresholds have four digits."""
@@ -59,6 +58,8 @@ def keeping(scores: Scores, rate: float) -> FlagRate:
 
 def agreement(one: Scores, threshold: float, other: Scores, other_threshold: float) -> Agreement:
     """How far flags of two scores of the same texts agree, each from its own threshold on."""
+    from scipy.stats import spearmanr  # noqa: PLC0415 - 90 MiB that most commands do without
+
     flags, others = one >= threshold, other >= other_threshold
     both, either = int((flags & others).sum()), int((flags | others).sum())
     varied = np.ptp(one) > 0 and np.ptp(other) > 0

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from quorum.vote.panel import Thresholds
-from scipy.special import betaincinv
 
 from analysis.plans import Losses
 from analysis.recorded import Flags, Floats
@@ -204,6 +203,8 @@ def _widest(away: Floats, review: float) -> float:
 
 def _narrowest(away: Floats, right: Flags, accuracy: float, widest: float) -> float:
     """The narrowest band whose decided rows are right enough, tested inwards from wider ones."""
+    from scipy.special import betaincinv  # noqa: PLC0415 - heavy, and few commands need it
+
     decided = away[:, None] >= _WIDTHS
     wrong = (decided & ~right[:, None]).sum(axis=0)
     number = decided.sum(axis=0)

@@ -68,9 +68,14 @@ def moderation(measured: Mapping[str, Any]) -> Iterator[str]:
     ]
     memory = upstream["0"]["peak_mib"]
     yield table(
-        ["", *(head for head, _ in cells), "MiB"],
+        ["", *(head for head, _ in cells), "MiB", "processor ms a text, 0 ms, 10 at once"],
         [
-            [way, *(_rate(cell[name]) for _, cell in cells), f"{memory[name]:.0f}"]
+            [
+                way,
+                *(_rate(cell[name]) for _, cell in cells),
+                f"{memory[name]:.0f}",
+                f"{upstream['0']['at_once']['10'][name]['processor_ms']:.1f}",
+            ]
             for name, way in WAYS.items()
         ],
     )
@@ -102,7 +107,90 @@ def _books(one: Mapping[str, Any]) -> list[str]:
     return [*numbers, one["counted_usd"], one["charged_usd"], share]
 
 
-SECTIONS: Mapping[str, Section] = {"moderation": moderation}
+CLIENTS = {"bare httpx": "bare httpx", "quorum.gateway": "Quorum", "openai SDK": "`openai` SDK"}
+
+
+def plumbing(measured: Mapping[str, Any]) -> Iterator[str]:
+    """Quorum's own time."""
+    figures = measured["figures"]
+    called = figures["client"]
+    bare = called["bare httpx"]
+    yield f"{ran([figures['run']])}. {where(measured)}.\n\n"
+    yield table(
+        ["a call, ms", "p50", "p99", "added at p50", "p99 ÷ bare"],
+        [
+            [
+                shown,
+                *(f"{called[name][one]:.2f}" for one in ("p50_ms", "p99_ms")),
+                f"{called[name]['p50_ms'] - bare['p50_ms']:+.2f}",
+                f"{called[name]['p99_ms'] / bare['p99_ms']:.2f}",
+            ]
+            for name, shown in CLIENTS.items()
+        ],
+    )
+    yield "\n"
+    yield table(
+        ["Quorum's own time, ms", "p50", "p99", "aim at p50"],
+        [
+            ["a vote in the handler", *_own(figures["vote_in_handler"]), "5"],
+            [
+                "a verdict from cached votes in the API function",
+                *_own(figures["cached_verdict"]),
+                "15",
+            ],
+        ],
+    )
+    yield "\nVerdicts a second on one core, all votes there:\n\n"
+    yield table(
+        ["", "tally", "with policy and category scores"],
+        [
+            [name, *(f"{number:,}" for number in one.values())]
+            for name, one in figures["tally"].items()
+        ],
+    )
+    yield "\nMilliseconds of a core for a text, by voter, language and characters:\n\n"
+    voters = figures["embedded"]
+    languages = next(iter(voters.values()))
+    lengths = next(iter(languages.values()))
+    yield table(
+        ["", *(f"{language}, {length}" for language in languages for length in lengths)],
+        [
+            [f"`{voter}`", *(f"{ms:.1f}" for each in one.values() for ms in each.values())]
+            for voter, one in voters.items()
+        ],
+    )
+
+
+def _own(one: Mapping[str, Any]) -> list[str]:
+    return [f"{one[name]:.1f}" for name in ("p50_ms", "p99_ms")]
+
+
+def growth(measured: Mapping[str, Any]) -> Iterator[str]:
+    """How each measure grows."""
+    figures = measured["figures"]
+    yield f"{ran([figures['run']])}. {where(measured)}.\n\n"
+    yield table(
+        ["what grows", "from", "to", "measure", "at first", "at last", "exponent"],
+        [
+            [
+                name,
+                *(f"{size:,}" for size in (one["sizes"][0], one["sizes"][-1])),
+                measure,
+                *(_amount(found["values"][end]) for end in (0, -1)),
+                "" if found["exponent"] is None else f"{found['exponent']:.2f}",
+            ]
+            for name, one in figures["by"].items()
+            for measure, found in one["measures"].items()
+        ],
+    )
+    yield "\n![growth](benchmarks/growth.svg)\n"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 three digits
+
+
+SECTIONS: Mapping[str, Section] = {"moderation": moderation, "plumbing": plumbing, "growth": growth}
 
 
 def section(name: str) -> str:
@@ -126,7 +214,8 @@ def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name in SECTIONS:
         page = with_section(page, name, section(name))
-        print(plots.draw(name))
+        if name in plots.PLOTS:
+            print(plots.draw(name))
     PAGE.write_text(page, encoding="utf-8")
 
 

@@ -40,7 +40,26 @@ def moderation(figures: Mapping[str, Any]) -> Figure:
     return figure
 
 
-PLOTS: Mapping[str, Draw] = {"moderation": moderation}
+def growth(figures: Mapping[str, Any]) -> Figure:
+    """Each measure over its size, beside what would be linear."""
+    parts = {name: one for name, one in figures["by"].items() if one["sizes"]}
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    axes = figure.subplots(2, (len(parts) + 1) // 2, squeeze=False).flat
+    for one, (name, part) in zip(axes, parts.items(), strict=False):
+        sizes = part["sizes"]
+        for number, (measure, found) in enumerate(part["measures"].items()):
+            first = found["values"][0]
+            relative = [value / first for value in found["values"]]
+            one.plot(sizes, relative, "o-", ms=3, color=_COLOURS[number], label=measure)
+        linear = [size / sizes[0] for size in sizes]
+        one.plot(sizes, linear, ":", color="#8c959f", label="linear")
+        one.set(xscale="log", yscale="log", xlabel=part["unit"])
+        one.set_title(f"{name}: times the first", fontsize=9)
+        one.legend(fontsize=6, frameon=False)
+    return figure
+
+
+PLOTS: Mapping[str, Draw] = {"moderation": moderation, "growth": growth}
 
 
 def fingerprint(name: str) -> str:

@@ -20,7 +20,13 @@ LENGTHS = (20, 200, 1_000, 10_000)
 """Characters of the texts."""
 REPEATS = 15
 PROCESSES = 3
-SENTENCE = "The train to the coast leaves at nine, and we bring soup, bread and a few good books. "
+SENTENCES = {
+    "en": "The train to the coast leaves at nine, and we bring soup, bread and a few good books. ",
+    "de": "Der Zug zur Küste fährt um neun, und wir bringen Suppe, Brot und ein paar Bücher mit. ",
+    "ko": "바다로 가는 기차는 아홉 시에 떠나고 우리는 국과 빵과 좋은 책 몇 권을 가져갑니다. ",
+    "zh": "去海边的火车九点出发，我们带上汤、面包和几本好书，晚上再一起回来。",
+    "ar": "يغادر القطار إلى الساحل في التاسعة، ونحضر معنا الحساء والخبز وبعض الكتب الجيدة. ",
+}
 COLD = """
 from time import process_time
 from importlib import import_module
@@ -37,9 +43,10 @@ print(loaded - start, process_time() - loaded)
 """
 
 
-def text_of(length: int, number: int) -> str:
+def text_of(length: int, number: int, language: str = "en") -> str:
     """A harmless text of that length; no two are the same."""
-    return f"{number} {SENTENCE * (length // len(SENTENCE) + 1)}"[:length].strip()
+    sentence = SENTENCES[language]
+    return f"{number} {sentence * (length // len(sentence) + 1)}"[:length].strip()
 
 
 def cold(voter: str) -> tuple[float, float]:
@@ -55,12 +62,13 @@ def cold(voter: str) -> tuple[float, float]:
     return min(runs)
 
 
-def warm(voter: str, length: int) -> float:
+def warm(voter: str, length: int, language: str = "en", repeats: int = REPEATS) -> float:
     """Milliseconds of a vote on a text of that length."""
     vote = import_module(f"embedded.{voter}").vote
+    vote(Content(text=text_of(length, 0, language), language=language))
     spent = []
-    for number in range(REPEATS):
-        content = Content(text=text_of(length, number + 1), language="en")
+    for number in range(repeats):
+        content = Content(text=text_of(length, number + 1, language), language=language)
         start = process_time()
         vote(content)
         spent.append(process_time() - start)

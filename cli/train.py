@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from embedded import characters, meaning, rules, weights
-from embedded.reading import version as version_of
 from quorum.core.normalise import normalise
 
 from analysis.counts import counted
@@ -36,6 +34,9 @@ def train(
     The same file and seed give the same bytes on the same machine. Nothing leaves it.
     """
     # scikit-learn and the encoder take seconds to load: no other command waits for them.
+    from embedded import characters, meaning, rules, weights  # noqa: PLC0415 slow to load
+    from embedded.reading import version as version_of  # noqa: PLC0415 as embedded
+
     from training.cards import cards  # noqa: PLC0415 slow to load
     from training.rows import Row, distinct  # noqa: PLC0415 slow to load
     from training.train import train as fit  # noqa: PLC0415 slow to load

@@ -5,6 +5,7 @@ when writes meet, or when a connection is lost. Nothing may be lost, nothing boo
 fault that passes may leave no verdict that stays.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -15,30 +16,36 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import pytest
+from quorum.aws.keys import Caller
 from quorum.ledger import ledger, listing
 
 from fakes.gateway import StandIn
 from local.stack import Stack
 from local.versions import publish
+from tests import template
+from tests.e2e import test_webhooks
 from tests.e2e.conftest import Api, Recorded, says
+from tests.e2e.test_chat import Client
+from tests.e2e.test_panels import somebody
 
 RUN = uuid4().hex[:8]
 """A stack that is kept between runs has the votes on an earlier run's texts."""
 START_SECONDS = 120
 PATIENCE_SECONDS = 120
 SETTLED = ("complete", "incomplete")
-FUNCTIONS = (
-    *("ApiFunction", "BatchFunction", "AggregateFunction", "DocumentFunction"),
-    *("Gemini25FlashFunction", "DeepseekV32Function", "Gpt41Function"),
-)
-"""Functions whose requests pass through microburst."""
+FUNCTIONS = [name for name, block in template.functions().items() if template.statements(block)]
+"""Functions whose requests pass through microburst: all that have a right to ask AWS anything."""
 CANCELLED = "TransactionCanceledException"
 PASSING = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
 """Reasons of a cancelled transaction that pass."""
+
+
+received = test_webhooks.received  # a fixture: what a webhook's receiver was sent
 
 
 class Proxy:
@@ -244,3 +251,124 @@ def test_a_document_that_s3_does_not_take_or_give_at_once_is_answered_in_the_sam
     assert sorted(fired()) == ["GetObject"] * 2 + ["PutObject"] * 2
     assert (view["state"], view["settled"], view["dead"]) == ("complete", 1, 0)
     assert "last_problem" not in view or not view["last_problem"]
+
+
+@pytest.mark.usefixtures("books")
+def test_an_upload_that_s3_does_not_take_or_give_at_once_is_judged_whole(
+    stack: Stack, api: Api, faults: Proxy, recorded: Recorded
+) -> None:
+    texts = [says(recorded, f"{RUN}: uploaded {number}") for number in range(4)]
+    body = "\n".join(json.dumps({"content": text}) for text in texts * 5).encode()
+    upload = api.post(f"batches/uploads?bytes={len(body)}", {}).json()
+    # The address is signed for the functions' host; what is uploaded does not pass it here.
+    key = urlsplit(upload["url"]).path.split("/", 2)[2]
+    stack.client("s3").put_object(Bucket=stack.outputs["UploadsBucket"], Key=key, Body=body)
+    # Every other one, pages and results among them.
+    slow = [
+        rule("s3", operation, "SlowDown", status=503, sequence={"fail": 1, "pass": 1})
+        for operation in ("PutObject", "GetObject")
+    ]
+    with faults.raising(*slow) as fired:
+        answer = api.post("batches", {"upload": upload["upload"]})
+        assert answer.status_code == 202, answer.text
+        view = wait(api, answer.json()["id"])
+    assert fired().count("GetObject") >= 1
+    assert fired().count("PutObject") >= 2
+    assert (view["state"], view["items"], view["settled"]) == ("complete", 20, 20)
+    assert (view["rejected"], view["dead"]) == (0, 0)
+
+
+def test_an_event_that_meets_throttles_on_all_of_its_way_reaches_its_webhook_once(
+    stack: Stack,
+    faults: Proxy,
+    recorded: Recorded,
+    received: test_webhooks.Received,
+    webhook_port: int,
+) -> None:
+    name = somebody()
+    member = Api(stack, stack.new_key(Caller(tenant=name)))
+    operator = Api(stack, stack.new_key(Caller(tenant=name, role="operator")))
+    text = says(recorded, f"{name} is odd", gpt_4_1="unsafe", gemini_2_5_flash="needs_review")
+    strikes = [
+        rule("kms", "Encrypt", "ThrottlingException", times=1),
+        rule("kms", "Decrypt", "ThrottlingException", times=1),
+        rule("events", "PutEvents", "ThrottlingException", times=1),
+        rule("sqs", "SendMessageBatch", "RequestThrottled", times=1),
+        *(
+            rule("dynamodb", operation, "ProvisionedThroughputExceededException", times=1)
+            for operation in ("GetItem", "Query", "UpdateItem")
+        ),
+        cancelled("None", "ThrottlingError", times=1),
+    ]
+    with faults.raising(*strikes) as fired:
+        put = operator.put("webhooks/here", {"url": f"http://127.0.0.1:{webhook_port}/hook"})
+        assert put.status_code == 200, put.text
+        verdict = member.judge(text)
+        event = test_webhooks.told(received, put.json()["secret"], "verdict.decided")
+        assert event["data"]["verdict_id"] == verdict["id"]
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while "PutEvents" not in fired():
+            assert time.monotonic() < patience, fired()
+            time.sleep(0.2)
+    assert {one["operation"] for one in strikes} == set(fired())
+    assert len({json.loads(sent)["id"] for _, sent in received}) == 1
+    assert operator.get("webhooks/here/dead-letters").json()["dead_letters"] == []
+
+
+@pytest.mark.parametrize("path", ["reviews", "webhooks", "costs"])
+def test_what_is_asked_while_a_table_is_throttled_is_answered_all_the_same(
+    stack: Stack, faults: Proxy, path: str
+) -> None:
+    operator = Api(stack, stack.new_key(Caller(tenant=somebody(), role="operator")))
+    throttles = [
+        rule("dynamodb", operation, "ProvisionedThroughputExceededException", times=1)
+        for operation in ("GetItem", "Query", "UpdateItem")
+    ]
+    with faults.raising(*throttles) as fired:
+        answer = operator.get(path)
+    assert answer.status_code == 200, answer.text
+    assert set(fired()) >= {"GetItem", "Query"}
+
+
+def test_a_reviewer_signs_in_and_a_document_is_estimated_while_tables_are_throttled(
+    stack: Stack, faults: Proxy
+) -> None:
+    caller = Caller(tenant=somebody(), role="operator")
+    key = stack.new_key(caller)
+    throttled = rule("dynamodb", "GetItem", "ProvisionedThroughputExceededException", times=2)
+    met = cancelled("TransactionConflict", times=2)
+    with faults.raising(throttled, met) as fired:
+        signed_in = httpx.post(
+            f"{stack.api}/console/sign-in",
+            data={"key": key},
+            headers={"Sec-Fetch-Site": "same-origin"},
+            timeout=60,
+        )
+        assert signed_in.status_code == 303, signed_in.text
+    assert set(fired()) == {"GetItem", "TransactWriteItems"}
+    work = {"operation": "summarize", "documents": [{"text": "The committee met."}]}
+    with faults.raising(throttled) as fired:
+        answer = Api(stack, key).post("documents/estimate", work)
+    assert (answer.status_code, set(fired())) == (200, {"GetItem"})
+
+
+def test_a_chat_whose_start_and_writes_are_refused_at_first_is_answered_once(
+    stack: Stack, faults: Proxy
+) -> None:
+    refused = [
+        rule("lambda", "Invoke", "TooManyRequestsException", status=429, times=2),
+        *(
+            rule("dynamodb", operation, "TransactionConflictException", times=2)
+            for operation in ("PutItem", "UpdateItem")
+        ),
+        cancelled("None", "TransactionConflict", times=2),
+    ]
+    with (
+        Client(stack.chat, stack.new_key(Caller(tenant=somebody()))) as client,
+        faults.raising(*refused) as fired,
+    ):
+        client.say(f"{RUN}: why is the sky blue?", "one")
+        last = client.last("one")
+    assert last["type"] == "complete"
+    assert last["full_response"] == client.text("one")
+    assert {"Invoke", "TransactWriteItems"} <= set(fired())

@@ -1,6 +1,7 @@
 """Write units under each key, counted on the code's own transactions: how fast one batch can be."""
 
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -9,9 +10,13 @@ from typing import Any
 import pytest
 from quorum.batch.counters import NEIGHBOURS, UNSPREAD_ITEMS
 from quorum.batch.progress import Kind
+from quorum.core.models import Decision
 from quorum.ledger import shards
 from quorum.ledger.shards import SHARDS
 from quorum.vote import panel
+from quorum.vote.review_entries import SHARDS as SHARDS_WAITING
+from quorum.vote.review_entries import pending_partition
+from quorum.vote.severity import Severity
 
 from tests.functions.conftest import make_tables
 from tests.world import BATCH, TENANT, Gateway, Serial, World, items
@@ -22,6 +27,8 @@ PAGE = 3
 """Items judged of each page."""
 ITEMS_A_SECOND = 1_500
 """What one batch is to reach."""
+ALL_WAIT = 40
+"""Items of a batch that is left to a person."""
 WRITTEN = {"Put": "Item", "Update": "Key", "Delete": "Key"}
 
 
@@ -31,6 +38,8 @@ class Units(Serial):
     def __init__(self, dynamodb: Any) -> None:
         super().__init__(dynamodb)
         self.by_key: Counter[str] = Counter()
+        self.waiting: Counter[str] = Counter()
+        """Units of the reviewers' queue, whose index has whole items."""
 
     def __getattr__(self, name: str) -> Any:
         call = super().__getattr__(name)
@@ -48,9 +57,19 @@ class Units(Serial):
                 for index in (":entry", "entry", "batch", "listed", "review"):
                     if index in values and "#" in str(values[index]):
                         self.by_key[f"index {values[index]}"] += 1
+                if "review" in values:
+                    self.waiting[values["review"]] += -(-size(values) // 1_024)
             return answer
 
         return counted
+
+
+def size(item: dict[str, Any]) -> int:
+    """The bytes of an item, as DynamoDB counts them."""
+    return sum(
+        len(name) + len(value if isinstance(value, bytes | str) else json.dumps(value, default=str))
+        for name, value in item.items()
+    )
 
 
 @pytest.fixture
@@ -62,18 +81,19 @@ def units(account: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Units]:
     return Units(account)
 
 
+THREE = panel.load(
+    {
+        "name": "three",
+        "rounds": [["gemini-2.5-flash", "deepseek-v3.2", "gpt-4.1"]],
+        "stop": "all",
+        "quorum": 2,
+        "rule": {"kind": "majority"},
+    }
+)
+
+
 def test_no_key_of_a_batch_a_day_or_a_model_ends_before_1500_items_a_second(units: Units) -> None:
-    voters = ["gemini-2.5-flash", "deepseek-v3.2", "gpt-4.1"]
-    three = panel.load(
-        {
-            "name": "three",
-            "rounds": [voters],
-            "stop": "all",
-            "quorum": 2,
-            "rule": {"kind": "majority"},
-        }
-    )
-    world = World(units, Gateway(), panel_of=lambda _tenant, _name: three)
+    world = World(units, Gateway(), panel_of=lambda _tenant, _name: THREE)
     facts: dict[str, Any] = {"kind": Kind.UPLOAD, "items": 10**6, "upload": "uploads/acme/one"}
     world.batches.create(TENANT, BATCH, panel="three", **facts)
     world.batches.spread_counters(TENANT, BATCH)
@@ -95,3 +115,18 @@ def test_no_key_of_a_batch_a_day_or_a_model_ends_before_1500_items_a_second(unit
     assert 1 / sum(1 / part for part in parts) * 3 * SHARDS / 2 >= ITEMS_A_SECOND
     first = min(ends, key=lambda key: ends[key])
     assert ends[first] >= ITEMS_A_SECOND, (first, ends[first])
+
+
+def test_the_reviewers_queue_takes_a_batch_of_which_all_waits(units: Units) -> None:
+    gateway = Gateway()
+    world = World(units, gateway, panel_of=lambda _tenant, _name: THREE)
+    world.new_batch(ALL_WAIT)
+    texts = [f"text {n}" for n in range(ALL_WAIT)]
+    gateway.says.update(dict.fromkeys(texts, Decision.NEEDS_REVIEW))
+    world.judge(items(*texts))
+    written = sum(units.waiting.values())
+    assert written >= 2 * ALL_WAIT  # verdicts of three voters, without their reasons
+    # They are spread by a hash; so few are spread unevenly.
+    partitions = {pending_partition(TENANT, Severity.LOW, shard) for shard in range(SHARDS_WAITING)}
+    assert units.waiting.keys() <= partitions
+    assert KEY_UNITS * len(partitions) * ALL_WAIT / written >= ITEMS_A_SECOND

@@ -323,9 +323,16 @@ def test_a_key_is_not_issued_for_a_panel_that_its_tenant_does_not_have(ask: Ask)
 
 def test_a_tenant_has_a_limit_of_keys(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys_module, "KEYS_LIMIT", 2)
-    issued(ask), issued(ask)
-    status, answer = ask({"name": "x", "scopes": ["chat"]}, name="post_key.json")
-    assert (status, answer["error"]["code"], answer["error"]["limit"]) == (409, "too_many_keys", 2)
+    issued(ask)
+    last = at(issued(ask)["id"], "/rotate")
+    for body, name, changes in (
+        ({"name": "x", "scopes": ["chat"]}, "post_key.json", {}),
+        ({"overlap_hours": 1}, "post_key_rotation.json", last),
+    ):
+        status, answer = ask(body, name=name, **changes)
+        error = answer["error"]
+        assert (status, error["code"], error["limit"]) == (409, "too_many_keys", 2)
+    assert ask({}, name="post_key_rotation.json", **last)[0] == 201  # one ends, one begins
 
 
 def test_the_last_use_is_written_once_in_ten_minutes(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from quorum.audit.trail import AuditFilter, AuditTrail
+from quorum.aws import dynamo
 from quorum.core.errors import Conflict, NotFound
 from quorum.core.models import Content, Decision, Review, Verdict
 from quorum.review import claims as claims_module
@@ -218,6 +219,24 @@ def test_what_waits_is_counted_by_all_that_can_be_filtered_by(
     monkeypatch.setattr(waiting, "COUNT_LIMIT", 1)
     _, fewer = ask(name="get_review_counts.json")
     assert (fewer["waiting"], fewer["complete"]) == (1, False)
+
+
+def test_counting_reads_no_partition_behind_the_last_that_counts(
+    store: Store, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store("grave", scores={"hate/threatening": 0.9})
+    store("grave-too", scores={"hate/threatening": 0.9})
+    asked: list[str] = []
+    query = dynamo.query
+
+    def counted(client: Any, **request: Any) -> Any:
+        asked.append(request["ExpressionAttributeValues"][":review"])
+        return query(client, **request)
+
+    monkeypatch.setattr(dynamo, "query", counted)
+    monkeypatch.setattr(waiting, "COUNT_LIMIT", 1)
+    assert ask(name="get_review_counts.json")[1]["complete"] is False
+    assert all(partition.startswith("pending:critical:") for partition in asked)
 
 
 def test_one_tenants_ids_spell_no_partition_of_anothers(store: Store, queue: Send) -> None:

@@ -254,12 +254,7 @@ class Keys:
         self, caller: Caller, expires_at: datetime | None, *, writer: Writer | None = None
     ) -> tuple[str, StoredKey]:
         """A new key of a tenant that has fewer than `KEYS_LIMIT`, or `Conflict`."""
-        if len(self._hashes(caller.tenant)) >= KEYS_LIMIT:
-            raise Conflict(
-                f"the tenant has {KEYS_LIMIT} keys; revoke some",
-                code="too_many_keys",
-                limit=KEYS_LIMIT,
-            )
+        self._require_room(caller.tenant)
         key, stored = self._new(caller, expires_at)
         (writer or self._write)(stored, [self._put(stored)])
         return key, stored
@@ -270,8 +265,10 @@ class Keys:
         """A new key with the rights, limits and counts of `old`, which ends after `overlap`.
 
         The new key expires when the old one would have. Raises `NotFound` if `old` was revoked
-        meanwhile, and `StoreUnavailable`.
+        meanwhile, `Conflict` if both would be one too many, and `StoreUnavailable`.
         """
+        if overlap:
+            self._require_room(old.tenant)
         key, stored = self._new(old.caller, old.expires_at)
         items = [self._put(stored), self._ending(old, overlap)]
         use = dynamo.get(self._client, self._use_table, {"key_hash": old.key_hash}) or {}
@@ -323,6 +320,15 @@ class Keys:
 
     def _write(self, _key: StoredKey | None, items: list[dict[str, Any]]) -> list[int]:
         return dynamo.write(self._client, items)
+
+    def _require_room(self, tenant: str) -> None:
+        """Raise `Conflict` if the tenant can have no key more."""
+        if len(self._hashes(tenant)) >= KEYS_LIMIT:
+            raise Conflict(
+                f"the tenant has {KEYS_LIMIT} keys; revoke some",
+                code="too_many_keys",
+                limit=KEYS_LIMIT,
+            )
 
     def _new(self, caller: Caller, expires_at: datetime | None) -> tuple[str, StoredKey]:
         key = new_key()

@@ -13,6 +13,7 @@ import binascii
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -181,10 +182,7 @@ class WaitingQueue:
         found: list[dict[str, Any]] = []
         while start is not None and len(found) < limit:
             left = limit - len(found)
-            read = [
-                self._read(tenant, partition, wanted, start.after, left)
-                for partition in groups[start.group]
-            ]
+            read = self._read_all(tenant, groups[start.group], wanted, start.after, left)
             items, reached = _merged(read, left)
             # One that newer code stored would be the first claim of everybody.
             found += dynamo.readable(items, _if_readable, "id")
@@ -205,16 +203,15 @@ class WaitingQueue:
         oldest: str | None = None
         complete = True
         partitions = [one for group in _groups(tenant, None, "severest") for one in group]
-        for partition in partitions:
-            for item in self._all(partition):
-                if waiting == COUNT_LIMIT:
-                    complete = False
-                    break
-                waiting += 1
-                claimed += claim_of(item, now) is not None
-                created_at = str(item["created_at"])
-                oldest = created_at if oldest is None else min(oldest, created_at)
-                _count(counted, partition, item)
+        for partition, item in ((one, item) for one in partitions for item in self._all(one)):
+            if waiting == COUNT_LIMIT:
+                complete = False
+                break
+            waiting += 1
+            claimed += claim_of(item, now) is not None
+            created_at = str(item["created_at"])
+            oldest = created_at if oldest is None else min(oldest, created_at)
+            _count(counted, partition, item)
         return QueueCounts(
             waiting=waiting,
             claimed=claimed,
@@ -264,6 +261,22 @@ class WaitingQueue:
             for item in dynamo.read(self._client, self._table, keys)
             if int(str(item["expires_at"])) > now
         }
+
+    def _read_all(
+        self,
+        tenant: str,
+        partitions: Sequence[str],
+        wanted: QueueFilter,
+        after: _Position | None,
+        limit: int,
+    ) -> list[_Read]:
+        """As `_read`, of several partitions at once."""
+
+        def one(partition: str) -> _Read:
+            return self._read(tenant, partition, wanted, after, limit)
+
+        with ThreadPoolExecutor(min(len(partitions), SHARDS)) as threads:
+            return list(threads.map(one, partitions))
 
     def _read(
         self,

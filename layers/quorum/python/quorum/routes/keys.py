@@ -148,7 +148,7 @@ def delete_key(key_id: KeyId, app: App, caller: Calling) -> KeyView:
 @router.post(
     "/keys/<key_id>/rotate",
     summary="Replace a key",
-    **gives(NewKey, NotFound, TooLarge, status=HTTPStatus.CREATED),
+    **gives(NewKey, Conflict, NotFound, TooLarge, status=HTTPStatus.CREATED),
 )
 def post_rotation(
     key_id: KeyId, request: RotateRequest, app: App, caller: Calling

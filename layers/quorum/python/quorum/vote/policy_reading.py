@@ -23,7 +23,7 @@ fractions: no order of votes changes a score, and no higher score of a vote lowe
 """
 
 from collections.abc import Callable, Iterable
-from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from quorum.core import registry
@@ -38,7 +38,7 @@ from quorum.core.models import (
 from quorum.vote import guards
 from quorum.vote.panel import Calibrated, Panel, Weighted
 from quorum.vote.policy import DEFAULT, PACKAGED, Action, Policy
-from quorum.vote.tally import compared, exact
+from quorum.vote.tally import compared, ratio, weighted_sum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,8 @@ THRESHOLD = 0.5
 """The pooled score from which a category without a threshold of its own is flagged."""
 NAMED_LIMIT = 3
 """Flagged categories that a verdict's reason names at most."""
+_REMEMBERED = 4_096
+"""Scores that verdicts share."""
 
 _PACKAGED = frozenset((DEFAULT.name, PACKAGED, f"{DEFAULT.name}@{DEFAULT.version}"))
 """The names of the packaged policy; a tenant's policy that says nothing else is the same."""
@@ -138,17 +140,22 @@ def pooled(
     `votes` were read through `policy`. Of two votes of a voter the higher scores count.
     """
     weights = panel.rule.weights if isinstance(panel.rule, Weighted) else {}
-    spoken: dict[str, dict[str, float]] = {name: {} for name in policy.enabled}
+    of_all: dict[str, float] = {}  # the voters that speak of every enabled category
+    spoken: dict[str, dict[str, float]] = {}
     for vote in votes:
         if not isinstance(vote, CastVote) or vote.voter not in panel.voters:
             continue
-        for name, score in said(policy, vote).items():
-            by_voter = spoken[name]
+        if _speaks_of_all(vote):
+            of_all[vote.voter] = 0.0
+        for name, score in _named(policy, vote).items():
+            by_voter = spoken.setdefault(name, {})
             by_voter[vote.voter] = max(score, by_voter.get(vote.voter, 0.0))
     return {
-        name: _category_score(policy, name, mean(by_voter, weights))
-        for name, by_voter in spoken.items()
-        if by_voter
+        name: _category_score(policy, name, mean(of_all | spoken[name], weights))
+        if name in spoken
+        else _category_score(policy, name, 0.0)
+        for name in policy.enabled
+        if of_all or name in spoken
     }
 
 
@@ -159,25 +166,45 @@ def is_embedded(voter: str) -> bool:
 
 def said(policy: Policy, vote: CastVote) -> dict[str, float]:
     """The score of each enabled category that `vote` speaks of."""
+    named = _named(policy, vote)
+    return dict.fromkeys(policy.enabled, 0.0) | named if _speaks_of_all(vote) else named
+
+
+def _speaks_of_all(vote: CastVote) -> bool:
+    """Whether a category that the vote does not name has the score 0."""
+    is_told = vote.voter not in _EMBEDDED and vote.covers is None
+    return is_told and bool(vote.scores or vote.decision is Decision.SAFE)
+
+
+def _named(policy: Policy, vote: CastVote) -> dict[str, float]:
+    """The scores of the enabled categories that the vote names, and those a guard covers."""
     named = {name: score for name, score in vote.scores.items() if name in policy.enabled}
-    if vote.voter in _EMBEDDED:
+    if vote.covers is None or vote.voter in _EMBEDDED:
         return named
     if not vote.scores and vote.decision is not Decision.SAFE:
         return {}
-    spoken = policy.enabled if vote.covers is None else set(policy.enabled) & set(vote.covers)
-    return dict.fromkeys(spoken, 0.0) | named
+    return {name: 0.0 for name in policy.enabled if name in vote.covers} | named
 
 
 def mean(by_voter: "Mapping[str, float]", weights: "Mapping[str, float]") -> float:
     """The mean of the voters' scores, weighted (1 where no weight is given); an exact sum."""
-    weighed = [(exact(weights.get(voter, 1.0)), exact(score)) for voter, score in by_voter.items()]
-    whole = sum((weight for weight, _ in weighed), Fraction(0))
-    return float(sum((weight * score for weight, score in weighed), Fraction(0)) / whole)
+    said = [(weights.get(voter, 1.0), score) for voter, score in by_voter.items() if score]
+    if not said:
+        return 0.0
+    part, whole = ratio(
+        weighted_sum(said), weighted_sum((weights.get(voter, 1.0), 1.0) for voter in by_voter)
+    )
+    return part / whole
 
 
 def _category_score(policy: Policy, name: str, score: float) -> CategoryScore:
     own = policy.rules(name).threshold
-    threshold = THRESHOLD if own is None else own
+    return _against(score, THRESHOLD if own is None else own)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _against(score: float, threshold: float) -> CategoryScore:
+    """A score and its threshold: frozen, so verdicts share it."""
     return CategoryScore(score=score, threshold=threshold, flagged=score >= threshold)
 
 

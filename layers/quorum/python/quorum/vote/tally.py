@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from quorum.core.models import Abstention, CastVote, Decision, Outcome
 from quorum.vote.panel import Calibrated, Evidence, Majority, Panel, Stop, Thresholds, Weighted
@@ -32,6 +33,8 @@ CONFIDENCE_CEILING = 0.99
 """Highest confidence of a vote: a higher one counts as this."""
 
 _HALF = Fraction(1, 2)
+_REMEMBERED = 4_096
+"""Numbers whose exact value is remembered: weights, thresholds, and confidences of few digits."""
 _SEVERITY = {Decision.SAFE: 0, Decision.NEEDS_REVIEW: 1, Decision.UNSAFE: 2}
 
 
@@ -349,18 +352,48 @@ def _read(state: _TallyState) -> _Reading:
 
 def _shares(rule: Weighted | Majority, state: _TallyState) -> tuple[Fraction, Fraction]:
     """The unsafe and the safe share of the weight that answered, exactly."""
-    weighed = [
-        (tally_vote.decision, exact(rule.weights[voter]), exact(tally_vote.confidence))
-        if isinstance(rule, Weighted)
-        else (tally_vote.decision, Fraction(1), Fraction(1))
-        for voter, tally_vote in state.tally_votes.items()
-    ]
-    whole = sum(weight for _, weight, _ in weighed)
+    weights = rule.weights if isinstance(rule, Weighted) else None
+    whole = weighted_sum(
+        (1.0 if weights is None else weights[voter], 1.0) for voter in state.tally_votes
+    )
     unsafe, safe = (
-        sum((weight * sure for said, weight, sure in weighed if said is side), Fraction(0)) / whole
+        weighted_sum(
+            (1.0, 1.0) if weights is None else (weights[voter], tally_vote.confidence)
+            for voter, tally_vote in state.tally_votes.items()
+            if tally_vote.decision is side
+        )
         for side in (Decision.UNSAFE, Decision.SAFE)
     )
-    return unsafe, safe
+    return Fraction(*ratio(unsafe, whole)), Fraction(*ratio(safe, whole))
+
+
+def weighted_sum(terms: Iterable[tuple[float, float]]) -> tuple[int, int]:
+    """The exact sum of the terms' products, as an integer and its number of decimal places."""
+    total = places = 0
+    for weight, value in terms:
+        factor, its_places = _decimal(weight)
+        number, more = _decimal(value)
+        its_places += more
+        if its_places > places:
+            total *= 10 ** (its_places - places)
+            places = its_places
+        total += factor * number * 10 ** (places - its_places)
+    return total, places
+
+
+def ratio(part: tuple[int, int], whole: tuple[int, int]) -> tuple[int, int]:
+    """The exact ratio of two such sums, as two integers."""
+    return part[0] * 10 ** whole[1], whole[0] * 10 ** part[1]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _decimal(number: float) -> tuple[int, int]:
+    """The number as it is written in decimal: an integer, and its number of decimal places."""
+    sign, digits, exponent = Decimal(repr(number)).as_tuple()
+    if not isinstance(exponent, int):
+        raise TypeError("a weight or a confidence is a finite number")
+    integer = int("".join(map(str, digits))) * (-1 if sign else 1)
+    return integer * 10 ** max(0, exponent), max(0, -exponent)
 
 
 def _read_shares(thresholds: Thresholds | None, unsafe: Fraction, safe: Fraction) -> _Reading:
@@ -382,6 +415,7 @@ def _read_shares(thresholds: Thresholds | None, unsafe: Fraction, safe: Fraction
     return _Reading(decision, float(unsafe), float(safe), comparison)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def exact(number: float) -> Fraction:
     """The number as it is written in decimal: 0.1 is one tenth, not a binary fraction near it."""
     return Fraction(Decimal(repr(number)))
