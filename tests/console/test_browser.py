@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from quorum.console.site import NAVIGATION
+from quorum.review.appeals import AppealRequest
 from quorum.vote.policy import INSTRUCTIONS
 
 from fakes.console import served
@@ -121,6 +122,37 @@ def test_two_reviewers_by_keyboard_decide_ten_contents_and_none_twice(
     assert made.count(("ada", "unsafe", ("harassment",))) == 4
     assert made.count(("grace", "safe", ())) == 5
     assert made.count(("ada", "needs_review", ())) == 1  # taken back
+
+
+def test_an_appeal_is_decided_by_another_reviewer_than_the_first(
+    browser: Browser, address: str, issue: Issue, store: Store, container: "ConsoleContainer"
+) -> None:
+    store("verdict-1")
+    with (
+        visitor(browser, address, issue()) as ada,
+        visitor(browser, address, issue("grace")) as grace,
+    ):
+        press(ada, "Enter")
+        ada.wait_for_selector("#content")
+        shown(ada)
+        press(ada, "u", "1", "Enter")
+        ada.wait_for_selector(".empty")
+        request = AppealRequest(words="I was quoting a song.")
+        container.appeals.make("acme", "verdict-1", request, by="forum")
+        for reviewer in (ada, grace):
+            reviewer.goto(f"{address}/review?origin=appeal")
+            press(reviewer, "Enter")
+        ada.get_by_text("has to be decided by somebody else").wait_for()
+        grace.wait_for_selector("#content")
+        assert shown(grace) == "the text of verdict-1"
+        assert "I was quoting a song." in grace.locator("main").inner_text()
+        press(grace, "s", "Enter")
+        grace.wait_for_selector(".empty")
+    verdict = container.verdicts.get("acme", "verdict-1")
+    assert verdict.review is not None
+    assert (verdict.review.reviewer, str(verdict.review.decision)) == ("grace", "safe")
+    assert verdict.appeal is not None
+    assert str(verdict.appeal.state) == "overturned"
 
 
 def test_keys_count_by_place_and_leave_fields_and_the_browsers_own_alone(
