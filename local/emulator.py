@@ -16,6 +16,9 @@ are in the log of the next invocation.
 Of a batch of a table's stream a function may publish a part and say where to begin again; MiniStack
 passes over what the function says, and so over the rest. Here the whole batch is given to it again.
 
+MiniStack keeps how far a stream was read, and not the stream: started again on the same data, it
+passed over as many changes as there were before. Here the new stream is read from its beginning.
+
 What a function may run at once is asked of the function: MiniStack asks the version, which knows
 only what was reserved when it was published.
 
@@ -115,6 +118,10 @@ def execute_function(function: dict[str, Any], event: Any, *more: Any, **named: 
     return result
 
 
+def forget_positions(_store: Any, _positions: Any) -> None:
+    """What MiniStack does on its start with how far streams were read: nothing."""
+
+
 if __name__ == "__main__":
     drain: Any = vars(lambda_runtime.Worker)["_drain_stderr_bounded"]
     drain.__defaults__ = (FIRST_LINE_SECONDS, *drain.__defaults__[1:])
@@ -122,4 +129,5 @@ if __name__ == "__main__":
     lambda_svc.acquire_worker = acquire_worker
     lambda_svc._reserved_concurrency = reserved_concurrency  # noqa: SLF001 as above
     lambda_svc._execute_function = execute_function  # noqa: SLF001 as above
+    lambda_svc._restore_esm_positions = forget_positions  # noqa: SLF001 as above
     main()
