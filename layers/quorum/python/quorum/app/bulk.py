@@ -58,7 +58,7 @@ class ManyContainer(WorkflowContainer):
             panel_of=self.panels.get,
             policy_of=self.policies.chosen,
             packed=self.packed_rounds,
-            shadowed=lambda verdict: shadowed(verdict, self.panels),
+            shadowed=lambda tenant, verdict: shadowed(tenant, verdict, self.panels),
         )
 
 

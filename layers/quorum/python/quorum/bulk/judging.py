@@ -87,7 +87,7 @@ class Judging:
         panel_of: Callable[[str, str], Panel],
         policy_of: Callable[[str, str | None], Policy],
         packed: PackedRounds,
-        shadowed: Callable[[Verdict], Verdict],
+        shadowed: Callable[[str, Verdict], Verdict],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -194,7 +194,11 @@ class Judging:
         """Store the verdicts that cached votes settle; returns the other evaluations."""
         found = list(zip(evaluations, self._workflow.from_cache(evaluations), strict=True))
         decided = [
-            Decided(evaluation.content, self._with_shadow(verdict), evaluation.position)
+            Decided(
+                evaluation.content,
+                self._with_shadow(evaluation.tenant, verdict),
+                evaluation.position,
+            )
             for evaluation, verdict in found
             if verdict is not None
         ]
@@ -211,9 +215,9 @@ class Judging:
                 self._workflow.with_shadow(opened[verdict.id], verdict)
         return [evaluation for evaluation, verdict in found if verdict is None]
 
-    def _with_shadow(self, verdict: Verdict) -> Verdict:
+    def _with_shadow(self, tenant: str, verdict: Verdict) -> Verdict:
         """`verdict` with its panel's shadow, if votes were bought for it."""
-        return self._shadowed(verdict) if verdict.answered_from == "panel" else verdict
+        return self._shadowed(tenant, verdict) if verdict.answered_from == "panel" else verdict
 
     def _bought_in_packs(
         self, evaluations: list[Evaluation], outcomes: Outcomes
