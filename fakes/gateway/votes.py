@@ -12,6 +12,7 @@ from typing import Any
 from quorum.core import registry
 from quorum.core.errors import ModelUnknown
 from quorum.core.normalise import normalise
+from quorum.vote import packing
 from quorum.vote.policy import INTRODUCTION
 
 _UNSAFE_SHARE = 0.3
@@ -55,6 +56,9 @@ _WORDS = [
     "words",
 ]
 
+_PACKED = re.compile(r"^-----(\w+)-----\n(.*)$", re.MULTILINE)
+"""A marker and a content of a pack."""
+
 
 class RecordedVotes:
     """Votes by normalised text and model, as recorded; the columns may be named by an alias."""
@@ -90,7 +94,26 @@ def answer(
     """The vote asked for, as that model would write it; None when no vote is asked for."""
     if not messages or not messages[0].get("content", "").startswith(INTRODUCTION):
         return None
-    text = _content(messages[-1]["content"])
+    told, shown = messages[0]["content"], messages[-1]["content"]
+    vote: dict[str, Any]
+    if told.endswith(packing.ANSWER):
+        vote = {
+            "votes": [
+                {"text": marker, **_vote(model, told, json.loads(line), seed, recorded)}
+                for marker, line in _PACKED.findall(shown)
+            ]
+        }
+    else:
+        vote = _vote(model, told, _content(shown), seed, recorded)
+    written = json.dumps(vote, ensure_ascii=False)
+    fenced = registry.model(model).reply_format is registry.ReplyFormat.INSTRUCTIONS
+    return f"```json\n{written}\n```" if fenced else written
+
+
+def _vote(
+    model: str, told: str, text: str, seed: int, recorded: RecordedVotes | None
+) -> dict[str, Any]:
+    """The vote on one content: the recorded one, else one that is drawn, the same each time."""
     randomness = random.Random(_seed(seed, model, text))
     drawn = randomness.random()
     known = recorded.decision(model, text) if recorded else None
@@ -101,17 +124,14 @@ def answer(
         if drawn < _UNSAFE_SHARE + _REVIEW_SHARE
         else "safe"
     )
-    vote: dict[str, Any] = {
+    return {
         "decision": decision,
         "confidence": round(randomness.uniform(0.6, 0.99), 2),
-        "categories": [{"name": _category(messages[0]["content"], text), "score": 0.8}]
+        "categories": [{"name": _category(told, text), "score": 0.8}]
         if decision == "unsafe"
         else [],
         "reason": "recorded earlier" if known else "invented by the stand-in",
     }
-    written = json.dumps(vote, ensure_ascii=False)
-    fenced = registry.model(model).reply_format is registry.ReplyFormat.INSTRUCTIONS
-    return f"```json\n{written}\n```" if fenced else written
 
 
 def _category(told: str, text: str) -> str:

@@ -1,6 +1,7 @@
 """Panels, shadows, reviews and alarms as deployed, with the permissions the template gives."""
 
 import json
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -11,8 +12,10 @@ from quorum.vote import panel
 
 from cli import labels
 from cli.service import Service
+from fakes.gateway import StandIn
 from local.stack import Stack
 from tests.e2e.conftest import Api, Recorded, by_voter, says
+from tests.e2e.test_batches import SETTLED, results, wait
 from tests.e2e.test_verdicts import as_function
 from tests.unit.test_panels import voting
 
@@ -54,6 +57,36 @@ def test_a_shadow_sees_the_votes_and_is_on_the_stored_verdict(
     assert verdict["shadow"]["panel"] == "candidate"
     assert verdict["shadow"]["decision"] == "needs_review"
     assert api.get(f"verdicts/{verdict['id']}").json() == verdict
+
+
+def test_a_batch_of_a_panel_that_packs_is_judged_by_fewer_calls_and_its_books_are_exact(
+    stack: Stack, recorded: Recorded, stand_in: StandIn
+) -> None:
+    api = Api(stack, stack.new_key(Caller(tenant=somebody())))
+    put(stack, "/quorum/panels/packing", voting("packing") | {"packed": 8})
+    before = (stand_in.count.requests, stand_in.count.cost_usd)
+    decisions = ["unsafe", "safe"] * 12
+    texts = [
+        says(recorded, f"of a batch that packs, number {number}", gpt_4_1_nano=decision)
+        for number, decision in enumerate(decisions)
+    ]
+    items = [{"content": text, "language": "en"} for text in texts]
+    batch = api.post("batches", {"items": items, "panel": "packing"}).json()["batch"]
+    view = wait(api, batch, lambda view: view["state"] in SETTLED)
+    assert (view["state"], view["decisions"]) == (
+        *("complete", {"safe": 12, "unsafe": 12, "needs_review": 0}),
+    )
+    calls, billed = (
+        stand_in.count.requests - before[0],
+        stand_in.count.cost_usd - before[1],
+    )
+    assert calls <= len(texts) // 2  # whatever the queue hands out together
+    assert Decimal(view["cost_usd"]) == billed
+    lines = results(api, batch)
+    assert [line["verdict"]["decision"] for line in lines] == decisions
+    packs = [line["verdict"]["votes"][0].get("packed", 1) for line in lines]
+    assert max(packs) > 1
+    assert sum(Decimal(line["verdict"]["cost_usd"]) for line in lines) == billed
 
 
 def test_what_waits_for_a_person_is_reviewed_and_becomes_a_label(
