@@ -52,6 +52,7 @@ def in_memory(function: str, **environment: str) -> Iterator[InMemory]:
     """The template's tables and the environment of `function`, while the block lasts."""
     from moto import mock_aws  # noqa: PLC0415 - slow to import
     from moto.core.botocore_stubber import BotocoreStubber  # noqa: PLC0415 - as moto
+    from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415 - as moto
 
     from tests import template  # noqa: PLC0415 - only these benchmarks read the template
 
@@ -62,6 +63,7 @@ def in_memory(function: str, **environment: str) -> Iterator[InMemory]:
     given = {**template.environment(function), "AWS_LAMBDA_FUNCTION_NAME": function}
     answer = BotocoreStubber.__call__
     with patch.dict(os.environ, {**CREDENTIALS, **given, **environment}), mock_aws():
+        moto_api_backend.reset()  # within a test, the account of the test before is still there
         dynamodb: Any = boto3.resource("dynamodb")
         for name, properties in template.resources("AWS::DynamoDB::Table").items():
             fields = {one: properties[one] for one in _TABLE_FIELDS if one in properties}

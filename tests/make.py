@@ -8,9 +8,12 @@ from typing import Any
 from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import Abstention, CastVote, Content, Decision, Tokens
+from quorum.review.proposals import Made
+from quorum.review.recalibration import Recalibration, Scale, scaled
 from quorum.vote import panel
 from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
+from quorum.vote.panel import packaged
 
 NOW = 1_700_000_000.0
 """Epoch seconds at which these evaluations start."""
@@ -55,3 +58,21 @@ def vote_keys(
 ) -> VoteCache:
     """A cache to make keys with, which needs no table."""
     return VoteCache(None, "", shared=shared, days=1, model_of=model_of)  # type: ignore[arg-type] # no table
+
+
+def made_proposal() -> Made:
+    """What a recalibration of the packaged panel `economy` on enough labels found."""
+    before = packaged("economy")
+    found = Recalibration(
+        panel=scaled(before, Scale(-0.5, 0.9)),
+        labels=200,
+        effective=200,
+        represents=200,
+        intercept=-0.5,
+        slope=0.9,
+        changes={},
+        by_language={},
+        flips={},
+        unheard=0,
+    )
+    return Made(found, before, "default")

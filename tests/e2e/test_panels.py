@@ -126,7 +126,7 @@ def test_every_voters_alarm_is_deployed_with_its_threshold(stack: Stack) -> None
 @pytest.mark.parametrize(
     ("function", "parameter"),
     [
-        ("ApiFunction", "/quorum/shadow/default"),
+        ("EstimateFunction", "/quorum/shadow/default"),
         ("AggregateFunction", "/quorum/panels/default"),
         ("BatchFunction", "/another-stack/panels/default"),
         ("Gpt41Function", "/quorum/panels/default"),

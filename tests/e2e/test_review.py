@@ -4,16 +4,13 @@ import json
 
 import pytest
 from quorum.audit.chain import faults
-from quorum.audit.trail import AuditTrail
 from quorum.aws.keys import Caller
-from quorum.review.proposals import Made, Proposals
-from quorum.review.recalibration import Recalibration, Scale, scaled
-from quorum.vote.panel import packaged
 
 from cli import audit
 from cli.service import Service
 from local.stack import Stack
 from tests.e2e.conftest import Api, Recorded, says
+from tests.e2e.proposals import proposed
 from tests.e2e.test_panels import somebody
 from tests.e2e.test_verdicts import as_function
 
@@ -83,23 +80,7 @@ def test_a_proposal_is_put_by_a_person_and_the_schedule_may_put_none(stack: Stac
     refused = operator.post("proposals", {"panel": "economy"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "too_few_labels")
 
-    before = packaged("economy")
-    table = stack.resource()
-    audited = AuditTrail(table, stack.outputs["AuditTable"])
-    stored = Proposals(table, stack.outputs["ProposalsTable"], audited)
-    found = Recalibration(
-        panel=scaled(before, Scale(-0.5, 0.9)),
-        labels=200,
-        effective=200,
-        represents=200,
-        intercept=-0.5,
-        slope=0.9,
-        changes={},
-        by_language={},
-        flips={},
-        unheard=0,
-    )
-    made = stored.add(name, Made(found, before, "default"), by="test")
+    made = proposed(stack, name)
     for step, state in (("shadow", "shadow"), ("promote", "promoted")):
         answer = operator.post(f"proposals/{made.id}/{step}", {"person": "ada"})
         assert (answer.status_code, answer.json().get("state")) == (200, state), answer.text

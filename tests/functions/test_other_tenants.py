@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from functions.api import app as api
-from tests import openapi
+from tests import make, openapi
 from tests.functions.conftest import Ask, reopen
 from tests.template import ROOT
 
@@ -67,7 +67,9 @@ def owned(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     shadow = there | {"path": f"/policies/{NAME}/shadow"}
     status, _ = ask({"policy": SECOND}, name="put_policy_shadow.json", **shadow, **mine)
     assert status == 200
+    proposal = api.app().proposals.add(OWNER, make.made_proposal(), by="test")
     return {
+        "proposal_id": proposal.id,
         "verdict_id": verdict["id"],
         "batch_id": batch["id"],
         "key_id": key["id"],

@@ -13,10 +13,10 @@ A table by tenant and id::
 
 import math
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -271,14 +271,23 @@ class Labels:
         """By what reads a page, as `quorum.vote.reviews.Reviews.labels`."""
         self._page = page
 
-    def latest(self, tenant: str) -> tuple[Label, ...]:
-        """The latest `LABELS_READ` labels; raises `StoreUnavailable`."""
-        return tuple(deque(self._all(tenant), maxlen=LABELS_READ))
+    def latest(self, tenant: str, most: int = LABELS_READ) -> tuple[Label, ...]:
+        """The latest labels in the order in which their verdicts came, `most` at most.
 
-    def _all(self, tenant: str) -> Iterator[Label]:
+        Raises `StoreUnavailable`.
+        """
+        return tuple(islice(self._newest_first(tenant), most))[::-1]
+
+    def _newest_first(self, tenant: str) -> Iterator[Label]:
         after: str | None = None
         while True:
-            page = self._page(tenant, limit=LABELS_AT_ONCE, after=after, with_contents=False)
+            page = self._page(
+                tenant,
+                limit=LABELS_AT_ONCE,
+                after=after,
+                with_contents=False,
+                newest_first=True,
+            )
             yield from page.labels
             if page.next is None:
                 return

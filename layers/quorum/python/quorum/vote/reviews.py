@@ -351,6 +351,7 @@ class Reviews:
         limit: int = PAGE_LIMIT,
         after: str | None = None,
         with_contents: bool = True,
+        newest_first: bool = False,
     ) -> LabelPage:
         """Up to `limit` contents that people decided, in the order in which their verdicts came.
 
@@ -359,7 +360,14 @@ class Reviews:
         """
         prefix, partition = verdict_key(tenant, ""), f"{REVIEWED}#{tenant}"
         items, following = read_page(
-            self._client, self._table, INDEX, prefix, partition, limit=limit, after=after
+            self._client,
+            self._table,
+            INDEX,
+            prefix,
+            partition,
+            limit=limit,
+            after=after,
+            newest_first=newest_first,
         )
         found = list(dynamo.readable(items, lambda item: (verdict_of(item), item), "id"))
         wanted = [verdict.id for verdict, _ in found] if with_contents else []

@@ -1,8 +1,6 @@
 """The page of panels and models: who votes, what is expected, and how right each voter was."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from typing import NamedTuple
 
 from quorum.api.access import ACCESS
@@ -12,11 +10,9 @@ from quorum.console.visits import Visit
 from quorum.review.label_summary import VoterSummary, summary
 from quorum.routes import catalogue, models
 from quorum.vote.panels import PanelView
-from quorum.vote.reviews import Label
 
 LABELS = 500
-"""Labels that the agreement of voters is computed from: those of the oldest verdicts first."""
-LABELS_AT_ONCE = 100
+"""Labels that the agreement of voters is computed from: the latest ones."""
 _NEEDS = ACCESS["GET /panels"]
 _LABELS_NEED = ACCESS["GET /labels"]
 _ACCURACY, _COST = "accuracy", "cost_per_1000_usd"
@@ -66,20 +62,8 @@ def _points(shown: tuple[PanelView, ...]) -> list[Point]:
 
 
 def _voters(visit: Visit) -> tuple[VoterSummary, ...]:
-    labels = list(islice(_labels(visit), LABELS))
+    labels = visit.app.labels.latest(visit.tenant, LABELS)
     return summary(labels, datetime.fromtimestamp(visit.app.clock(), UTC)).voters
-
-
-def _labels(visit: Visit) -> Iterator[Label]:
-    after: str | None = None
-    while True:
-        page = visit.app.reviews.labels(
-            visit.tenant, limit=LABELS_AT_ONCE, after=after, with_contents=False
-        )
-        yield from page.labels
-        after = page.next
-        if after is None:
-            return
 
 
 PAGES = (Page("GET", "panels", _NEEDS, panels, in_navigation=True),)
