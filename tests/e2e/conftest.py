@@ -7,7 +7,9 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryDirectory
@@ -19,9 +21,11 @@ from quorum.core import registry
 from quorum.vote.evaluation import Evaluation
 
 from fakes.gateway import RecordedVotes, Scenario, StandIn, running
+from local.drills import RECOVERED
 from local.stack import Stack, start_stack, stop_stack
+from tests.logs import logged, private_in
 
-GATEWAY_KEY = "sk-stand-in"
+GATEWAY_KEY = "sk-stand-in-7f3a"
 OWN_KEY = "own-server"
 """Name in the secret of the key of a server of a model's own."""
 MEMORY = Path("/dev/shm")  # noqa: S108 a folder of a random name in it
@@ -120,8 +124,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(overrides: dict[str, str], folder: Path) -> Iterator[Stack]:
-    """The whole template, deployed; its gateway voters ask the stand-in."""
+def stack(
+    overrides: dict[str, str], folder: Path, recorded: dict[str, dict[str, str]]
+) -> Iterator[Stack]:
+    """The whole template, deployed; its gateway voters ask the stand-in.
+
+    When all tests have run, no text that they sent and no key stands in any log.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     staged = folder / "staged.json"
     staged.write_text(json.dumps(STAGED))
@@ -133,6 +142,9 @@ def stack(overrides: dict[str, str], folder: Path) -> Iterator[Stack]:
     )
     yield raised
     stop_stack(folder)
+    lines = list(logged(folder))
+    assert any(line.startswith("START RequestId") for line in lines)
+    assert private_in(lines, [*recorded, GATEWAY_KEY]) == []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -176,6 +188,22 @@ def _warm(api: Api) -> None:
     """Send the first request, which starts every Lambda's process; no test is about that."""
     for panel in ("default", "embedded", "economy"):
         api.judge("warming up", panel=panel)
+
+
+Recovery = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def recovery(record_property: Callable[[str, object], None]) -> Recovery:
+    """Measures how long after a fault's end all was well, for `local.drills`."""
+
+    @contextmanager
+    def measured() -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        record_property(RECOVERED, round(time.monotonic() - begun, 1))
+
+    return measured
 
 
 Recorded = dict[str, dict[str, str]]

@@ -24,7 +24,7 @@ from quorum.ledger.shards import counter_of
 
 from fakes.gateway import Fault, StandIn
 from local.stack import TENANT, Stack
-from tests.e2e.conftest import Api, Recorded, says
+from tests.e2e.conftest import Api, Recorded, Recovery, says
 
 RUN = uuid4().hex[:8]
 """A stack that is kept between runs has the votes on an earlier run's texts."""
@@ -129,7 +129,7 @@ POISON: dict[str, str] = {
 
 
 def test_200_items_delivered_twice_with_workers_killed_are_each_settled_once(
-    api: Api, stack: Stack, stand_in: StandIn, recorded: Recorded
+    api: Api, stack: Stack, stand_in: StandIn, recorded: Recorded, recovery: Recovery
 ) -> None:
     paid_before, billed_before = booked(stack), stand_in.count.cost_usd
     texts = [says(recorded, f"{RUN}: item {number % 120}") for number in range(190)]
@@ -166,7 +166,8 @@ def test_200_items_delivered_twice_with_workers_killed_are_each_settled_once(
         assert kill(stack, "Gemini25FlashFunction")
         wait(api, batch, lambda view: view["settled"] >= 80)
         assert kill(stack, "BatchFunction")
-        view = wait(api, batch, lambda view: view["state"] in SETTLED)
+        with recovery():
+            view = wait(api, batch, lambda view: view["state"] in SETTLED)
 
     assert (view["state"], view["items"], view["settled"]) == ("complete", 200, 190)
     assert (view["rejected"], view["dead"], view["pending"]) == (10, 0, 0)
@@ -203,7 +204,7 @@ def test_200_items_delivered_twice_with_workers_killed_are_each_settled_once(
 
 
 def test_items_of_a_gateway_that_is_down_wait_and_are_judged_when_it_is_up_again(
-    api: Api, stack: Stack, stand_in: StandIn, recorded: Recorded
+    api: Api, stack: Stack, stand_in: StandIn, recorded: Recorded, recovery: Recovery
 ) -> None:
     paid_before, billed_before = booked(stack), stand_in.count.cost_usd
     texts = [says(recorded, f"{RUN}: throttled {number}") for number in range(2)]
@@ -214,7 +215,8 @@ def test_items_of_a_gateway_that_is_down_wait_and_are_judged_when_it_is_up_again
     assert "throttled" in view["last_problem"]
     assert (view["state"], view["dead"], view["pending"]) == ("running", 0, 2)
     stand_in.scenario = good
-    view = wait(api, batch, lambda view: view["state"] in SETTLED)
+    with recovery():
+        view = wait(api, batch, lambda view: view["state"] in SETTLED)
     assert (view["state"], view["settled"], view["dead"]) == ("complete", 2, 0)
     # nothing was killed: the books and the gateway agree to the last digit
     assert booked(stack) - paid_before == stand_in.count.cost_usd - billed_before
@@ -251,7 +253,7 @@ def visited(stack: Stack, batch: str) -> list[int]:
 
 
 def test_800_lines_from_s3_of_which_a_quarter_meets_an_outage_are_judged_in_bulk_in_order(
-    stack: Stack, stand_in: StandIn, recorded: Recorded
+    stack: Stack, stand_in: StandIn, recorded: Recorded, recovery: Recovery
 ) -> None:
     tenant = f"bulk-{RUN}"
     api = Api(stack, stack.new_key(Caller(tenant=tenant)))
@@ -277,9 +279,10 @@ def test_800_lines_from_s3_of_which_a_quarter_meets_an_outage_are_judged_in_bulk
 
     stand_in.scenario, throttled = good, len(stand_in.bodies)
     # the map ends a moment after the last item is settled
-    view = wait(
-        api, batch, lambda view: view["state"] in SETTLED and len(visited(stack, batch)) == 2
-    )
+    with recovery():
+        view = wait(
+            api, batch, lambda view: view["state"] in SETTLED and len(visited(stack, batch)) == 2
+        )
     assert (view["state"], view["items"], view["settled"]) == ("complete", 800, 798)
     assert (view["rejected"], view["dead"]) == (2, 0)
     assert visited(stack, batch) == [8, 2]  # settled pages are not visited again

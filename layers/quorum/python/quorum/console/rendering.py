@@ -16,6 +16,7 @@ from types import MappingProxyType
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from quorum.console.answers import KEPT_FOR_EVER, Answer
+from quorum.console.reasons import told
 from quorum.console.texts import visible
 
 STATIC = "static"
@@ -78,6 +79,7 @@ class Rendering:
             "instant": datetime.fromisoformat,
             "moment": moment,
             "score": score,
+            "told": told,
             "visible": visible,
         }
         return environment

@@ -1,0 +1,107 @@
+"""Drills: what may fail is made to fail, and what came of it is told in `docs/drills.md`.
+
+Each drill is made of tests that run on every commit; here they are run together and reported.
+`python -m local.drills` (`make drill`) runs them all; the report says which failed.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+REPORT = ROOT / "docs/drills.md"
+RECOVERED = "recovered_seconds"
+"""The property of a test that measured how long after the fault's end all was well."""
+
+
+class Drill(NamedTuple):
+    """What fails, what callers see of it, and the tests that show it and check the books."""
+
+    fails: str
+    seen: str
+    tests: tuple[str, ...]
+
+
+DRILLS = tuple(
+    Drill(one["fails"], one["seen"], tuple(one["tests"]))
+    for one in json.loads((ROOT / "local/drills.json").read_text(encoding="utf-8"))
+)
+HEAD = """\
+# Drills
+
+Written by `make drill`. Each line is what fails on purpose, what callers see of it, how long after
+its end all was well (where a test measures that: seconds on the local stack, whose pauses are
+shorter than AWS's), and whether it held. Where anything is bought, the tests behind a line also
+compare the ledger with what the stand-in for the gateway charged, to the last digit, and look for
+what was lost; [drills.json](../local/drills.json) names them.
+
+{when}, {machine}.
+
+| fails | callers see | recovery | outcome |
+|---|---|---|---|
+"""
+
+
+class Outcome(NamedTuple):
+    """What came of a test: whether all its cases passed, how many, and the measured recovery."""
+
+    passed: bool
+    cases: int
+    recovered: float | None
+
+
+def outcomes(report: str) -> dict[str, Outcome]:
+    """The outcome of each test by its name, in pytest's report in the form of JUnit."""
+    found: dict[str, Outcome] = {}
+    for case in ET.fromstring(report).iter("testcase"):  # noqa: S314 as above
+        name = case.attrib["name"].split("[")[0]
+        bad = any(child.tag in {"failure", "error", "skipped"} for child in case)
+        measured = [
+            float(one.attrib["value"])
+            for one in case.iter("property")
+            if one.attrib["name"] == RECOVERED
+        ]
+        before = found.get(name, Outcome(passed=True, cases=0, recovered=None))
+        times = measured if before.recovered is None else [*measured, before.recovered]
+        longest = max(times, default=None)
+        found[name] = Outcome(before.passed and not bad, before.cases + 1, longest)
+    return found
+
+
+def written(found: dict[str, Outcome], now: datetime) -> str:
+    """The report as Markdown."""
+    rows = []
+    for drill in DRILLS:
+        of_drill = [found.get(test.split("::")[1]) for test in drill.tests]
+        passed = all(one is not None and one.passed for one in of_drill)
+        cases = sum(one.cases for one in of_drill if one is not None)
+        times = [one.recovered for one in of_drill if one is not None and one.recovered is not None]
+        recovery = f"{max(times):.0f} s" if times else "–"
+        shown = f"{'held' if passed else '**failed**'}, {cases} cases"
+        rows.append(f"| {drill.fails} | {drill.seen} | {recovery} | {shown} |")
+    machine = f"{platform.machine()}, Python {platform.python_version()}"
+    return HEAD.format(when=f"{now:%Y-%m-%d}", machine=machine) + "\n".join(rows) + "\n"
+
+
+def main() -> int:
+    """Run all drills and write the report; the exit code is pytest's."""
+    tests = list(dict.fromkeys(test for drill in DRILLS for test in drill.tests))
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        ended = subprocess.run(  # noqa: S603 our own tests
+            [sys.executable, "-m", "pytest", f"--junitxml={report}", *tests], cwd=ROOT, check=False
+        )
+        found = outcomes(report.read_text(encoding="utf-8"))
+    REPORT.write_text(written(found, datetime.now(UTC)), encoding="utf-8")
+    print(f"{REPORT.relative_to(ROOT)} is written")  # noqa: T201 a command's output
+    return ended.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
