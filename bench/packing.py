@@ -7,6 +7,7 @@ unsafe, and a reason. What real models write differs: measure it with your own b
 """
 
 import json
+import random
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,6 @@ from quorum.core.normalise import normalise
 from quorum.core.registry import MODELS
 from quorum.gateway import tokenizer
 from quorum.vote import packing
-from quorum.vote.packed_voting import markers_of
 from quorum.vote.policy import DEFAULT
 
 TEXTS = (
@@ -30,6 +30,11 @@ TEXTS = (
     ("Go back to where you came from, nobody wants your kind here.", True, "Xenophobic abuse."),
 )  # fmt: skip
 SIZES = (1, 2, 4, 8)
+_RANDOMNESS = random.Random(1)
+
+
+def _marker() -> str:
+    return f"{_RANDOMNESS.getrandbits(8 * packing.MARKER_BYTES):0{2 * packing.MARKER_BYTES}x}"
 
 
 def vote(*, unsafe: bool, reason: str, marker: str | None) -> dict[str, Any]:
@@ -50,10 +55,10 @@ def tokens_of(size: int) -> tuple[Decimal, Decimal]:
         some = TEXTS[start : start + size]
         contents = [normalise(text) for text, _, _ in some]
         if size == 1:
-            messages = DEFAULT.prompt(contents[0], markers_of(1)[0] * 2)
+            messages = DEFAULT.prompt(contents[0], _marker() + _marker() + "0" * 8)
             said: Any = vote(unsafe=some[0][1], reason=some[0][2], marker=None)
         else:
-            markers = markers_of(len(some))
+            markers = [_marker() for _ in some]
             messages = packing.prompt(DEFAULT, contents, markers)
             said = {
                 "votes": [

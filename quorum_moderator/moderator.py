@@ -6,7 +6,7 @@ exact cost is in the verdict.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
 from threading import Lock
@@ -22,7 +22,7 @@ from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import InvalidRequest, PanelInvalid, QuorumError, VoteUnavailable
 from quorum.core.models import Abstention, CastVote, Content, Verdict
 from quorum.core.normalise import normalise
-from quorum.core.registry import Model
+from quorum.core.registry import Model, VoteFormat
 from quorum.core.rejection import rejection
 from quorum.gateway.base_urls import NO_KEY, parse_base_urls
 from quorum.gateway.client import Gateway, GatewaySettings
@@ -31,6 +31,7 @@ from quorum.vote import panel as panels
 from quorum.vote import voter
 from quorum.vote.evaluation import VOTING_SECONDS, Evaluation, conclude_by_list, conclude_round
 from quorum.vote.language import with_language
+from quorum.vote.packed_voter import ask_packed
 from quorum.vote.panel import Panel
 from quorum.vote.policy import DEFAULT, Policy, reference_of
 from quorum.vote.policy_reading import require_covers
@@ -147,7 +148,50 @@ class AsyncModerator:
 
     async def judge(self, content: Content) -> Verdict:
         """The verdict on a content. Its language is detected where it is not given."""
-        evaluation = self._evaluation(content)
+        return await self._judge(self._evaluation(content), {})
+
+    async def judge_pack(self, contents: Sequence[Content]) -> list[Verdict]:
+        """The verdicts on contents of one language, in order, as a batch that packs has them.
+
+        Each language model is asked about all of them in one call, whichever round it is in, and
+        again, alone, about those that the call did not answer. For measuring: with `everyone`.
+        """
+        evaluations = [self._evaluation(content) for content in contents]
+        models = [name for name in self.panel.voters if self._packs(name)]
+        packs = await asyncio.gather(*(self._packed_votes(evaluations, name) for name in models))
+        bought: list[dict[str, CastVote]] = [
+            {
+                name: vote
+                for name, votes in zip(models, packs, strict=True)
+                if (vote := votes[index]) is not None
+            }
+            for index in range(len(evaluations))
+        ]
+        return await asyncio.gather(*map(self._judge, evaluations, bought))
+
+    def _packs(self, name: str) -> bool:
+        model = self._model(name)
+        return model.kind != "embedded" and model.vote_format is VoteFormat.JSON
+
+    async def _packed_votes(
+        self, evaluations: Sequence[Evaluation], name: str
+    ) -> Sequence[CastVote | None]:
+        """The votes of one call; none where it failed."""
+        try:
+            bought = await ask_packed(
+                self._gateway_of(name),
+                self._model(name),
+                [normalise(one.content.text) for one in evaluations],
+                Deadline.after(self._voting_seconds),
+                policy=self.policy,
+                tenant=TENANT,
+            )
+        except VoteUnavailable:
+            return [None] * len(evaluations)
+        return bought.votes
+
+    async def _judge(self, evaluation: Evaluation, bought: Mapping[str, CastVote]) -> Verdict:
+        """The verdict; voters whose vote is `bought` already are not asked."""
         hit = None if self._everyone else self.policy.lists.hit(evaluation.content)
         if hit is not None:
             result = conclude_by_list(evaluation, hit, self.policy, now=time())
@@ -156,7 +200,8 @@ class AsyncModerator:
         votes: list[CastVote | Abstention] = []
         while not result.settled:
             asked = self.panel.voters if self._everyone and not votes else result.voters
-            votes += await self._round(evaluation, asked)
+            votes += [bought[name] for name in asked if name in bought]
+            votes += await self._round(evaluation, [one for one in asked if one not in bought])
             result = conclude_round(
                 evaluation, votes, self.policy, round_number=result.round, now=time()
             )
@@ -205,12 +250,8 @@ class AsyncModerator:
         return vote.model_copy(update={"latency_ms": _milliseconds(started)})
 
     async def _gateway_vote(self, evaluation: Evaluation, name: str) -> CastVote | Abstention:
-        found = self._models.get(name)
-        gateway = self._gateway if found is None else found.gateway
-        if gateway is None:
-            raise AssertionError("the panel was checked when the moderator was made")
         paid = await voter.ask(
-            gateway,
+            self._gateway_of(name),
             self._model(name),
             normalise(evaluation.content.text),
             Deadline.after(evaluation.deadline - time()),
@@ -219,6 +260,13 @@ class AsyncModerator:
             tenant=TENANT,
         )
         return paid.vote
+
+    def _gateway_of(self, name: str) -> Gateway:
+        found = self._models.get(name)
+        gateway = self._gateway if found is None else found.gateway
+        if gateway is None:
+            raise AssertionError("the panel was checked when the moderator was made")
+        return gateway
 
     def _model(self, name: str) -> Model:
         found = self._models.get(name)
@@ -291,6 +339,10 @@ class Moderator:
     def judge(self, content: Content) -> Verdict:
         """The verdict on a content. Its language is detected where it is not given."""
         return loop.run(self._moderator.judge(content))
+
+    def judge_pack(self, contents: Sequence[Content]) -> list[Verdict]:
+        """The verdicts on contents of one language; as `AsyncModerator.judge_pack`."""
+        return loop.run(self._moderator.judge_pack(contents))
 
 
 def _content(given: Mapping[str, Any]) -> Content:

@@ -71,7 +71,7 @@ def test_a_batch_of_a_panel_that_packs_is_judged_by_fewer_calls_and_its_books_ar
         for number, decision in enumerate(decisions)
     ]
     items = [{"content": text, "language": "en"} for text in texts]
-    batch = api.post("batches", {"items": items, "panel": "packing"}).json()["batch"]
+    batch = api.post("batches", {"items": items, "panel": "packing"}).json()["id"]
     view = wait(api, batch, lambda view: view["state"] in SETTLED)
     assert (view["state"], view["decisions"]) == (
         *("complete", {"safe": 12, "unsafe": 12, "needs_review": 0}),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from quorum.core import registry
 from quorum.core.errors import InvalidRequest, PanelInvalid
-from quorum.core.models import CastVote
+from quorum.core.models import CastVote, Content
 from quorum.gateway.client import Gateway
 from quorum.vote.policy import DEFAULT, Policy
 
@@ -54,6 +54,31 @@ def test_everyone_is_asked_at_once_where_all_votes_are_wanted(gateway: GatewayOf
         verdict = moderator.moderate("all say safe")
     assert [vote.voter for vote in verdict.votes] == list(moderator.panel.voters)
     assert (verdict.decision, verdict.rounds) == ("safe", 1)
+
+
+def test_contents_of_a_pack_are_asked_about_together_and_cost_what_the_calls_cost(
+    gateway: GatewayOf,
+) -> None:
+    with running(Scenario(), recorded=RecordedVotes(TEXTS)) as there:
+        moderator = Moderator("default", gateway=gateway(there), everyone=True)
+        verdicts = moderator.judge_pack([Content(text=text) for text in TEXTS])
+        assert there.count.requests == len(SAFE)
+        assert sum(one.cost_usd for one in verdicts) == there.count.cost_usd > 0
+    assert [one.decision for one in verdicts] == ["safe", "unsafe", "needs_review"]
+    votes = [vote for one in verdicts for vote in one.votes]
+    assert {vote.packed for vote in votes if isinstance(vote, CastVote)} == {len(TEXTS)}
+
+
+def test_a_pack_whose_reply_is_no_list_of_votes_is_asked_about_one_by_one(
+    gateway: GatewayOf,
+) -> None:
+    with running(
+        Scenario(script=(Fault.MALFORMED,) * len(SAFE)), recorded=RecordedVotes(TEXTS)
+    ) as there:
+        moderator = Moderator("default", gateway=gateway(there), everyone=True)
+        verdicts = moderator.judge_pack([Content(text=text) for text in TEXTS])
+        assert there.count.requests == len(SAFE) * (1 + len(TEXTS))
+    assert [one.decision for one in verdicts] == ["safe", "unsafe", "needs_review"]
 
 
 def test_many_texts_come_back_in_order_with_their_exact_cost(gateway: GatewayOf) -> None:

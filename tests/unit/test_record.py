@@ -61,8 +61,9 @@ def test_a_row_in_disguise_is_read_in_the_language_it_shows(tmp_path: Path) -> N
     assert [row["language"] for row in read(out)] == ["en"]
 
 
+@pytest.mark.parametrize("packed", [1, 3])
 def test_gateway_voters_vote_through_the_client(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: int
 ) -> None:
     out = tmp_path / "votes.csv"
     recorded = RecordedVotes(
@@ -72,11 +73,11 @@ def test_gateway_voters_vote_through_the_client(
         monkeypatch.setenv("GATEWAY_BASE_URL", stand_in.base_url)
         monkeypatch.setenv("GATEWAY_API_KEY", "sk-stand-in")
         arguments = ["record", str(write(tmp_path / "texts.csv")), "--out", str(out)]
-        done = CliRunner().invoke(app, [*arguments, "--panel", "default"])
+        done = CliRunner().invoke(app, [*arguments, "--panel", "default", "--packed", str(packed)])
     assert done.exit_code == 0, done.output
-    rows = read(out)
-    assert [row["gpt-4.1"] for row in rows] == ["safe", "unsafe", "safe"]
-    assert {row["deepseek-v3.2"] for row in rows} == {""}
+    rows = {row["text"]: row["gpt-4.1"] for row in read(out)}
+    assert rows == {text: gold for _, text, gold in TEXTS}
+    assert {row["deepseek-v3.2"] for row in read(out)} == {""}
 
 
 MILD = {
