@@ -22,6 +22,9 @@ passed over as many changes as there were before. Here the new stream is read fr
 What a function may run at once is asked of the function: MiniStack asks the version, which knows
 only what was reserved when it was published.
 
+A message of a WebSocket goes to the process that the alias led to when it was first called, with the
+environment of then; here it goes to that of the alias's version.
+
 Run by MiniStack's own Python (`.ministack`), in which there is nothing of this project's.
 """
 
@@ -48,6 +51,7 @@ PAUSE_SECONDS = 0.01
 FIRST_LINE_SECONDS = 0.003
 
 _acquire = lambda_svc.acquire_worker
+_get_or_create = lambda_runtime.get_or_create_worker
 _reserved = lambda_svc._reserved_concurrency  # noqa: SLF001 there is no public one
 _execute = lambda_svc._execute_function  # noqa: SLF001 there is no public one
 _unpacked: dict[str, str] = {}
@@ -101,6 +105,13 @@ def acquire_worker(name: str, config: dict[str, Any], code: bytes, **which: Any)
         time.sleep(PAUSE_SECONDS)
 
 
+def worker_of_version(
+    name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST"
+) -> Any:
+    """The process of the version that an alias leads to now, for a message of a WebSocket."""
+    return _get_or_create(name, config, code, qualifier=str(config.get("Version", qualifier)))
+
+
 def reserved_concurrency(called: dict[str, Any], config: dict[str, Any]) -> int | None:
     """What is reserved for a function, whichever of its versions is called."""
     function = lambda_svc._functions.get(config.get("FunctionName"))  # noqa: SLF001 there is no public one
@@ -127,6 +138,7 @@ if __name__ == "__main__":
     drain.__defaults__ = (FIRST_LINE_SECONDS, *drain.__defaults__[1:])
     lambda_runtime.Worker = Worker
     lambda_svc.acquire_worker = acquire_worker
+    lambda_runtime.get_or_create_worker = worker_of_version
     lambda_svc._reserved_concurrency = reserved_concurrency  # noqa: SLF001 as above
     lambda_svc._execute_function = execute_function  # noqa: SLF001 as above
     lambda_svc._restore_esm_positions = forget_positions  # noqa: SLF001 as above

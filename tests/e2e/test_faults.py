@@ -30,7 +30,6 @@ from local.versions import publish
 from tests import template
 from tests.e2e import test_webhooks
 from tests.e2e.conftest import Api, Recorded, says
-from tests.e2e.test_batches import kill
 from tests.e2e.test_chat import Client
 from tests.e2e.test_panels import somebody
 
@@ -121,7 +120,6 @@ def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
         there = {"Variables": found | {"AWS_ENDPOINT_URL": microburst.address}}
         client.update_function_configuration(FunctionName=name, Environment=there)
     publish(client, before)
-    start_anew(stack)
     # New processes start: the first requests may find one of them too late.
     patience = time.monotonic() + START_SECONDS
     while (answer := api.post("verdicts", {"content": f"{RUN}: warming up"})).status_code != 200:
@@ -130,13 +128,6 @@ def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
     for name, found in before.items():
         client.update_function_configuration(FunctionName=name, Environment={"Variables": found})
     publish(client, before)
-    start_anew(stack)
-
-
-def start_anew(stack: Stack) -> None:
-    """End the processes of the WebSocket's function: MiniStack keeps them over a new version."""
-    while kill(stack, "RouteFunction"):
-        pass
 
 
 def rule(service: str, operation: str, code: str, **how: Any) -> dict[str, Any]:

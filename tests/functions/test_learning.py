@@ -347,8 +347,7 @@ def test_the_latest_labels_are_read_page_by_page_without_their_contents(
         container.verdicts.record("acme", Content(text=f"text {number}"), verdict)
         container.reviews.add("acme", verdict.id, said(number, at), by="test")
     monkeypatch.setattr(proposals, "LABELS_AT_ONCE", 2)
-    monkeypatch.setattr(proposals, "LABELS_READ", 3)
-    found = container.labels.latest("acme")
+    found = container.labels.latest("acme", 3)
     assert [one.verdict.id for one in found] == [f"{number:032x}" for number in (1, 2, 3)]
     assert all(one.content is None for one in found)
     assert container.labels.latest("other") == ()
