@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "docs/drills.md"
+FORM = ("-o", "junit_family=xunit1")
+"""The form of the report in which a test may tell what it measured."""
 RECOVERED = "recovered_seconds"
 """The property of a test that measured how long after the fault's end all was well."""
 
@@ -95,7 +97,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         ended = subprocess.run(  # noqa: S603 our own tests
-            [sys.executable, "-m", "pytest", f"--junitxml={report}", *tests], cwd=ROOT, check=False
+            [sys.executable, "-m", "pytest", f"--junitxml={report}", *FORM, *tests],
+            cwd=ROOT,
+            check=False,
         )
         found = outcomes(report.read_text(encoding="utf-8"))
     REPORT.write_text(written(found, datetime.now(UTC)), encoding="utf-8")

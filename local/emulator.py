@@ -22,8 +22,8 @@ passed over as many changes as there were before. Here the new stream is read fr
 What a function may run at once is asked of the function: MiniStack asks the version, which knows
 only what was reserved when it was published.
 
-A message of a WebSocket goes to the process that the alias led to when it was first called, with the
-environment of then; here it goes to that of the alias's version.
+A message of a WebSocket goes to the process that the alias led to when it was first called, with
+the environment of then; here it goes to that of the alias's version.
 
 Run by MiniStack's own Python (`.ministack`), in which there is nothing of this project's.
 """
