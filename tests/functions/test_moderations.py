@@ -151,6 +151,18 @@ def test_a_body_that_is_too_large_is_refused_with_its_limit(ask: Ask) -> None:
     status, answer = ask(raw=json.dumps({"input": "x" * 5_000_000}), name=ROUTE)
     assert (status, answer["error"]["code"]) == (413, "body_too_large")
     assert "4194304" in answer["error"]["message"]
+    assert "send fewer texts" in answer["error"]["message"]
+
+
+def test_a_body_that_is_missing_lacks_its_fields(ask: Ask) -> None:
+    status, answer = ask(raw="", name=ROUTE)
+    assert (status, answer["error"]["code"]) == (400, "invalid_input")
+
+
+def test_an_idempotency_key_that_is_none_has_a_code_like_every_other_field(ask: Ask) -> None:
+    status, answer = moderate(ask, "a text", headers={"Idempotency-Key": "x" * 129})
+    assert (status, answer["error"]["code"]) == (400, "invalid_idempotency_key")
+    assert answer["error"]["param"] == "idempotency-key"
 
 
 def test_other_routes_keep_their_form_of_errors(ask: Ask) -> None:

@@ -53,7 +53,10 @@ _PLAIN = MappingProxyType(
         ),
         **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
         **dict.fromkeys(
-            ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+            (
+                *("date_type", "date_parsing"),
+                *("date_from_datetime_parsing", "date_from_datetime_inexact"),
+            ),
             "must be a day, such as 2026-12-31",
         ),
         **dict.fromkeys(
@@ -113,7 +116,7 @@ def plain_message(error: Mapping[str, Any]) -> str:
 
 def _code(field: str) -> str:
     """The code of an invalid field, in snake case also where the field or header is not."""
-    return f"invalid_{to_snake(field.split('.')[0])}"
+    return f"invalid_{to_snake(field.split('.', maxsplit=1)[0])}"
 
 
 def rejection(error: ValidationError, *, skip: int = 0) -> Rejection:
