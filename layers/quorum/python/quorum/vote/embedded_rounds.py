@@ -143,11 +143,10 @@ class EmbeddedRounds:
         with ThreadPoolExecutor(min(CONNECTIONS, len(calls))) as workers:
             answers = list(workers.map(lambda call: self._called(*call), calls))
         for (_, some), votes in zip(calls, answers, strict=True):
-            for state, vote in zip(some, votes or [None] * len(some), strict=True):
-                if vote is None:
-                    state.is_left = True
-                else:
-                    state.votes.append(vote)
+            for state, vote in zip(some, votes or (), strict=votes is not None):
+                state.votes.append(vote)
+            for state in some if votes is None else ():
+                state.is_left = True
         for state in states:
             if state.is_left:
                 continue
