@@ -270,6 +270,15 @@ def test_where_a_batch_fails_it_begins_again_and_what_was_published_is_not_sent_
     assert len(ids) == len(set(ids)) == 25
 
 
+def test_where_there_is_no_time_left_it_begins_again(
+    way: Way, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "get_remaining_time_in_millis", lambda: 15_000)
+    records = [change(None, stored(id=f"v{number:02}")) for number in range(25)]
+    # the first group is published in any case: every invocation gets further
+    assert way.publish(*records) == ["at verdict#acme#v10"]
+
+
 @pytest.mark.parametrize(
     "error", [RecursionError(), AttributeError("x"), AssertionError(), UnicodeError()]
 )
