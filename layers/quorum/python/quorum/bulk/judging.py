@@ -234,7 +234,7 @@ class Judging:
         is bought after `until`.
         """
         groups = _by_content([one for one in evaluations if one.panel.packed > 1])
-        if len(groups) < 2 or self._clock() > until:  # noqa: PLR2004 a pack
+        if len(groups) <= 1 or self._clock() > until:
             return evaluations
         owner = uuid4().hex
         held: list[str] = []
