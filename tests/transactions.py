@@ -1,5 +1,7 @@
-"""Answers of DynamoDB to a transaction that it cancelled."""
+"""DynamoDB's transactions: the errors of cancelled ones, and how many a client makes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
@@ -22,3 +24,17 @@ def condition_failed(item: dict[str, Any] | None = None) -> ClientError:
 def conflict() -> ClientError:
     """The error if another transaction is writing the item of the first of two entries."""
     return cancelled({"Code": "TransactionConflict"}, {"Code": "None"})
+
+
+@contextmanager
+def transactions(client: Any) -> Iterator[list[int]]:
+    """The HTTP status of each transaction that `client` writes while the block lasts."""
+    made: list[int] = []
+
+    def note(http_response: Any, **_: Any) -> None:
+        made.append(http_response.status_code)
+
+    event = "after-call.dynamodb.TransactWriteItems"
+    client.meta.events.register(event, note)
+    yield made
+    client.meta.events.unregister(event, note)

@@ -43,7 +43,9 @@ SUBJECTS = (
     *(catalogue, models, policies, keys, health, audit),
 )
 ERROR_FORMS = moderations.ERROR_FORMS | perspective.ERROR_FORMS
-routes = resolver(*(subject.router for subject in SUBJECTS))
+routes = resolver(
+    *(subject.router for subject in SUBJECTS), ignored_parameters=perspective.IGNORED_PARAMETERS
+)
 
 
 @cache

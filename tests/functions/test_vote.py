@@ -18,6 +18,7 @@ from fakes.gateway import Fault, RecordedVotes, Scenario, StandIn, running
 from functions.vote import app as vote
 from tests import make, template
 from tests.functions.test_panels import metric
+from tests.transactions import transactions
 
 Ask = Callable[..., dict[str, Any]]
 TEXT = "what the stand-in has an opinion of"
@@ -86,6 +87,17 @@ def test_a_vote_asked_for_again_is_neither_sent_nor_booked_again(
     assert again["saved_usd"] == first["cost_usd"]
     assert stand_in.count.requests == 1
     assert usage(aws)["calls"] == 1
+
+
+def test_votes_of_one_environment_need_two_transactions_each_and_none_fails(
+    ask: Ask, aws: Any, stand_in: StandIn
+) -> None:
+    with transactions(vote.app().dynamodb.meta.client) as made:
+        for number in range(3):
+            ask(living(verdict_id=f"verdict-{number}", content=Content(text=f"text {number}")))
+    assert stand_in.count.requests == 3
+    # The reservation, and the booking. A warm environment knows what its bookings have changed.
+    assert made == [200] * 6
 
 
 def test_the_alarm_on_spending_watches_the_metric_that_a_paid_call_writes(

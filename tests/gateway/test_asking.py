@@ -37,6 +37,7 @@ from quorum.ledger.costs import Costs
 
 from fakes.gateway import Fault, ModelScenario, StandIn
 from tests.functions.conftest import make_tables
+from tests.transactions import transactions
 from tests.world import Serial
 
 MODEL = "gpt-4.1-nano"
@@ -61,13 +62,13 @@ class Deployment:
         self._dynamodb = Serial(dynamodb)
         self._gateway = gateway
         self.now = 1_800_000_000.0
+        self._limiter = Limiter(self._dynamodb, "UsageTable")  # type: ignore[arg-type] # a wrapper
 
     def asking(
         self, *there: StandIn, thresholds: Thresholds | None = None, **options: Any
     ) -> Asking:
         tables: Any = self._dynamodb
-        limiter = Limiter(tables, "UsageTable")
-        client = self._gateway(*there, limiter=limiter, **options)
+        client = self._gateway(*there, limiter=self._limiter, **options)
         batches = Batches(tables, "VerdictsTable", "UsageTable", days=1)
         unset: Any = None
         return Asking(
@@ -79,9 +80,8 @@ class Deployment:
 
     def answers(self) -> Answers:
         tables: Any = self._dynamodb
-        limiter = Limiter(tables, "UsageTable")
         return Answers(
-            tables, "AnswersTable", "UsageTable", limiter, seconds=60, clock=lambda: self.now
+            tables, "AnswersTable", "UsageTable", self._limiter, seconds=60, clock=lambda: self.now
         )
 
     def items(self, kind: str) -> list[dict[str, Any]]:
@@ -165,6 +165,18 @@ def test_the_same_question_is_answered_again_for_nothing(
     assert (counted.hits, counted.misses, counted.hit_rate) == (1, 1, 0.5)
     assert (counted.saved_tokens, counted.saved_usd) == (first.tokens.total, first.cost_usd)
     assert deployed.report().totals.saved_usd == first.cost_usd
+
+
+def test_answers_of_one_environment_are_booked_without_a_failed_transaction(
+    stand_in: Any, deployed: Deployment, account: Any
+) -> None:
+    asking = deployed.asking(stand_in(Fault.NONE, Fault.CUT, Fault.CUT), max_attempts=2)
+    with transactions(account.meta.client) as made:
+        answer(asking, question())
+        with pytest.raises(ModelUnavailable):
+            answer(asking, question("And this?"))  # is paid for all the same
+        answer(asking, question("Another?"))
+    assert made == [200] * 6  # each a reservation and a booking
 
 
 @pytest.mark.parametrize(

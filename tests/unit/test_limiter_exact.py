@@ -53,8 +53,9 @@ class Table:
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         self.asked.append("read")
-        key = {"key": "bucket#gpt-4.1"}
-        assert request == {"TableName": "Usage", "Key": key, "ConsistentRead": True}
+        bucket = request["Key"]["key"]
+        assert request == {"TableName": "Usage", "Key": {"key": bucket}, "ConsistentRead": True}
+        assert bucket.startswith("bucket#")
         return {} if self.item is None else {"Item": self.item}
 
     def condition(self, number: int = -1) -> tuple[str, Any, Any]:
@@ -142,7 +143,7 @@ def test_a_reservation_writes_the_limit_and_an_intent_in_one_transaction(
             },
         ]
     }
-    assert table.asked == ["write"]
+    assert table.asked == ["read", "write"]
 
 
 def test_what_was_booked_last_is_what_the_next_booking_depends_on(limiter: Build) -> None:
@@ -156,7 +157,7 @@ def test_what_was_booked_last_is_what_the_next_booking_depends_on(limiter: Build
         NEW,
         as_known(NOW + 125_000, NOW + 250_000),
     ]
-    assert table.asked == ["write"] * 3
+    assert table.asked == ["read", "write"] * 2 + ["write"]
     intent = table.writes[0]["TransactItems"][1]["Put"]["Item"]
     assert (intent["tenant"], intent["cost_picodollars"]) == ("-", 0)
 
@@ -177,39 +178,47 @@ SPENT = FULL | {"used": {"-": Decimal(99 * SECOND)}, "used_at": Decimal(NOW)}
 
 
 def test_a_caller_is_told_to_wait_by_the_limit_as_it_is_now(limiter: Build) -> None:
-    table = Table(condition_failed(SPENT), item=SPENT)
+    table = Table(item=SPENT)
     with pytest.raises(ModelThrottled) as told:
         limiter(table).reserve(MODEL, 400)
     assert str(told.value) == "the rate limit of gpt-4.1 is reached"
     assert told.value.retry_after_seconds == pytest.approx(0.1)
-    assert table.asked == ["write", "read"]
+    assert table.asked == ["read", "read"]
 
 
 def test_a_caller_with_patience_waits_exactly_as_long_as_it_must(limiter: Build) -> None:
-    table = Table(condition_failed(SPENT), item=SPENT)
+    table = Table(item=SPENT)
     assert limiter(table).reserve(MODEL, 400, patience_seconds=0.1).wait_seconds == 0.1
-    assert table.asked == ["write", "write"]
+    assert table.asked == ["read", "write"]
     assert table.condition() == as_known(NOW + 600_000, NOW)
     with pytest.raises(ModelThrottled):
-        limiter(Table(condition_failed(SPENT), item=SPENT)).reserve(
-            MODEL, 400, patience_seconds=0.099
-        )
+        limiter(Table(item=SPENT)).reserve(MODEL, 400, patience_seconds=0.099)
 
 
 def test_a_limit_that_was_full_and_no_longer_is_admits_the_caller(limiter: Build) -> None:
     table = Table(condition_failed(SPENT), item=None)
     assert limiter(table).reserve(MODEL, 400).wait_seconds == 0
-    assert table.asked == ["write", "read", "write"]
+    assert table.asked == ["read", "write", "read", "write"]
     assert table.condition() == NEW
 
 
 def test_an_item_written_before_its_attributes_were_known_has_none_of_them(limiter: Build) -> None:
-    table = Table(condition_failed(FULL))
+    table = Table(item=FULL)
     reserved = limiter(table).reserve(MODEL, 400, tenant="acme")
     assert (reserved.wait_seconds, reserved.overtakes, reserved.overtaken) == (0, True, 250_000)
     values = table.writes[-1]["TransactItems"][0]["Update"]["ExpressionAttributeValues"]
     assert values[":used"] == {"acme": 256_329}
     assert values[":reserved_requests_paid_off_at"] == NOW + 125_000
+
+
+def test_a_first_failure_shows_the_item_which_is_booked_at_once(
+    limiter: Build, slept: list[float]
+) -> None:
+    table = Table(condition_failed({"requests_paid_off_at": 1, "tokens_paid_off_at": 2}))
+    limiter(table).reserve(MODEL, 400)
+    assert table.asked == ["read", "write", "write"]
+    assert table.condition() == as_known(1, 2)
+    assert slept == []
 
 
 def test_after_a_second_failure_the_item_is_read_and_not_taken_from_the_failure(
@@ -219,28 +228,90 @@ def test_after_a_second_failure_the_item_is_read_and_not_taken_from_the_failure(
     second = {"requests_paid_off_at": Decimal(3), "tokens_paid_off_at": Decimal(4)}
     table = Table(condition_failed(first), condition_failed(first), item=second)
     limiter(table).reserve(MODEL, 400)
-    assert table.asked == ["write", "write", "read", "write"]
+    assert table.asked == ["read", "write", "write", "read", "write"]
     assert [table.condition(number) for number in range(3)] == [
-        NEW,
+        as_known(3, 4),
         as_known(1, 2),
         as_known(3, 4),
     ]
-    assert slept == [0.005, 0.01]
+    assert slept == [0.01]
 
 
 def test_a_failure_that_does_not_show_the_item_has_it_read(limiter: Build) -> None:
     item = {"requests_paid_off_at": Decimal(3), "tokens_paid_off_at": Decimal(4)}
     table = Table(condition_failed(), item=item)
     limiter(table).reserve(MODEL, 400)
-    assert table.asked == ["write", "read", "write"]
+    assert table.asked == ["read", "write", "read", "write"]
     assert table.condition() == as_known(3, 4)
 
 
-def test_a_conflict_is_tried_again_with_what_was_known(limiter: Build) -> None:
+def test_after_a_conflict_the_item_is_read_again(limiter: Build, slept: list[float]) -> None:
     table = Table(conflict())
     limiter(table).reserve(MODEL, 400)
-    assert table.asked == ["write", "write"]
+    assert table.asked == ["read", "write", "read", "write"]
     assert table.condition() == NEW
+    assert slept == [0.005]
+
+
+def test_who_writes_alone_reads_once_however_many_calls_are_settled(limiter: Build) -> None:
+    table = Table()
+    alone = limiter(table)
+    reserved = alone.reserve(MODEL, 400)
+    alone.settled(reserved, Tokens(input=400, output=60))
+    alone.reserve(MODEL, 400)
+    assert table.asked == ["read", "write", "write"]
+    assert table.condition() == as_known(NOW + 125_000, NOW + 250_000 + 60 * 625)
+
+
+def test_settling_a_call_that_overtook_is_known_in_both_of_its_attributes(limiter: Build) -> None:
+    def written(number: int) -> dict[str, int]:
+        update = table.writes[number]["TransactItems"][0]["Update"]
+        return {
+            name: update["ExpressionAttributeValues"][f":{name}"]
+            for name in ("tokens_paid_off_at", "reserved_tokens_paid_off_at")
+        }
+
+    table = Table(item=FULL)
+    alone = limiter(table)
+    reserved = alone.reserve(MODEL, 400, tenant="acme")
+    assert reserved.overtakes
+    alone.settled(reserved, Tokens(input=300, output=0))
+    alone.reserve(MODEL, 0, tenant="acme")
+    taken = {name: each - 100 * 625 for name, each in written(0).items()}
+    assert written(1) == taken
+
+
+def test_a_release_is_known_as_well_and_one_of_another_environment_is_not(limiter: Build) -> None:
+    table = Table()
+    alone = limiter(table)
+    alone.settled(place(), Tokens())
+    alone.release(alone.reserve(MODEL, 400))
+    alone.reserve(MODEL, 400)
+    assert table.asked == ["read", "write", "write", "write"]
+    assert table.condition() == as_known(NOW + 125_000, NOW)
+
+
+def test_once_others_write_the_item_it_is_read_first_until_they_stop(limiter: Build) -> None:
+    def item(requests: int) -> dict[str, Any]:
+        return {"requests_paid_off_at": requests, "tokens_paid_off_at": requests, "used_at": 0}
+
+    table = Table()
+    shared = limiter(table)
+    shared.reserve(MODEL, 400)
+    table.asked.clear()
+    table.failures = [condition_failed(item(NOW))]
+    shared.reserve(MODEL, 400)
+    assert table.asked == ["write", "write"]  # a guess that failed, and what it was told
+    table.asked.clear()
+    table.item = item(NOW + 1)
+    shared.reserve(MODEL, 400)
+    assert table.asked == ["read", "write"]
+    table.asked.clear()
+    values = table.writes[-1]["TransactItems"][0]["Update"]["ExpressionAttributeValues"]
+    table.item = {name: values[f":{name}"] for name in FIELDS}
+    shared.reserve(MODEL, 400)
+    shared.reserve(MODEL, 400)
+    assert table.asked == ["read", "write", "write"]  # nobody else had written
 
 
 def test_any_other_failure_is_named_and_not_tried_again(limiter: Build) -> None:
@@ -248,7 +319,7 @@ def test_any_other_failure_is_named_and_not_tried_again(limiter: Build) -> None:
     with pytest.raises(StoreUnavailable) as unavailable:
         limiter(table).reserve(MODEL, 400)
     assert str(unavailable.value) == "the rate limit of gpt-4.1 could not be written"
-    assert table.asked == ["write"]
+    assert table.asked == ["read", "write"]
 
 
 def test_without_patience_a_contended_limit_is_tried_forty_times_with_longer_pauses(
@@ -273,6 +344,21 @@ def test_with_patience_it_is_tried_until_that_is_used_up(
     with pytest.raises(StoreUnavailable):
         limiter(Table(*[conflict()] * 99)).reserve(MODEL, 400, patience_seconds=0.1)
     assert len(slept) == 48 + TRIES - 1
+
+
+# --- the wait that there would be ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("item", "seconds"),
+    [(None, 0.0), (SPENT, 0.1), (SPENT | {"tokens_paid_off_at": Decimal(NOW + 3 * SECOND)}, 2.625)],
+)
+def test_the_wait_of_a_call_is_read_and_nothing_is_reserved(
+    limiter: Build, item: dict[str, Any] | None, seconds: float
+) -> None:
+    table = Table(item=item)
+    assert limiter(table).wait_seconds(MODEL, 400) == seconds
+    assert table.asked == ["read"]
 
 
 # --- after the wait ------------------------------------------------------------------------------
@@ -352,7 +438,7 @@ def corrected(expression: str, difference: int) -> dict[str, Any]:
             "TableName": "Usage",
             "Key": {"key": "bucket#gpt-4.1"},
             "UpdateExpression": expression,
-            "ExpressionAttributeValues": {":difference": difference},
+            "ExpressionAttributeValues": {":charge": difference},
         }
     }
 
@@ -361,13 +447,13 @@ def corrected(expression: str, difference: int) -> dict[str, Any]:
     ("tokens", "overtakes", "correction"),
     [
         (400, False, []),
-        (460, False, [corrected("ADD tokens_paid_off_at :difference", 60 * 625)]),
+        (460, False, [corrected("ADD tokens_paid_off_at :charge", 60 * 625)]),
         (
             100,
             True,
             [
                 corrected(
-                    "ADD tokens_paid_off_at :difference, reserved_tokens_paid_off_at :difference",
+                    "ADD tokens_paid_off_at :charge, reserved_tokens_paid_off_at :charge",
                     -300 * 625,
                 )
             ],
@@ -377,7 +463,7 @@ def corrected(expression: str, difference: int) -> dict[str, Any]:
 def test_a_settlement_ends_the_intent_and_charges_what_the_estimate_was_off(
     limiter: Build,
     tokens: int,
-    overtakes: bool,  # noqa: FBT001 - a parameter of the test
+    overtakes: bool,
     correction: list[dict[str, Any]],
 ) -> None:
     paid = Tokens(input=tokens - 60, output=60)
@@ -389,5 +475,5 @@ def test_a_call_that_was_not_paid_is_settled_with_no_tokens(limiter: Build) -> N
     table = Table()
     limiter(table).release(place())
     (write,) = table.writes
-    correction = corrected("ADD tokens_paid_off_at :difference", -400 * 625)
+    correction = corrected("ADD tokens_paid_off_at :charge", -400 * 625)
     assert write["TransactItems"] == [ENDED, correction]

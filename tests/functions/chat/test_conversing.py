@@ -102,7 +102,11 @@ def test_cancel_stops_the_model_and_says_what_was_paid(
     say: Say, client: Client, model: Model, conversations: Conversations
 ) -> None:
     model.endless = True
-    client.seen = lambda _message: conversations.cancel(CONNECTION, "request-1")
+
+    def cancel(_message: Message) -> None:
+        assert conversations.cancel(CONNECTION, "request-1")
+
+    client.seen = cancel
     last = say()
     assert last["type"] == "cancelled"
     assert last["cost_usd"] == "0.00003"

@@ -15,7 +15,7 @@ from quorum.chat.chat import Asked
 from quorum.chat.connections import Connections
 from quorum.chat.conversations import SLOT_SECONDS, Conversations
 from quorum.chat.reception import Reception, starting
-from quorum.core.errors import Conflict, ConnectionGone, StoreUnavailable, TooMany
+from quorum.core.errors import Conflict, ConnectionGone, RateLimited, StoreUnavailable, TooMany
 
 from fakes.gateway import serving
 from functions.authorize import app as authorize
@@ -110,6 +110,43 @@ def test_what_cannot_be_answered_is_refused_at_once(
     assert (client.last["type"], client.last["code"]) == ("error", code)
     assert client.last["request_id"] == said.get("request_id", "one")
     assert started.asked == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{",
+        '{"action": "sing"}',
+        '{"prompt": "x", "max_tokens": 0}',
+        '{"prompt": "x", "model": "gpt-9"}',
+        '{"prompt": "x", "conversation": "nobodys"}',
+        '{"action": "cancel", "request_id": "never"}',
+        json.dumps({"prompt": "x" * 140_000}),
+    ],
+)
+def test_a_message_that_is_refused_counts_as_one_that_is_answered_does(
+    conversations: Conversations, client: Client, started: Started, body: str
+) -> None:
+    counted: list[str] = []
+    reception = reception_of(conversations, client, started, admit=counted.append)
+    reception.receive(CONNECTION, body)
+    assert client.last["type"] == "error"
+    assert (counted, started.asked) == ([KEY_HASH], [])
+
+
+def test_a_key_over_its_limit_is_told_so_and_not_what_is_wrong_with_its_message(
+    conversations: Conversations, client: Client, started: Started
+) -> None:
+    def over(_key_hash: str) -> None:
+        raise RateLimited("too many", code="rate_limited", limit=1, retry_after_seconds=30)
+
+    reception = reception_of(conversations, client, started, admit=over)
+    reception.receive(CONNECTION, '{"prompt": "x", "model": "gpt-9"}')
+    assert client.last["code"] == "rate_limited"
+    conversations.open(CONNECTION, "one")
+    reception.receive(CONNECTION, '{"action": "cancel", "request_id": "one"}')
+    assert conversations.client_state(CONNECTION, "one").cancelled
+    assert len(client.messages) == 1
 
 
 def test_two_requests_of_one_connection_do_not_share_a_flag(conversations: Conversations) -> None:

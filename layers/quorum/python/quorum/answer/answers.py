@@ -129,12 +129,17 @@ class Answers:
         if keep and key is not None:
             items += self._kept(key, answer, bill.bought_for)
         self._write(items)
-        cost_booked(answer)
+        self._booked(answer, reservation)
 
     def book_failure(self, bill: Bill, paid: Paid, reservation: "Reservation | None") -> None:
         """Book the cost of a call without an answer; raises as `book`."""
         self._write(self._paid(bill, paid, reservation))
+        self._booked(paid, reservation)
+
+    def _booked(self, paid: Answered | Paid, reservation: "Reservation | None") -> None:
         cost_booked(paid)
+        if reservation is not None:
+            self._limiter.settled(reservation, paid.tokens)
 
     def _kept(self, key: str, answer: Answered, bought_for: str | None) -> list[dict[str, Any]]:
         written = answer.model_dump_json()

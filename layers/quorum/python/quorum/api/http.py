@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from quorum.api.admission import RETRY_AFTER, Admission
 from quorum.api.problems import Problem, ProblemDetail
+from quorum.api.query import only_known
 from quorum.aws.telemetry import logger
 from quorum.core.errors import FAILED, InvalidRequest, QuorumError, VoteUnavailable
 from quorum.core.json_names import NameRepeated, unrepeated
@@ -55,16 +56,21 @@ def new_router() -> APIGatewayRouter:
     return APIGatewayRouter()  # type: ignore[no-untyped-call] # it declares no type
 
 
-def resolver(*routers: "Router") -> APIGatewayRestResolver:
+def resolver(
+    *routers: "Router",
+    ignored_parameters: "Mapping[str, frozenset[str]]" = MappingProxyType({}),
+) -> APIGatewayRestResolver:
     """A resolver of the routers' routes that answers every error in one form.
 
     Requests and answers are validated; an answer that does not fit its description is our error.
+    A query parameter that a route does not have is refused, but for its `ignored_parameters`.
     """
     app = APIGatewayRestResolver(
         enable_validation=True,
         response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
         json_body_deserializer=_read,
     )
+    app.use(middlewares=[only_known(ignored_parameters)])
     for router in routers:
         app.include_router(router)
     app.exception_handler(RequestValidationError)(_unreadable)

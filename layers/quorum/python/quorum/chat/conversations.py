@@ -202,14 +202,9 @@ class Conversations:
             {":now": int(self._clock())},
         )
 
-    def cancel(self, connection: str, request_id: str) -> None:
-        """Cancel an answer; raises `NotFound` for an unknown request."""
-        if not self._changed(connection, request_id, "SET cancelled = :yes", "", {":yes": True}):
-            raise NotFound(
-                "there is no request with this request_id",
-                code="request_not_found",
-                field="request_id",
-            )
+    def cancel(self, connection: str, request_id: str) -> bool:
+        """Cancel an answer; returns False if the connection has no such request."""
+        return self._changed(connection, request_id, "SET cancelled = :yes", "", {":yes": True})
 
     def client_state(self, connection: str, request_id: str) -> ClientState:
         """Whether the client is connected and still wants the answer: one cheap read."""
@@ -318,6 +313,13 @@ class Conversations:
 
     def _until(self, seconds: int) -> dict[str, int]:
         return {"expires_at": int(self._clock()) + seconds}
+
+
+def request_not_found() -> NotFound:
+    """The error about an answer that the connection never asked for."""
+    return NotFound(
+        "there is no request with this request_id", code="request_not_found", field="request_id"
+    )
 
 
 def _connection(connection: str) -> dict[str, str]:

@@ -12,9 +12,15 @@ from uuid import uuid4
 from quorum.aws.faults import unavailable
 from quorum.chat import chat
 from quorum.chat.chat import Asked, CancelRequest, ChatRequest
-from quorum.chat.conversations import ANSWERS_AT_ONCE
+from quorum.chat.conversations import ANSWERS_AT_ONCE, request_not_found
 from quorum.core import registry
-from quorum.core.errors import ConnectionGone, QuorumError, StoreUnavailable
+from quorum.core.errors import (
+    ConnectionGone,
+    InvalidRequest,
+    QuorumError,
+    StoreUnavailable,
+    TooLarge,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -27,8 +33,9 @@ if TYPE_CHECKING:
 class Reception:
     """Receives a connection's messages; `start` begins an answer and does not wait for it.
 
-    `admit` lets in a message of the key with a hash, or raises the reason why not: a connection
-    lives for hours, and its key may be revoked meanwhile.
+    `admit` lets in and counts a message of the key with a hash, or raises the reason why not: a
+    connection lives for hours, and its key may be revoked meanwhile. A message that is refused is
+    counted as well; only the cancelling of an answer is free.
     """
 
     def __init__(
@@ -59,20 +66,25 @@ class Reception:
     def receive(self, connection: str, body: str | None) -> None:
         """Handle a message; an error is sent to the connection."""
         try:
-            request = chat.read(body)
-            if isinstance(request, CancelRequest):
-                self._conversations.cancel(connection, request.request_id)
-            else:
-                self._begin(self._asked(connection, request))
+            read = _read(body)
+            # That saves money, and its question was counted, so a used-up limit does not hinder it.
+            if isinstance(read, CancelRequest) and self._conversations.cancel(
+                connection, read.request_id
+            ):
+                return
+            connected = self._conversations.connected(connection)
+            self._admit(connected.key_hash)
+            if isinstance(read, QuorumError):
+                raise read
+            if isinstance(read, CancelRequest):
+                raise request_not_found()
+            self._begin(self._asked(connection, connected.tenant, read))
         except QuorumError as failure:
             self._refuse(connection, chat.error(chat.named(body), failure))
 
-    def _asked(self, connection: str, request: ChatRequest) -> Asked:
+    def _asked(self, connection: str, tenant: str, request: ChatRequest) -> Asked:
         """The request, after checking that it can be answered."""
         model = registry.answering(request.model or self._default_model)
-        connected = self._conversations.connected(connection)
-        self._admit(connected.key_hash)
-        tenant = connected.tenant
         fresh = request.messages is None and request.conversation is None
         if request.conversation is not None:
             self._conversations.require(tenant, request.conversation)
@@ -101,6 +113,14 @@ class Reception:
             self._connections.post(connection, message)
         except ConnectionGone:
             return
+
+
+def _read(body: str | None) -> ChatRequest | CancelRequest | InvalidRequest | TooLarge:
+    """The message, or why it cannot be read: it is counted before it is refused."""
+    try:
+        return chat.read(body)
+    except (InvalidRequest, TooLarge) as unreadable:
+        return unreadable
 
 
 def starting(functions: "LambdaClient", name: str) -> Callable[[Asked], None]:

@@ -9,8 +9,10 @@ caller learns how long to wait. The sustained rate is 96 % of the limit and the 
 that no minute, wherever it begins, has more than the limit. (A single call of more than 1 % of the
 tokens a minute may exceed that by its own size.)
 
-Concurrency is optimistic: the update succeeds only if the item is still as last read. A failed
-condition returns the item as it is, so no separate read is needed. An unconditional `ADD` needs no
+Concurrency is optimistic: the update succeeds only if the item is still as last seen. While this
+environment is the only one that writes it, it knows the item and reads nothing; once others have
+written it, it reads the item first, because a failed transaction costs as much as one that
+succeeds. An unconditional `ADD` needs no
 retries, but could not say when a slot is free in both buckets, and waiting calls would have to
 poll; here each writes once. Conflicts are few because admissions are (8 a second at 500 a minute),
 and are retried with jitter. A call that has waited in the line checks whether others have
@@ -65,7 +67,8 @@ class Limiter:
     default: RateLimit = field(default_factory=RateLimit)
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
-    _seen: dict[str, State] = field(default_factory=dict)
+    _written: dict[str, State] = field(default_factory=dict)
+    _shared: set[str] = field(default_factory=set)
 
     def reserve(
         self,
@@ -84,7 +87,7 @@ class Limiter:
         limit = self._limit(model)
         shard = random.randrange(limit.shards)  # noqa: S311 - spreads load, not a secret
         line, bucket = Line(limit.of_shard()), sharded(model, shard)
-        state = self._seen.get(bucket, State())
+        state = self._last(bucket)
         waited_seconds = 0.0
         for attempt in itertools.count():
             now = round(self.clock() * _SECOND)
@@ -111,14 +114,20 @@ class Limiter:
             )
             found = self._book(reserved, state, booked, self._intent(reserved, cost_usd))
             if found is booked:
-                self._seen[bucket] = booked
+                self._written[bucket] = booked
                 return reserved
+            if found is not state:
+                self._shared.add(bucket)
+                if attempt == 0:
+                    # Others have written since the item was last seen. It is known now.
+                    state = found
+                    continue
             # Many callers that begin at once take turns: those with time left wait.
             if attempt + 1 >= _TRIES and waited_seconds >= patience_seconds:
                 break
             waited_seconds += self._pause(attempt)
             # The item as it is now, not as before the pause: others have written since.
-            state = found if attempt == 0 else self._read(bucket)
+            state = self._read(bucket)
         raise StoreUnavailable(f"the rate limit of {model} is too contended to be written")
 
     def wait_seconds(self, model: str, tokens: int) -> float:
@@ -159,10 +168,28 @@ class Limiter:
                 }
             }
         ]
-        difference = tokens.total - reservation.tokens
-        if difference:
-            items.append({"Update": self._correction(reservation, difference)})
+        charge = self._charge(reservation, tokens)
+        if charge:
+            corrected = ", ".join(f"{name} :charge" for name in _corrected(reservation))
+            update = {
+                "TableName": self.table,
+                "Key": {"key": f"bucket#{_bucket_of(reservation)}"},
+                "UpdateExpression": f"ADD {corrected}",
+                "ExpressionAttributeValues": {":charge": charge},
+            }
+            items.append({"Update": update})
         return items
+
+    def settled(self, reservation: Reservation, tokens: Tokens) -> None:
+        """Note that the writes of `settlement` are made: the item is known without a read."""
+        bucket = _bucket_of(reservation)
+        written = self._written.get(bucket)
+        if written is not None:
+            charge = self._charge(reservation, tokens)
+            self._written[bucket] = replace(
+                written,
+                **{name: getattr(written, name) + charge for name in _corrected(reservation)},
+            )
 
     def release(self, reservation: Reservation) -> None:
         """Give back the tokens of a call known not to be paid, and delete its intent.
@@ -171,6 +198,7 @@ class Limiter:
         """
         # If the intent is gone, it was settled or released before.
         dynamo.write(self._client, self.settlement(reservation, Tokens()))
+        self.settled(reservation, Tokens())
 
     @property
     def _client(self) -> Any:
@@ -180,18 +208,20 @@ class Limiter:
     def _limit(self, model: str) -> RateLimit:
         return self.limits.get(model, self.default)
 
-    def _correction(self, reservation: Reservation, difference: int) -> dict[str, Any]:
-        """The update that charges `difference` tokens more (or less) than were estimated."""
-        corrected = ["tokens_paid_off_at"]
-        if reservation.overtakes:
-            corrected.append("reserved_tokens_paid_off_at")
-        charge = Line(self._limit(reservation.model).of_shard()).tokens.charge(difference)
-        return {
-            "TableName": self.table,
-            "Key": {"key": f"bucket#{_bucket_of(reservation)}"},
-            "UpdateExpression": "ADD " + ", ".join(f"{name} :difference" for name in corrected),
-            "ExpressionAttributeValues": {":difference": charge},
-        }
+    def _charge(self, reservation: Reservation, tokens: Tokens) -> int:
+        """Microseconds by which the actual `tokens` take longer (or less long) than estimated."""
+        line = Line(self._limit(reservation.model).of_shard())
+        return line.tokens.charge(tokens.total - reservation.tokens)
+
+    def _last(self, bucket: str) -> State:
+        """The item as this environment wrote it; if others write it as well, as it is now."""
+        written = self._written.get(bucket)
+        if written is not None and bucket not in self._shared:
+            return written
+        found = self._read(bucket)
+        if found == written:
+            self._shared.discard(bucket)
+        return found
 
     def _book(
         self, reserved: Reservation, state: State, booked: State, intent: dict[str, Any]
@@ -261,6 +291,13 @@ class Limiter:
 def _bucket_of(reservation: Reservation) -> str:
     """The name of the item with the part of the limit that a reservation is in."""
     return sharded(reservation.model, reservation.shard)
+
+
+def _corrected(reservation: Reservation) -> list[str]:
+    """The attributes that a correction of the estimate changes."""
+    if reservation.overtakes:
+        return ["tokens_paid_off_at", "reserved_tokens_paid_off_at"]
+    return ["tokens_paid_off_at"]
 
 
 def _state(item: Mapping[str, Any]) -> State:

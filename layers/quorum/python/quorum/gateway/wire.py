@@ -19,7 +19,6 @@ _NAME_CHARACTERS = 128
 _TAIL_BYTES = 64 * 1024
 """Bytes at the end of a cut body that are searched for the usage, which comes last."""
 _TEXT_PARTS = ("text", "output_text")
-_BYTE = 255
 _LOWEST_LOG_PROBABILITY = 1e6
 """Size of a log-probability at most; OpenAI writes -9999 for a very unlikely token."""
 _LOG_PROBABILITY_ROUNDING = 1e-3
@@ -282,6 +281,8 @@ def _token(entry: object) -> TokenLogProbability | None:
 def _bytes(written: object, text: object) -> bytes | None:
     """The bytes of a token, as given or else of its text."""
     if isinstance(written, list) and written:
-        known = all(isinstance(one, int) and 0 <= one <= _BYTE for one in written)
-        return bytes(written) if known else None
+        try:
+            return bytes(written)
+        except (TypeError, ValueError):  # not whole numbers, or not of a byte
+            return None
     return without_surrogates(text).encode() if isinstance(text, str) else None

@@ -37,6 +37,18 @@ DISCOVERY = "/$discovery/rest"
 VERSION = "v1alpha1"
 ERROR_FORMS = dict.fromkeys((*GOOGLES_ROUTES, DISCOVERY), error_of)
 """The form of the errors of these routes: their callers read Google's."""
+GOOGLES_PARAMETERS = frozenset(
+    {
+        *("access_token", "alt", "callback", "fields", "key", "oauth_token", "prettyPrint"),
+        *("quotaUser", "uploadType", "upload_protocol", "$.xgafv"),  # of the discovery document
+        *("pp", "strict", "trace", "userIp", "userip"),  # Google's clients let these through
+    }
+)
+"""The parameters that all of Google's APIs take. But for the key they mean nothing here."""
+IGNORED_PARAMETERS = dict.fromkeys(
+    (*GOOGLES_ROUTES, DISCOVERY),
+    GOOGLES_PARAMETERS | {f"${name}" for name in GOOGLES_PARAMETERS},  # the newer spelling
+)
 _NO_KEY = (
     "Method doesn't allow unregistered callers (callers without established identity). Please use "
     "API Key or other form of API consumer identity to call this API."
@@ -58,7 +70,7 @@ def _calling(request: Request) -> Caller:
 
 Calling = Annotated[Caller, Depends(_calling)]
 PanelName = Annotated[str | None, Query(min_length=1, max_length=64)]
-"""Quorum's own: the panel that judges. Other parameters of Google's APIs are taken and ignored."""
+"""Quorum's own: the panel that judges. The parameters of all of Google's APIs are ignored."""
 
 
 @router.post(

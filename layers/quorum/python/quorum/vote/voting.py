@@ -69,8 +69,7 @@ class VoteStore:
             return
         # If the intent is gone, an earlier try was booked although its answer was lost.
         dynamo.write(self._client, transaction)
-        if answer.reservation is not None:
-            cost_booked(answer.vote)
+        self._booked(answer.vote, answer.reservation)
 
     def book_all(self, answers: Sequence[tuple["Evaluation", Policy, PaidVote]]) -> None:
         """Cache votes that cost nothing, in few transactions. Raises `StoreUnavailable`."""
@@ -106,8 +105,13 @@ class VoteStore:
         if not transaction:
             return
         dynamo.write(self._client, transaction)
+        self._booked(spent, reservation)
+
+    def _booked(self, spent: "ledger.Spending", reservation: "Reservation | None") -> None:
         if reservation is not None:
             cost_booked(spent)
+            if self._limiter is not None:
+                self._limiter.settled(reservation, spent.tokens)
 
     def _booking(
         self,
