@@ -68,7 +68,7 @@ def stand_in() -> Iterator[str]:
         json.dump(SCENARIO, scenario)
         scenario.flush()
         command = [sys.executable, "-m", "fakes.gateway", "--port", "0", "--scenario"]
-        with subprocess.Popen(  # noqa: S603 - our own module
+        with subprocess.Popen(
             [*command, scenario.name], stdout=subprocess.PIPE, text=True
         ) as running:
             try:

@@ -18,7 +18,7 @@ from fakes.machine import InProcessMachine
 from functions.api import app as api
 from tests import make
 from tests.functions.conftest import Ask
-from tests.world import Serial, booked
+from tests.world import booked, serial
 
 ROUTE = "analyze_comment.json"
 PRICE = Decimal("0.002")
@@ -32,7 +32,7 @@ def voters(ask: Ask, aws: Any, monkeypatch: pytest.MonkeyPatch) -> Voters:
     A voter that says nothing abstains: it knows nothing in the language.
     """
     says: Voters = {}
-    api.app().dynamodb = Serial(aws)  # type: ignore[assignment] # as boto3's, one call at a time
+    api.app().dynamodb = serial(aws)
 
     def asked(evaluation: Evaluation, voter: str) -> CastVote | Abstention:
         container = api.app()

@@ -304,7 +304,7 @@ def test_what_aws_will_never_take_is_put_aside_and_what_may_pass_comes_again(
     monkeypatch: pytest.MonkeyPatch,
     operation: str,
     code: str,
-    refused: bool,  # noqa: FBT001 a parameter of the test
+    refused: bool,
 ) -> None:
     call: Any = vars(BaseClient)["_make_api_call"]
 

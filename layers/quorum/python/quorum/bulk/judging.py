@@ -227,7 +227,7 @@ class Judging:
         A content that another worker judges is left out: that one's votes will answer it.
         """
         groups = _by_content([one for one in evaluations if one.panel.packed > 1])
-        if len(groups) < 2:  # noqa: PLR2004 a pack
+        if len(groups) <= 1:
             return evaluations
         owner = uuid4().hex
         held: list[str] = []
