@@ -302,7 +302,7 @@ def test_a_policys_own_categories_change_the_verdict_on_the_same_votes() -> None
 def test_a_panel_that_cannot_speak_of_an_enabled_category_is_refused() -> None:
     with pytest.raises(
         PanelInvalid,
-        match=r"^panel: no voter on embedded \(rules, characters, meaning\) can speak of",
+        match=r"^panel: no voter on embedded \(rules, characters, meaning\) can judge",
     ):
         require_covers(EMBEDDED, GAMING)
     require_covers(EMBEDDED, DEFAULT)

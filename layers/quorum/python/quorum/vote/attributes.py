@@ -40,7 +40,7 @@ NOT_HOSTILE = frozenset(
 )
 """Categories of unsafe content that is no attack on anybody."""
 _STATED = (Attribute.TOXICITY, *CATEGORIES_OF)
-"""The attributes that a language model may speak of."""
+"""The attributes that a language model may judge."""
 
 
 def pooled(
@@ -61,7 +61,7 @@ def pooled(
 
 
 def may_come(attribute: Attribute, votes: Iterable[CastVote | Abstention]) -> bool:
-    """Whether a voter that failed, and may answer later, could speak of `attribute`."""
+    """Whether a voter that failed, and may answer later, could judge `attribute`."""
     return any(
         isinstance(vote, Abstention)
         and not vote.repeatable

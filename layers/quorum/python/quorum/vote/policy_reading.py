@@ -238,14 +238,14 @@ def is_calibrated(panel: Panel, policy: Policy) -> bool | None:
 def require_covers(
     panel: Panel, policy: Policy, model_of: Callable[[str], registry.Model] = registry.model
 ) -> None:
-    """Raise `PanelInvalid` if no voter on `panel` can speak of an enabled category of `policy`.
+    """Raise `PanelInvalid` if no voter on `panel` can judge an enabled category of `policy`.
 
     `model_of` finds a voter's model, and raises `ModelUnknown` for one that is gone.
     """
     name = uncovered(panel, policy, model_of)
     if name is not None:
         raise PanelInvalid(
-            f"no voter on {panel.name} ({', '.join(panel.voters)}) can speak of {name}, a category"
+            f"no voter on {panel.name} ({', '.join(panel.voters)}) can judge {name}, a category"
             f" of the policy {policy.name}; choose a panel with a voter that is told the policy",
             path="panel",
         )
