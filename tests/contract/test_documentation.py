@@ -24,7 +24,7 @@ from samcli.yamlhelper import yaml_parse
 from typer.main import get_command
 
 from cli.app import app
-from local.stack import Stack
+from local.state import Stack
 from tests import template
 from tests.template import ROOT
 
