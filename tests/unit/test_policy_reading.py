@@ -209,7 +209,7 @@ ANY_SCORES = st.dictionaries(st.sampled_from(DEFAULT.known[:3]), st.floats(0, 1)
 ANY_COVER = st.none() | st.sets(st.sampled_from(DEFAULT.known[:5])).map(
     lambda names: tuple(sorted(names))
 )
-"""Categories that a guard model speaks of; None for a voter that speaks of all."""
+"""Categories that a guard model judges; None for a voter that judges all."""
 ANY_VOTE = st.builds(
     lambda voter, decision, scores, covers: make.cast(
         voter,

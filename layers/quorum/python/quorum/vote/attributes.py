@@ -11,7 +11,7 @@ OpenAI's categories, a decision and a confidence. They are read as follows:
   (`CATEGORIES_OF`), 0 where the voter was asked about one and did not name it.
 * Of SEVERE_TOXICITY and PROFANITY they say nothing: no category means them.
 
-The pooled score is the mean of the voters that speak of the attribute, weighted as the panel weighs
+The pooled score is the mean of the voters that score the attribute, weighted as the panel weighs
 them (equally under rules without weights). Sums are exact: no order of votes changes a score.
 """
 
@@ -46,7 +46,7 @@ _STATED = (Attribute.TOXICITY, *CATEGORIES_OF)
 def pooled(
     policy: Policy, panel: Panel, votes: Iterable[CastVote | Abstention]
 ) -> dict[Attribute, float]:
-    """The score of each attribute that a voter on `panel` speaks of."""
+    """The score of each attribute that a voter on `panel` scores."""
     weights = panel.rule.weights if isinstance(panel.rule, Weighted) else {}
     spoken: dict[Attribute, dict[str, float]] = {}
     for vote in votes:
@@ -71,7 +71,7 @@ def may_come(attribute: Attribute, votes: Iterable[CastVote | Abstention]) -> bo
 
 
 def _said(policy: Policy, vote: CastVote | Abstention) -> dict[Attribute, float]:
-    """The score of each attribute that `vote` speaks of."""
+    """The score of each attribute that `vote` scores."""
     given = dict(vote.attribute_scores)
     if given or isinstance(vote, Abstention) or policy_reading.is_embedded(vote.voter):
         return given

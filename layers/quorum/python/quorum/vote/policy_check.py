@@ -1,6 +1,6 @@
 """Policies that no panel could judge under, refused when they are put, and such panels too.
 
-A voter that is told the policy speaks of all its categories; an embedded voter and a guard model
+A voter that is told the policy judges all its categories; an embedded voter and a guard model
 only of some. A tenant's policy `default` needs a default panel whose voters can judge every
 enabled category, because both apply where a request names neither. Any other policy needs one such
 panel among those that the tenant may use, because a request may name both.
