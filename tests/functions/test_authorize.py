@@ -63,6 +63,7 @@ def test_a_known_key_is_taken_from_any_of_its_three_places(
         "role": "operator",
         "name": "",
         "review_is_flagged": False,
+        "drop_unsupported_attributes": False,
         "key_hash": hash_of(key),
     }
 

@@ -188,6 +188,24 @@ def test_a_function_that_fails_leaves_its_packs_to_the_machine(
     assert world.view().cost_usd == booked(aws) == gateway.billed
 
 
+def test_contents_of_two_tenants_are_never_in_one_pack(
+    world: World, functions: Functions, gateway: Gateway
+) -> None:
+    texts = items("one", "two", batch=None)
+    others = [one._replace(verdict_id=f"{one.verdict_id}-b", tenant="globex") for one in texts]
+    told: list[set[str]] = []
+
+    def noted(**given: Any) -> dict[str, Any]:
+        evaluations = json.loads(given["Payload"])["evaluations"]
+        told.append({one["tenant"] for one in evaluations})
+        return invoke(**given)
+
+    invoke, functions.invoke = functions.invoke, noted  # type: ignore[method-assign] # noted first
+    assert set(world.judge([*texts, *others]).values()) == {None}
+    assert sorted(map(sorted, told)) == [["acme"]] * 2 + [["globex"]] * 2
+    assert not gateway.calls  # nobody was asked alone
+
+
 def test_only_what_a_round_left_open_is_packed_in_the_next(
     world: World, functions: Functions, gateway: Gateway
 ) -> None:

@@ -57,6 +57,7 @@ class KeyRequest(Frozen):
     requests_per_month: int | None = Field(default=None, ge=1, le=1_000_000_000)
     allowed_origin: Origin | None = None
     review_is_flagged: bool = False
+    drop_unsupported_attributes: bool = False
     panel: PanelName | None = None
 
     @model_validator(mode="after")
@@ -90,6 +91,7 @@ class KeyView(Frozen):
     role: Role
     scopes: tuple[Scope, ...]
     review_is_flagged: bool
+    drop_unsupported_attributes: bool
     panel: str | None
     allowed_origin: str | None
     requests_per_minute: int | None
@@ -212,6 +214,7 @@ def _view(key: StoredKey, use: KeyUse) -> KeyView:
         role=key.role,
         scopes=key.effective_scopes,
         review_is_flagged=key.review_is_flagged,
+        drop_unsupported_attributes=key.drop_unsupported_attributes,
         panel=key.panel,
         allowed_origin=key.allowed_origin,
         requests_per_minute=key.requests_per_minute,
