@@ -51,7 +51,7 @@ class MortalVoters(Functions):
 
 def worker(dynamodb: Any, life: Life, functions: Functions, *, later: float = 0) -> World:
     return World(
-        Mortal(dynamodb, life),  # type: ignore[arg-type] # DynamoDB, as far as it is used
+        Mortal(dynamodb, life),
         functions.gateway,
         clock=lambda: time() + later,
         panel_of=panel_of,
