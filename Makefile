@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill screenshots deploy
+.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences fuzz picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill screenshots deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -134,6 +134,9 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 	@$(RUN) local.release mark .aws-sam/build/template.yaml PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	@$(RUN) local.release protect $(or $(PROFILE),default)
+
+fuzz: setup ## give every parser made-up inputs for SECONDS=3600, and write docs/fuzzing.md
+	@nice -n 19 $(RUN) tests.fuzz --seconds $(or $(SECONDS),3600) --record
 
 drill: setup ## run the drills, and write docs/drills.md
 	@$(RUN) local.drills

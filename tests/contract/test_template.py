@@ -295,19 +295,40 @@ def test_an_intent_is_closed_only_when_no_function_can_still_settle_it() -> None
     assert longest < INTENT_SECONDS
 
 
-def test_a_function_that_sends_to_its_own_event_source_is_not_stopped_as_a_recursion() -> None:
-    sends = {
-        name: block
-        for name, block in template.functions().items()
+def listed(value: Any) -> list[Any]:
+    """The values of a property that may be one or a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def senders_to_themselves(functions: dict[str, dict[str, Any]]) -> set[str]:
+    """The functions that may send to a queue that starts them."""
+    return {
+        name
+        for name, block in functions.items()
         for event in block.get("Events", {}).values()
         for statement in template.statements(block)
         if event["Type"] == "SQS"
-        and "sqs:SendMessage" in statement["Action"]
-        and statement["Resource"] == event["Properties"]["Queue"]
+        and {"sqs:SendMessage", "sqs:*"} & set(listed(statement["Action"]))
+        and event["Properties"]["Queue"] in listed(statement["Resource"])
     }
-    assert sends.keys() == {"BatchFunction", "DocumentFunction"}
-    for name, block in sends.items():
-        assert block.get("RecursiveLoop") == "Allow", name
+
+
+def test_a_function_that_sends_to_its_own_event_source_is_not_stopped_as_a_recursion() -> None:
+    functions = template.functions()
+    senders = senders_to_themselves(functions)
+    assert senders == {"BatchFunction", "DocumentFunction", "DeliverFunction"}
+    for name, block in functions.items():
+        assert (block.get("RecursiveLoop") == "Allow") is (name in senders), name
+
+
+def test_a_queue_among_several_is_found_as_a_functions_own() -> None:
+    own, other = {"Fn::GetAtt": ["Own", "Arn"]}, {"Fn::GetAtt": ["Other", "Arn"]}
+    sends = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": [other, own]}
+    policies = [{"Statement": [sends]}]
+    mine = {"Mine": {"Type": "SQS", "Properties": {"Queue": own}}}
+    assert senders_to_themselves({"Sender": {"Events": mine, "Policies": policies}})
+    third = {"Type": "SQS", "Properties": {"Queue": {"Fn::GetAtt": ["Third", "Arn"]}}}
+    assert not senders_to_themselves({"Other": {"Events": {"Mine": third}, "Policies": policies}})
 
 
 def gateway_responses() -> dict[str, Any]:

@@ -231,10 +231,13 @@ def test_without_gradual_deployments_the_alias_changes_at_once() -> None:
     assert all("UpdatePolicy" not in alias for alias in aliases.values())
 
 
-def test_a_layers_name_has_the_stacks_and_its_versions_stay() -> None:
+def test_a_layer_is_built_for_its_functions_named_after_its_stack_and_its_versions_stay() -> None:
     for name, layer in template.resources("AWS::Serverless::LayerVersion").items():
         assert layer["LayerName"]["Fn::Sub"].startswith("${AWS::StackName}-"), name
         assert layer["RetentionPolicy"] == "Retain"
+        assert layer["CompatibleArchitectures"] == [{"Ref": "Architecture"}]
+        built = template.template()["Resources"][name]["Metadata"]["BuildArchitecture"]
+        assert built == {"Ref": "Architecture"}  # SAM takes x86_64 otherwise, and warns
 
 
 @pytest.mark.parametrize(("profile", "stack"), [("default", "quorum"), ("prod", "quorum-prod")])
