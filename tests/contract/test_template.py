@@ -157,6 +157,22 @@ def test_nobody_votes_who_is_not_in_the_registry() -> None:
     assert len(invocable()) == len(VOTERS) + 2
 
 
+def test_a_pack_is_sent_to_every_voter_by_functions_that_may_call_it() -> None:
+    names = {voter: logical_id(voter) for voter in VOTERS} | {"*": "AnyModelFunction"}
+    senders = {
+        name: block["Environment"]["VOTER_FUNCTIONS"]["Fn::Sub"]
+        for name, block in template.functions().items()
+        if "VOTER_FUNCTIONS" in block["Environment"]
+    }
+    assert senders.keys() == {"BatchFunction", "BulkFunction"}
+    for listed in senders.values():
+        assert json.loads(listed) == {voter: f"${{{name}}}:live" for voter, name in names.items()}
+    policy = template.resources("AWS::IAM::ManagedPolicy")["InvokeVoters"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    allowed = {one["Fn::Sub"] for one in statement["Resource"]}
+    assert allowed == {f"${{{name}.Arn}}:live" for name in names.values()}
+
+
 def test_a_voter_without_a_branch_of_its_own_is_asked_by_the_one_that_asks_any_model() -> None:
     asked, votes = ANY_MODEL["any model asked?"], ANY_MODEL["any model votes"]
     listed = "[" + ", ".join(f"'{voter}'" for voter in VOTERS) + "]"
