@@ -83,7 +83,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "labels.recent": ("Last 28 days", "최근 28일"),
         "labels.propose": ("Propose a recalibration", "재보정 제안"),
         "labels.propose_lead": (
-            "Recalibrates a panel on its labels and shows what that would change. It has no effect before somebody puts it.",
+            "Recalibrates a panel on its labels and shows what that would change. It has no effect until somebody puts it in force.",
             "라벨로 패널을 재보정하고 무엇이 달라지는지 보여 줍니다. 사람이 적용하기 전에는 아무 영향이 없습니다.",
         ),
         "labels.panel": ("Panel", "패널"),
@@ -529,7 +529,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "source.tenant": ("of the tenant", "테넌트 설정"),
         # health
         "health.lead": (
-            "As stored by the functions. Nothing is asked of the gateway: quorum doctor does that.",
+            "What the functions have stored. The gateway is not called: quorum doctor does that.",
             "함수가 저장한 상태입니다. 게이트웨이 점검은 quorum doctor 명령으로 하세요.",
         ),
         "health.models": ("Models of the panels in force", "적용 중인 패널의 모델"),
