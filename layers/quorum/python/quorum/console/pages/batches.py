@@ -39,7 +39,7 @@ def progress(visit: Visit, batch_id: str) -> Answer:
 
 
 def redrive(visit: Visit, batch_id: str) -> Answer:
-    """Send the dead letters round again."""
+    """Redrive the dead letters."""
     batches.post_redrive(batch_id, visit.app, visit.caller)
     return visit.go(f"batches/{batch_id}", redriven="1")
 

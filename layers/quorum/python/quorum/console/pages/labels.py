@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 def labels(visit: Visit) -> Answer:
-    """How many labels of what, how right each voter is, and the proposals."""
+    """How many labels there are, how right each voter is, and the proposals."""
     return _labels(visit)
 
 
@@ -82,7 +82,7 @@ def withdraw(visit: Visit, proposal_id: str) -> Answer:
 
 
 def _person(visit: Visit) -> PersonRequest:
-    """Who is signed in answers for it."""
+    """The person who is signed in, who answers for the step."""
     return visit.read(PersonRequest, {"person": visit.signed_in.reviewer})
 
 
