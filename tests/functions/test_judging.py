@@ -197,7 +197,6 @@ def test_a_spent_budget_stops_a_tenant_and_says_when_it_resets(aws: Any, gateway
     assert "two" not in {text for _, text in gateway.calls}
 
 
-@pytest.mark.parametrize("what", ["alert_batch_usd", "alert_tenant_usd", "alert_day_usd"])
 class Calls(Serial):
     """DynamoDB that notes which calls it gets."""
 
@@ -227,6 +226,7 @@ def test_a_budget_is_read_from_two_counters_however_much_was_spent_and_by_whom(
     assert calls.names == ["batch_get_item"] * 2  # the tenant's and everybody's, all their shards
 
 
+@pytest.mark.parametrize("what", ["alert_batch_usd", "alert_tenant_usd", "alert_day_usd"])
 def test_an_alert_is_published_once_however_many_notice(
     aws: Any, gateway: Gateway, what: str
 ) -> None:
