@@ -178,7 +178,7 @@ class AttributeParameters(_Message):
     """How an attribute is wanted: a score below `scoreThreshold` is left out."""
 
     score_type: ScoreType = "PROBABILITY"
-    score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    score_threshold: Probability | None = None
 
 
 def _given(value: Any) -> Any:
