@@ -35,7 +35,7 @@ class ConsoleContainer(ApiContainer):
     @cached_property
     def cloudwatch(self) -> "CloudWatchClient":
         """CloudWatch, with the timeout of a page's smaller part."""
-        return boto3.client("cloudwatch", config=client_config(read_seconds=2, attempts=1))
+        return boto3.client("cloudwatch", config=client_config(2, attempts=1))
 
     @property
     def queues(self) -> dict[str, str]:
