@@ -273,6 +273,10 @@ def test_panels_show_what_is_expected_of_them_and_models_their_prices(ada: Clien
     for name in ("economy", "embedded", "default", "gemini-2.5-flash"):
         assert name in ada.text
     assert "Decisions of reviewers show here" in ada.text
+    plot = re.search(r"<svg class=\"plot\".*?</svg>", ada.body, re.DOTALL)
+    assert plot is not None
+    assert "economy" in plot[0]
+    assert "nothing is expected of them: default, embedded" in ada.text
 
 
 def test_the_agreement_of_voters_comes_from_what_people_decided(ada: Client, store: Store) -> None:

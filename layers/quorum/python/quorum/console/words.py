@@ -69,6 +69,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "no": ("No", "아니요"),
         "none": ("none", "없음"),
         "total": ("Total", "합계"),
+        "age.minutes": ("{count} min", "{count}분"),
+        "age.hours": ("{count} h", "{count}시간"),
+        "age.days": ("{count} d", "{count}일"),
+        "busy": ("Working…", "처리 중…"),
         "back": ("Back", "돌아가기"),
         # labels and proposals
         "page.labels": ("Labels", "라벨"),
@@ -81,6 +85,11 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "labels.by_category": ("By category", "유형별"),
         "labels.before": ("Before", "이전"),
         "labels.recent": ("Last 28 days", "최근 28일"),
+        "labels.export": ("Download CSV", "CSV 내려받기"),
+        "labels.export_lead": (
+            "With the texts that are still kept. Of many labels the latest, up to 4 MB; quorum labels export writes all.",
+            "보관 중인 원문이 포함됩니다. 라벨이 많으면 최근 것부터 4MB까지이며, 전체는 quorum labels export 명령으로 받으세요.",
+        ),
         "labels.propose": ("Propose a recalibration", "재보정 제안"),
         "labels.propose_lead": (
             "Recalibrates a panel on its labels and shows what that would change. It has no effect before somebody puts it.",
@@ -330,6 +339,12 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "try.run": ("Judge", "판정하기"),
         "try.default": ("Default", "기본값"),
         "try.curl": ("As curl", "curl 명령"),
+        "try.so_far": (
+            "Votes so far: {count} of {voters} voters",
+            "지금까지의 투표: 투표 모델 {voters}개 중 {count}개",
+        ),
+        "try.round": ("Round {number}", "{number}라운드"),
+        "try.awaited": ("no vote yet", "아직 없음"),
         "try.result": ("Result", "결과"),
         # costs
         "costs.empty": ("No usage in these days", "해당 기간의 사용량이 없습니다"),
@@ -379,6 +394,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The dead letters are on their way again.",
             "실패한 항목을 다시 처리하고 있습니다.",
         ),
+        "batch.review": ("Review what waits of it", "대기 항목 검토"),
         "batch.cancel": ("Cancel the batch", "일괄 처리 취소"),
         "batch.cancel_lead": (
             "Items that have not begun are not judged.",
@@ -505,6 +521,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Expected figures are those of the calibration. A panel that was not calibrated has none.",
             "예상치는 보정할 때 측정한 값입니다. 보정하지 않은 패널에는 없습니다.",
         ),
+        "panels.unmeasured": (
+            "Not in the plot, since nothing is expected of them: {names}. To measure them on labelled texts:",
+            "예상치가 없어 그림에 없는 패널: {names}. 라벨이 있는 글로 측정하려면:",
+        ),
         "panels.frontier": ("Accuracy over cost", "비용 대비 정확도"),
         "panels.voters": ("Agreement of voters with reviewers", "투표 모델과 검토자의 일치율"),
         "panels.labels": ("Labels", "라벨"),
@@ -568,6 +588,50 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Changes are recorded here as they happen.",
             "변경이 생기면 이곳에 기록됩니다.",
         ),
+        "action.review.claimed": ("Content claimed", "검토 항목 담당"),
+        "action.review.released": ("Content given back", "담당 해제"),
+        "action.review.skipped": ("Content skipped", "검토 건너뜀"),
+        "action.review.escalated": ("Content escalated", "상위 검토 요청"),
+        "action.review.decided": ("Content decided", "검토 판정"),
+        "action.review.undone": ("Decision undone", "판정 되돌림"),
+        "action.appeal.made": ("Appeal made", "이의신청 접수"),
+        "action.appeal.decided": ("Appeal decided", "이의신청 판정"),
+        "action.policy.put": ("Policy put in force", "정책 적용"),
+        "action.policy.deleted": ("Policy deleted", "정책 삭제"),
+        "action.policy_shadow.put": ("Shadow of a policy put", "섀도 정책 적용"),
+        "action.policy_shadow.removed": ("Shadow of a policy removed", "섀도 정책 해제"),
+        "action.panel.put": ("Panel put in force", "패널 적용"),
+        "action.panel.deleted": ("Panel deleted", "패널 삭제"),
+        "action.panel_shadow.put": ("Shadow of a panel put", "섀도 패널 적용"),
+        "action.proposal.made": ("Recalibration proposed", "재보정 제안"),
+        "action.proposal.withdrawn": ("Proposal withdrawn", "제안 철회"),
+        "action.model.put": ("Model put", "모델 등록"),
+        "action.model.deleted": ("Model deleted", "모델 삭제"),
+        "action.key.issued": ("Key issued", "키 발급"),
+        "action.key.changed": ("Key changed", "키 변경"),
+        "action.key.revoked": ("Key revoked", "키 폐기"),
+        "action.webhook.put": ("Webhook put", "웹훅 등록·변경"),
+        "action.webhook.rotated": ("Webhook secret replaced", "웹훅 시크릿 교체"),
+        "action.webhook.tested": ("Webhook tested", "웹훅 테스트"),
+        "action.webhook.redriven": ("Webhook events sent again", "웹훅 이벤트 재전송"),
+        "action.webhook.deleted": ("Webhook deleted", "웹훅 삭제"),
+        "action.event_rule.put": ("Rule of events put", "이벤트 규칙 적용"),
+        "fact.version": ("version", "버전"),
+        "fact.decision": ("decision", "판정"),
+        "fact.categories": ("categories", "위반 유형"),
+        "fact.reviewer": ("reviewer", "검토자"),
+        "fact.until": ("until", "담당 기한"),
+        "fact.reason": ("reason", "사유"),
+        "fact.origin": ("why it waits", "대기 사유"),
+        "fact.id": ("ID", "ID"),
+        "fact.name": ("name", "이름"),
+        "fact.scopes": ("scopes", "권한"),
+        "fact.expires_at": ("expires", "만료"),
+        "fact.panel": ("panel", "패널"),
+        "fact.url": ("URL", "URL"),
+        "fact.types": ("events", "이벤트"),
+        "fact.enabled": ("enabled", "사용"),
+        "fact.verdicts": ("rule", "규칙"),
         # shortcuts
         "keys.help": ("This help", "단축키 안내"),
         "keys.next": ("Next row", "다음 행"),
@@ -583,6 +647,12 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Key → the text in English and in Korean."""
+
+
+def named(language: Language, kind: str, name: str) -> str:
+    """The words for a name of a kind (`action`, `fact`); the name itself where there are none."""
+    key = f"{kind}.{name}"
+    return text_of(language, key) if key in WORDS else name
 
 
 def text_of(language: Language, key: str, **values: object) -> str:
