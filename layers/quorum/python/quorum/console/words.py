@@ -25,6 +25,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "page.costs": ("Costs", "비용"),
         "page.health": ("Health", "서비스 상태"),
         "page.keys": ("API keys", "API 키"),
+        "page.webhooks": ("Webhooks", "웹훅"),
         "page.audit": ("Audit", "감사 로그"),
         "language": ("Language", "언어"),
         "theme": ("Theme", "화면 테마"),
@@ -417,7 +418,14 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "policy.put_at": ("In force since (UTC)", "적용 시각 (UTC)"),
         "policy.put_by": ("By", "적용한 사람"),
         "policy.in_force": ("in force", "적용 중"),
-        "policy.document": ("Document (JSON)", "정책 문서 (JSON)"),
+        "policy.instructions": (
+            "Instructions: what voters are told, in words",
+            "지침: 투표 모델에 전달되는 설명",
+        ),
+        "policy.document": (
+            "The rest of the document (JSON): thresholds, lists, mode",
+            "나머지 정책 문서 (JSON): 기준값·목록·적용 방식",
+        ),
         "policy.put": ("Put in force", "적용하기"),
         "policy.done": ("The policy is in force.", "정책이 적용되었습니다."),
         "policy.new": (
@@ -509,6 +517,49 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "policies, keys, costs, audit, sign in here",
             "정책·키·비용·감사, 콘솔 로그인",
         ),
+        # webhooks
+        "webhooks.lead": (
+            "Put and their secrets replaced over the API; a test and what was not taken are sent from here.",
+            "등록과 시크릿 교체는 API로 합니다. 여기에서는 테스트와 재전송을 할 수 있습니다.",
+        ),
+        "webhooks.to": ("Leads to", "받는 주소"),
+        "webhooks.events": ("Events", "이벤트"),
+        "webhooks.last": ("Last delivery (UTC)", "최근 전송 (UTC)"),
+        "webhooks.dead": ("Not taken", "전송 실패"),
+        "webhooks.off": ("off", "꺼짐"),
+        "webhooks.taken": ("Taken", "전송됨"),
+        "webhooks.tries": ("{count} tries", "{count}회 시도"),
+        "webhooks.old_secret": (
+            "The secret before signs until {time} UTC",
+            "이전 시크릿은 {time} UTC까지 서명에 쓰입니다",
+        ),
+        "webhooks.test": ("Send a test", "테스트 보내기"),
+        "webhooks.test_lead": (
+            "A signed event of type webhook.test is sent to this webhook alone. What became of it appears above.",
+            "서명된 webhook.test 이벤트를 이 웹훅에만 보냅니다. 결과는 위 표에 표시됩니다.",
+        ),
+        "webhooks.tested": ("A test is on its way to {name}.", "테스트를 보내고 있습니다: {name}"),
+        "webhooks.redrive": ("Send what was not taken again", "실패한 이벤트 다시 보내기"),
+        "webhooks.redrive_lead": (
+            "The oldest, up to {most} at once.",
+            "오래된 것부터 한 번에 최대 {most}건입니다.",
+        ),
+        "webhooks.redriven": (
+            "On their way to {name} again: {count}",
+            "이벤트 {count}건을 다시 보내고 있습니다: {name}",
+        ),
+        "webhooks.empty": ("No webhooks", "웹훅이 없습니다"),
+        "webhooks.empty_lead": (
+            "PUT /webhooks/NAME has events sent to an address of yours.",
+            "PUT /webhooks/NAME 으로 등록하면 이벤트를 받을 수 있습니다.",
+        ),
+        "failure.status": ("Refused", "거부됨"),
+        "failure.redirect": ("Redirects, which is not followed", "리디렉션(따라가지 않음)"),
+        "failure.gone": ("Gone", "수신 종료"),
+        "failure.timed_out": ("Timed out", "시간 초과"),
+        "failure.unreachable": ("Unreachable", "연결 실패"),
+        "failure.host_unknown": ("Unknown host", "알 수 없는 호스트"),
+        "failure.address_not_public": ("Not a public address", "공개 주소가 아님"),
         # panels
         "panels.panels": ("Panels", "패널"),
         "panels.rounds": ("Rounds", "라운드"),
