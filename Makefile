@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill screenshots deploy
+.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences fuzz picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill screenshots deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,8 +29,13 @@ demo: up ## judge a dozen texts on the local stack and show the verdicts
 check: setup ## the daily check: lint, types, import contracts, unit and contract tests
 	ruff check --quiet
 	ruff format --check --quiet
+	@$(MAKE) --no-print-directory --jobs 2 check-types check-tests
+
+check-types:
 	mypy
 	lint-imports --no-logo
+
+check-tests:
 	pytest --numprocesses 3 --dist worksteal tests/unit tests/contract
 
 test: setup ## lint, types and every test, also on the local stack; PYTHON=python3.12 uses that Python
@@ -129,6 +134,9 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 	@$(RUN) local.release mark .aws-sam/build/template.yaml PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	@$(RUN) local.release protect $(or $(PROFILE),default)
+
+fuzz: setup ## give every parser made-up inputs for SECONDS=3600, and write docs/fuzzing.md
+	@nice -n 19 $(RUN) tests.fuzz --seconds $(or $(SECONDS),3600) --record
 
 drill: setup ## run the drills, and write docs/drills.md
 	@$(RUN) local.drills

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from quorum.core.models import Abstention, CastVote, Decision
+from quorum.core.models import Abstention, CastVote, Decision, Outcome
 from quorum.vote.panel import Estimate, Panel
 from quorum.vote.tally import tally
 
@@ -79,12 +79,7 @@ def replay(
     calls = np.zeros(len(recorded))
     dollars = np.zeros(len(recorded))
     for row in range(len(recorded)):
-        language = str(recorded.languages[row]) or None
-        votes: list[CastVote | Abstention] = []
-        asked: list[str] = []
-        while not (outcome := tally(panel, votes, language)).settled:
-            votes += recorded.votes(row, outcome.next_voters)
-            asked += outcome.next_voters
+        outcome, asked = replayed(panel, recorded, row)
         decisions[row] = CODES[outcome.decision]
         scores[row] = outcome.score
         calls[row] = len(asked)
@@ -98,6 +93,17 @@ def replay(
         calls=calls,
         dollars=dollars if set(panel.voters) <= costs.keys() else None,
     )
+
+
+def replayed(panel: Panel, recorded: Recorded, row: int) -> tuple[Outcome, list[str]]:
+    """The outcome of one row, and the voters that were asked for it."""
+    language = str(recorded.languages[row]) or None
+    votes: list[CastVote | Abstention] = []
+    asked: list[str] = []
+    while not (outcome := tally(panel, votes, language)).settled:
+        votes += recorded.votes(row, outcome.next_voters)
+        asked += outcome.next_voters
+    return outcome, asked
 
 
 def alone(voter: str, recorded: Recorded, costs: Mapping[str, Decimal]) -> Answers:

@@ -28,11 +28,13 @@ _PRICES: TypeAdapter[dict[str, ListPrice]] = TypeAdapter(dict[str, ListPrice])
 def read(path: Path) -> dict[str, ListPrice]:
     """The prices in a JSON file, by voter; entries that are plain text are notes.
 
-    A model may be named by an alias of the registry.
+    A model may be named by an alias of the registry. Raises `ValueError` for other files.
     """
     document = json.loads(
         path.read_text(encoding="utf-8"), parse_float=Decimal, object_pairs_hook=unrepeated
     )
+    if not isinstance(document, dict):
+        raise ValueError("must be a JSON object from names of models to their prices")  # noqa: TRY004 one kind of error for whatever the file holds
     return _PRICES.validate_python(
         {
             registry.own_name(name): price

@@ -3,14 +3,16 @@
 Columns: `language`, `text`, `gold` (or `label`, `toxic`: see
 `analysis.gold`), one per voter (`safe`, `unsafe`,
 `needs_review`, or empty for an abstention), optionally `<voter>.confidence` (the probability in
-[0, 1] that the vote is right; 1 where it is missing), and optionally `panel` and `panel.score`:
-the decision of a running panel, and `policy`: the policy that the row was voted on under, with its
-version (`gaming@3f2a9c01b7de`). An empty language means that it is not known. Other columns are
+[0, 1] that the vote is right; 1 where it is missing), `<voter>.tokens` and `<voter>.cost_usd` (what
+the vote took), and optionally `panel` and `panel.score`: the decision of a running panel, and
+`policy`: the policy that the row was voted on under, with its version (`gaming@3f2a9c01b7de`). An
+empty language means that it is not known. Other columns are
 ignored.
 """
 
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,10 @@ _LANGUAGE = re.compile(r"[\w-]{1,16}")
 _NO_VOTER = {"language", "text", "gold", "panel", "policy"}
 
 
+PAID = ("tokens", "cost_usd")
+"""Ends of the columns with what a vote took: input and output together, and its price."""
+
+
 class VotesUnreadable(ValueError):
     """The CSV does not hold recorded votes; the message names column and line."""
 
@@ -54,6 +60,14 @@ class PanelColumn:
 
     decisions: Codes
     scores: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What votes took, rows by voters; NaN where it was not recorded, 0 of embedded voters."""
+
+    tokens: Floats
+    dollars: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,7 @@ class Recorded:
     confidences: Floats
     panel: PanelColumn | None = None
     policies: npt.NDArray[np.str_] | None = None
+    paid: Paid | None = None
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -94,21 +109,27 @@ class Recorded:
             if self.panel is None
             else PanelColumn(self.panel.decisions[indices], self.panel.scores[indices]),
             policies=None if self.policies is None else self.policies[indices],
+            paid=None
+            if self.paid is None
+            else Paid(self.paid.tokens[indices], self.paid.dollars[indices]),
         )
 
     def with_votes(
         self, voters: Sequence[str], decisions: Codes, confidences: Floats
     ) -> "Recorded":
-        """The same rows with more voters' columns to the right."""
-        return Recorded(
-            languages=self.languages,
-            texts=self.texts,
-            gold=self.gold,
+        """The same rows with more voters' columns to the right; their votes were free."""
+        free = np.zeros(decisions.shape)
+        return replace(
+            self,
             voters=(*self.voters, *voters),
             decisions=np.hstack([self.decisions, decisions]),
             confidences=np.hstack([self.confidences, confidences]),
-            panel=self.panel,
-            policies=self.policies,
+            paid=None
+            if self.paid is None
+            else Paid(
+                np.hstack([self.paid.tokens, free]),
+                np.hstack([self.paid.dollars, free]),
+            ),
         )
 
     @property
@@ -126,6 +147,9 @@ class Recorded:
             voters=tuple(voters),
             decisions=self.decisions[:, columns],
             confidences=self.confidences[:, columns],
+            paid=None
+            if self.paid is None
+            else Paid(self.paid.tokens[:, columns], self.paid.dollars[:, columns]),
         )
 
     def labelled(self) -> "Recorded":
@@ -195,6 +219,7 @@ def read(path: Path) -> Recorded:
         policies=np.array([_cell(row, "policy") for row in rows], dtype=np.str_)
         if "policy" in header
         else None,
+        paid=_paid(rows, columns, path) if any(_paid_columns(columns, header)) else None,
     )
 
 
@@ -266,7 +291,7 @@ def _codes(rows: list[Row], name: str, path: Path) -> Codes:
     return codes
 
 
-def _shares(rows: list[Row], name: str, path: Path) -> Floats:
+def _shares(rows: list[Row], name: str, path: Path, *, most: float = 1.0) -> Floats:
     shares = np.full(len(rows), np.nan)
     for number, row in enumerate(rows):
         said = _cell(row, name)
@@ -276,11 +301,34 @@ def _shares(rows: list[Row], name: str, path: Path) -> Floats:
             shares[number] = float(said)
         except ValueError:
             shares[number] = -1.0
-        if not 0 <= shares[number] <= 1:
+        if not 0 <= shares[number] <= most:
+            above = "of 0 or more" if math.isinf(most) else f"between 0 and {most:g}"
             raise VotesUnreadable(
-                f"{path.name}, row {row.line}, column {name!r}: no number between 0 and 1"
+                f"{path.name}, row {row.line}, column {name!r}: no number {above}"
             )
     return shares
+
+
+def _paid_columns(voters: tuple[str, ...], header: Collection[str]) -> Iterator[str]:
+    """The columns with what votes took, as far as they are there."""
+    names = (f"{voter}.{end}" for voter in voters for end in PAID)
+    return (name for name in names if name in header)
+
+
+def _paid(rows: list[Row], columns: tuple[str, ...], path: Path) -> Paid:
+    """What the votes took; embedded voters' were free."""
+    free = {model.name for model in registry.voters() if model.kind == "embedded"}
+
+    def of(end: str) -> Floats:
+        found: list[npt.NDArray[np.generic]] = [
+            np.zeros(len(rows))
+            if registry.own_name(column) in free
+            else _shares(rows, f"{column}.{end}", path, most=math.inf)
+            for column in columns
+        ]
+        return _stacked(found, len(rows), np.float64)
+
+    return Paid(*map(of, PAID))
 
 
 def _stacked(columns: list[npt.NDArray[np.generic]], rows: int, kind: type) -> npt.NDArray[Any]:

@@ -11,6 +11,11 @@ from unittest.mock import patch
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.moto_api._internal.models import moto_api_backend
+
+from tests import template
 
 _TABLE_FIELDS = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 CREDENTIALS = {
@@ -47,15 +52,16 @@ class InMemory:
         self.processor_seconds = 0.0
 
 
+def create_tables(dynamodb: Any) -> None:
+    """Create the template's tables, empty."""
+    for name, properties in template.resources("AWS::DynamoDB::Table").items():
+        fields = {one: properties[one] for one in _TABLE_FIELDS if one in properties}
+        dynamodb.create_table(TableName=name, **fields)
+
+
 @contextmanager
 def in_memory(function: str, **environment: str) -> Iterator[InMemory]:
     """The template's tables and the environment of `function`, while the block lasts."""
-    from moto import mock_aws  # noqa: PLC0415 - slow to import
-    from moto.core.botocore_stubber import BotocoreStubber  # noqa: PLC0415 - as moto
-    from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415 - as moto
-
-    from tests import template  # noqa: PLC0415 - only these benchmarks read the template
-
     silent = io.StringIO()  # what is logged takes its time, and is not shown
     for handler in logging.getLogger("quorum").handlers:
         if isinstance(handler, logging.StreamHandler):
@@ -65,9 +71,7 @@ def in_memory(function: str, **environment: str) -> Iterator[InMemory]:
     with patch.dict(os.environ, {**CREDENTIALS, **given, **environment}), mock_aws():
         moto_api_backend.reset()  # within a test, the account of the test before is still there
         dynamodb: Any = boto3.resource("dynamodb")
-        for name, properties in template.resources("AWS::DynamoDB::Table").items():
-            fields = {one: properties[one] for one in _TABLE_FIELDS if one in properties}
-            dynamodb.create_table(TableName=name, **fields)
+        create_tables(dynamodb)
         found = InMemory(dynamodb)
 
         def timed(self: Any, *arguments: Any, **options: Any) -> Any:

@@ -10,25 +10,42 @@ in sixteen shards and once in one. Transactions that meet on an item conflict, a
 """
 
 import argparse
-import json
-import subprocess
-import sys
+import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import boto3
+from moto import mock_aws
+from quorum.aws.telemetry import logger
+from quorum.batch import counters
+from quorum.batch.counters import NEIGHBOURS, UNSPREAD_ITEMS
+from quorum.batch.progress import Kind
+from quorum.core import registry
+from quorum.gateway.base_urls import parse_base_urls
+from quorum.gateway.client import Gateway, GatewaySettings
+from quorum.gateway.fair_share import RateLimit
+from quorum.ledger import shards
+from quorum.vote import panel, voting
+from quorum.vote.policy import DEFAULT
+
+from bench.aws import CREDENTIALS, create_tables
+from bench.command_line import memory
 from fakes.gateway import ModelScenario, Scenario, running
+from local import stack
+from tests import template
+from tests.transactions import cancelled
+from tests.world import BATCH, TENANT, Serial, World, items
+from tests.world import Gateway as Paper
 
 MODEL = "gemini-2.5-flash"
 
 
 def main() -> None:
-    """Print both measurements."""
+    """Print the measurements."""
     parser = argparse.ArgumentParser(prog="bench.batch", description=__doc__)
     parser.add_argument("--requests-per-minute", type=int, default=480)
     parser.add_argument("--seconds", type=float, default=75.0)
@@ -44,21 +61,13 @@ def main() -> None:
 
 def _prepare_environment() -> None:
     """Made-up credentials, and neither logs nor metrics."""
-    import os  # noqa: PLC0415 - before boto3 looks for credentials
-
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": "bench",
-        "AWS_SECRET_ACCESS_KEY": "bench",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-        "POWERTOOLS_METRICS_DISABLED": "true",
-    }
+    os.environ |= CREDENTIALS
+    logger.setLevel("CRITICAL")
 
 
 def rate(per_minute: int, seconds: float) -> None:
     """Print the items settled, as a share of those that the limit allows in the same time."""
     _prepare_environment()
-    from moto import mock_aws  # noqa: PLC0415 - when needed
 
     limit = ModelScenario(latency_ms=300, spread=0.3, requests_per_minute=per_minute)
     with running(Scenario(every_model=limit)) as stand_in, mock_aws():
@@ -74,24 +83,9 @@ def rate(per_minute: int, seconds: float) -> None:
 
 
 def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]:
-    import boto3  # noqa: PLC0415 - when needed
-    from quorum.core import registry  # noqa: PLC0415 - when needed
-    from quorum.gateway.base_urls import parse_base_urls  # noqa: PLC0415 - when needed
-    from quorum.gateway.client import Gateway, GatewaySettings  # noqa: PLC0415 - when needed
-    from quorum.gateway.fair_share import RateLimit  # noqa: PLC0415 - when needed
-    from quorum.vote import panel, voting  # noqa: PLC0415 - when needed
-    from quorum.vote.policy import DEFAULT  # noqa: PLC0415 - when needed
-
-    from tests import template  # noqa: PLC0415 - when needed
-    from tests.world import Gateway as Paper  # noqa: PLC0415 - when needed
-    from tests.world import World, items  # noqa: PLC0415 - when needed
 
     dynamodb: Any = boto3.resource("dynamodb")
-    fields = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    for name, properties in template.resources("AWS::DynamoDB::Table").items():
-        dynamodb.create_table(
-            TableName=name, **{f: properties[f] for f in fields if f in properties}
-        )
+    create_tables(dynamodb)
     model = registry.model(MODEL)
     alone = panel.load(
         {
@@ -154,13 +148,6 @@ CONFLICT_SECONDS = 15.0
 def conflicts() -> None:
     """Print the conflicts of transactions with sixteen shards of each counter, and with one."""
     _prepare_environment()
-    from unittest.mock import patch  # noqa: PLC0415 - when needed
-
-    from quorum.batch import counters  # noqa: PLC0415 - when needed
-    from quorum.gateway.fair_share import RateLimit  # noqa: PLC0415 - when needed
-    from quorum.ledger import shards  # noqa: PLC0415 - when needed
-
-    from local import stack  # noqa: PLC0415 - when needed
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = stack.StateDirectory(Path(folder))
@@ -186,21 +173,11 @@ def conflicts() -> None:
 
 def _settled_by_many(dynamodb: Any) -> tuple[int, int, int]:
     """Items settled, transactions written, and conflicts."""
-    from quorum.batch.counters import NEIGHBOURS, UNSPREAD_ITEMS  # noqa: PLC0415 - when needed
-    from quorum.batch.progress import Kind  # noqa: PLC0415 - when needed
-
-    from tests import template  # noqa: PLC0415 - when needed
-    from tests.world import BATCH, TENANT, World, items  # noqa: PLC0415 - when needed
-    from tests.world import Gateway as Paper  # noqa: PLC0415 - when needed
-
-    fields = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    for name, properties in template.resources("AWS::DynamoDB::Table").items():
+    for name in template.resources("AWS::DynamoDB::Table"):
         for table in dynamodb.tables.filter(ExclusiveStartTableName=name[:-1], Limit=1):
             if table.name == name:
                 table.delete()
-        dynamodb.create_table(
-            TableName=name, **{f: properties[f] for f in fields if f in properties}
-        )
+    create_tables(dynamodb)
     met = _Meetings()
     batches = World(met.client(dynamodb), Paper()).batches
     batches.create(
@@ -242,8 +219,6 @@ class _Meetings:
 
     def client(self, dynamodb: Any) -> Any:
         """A worker's DynamoDB."""
-        from tests.world import Serial  # noqa: PLC0415 - when needed
-
         meetings = self
 
         class Meeting(Serial):
@@ -259,8 +234,6 @@ class _Meetings:
 
     def write(self, real: Any, request: dict[str, Any]) -> Any:
         """Write a transaction, unless one on the same item is under way."""
-        from tests.transactions import cancelled  # noqa: PLC0415 - when needed
-
         keys = {_key_of(entry) for entry in request["TransactItems"]}
         with self._lock:
             if keys & self._writing:
@@ -284,103 +257,6 @@ def _key_of(entry: dict[str, Any]) -> tuple[str, str]:
     key = next(named[name] for name in ("id", "key", "vote_key") if name in named)
     return written["TableName"], str(key)
 
-
-# ---- the command line's memory ---------------------------------------------------------------
-
-
-class _Pretender(BaseHTTPRequestHandler):
-    """A fake server that takes uploads, answers with pages of results, and stores neither."""
-
-    total = 0
-
-    def _answer(self, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def do_PUT(self) -> None:
-        left = int(self.headers["content-length"])
-        while left:
-            left -= len(self.rfile.read(min(left, 1 << 20)))
-        self._answer({})
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        host = f"http://{self.headers['host']}"
-        self._answer({"id": "b", "upload": "u", "url": f"{host}/put"})
-
-    def do_GET(self) -> None:
-        if "results" not in self.path:
-            zero = dict.fromkeys(("rejected", "dead", "cancelled", "saved_usd", "cost_usd"), 0)
-            view = {"state": "complete", "items": self.total, "settled": self.total} | zero
-            rates = dict.fromkeys(("items_per_second", "remaining_seconds", "paused_until"))
-            self._answer(view | rates)
-            return
-        query = dict(part.split("=") for part in self.path.split("?")[1].split("&"))
-        start, limit = int(query["start"]), int(query["limit"])
-        end = min(self.total, start + limit)
-        verdict = {"decision": "safe", "reason": "x" * 1_500}
-        page = [{"index": n, "verdict": verdict} for n in range(start, end)]
-        self._answer({"items": page, "next": end if end < self.total else None})
-
-    def log_message(self, *_: Any) -> None:
-        """Log nothing."""
-
-
-@contextmanager
-def _pretending(total: int) -> Iterator[str]:
-    handler = type("Pretender", (_Pretender,), {"total": total})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-
-
-def memory() -> None:
-    """Print the peak memory of `quorum batch` for 1,001 and 100,000 items (both uploaded)."""
-    peaks = {}
-    for total in (1_001, 100_000):
-        _, peaks[total] = uploaded(total)
-        print(f"quorum batch {total:>7,} items: {peaks[total]:.0f} MiB at most")
-    print(f"ratio        {peaks[100_000] / peaks[1_001]:.3f} (target: flat)")
-
-
-def uploaded(total: int) -> tuple[float, float]:
-    """Seconds and MiB at most of `quorum batch` with a file of so many items."""
-    with tempfile.TemporaryDirectory() as folder, _pretending(total) as where:
-        file = Path(folder) / "items.jsonl"
-        with file.open("w") as lines:
-            lines.writelines(
-                json.dumps({"content": f"text {n} " + "word " * 40}) + "\n" for n in range(total)
-            )
-        began = time.monotonic()
-        measured = subprocess.run(  # noqa: S603 our own code
-            [sys.executable, "-c", _MEASURED, str(file), where, f"{folder}/out.jsonl"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"QUORUM_API_KEY": "key", "PATH": ""},
-        )
-        seconds = time.monotonic() - began
-        with Path(f"{folder}/out.jsonl").open() as written:
-            if sum(1 for _ in written) != total:
-                raise SystemExit("results are missing")
-    return seconds, int(measured.stdout.splitlines()[-1]) / 1024
-
-
-_MEASURED = """
-import re, sys
-from cli.app import app
-try:
-    app(["batch", sys.argv[1], "--where", sys.argv[2], "--out", sys.argv[3]])
-except SystemExit as ended:
-    assert not ended.code, ended.code
-print(re.findall(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[0])
-"""
 
 if __name__ == "__main__":
     main()

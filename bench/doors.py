@@ -113,7 +113,7 @@ def emulated(handler: str, folder: Path, variables: dict[str, str]) -> Iterator[
         *(sys.executable, "-m", "awslambdaric", handler),
     ]
     known = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-    with subprocess.Popen(  # noqa: S603 - our own handlers
+    with subprocess.Popen(
         command,
         cwd=folder,
         env=known,

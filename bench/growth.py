@@ -33,10 +33,11 @@ from quorum.vote.lists import Lists
 from quorum.vote.policy import DEFAULT, MAX_OUTPUT_TOKENS
 from quorum.vote.tally import tally
 
-from bench import batch, results
+from bench import command_line, results
 from bench.aws import in_memory
 from bench.plumbing import cast, panel_of
 from fakes.gateway.votes import prose
+from tests.world import TENANT, Gateway, World, items
 
 NAME = "growth"
 Point = Mapping[str, float]
@@ -81,7 +82,7 @@ QUICK = Size(
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
     """The slope of the values over the sizes, both as logarithms; None if a value is 0."""
     points = list(zip(sizes, values, strict=True))[-_LAST:]
-    if len(points) < 2 or any(value <= 0 for _, value in points):  # noqa: PLR2004 a line
+    if len(points) <= 1 or any(value <= 0 for _, value in points):
         return None
     logs = [(math.log(size), math.log(value)) for size, value in points]
     return round(statistics.linear_regression(*zip(*logs, strict=True)).slope, 2)
@@ -225,8 +226,6 @@ def counted() -> Iterator[Written]:
 
 def by_items(number: int) -> Point:
     """A batch of so many items: judged, booked, settled and counted."""
-    from tests.world import Gateway, World, items  # noqa: PLC0415 - only with AWS in memory
-
     with in_memory("BatchFunction") as aws, counted() as written:
         world = World(aws.dynamodb, Gateway())
         world.new_batch(number)
@@ -248,8 +247,6 @@ def by_items(number: int) -> Point:
 
 def by_waiting(number: int) -> Point:
     """A reviewers' queue in which so many contents wait: its first page, and its counts."""
-    from tests.world import TENANT, Gateway, World, items  # noqa: PLC0415 - as above
-
     with in_memory("BatchFunction") as aws:
         gateway = Gateway()
         world = World(aws.dynamodb, gateway)
@@ -276,7 +273,7 @@ def by_waiting(number: int) -> Point:
 
 def by_commands(number: int) -> Point:
     """`quorum batch` of a file of so many items, against a fake server."""
-    seconds, mib = batch.uploaded(number)
+    seconds, mib = command_line.uploaded(number)
     return {"seconds": seconds, "MiB": mib}
 
 

@@ -104,7 +104,7 @@ def started(name: str, base_url: str) -> Iterator[Worker]:
     """A contestant that asks the stand-in at `base_url`."""
     program = Path(__file__).with_name("contestants.py")
     environment = {"PATH": "", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*"}
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         [str(python_of(name)), "-P", str(program), name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -224,7 +224,7 @@ def versions(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         if package := asked.get(name):
             code = f"from importlib.metadata import version; print(version('{package}'))"
-            done = subprocess.run(  # noqa: S603 - our own code
+            done = subprocess.run(
                 [str(python_of(name)), "-c", code], capture_output=True, text=True, check=True
             )
             found[package] = done.stdout.strip()

@@ -17,25 +17,31 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
+import boto3
 from quorum.aws import loop
 from quorum.core import registry
 from quorum.core.models import CastVote, Content, Decision, Tokens
 from quorum.vote import panel as panels
 from quorum.vote import policy_reading
+from quorum.vote.cache import VoteCache
 from quorum.vote.evaluation import Evaluation
 from quorum.vote.panel import Panel
 from quorum.vote.policy import DEFAULT
 from quorum.vote.tally import tally
 
 from bench import gateway_client, results, voters
-from bench.aws import Context, in_memory
+from bench.aws import Context, InMemory, in_memory
 from bench.results import percentile
 from bench.stand_in import apart
+from functions.api import app as api
+from functions.vote import app as vote
 from local.stack import ROOT
 
 NAME = "plumbing"
+Answer = TypeVar("Answer")
 FAR = 4_102_444_800.0
 """Epoch seconds of a deadline that no run meets."""
 TENANT = "bench"
@@ -84,20 +90,16 @@ def evaluation(number: int, panel: Panel) -> Evaluation:
     )
 
 
-def timed(do: Callable[[], object], aws_seconds: Callable[[], float]) -> tuple[float, float]:
-    """Milliseconds of `do` in all, and of AWS in memory among them."""
-    began, before = time.perf_counter(), aws_seconds()
-    do()
-    whole = time.perf_counter() - began
-    return whole * 1000, (aws_seconds() - before) * 1000
+def timed(do: Callable[[], Answer], aws: InMemory) -> tuple[Answer, float]:
+    """What `do` answers, and its milliseconds without those of AWS in memory."""
+    began, before = time.perf_counter(), aws.seconds
+    answer = do()
+    own = time.perf_counter() - began - (aws.seconds - before)
+    return answer, own * 1000
 
 
 def vote_in_handler(base_url: str, bare_ms: float, number: int) -> dict[str, Any]:
     """A vote by the handler of a voter, without a bare call and without moto's time."""
-    import boto3  # noqa: PLC0415 - within AWS in memory
-
-    from functions.vote import app as vote  # noqa: PLC0415 - as boto3
-
     panel = panels.packaged(PANEL)
     own: list[float] = []
     with in_memory("Gpt41Function", GATEWAY_BASE_URL=base_url, **UNLIMITED) as aws:
@@ -105,15 +107,11 @@ def vote_in_handler(base_url: str, bare_ms: float, number: int) -> dict[str, Any
         vote.app.cache_clear()
         for one in range(-10, number):
             event = {"evaluation": evaluation(one, panel).model_dump(mode="json")}
-            answers: list[dict[str, Any]] = []
-            whole, in_aws = timed(
-                lambda: answers.append(vote.handler(event, Context())),  # noqa: B023 called at once
-                lambda: aws.seconds,
-            )
-            if answers[0]["kind"] != "vote":
-                raise RuntimeError(f"an abstention: {answers[0]['reason']}")
+            answer, milliseconds = timed(partial(vote.handler, event, Context()), aws)
+            if answer["kind"] != "vote":
+                raise RuntimeError(f"an abstention: {answer['reason']}")
             if one >= 0:
-                own.append(whole - in_aws - bare_ms)
+                own.append(milliseconds - bare_ms)
         loop.run(vote.app().gateway.close())
         vote.app.cache_clear()
     return {"votes": number, "p50_ms": statistics.median(own), "p99_ms": percentile(own, 99)}
@@ -121,8 +119,6 @@ def vote_in_handler(base_url: str, bare_ms: float, number: int) -> dict[str, Any
 
 def cached_verdict(number: int) -> dict[str, Any]:
     """A verdict from cached votes by the API function, without moto's time."""
-    from functions.api import app as api  # noqa: PLC0415 - within AWS in memory
-
     panel = panels.packaged(PANEL)
     own: list[float] = []
     event = json.loads((ROOT / "events" / "post_verdict.json").read_text(encoding="utf-8"))
@@ -139,23 +135,17 @@ def cached_verdict(number: int) -> dict[str, Any]:
             aws.dynamodb.meta.client.transact_write_items(TransactItems=entries)
             body = {"content": asked.content.text, "language": "en", "panel": PANEL}
             request = event | {"body": json.dumps(body)}
-            answers: list[dict[str, Any]] = []
-            whole, in_aws = timed(
-                lambda: answers.append(api.handler(request, Context())),  # noqa: B023 called at once
-                lambda: aws.seconds,
-            )
-            told = json.loads(answers[0]["body"])
+            answer, milliseconds = timed(partial(api.handler, request, Context()), aws)
+            told = json.loads(answer["body"])
             if told.get("answered_from") != "cache":
                 raise RuntimeError(f"not from the cache: {told}")
             if one >= 0:
-                own.append(whole - in_aws)
+                own.append(milliseconds)
         api.app.cache_clear()
     return {"verdicts": number, "p50_ms": statistics.median(own), "p99_ms": percentile(own, 99)}
 
 
-def _cache(dynamodb: Any) -> Any:
-    from quorum.vote.cache import VoteCache  # noqa: PLC0415 - within AWS in memory
-
+def _cache(dynamodb: Any) -> VoteCache:
     return VoteCache(dynamodb, "VotesTable", shared=False, days=30)
 
 

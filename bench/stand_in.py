@@ -16,9 +16,7 @@ def apart(scenario: Scenario | None = None) -> Iterator[str]:
         file.write((scenario or Scenario()).model_dump_json())
         file.flush()
         command = [sys.executable, "-m", "fakes.gateway", "--port", "0", "--scenario", file.name]
-        with subprocess.Popen(  # noqa: S603 - our own module
-            command, stdout=subprocess.PIPE, text=True
-        ) as running:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
             try:
                 yield running.stdout.readline().strip() if running.stdout else ""
             finally:

@@ -144,7 +144,7 @@ def build(layers: set[str], folder: Path) -> None:
     for layer in sorted(layers):
         target = folder / "with" / layer
         target.mkdir(parents=True)
-        subprocess.run(  # noqa: S603 - our own Makefiles
+        subprocess.run(
             ["make", "--silent", f"build-{layer.capitalize()}Layer"],  # noqa: S607 - on the PATH
             cwd=ROOT / "layers" / layer,
             env=os.environ
@@ -215,7 +215,7 @@ class Bench:
             *(sys.executable, "-m", "awslambdaric", function.handler),
         ]
         with TemporaryFile("w+") as log:
-            running = subprocess.Popen(  # noqa: S603 - the emulator
+            running = subprocess.Popen(
                 command,
                 cwd=self._code(function),
                 env=self._environment(function, bytecode),
@@ -241,7 +241,7 @@ class Bench:
 
     def load(self, function: Function) -> Import:
         """Import a function's module in a bare interpreter."""
-        done = subprocess.run(  # noqa: S603 - our own code
+        done = subprocess.run(
             [sys.executable, "-c", _IMPORT, function.handler.partition(".")[0]],
             cwd=self._code(function),
             env=self._environment(function, "with"),

@@ -54,7 +54,7 @@ def cold(voter: str) -> tuple[float, float]:
     code = COLD.format(voter=voter, text=text_of(200, 0))
     runs = []
     for _ in range(PROCESSES):
-        done = subprocess.run(  # noqa: S603 -- this interpreter, code of ours
+        done = subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True
         )
         loading, first = map(float, done.stdout.split())

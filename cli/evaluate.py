@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from quorum.vote.panel import Estimate
+from quorum.vote.panel import PACKED_MOST, Estimate
 from rich.markup import escape
 
 from analysis import evaluation
@@ -12,6 +12,7 @@ from analysis.counts import counted
 from analysis.evaluation import Evaluation, Figures, Section
 from analysis.recorded import NO_LANGUAGE
 from cli import entries, loading, tables
+from cli.evaluate_packed import Asking, compared, document, show
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 from cli.tables import Column
 
@@ -56,6 +57,25 @@ def evaluate(
     output_tokens: Annotated[int, typer.Option(min=0, help="Output tokens per vote.")] = 60,
     seed: Annotated[int, typer.Option(help="The random seed of the bootstrap.")] = 0,
     *,
+    packed: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=PACKED_MOST,
+            help="Compare the panel with itself, asking about this many texts in a call.",
+        ),
+    ] = None,
+    packed_votes: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --packed: the votes of `quorum record --packed`; a file that is not there is"
+            " written (default: they are asked for and not kept)."
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="With --packed: the policy of votes that are asked for (see record)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay recorded votes through a panel and measure it beside every voter alone.
@@ -63,7 +83,16 @@ def evaluate(
     Figures have bootstrap 95 % intervals. Embedded voters of the panel that have no column in the
     file vote on the texts while the command runs. Without --panel, the file's columns panel and
     panel.score are measured if it has them.
+
+    With --packed the panel is measured twice, side by side: by votes on one text a call and on
+    several. What the file has no votes for is asked for now and paid, as `quorum record` does.
     """
+    if packed is not None:
+        asking = Asking(models, policy, where or "local")
+        _compare(votes, panel, packed, packed_votes, asking, seed, out, report, as_json=as_json)
+        return
+    if packed_votes is not None or policy is not None:
+        raise typer.BadParameter("--packed-votes and --policy go with --packed")
     rows = loading.read_votes(votes)
     judging_panel = None
     if panel is not None:
@@ -85,8 +114,8 @@ def evaluate(
                 judging_panel, rows, costs.dollars, progress=lambda: progress.advance(loading.TASK)
             )
     measured = evaluation.evaluate(rows, answers, costs.dollars, costs.reference, seed=seed)
-    document = measured.document()
-    document |= {
+    figures = measured.document()
+    figures |= {
         "panel": None
         if judging_panel is None
         else {
@@ -98,9 +127,9 @@ def evaluate(
         "tokens": {"input": input_tokens, "output": output_tokens},
     }
     if out is not None:
-        write_json(out, document)
+        write_json(out, figures)
     if as_json:
-        print_json(document)
+        print_json(figures)
     elif out != STANDARD_OUTPUT:
         _show(measured)
     if report is not None:
@@ -108,6 +137,31 @@ def evaluate(
 
         written = write(report, measured, rows, judging_panel, costs.dollars)
         notes.print(f"report: {written}", soft_wrap=True)
+
+
+def _compare(
+    votes: Path,
+    panel: str | None,
+    number: int,
+    packed_votes: Path | None,
+    asking: Asking,
+    seed: int,
+    out: Path | None,
+    report: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Measure what packing does, and say it."""
+    if panel is None or report is not None:
+        raise typer.BadParameter("--packed needs --panel, and has no --report")
+    judging, found = compared(votes, panel, number, packed_votes, asking, seed=seed)
+    measured = document(judging, found, number)
+    if out is not None:
+        write_json(out, measured)
+    if as_json:
+        print_json(measured)
+    elif out != STANDARD_OUTPUT:
+        show(found, number)
 
 
 def _show(measured: Evaluation) -> None:

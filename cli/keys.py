@@ -100,6 +100,14 @@ def issue(
             "--flag-review", help="POST /moderations flags a text that needs a review, too"
         ),
     ] = False,
+    drop_unsupported: Annotated[
+        bool,
+        typer.Option(
+            "--drop-unsupported",
+            help="comments:analyze leaves out attributes that no voter gives in the text's"
+            " language, and refuses none",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Issue a key, and print it: only its hash is stored, so it cannot be shown again."""
@@ -110,6 +118,7 @@ def issue(
                 "role": role or least_role(scope or ()),
                 "name": name,
                 "review_is_flagged": flag_review,
+                "drop_unsupported_attributes": drop_unsupported,
                 "panel": panel,
                 "scopes": scope or None,
                 "requests_per_minute": per_minute,
@@ -244,6 +253,7 @@ def _outputs(where: str) -> dict[str, str]:
 def _cells(key: StoredKey, use: KeyUse) -> tuple[str, ...]:
     may = key.role if key.scopes is None else " ".join(key.scopes)
     review = " flags reviews" if key.review_is_flagged else ""
+    dropping = " drops unsupported attributes" if key.drop_unsupported_attributes else ""
     origin = f" from {key.allowed_origin}" if key.allowed_origin else ""
     panel = f" before {key.panel}" if key.panel else ""
     limits = [
@@ -255,7 +265,7 @@ def _cells(key: StoredKey, use: KeyUse) -> tuple[str, ...]:
         key.id,
         escape(key.tenant),
         key.prefix,
-        escape(f"{may}{review}{panel}{origin}"),
+        escape(f"{may}{review}{dropping}{panel}{origin}"),
         escape(key.name),
         ", ".join(limits),
         _minute(use.last_used_at),

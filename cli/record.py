@@ -29,6 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from analysis import gold
 from analysis.gold import LabelUnknown
+from analysis.recorded import PAID
 from analysis.rows import FileUnreadable, Row, opened
 from cli import entries, loading, output
 from cli import policy as policies
@@ -71,30 +72,31 @@ def record(  # noqa: PLR0913 - each is an option, by name
     ] = None,
     where: Where = "local",
 ) -> None:
-    """Record language, text, gold, every voter's vote and confidence, and the panel's verdict.
+    """Record language, text, gold, every voter's vote and its cost, and the panel's verdict.
 
     Votes are recorded as they count under the policy, whose name and version are in the column
-    `policy`, which `quorum calibrate` reads. With `--packed` the rows are sorted by language:
-    recorded once so and once without, `quorum evaluate` shows what packing does to accuracy.
+    `policy`, which `quorum calibrate` reads. With `--packed` the rows are sorted by language;
+    `quorum evaluate --packed` compares them with votes that were asked alone.
     """
     under = DEFAULT if policy is None else policies.chosen(policy, where)
     known = entries.read(models)
     chosen = loading.read_panel(panel, [model.name for model in registry.voters()], known.keys)
     if chosen.default_language is None and default_language:
         chosen = chosen.model_copy(update={"default_language": default_language})
-    rows = _rows(texts)
-    if not rows:
-        raise typer.BadParameter(f"{texts}: no row has a text")
+    rows = rows_in(texts)
     with moderator_of(chosen, known, under) as moderator:
-        _write(rows, moderator, out, concurrency, packed)
+        write(rows, moderator, out, concurrency, packed)
 
 
-def _write(
+def write(
     rows: list[dict[str, str]], moderator: Moderator, out: Path, concurrency: int, packed: int
 ) -> None:
+    """Have the rows (language, text, gold) judged, `packed` in a call, and write them to `out`."""
     voters = moderator.panel.voters
     columns = ["language", "text", "gold"]
-    columns += [column for name in voters for column in (name, f"{name}.confidence")]
+    for name in voters:
+        paid = () if name in EMBEDDED else PAID
+        columns += [name, f"{name}.confidence", *(f"{name}.{one}" for one in paid)]
     columns += ["panel", "panel.score", "policy"]
     everyone_is_here = set(voters) <= EMBEDDED
     # Embedded voters hold the interpreter's lock: more threads would only wait for each other.
@@ -118,7 +120,7 @@ def _write(
             progress.advance(task, len(some))
 
 
-def _rows(texts: Path) -> list[dict[str, str]]:
+def rows_in(texts: Path) -> list[dict[str, str]]:
     """The rows of `texts` as language, text, gold, all labels read; raises `typer.BadParameter`.
 
     Rows without a text are left out: they are labels whose content is no longer kept.
@@ -128,7 +130,10 @@ def _rows(texts: Path) -> list[dict[str, str]]:
             found = [_labelled(row, table.columns) for row in table]
     except FileUnreadable as problem:
         raise typer.BadParameter(f"{texts}: {problem}") from None
-    return [row for row in found if row["text"]]
+    rows = [row for row in found if row["text"]]
+    if not rows:
+        raise typer.BadParameter(f"{texts}: no row has a text")
+    return rows
 
 
 def _labelled(row: Row, columns: Sequence[str] | None) -> dict[str, str]:
@@ -192,13 +197,15 @@ def _written(row: dict[str, str], verdict: Verdict) -> dict[str, str]:
 
 
 def _cells(vote: CastVote | Abstention) -> dict[str, str]:
-    """A vote's two cells; an abstention leaves both empty."""
-    if isinstance(vote, Abstention):
-        return {vote.voter: "", f"{vote.voter}.confidence": ""}
-    return {
-        vote.voter: str(vote.decision),
-        f"{vote.voter}.confidence": f"{vote.confidence:.6f}",
-    }
+    """A vote's cells; an abstention has no decision and no confidence, but may have a cost."""
+    said = ("", "")
+    if isinstance(vote, CastVote):
+        said = (str(vote.decision), f"{vote.confidence:.6f}")
+    cells = {vote.voter: said[0], f"{vote.voter}.confidence": said[1]}
+    if vote.voter in EMBEDDED:
+        return cells
+    paid = (str(vote.tokens.total), f"{vote.cost_usd:f}")
+    return cells | {f"{vote.voter}.{name}": cell for name, cell in zip(PAID, paid, strict=True)}
 
 
 @contextmanager

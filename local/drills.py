@@ -96,14 +96,14 @@ def main() -> int:
     tests = list(dict.fromkeys(test for drill in DRILLS for test in drill.tests))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        ended = subprocess.run(  # noqa: S603 our own tests
+        ended = subprocess.run(
             [sys.executable, "-m", "pytest", f"--junitxml={report}", *FORM, *tests],
             cwd=ROOT,
             check=False,
         )
         found = outcomes(report.read_text(encoding="utf-8"))
     REPORT.write_text(written(found, datetime.now(UTC)), encoding="utf-8")
-    print(f"{REPORT.relative_to(ROOT)} is written")  # noqa: T201 a command's output
+    print(f"{REPORT.relative_to(ROOT)} is written")
     return ended.returncode
 
 

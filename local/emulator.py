@@ -52,8 +52,8 @@ FIRST_LINE_SECONDS = 0.003
 
 _acquire = lambda_svc.acquire_worker
 _get_or_create = lambda_runtime.get_or_create_worker
-_reserved = lambda_svc._reserved_concurrency  # noqa: SLF001 there is no public one
-_execute = lambda_svc._execute_function  # noqa: SLF001 there is no public one
+_reserved = lambda_svc._reserved_concurrency
+_execute = lambda_svc._execute_function
 _unpacked: dict[str, str] = {}
 """Folder by the digest of a layer's archive."""
 _unpacking = threading.Lock()
@@ -82,7 +82,7 @@ class Worker(lambda_runtime.Worker):  # type: ignore[misc] # MiniStack has no ty
     def _spawn(self) -> None:
         own = self.config
         layers = own.get("Layers", [])
-        archives = [lambda_svc._resolve_layer_zip(layer) for layer in layers]  # noqa: SLF001 there is no public one
+        archives = [lambda_svc._resolve_layer_zip(layer) for layer in layers]
         folders = os.pathsep.join(unpacked(archive) for archive in archives if archive)
         variables = own.get("Environment", {}).get("Variables", {})
         # Where a function has no layers, MiniStack leaves this variable as it is.
@@ -114,7 +114,7 @@ def worker_of_version(
 
 def reserved_concurrency(called: dict[str, Any], config: dict[str, Any]) -> int | None:
     """What is reserved for a function, whichever of its versions is called."""
-    function = lambda_svc._functions.get(config.get("FunctionName"))  # noqa: SLF001 there is no public one
+    function = lambda_svc._functions.get(config.get("FunctionName"))
     found: int | None = _reserved(function or called, config)
     return found
 
@@ -139,7 +139,7 @@ if __name__ == "__main__":
     lambda_runtime.Worker = Worker
     lambda_svc.acquire_worker = acquire_worker
     lambda_runtime.get_or_create_worker = worker_of_version
-    lambda_svc._reserved_concurrency = reserved_concurrency  # noqa: SLF001 as above
-    lambda_svc._execute_function = execute_function  # noqa: SLF001 as above
-    lambda_svc._restore_esm_positions = forget_positions  # noqa: SLF001 as above
+    lambda_svc._reserved_concurrency = reserved_concurrency
+    lambda_svc._execute_function = execute_function
+    lambda_svc._restore_esm_positions = forget_positions
     main()

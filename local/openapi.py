@@ -81,6 +81,10 @@ def _with_scopes(description: str, route: str) -> str:
     return f"{description}\n\n{told}".strip()
 
 
+_NAMES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "RequestEntityTooLarge"}
+"""Names that differ between versions of Python."""
+
+
 def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
     """The answers of errors that several operations give, by name; operations then refer to them.
 
@@ -95,7 +99,7 @@ def _shared_errors(paths: dict[str, Any]) -> dict[str, Any]:
         told = Counter(json.dumps(each[code]) for each in answers if code in each)
         if status < HTTPStatus.BAD_REQUEST:
             continue
-        name = "".join(word.capitalize() for word in status.name.split("_"))
+        name = _NAMES.get(status) or "".join(map(str.capitalize, status.name.split("_")))
         for number, (answer, times) in enumerate(told.most_common(), 1):
             if number > 1 and times == 1:
                 break

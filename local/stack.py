@@ -212,7 +212,7 @@ def _runs(pid: int, module: str) -> bool:
 
 def _ps(pid: int) -> str:
     ps = shutil.which("ps") or "/bin/ps"
-    found = subprocess.run(  # noqa: S603 a fixed command
+    found = subprocess.run(
         [ps, "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
     )
     return found.stdout
@@ -284,7 +284,7 @@ def parameters(stack: Stack, overrides: dict[str, str]) -> dict[str, str]:
 def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
     """Run `command` with its output in `log`; on failure show its end and exit."""
     with log.open("a") as output:
-        done = subprocess.run(  # noqa: S603 our own commands
+        done = subprocess.run(
             command,
             cwd=ROOT,
             env=os.environ | environment,
@@ -342,7 +342,7 @@ def _started(home: StateDirectory, last: Stack | None, settings: dict[str, str])
     }
     environment |= settings
     with home.log.open("a") as log:
-        process = subprocess.Popen(  # noqa: S603 our own environment's Python
+        process = subprocess.Popen(
             # Without its own folder on the path: the packages of a layer come first, as in AWS.
             [ROOT / ".ministack/bin/python", "-P", EMULATOR],
             env=environment,
@@ -370,7 +370,7 @@ def start_stand_in(home: StateDirectory, stack: Stack) -> Stack:
         return stack
     port = _free_port(LOOPBACK, stack.stand_in_port or STAND_IN_PORT)
     with home.stand_in_log.open("a") as log:
-        process = subprocess.Popen(  # noqa: S603 our own environment's Python
+        process = subprocess.Popen(
             [sys.executable, "-m", STAND_IN, "--port", str(port)],
             stdout=log,
             stderr=log,
@@ -630,7 +630,7 @@ def _discard(folder: Path) -> None:
     if not folder.exists():
         return
     doomed = folder.rename(folder.with_name(f"{folder.name}-{time.time_ns()}"))
-    remover = subprocess.Popen(  # noqa: S603 our own folder
+    remover = subprocess.Popen(
         [shutil.which("rm") or "/bin/rm", "-rf", str(doomed)], start_new_session=True
     )
     remover.returncode = 0  # this process does not wait for it

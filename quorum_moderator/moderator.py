@@ -20,15 +20,15 @@ from quorum.aws import loop
 from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import InvalidRequest, PanelInvalid, QuorumError, VoteUnavailable
-from quorum.core.models import Abstention, CastVote, Content, Verdict
+from quorum.core.models import Abstention, CastVote, Content, Tokens, Verdict
 from quorum.core.normalise import normalise
 from quorum.core.registry import Model, VoteFormat
 from quorum.core.rejection import rejection
 from quorum.gateway.base_urls import NO_KEY, parse_base_urls
 from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
+from quorum.vote import packing, voter
 from quorum.vote import panel as panels
-from quorum.vote import voter
 from quorum.vote.evaluation import VOTING_SECONDS, Evaluation, conclude_by_list, conclude_round
 from quorum.vote.language import with_language
 from quorum.vote.packed_voter import ask_packed
@@ -53,6 +53,18 @@ class AskedAt(NamedTuple):
 
     model: Model
     gateway: Gateway
+
+
+class _Unread(NamedTuple):
+    """A content's part of a call for a pack that gave it no vote: zero where others got theirs."""
+
+    tokens: Tokens = Tokens()
+    cost_usd: Decimal = Decimal(0)
+
+    def added_to(self, vote: CastVote | Abstention) -> CastVote | Abstention:
+        """The vote that was asked for instead, with what both calls cost."""
+        spent = {"tokens": vote.tokens + self.tokens, "cost_usd": vote.cost_usd + self.cost_usd}
+        return vote.model_copy(update=spent)
 
 
 class AsyncModerator:
@@ -154,17 +166,14 @@ class AsyncModerator:
         """The verdicts on contents of one language, in order, as a batch that packs has them.
 
         Each language model is asked about all of them in one call, whichever round it is in, and
-        again, alone, about those that the call did not answer. For measuring: with `everyone`.
+        again, alone, about those that the call did not answer. What a call without any vote cost is
+        added to the votes asked for instead. For measuring: with `everyone`.
         """
         evaluations = [self._evaluation(content) for content in contents]
         models = [name for name in self.panel.voters if self._packs(name)]
         packs = await asyncio.gather(*(self._packed_votes(evaluations, name) for name in models))
-        bought: list[dict[str, CastVote]] = [
-            {
-                name: vote
-                for name, votes in zip(models, packs, strict=True)
-                if (vote := votes[index]) is not None
-            }
+        bought: list[dict[str, CastVote | _Unread]] = [
+            {name: parts[index] for name, parts in zip(models, packs, strict=True)}
             for index in range(len(evaluations))
         ]
         return await asyncio.gather(*map(self._judge, evaluations, bought))
@@ -175,22 +184,28 @@ class AsyncModerator:
 
     async def _packed_votes(
         self, evaluations: Sequence[Evaluation], name: str
-    ) -> Sequence[CastVote | None]:
-        """The votes of one call; none where it failed."""
+    ) -> "Sequence[CastVote | _Unread]":
+        """The votes of one call, and what the contents without one have cost so far."""
+        contents = [normalise(one.content.text) for one in evaluations]
         try:
             bought = await ask_packed(
                 self._gateway_of(name),
                 self._model(name),
-                [normalise(one.content.text) for one in evaluations],
+                contents,
                 Deadline.after(self._voting_seconds),
                 policy=self.policy,
                 tenant=TENANT,
             )
-        except VoteUnavailable:
-            return [None] * len(evaluations)
-        return bought.votes
+        except VoteUnavailable as error:
+            weights = packing.weights_of(self.policy, contents)
+            tokens = packing.token_shares(error.tokens or Tokens(), weights)
+            dollars = packing.cost_shares(error.cost_usd, weights)
+            return [_Unread(*part) for part in zip(tokens, dollars, strict=True)]
+        return [_Unread() if vote is None else vote for vote in bought.votes]
 
-    async def _judge(self, evaluation: Evaluation, bought: Mapping[str, CastVote]) -> Verdict:
+    async def _judge(
+        self, evaluation: Evaluation, bought: "Mapping[str, CastVote | _Unread]"
+    ) -> Verdict:
         """The verdict; voters whose vote is `bought` already are not asked."""
         hit = None if self._everyone else self.policy.lists.hit(evaluation.content)
         if hit is not None:
@@ -200,8 +215,11 @@ class AsyncModerator:
         votes: list[CastVote | Abstention] = []
         while not result.settled:
             asked = self.panel.voters if self._everyone and not votes else result.voters
-            votes += [bought[name] for name in asked if name in bought]
-            votes += await self._round(evaluation, [one for one in asked if one not in bought])
+            had = {name: one for name in asked if isinstance(one := bought.get(name), CastVote)}
+            votes += had.values()
+            for vote in await self._round(evaluation, [one for one in asked if one not in had]):
+                unread = bought.get(vote.voter)
+                votes.append(unread.added_to(vote) if isinstance(unread, _Unread) else vote)
             result = conclude_round(
                 evaluation, votes, self.policy, round_number=result.round, now=time()
             )

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from quorum.app.bulk import BatchContainer
 from quorum.app.settings import BatchSettings
@@ -37,6 +37,9 @@ from quorum.vote.voter import PaidVote
 from quorum.vote.voting import vote
 
 from fakes.machine import Ask, InProcessMachine
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 SETTINGS = BatchSettings(
     votes_table="VotesTable",
@@ -103,9 +106,14 @@ class Serial:
 
         return call
 
-    def called(self, name: str, do: Callable[[], Any]) -> Any:  # noqa: ARG002 Mortal asks
+    def called(self, name: str, do: Callable[[], Any]) -> Any:
         """Make a call, or crash."""
         return do()
+
+
+def serial(dynamodb: "DynamoDBServiceResource") -> "DynamoDBServiceResource":
+    """The same, with one call at a time."""
+    return cast("DynamoDBServiceResource", Serial(dynamodb))
 
 
 class Life:

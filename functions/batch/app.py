@@ -12,6 +12,7 @@ from quorum.app.bulk import BatchContainer
 from quorum.app.settings import BatchSettings
 from quorum.aws.boundary import guarded
 from quorum.bulk.queue import handle
+from quorum.gateway.deadline import Deadline
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -28,7 +29,8 @@ def app() -> BatchContainer:
 @guarded
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Judge the messages of one invocation at once; returns those that stay on the queue."""
-    outcomes = handle(app().item_queue, event["Records"], app().judging)
+    deadline = Deadline.of_lambda(context.get_remaining_time_in_millis())
+    outcomes = handle(app().item_queue, event["Records"], app().judging, deadline)
     return dict(
         process_partial_response(
             event=event, record_handler=outcomes.of, processor=processor, context=context

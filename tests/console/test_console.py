@@ -70,7 +70,7 @@ def test_a_cookie_is_sent_without_encryption_to_this_machine_only(
     client: Client,
     issue: Issue,
     host: str,
-    secure: bool,  # noqa: FBT001 a parameter
+    secure: bool,
 ) -> None:
     client.headers |= {"Host": host, "X-Forwarded-Proto": "http"}
     client.send("POST", "/console/sign-in", {"key": issue()})

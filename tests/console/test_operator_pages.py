@@ -225,12 +225,21 @@ def test_a_key_is_issued_shown_once_replaced_and_revoked(
     ada: Client, container: "ConsoleContainer"
 ) -> None:
     ada.get("keys")
-    ada.post("keys", {"name": ATTACK, "scope": ["moderate", "review"], "requests_per_minute": "60"})
+    ada.post(
+        "keys",
+        {
+            "name": ATTACK,
+            "scope": ["moderate", "review"],
+            "requests_per_minute": "60",
+            "drop_unsupported_attributes": "1",
+        },
+    )
     (key,) = re.findall(r'id="new-key">([^<]+)<', ada.body)
     assert ada.header("Cache-Control") == "no-store"
     stored = container.keys.find(hash_of(key))
     assert stored is not None
     assert (stored.name, stored.requests_per_minute) == (ATTACK, 60)
+    assert (stored.drop_unsupported_attributes, stored.review_is_flagged) == (True, False)
     assert "<script>alert" not in ada.body
     assert key not in ada.get("keys").body
     ada.post(f"keys/{stored.id}/rotate", {"overlap_hours": "0"})

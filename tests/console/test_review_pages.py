@@ -53,7 +53,7 @@ def test_an_address_steers_no_form_to_another_place(
     ada: Client,
     store: Store,
     undo: str,
-    offered: bool,  # noqa: FBT001 a parameter
+    offered: bool,
 ) -> None:
     store("verdict-1")
     ada.post("review/begin")

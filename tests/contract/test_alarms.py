@@ -179,8 +179,18 @@ NOT_REPEATED = {"ConverseFunction": "a client has gone, or asks anew: nobody wai
 """Functions that are started without waiting for their end, and whose failure is kept nowhere."""
 
 
+WAITED_FOR = {"Api", "SQS", "DynamoDB"}
+"""The kinds of events whose sender waits for the function's end, and sees that it failed."""
+
+
 def test_what_starts_a_function_without_waiting_for_it_keeps_what_failed() -> None:
-    told = {name for kind in ("EventBridgeRule", "SNS") for name, _ in events_of(kind)}
+    kinds = {
+        event["Type"]
+        for block in template.functions().values()
+        for event in block.get("Events", {}).values()
+    }
+    assert kinds == WAITED_FOR | {"EventBridgeRule", "Schedule", "SNS"}
+    told = {name for kind in kinds - WAITED_FOR for name, _ in events_of(kind)}
     configured = {
         name for name, block in template.functions().items() if "EventInvokeConfig" in block
     }
@@ -195,14 +205,14 @@ def test_what_starts_a_function_without_waiting_for_it_keeps_what_failed() -> No
 
 
 def test_what_eventbridge_cannot_tell_a_function_is_kept_where_it_may_put_it() -> None:
-    (policy,) = template.resources("AWS::SQS::QueuePolicy").values()
     admitted = {
         _resource(statement["Resource"])
+        for policy in template.resources("AWS::SQS::QueuePolicy").values()
         for statement in policy["PolicyDocument"]["Statement"]
         if statement["Principal"] == {"Service": "events.amazonaws.com"}
     }
-    rules = list(events_of("EventBridgeRule"))
-    assert rules
+    rules = [*events_of("EventBridgeRule"), *events_of("Schedule")]
+    assert len(rules) >= 3
     for name, rule in rules:
         assert _resource(rule["DeadLetterConfig"]["Arn"]) in admitted & dead_letters(), name
 

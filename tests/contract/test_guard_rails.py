@@ -26,22 +26,39 @@ LOG_FORMATS: dict[str, str] = {
 }
 
 
-def denied(kind: str) -> dict[str, Any]:
-    """The one statement of the one policy of a kind."""
-    (policy,) = template.resources(kind).values()
-    (statement,) = (one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Deny")
-    assert statement["Principal"] == "*"
-    assert statement["Condition"] == INSECURE
-    return dict(policy)
+def refusing(kind: str) -> list[dict[str, Any]]:
+    """The policies of a kind, each of which refuses what does not come over TLS."""
+    policies = list(template.resources(kind).values())
+    for policy in policies:
+        statements = policy["PolicyDocument"]["Statement"]
+        (statement,) = (one for one in statements if one["Effect"] == "Deny")
+        assert statement["Principal"] == "*"
+        assert statement["Condition"] == INSECURE
+    return policies
 
 
 def test_the_bucket_refuses_what_is_not_sent_over_tls() -> None:
-    assert denied("AWS::S3::BucketPolicy")["Bucket"] == {"Ref": "UploadsBucket"}
+    assert [one["Bucket"] for one in refusing("AWS::S3::BucketPolicy")] == [
+        {"Ref": "UploadsBucket"}
+    ]
 
 
 def test_every_queue_refuses_what_is_not_sent_over_tls() -> None:
-    refusing = [queue["Ref"] for queue in denied("AWS::SQS::QueuePolicy")["Queues"]]
-    assert sorted(refusing) == sorted(template.resources("AWS::SQS::Queue"))
+    policies = refusing("AWS::SQS::QueuePolicy")
+    queues = [queue["Ref"] for policy in policies for queue in policy["Queues"]]
+    assert sorted(queues) == sorted(template.resources("AWS::SQS::Queue"))
+
+
+def test_a_policy_speaks_of_no_queue_but_those_it_is_for() -> None:
+    """A queue has one policy: a statement about another one has no place in it."""
+    for name, policy in template.resources("AWS::SQS::QueuePolicy").items():
+        own = [queue["Ref"] for queue in policy["Queues"]]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            over = statement["Resource"]
+            if over == "*":  # each of them
+                assert statement["Effect"] == "Deny", name
+            else:
+                assert own == [over["Fn::GetAtt"][0]], name
 
 
 @pytest.mark.parametrize("door", LOG_FORMATS)

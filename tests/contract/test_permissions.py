@@ -124,6 +124,19 @@ def test_a_function_is_granted_nothing_that_its_code_does_not_ask_for(function: 
     assert {one for one in granted(block) if not MADE_BY[one] & names} == set()
 
 
+def test_alarms_that_are_asked_for_by_a_prefix_need_the_right_to_all() -> None:
+    """AWS: not authorized to perform cloudwatch:DescribeAlarms on resource …:alarm:*."""
+    code = (SERVICE / "quorum/health/service_state.py").read_text()
+    assert "AlarmNamePrefix=" in code
+    asking = [
+        statement["Resource"]
+        for block in template.functions().values()
+        for statement in template.statements(block)
+        if statement["Action"] == "cloudwatch:DescribeAlarms"
+    ]
+    assert [one["Fn::Sub"].rpartition(":alarm:")[2] for one in asking] == ["*"]
+
+
 def test_a_permission_that_nothing_asks_for_is_found() -> None:
     names = _names(template.functions()["AuthorizeFunction"])
     assert MADE_BY["dynamodb:GetItem"] & names

@@ -53,16 +53,15 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("file", FAULTS)
-def test_a_forbidden_import_breaks_the_contracts(copy: Path, file: str) -> None:
-    line, said = FAULTS[file]
+def test_every_forbidden_import_breaks_the_contracts(copy: Path) -> None:
     kept, report = lint(copy)
     assert kept, report
-    with (copy / "quorum" / file).open("a") as module:
-        module.write(f"\n{line}\n")
+    for file, (line, _) in FAULTS.items():
+        with (copy / "quorum" / file).open("a") as module:
+            module.write(f"\n{line}\n")
     kept, report = lint(copy)
     assert not kept
-    assert said in report
+    assert [said for _, said in FAULTS.values() if said not in report] == []
 
 
 def named(layers: list[str]) -> set[str]:

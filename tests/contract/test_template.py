@@ -295,19 +295,40 @@ def test_an_intent_is_closed_only_when_no_function_can_still_settle_it() -> None
     assert longest < INTENT_SECONDS
 
 
-def test_a_function_that_sends_to_its_own_event_source_is_not_stopped_as_a_recursion() -> None:
-    sends = {
-        name: block
-        for name, block in template.functions().items()
+def listed(value: Any) -> list[Any]:
+    """The values of a property that may be one or a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def senders_to_themselves(functions: dict[str, dict[str, Any]]) -> set[str]:
+    """The functions that may send to a queue that starts them."""
+    return {
+        name
+        for name, block in functions.items()
         for event in block.get("Events", {}).values()
         for statement in template.statements(block)
         if event["Type"] == "SQS"
-        and "sqs:SendMessage" in statement["Action"]
-        and statement["Resource"] == event["Properties"]["Queue"]
+        and {"sqs:SendMessage", "sqs:*"} & set(listed(statement["Action"]))
+        and event["Properties"]["Queue"] in listed(statement["Resource"])
     }
-    assert sends.keys() == {"BatchFunction", "DocumentFunction"}
-    for name, block in sends.items():
-        assert block.get("RecursiveLoop") == "Allow", name
+
+
+def test_a_function_that_sends_to_its_own_event_source_is_not_stopped_as_a_recursion() -> None:
+    functions = template.functions()
+    senders = senders_to_themselves(functions)
+    assert senders == {"BatchFunction", "DocumentFunction", "DeliverFunction"}
+    for name, block in functions.items():
+        assert (block.get("RecursiveLoop") == "Allow") is (name in senders), name
+
+
+def test_a_queue_among_several_is_found_as_a_functions_own() -> None:
+    own, other = {"Fn::GetAtt": ["Own", "Arn"]}, {"Fn::GetAtt": ["Other", "Arn"]}
+    sends = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": [other, own]}
+    policies = [{"Statement": [sends]}]
+    mine = {"Mine": {"Type": "SQS", "Properties": {"Queue": own}}}
+    assert senders_to_themselves({"Sender": {"Events": mine, "Policies": policies}})
+    third = {"Type": "SQS", "Properties": {"Queue": {"Fn::GetAtt": ["Third", "Arn"]}}}
+    assert not senders_to_themselves({"Other": {"Events": {"Mine": third}, "Policies": policies}})
 
 
 def gateway_responses() -> dict[str, Any]:
@@ -552,18 +573,35 @@ def test_the_routes_of_the_template_are_those_of_the_api() -> None:
     assert routed == {(path, method) for path, methods in described.items() for method in methods}
 
 
-@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "functions").iterdir()))
-def test_a_handler_imports_with_an_empty_environment(folder: str) -> None:
-    code = "import app"
-    paths = [ROOT / "functions" / folder, *(Path(path) for path in sys.path if path)]
+IMPORT_EACH = """
+import os, sys
+
+import boto3, httpx, pydantic  # packages of others, which take most of the time, once for all
+import aws_lambda_powertools.event_handler, aws_lambda_powertools.metrics
+
+for folder in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        sys.path.insert(0, folder)
+        import app
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"{folder} cannot be imported")
+"""
+
+
+def test_every_handler_imports_with_an_empty_environment() -> None:
+    folders = sorted(str(path) for path in (ROOT / "functions").iterdir())
+    found = [path for path in sys.path if path]
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(p) for p in paths]}; {code}"],
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {found}{IMPORT_EACH}", *folders],
         env={},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert len(folders) >= 10  # all are there
 
 
 def test_the_layers_requirements_are_what_the_lock_says() -> None:

@@ -45,11 +45,12 @@ def visibility(stack: Stack, seconds: int) -> Iterator[None]:
 
 
 def wait(api: Api, batch: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    view: dict[str, Any]
     patience = time.monotonic() + PATIENCE_SECONDS
     while not done(view := api.get(f"batches/{batch}").json()):
         assert time.monotonic() < patience, view
         time.sleep(0.5)
-    return view  # type: ignore[no-any-return] # JSON
+    return view
 
 
 def post(api: Api, items: list[Any], **options: Any) -> dict[str, Any]:

@@ -149,11 +149,12 @@ def booked(stack: Stack) -> Decimal:
 
 
 def wait(api: Api, batch: str) -> dict[str, Any]:
+    view: dict[str, Any]
     patience = time.monotonic() + PATIENCE_SECONDS
     while (view := api.get(f"batches/{batch}").json())["state"] not in SETTLED:
         assert time.monotonic() < patience, view
         time.sleep(0.5)
-    return view  # type: ignore[no-any-return] # JSON
+    return view
 
 
 @pytest.fixture

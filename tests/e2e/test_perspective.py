@@ -62,7 +62,10 @@ def test_googles_client_reads_errors(client: Any) -> None:
     with pytest.raises(HttpError) as refused:
         client.comments().analyze(body=asked("x", "FLIRTATION")).execute()
     assert refused.value.status_code == 400
-    assert refused.value.reason == "Attribute FLIRTATION does not support request languages: en"
+    assert refused.value.reason == (
+        "Attribute FLIRTATION does not support request languages: en."
+        " dropUnsupportedAttributes: true leaves it out"
+    )
     (own, *_) = refused.value.error_details
     assert own["languageNotSupportedByAttributeError"]["attribute"] == "FLIRTATION"
 

@@ -13,7 +13,7 @@ from quorum.core.errors import StoreUnavailable
 
 from functions.api import app as api
 from tests.functions.conftest import Ask, Faults
-from tests.world import Serial
+from tests.world import serial
 
 POLICY = {"description": "for games", "categories": {"harassment": {"threshold": 0.9}}}
 Read = Callable[..., tuple[int, Any]]
@@ -166,7 +166,7 @@ def test_a_query_of_junk_is_a_400_that_names_its_field(read: Read, query: dict[s
 
 
 def test_changes_at_the_same_moment_are_all_recorded_in_one_chain(aws: Any) -> None:
-    audit = AuditTrail(Serial(aws), "AuditTable")  # type: ignore[arg-type] # one call at a time
+    audit = AuditTrail(serial(aws), "AuditTable")
     failures: list[BaseException] = []
 
     def work(name: int) -> None:

@@ -45,12 +45,14 @@ def effect(policy: dict[str, Any]) -> str:
     [
         ({"x-api-key": "{key}"}, None),
         ({"X-API-Key": "{key}"}, None),
+        ({"x-goog-api-key": "{key}"}, None),
+        ({"X-Goog-Api-Key": "{key}"}, {"alt": "json"}),
         ({"Authorization": "Bearer {key}"}, None),
         ({"authorization": "bearer {key}"}, {"page": "1"}),
         ({}, {"key": "{key}"}),
     ],
 )
-def test_a_known_key_is_taken_from_any_of_its_three_places(
+def test_a_known_key_is_taken_from_any_of_its_four_places(
     ask: Authorize, key: str, headers: dict[str, str], query: dict[str, str] | None
 ) -> None:
     policy = ask(
@@ -63,6 +65,7 @@ def test_a_known_key_is_taken_from_any_of_its_three_places(
         "role": "operator",
         "name": "",
         "review_is_flagged": False,
+        "drop_unsupported_attributes": False,
         "key_hash": hash_of(key),
     }
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import boto3
@@ -18,6 +19,7 @@ from quorum.ledger.budget import Thresholds
 from quorum.vote.panel import Panel
 
 from functions.batch import app as batch
+from tests.clock import Clock
 from tests.functions.conftest import Faults
 from tests.world import BATCH, PRICE, TENANT, Death, Gateway, World, decided, packaged, stored
 
@@ -155,9 +157,9 @@ def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
     [
         ("not json", "not JSON"),
         ("[]", "must be a JSON object"),
-        ({"tenant": "acme"}, "content: Field required"),
-        ({"content": "x"}, "tenant: Field required"),
-        (item("x", colour="red"), "colour: Extra inputs"),
+        ({"tenant": "acme"}, "content: is missing"),
+        ({"content": "x"}, "tenant: is missing"),
+        (item("x", colour="red"), "colour: there is no such field"),
         (item("x" * 32_769), "content: "),
         (item(""), "content: "),
         (item("x", panel="nobody"), "name: no packaged panel"),
@@ -172,7 +174,7 @@ def test_a_message_delivered_again_is_neither_judged_nor_counted_again(
         (item("x", position=[[[]]]), "position: must be a JSON object"),
         ({"tenant": "a" * 100_000, "position": {"batch": BATCH, "index": 0}}, "content: "),
         ({"tenant": ["acme"], "content": 7, "position": {"batch": BATCH, "index": 0}}, "content: "),
-        (item("x", **{"\x00\uffff": 1}), "\ufffd\ufffd: Extra inputs"),
+        (item("x", **{"\x00\uffff": 1}), "\ufffd\ufffd: there is no such field"),
         ('{"tenant": "acme", "content": "x", "content": "y"}', "content: stands twice"),
     ],
 )
@@ -328,7 +330,7 @@ def test_a_store_that_is_down_is_waited_for_and_a_fault_of_our_own_not_as_long(
 ) -> None:
     failures = iter([StoreUnavailable("down"), LookupError("a fault"), LookupError("a fault")])
 
-    def moderate_all(items: Any) -> Any:
+    def moderate_all(items: Any, *, seconds: float) -> Any:
         raise next(failures)
 
     monkeypatch.setattr(world.app.judging, "moderate_all", moderate_all)
@@ -508,3 +510,54 @@ def test_unsafe_is_counted_as_unsafe(deliver: Deliver, world: World, gateway: Ga
     gateway.says["one"] = Decision.UNSAFE
     deliver(item("one", 0))
     assert world.view().decisions["unsafe"] == 1
+
+
+TENANTS = ("acme", "globex", "initech", "umbrella")
+
+
+def test_messages_of_several_tenants_are_judged_at_the_same_time(
+    deliver: Deliver, aws: Any, gateway: Gateway, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = World(aws, gateway, at_once=len(TENANTS))
+    workflow = several.judging._workflow  # noqa: SLF001 - what takes the time
+    all_at_once, judge = Barrier(len(TENANTS), timeout=20), workflow.run
+
+    def together(evaluation: Any) -> Any:
+        all_at_once.wait()
+        return judge(evaluation)
+
+    monkeypatch.setattr(workflow, "run", together)
+    monkeypatch.setattr(world.app, "judging", several.judging)
+    assert deliver(*(item("one", tenant=tenant) for tenant in TENANTS)) == []
+    assert len(stored(aws)) == len(TENANTS)
+
+
+def test_a_worker_begins_no_message_that_it_could_not_end_and_the_next_one_judges_it(  # noqa: PLR0917 - fixtures
+    deliver: Deliver,
+    world: World,
+    aws: Any,
+    context: Any,
+    gateway: Gateway,
+    sqs: Any,
+    urls: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    began = clock.now
+    judging = world.judging
+    judge = judging._workflow.run  # noqa: SLF001 - what takes the time
+
+    def slow(evaluation: Any) -> Any:
+        clock.now += 20
+        return judge(evaluation)
+
+    monkeypatch.setattr(judging, "_clock", clock)
+    monkeypatch.setattr(judging._workflow, "run", slow)  # noqa: SLF001 - as above
+    stays = deliver(*(item(f"from {tenant}", tenant=tenant) for tenant in TENANTS))
+    assert len(stays) == 2
+    assert clock.now - began < context.get_remaining_time_in_millis() / 1000
+    assert len(stored(aws)) == 2
+    sqs.purge_queue(QueueUrl=urls["items"])  # they would come again in some seconds
+    assert deliver(*stays) == []
+    assert len(stored(aws)) == len(TENANTS)
+    assert set(gateway.calls.values()) == {1}, "a vote was bought twice"

@@ -15,7 +15,7 @@ from quorum.core.errors import RateLimited, StoreUnavailable
 
 from tests.clock import Clock
 from tests.functions.conftest import Faults
-from tests.world import Serial
+from tests.world import serial
 
 KEY = "ab" * 32
 TABLE = "KeyUseTable"
@@ -26,7 +26,7 @@ Take = Callable[..., Allowance | None]
 @pytest.fixture
 def environment(aws: Any, clock: Clock) -> Callable[[], KeyLimits]:
     """A new Lambda environment, which knows nothing of what others have counted."""
-    return lambda: KeyLimits(Serial(aws), TABLE, clock=clock)  # type: ignore[arg-type] # as in every world
+    return lambda: KeyLimits(serial(aws), TABLE, clock=clock)
 
 
 def admitted(limits: KeyLimits, **given: Any) -> bool:

@@ -59,6 +59,17 @@ def test_a_key_that_flags_reviews_says_so(keys: Keys) -> None:
     assert listed["review_is_flagged"] is True
 
 
+def test_a_key_that_drops_unsupported_attributes_says_so_and_so_does_its_successor(
+    keys: Keys,
+) -> None:
+    issued = json.loads(run("issue", "--tenant", "acme", "--drop-unsupported", "--json").stdout)
+    assert issued["drop_unsupported_attributes"] is True
+    assert "drops unsupported attributes" in " ".join(run("list").stdout.split())
+    rotated = keys.caller(run("rotate", hash_of(issued["key"])[:12]).stdout.strip())
+    assert rotated is not None
+    assert rotated.drop_unsupported_attributes
+
+
 def test_a_key_issued_before_names_were_stored_is_listed(keys: Keys, aws: Any) -> None:
     item = {"key_hash": "ab" * 32, "tenant": "old", "role": "member"}
     aws.Table("KeysTable").put_item(Item=item)

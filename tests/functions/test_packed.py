@@ -50,7 +50,7 @@ class Functions:
 
     def __init__(self, gateway: Gateway) -> None:
         self.world: World
-        self._gateway = gateway
+        self.gateway = gateway
         self.unread: set[str] = set()
         self.broken: set[str] = set()
         self.mute: set[str] = set()
@@ -87,7 +87,7 @@ class Functions:
         votes = [
             {
                 "text": marker,
-                "decision": self._gateway.says.get(json.loads(text), Decision.SAFE),
+                "decision": self.gateway.says.get(json.loads(text), Decision.SAFE),
                 "confidence": 0.9,
                 "categories": [],
                 "reason": "",
@@ -186,6 +186,24 @@ def test_a_function_that_fails_leaves_its_packs_to_the_machine(
     assert set(world.judge(items("one", "two", "three")).values()) == {None}
     assert sum(gateway.calls.values()) == 3 * 2
     assert world.view().cost_usd == booked(aws) == gateway.billed
+
+
+def test_contents_of_two_tenants_are_never_in_one_pack(
+    world: World, functions: Functions, gateway: Gateway
+) -> None:
+    texts = items("one", "two", batch=None)
+    others = [one._replace(verdict_id=f"{one.verdict_id}-b", tenant="globex") for one in texts]
+    told: list[set[str]] = []
+
+    def noted(**given: Any) -> dict[str, Any]:
+        evaluations = json.loads(given["Payload"])["evaluations"]
+        told.append({one["tenant"] for one in evaluations})
+        return invoke(**given)
+
+    invoke, functions.invoke = functions.invoke, noted  # type: ignore[method-assign] # noted first
+    assert set(world.judge([*texts, *others]).values()) == {None}
+    assert sorted(map(sorted, told)) == [["acme"]] * 2 + [["globex"]] * 2
+    assert not gateway.calls  # nobody was asked alone
 
 
 def test_only_what_a_round_left_open_is_packed_in_the_next(

@@ -18,7 +18,7 @@ from fakes.machine import InProcessMachine
 from functions.api import app as api
 from tests import make
 from tests.functions.conftest import Ask
-from tests.world import Serial, booked
+from tests.world import booked, serial
 
 ROUTE = "analyze_comment.json"
 PRICE = Decimal("0.002")
@@ -32,7 +32,7 @@ def voters(ask: Ask, aws: Any, monkeypatch: pytest.MonkeyPatch) -> Voters:
     A voter that says nothing abstains: it knows nothing in the language.
     """
     says: Voters = {}
-    api.app().dynamodb = Serial(aws)  # type: ignore[assignment] # as boto3's, one call at a time
+    api.app().dynamodb = serial(aws)
 
     def asked(evaluation: Evaluation, voter: str) -> CastVote | Abstention:
         container = api.app()
@@ -271,7 +271,8 @@ def test_an_attribute_that_nobody_gives_is_refused_by_name_or_dropped(
     status, answer = analyze(ask, "You idiot.", "TOXICITY", name, languages=["ro", "en"])
     assert status == 400
     assert answer["error"]["message"] == (
-        f"Attribute {name} does not support request languages: ro, en"
+        f"Attribute {name} does not support request languages: ro, en."
+        " dropUnsupportedAttributes: true leaves it out"
     )
     assert error_type(answer) == "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE"
     (own, _) = answer["error"]["details"]
@@ -279,6 +280,35 @@ def test_an_attribute_that_nobody_gives_is_refused_by_name_or_dropped(
     assert (told["attribute"], told["requestedLanguages"]) == (name, ["ro", "en"])
     status, answer = analyze(ask, "You idiot.", "TOXICITY", name, dropUnsupportedAttributes=True)
     assert (status, answer["attributeScores"].keys()) == (200, {"TOXICITY"})
+
+
+def test_all_attributes_that_nobody_gives_are_named_and_the_key_may_say_to_drop_them(
+    ask: Ask, event: Any, voters: Voters
+) -> None:
+    voters["meaning"] = toxic(0.9, threat=0.2)
+    wanted = ("TOXICITY", "INSULT", "THREAT", "PROFANITY")
+    status, answer = analyze(ask, "Du Idiot.", *wanted, languages=["de"])
+    assert status == 400
+    assert answer["error"]["message"] == (
+        "Attribute INSULT does not support request languages: de. Nor do: PROFANITY."
+        " dropUnsupportedAttributes: true leaves them out"
+    )
+    (own, _) = answer["error"]["details"]
+    told = own["languageNotSupportedByAttributeError"]
+    assert told["unsupportedAttributes"] == ["INSULT", "PROFANITY"]
+    context = event(ROUTE)["requestContext"]  # API Gateway makes text of what an authorizer says
+    context["authorizer"]["drop_unsupported_attributes"] = "true"
+    for wish in ({}, {"dropUnsupportedAttributes": False}):
+        body = {
+            "comment": {"text": "Du Idiot."},
+            "requestedAttributes": dict.fromkeys((*wanted, "SPAM")),
+            "languages": ["de"],
+        }
+        query = {"panel": "embedded"}
+        status, answer = ask(
+            body | wish, name=ROUTE, queryStringParameters=query, requestContext=context
+        )
+        assert (status, answer["attributeScores"].keys()) == (200, {"TOXICITY", "THREAT"})
 
 
 def test_a_text_whose_language_cannot_be_told_says_so_where_nobody_reads_it(
@@ -400,6 +430,14 @@ BAD: dict[str, tuple[Any, str, str]] = {
         ALL | {"requestedAttributes": {"TOXICITY": {"scoreThreshold": "high"}}},
         *("INVALID_REQUEST", "scoreThreshold"),
     ),
+    "a threshold that no score reaches": (
+        ALL | {"requestedAttributes": {"TOXICITY": {"scoreThreshold": 7}}},
+        *("INVALID_REQUEST", "requestedAttributes.TOXICITY.scoreThreshold: must be at most 1"),
+    ),
+    "a threshold below all scores": (
+        ALL | {"requestedAttributes": {"TOXICITY": {"scoreThreshold": -0.1}}},
+        *("INVALID_REQUEST", "must be at least 0"),
+    ),
     "a text as switch": (ALL | {"doNotStore": "yes"}, "INVALID_REQUEST", "doNotStore"),
     "an unknown field": (ALL | {"colour": "red"}, "INVALID_REQUEST", "colour"),
     "a language that is none": (ALL | {"languages": ["e"]}, "INVALID_REQUEST", "languages.0"),
@@ -451,6 +489,7 @@ def test_a_body_that_is_not_utf_8_or_too_large_is_refused_in_googles_form(ask: A
     assert "UTF-8" in answer["error"]["message"]
     status, answer = ask(raw=json.dumps({"comment": "x" * 5_000_000}), name=ROUTE)
     assert (status, error_type(answer)) == (413, "INVALID_REQUEST")
+    assert "send a shorter text" in answer["error"]["message"]
 
 
 def test_half_an_emoji_counts_as_one_unit_and_is_judged(ask: Ask, voters: Voters) -> None:

@@ -78,6 +78,7 @@ def test_a_pack_whose_reply_is_no_list_of_votes_is_asked_about_one_by_one(
         moderator = Moderator("default", gateway=gateway(there), everyone=True)
         verdicts = moderator.judge_pack([Content(text=text) for text in TEXTS])
         assert there.count.requests == len(SAFE) * (1 + len(TEXTS))
+        assert sum(one.cost_usd for one in verdicts) == there.count.cost_usd
     assert [one.decision for one in verdicts] == ["safe", "unsafe", "needs_review"]
 
 

@@ -253,7 +253,7 @@ def test_an_installation_without_a_clone_says_that_it_has_no_local_stack(
 class CloudFormation:
     """Two stacks in AWS, described as CloudFormation does."""
 
-    def describe_stacks(self, *, StackName: str) -> Any:  # noqa: N803 boto3's name
+    def describe_stacks(self, *, StackName: str) -> Any:
         if StackName not in ("quorum-prod", "another"):
             message = f"Stack with id {StackName} does not exist"
             refusal = {"Code": "ValidationError", "Message": message}

@@ -225,7 +225,7 @@ def decided(**changed: Any) -> VerdictDecided:
 )
 def test_a_rule_matches_where_all_of_its_conditions_hold(
     rule: dict[str, Any],
-    matches: bool,  # noqa: FBT001 a case
+    matches: bool,
 ) -> None:
     assert VerdictRule.model_validate(rule).matches(decided()) is matches
     assert EventRule(verdicts=(VerdictRule.model_validate(rule),)).admits(decided()) is matches

@@ -107,7 +107,7 @@ def period(right: int, of: int, days: float) -> list[Label]:
 def test_a_voter_that_became_worse_than_chance_explains_has_drifted(
     before: tuple[int, int],
     after: tuple[int, int],
-    drifted: bool,  # noqa: FBT001 a case
+    drifted: bool,
 ) -> None:
     (voter,) = summary([*period(*before, days=60), *period(*after, days=3)], NOW).voters
     assert voter.drifted is drifted

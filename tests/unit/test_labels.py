@@ -92,7 +92,7 @@ def test_an_export_is_for_its_owners_eyes(service: Service, tmp_path: Path) -> N
 def test_the_command_leaves_out_what_has_neither_text_nor_votes(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: service)  # noqa: ARG005 - as the real one
+    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: service)
     out = tmp_path / "labels.csv"
     ran = CliRunner().invoke(app, ["labels", "export", "--out", str(out)])
     assert ran.exit_code == 0, ran.output
@@ -129,7 +129,7 @@ def test_suggestions_are_labels_where_they_are_wanted_and_nobody_reviewed_the_te
         return httpx.Response(200, json={"suggestions": page, "next": more})
 
     found = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
-    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: found)  # noqa: ARG005 - as the real one
+    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: found)
     out = tmp_path / "labels.csv"
     ran = CliRunner().invoke(app, ["labels", "export", "--suggested", "--out", str(out)])
     assert ran.exit_code == 0, ran.output
@@ -148,7 +148,7 @@ def test_one_label_is_not_called_labels(tmp_path: Path, monkeypatch: pytest.Monk
         return httpx.Response(200, json={"labels": ENTRIES[:1], "next": None})
 
     one = Service("http://quorum.test/v1", "qk", transport=httpx.MockTransport(answer))
-    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: one)  # noqa: ARG005 - as the real one
+    monkeypatch.setattr(labels, "connect", lambda _where, *, operator: one)
     ran = CliRunner().invoke(app, ["labels", "export", "--out", str(tmp_path / "labels.csv")])
     assert ran.stderr.strip() == "1 label, 0 of them without text"
 

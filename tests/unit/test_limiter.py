@@ -48,7 +48,7 @@ class Bucket:
         self._lock = threading.Lock()
         self.meta = SimpleNamespace(client=self)
 
-    def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803 - boto3's name
+    def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:
         values = dict(TransactItems[0]["Update"]["ExpressionAttributeValues"])
         known = {
             "requests_paid_off_at": values.pop(":known_requests", None),
@@ -366,7 +366,7 @@ class Contended(Bucket):
         super().__init__()
         self.times = times
 
-    def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803 - boto3's name
+    def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:
         self.times -= 1
         if self.times >= 0:
             raise condition_failed(self.item)

@@ -346,6 +346,21 @@ def test_with_patience_it_is_tried_until_that_is_used_up(
     assert len(slept) == 48 + TRIES - 1
 
 
+# --- the wait that there would be ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("item", "seconds"),
+    [(None, 0.0), (SPENT, 0.1), (SPENT | {"tokens_paid_off_at": Decimal(NOW + 3 * SECOND)}, 2.625)],
+)
+def test_the_wait_of_a_call_is_read_and_nothing_is_reserved(
+    limiter: Build, item: dict[str, Any] | None, seconds: float
+) -> None:
+    table = Table(item=item)
+    assert limiter(table).wait_seconds(MODEL, 400) == seconds
+    assert table.asked == ["read"]
+
+
 # --- after the wait ------------------------------------------------------------------------------
 
 
@@ -448,7 +463,7 @@ def corrected(expression: str, difference: int) -> dict[str, Any]:
 def test_a_settlement_ends_the_intent_and_charges_what_the_estimate_was_off(
     limiter: Build,
     tokens: int,
-    overtakes: bool,  # noqa: FBT001 - a parameter of the test
+    overtakes: bool,
     correction: list[dict[str, Any]],
 ) -> None:
     paid = Tokens(input=tokens - 60, output=60)

@@ -29,7 +29,7 @@ class Counting:
         self.answers = threading.Event()
         self.answers.set()
 
-    def get_parameter(self, *, Name: str) -> Any:  # noqa: N803 boto3's name
+    def get_parameter(self, *, Name: str) -> Any:
         self.asked.append(Name)
         self.answers.wait()
         if self.broken:

@@ -18,7 +18,7 @@ PANELS = (packaged("default"), packaged("economy"), packaged("embedded"))
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), panel=st.sampled_from(PANELS), final=st.booleans())
-def test_every_reason_of_the_tally_is_told_in_korean(data: Any, panel: Panel, final: bool) -> None:  # noqa: FBT001 drawn
+def test_every_reason_of_the_tally_is_told_in_korean(data: Any, panel: Panel, final: bool) -> None:
     votes = [
         make.cast(voter, said, confidence=data.draw(st.sampled_from([0.5, 0.9, 0.99])))
         if (said := data.draw(st.sampled_from([*Decision, None]))) is not None

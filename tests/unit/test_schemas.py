@@ -104,7 +104,7 @@ def test_a_pattern_that_takes_for_ever_does_not_match() -> None:
 )
 def test_strict_mode_is_asked_for_only_where_every_provider_takes_it(
     schema: dict[str, Any],
-    strict: bool,  # noqa: FBT001 - a parameter of the test
+    strict: bool,
 ) -> None:
     assert schemas.strict(schema) is strict
 

@@ -58,6 +58,7 @@ def test_a_caller_is_handed_on_by_the_authorizer_as_it_is(scopes: list[Scope]) -
         scopes=tuple(scopes),
         requests_per_minute=60,
         review_is_flagged=True,
+        drop_unsupported_attributes=True,
     )
     # API Gateway makes text of every value.
     as_text = {name: str(value) for name, value in caller.context().items()}

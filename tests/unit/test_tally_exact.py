@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from quorum.core.models import Abstention, CastVote, Decision
 from quorum.vote import panel
 from quorum.vote.panel import Panel
-from quorum.vote.tally import agreements, confidence_logit, quorum_of, tally
+from quorum.vote.tally import agreements, confidence_logit, quorum_of, ratio, tally, weighted_sum
 
 from tests import make
 
@@ -56,6 +57,30 @@ def calibrated(rounds: Sequence[Sequence[str]], stages: Sequence[Any], **changes
 
 
 # --- shares of a weight --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("terms", "expected"),
+    [
+        ([], Fraction(0)),
+        ([(0.5, 0.25)], Fraction(1, 8)),
+        ([(3.0, 2.0), (0.5, 1.0), (0.25, 0.125)], Fraction(6) + Fraction(17, 32)),
+        ([(0.25, 0.125), (0.5, 1.0), (3.0, 2.0)], Fraction(6) + Fraction(17, 32)),
+        ([(0.001, 0.5), (0.5, 0.001)], Fraction(1, 1000)),
+        ([(0.1, 0.1), (-0.1, 0.1)], Fraction(0)),
+        ([(1e20, 1e-7)], Fraction(10**13)),
+    ],
+)
+def test_a_sum_of_products_is_exact_whatever_their_decimal_places(
+    terms: Sequence[tuple[float, float]], expected: Fraction
+) -> None:
+    total, places = weighted_sum(terms)
+    assert Fraction(total, 10**places) == expected
+
+
+def test_a_ratio_of_sums_is_exact_whatever_their_decimal_places() -> None:
+    assert Fraction(*ratio((3, 1), (4, 0))) == Fraction(3, 40)
+    assert Fraction(*ratio((3, 0), (4, 2))) == Fraction(75)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +383,7 @@ def test_voters_agree_with_a_decision_that_is_theirs() -> None:
 def test_the_reason_says_what_was_decided_and_why_asking_ends_or_goes_on(
     asked: dict[str, Any],
     said: Said,
-    final: bool,  # noqa: FBT001 - a parameter of the test
+    final: bool,
     reason: str,
     next_voters: tuple[str, ...],
 ) -> None:
@@ -559,7 +584,7 @@ def test_a_calibrated_panel_is_settled_where_no_vote_could_change_the_verdict(
     low: float,
     high: float,
     limits: tuple[float, float],
-    settled: bool,  # noqa: FBT001 - a parameter of the test
+    settled: bool,
 ) -> None:
     asked = reaching(low, high, thresholds=limits)
     outcome = tally(asked, votes({"ada": (REVIEW, 1)}))

@@ -39,7 +39,7 @@ class Formation:
         self.states = list(states)
         self.deleted: list[str] = []
 
-    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 - boto3's name
+    def describe_stacks(self, StackName: str) -> Any:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         if not state:
             message = f"{StackName} does not exist"
@@ -48,7 +48,7 @@ class Formation:
             )
         return {"Stacks": [{"StackStatus": state}]}
 
-    def delete_stack(self, StackName: str) -> None:  # noqa: N803 - boto3's name
+    def delete_stack(self, StackName: str) -> None:
         self.deleted.append(StackName)
         self.states = [""]
 

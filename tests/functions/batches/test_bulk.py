@@ -322,7 +322,7 @@ def test_a_page_begins_no_item_after_its_time_and_the_next_try_judges_the_rest(
         return judge(evaluation)
 
     monkeypatch.setattr(judging._workflow, "run", slow)  # noqa: SLF001 - as above
-    with pytest.raises(Postponed, match="too long"):
+    with pytest.raises(Postponed, match="no time left"):
         steps(page)
     assert bulk.app().batches.record("acme", batch).settled == 2
     assert steps(page) == {"judged": 3}

@@ -23,7 +23,7 @@ from quorum.vote.policy import DEFAULT
 
 from tests import make
 from tests.clock import Clock
-from tests.world import Serial
+from tests.world import serial
 
 Message = dict[str, Any]
 CONNECTION, TENANT = "connection-1", "acme"
@@ -33,7 +33,7 @@ PRICE = Decimal("0.00001")
 
 @pytest.fixture
 def conversations(aws: Any, clock: Clock) -> Conversations:
-    kept = Conversations(Serial(aws), "ConversationsTable", seconds=3600, clock=clock)  # type: ignore[arg-type] # as in every world
+    kept = Conversations(serial(aws), "ConversationsTable", seconds=3600, clock=clock)
     kept.connect(CONNECTION, Caller(tenant=TENANT), KEY_HASH)
     return kept
 
@@ -88,7 +88,7 @@ class Model:
         question: Question,
         *,
         deadline: Deadline,
-        use_cache: bool | None = None,  # noqa: ARG002 - as the real one
+        use_cache: bool | None = None,
         stopped: Callable[[Answered], None] | None = None,
     ) -> AsyncGenerator[Delta | Answered]:
         self.questions.append(question)

@@ -418,5 +418,6 @@ def test_a_key_may_open_a_chat_and_neither_an_unknown_one_nor_none_may(
         "role": "member",
         "name": "",
         "review_is_flagged": False,
+        "drop_unsupported_attributes": False,
         "key_hash": hash_of(key),
     }

@@ -252,7 +252,7 @@ def test_a_worker_that_dies_at_any_write_is_followed_by_one_that_ends_in_the_sam
     service: DocumentService,
     stand_in: StandIn,
     writes: int,
-    after: bool,  # noqa: FBT001 - a parameter of the test
+    after: bool,
 ) -> None:
     batch = service.hand_in("one")
     records = service.messages()

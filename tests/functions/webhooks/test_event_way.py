@@ -296,6 +296,15 @@ def test_where_a_batch_fails_it_begins_again_and_what_was_published_is_not_sent_
     assert len(ids) == len(set(ids)) == 25
 
 
+def test_where_there_is_no_time_left_it_begins_again(
+    way: Way, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "get_remaining_time_in_millis", lambda: 15_000)
+    records = [change(None, stored(id=f"v{number:02}")) for number in range(25)]
+    # the first group is published in any case: every invocation gets further
+    assert way.publish(*records) == ["at verdict#acme#v10"]
+
+
 @pytest.mark.parametrize(
     "error", [RecursionError(), AttributeError("x"), AssertionError(), UnicodeError()]
 )
@@ -330,7 +339,7 @@ def test_what_aws_will_never_take_is_put_aside_and_what_may_pass_comes_again(
     monkeypatch: pytest.MonkeyPatch,
     operation: str,
     code: str,
-    refused: bool,  # noqa: FBT001 a parameter of the test
+    refused: bool,
 ) -> None:
     call: Any = vars(BaseClient)["_make_api_call"]
 
@@ -424,7 +433,7 @@ def test_messages_for_webhooks_name_their_tenants_group_and_the_bus_has_a_queue_
 
 
 def test_an_invocation_ends_before_its_deadline_whatever_takes_long(
-    way: Way, monkeypatch: pytest.MonkeyPatch
+    way: Way, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     way.put()
     slow = threading.Event()
@@ -436,7 +445,8 @@ def test_an_invocation_ends_before_its_deadline_whatever_takes_long(
         return Sent(204)
 
     monkeypatch.setattr(Sender, "send", send)
-    monkeypatch.setattr(delivering, "SENDING_ANEW_SECONDS", 9.0)  # of the ten of a test's context
+    monkeypatch.setattr(context, "get_remaining_time_in_millis", lambda: 10_000)
+    monkeypatch.setattr(delivering, "SENDING_ANEW_SECONDS", 9.0)
     began = time.monotonic()
     (stays,) = way.deliver()
     assert json.loads(stays["body"])["event"]["data"]["verdict_id"] == "v2"

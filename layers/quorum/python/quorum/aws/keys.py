@@ -62,15 +62,17 @@ class Caller(Frozen):
     """The owner of a key, what the key is called, and what it may do.
 
     `review_is_flagged` says that a content that needs a review is flagged, for callers to whom a
-    content is either flagged or not (`POST /moderations`). `panel` judges where a request names
-    none. Without `scopes` a key may do what its role may. `allowed_origin` is the website whose
-    pages may send the key.
+    content is either flagged or not (`POST /moderations`). `drop_unsupported_attributes` says that
+    an attribute that no voter gives is left out of an answer in Perspective's form, for clients
+    that cannot be made to ask for that. `panel` judges where a request names none. Without `scopes`
+    a key may do what its role may. `allowed_origin` is the website whose pages may send the key.
     """
 
     tenant: Identifier
     role: Role = "member"
     name: str = ""
     review_is_flagged: bool = False
+    drop_unsupported_attributes: bool = False
     panel: PanelName | None = None
     scopes: tuple[Scope, ...] | None = Field(default=None, min_length=1)
     requests_per_minute: int | None = Field(default=None, ge=1, le=60_000)

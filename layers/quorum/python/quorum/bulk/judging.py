@@ -113,28 +113,32 @@ class Judging:
         """
         outcomes: Outcomes = {}
         until = self._clock() + seconds
-        evaluations = self._open(items, outcomes)
-        for tenant in {evaluation.tenant for evaluation in evaluations}:
-            of_tenant = [evaluation for evaluation in evaluations if evaluation.tenant == tenant]
+        affordable = self._affordable(self._open(items, outcomes), outcomes)
+        begun = self._clock()
+        left = self._from_cache(affordable, outcomes)
+        left = self._bought_in_packs(left, outcomes, until)
+        # Packs and the wait for others together take no longer than the wait alone.
+        patience = max(0.0, LEASE_SECONDS - (self._clock() - begun))
+        # Those of all tenants at once: none waits for another's slow voters.
+        self._judge(left, outcomes, _Limits(until, patience))
+        for tenant, of_tenant in _by_tenant(affordable).items():
+            batches = {one.position.batch for one in of_tenant if one.position is not None}
+            self._budget.watch(tenant, batches)
+        return outcomes
+
+    def _affordable(
+        self, evaluations: Sequence[Evaluation], outcomes: Outcomes
+    ) -> list[Evaluation]:
+        """The evaluations of tenants with something left to spend; the others' outcomes are set."""
+        affordable: list[Evaluation] = []
+        for tenant, of_tenant in _by_tenant(evaluations).items():
             try:
                 self._budget.check(tenant)
             except BudgetSpent as spent:
                 outcomes |= {evaluation.verdict_id: spent for evaluation in of_tenant}
-                continue
-            begun = self._clock()
-            left = self._bought_in_packs(self._from_cache(of_tenant, outcomes), outcomes)
-            # Packs and the wait for others together take no longer than the wait alone.
-            patience = max(0.0, LEASE_SECONDS - (self._clock() - begun))
-            self._judge(left, outcomes, _Limits(until, patience))
-            self._budget.watch(
-                tenant,
-                {
-                    evaluation.position.batch
-                    for evaluation in of_tenant
-                    if evaluation.position is not None
-                },
-            )
-        return outcomes
+            else:
+                affordable += of_tenant
+        return affordable
 
     def given_up(self, items: Sequence[Item], reason: str) -> Outcomes:
         """The outcomes of items that are not tried again: those not settled are dead."""
@@ -193,26 +197,28 @@ class Judging:
     ) -> list[Evaluation]:
         """Store the verdicts that cached votes settle; returns the other evaluations."""
         found = list(zip(evaluations, self._workflow.from_cache(evaluations), strict=True))
-        decided = [
-            Decided(
-                evaluation.content,
-                self._with_shadow(evaluation.tenant, verdict),
-                evaluation.position,
-            )
-            for evaluation, verdict in found
-            if verdict is not None
-        ]
-        try:
-            stored = self._verdicts.record_all(evaluations[0].tenant, decided) if decided else []
-        except QuorumError as failure:
-            outcomes |= {one.verdict.id: failure for one in decided}
-        else:
-            outcomes |= {verdict.id: None for verdict in stored}
-            for verdict in stored:
-                telemetry.verdict_reached(verdict)
-            opened = {one.verdict_id: one for one in evaluations}
-            for verdict in stored:
-                self._workflow.with_shadow(opened[verdict.id], verdict)
+        settled = {one.verdict_id: verdict for one, verdict in found if verdict is not None}
+        of_tenants = _by_tenant([one for one in evaluations if one.verdict_id in settled])
+        for tenant, some in of_tenants.items():
+            decided = [
+                Decided(
+                    one.content,
+                    self._with_shadow(tenant, settled[one.verdict_id]),
+                    one.position,
+                )
+                for one in some
+            ]
+            try:
+                stored = self._verdicts.record_all(tenant, decided)
+            except QuorumError as failure:
+                outcomes |= {one.verdict.id: failure for one in decided}
+            else:
+                outcomes |= {verdict.id: None for verdict in stored}
+                for verdict in stored:
+                    telemetry.verdict_reached(verdict)
+                opened = {one.verdict_id: one for one in some}
+                for verdict in stored:
+                    self._workflow.with_shadow(opened[verdict.id], verdict)
         return [evaluation for evaluation, verdict in found if verdict is None]
 
     def _with_shadow(self, tenant: str, verdict: Verdict) -> Verdict:
@@ -220,14 +226,15 @@ class Judging:
         return self._shadowed(tenant, verdict) if verdict.answered_from == "panel" else verdict
 
     def _bought_in_packs(
-        self, evaluations: list[Evaluation], outcomes: Outcomes
+        self, evaluations: list[Evaluation], outcomes: Outcomes, until: float
     ) -> list[Evaluation]:
         """Buy votes for several contents at once where panels pack; returns what is left to judge.
 
-        A content that another worker judges is left out: that one's votes will answer it.
+        A content that another worker judges is left out: that one's votes will answer it. Nothing
+        is bought after `until`.
         """
         groups = _by_content([one for one in evaluations if one.panel.packed > 1])
-        if len(groups) < 2:  # noqa: PLR2004 a pack
+        if len(groups) <= 1 or self._clock() > until:
             return evaluations
         owner = uuid4().hex
         held: list[str] = []
@@ -275,7 +282,7 @@ class Judging:
     def _require_time(self, until: float) -> None:
         """Raise `Postponed` if nothing more may be begun."""
         if self._clock() > until:
-            raise Postponed("the page takes too long", retry_after_seconds=OTHERS_SECONDS)
+            raise Postponed("there was no time left", retry_after_seconds=OTHERS_SECONDS)
 
     def _claim(
         self,
@@ -307,6 +314,14 @@ class Judging:
             [evaluation for evaluation in evaluations if evaluation.verdict_id not in there],
             outcomes,
         )
+
+
+def _by_tenant(evaluations: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
+    """The evaluations of each tenant, in order."""
+    groups: dict[str, list[Evaluation]] = {}
+    for evaluation in evaluations:
+        groups.setdefault(evaluation.tenant, []).append(evaluation)
+    return groups
 
 
 def _by_content(evaluations: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:

@@ -1,7 +1,7 @@
 """The queue of contents: each message is one content to be moderated."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.utilities.parser.models import SqsRecordModel
 from pydantic import BeforeValidator, Json
@@ -14,6 +14,13 @@ from quorum.core.identifiers import item_id_of, verdict_id_of
 from quorum.core.json_names import NameRepeated, require_unrepeated
 from quorum.core.rejection import NAME_REPEATED
 from quorum.core.unicode import whole_json
+from quorum.vote.workflow import CLIENT_SECONDS
+
+if TYPE_CHECKING:
+    from quorum.gateway.deadline import Deadline
+
+ENDING_SECONDS = 5.0
+"""Seconds kept for what follows the last vote: alerts, messages that are put off, dead letters."""
 
 
 def _whole(body: Any) -> Any:
@@ -37,8 +44,16 @@ class QueuedRecord(SqsRecordModel):
     body: Annotated[Json[QueuedItem], BeforeValidator(_whole)]
 
 
-def handle(queue: ItemQueue, records: Sequence[Mapping[str, Any]], judging: Judging) -> Outcomes:
-    """Moderate the messages of one invocation; unsettled ones stay or are dead-lettered."""
+def handle(
+    queue: ItemQueue,
+    records: Sequence[Mapping[str, Any]],
+    judging: Judging,
+    deadline: "Deadline",
+) -> Outcomes:
+    """Moderate the messages of one invocation; unsettled ones stay or are dead-lettered.
+
+    One that could not end before the deadline is not begun: it stays, and comes again soon.
+    """
 
     def items(delivered: Sequence[Delivered[QueuedItem]]) -> list[Item]:
         return [
@@ -47,7 +62,8 @@ def handle(queue: ItemQueue, records: Sequence[Mapping[str, Any]], judging: Judg
         ]
 
     def moderated(delivered: Sequence[Delivered[QueuedItem]]) -> list[Exception | None]:
-        outcomes = judging.moderate_all(items(delivered))
+        seconds = deadline.remaining() - CLIENT_SECONDS - ENDING_SECONDS
+        outcomes = judging.moderate_all(items(delivered), seconds=seconds)
         return [outcomes[item.verdict_id] for item in items(delivered)]
 
     def given_up(delivered: Sequence[Delivered[QueuedItem]], reason: str) -> list[Exception | None]:

@@ -508,6 +508,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "OpenAI clients see what needs a review as flagged",
             "OpenAI 클라이언트에 검토 필요 항목을 flagged로 표시",
         ),
+        "key.dropped": (
+            "Perspective clients get the attributes there are, and no error for the others",
+            "Perspective 클라이언트에 지원되는 속성만 반환하고 나머지는 오류로 처리하지 않음",
+        ),
         "scope.moderate": ("judge single texts", "글 한 건씩 판정"),
         "scope.batch": ("batches of texts", "글 일괄 처리"),
         "scope.chat": ("chat and completions", "채팅과 답변"),

@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from quorum.events.queue import DeliveryQueue
     from quorum.events.recent import RecentEvents
     from quorum.events.webhooks import Subscribers, Webhook, Webhooks
+    from quorum.gateway.deadline import Deadline
 
 GROUP = SEND_LIMIT
 """Records that are published together: those before a group that fails are not told again."""
+GROUP_SECONDS = 20.0
+"""Seconds that must be left to begin another group: stores that are slow answer it by then."""
 
 
 class RuleUnreadable(ValueError):
@@ -60,15 +63,19 @@ class Publishing:
         self._put_aside = put_aside
         self._clock = clock
 
-    def changed(self, records: Sequence[dict[str, Any]]) -> str | None:
+    def changed(self, records: Sequence[dict[str, Any]], deadline: "Deadline") -> str | None:
         """Publish the events of a stream's records, in order.
 
-        Returns the sequence number of the first record that has to come again with all after it,
-        None if all are done. Raises `StoreUnavailable` if none is.
+        Returns the sequence number of the first record that has to come again with all after it:
+        something failed there, or there was no time left to begin it. None if all are done. Raises
+        `StoreUnavailable` if none is.
         """
         known: dict[str, Subscribers] = {}
         for start in range(0, len(records), GROUP):
             group = records[start : start + GROUP]
+            if start > 0 and deadline.remaining() < GROUP_SECONDS:
+                logger.warning("changes come again", extra={"why": "no time left"})
+                return str(group[0]["dynamodb"]["SequenceNumber"])
             try:
                 self._publish([(_key_of(one), _reading(one)) for one in group], known)
             except StoreUnavailable as error:

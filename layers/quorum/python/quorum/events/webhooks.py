@@ -24,6 +24,7 @@ from quorum.audit.trail import AuditTrail
 from quorum.aws import dynamo
 from quorum.aws.faults import unavailable
 from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
+from quorum.core.json_types import TrueOrFalse
 from quorum.core.models import Frozen, is_none
 from quorum.events.addresses import URL_LIMIT, require_url
 from quorum.events.rules import EventRule, Subscription
@@ -61,7 +62,7 @@ class WebhookRequest(Subscription):
     """The body of `PUT /webhooks/{webhook}`: where it leads, and which events it gets."""
 
     url: Annotated[str, StringConstraints(min_length=9, max_length=URL_LIMIT)]
-    enabled: bool = True
+    enabled: TrueOrFalse = True
 
 
 class Delivery(Frozen):

@@ -435,7 +435,7 @@ class _Estimated(NamedTuple):
 def _half(parts: Sequence[float]) -> float:
     """Half the width of the interval of a sum of independent parts."""
     number = len(parts)
-    if number < 2:  # noqa: PLR2004 - one part tells of no spread
+    if number <= 1:  # one part tells of no spread
         return math.inf
     return Z * math.sqrt(math.fsum(part * part for part in parts) * number / (number - 1))
 

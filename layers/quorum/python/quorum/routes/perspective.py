@@ -86,11 +86,14 @@ def analyze_comment(
 ) -> AnalyzeCommentResponse:
     """The scores of the wanted attributes; path, form and errors are those of Perspective.
 
-    `quorum` names the decision, the verdict and the reason.
+    `quorum` names the decision, the verdict and the reason. The key may say that attributes that
+    no voter gives are left out: a client that exists does not ask for it.
     """
     judging = panel_of(app, caller, panel)
     policy = app.policies.chosen(caller.tenant, None)
     app.budget.check(caller.tenant)
+    if caller.drop_unsupported_attributes:
+        request = request.model_copy(update={"drop_unsupported_attributes": True})
     deadline = Deadline.of_lambda(router.lambda_context.get_remaining_time_in_millis())
     return app.comment_analysis.analyze(caller.tenant, request, judging, policy, deadline)
 

@@ -73,7 +73,7 @@ class EmbeddedRounds:
         The evaluations are of one tenant, panel and policy. With `with_votes`, those that a review
         or a list decides are left, too: the voters are asked about them nevertheless.
         """
-        if len(evaluations) < 2 or not self._takes(evaluations[0]):  # noqa: PLR2004 a list
+        if len(evaluations) <= 1 or not self._takes(evaluations[0]):
             return {}
         try:
             judged = self._judged(evaluations, with_votes=with_votes)

@@ -49,6 +49,15 @@ def _alternative(given: Any) -> str:
     return _PARTS if given and isinstance(given[0], dict | TextPart) else _TEXTS
 
 
+def _text_or_list(given: Any) -> Any:
+    """`given`; raises `PydanticCustomError` for what has none of the forms of `input`."""
+    if not isinstance(given, str | list | tuple):
+        raise PydanticCustomError(
+            "no_text", "must be a text, a list of texts, or a list of parts of the type text"
+        )
+    return given
+
+
 def _no_image(kind: Any) -> Any:
     """`kind`; raises `PydanticCustomError` for a part that is an image."""
     if kind == "image_url":
@@ -81,6 +90,7 @@ class ModerationRequest(Frozen):
             tuple[TextPart, ...], Field(min_length=1, max_length=INPUTS_LIMIT), Tag(_PARTS)
         ],
         Discriminator(_alternative),
+        BeforeValidator(_text_or_list),
     ]
     model: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     policy: PolicyName | None = None
@@ -89,7 +99,7 @@ class ModerationRequest(Frozen):
     def _parts_not_too_large(self) -> Self:
         (*_, text) = self.texts()
         if len(text) > CONTENT_LIMIT:
-            message = f"the parts together should have at most {CONTENT_LIMIT} characters"
+            message = f"the parts together must have at most {CONTENT_LIMIT} characters"
             raise _too_large(message, CONTENT_LIMIT)
         broken = too_large(text)
         if broken is not None:

@@ -70,7 +70,7 @@ class PackedRounds:
     def buy(self, evaluations: "Sequence[Evaluation]") -> None:
         """Ask round by round about those that may be packed, as long as packs answer.
 
-        The evaluations are of one tenant, and their contents differ. Raises `StoreUnavailable`.
+        Of each tenant, the evaluations' contents differ. Raises `StoreUnavailable`.
         """
         until = self._clock() + BEGIN_SECONDS
         left = [one for one in evaluations if self._takes(one)]
@@ -113,7 +113,8 @@ class PackedRounds:
         groups: dict[tuple[str, ...], list[Evaluation]] = {}
         for voter, one in wanted:
             batch = "" if one.position is None else one.position.batch
-            alike = (voter, one.panel.version, one.policy, one.content.language or "", batch)
+            of_one = (one.tenant, one.panel.version, one.policy, one.content.language or "", batch)
+            alike = (voter, *of_one)
             groups.setdefault(alike, []).append(one)
         for (voter, *_), some in groups.items():
             try:

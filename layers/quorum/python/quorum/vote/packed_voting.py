@@ -68,7 +68,7 @@ def vote_on_pack(
     found: list[CastVote | Abstention | None] = [votes[0] if votes else None for votes in cached]
     left = [index for index, vote in enumerate(found) if vote is None]
     # A guard has a form of its own for one content; one content alone is no pack.
-    if len(left) < 2 or model.vote_format is not VoteFormat.JSON:  # noqa: PLR2004 a pack
+    if len(left) <= 1 or model.vote_format is not VoteFormat.JSON:
         return found
     asked = [evaluations[index] for index in left]
     deadline = Deadline.of_lambda(

@@ -23,6 +23,7 @@ import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import lru_cache
+from inspect import getdoc
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -88,7 +89,7 @@ class PanelView(Frozen):
         of_source = handler(TypeAdapter(Source).core_schema)
         return of_panel | {
             "title": "PanelView",
-            "description": cls.__doc__,
+            "description": getdoc(cls),
             "properties": of_panel["properties"]
             | {
                 "version": {"type": "string"},

@@ -178,7 +178,7 @@ class AttributeParameters(_Message):
     """How an attribute is wanted: a score below `scoreThreshold` is left out."""
 
     score_type: ScoreType = "PROBABILITY"
-    score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    score_threshold: Probability | None = None
 
 
 def _given(value: Any) -> Any:
@@ -257,8 +257,9 @@ class AnalyzeCommentRequest(_Request):
         for name in self.requested_attributes:
             if name not in SERVED and name not in NOT_SERVED:
                 raise _unknown(name, "requestedAttributes")
-            if name in NOT_SERVED and not self.drop_unsupported_attributes:
-                raise _not_supported(name, self.languages, self.detected())
+        never = [name for name in self.requested_attributes if name in NOT_SERVED]
+        if never and not self.drop_unsupported_attributes:
+            raise _not_supported(never, self.languages, self.detected())
         return {name: SERVED[name] for name in self.requested_attributes if name in SERVED}
 
     def require_script(self, served: Iterable[str]) -> None:
@@ -269,8 +270,9 @@ class AnalyzeCommentRequest(_Request):
         for tag in self.languages:
             language, *parts = re.split("[-_]", tag.lower())
             if "latn" in parts and not is_written_in_latin_letters(language):
-                for name in served:
-                    raise _not_supported(name, self.languages, ())
+                names = list(served)
+                if names:
+                    raise _not_supported(names, self.languages, (), may_drop=False)
 
 
 def _too_long(why: str, limit: int) -> InvalidRequest:
@@ -292,15 +294,32 @@ def _shown(name: str) -> str:
 
 
 def _not_supported(
-    attribute: str, requested: Sequence[str], detected: Sequence[str]
+    attributes: Sequence[str],
+    requested: Sequence[str],
+    detected: Sequence[str],
+    *,
+    may_drop: bool = True,
 ) -> InvalidRequest:
-    """The error about an attribute that is not served; clients read its message word by word."""
+    """The error about attributes that are not served, and what to do where they may be dropped.
+
+    It is about the first, and begins as Perspective's: clients read it word by word.
+    """
+    first, *others = attributes
     languages = ", ".join(requested or detected)
+    said = [f"Attribute {first} does not support request languages: {languages}"]
+    if others:
+        said.append(f"Nor do: {', '.join(others)}")
+    if may_drop:
+        said.append(f"dropUnsupportedAttributes: true leaves {'them' if others else 'it'} out")
     return InvalidRequest(
-        f"Attribute {attribute} does not support request languages: {languages}",
+        ". ".join(said),
         code=Refusal.LANGUAGE_NOT_SUPPORTED,
-        field=f"requestedAttributes.{attribute}",
-        limit={"requestedLanguages": list(requested), "detectedLanguages": list(detected)},
+        field=f"requestedAttributes.{first}",
+        limit={
+            "requestedLanguages": list(requested),
+            "detectedLanguages": list(detected),
+            "unsupportedAttributes": list(attributes),
+        },
     )
 
 
@@ -442,11 +461,9 @@ def analysis(
     """
     scores = pooled(policy, panel, verdict.votes)
     detected = request.detected()
-    wanted = {
-        name: scores[attribute]
-        for name, attribute in request.served().items()
-        if attribute in scores or _missing(request, name, verdict, detected)
-    }
+    served = request.served()
+    _require_scores([name for name in served if served[name] not in scores], request, verdict)
+    wanted = {name: scores[one] for name, one in served.items() if one in scores}
     of_spans = [(one.span, pooled(policy, panel, one.verdict.votes)) for one in spans]
     for one, (_, found) in zip(spans, of_spans, strict=True):
         for name in wanted:
@@ -474,20 +491,22 @@ def analysis(
     )
 
 
-def _missing(
-    request: AnalyzeCommentRequest, name: str, verdict: Verdict, detected: Sequence[str]
-) -> Literal[False]:
-    """False if the attribute is left out; raises as `analysis` otherwise."""
-    _require_nobody_failed(name, verdict)
-    if request.drop_unsupported_attributes:
-        return False
+def _require_scores(
+    missing: Sequence[str], request: AnalyzeCommentRequest, verdict: Verdict
+) -> None:
+    """Raise as `analysis` unless the missing attributes may be left out, or there are none."""
+    for name in missing:
+        _require_nobody_failed(name, verdict)
+    if not missing or request.drop_unsupported_attributes:
+        return
     if verdict.language is None:
         raise InvalidRequest(
             "Unable to detect language",
             code=Refusal.LANGUAGE_DETECTION_FAILED,
             field="languages",
         )
-    raise _not_supported(name, request.languages, detected or _languages(verdict.language))
+    detected = request.detected() or _languages(verdict.language)
+    raise _not_supported(missing, request.languages, detected)
 
 
 def _require_nobody_failed(name: str, verdict: Verdict) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _NEEDS = ACCESS["GET /keys"]
 _NUMBERS = ("requests_per_minute", "requests_per_month")
 _TEXTS = ("allowed_origin", "panel")
+_SWITCHES = ("review_is_flagged", "drop_unsupported_attributes")
 OVERLAPS = (0, 1, 24)
 """Hours for which a replaced key may still work, to choose from."""
 
@@ -63,7 +64,7 @@ def _asked(visit: Visit) -> dict[str, object]:
     form = visit.request
     asked: dict[str, object] = {"name": form.field("name"), "scopes": form.fields("scope")}
     asked |= {name: form.field(name) for name in (*_NUMBERS, *_TEXTS) if form.field(name)}
-    asked["review_is_flagged"] = form.field("review_is_flagged") == "1"
+    asked |= {name: form.field(name) == "1" for name in _SWITCHES}
     until = form.field("expires_on")
     if until:
         try:

@@ -1,0 +1,83 @@
+"""Made-up inputs: every parser takes some, and what breaks one is found."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from tests.fuzz import __main__ as fuzz
+from tests.fuzz import one
+from tests.fuzz.parsers import PARSERS, Parser
+
+FEW = 5
+"""Made-up inputs to each parser: `make fuzz` takes as many as there is time for."""
+
+
+@pytest.fixture(autouse=True)
+def _short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one, "ROUND", 100)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_parser_takes_what_is_made_up_or_refuses_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one, "ROUND", FEW)
+    fuzzing = one.Fuzzing(PARSERS[name])
+    assert fuzzing.round(1) is None
+    assert fuzzing.inputs >= FEW
+
+
+def breaks(given: int) -> None:
+    if given > 40:
+        raise KeyError(given)
+    if given < 0:
+        raise ValueError(given)
+
+
+BREAKING = Parser(breaks, st.integers(), (ValueError,))
+
+
+def test_what_breaks_a_parser_is_found_once_with_its_smallest_input() -> None:
+    fuzzing = one.Fuzzing(BREAKING)
+    found = fuzzing.round(1)
+    assert found == {
+        "error": "KeyError: 41",
+        "at": "tests/unit/test_fuzz.py:breaks",
+        "input": "41",
+    }
+    assert fuzzing.round(2) is None
+
+
+def test_what_takes_too_long_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one, "SLOW_SECONDS", 0.0)
+    found = one.Fuzzing(Parser(lambda _given: time.process_time(), st.just(0))).round(1)
+    assert found is not None
+    assert found["error"] == "Slow"
+
+
+def test_a_wrong_strategy_is_no_finding_of_the_parser() -> None:
+    def wrong(_given: Any) -> Any:
+        raise RuntimeError("wrong strategy")
+
+    with pytest.raises(RuntimeError):
+        one.Fuzzing(Parser(print, st.integers().map(wrong))).round(1)
+
+
+def test_the_outcome_is_what_the_process_wrote_last() -> None:
+    lines = ['{"inputs": 5}', '{"error": "E: x", "at": "a", "input": "i"}', '{"inputs": 9}', ""]
+    found = fuzz.outcome_of(lines)
+    assert found.inputs == 9
+    assert [one["error"] for one in found.findings] == ["E: x"]
+
+
+def test_the_record_names_every_parser_and_every_finding() -> None:
+    finding = {"error": "KeyError: 1", "at": "a.py:f", "input": "'x'"}
+    written = fuzz.page(
+        {"cursors": fuzz.Outcome(1_200, []), "HTML": fuzz.Outcome(3, [finding])}, 60, 7
+    )
+    assert "make fuzz SECONDS=60" in written
+    assert "| cursors | 1,200 | 0 |" in written
+    assert "| together | 1,203 | 1 |" in written
+    assert "* HTML: KeyError: 1, a.py:f: `'x'`" in written
