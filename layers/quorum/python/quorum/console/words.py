@@ -183,7 +183,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "review.decided_unit": ("{count} in this session", "이번 세션 {count}건"),
         "review.start": ("Start reviewing", "검토 시작"),
         "review.order": ("Order", "순서"),
-        "order.severest": ("Most severe first", "심각한 순"),
+        "order.severest": ("Severest first", "심각한 순"),
         "order.oldest": ("Oldest first", "오래된 순"),
         "review.nothing": ("Nothing to review", "검토할 항목이 없습니다"),
         "review.nothing_lead": (
@@ -523,7 +523,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         # webhooks
         "webhooks.lead": (
-            "Put and their secrets replaced over the API; a test and what was not taken are sent from here.",
+            "Webhooks are put, and their secrets replaced, over the API. Tests, and events that were not taken, are sent from here.",
             "등록과 시크릿 교체는 API로 합니다. 여기에서는 테스트와 재전송을 할 수 있습니다.",
         ),
         "webhooks.to": ("Leads to", "받는 주소"),
