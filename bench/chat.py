@@ -3,8 +3,9 @@
 ``python -m bench.chat`` deploys a local stack of its own (a minute), and asks the same questions in
 turns: over the WebSocket – API Gateway, route, streaming function, posts, as the local stack plays
 them – and directly with httpx. The stand-in runs in a process of its own. Printed are the time to
-the first token, tokens a second of a long answer read as fast as it comes, and how long a cancel
-takes. The local stack is one Python process on this machine: read the ratios, not the milliseconds.
+the first token, tokens a second of a long answer (at a steady pace, and as fast as it can be read),
+and how long a cancel takes. The local stack is one Python process on this machine: read the ratios,
+not the milliseconds.
 """
 
 import argparse
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 KEY = "sk-stand-in"
-QUICK, SLOW = "gpt-4.1-nano", "gpt-4.1-mini"
+QUICK, PACED, SLOW = "gpt-4.1-nano", "gpt-4.1", "gpt-4.1-mini"
 LATENCY_MS = 200
 """Milliseconds until the stand-in's first token."""
 SHORT, LONG = 32, 4_000
+PACE = 1_000
+"""Tokens a second that the stand-in sends to measure a steady pace: faster than anybody reads."""
 CANCEL_SECONDS = 1.0
 """Seconds within which a cancel must be confirmed."""
 WARMING = 3
@@ -41,6 +44,7 @@ SCENARIO = {
     "keys": {KEY: "quorum"},
     "models": {
         QUICK: {"latency_ms": LATENCY_MS, "tokens_per_second": 1_000_000},
+        PACED: {"tokens_per_second": PACE},
         SLOW: {"tokens_per_second": 20},
     },
     "output_tokens": LONG,
@@ -54,7 +58,7 @@ class Streamed(NamedTuple):
     whole: float
 
 
-Stream = Callable[[str, int], Streamed]
+Stream = Callable[[str, int, str], Streamed]
 
 
 @contextmanager
@@ -92,9 +96,9 @@ def deployed(base_url: str) -> Iterator[Stack]:
 def directly(http: httpx.Client, base_url: str) -> Stream:
     """Streams read from the stand-in itself."""
 
-    def stream(prompt: str, tokens: int) -> Streamed:
+    def stream(prompt: str, tokens: int, model: str) -> Streamed:
         body = {
-            "model": QUICK,
+            "model": model,
             "messages": [{"role": "user", "content": prompt}],
             "max_tokens": tokens,
             "stream": True,
@@ -113,9 +117,9 @@ def directly(http: httpx.Client, base_url: str) -> Stream:
 def by_chat(connection: "ClientConnection") -> Stream:
     """The same over the chat."""
 
-    def stream(prompt: str, tokens: int) -> Streamed:
+    def stream(prompt: str, tokens: int, model: str) -> Streamed:
         began, first = time.perf_counter(), 0.0
-        send(connection, prompt=prompt, model=QUICK, max_tokens=tokens)
+        send(connection, prompt=prompt, model=model, max_tokens=tokens)
         while (message := json.loads(connection.recv(timeout=60)))["type"] == "token":
             first = first or time.perf_counter() - began
         if message["type"] != "complete":
@@ -144,15 +148,22 @@ def send(connection: "ClientConnection", **asked: Any) -> None:
     connection.send(json.dumps({"action": "chat", "use_cache": False, **asked}))
 
 
-def in_turns(ways: dict[str, Stream], number: int, tokens: int) -> dict[str, list[Streamed]]:
+def in_turns(
+    ways: dict[str, Stream], number: int, tokens: int, model: str
+) -> dict[str, list[Streamed]]:
     """`number` streams by each way, interleaved, so that all meet the same machine."""
     taken: dict[str, list[Streamed]] = {way: [] for way in ways}
     for turn in range(number + WARMING):
         for way, stream in ways.items():
-            measured = stream(f"Question {turn}?", tokens)
+            measured = stream(f"Question {turn}?", tokens, model)
             if turn >= WARMING:
                 taken[way].append(measured)
     return taken
+
+
+def tokens_a_second(taken: Streamed) -> float:
+    """Tokens a second of a long answer from its first token on: how fast they come once they do."""
+    return LONG / (taken.whole - taken.first)
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -171,12 +182,11 @@ def main() -> None:
         key = stack.new_key(Caller(tenant="bench"))
         with connect(stack.chat, additional_headers={"x-api-key": key}) as connection:
             ways = {"directly": directly(http, base_url), "by chat": by_chat(connection)}
-            short = in_turns(ways, given.chats, SHORT)
-            long = in_turns(ways, given.long, LONG)
+            short = in_turns(ways, given.chats, SHORT, QUICK)
+            paced = in_turns(ways, given.long, LONG, PACED)
+            long = in_turns(ways, given.long, LONG, QUICK)
             cancels = [cancelled(connection, number) for number in range(given.cancels)]
     first = {way: [one.first * 1000 for one in taken] for way, taken in short.items()}
-    # From the first token on: how fast tokens come once they do.
-    speed = {way: [LONG / (one.whole - one.first) for one in all_] for way, all_ in long.items()}
     own = statistics.median(first["directly"])
     table = Table(
         f"stand-in: first token after {LATENCY_MS} ms", *ways, "added / of", title_justify="left"
@@ -186,10 +196,11 @@ def main() -> None:
         added = f"{ms['by chat'] - ms['directly']:+.0f} ms"
         row = [f"{ms[way]:.0f} ms" for way in ways]
         table.add_row(f"time to first token, p{percent}", *row, added)
-    medians = {way: statistics.median(values) for way, values in speed.items()}
-    share = f"{medians['by chat'] / medians['directly']:.0%}"
-    row = [f"{medians[way]:,.0f}" for way in ways]
-    table.add_row(f"tokens a second of {LONG:,}", *row, share)
+    for pace, taken in ((f"{PACE:,} a second", paced), ("all at once", long)):
+        speed = {way: statistics.median(map(tokens_a_second, all_)) for way, all_ in taken.items()}
+        share = f"{speed['by chat'] / speed['directly']:.0%}"
+        row = [f"{speed[way]:,.0f}" for way in ways]
+        table.add_row(f"tokens a second, of {LONG:,} sent {pace}", *row, share)
     table.add_row("cancel, p50", "", f"{statistics.median(cancels) * 1000:.0f} ms", "")
     table.add_row("cancel, longest", "", f"{max(cancels) * 1000:.0f} ms", "")
     Console().print(table)
