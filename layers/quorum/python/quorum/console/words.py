@@ -25,6 +25,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "page.costs": ("Costs", "비용"),
         "page.health": ("Health", "서비스 상태"),
         "page.keys": ("API keys", "API 키"),
+        "page.webhooks": ("Webhooks", "웹훅"),
         "page.audit": ("Audit", "감사 로그"),
         "language": ("Language", "언어"),
         "theme": ("Theme", "화면 테마"),
@@ -69,6 +70,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "no": ("No", "아니요"),
         "none": ("none", "없음"),
         "total": ("Total", "합계"),
+        "age.minutes": ("{count} min", "{count}분"),
+        "age.hours": ("{count} h", "{count}시간"),
+        "age.days": ("{count} d", "{count}일"),
+        "busy": ("Working…", "처리 중…"),
         "back": ("Back", "돌아가기"),
         # labels and proposals
         "page.labels": ("Labels", "라벨"),
@@ -81,6 +86,11 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "labels.by_category": ("By category", "유형별"),
         "labels.before": ("Before", "이전"),
         "labels.recent": ("Last 28 days", "최근 28일"),
+        "labels.export": ("Download CSV", "CSV 내려받기"),
+        "labels.export_lead": (
+            "With the texts that are still kept. Of many labels the latest, up to 4 MB; quorum labels export writes all.",
+            "보관 중인 원문이 포함됩니다. 라벨이 많으면 최근 것부터 4MB까지이며, 전체는 quorum labels export 명령으로 받으세요.",
+        ),
         "labels.propose": ("Propose a recalibration", "재보정 제안"),
         "labels.propose_lead": (
             "Recalibrates a panel on its labels and shows what that would change. It has no effect before somebody puts it.",
@@ -173,7 +183,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "review.decided_unit": ("{count} in this session", "이번 세션 {count}건"),
         "review.start": ("Start reviewing", "검토 시작"),
         "review.order": ("Order", "순서"),
-        "order.severest": ("Most severe first", "심각한 순"),
+        "order.severest": ("Severest first", "심각한 순"),
         "order.oldest": ("Oldest first", "오래된 순"),
         "review.nothing": ("Nothing to review", "검토할 항목이 없습니다"),
         "review.nothing_lead": (
@@ -330,6 +340,12 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "try.run": ("Judge", "판정하기"),
         "try.default": ("Default", "기본값"),
         "try.curl": ("As curl", "curl 명령"),
+        "try.so_far": (
+            "Votes so far: {count} of {voters} voters",
+            "지금까지의 투표: 투표 모델 {voters}개 중 {count}개",
+        ),
+        "try.round": ("Round {number}", "{number}라운드"),
+        "try.awaited": ("no vote yet", "아직 없음"),
         "try.result": ("Result", "결과"),
         # costs
         "costs.empty": ("No usage in these days", "해당 기간의 사용량이 없습니다"),
@@ -379,6 +395,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The dead letters are on their way again.",
             "실패한 항목을 다시 처리하고 있습니다.",
         ),
+        "batch.review": ("Review what waits of it", "대기 항목 검토"),
         "batch.cancel": ("Cancel the batch", "일괄 처리 취소"),
         "batch.cancel_lead": (
             "Items that have not begun are not judged.",
@@ -401,7 +418,14 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "policy.put_at": ("In force since (UTC)", "적용 시각 (UTC)"),
         "policy.put_by": ("By", "적용한 사람"),
         "policy.in_force": ("in force", "적용 중"),
-        "policy.document": ("Document (JSON)", "정책 문서 (JSON)"),
+        "policy.instructions": (
+            "Instructions: what voters are told, in words",
+            "지침: 투표 모델에 전달되는 설명",
+        ),
+        "policy.document": (
+            "The rest of the document (JSON): thresholds, lists, mode",
+            "나머지 정책 문서 (JSON): 기준값·목록·적용 방식",
+        ),
         "policy.put": ("Put in force", "적용하기"),
         "policy.done": ("The policy is in force.", "정책이 적용되었습니다."),
         "policy.new": (
@@ -497,6 +521,49 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "policies, keys, costs, audit, sign in here",
             "정책·키·비용·감사, 콘솔 로그인",
         ),
+        # webhooks
+        "webhooks.lead": (
+            "Webhooks are put, and their secrets replaced, over the API. Tests, and events that were not taken, are sent from here.",
+            "등록과 시크릿 교체는 API로 합니다. 여기에서는 테스트와 재전송을 할 수 있습니다.",
+        ),
+        "webhooks.to": ("Leads to", "받는 주소"),
+        "webhooks.events": ("Events", "이벤트"),
+        "webhooks.last": ("Last delivery (UTC)", "최근 전송 (UTC)"),
+        "webhooks.dead": ("Not taken", "전송 실패"),
+        "webhooks.off": ("off", "꺼짐"),
+        "webhooks.taken": ("Taken", "전송됨"),
+        "webhooks.tries": ("{count} tries", "{count}회 시도"),
+        "webhooks.old_secret": (
+            "The secret before signs until {time} UTC",
+            "이전 시크릿은 {time} UTC까지 서명에 쓰입니다",
+        ),
+        "webhooks.test": ("Send a test", "테스트 보내기"),
+        "webhooks.test_lead": (
+            "A signed event of type webhook.test is sent to this webhook alone. What became of it appears above.",
+            "서명된 webhook.test 이벤트를 이 웹훅에만 보냅니다. 결과는 위 표에 표시됩니다.",
+        ),
+        "webhooks.tested": ("A test is on its way to {name}.", "테스트를 보내고 있습니다: {name}"),
+        "webhooks.redrive": ("Send what was not taken again", "실패한 이벤트 다시 보내기"),
+        "webhooks.redrive_lead": (
+            "The oldest, up to {most} at once.",
+            "오래된 것부터 한 번에 최대 {most}건입니다.",
+        ),
+        "webhooks.redriven": (
+            "On their way to {name} again: {count}",
+            "이벤트 {count}건을 다시 보내고 있습니다: {name}",
+        ),
+        "webhooks.empty": ("No webhooks", "웹훅이 없습니다"),
+        "webhooks.empty_lead": (
+            "PUT /webhooks/NAME has events sent to an address of yours.",
+            "PUT /webhooks/NAME 으로 등록하면 이벤트를 받을 수 있습니다.",
+        ),
+        "failure.status": ("Refused", "거부됨"),
+        "failure.redirect": ("Redirects, which is not followed", "리디렉션(따라가지 않음)"),
+        "failure.gone": ("Gone", "수신 종료"),
+        "failure.timed_out": ("Timed out", "시간 초과"),
+        "failure.unreachable": ("Unreachable", "연결 실패"),
+        "failure.host_unknown": ("Unknown host", "알 수 없는 호스트"),
+        "failure.address_not_public": ("Not a public address", "공개 주소가 아님"),
         # panels
         "panels.panels": ("Panels", "패널"),
         "panels.rounds": ("Rounds", "라운드"),
@@ -508,6 +575,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "panels.expected_lead": (
             "Expected figures are those of the calibration. A panel that was not calibrated has none.",
             "예상치는 보정할 때 측정한 값입니다. 보정하지 않은 패널에는 없습니다.",
+        ),
+        "panels.unmeasured": (
+            "Not in the plot, since nothing is expected of them: {names}. To measure them on labelled texts:",
+            "예상치가 없어 그림에 없는 패널: {names}. 라벨이 있는 글로 측정하려면:",
         ),
         "panels.frontier": ("Accuracy over cost", "비용 대비 정확도"),
         "panels.voters": ("Agreement of voters with reviewers", "투표 모델과 검토자의 일치율"),
@@ -572,6 +643,50 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Changes are recorded here as they happen.",
             "변경이 생기면 이곳에 기록됩니다.",
         ),
+        "action.review.claimed": ("Content claimed", "검토 항목 담당"),
+        "action.review.released": ("Content given back", "담당 해제"),
+        "action.review.skipped": ("Content skipped", "검토 건너뜀"),
+        "action.review.escalated": ("Content escalated", "상위 검토 요청"),
+        "action.review.decided": ("Content decided", "검토 판정"),
+        "action.review.undone": ("Decision undone", "판정 되돌림"),
+        "action.appeal.made": ("Appeal made", "이의신청 접수"),
+        "action.appeal.decided": ("Appeal decided", "이의신청 판정"),
+        "action.policy.put": ("Policy put in force", "정책 적용"),
+        "action.policy.deleted": ("Policy deleted", "정책 삭제"),
+        "action.policy_shadow.put": ("Shadow of a policy put", "섀도 정책 적용"),
+        "action.policy_shadow.removed": ("Shadow of a policy removed", "섀도 정책 해제"),
+        "action.panel.put": ("Panel put in force", "패널 적용"),
+        "action.panel.deleted": ("Panel deleted", "패널 삭제"),
+        "action.panel_shadow.put": ("Shadow of a panel put", "섀도 패널 적용"),
+        "action.proposal.made": ("Recalibration proposed", "재보정 제안"),
+        "action.proposal.withdrawn": ("Proposal withdrawn", "제안 철회"),
+        "action.model.put": ("Model put", "모델 등록"),
+        "action.model.deleted": ("Model deleted", "모델 삭제"),
+        "action.key.issued": ("Key issued", "키 발급"),
+        "action.key.changed": ("Key changed", "키 변경"),
+        "action.key.revoked": ("Key revoked", "키 폐기"),
+        "action.webhook.put": ("Webhook put", "웹훅 등록·변경"),
+        "action.webhook.rotated": ("Webhook secret replaced", "웹훅 시크릿 교체"),
+        "action.webhook.tested": ("Webhook tested", "웹훅 테스트"),
+        "action.webhook.redriven": ("Webhook events sent again", "웹훅 이벤트 재전송"),
+        "action.webhook.deleted": ("Webhook deleted", "웹훅 삭제"),
+        "action.event_rule.put": ("Rule of events put", "이벤트 규칙 적용"),
+        "fact.version": ("version", "버전"),
+        "fact.decision": ("decision", "판정"),
+        "fact.categories": ("categories", "위반 유형"),
+        "fact.reviewer": ("reviewer", "검토자"),
+        "fact.until": ("until", "담당 기한"),
+        "fact.reason": ("reason", "사유"),
+        "fact.origin": ("why it waits", "대기 사유"),
+        "fact.id": ("ID", "ID"),
+        "fact.name": ("name", "이름"),
+        "fact.scopes": ("scopes", "권한"),
+        "fact.expires_at": ("expires", "만료"),
+        "fact.panel": ("panel", "패널"),
+        "fact.url": ("URL", "URL"),
+        "fact.types": ("events", "이벤트"),
+        "fact.enabled": ("enabled", "사용"),
+        "fact.verdicts": ("rule", "규칙"),
         # shortcuts
         "keys.help": ("This help", "단축키 안내"),
         "keys.next": ("Next row", "다음 행"),
@@ -587,6 +702,12 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Key → the text in English and in Korean."""
+
+
+def named(language: Language, kind: str, name: str) -> str:
+    """The words for a name of a kind (`action`, `fact`); the name itself where there are none."""
+    key = f"{kind}.{name}"
+    return text_of(language, key) if key in WORDS else name
 
 
 def text_of(language: Language, key: str, **values: object) -> str:
