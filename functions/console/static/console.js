@@ -5,6 +5,7 @@ const SETTLED = 300; // milliseconds before keys decide: a second press must not
 const BUSY = 300; // milliseconds after which a form that is being answered says so
 const UNDO_SECONDS = 30;
 const EXTEND_SECONDS = 180;
+const ANSWER_SECONDS = 29; // an answer takes no longer: who stopped the browser may send the form again
 const LIVE_SECONDS = 3;
 const VOTES_SECONDS = 0.5;
 const root = document.documentElement;
@@ -129,8 +130,11 @@ document.addEventListener("change", (event) => {
 });
 
 // A form that is being answered is not sent a second time, and says that it is on its way.
+let waiting;
 function wait() {
   root.dataset.busy = "";
+  clearTimeout(waiting);
+  waiting = after(ANSWER_SECONDS, stopWaiting);
   setTimeout(() => {
     const told = find("#busy");
     if (told && "busy" in root.dataset) told.textContent = told.dataset.words;
