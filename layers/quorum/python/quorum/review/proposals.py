@@ -265,7 +265,7 @@ class Made(NamedTuple):
 
 
 class Labels:
-    """A tenant's latest labels, without their contents."""
+    """A tenant's latest labels, without their contents unless these are asked for."""
 
     def __init__(self, page: Callable[..., LabelPage]) -> None:
         """By what reads a page, as `quorum.vote.reviews.Reviews.labels`."""
@@ -276,16 +276,17 @@ class Labels:
 
         Raises `StoreUnavailable`.
         """
-        return tuple(islice(self._newest_first(tenant), most))[::-1]
+        return tuple(islice(self.newest_first(tenant), most))[::-1]
 
-    def _newest_first(self, tenant: str) -> Iterator[Label]:
+    def newest_first(self, tenant: str, *, with_contents: bool = False) -> Iterator[Label]:
+        """All labels, the newest first, read page by page; raises `StoreUnavailable`."""
         after: str | None = None
         while True:
             page = self._page(
                 tenant,
                 limit=LABELS_AT_ONCE,
                 after=after,
-                with_contents=False,
+                with_contents=with_contents,
                 newest_first=True,
             )
             yield from page.labels

@@ -154,6 +154,15 @@ class Workflow:
             is_trial=is_trial,
         )
 
+    def votes_so_far(self, tenant: str, content: Content, panel: Panel, policy: Policy) -> Votes:
+        """The votes of the panel on a content that are stored by now; nobody is asked.
+
+        A voter's vote is stored when it has voted, before the panel has a verdict. Raises
+        `StoreUnavailable`.
+        """
+        content = with_language(content, panel.default_language, self._default_language)
+        return self._votes.find(tenant, panel.voters, content, policy)
+
     def require_covers(self, panel: Panel, policy: Policy) -> None:
         """Raise `PanelInvalid` if no voter on `panel` can judge a category of `policy`."""
         require_covers(panel, policy, self._votes.model_of)
