@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences fuzz picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill screenshots deploy
+.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences audit coverage fuzz picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill screenshots deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,8 +89,8 @@ setup: .venv/.locked .ministack/.locked
 	@UV_PROJECT_ENVIRONMENT=.ministack $(UV) sync --quiet --frozen --python .venv/bin/python --only-group ministack --no-install-project --compile-bytecode
 	@touch $@
 
-# checkov pins an older boto3 than Quorum's own; the others are only compared with.
-.local/checkov/.locked .local/litellm/.locked .local/any-llm/.locked: .local/%/.locked: local/requirements/%.txt | .venv/bin/uv
+# checkov pins an older boto3 than Quorum's own; the tools of `make audit` and what is only compared with stay out of the lock.
+.local/checkov/.locked .local/audit/.locked .local/litellm/.locked .local/any-llm/.locked: .local/%/.locked: local/requirements/%.txt | .venv/bin/uv
 	@$(UV) venv --quiet --clear --python .venv/bin/python .local/$*
 	@$(UV) pip install --quiet --python .local/$*/bin/python --require-hashes --requirement $<
 	@touch $@
@@ -105,7 +105,7 @@ mutants: setup .local/mutants/environment/.locked ## mutation tests of the modul
 
 lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 	$(UV) lock
-	@for name in checkov litellm any-llm; do echo "$(UV) pip compile local/requirements/$$name.in"; \
+	@for name in checkov audit litellm any-llm; do echo "$(UV) pip compile local/requirements/$$name.in"; \
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header local/requirements/$$name.in --output-file local/requirements/$$name.txt || exit; done
 	$(UV) export --quiet --frozen --only-group service --no-emit-project --no-header > layers/dependencies/requirements.txt
 	$(UV) export --quiet --frozen --only-group embedded --no-emit-project --no-header > layers/embedded/requirements.txt
@@ -114,6 +114,9 @@ lock: | .venv/bin/uv ## renew the lock and the layers' requirements
 
 licences: setup ## list name, version, licence and author of every package in every layer
 	@$(RUN) local.licences
+
+audit: setup .local/audit/.locked ## look for weaknesses: bandit over the code, pip-audit over the locked packages (fails if its database cannot be reached)
+	@$(RUN) local.audit
 
 evaluate: setup ## measure the panel PANEL (embedded) on TEXTS=labelled.csv
 	@test -n "$(TEXTS)" || { echo "make evaluate TEXTS=labelled.csv (columns text, gold)"; exit 1; }
@@ -134,6 +137,13 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 	@$(RUN) local.release mark .aws-sam/build/template.yaml PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides PythonRuntime=$(RUNTIME) $(OVERRIDES)
 	@$(RUN) local.release protect $(or $(PROFILE),default)
+
+coverage: setup ## branch coverage of the package quorum by all tests but those on the stack; fails below 95 %
+	@rm -rf .local/coverage
+	@mkdir -p .local/coverage
+	nice -n 10 coverage run -m pytest --numprocesses 2 --dist worksteal --ignore tests/e2e
+	coverage combine --quiet
+	coverage report --skip-covered
 
 fuzz: setup ## give every parser made-up inputs for SECONDS=3600, and write docs/fuzzing.md
 	@nice -n 19 $(RUN) tests.fuzz --seconds $(or $(SECONDS),3600) --record

@@ -181,7 +181,7 @@ def _as_json(cell: str) -> Any:
     """The JSON in a cell; what is none stays, for the deployment to refuse."""
     try:
         return _repaired(json.loads(cell))
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
 
 

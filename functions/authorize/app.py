@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
     APIGatewayAuthorizerResponse,
     APIGatewayAuthorizerResponseWebSocket,
 )
-from quorum.app.keys import KeysContainer
+from quorum.app.keys import AuthorizeContainer
 from quorum.app.settings import AuthorizeSettings
 from quorum.aws.boundary import guarded
 from quorum.aws.keys import GOOGLES_ROUTES, REFUSED, Caller, hash_of
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @cache
-def app() -> KeysContainer:
+def app() -> AuthorizeContainer:
     """The container, opened once per environment."""
-    return KeysContainer(AuthorizeSettings.from_environment())
+    return AuthorizeContainer(AuthorizeSettings.from_environment())
 
 
 @guarded

@@ -36,7 +36,7 @@ from samcli.yamlhelper import yaml_parse
 from typer.main import get_command
 
 from cli.app import app
-from local.stack import Stack
+from local.state import Stack
 from tests import template
 from tests.template import ROOT
 
@@ -226,6 +226,23 @@ def test_the_architecture_names_the_floors_of_the_import_contract() -> None:
             shown.append(set())
         shown[-1].add(package)
     assert shown == floors
+
+
+TABLES = {
+    "docs/architecture.md": ("\n## Data\n", r"^\| (\w+) \|"),
+    "SECURITY.md": ("\n## What is kept, and how long\n", r"\b(\w+)(?:,| and \w+)? [Tt]ables?\b"),
+}
+"""The section of a page that names every table, and how it does."""
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_the_pages_that_say_what_is_stored_name_every_table(page: str) -> None:
+    heading, names = TABLES[page]
+    section = (ROOT / page).read_text().partition(heading)[2].partition("\n## ")[0]
+    named = set(re.findall(names, section, re.MULTILINE))
+    named |= set(re.findall(r"\band (\w+) tables\b", section))
+    tables = {name.removesuffix("Table") for name in template.resources("AWS::DynamoDB::Table")}
+    assert tables - named == set()
 
 
 def test_ci_runs_the_commands_of_the_readme_on_every_python_they_are_promised_for() -> None:

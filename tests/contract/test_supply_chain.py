@@ -9,6 +9,8 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from local import licences
 from tests.template import ROOT
@@ -154,6 +156,19 @@ for text, code in (("you fucking idiot", "en"), ("씨발", "ko"), ("ты сук�
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_the_list_of_licences_has_every_package_that_this_python_gets_of_a_layer(
+    layer: Path,
+) -> None:
+    pins = [Requirement(one.partition(" --hash")[0].strip(" \\")) for one in requirements(layer)]
+    wanted = {
+        canonicalize_name(one.name) for one in pins if one.marker is None or one.marker.evaluate()
+    }
+    assert wanted
+    listed = {canonicalize_name(one.name) for one in licences.packages() if one.layer == layer.name}
+    assert listed == wanted
 
 
 def test_every_package_of_a_layer_has_a_licence_and_an_author() -> None:

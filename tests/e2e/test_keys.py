@@ -9,7 +9,7 @@ import pytest
 from quorum.aws.keys import Caller
 from websockets.sync.client import connect
 
-from local.stack import Stack
+from local.state import Stack
 from tests import openapi
 
 ORIGIN = "https://forum.example.com"

@@ -50,7 +50,7 @@ class Functions:
 
     def __init__(self, gateway: Gateway) -> None:
         self.world: World
-        self._gateway = gateway
+        self.gateway = gateway
         self.unread: set[str] = set()
         self.broken: set[str] = set()
         self.mute: set[str] = set()
@@ -87,7 +87,7 @@ class Functions:
         votes = [
             {
                 "text": marker,
-                "decision": self._gateway.says.get(json.loads(text), Decision.SAFE),
+                "decision": self.gateway.says.get(json.loads(text), Decision.SAFE),
                 "confidence": 0.9,
                 "categories": [],
                 "reason": "",

@@ -263,6 +263,10 @@ def handed_in(deployed: Batch, name: str, data: bytes, folder: Path, *options: s
     return run("batch", str(file), "--out", str(folder / "r.jsonl"), *options)
 
 
+DEEP = "[" * 2_000
+"""JSON that is nested too deeply to be read."""
+
+
 @pytest.mark.parametrize(
     ("name", "text", "items"),
     [
@@ -271,6 +275,7 @@ def handed_in(deployed: Batch, name: str, data: bytes, folder: Path, *options: s
         ("f.csv", 'content,context\na,"{""parent"": ""p""}"\nb,none\nc,\n', [
             {"content": "a", "context": {"parent": "p"}},
             {"content": "b", "context": "none"}, {"content": "c"}]),
+        ("f.csv", f"content,context\na,{DEEP}\n", [{"content": "a", "context": DEEP}]),
         ("f.jsonl", '{"content": "a", "context": {"messages": ["m"]}}\n', [
             {"content": "a", "context": {"messages": ["m"]}}]),
         ("f.csv", "id,content,language\n1,a,pt-BR\n", [

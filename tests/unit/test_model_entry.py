@@ -43,6 +43,8 @@ def entry(**changes: Any) -> ModelEntry:
         ({"base_url": "https://host/v1", "key": "*"}, "key"),
         ({"price": PRICE | {"input": "-0.01"}}, "input"),
         ({"price": PRICE | {"output": "100001"}}, "output"),
+        ({"price": PRICE | {"input": ["0.20", None, "0.20"]}}, "input"),
+        ({"price": PRICE | {"input": [0, [1, 2], 0]}}, "input"),
         ({"price": PRICE | {"cached_input": "NaN"}}, "cached_input"),
         ({"price": {"input": 1, "output": 1, "as_of": "2026-11-01"}}, "source"),
         ({"price": {"input": 1, "output": 1, "source": "a page"}}, "as_of"),

@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 
 from quorum.api.callers import caller_of
-from quorum.aws.clients import client_config
+from quorum.aws.clients import LONG, client_config
 from quorum.core.errors import Conflict, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _store(table: str, _told_apart_by: str) -> DynamoDBPersistenceLayer:
     """The records in a table; Powertools' store keeps to the names that it was first used with."""
     return DynamoDBPersistenceLayer(
         table_name=table,
-        boto_config=client_config(),
+        boto_config=client_config(*LONG),
         key_attr="id",
         expiry_attr="expires_at",
         in_progress_expiry_attr="in_progress_until",

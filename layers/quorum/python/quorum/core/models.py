@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -49,8 +50,18 @@ METADATA_LIMIT = 20
 """Entries of a request's metadata."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _no_parts(amount: Any) -> Any:
+    """`amount`; a list is no number, though pydantic reads sign, digits and exponent from one."""
+    if isinstance(amount, list | tuple):
+        raise ValueError("must be a number, or a number as text")  # noqa: TRY004 pydantic's error
+    return amount
+
+
 Money = Annotated[
     Decimal,
+    BeforeValidator(_no_parts),
     PlainSerializer(lambda amount: f"{amount:f}", return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}, mode="serialization"),
 ]

@@ -27,7 +27,8 @@ def _opened(request: Request) -> WebhookContainer:
 
 
 App = Annotated[WebhookContainer, Depends(_opened)]
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
+Name = Annotated[str, Path(pattern=NAME)]
 
 
 @router.get("/webhooks", summary="List the tenant's webhooks", **gives(WebhookList))

@@ -4,7 +4,7 @@ Format: the OpenAI API reference, "Moderations", "Create moderation" and "The mo
 Added are `policy` in the request, and `quorum` in each result: what that form has no word for.
 
 The panel's pooled score of a category is its `category_scores`. OpenAI's form wants a number for
-each of its thirteen categories: one that no voter spoke of has the score 0, no applied input type,
+each of its thirteen categories: one that no voter judged has the score 0, no applied input type,
 and is named in `not_covered`. A category is true only in a result that is flagged.
 """
 
@@ -134,7 +134,7 @@ class Explanation(Frozen):
     """What OpenAI's form has no word for: the decision, the verdict's id and the reason.
 
     `categories` are those of the policy's own; `not_covered` those of the thirteen that no voter
-    spoke of, or that the policy does not ask about. `cost_usd` is zero for a text that the request
+    judged, or that the policy does not ask about. `cost_usd` is zero for a text that the request
     holds a second time.
     """
 

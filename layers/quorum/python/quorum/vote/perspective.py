@@ -5,7 +5,7 @@ Format: the discovery document of `commentanalyzer` v1alpha1, and Perspective's 
 `requestedAttributes` or as `requested_attributes`, and null means that a field is not given, as in
 all of Google's JSON. Added is `quorum` in the answer: what that form has no word for.
 
-A score is never invented: an attribute that no voter on the panel speaks of, in the text's
+A score is never invented: an attribute that no voter on the panel scores, in the text's
 language, is refused with Perspective's own error, or left out if the caller wants that.
 """
 
@@ -456,7 +456,7 @@ def analysis(
 ) -> AnalyzeCommentResponse:
     """The answer to `request` from the verdict on its comment, and on the spans of it if wanted.
 
-    Raises `InvalidRequest`, with Perspective's code, for an attribute that nobody speaks of in the
+    Raises `InvalidRequest`, with Perspective's code, for an attribute that no voter scores in the
     comment's language, and `VotersUnavailable` where those who may did not answer: a span without a
     score would be taken for one without harm.
     """
