@@ -1,50 +1,117 @@
 """What `make deploy` does around `sam deploy`: see docs/decisions/0034-undoing.md.
 
-python -m local.release mark template.yaml Name=value …
+OVERRIDES='Name=value …' python -m local.release prepare default PythonRuntime=python3.13
 python -m local.release protect default
 """
 
+import json
+import re
 import tomllib
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
 import boto3
 import typer
+from botocore.exceptions import ClientError
 from samcli import yamlhelper
 
 ROOT = Path(__file__).resolve().parent.parent
+BUILT = Path(".aws-sam/build")
 MARK = "PARAMETERS"
-"""The variable of every function that differs when the values of parameters do."""
+"""The variable of every function that differs when its version has to be published anew."""
+UNVERSIONED = (
+    "CodeSigningConfigArn",
+    "FunctionScalingConfig",
+    "PublishToLatestPublished",
+    "RecursiveLoop",
+    "ReservedConcurrentExecutions",
+    "RuntimeManagementConfig",
+    "Tags",
+)
+"""Properties by which SAM tells versions apart, and which Lambda keeps outside them."""
+GRADUAL = "GradualDeploys"
+"""The parameter that holds for one deployment: no function reads it."""
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 
-def marked(template: dict[str, Any], values: list[str]) -> dict[str, Any]:
-    """The template, so that functions are published anew when `values` are not those of before.
+def parameters(text: str) -> dict[str, str]:
+    """Name → value of `Name=value …`. A value, such as JSON, ends where the next name begins."""
+    found = {}
+    for pair in re.split(r"\s+(?=[A-Za-z][A-Za-z0-9]*=)", text.strip()):
+        name, equals, value = pair.partition("=")
+        if pair and not (equals and name.isalnum()):
+            message = f"OVERRIDES: {pair!r} is not of the form Name=value"
+            raise typer.BadParameter(message)
+        found[name] = value
+    found.pop("", None)
+    return found
 
-    SAM tells a function's versions apart by its properties as they are written: `!Ref BudgetDayUsd`
-    is the same text whatever the budget is.
+
+def marked(
+    template: dict[str, Any], values: Mapping[str, str], rolled_back: str = ""
+) -> dict[str, Any]:
+    """The template, so that Lambda publishes every version that SAM sees as new.
+
+    SAM tells a function's versions apart by its properties as they are written. `!Ref BudgetDayUsd`
+    is the same text whatever the budget is, so `values` are written down. Lambda publishes nothing
+    if neither code nor configuration changed since the version before, and the deployment fails: so
+    are properties that are not part of a version, and the time of an update that was rolled back,
+    whose versions stay.
     """
-    digest = sha256("\0".join(sorted(values)).encode()).hexdigest()[:16]
-    template["Globals"]["Function"]["Environment"]["Variables"][MARK] = digest
+    read = sorted(f"{name}={value}" for name, value in values.items() if name != GRADUAL)
+    common: dict[str, Any] = template["Globals"]["Function"]
+    for block in template["Resources"].values():
+        if block["Type"] == "AWS::Serverless::Function":
+            parts = common, block["Properties"]
+            outside = [[part.get(name) for part in parts] for name in UNVERSIONED]
+            text = json.dumps([read, outside, rolled_back], sort_keys=True)
+            own = block["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
+            own[MARK] = sha256(text.encode()).hexdigest()[:16]
     return template
 
 
+def stack_of(profile: str) -> str:
+    """The name of the stack of a profile of samconfig.toml."""
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    return str(settings[profile]["global"]["parameters"]["stack_name"])
+
+
+def rolled_back_update(stack: str) -> str:
+    """The time of the stack's newest update, if it was rolled back."""
+    try:
+        (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return ""
+        raise
+    return str(found.get("LastUpdatedTime", "")) if "ROLLBACK" in found["StackStatus"] else ""
+
+
 @app.command()
-def mark(
-    built: Path, values: Annotated[list[str] | None, typer.Argument(help="Name=value")] = None
+def prepare(
+    profile: str,
+    values: Annotated[list[str] | None, typer.Argument(help="Name=value")] = None,
+    overrides: Annotated[str, typer.Option(envvar="OVERRIDES", help="Name=value …")] = "",
+    built: Path = BUILT,
 ) -> None:
-    """Mark a built template with the values of parameters that it is deployed with."""
-    template = marked(yamlhelper.yaml_parse(built.read_text()), values or [])
-    built.write_text(yamlhelper.yaml_dump(template))
+    """Mark the built template, and write the parameters that it is deployed with beside it."""
+    template = yamlhelper.yaml_parse((built / "template.yaml").read_text())
+    given = {GRADUAL: "true"} | parameters(" ".join(values or [])) | parameters(overrides)
+    if unknown := sorted(given.keys() - template["Parameters"].keys()):
+        message = f"OVERRIDES: the template has no parameter {', '.join(unknown)}"
+        raise typer.BadParameter(message)  # SAM would ignore it
+    template = marked(template, given, rolled_back_update(stack_of(profile)))
+    (built / "template.yaml").write_text(yamlhelper.yaml_dump(template))
+    (built / "parameters.yaml").write_text(json.dumps(given))  # SAM reads no file named .json
 
 
 @app.command()
 def protect(profile: str) -> None:
     """Protect the stack of a profile of samconfig.toml from being deleted."""
-    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    stack = settings[profile]["global"]["parameters"]["stack_name"]
+    stack = stack_of(profile)
     boto3.client("cloudformation").update_termination_protection(
         StackName=stack, EnableTerminationProtection=True
     )

@@ -1,7 +1,10 @@
 """The workflow that deploys, `make deploy`, and the page about both agree with the template."""
 
+import json
+import os
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +74,59 @@ def test_make_deploy_asks_before_it_deploys_unless_it_is_told_not_to(
     commands = planned("PROFILE=prod", *settings)
     assert "sam deploy --config-env prod" in commands
     assert ("--no-confirm-changeset" not in commands) is asks
+
+
+@pytest.mark.parametrize(
+    ("settings", "given"),
+    [
+        (('OVERRIDES=RateLimits={"a": {"b": 1}} BudgetDayUsd=20',), None),
+        ((), ""),
+        (("PROFILE=prod",), "LogDays=90"),
+    ],
+)
+def test_make_deploy_hands_over_parameters_past_the_shell(
+    tmp_path: Path, settings: tuple[str, ...], given: str | None
+) -> None:
+    (tmp_path / "sam").write_text("#!/bin/sh\n")
+    (tmp_path / "python").write_text('#!/bin/sh\n[ $1 = local.release ] && echo "$2:$OVERRIDES"')
+    for stand_in in tmp_path.iterdir():
+        stand_in.chmod(0o755)
+    command = ["make", "--silent", "--assume-old=setup", "deploy", "RUNTIME=python3.13"]
+    command += [f"RUN={tmp_path}/python", f"PATH={tmp_path}:/usr/bin:/bin", *settings]
+    without = {name: value for name, value in os.environ.items() if name != "OVERRIDES"}
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, env=without
+    ).stdout
+    expected = settings[0].removeprefix("OVERRIDES=") if given is None else given
+    assert f"prepare:{expected}\n" in done
+
+
+def test_the_page_tests_an_alarm_itself_and_none_that_undoes_a_deployment() -> None:
+    tested = PAGE.split("**Alarms.**")[1].split("\n## ")[0]
+    assert "aws cloudwatch set-alarm-state" in tested
+    assert "aws sns publish" not in tested  # with the rights of whoever types it
+    (named,) = re.findall(r"--logical-resource-id (\w+)", tested)
+    alarm = template.resources("AWS::CloudWatch::Alarm")[named]
+    assert alarm["AlarmActions"] == [{"Ref": "AlertsTopic"}]
+    undoes = [one["DeploymentPreference"] for one in template.functions().values()]
+    assert f'"{named}"' not in json.dumps(undoes)
+
+
+def test_the_page_finds_the_tables_that_a_failed_first_deployment_leaves() -> None:
+    roll_back, delete = (
+        PAGE.split(f"## {title}")[1].split("\n## ")[0]
+        for title in ("Roll back", "Delete without leftovers")
+    )
+    assert "DELETE_SKIPPED" in roll_back
+    assert "> tables.txt" in roll_back
+    assert "< tables.txt" in delete
+    (pattern,) = re.findall(r"grep -E '(.+)'", roll_back)
+    assert re.match(pattern, "quorum-VerdictsTable-1A2B")
+    assert not re.match(pattern, "quorum-prod-VerdictsTable-1A2B")
+    # deleted on a rollback, a protected table would let the rollback itself fail
+    for name, block in template.template()["Resources"].items():
+        if "DeletionProtectionEnabled" in block.get("Properties", {}):
+            assert block["DeletionPolicy"] == "Retain", name
 
 
 def test_the_page_names_every_service_that_the_stack_is_made_of() -> None:

@@ -7,10 +7,12 @@ import tomllib
 from copy import deepcopy
 from typing import Any
 
+import boto3
 import pytest
+from samtranslator.model.lambda_ import LambdaFunction
 from samtranslator.translator.transform import transform
 
-from local.release import MARK, marked
+from local.release import BUILT, MARK, UNVERSIONED, marked
 from local.versions import ALIAS
 from tests import template
 from tests.contract.test_deploying import PAGE, planned
@@ -216,11 +218,54 @@ def test_a_change_of_code_layer_memory_or_a_deploys_parameters_publishes_what_it
     memory = without_events()
     memory["Resources"]["ApiFunction"]["Properties"]["MemorySize"] = 2048
     assert published(memory) == {"ApiFunction"}
-    with_budget = marked(without_events(), ["BudgetDayUsd=20"])
+    with_budget = marked(without_events(), {"BudgetDayUsd": "20"})
     assert published(with_budget) == FUNCTIONS
-    other = versions(translated(marked(without_events(), ["BudgetDayUsd=30"])))
+    other = versions(translated(marked(without_events(), {"BudgetDayUsd": "30"})))
     assert other.isdisjoint(versions(translated(with_budget)))
     assert MARK not in template.environment("ApiFunction")
+
+
+def test_what_sam_tells_versions_apart_by_is_part_of_them_or_of_the_mark() -> None:
+    api = boto3.client("lambda").meta.service_model
+    sent = [
+        api.operation_model(operation).input_shape
+        for operation in ("UpdateFunctionConfiguration", "UpdateFunctionCode")
+    ]
+    versioned = {name.lower() for shape in sent if shape for name in shape.members}
+    others = {name for name in LambdaFunction.property_types if name.lower() not in versioned}
+    # `Code` is what UpdateFunctionCode sends; a change of the other two replaces the function
+    assert others - {"Code", "PackageType", "TenancyConfig"} == set(UNVERSIONED)
+
+
+def test_a_change_that_lambda_keeps_outside_versions_changes_the_functions_configuration() -> None:
+    """Otherwise Lambda has nothing to publish, and the deployment fails."""
+    values = {"BudgetDayUsd": "20"}
+    before = translated(marked(without_events(), values))
+    changes: dict[str, Any] = {
+        "ReservedConcurrentExecutions": 7,
+        "RecursiveLoop": "Terminate",
+        "Tags": {"team": "safety"},
+    }
+    changed = without_events()
+    for (name, value), function in zip(
+        changes.items(), ("ApiFunction", "BatchFunction", "RulesFunction"), strict=True
+    ):
+        changed["Resources"][function]["Properties"][name] = value
+    after = translated(marked(changed, values))
+    new = {re.sub(r"Version[0-9a-f]{10}$", "", name) for name in versions(after) - versions(before)}
+    assert new == {"ApiFunction", "BatchFunction", "RulesFunction"}
+    for name in FUNCTIONS:
+        was, now = (one[name]["Properties"]["Environment"] for one in (before, after))
+        assert (was != now) is (name in new), name
+    of_all = without_events()
+    of_all["Globals"]["Function"]["Tags"] = {"team": "safety"}
+    tagged = marked(of_all, values)["Resources"]
+    for name in FUNCTIONS:
+        assert mark_of(tagged[name]) != mark_of(before[name]), name
+
+
+def mark_of(function: dict[str, Any]) -> str:
+    return str(function["Properties"]["Environment"]["Variables"][MARK])
 
 
 def test_without_gradual_deployments_the_alias_changes_at_once() -> None:
@@ -245,16 +290,17 @@ def test_make_deploy_marks_the_parameters_tags_the_stack_and_protects_it(
     profile: str, stack: str
 ) -> None:
     commands = planned(f"PROFILE={profile}", "OVERRIDES=BudgetDayUsd=20")
-    built, given = ".aws-sam/build/template.yaml", "PythonRuntime=python3.13 BudgetDayUsd=20"
     marks, deploys, protects = (
         commands.index(found)
         for found in (
-            f"local.release mark {built} {given}",
+            f"local.release prepare {profile} PythonRuntime=python3.13\n",
             f"sam deploy --config-env {profile}",
             f"local.release protect {profile}\n",
         )
     )
     assert marks < deploys < protects
+    file = f"--parameter-overrides file://{BUILT}/parameters.yaml\n"
+    assert file in commands[deploys:protects]
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())[profile]
     assert settings["global"]["parameters"]["stack_name"] == stack
     assert settings["deploy"]["parameters"]["tags"].startswith("application=quorum ")

@@ -1,21 +1,30 @@
 """What `make deploy` does around `sam deploy`, and how the local stack publishes versions."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from samcli.cli.types import CfnParameterOverridesType
 from samcli.yamlhelper import yaml_parse
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from local.release import MARK, app
 from local.versions import aliased, publish
 
 TEMPLATE = """
+Parameters: { A: {}, B: {}, GradualDeploys: {}, RateLimits: {} }
 Globals: { Function: { Environment: { Variables: { A: !Ref B } } } }
-Resources: { Own: { Type: AWS::Serverless::Function } }
+Resources: { Own: { Type: AWS::Serverless::Function, Properties: { Handler: app.handler } } }
 """
+STACK: dict[str, Any] = {
+    "StackName": "quorum",
+    "CreationTime": datetime(2026, 11, 1, tzinfo=UTC),
+    "LastUpdatedTime": datetime(2026, 11, 27, tzinfo=UTC),
+}
+RATES = '{"gpt-4.1": {"requests_per_minute": 900}, "o4-mini": {}}'
 
 
 def client(service: str) -> Any:
@@ -27,19 +36,110 @@ def client(service: str) -> Any:
     )
 
 
+class Formation:
+    """CloudFormation with one stack, or none."""
+
+    def __init__(self, status: str = "", **changes: Any) -> None:
+        self.client = client("cloudformation")
+        self.stack = STACK | {"StackStatus": status} | changes if status else None
+
+    def prepared(self, built: Path, overrides: str) -> Result:
+        (built / "template.yaml").write_text(TEMPLATE)
+        with Stubber(self.client) as stubbed, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(boto3, "client", lambda _service: self.client)
+            if self.stack:
+                asked = {"StackName": "quorum"}
+                stubbed.add_response("describe_stacks", {"Stacks": [self.stack]}, asked)
+            else:
+                message = "Stack with id quorum does not exist"
+                stubbed.add_client_error("describe_stacks", "ValidationError", message)
+            return CliRunner().invoke(
+                app,
+                ["prepare", "default", "A=1", "--built", str(built)],
+                env={"OVERRIDES": overrides},
+            )
+
+    def mark(self, built: Path, overrides: str = "") -> str:
+        done = self.prepared(built, overrides)
+        assert done.exit_code == 0, done.output
+        template = yaml_parse((built / "template.yaml").read_text())
+        (own,) = template["Resources"].values()
+        assert template["Globals"]["Function"]["Environment"]["Variables"] == {"A": {"Ref": "B"}}
+        return str(own["Properties"]["Environment"]["Variables"][MARK])
+
+
 def test_the_same_values_leave_the_same_mark_in_whatever_order_and_other_values_another(
     tmp_path: Path,
 ) -> None:
-    built = tmp_path / "template.yaml"
-    marks = []
-    for values in (("A=1", "B=2"), ("B=2", "A=1"), ("A=1", "B=3"), ()):
-        built.write_text(TEMPLATE)
-        assert CliRunner().invoke(app, ["mark", str(built), *values]).exit_code == 0
-        variables = yaml_parse(built.read_text())["Globals"]["Function"]["Environment"]["Variables"]
-        assert variables["A"] == {"Ref": "B"}
-        marks.append(variables[MARK])
+    formation = Formation("UPDATE_COMPLETE")
+    given = ("B=2 RateLimits={}", "RateLimits={} B=2", "B=3 RateLimits={}", "")
+    marks = [formation.mark(tmp_path, overrides) for overrides in given]
     assert marks[0] == marks[1]
     assert len(set(marks)) == 3
+
+
+def test_after_an_update_that_was_rolled_back_the_same_commit_is_marked_anew(
+    tmp_path: Path,
+) -> None:
+    before = Formation("UPDATE_COMPLETE").mark(tmp_path)
+    assert Formation().mark(tmp_path) == before
+    failed = Formation("UPDATE_ROLLBACK_COMPLETE").mark(tmp_path)
+    later = datetime(2026, 11, 28, tzinfo=UTC)
+    again = Formation("UPDATE_ROLLBACK_COMPLETE", LastUpdatedTime=later).mark(tmp_path)
+    assert len({before, failed, again}) == 3
+    assert Formation("UPDATE_ROLLBACK_COMPLETE").mark(tmp_path) == failed
+
+
+def test_a_stack_that_cannot_be_read_stops_the_deployment(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    formation = client("cloudformation")
+    with Stubber(formation) as stubbed, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3, "client", lambda _service: formation)
+        stubbed.add_client_error("describe_stacks", "AccessDenied", "not authorized")
+        done = CliRunner().invoke(app, ["prepare", "default", "--built", str(tmp_path)])
+    assert done.exit_code != 0
+    assert not (tmp_path / "parameters.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "gradual"),
+    [("", "true"), ("B=2", "true"), ("GradualDeploys=false", "false"), ("A=2 B= x", "true")],
+)
+def test_deployments_are_gradual_unless_this_one_says_otherwise(
+    tmp_path: Path, overrides: str, gradual: str
+) -> None:
+    formation = Formation("UPDATE_COMPLETE")
+    mark = formation.mark(tmp_path, overrides)
+    assert given(tmp_path)["GradualDeploys"] == gradual
+    if overrides == "GradualDeploys=false":
+        assert mark == formation.mark(tmp_path)  # no function reads it
+
+
+def given(built: Path) -> dict[str, str]:
+    """The parameters that `sam deploy` reads from the file."""
+    named = f"file://{built}/parameters.yaml"
+    found: dict[str, str] = CfnParameterOverridesType().convert((named,), None, None)
+    return found
+
+
+@pytest.mark.parametrize("space", [" ", "\n", "  "])
+def test_values_with_spaces_quotes_and_braces_reach_the_deployment_whole(
+    tmp_path: Path, space: str
+) -> None:
+    Formation("UPDATE_COMPLETE").mark(tmp_path, space.join((f"RateLimits={RATES}", "B=", "A=a=b")))
+    assert given(tmp_path) == {"A": "a=b", "B": "", "RateLimits": RATES, "GradualDeploys": "true"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"), [("BudgetDay=20", "BudgetDay"), ("20", "'20'"), ("B 2", "'B 2'")]
+)
+def test_what_is_no_parameter_of_the_template_stops_the_deployment(
+    tmp_path: Path, overrides: str, said: str
+) -> None:
+    done = Formation("UPDATE_COMPLETE").prepared(tmp_path, overrides)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert not (tmp_path / "parameters.yaml").exists()
 
 
 @pytest.mark.parametrize(("profile", "stack"), [("default", "quorum"), ("prod", "quorum-prod")])
