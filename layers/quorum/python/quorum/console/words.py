@@ -589,8 +589,17 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Key → the text in English and in Korean."""
 
 
+CATEGORY = "category."
+"""The beginning of the keys of categories."""
+
+
 def text_of(language: Language, key: str, **values: object) -> str:
-    """The text under `key`, with its placeholders filled in; raises `KeyError` if there is none."""
+    """The text under `key`, with its placeholders filled in; raises `KeyError` if there is none.
+
+    A category that a policy has of its own is called what the policy calls it.
+    """
+    if key.startswith(CATEGORY) and key not in WORDS:
+        return key.removeprefix(CATEGORY)
     template = WORDS[key][LANGUAGES.index(language)]
     return template.format(**values) if values else template
 
