@@ -33,9 +33,7 @@ class Functions:
         self._context = context
         self.calls: Counter[str] = Counter()
         self.broken: set[str] = set()
-        self._one_at_a_time = (
-            Lock()
-        )  # each has a process of its own on AWS, and here they share one
+        self._one_at_a_time = Lock()  # here they share a process
 
     def invoke(self, **given: Any) -> dict[str, Any]:
         name = given["FunctionName"]

@@ -1,10 +1,11 @@
 """Tests of what a request's fields refuse, and of how much of them a rejection repeats."""
 
 import math
+from typing import Annotated
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
-from quorum.core.json_types import Day, Moment, Number, TrueOrFalse, WholeNumber
+from quorum.core.json_types import NUMBER, WHOLE_NUMBER, Day, Moment, TrueOrFalse
 from quorum.core.rejection import Rejection, plain_message, rejection
 from quorum.vote.requests import VerdictRequest
 
@@ -76,8 +77,8 @@ class Every(BaseModel):
     """A field of every kind."""
 
     texts: tuple[str, ...] = ()
-    count: WholeNumber = Field(default=1, ge=1, le=9)
-    share: Number = Field(default=0.5, gt=0, lt=1)
+    count: Annotated[int, Field(ge=1, le=9), WHOLE_NUMBER] = 1
+    share: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.5
     on: TrueOrFalse = False
     day: Day | None = None
     moment: Moment | None = None

@@ -22,7 +22,7 @@ from pydantic import (
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import AnswerEmpty, AnswerFailed, AnswerUnusable
 from quorum.core.fields import UnicodeText, unkeepable
-from quorum.core.json_types import Number, TrueOrFalse, WholeNumber
+from quorum.core.json_types import NUMBER, WHOLE_NUMBER, TrueOrFalse
 from quorum.core.models import Dollars, Frozen
 from quorum.core.rejection import ALTERNATIVE
 
@@ -173,11 +173,11 @@ class ChatCompletionRequest(Nullable):
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_LIMIT)]
     model: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    temperature: Number = Field(default=1.0, ge=0, le=2)
-    top_p: Number | None = Field(default=None, gt=0, le=1)
-    presence_penalty: Number | None = Field(default=None, ge=-2, le=2)
-    frequency_penalty: Number | None = Field(default=None, ge=-2, le=2)
-    seed: WholeNumber | None = Field(default=None, ge=-SEED_LIMIT, lt=SEED_LIMIT)
+    temperature: Annotated[float, Field(ge=0, le=2), NUMBER] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2), NUMBER] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2), NUMBER] | None = None
+    seed: Annotated[int, Field(ge=-SEED_LIMIT, lt=SEED_LIMIT), WHOLE_NUMBER] | None = None
     stop: (
         Annotated[
             Annotated[Stop, Tag(_ONE)]
@@ -186,8 +186,8 @@ class ChatCompletionRequest(Nullable):
         ]
         | None
     ) = None
-    max_tokens: WholeNumber | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
-    max_completion_tokens: WholeNumber | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
+    max_tokens: Annotated[int, Field(ge=1, le=OUTPUT_LIMIT), WHOLE_NUMBER] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=OUTPUT_LIMIT), WHOLE_NUMBER] | None = None
     n: Literal[1] = 1
     stream: TrueOrFalse = False
     stream_options: StreamOptions | None = None

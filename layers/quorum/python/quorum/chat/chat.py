@@ -33,7 +33,7 @@ from quorum.core.errors import (
     TooLarge,
     VoteUnavailable,
 )
-from quorum.core.json_types import Number, TrueOrFalse, WholeNumber
+from quorum.core.json_types import NUMBER, WHOLE_NUMBER, TrueOrFalse
 from quorum.core.models import Frozen, Identifier, Tokens
 from quorum.core.rejection import rejection
 from quorum.core.unicode import whole_json
@@ -91,8 +91,8 @@ class ChatRequest(Nullable):
     ) = None
     system: Annotated[str, StringConstraints(min_length=1)] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
-    temperature: Annotated[Number, Field(ge=0, le=2)] = 1.0
-    max_tokens: Annotated[WholeNumber, Field(ge=1, le=OUTPUT_LIMIT)] = OUTPUT_TOKENS
+    temperature: Annotated[float, Field(ge=0, le=2), NUMBER] = 1.0
+    max_tokens: Annotated[int, Field(ge=1, le=OUTPUT_LIMIT), WHOLE_NUMBER] = OUTPUT_TOKENS
     request_id: Identifier | None = None
     conversation: ConversationId | None = None
     use_cache: TrueOrFalse | None = None

@@ -14,6 +14,8 @@ FORM_LIMIT = 512 * 1024
 """Bytes of a form: a text of full length, each character escaped as three, fits."""
 FIELDS_LIMIT = 100
 """Fields of a form."""
+_DIGITS = 18
+"""Digits of a number in a form."""
 ROOT = "/console"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -83,6 +85,12 @@ class BrowserRequest(Frozen):
     def field(self, name: str, default: str = "") -> str:
         """The field of the form with that name."""
         return dict(self.form).get(name, default)
+
+    def number(self, name: str) -> int | str:
+        """The whole number in a field of the form; what is none, as it was typed."""
+        typed = self.field(name).strip()
+        short = len(typed) <= _DIGITS and typed.isascii() and typed.isdigit()
+        return int(typed) if short else typed
 
     def fields(self, name: str) -> tuple[str, ...]:
         """All fields of the form with that name."""

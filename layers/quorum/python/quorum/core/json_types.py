@@ -1,4 +1,7 @@
-"""Fields that take JSON's own kind of value: neither "5" nor true is a number. Pure."""
+"""Fields that take JSON's own kind of value: neither "5" nor true is a number. Pure.
+
+What tells a number's kind stands behind its limits, or the limits are not described.
+"""
 
 from datetime import date
 from typing import Annotated, Any
@@ -26,9 +29,14 @@ def _written(value: Any, kind: Any) -> Any:
 
 
 TrueOrFalse = StrictBool
-WholeNumber = Annotated[int, _told("int_type", str, bool)]
-"""A whole number; 5.0 is one, too."""
-Number = Annotated[float, _told("float_type", str, bool)]
+WHOLE_NUMBER = _told("int_type", str, bool)
+"""Behind the limits of an `int` field: a whole number; 5.0 is one, too."""
+NUMBER = _told("float_type", str, bool)
+"""Behind the limits of a `float` field: a number."""
+PROTO_WHOLE_NUMBER = _told("int_type", bool)
+"""A whole number in Google's JSON, where it may be written as text."""
+PROTO_NUMBER = _told("float_type", bool)
+"""A number in Google's JSON, where it may be written as text."""
 Moment = Annotated[AwareDatetime, BeforeValidator(lambda value: _written(value, "datetime_type"))]
 """A time with its zone, as text: 2026-12-31T12:00:00Z."""
 Day = Annotated[date, BeforeValidator(lambda value: _written(value, "date_type"))]

@@ -31,7 +31,7 @@ from quorum.aws.keys import (
 from quorum.aws.telemetry import logger
 from quorum.core.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from quorum.core.fields import not_blank
-from quorum.core.json_types import Moment, TrueOrFalse, WholeNumber
+from quorum.core.json_types import WHOLE_NUMBER, Moment, TrueOrFalse
 from quorum.core.models import Frozen
 from quorum.core.scopes import OPERATOR_SCOPES, Role, Scope, least_role, require_all
 from quorum.routes.parameters import App, once_with_secret, who
@@ -57,8 +57,8 @@ class KeyRequest(Frozen):
     name: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(not_blank)]
     scopes: tuple[Scope, ...] = Field(min_length=1, max_length=12)
     expires_at: Moment | None = None
-    requests_per_minute: WholeNumber | None = Field(default=None, ge=1, le=60_000)
-    requests_per_month: WholeNumber | None = Field(default=None, ge=1, le=1_000_000_000)
+    requests_per_minute: Annotated[int, Field(ge=1, le=60_000), WHOLE_NUMBER] | None = None
+    requests_per_month: Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE_NUMBER] | None = None
     allowed_origin: Origin | None = None
     review_is_flagged: TrueOrFalse = False
     drop_unsupported_attributes: TrueOrFalse = False
@@ -83,7 +83,7 @@ class KeyRequest(Frozen):
 class RotateRequest(Frozen):
     """The hours for which the old key still works beside the new one; 0 ends it at once."""
 
-    overlap_hours: WholeNumber = Field(default=0, ge=0, le=OVERLAP_HOURS)
+    overlap_hours: Annotated[int, Field(ge=0, le=OVERLAP_HOURS), WHOLE_NUMBER] = 0
 
 
 _AT_ONCE = RotateRequest()

@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 
 from quorum.core.errors import InvalidRequest, VotersUnavailable
 from quorum.core.fields import whole
+from quorum.core.json_types import PROTO_NUMBER, PROTO_WHOLE_NUMBER
 from quorum.core.models import (
     Attribute,
     Content,
@@ -178,7 +179,7 @@ class AttributeParameters(_Message):
     """How an attribute is wanted: a score below `scoreThreshold` is left out."""
 
     score_type: ScoreType = "PROBABILITY"
-    score_threshold: Probability | None = None
+    score_threshold: Annotated[float, Field(ge=0, le=1), PROTO_NUMBER] | None = None
 
 
 def _given(value: Any) -> Any:
@@ -326,15 +327,15 @@ def _not_supported(
 class SuggestedScore(_Message):
     """A suggested score, 0 to 1."""
 
-    value: Probability
+    value: Annotated[float, Field(ge=0, le=1), PROTO_NUMBER]
     type: ScoreType = "PROBABILITY"
 
 
 class SuggestedSpan(_Message):
     """A suggested score of a part of the text, in UTF-16 code units."""
 
-    begin: Annotated[int, Field(ge=0)]
-    end: Annotated[int, Field(ge=0)]
+    begin: Annotated[int, Field(ge=0), PROTO_WHOLE_NUMBER]
+    end: Annotated[int, Field(ge=0), PROTO_WHOLE_NUMBER]
     score: SuggestedScore
 
 
