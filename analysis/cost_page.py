@@ -60,8 +60,8 @@ def _avoidable() -> Iterator[str]:
     yield f"With `default` it is **{name}: {_dollars(dollars)}** of {_dollars(cost.total)}. "
     yield (
         f"If {PACKED} contents of one policy shared a call, models would cost"
-        f" {_dollars(packed.items[MODELS])} instead of {_dollars(cost.items[MODELS])}. Packed calls"
-        " are not built. Discounts of vendors for cached prompts are not counted.\n\nWhat is avoided already: asking everybody about every text would cost"
+        f" {_dollars(packed.items[MODELS])} instead of {_dollars(cost.items[MODELS])}. Panels"
+        " can [pack batches](panels.md#pack-a-batch). Discounts of vendors for cached prompts are not counted.\n\nWhat is avoided already: asking everybody about every text would cost"
         f" {_dollars(everybody.total)}; the stop rule `settled` saves"
         f" {_dollars(everybody.total - cost.total)}, and each verdict answered from the cache"
         f" {_share(cost)} of its cost.\n\n"

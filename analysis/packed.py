@@ -188,8 +188,9 @@ def _pair(alone: _Way, packed: _Way, rows: Recorded, resampling: Resampling) -> 
 
     def difference(of: Callable[[_Way], Floats | None], drawn: Resampling) -> Any:
         before, after = of(alone), of(packed)
-        known = before is not None and after is not None and len(before) > 0
-        return evaluation.average(after - before, drawn) if known else None  # type: ignore[operator] # known
+        if before is None or after is None or not len(before):
+            return None
+        return evaluation.average(after - before, drawn)
 
     def right(way: _Way) -> Floats:
         return np.asarray(way.answers.forced == rows.gold, dtype=np.float64)

@@ -22,11 +22,12 @@ import numpy.typing as npt
 from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.models import Abstention, CastVote, Decision
+from quorum.core.spreadsheets import meant
 
 from analysis import gold
 from analysis import rows as rows_of_files
 from analysis.gold import LabelUnknown
-from analysis.rows import FileUnreadable, Row, meant
+from analysis.rows import FileUnreadable, Row
 
 Codes = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]

@@ -48,8 +48,6 @@ _SIGNATURES = (
 _BEGINS_OBJECT = re.compile(r'\{\s*(?:["}]|$)')
 _BEGINS_ARRAY = re.compile(r'\[\s*(?:[{"\]]|$)')
 _BEGINS_ITEMS = re.compile(r"\[\s*(?:\{|$)")
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""The beginning of a formula, with or without apostrophes before it."""
 _DIALECT = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 """The line that tells Excel the delimiter."""
 
@@ -553,16 +551,3 @@ def _shown(cell: Any) -> str:
         return str(int(cell))
     iso: Callable[[], str] | None = getattr(cell, "isoformat", None)
     return str(cell) if iso is None else iso()
-
-
-# ---- written ---------------------------------------------------------------------------------
-
-
-def harmless(cell: str) -> str:
-    """The cell, after an apostrophe if a spreadsheet would take it for a formula."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def meant(cell: str) -> str:
-    """The cell without the apostrophe that `harmless` put before it."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

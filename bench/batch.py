@@ -35,7 +35,8 @@ from quorum.vote.policy import DEFAULT
 from bench.aws import CREDENTIALS, create_tables
 from bench.command_line import memory
 from fakes.gateway import ModelScenario, Scenario, running
-from local import stack
+from local import servers
+from local.state import StateDirectory
 from tests import template
 from tests.transactions import cancelled
 from tests.world import BATCH, TENANT, Serial, World, items
@@ -150,8 +151,8 @@ def conflicts() -> None:
     _prepare_environment()
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        home = stack.StateDirectory(Path(folder))
-        running_stack = stack.start(home, {"AUTH": "false", "PERSIST_STATE": "0"})
+        home = StateDirectory(Path(folder))
+        running_stack = servers.start(home, {"AUTH": "false", "PERSIST_STATE": "0"})
         try:
             dynamodb = running_stack.resource()
             spread = _settled_by_many(dynamodb)
@@ -163,7 +164,7 @@ def conflicts() -> None:
             ):
                 single = _settled_by_many(dynamodb)
         finally:
-            stack.stop_stack(home.folder)
+            servers.stop(home, running_stack)
     for name, (settled, written, met) in (("sixteen shards", spread), ("one item", single)):
         print(
             f"{name:<15}{settled / CONFLICT_SECONDS:.1f} items/s, {written} transactions, "

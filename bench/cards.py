@@ -4,8 +4,8 @@
 
 VOTES.csv is what `python -m training.train … --votes VOTES.csv` writes beside the packaged weights,
 OTHER.csv what it writes with `--without-share-alike`: the cards then say what leaving those sources
-out costs (`training/share_alike.json`). Without VOTES.csv only the versions and the scores of
-categories and attributes (`training/kinds.json`) are written anew. The cards are
+out costs (`training/share_alike.json`). Without VOTES.csv only the versions, the scores of
+categories and attributes (`training/kinds.json`) and the sources are written anew. The cards are
 `docs/model-cards.md`.
 """
 
@@ -91,15 +91,12 @@ def scores_of_kinds() -> str:
 
 
 def with_kinds(written: str) -> str:
-    """The page with these figures, and the versions, in place of those it has."""
-    before, _, rest = written.partition(f"{KINDS_HEADING}\n")
-    after = rest[rest.index(SOURCES_HEADING) :] if rest else ""
-    if not rest:
-        before, _, after = written.partition(SOURCES_HEADING)
-        after = SOURCES_HEADING + after
+    """The page with these figures, the versions and the sources in place of those it has."""
+    heading = KINDS_HEADING if f"{KINDS_HEADING}\n" in written else SOURCES_HEADING
+    before = written.partition(f"{heading}\n")[0]
     for voter, version in versions().items():
         before = re.sub(rf"(## {voter}\n\nVersion `)\w+", rf"\g<1>{version}", before)
-    return f"{before}{scores_of_kinds()}\n{after}"
+    return f"{before}{scores_of_kinds()}\n{credits_of_sources()}"
 
 
 def votes_of(recorded: Recorded, voter: str) -> Votes:

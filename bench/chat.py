@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.table import Table
 from websockets.sync.client import connect
 
-from local.stack import ROOT, Stack, start_stack, stop_stack
+from local.stack import start_stack, stop_stack
+from local.state import ROOT, Stack
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection

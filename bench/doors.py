@@ -37,7 +37,9 @@ from quorum.core.models import Content
 from rich.console import Console
 from rich.table import Table
 
-from local.stack import LOOPBACK, ROOT, Stack, sam_local, start_stack, stop_stack
+from local.processes import LOOPBACK
+from local.stack import sam_local, start_stack, stop_stack
+from local.state import ROOT, Stack
 
 PANEL = "embedded"
 LIST = 32

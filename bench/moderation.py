@@ -33,7 +33,7 @@ from bench.contestants import CONTESTANTS, WEIGHTS, Setup
 from bench.results import percentile
 from bench.stand_in import apart
 from fakes.gateway import Fault, ModelScenario, Scenario
-from local.stack import ROOT
+from local.state import ROOT
 
 NAME = "moderation"
 UPSTREAM_MS = (0, 50, 300)

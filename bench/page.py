@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench import results
-from local.stack import ROOT
+from local.state import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 WAYS = {

@@ -38,7 +38,7 @@ from bench.results import percentile
 from bench.stand_in import apart
 from functions.api import app as api
 from functions.vote import app as vote
-from local.stack import ROOT
+from local.state import ROOT
 
 NAME = "plumbing"
 Answer = TypeVar("Answer")

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from local.stack import ROOT
+from local.state import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
 

@@ -36,7 +36,7 @@ from rich.console import Console
 from rich.table import Table
 from samcli.yamlhelper import yaml_parse
 
-from local.stack import ROOT
+from local.state import ROOT
 
 COMMON = ("quorum", "dependencies")
 """The layers that every function has."""

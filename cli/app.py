@@ -23,6 +23,7 @@ from cli import (
     env,
     estimate,
     evaluate,
+    events,
     keys,
     labels,
     languages,
@@ -78,6 +79,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 app.add_typer(panel.app, name="panel")
 app.add_typer(policy.app, name="policy")
+app.add_typer(events.app, name="events")
 app.add_typer(labels.app, name="labels")
 app.add_typer(verdicts.app, name="verdicts")
 app.add_typer(audit.app, name="audit")

@@ -12,10 +12,11 @@ from typing import IO, Annotated, Any
 
 import typer
 from quorum.core.models import Decision
+from quorum.core.spreadsheets import harmless
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from analysis.rows import KINDS, harmless
+from analysis.rows import KINDS
 from cli.deployment import Where
 from cli.errors import DeploymentUnreachable, ExitCode
 from cli.items import Known, Spooled, spooled

@@ -14,7 +14,7 @@ from cli.errors import CommandFailed, print_error
 from cli.output import SafeConsole
 from cli.service import Service
 from cli.tables import show_verdicts
-from local.stack import TENANT, Stack
+from local.state import TENANT, Stack
 
 PATIENCE_SECONDS = 90
 

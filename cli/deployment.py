@@ -11,7 +11,7 @@ import typer
 from cli.errors import CommandFailed, DeploymentUnreachable
 
 if TYPE_CHECKING:
-    from local.stack import Stack
+    from local.state import Stack
 
 LOCAL = "local"
 KEY_VARIABLE = "QUORUM_API_KEY"
@@ -86,14 +86,14 @@ def local_stack() -> "Stack":
 
 
 def _clone() -> ModuleType:
-    """The module that runs local stacks; raises `DeploymentUnreachable` where it is not there."""
+    """The module that knows local stacks; raises `DeploymentUnreachable` where it is not there."""
     try:
-        from local import stack  # noqa: PLC0415 - only a clone has it
+        from local import state  # noqa: PLC0415 - only a clone has it
     except ModuleNotFoundError:
         raise DeploymentUnreachable(
             "Only a clone of Quorum has a local stack. Name a deployment with --where."
         ) from None
-    return stack
+    return state
 
 
 # ---- in AWS ----------------------------------------------------------------------------------

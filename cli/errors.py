@@ -17,6 +17,7 @@ from botocore.exceptions import (
 )
 from pydantic import ValidationError
 from quorum.core.errors import QuorumError
+from quorum.core.rejection import plain_message
 from rich.markup import escape
 from typer import Abort, Exit, TyperException
 from typer.core import TyperGroup
@@ -134,7 +135,8 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False)[0]
     named = problem.get("ctx", {}).get("field")
     where = ".".join(str(part) for part in (*problem["loc"], *([named] if named else [])))
-    return f"{where}: {problem['msg']}" if where else problem["msg"]
+    message = plain_message(problem)
+    return f"{where}: {message}" if where else message
 
 
 def _of_aws(error: BotoCoreError | ClientError) -> Ending:

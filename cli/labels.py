@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from quorum.core import registry
-from quorum.core.models import CastVote, Verdict
+from quorum.core.spreadsheets import harmless
+from quorum.review import label_table
 from quorum.review.label_summary import RECENT_DAYS, summary
 from quorum.vote.quality_sample import Estimate
 from quorum.vote.reviews import Label
 from quorum.vote.suggestions import Suggestion
 
 from analysis.counts import counted
-from analysis.rows import harmless
 from cli import learning, tables
 from cli.deployment import Where
 from cli.output import AsJson, console, notes, opened, print_json
@@ -62,7 +61,7 @@ def export(out: Out, where: Where = "local", *, suggested: Suggested = False) ->
     a suggestion.
     """
     service = connect(where, operator=True)
-    entries = [entry for entry in reviewed(service) if _teaches(entry)]
+    entries = [entry for entry in reviewed(service) if label_table.teaches(entry)]
     suggestions: list[Suggestion] = []
     if suggested:
         texts = {entry.content for entry in entries}
@@ -130,28 +129,12 @@ def write(out: Path, entries: list[Label], suggestions: Sequence[Suggestion] = (
     """The CSV of `entries` and `suggestions`, readable by its owner only."""
     judged = [entry.verdict for entry in entries]
     judged += [one.verdict for one in suggestions if one.verdict is not None]
-    heard = {vote.voter for verdict in judged for vote in verdict.votes}
-    known = [model.name for model in registry.MODELS if model.name in heard]
-    voters = known + sorted(heard.difference(known))
-    columns = ["language", "text", "gold"]
-    columns += [column for voter in voters for column in (voter, f"{voter}.confidence")]
-    columns += ["panel", "panel.score", "policy", "weight", "labelled_by"]
+    columns = label_table.columns(judged)
     with opened(out, private=True) as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
-        writer.writerows(map(_row, entries))
+        writer.writerows(map(label_table.row, entries))
         writer.writerows(map(_suggested_row, suggestions))
-
-
-def _row(entry: Label) -> dict[str, Any]:
-    return {
-        "language": entry.verdict.language or "",
-        "text": harmless(entry.content or ""),
-        "gold": entry.reviews[-1].decision,
-        "labelled_by": "review",
-        "weight": f"{entry.weight:.6g}",
-        **_judged(entry.verdict),
-    }
 
 
 def _suggested_row(suggestion: Suggestion) -> dict[str, Any]:
@@ -161,23 +144,5 @@ def _suggested_row(suggestion: Suggestion) -> dict[str, Any]:
         "gold": suggestion.decision,
         "policy": suggestion.policy,
         "labelled_by": "suggestion",
-        **({} if suggestion.verdict is None else _judged(suggestion.verdict)),
+        **({} if suggestion.verdict is None else label_table.judged(suggestion.verdict)),
     }
-
-
-def _judged(verdict: Verdict) -> dict[str, Any]:
-    """The cells about what the panel and its voters said."""
-    cells: dict[str, Any] = {
-        "panel": verdict.decision,
-        "panel.score": f"{verdict.score:.6f}",
-        "policy": f"{verdict.policy}@{verdict.policy_version}",
-    }
-    for vote in verdict.votes:
-        if isinstance(vote, CastVote):
-            cells |= {vote.voter: vote.decision, f"{vote.voter}.confidence": vote.confidence}
-    return cells
-
-
-def _teaches(entry: Label) -> bool:
-    voted = any(isinstance(vote, CastVote) for vote in entry.verdict.votes)
-    return entry.content is not None or voted

@@ -105,7 +105,7 @@ def put(
         str | None, typer.Option(help="only if this version is in force; * for any")
     ] = None,
 ) -> None:
-    """Put a model in force: panels may seat it, without a deployment.
+    """Put a model in force: panels may use it, without a deployment.
 
     Needs the key of the deployment's operator. Every version is kept.
     """
@@ -117,7 +117,7 @@ def put(
 
 @app.command()
 def delete(name: Name, where: Where = "local") -> None:
-    """Put a model out of force, if no panel seats it. Needs the deployment's operator's key."""
+    """Put a model out of force, if no panel uses it. Needs the deployment's operator's key."""
     found = ModelEntryView.model_validate(connect(where, operator=True).delete(_path(name)))
     typer.echo(f"{name} {found.version} is no longer in force.")
 

@@ -69,7 +69,7 @@ def not_judged(where: str, panel: Panel, tenant: str | None) -> list[str]:
             raise typer.BadParameter(
                 f"{panel.name}: the policy {policy.name} of {whose} is in force. {refused.message}"
             ) from None
-        found.append(f"{policy.name} of {whose}: no voter on it can speak of {category}")
+        found.append(f"{policy.name} of {whose}: no voter on it can judge {category}")
     return found
 
 

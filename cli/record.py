@@ -19,6 +19,7 @@ from quorum.core import registry
 from quorum.core.errors import PanelInvalid
 from quorum.core.model_entry import NamedEntry
 from quorum.core.models import CONTENT_LIMIT, Abstention, CastVote, Content, Verdict
+from quorum.core.spreadsheets import harmless, meant
 from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.vote.language import detect
 from quorum.vote.packing import CHARACTERS
@@ -29,7 +30,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from analysis import gold
 from analysis.gold import LabelUnknown
 from analysis.recorded import PAID
-from analysis.rows import FileUnreadable, Row, harmless, meant, opened
+from analysis.rows import FileUnreadable, Row, opened
 from cli import entries, loading, output
 from cli import policy as policies
 from cli.deployment import Where

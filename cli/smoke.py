@@ -1,4 +1,4 @@
-"""`quorum smoke`: ask a deployment once by each way in, and show what works and what it cost."""
+"""`quorum smoke`: one request of each kind to a deployment, to show what works and what it cost."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +59,7 @@ BATCH_SECONDS = 300.0
 COST_READS = 10
 """Times that the costs are read: what was booked is listed a moment later."""
 COLUMNS = (
-    Column("way in", left=True),
+    Column("request", left=True),
     Column("result", left=True),
     Column("seconds"),
     Column("cost"),
@@ -74,7 +74,7 @@ Failures = (
 
 
 class WayFailed(CommandFailed):
-    """A way in that answered, but not as it should; `dollars` is the cost of its answer."""
+    """A request that was answered, but not as it should be; `dollars` is the cost of its answer."""
 
     def __init__(self, message: str, dollars: Decimal = Decimal(0)) -> None:
         super().__init__(message)
@@ -82,7 +82,7 @@ class WayFailed(CommandFailed):
 
 
 class Answer(NamedTuple):
-    """The answer by one way in: its cost, None where nothing is paid, and a few words about it."""
+    """The answer to one kind of request: its cost (None: it is free), and a few words about it."""
 
     dollars: Decimal | None
     note: str
@@ -90,7 +90,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one way in; `ok` is None if it was not tried."""
+    """The outcome of one kind of request; `ok` is None if it was not tried."""
 
     way: str
     ok: bool | None
@@ -106,7 +106,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Smoke:
-    """The ways into a deployment. `chat` is the address of its WebSocket with the key, if known."""
+    """One request of each kind. `chat` is the address of the WebSocket with the key, if known."""
 
     service: Service
     chat: tuple[str, str] | None
@@ -124,7 +124,7 @@ class Smoke:
         return sum((one.dollars or Decimal(0) for one in self.outcomes), Decimal(0))
 
     def run(self) -> None:
-        """Try every way in; `outcomes` grows by one for each."""
+        """Send a request of every kind; `outcomes` grows by one for each."""
         self._day = _today()
         try:
             self._before = self._booked()
@@ -268,9 +268,10 @@ def smoke(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask before spending")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a deployment once by each way in; shows what works, how fast, and what it cost.
+    """Send one request of each kind to a deployment; shows what works, how fast, and at what cost.
 
-    A way that fails does not end the command: the others are tried too. Exits with 1 if any failed.
+    A request that fails does not end the command: the others are sent, too. Exits with 1 if any
+    failed.
     """
     url, key = api_of(where)
     trial = Smoke(Service(url, key), _chat_address(where, chat, key), panel, model, seconds)

@@ -13,12 +13,13 @@ import numpy as np
 import typer
 from quorum.core import registry
 from quorum.core.models import CONTENT_LIMIT, Attribute, Content
+from quorum.core.spreadsheets import meant
 from quorum.vote.attributes import pooled
 from quorum.vote.perspective import SERVED
 from quorum.vote.policy import DEFAULT
 
 from analysis.flag_rates import Agreement, FlagRate, agreement, keeping
-from analysis.rows import FileUnreadable, Row, meant, opened
+from analysis.rows import FileUnreadable, Row, opened
 from cli import entries, loading
 from cli.languages import DefaultLanguage
 from cli.output import AsJson, console, notes, print_json

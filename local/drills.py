@@ -1,4 +1,4 @@
-"""Drills: what may fail is made to fail, and what came of it is told in `docs/drills.md`.
+"""Drills: failures are caused on purpose, and `docs/drills.md` reports what happened.
 
 Each drill is made of tests that run on every commit; here they are run together and reported.
 `python -m local.drills` (`make drill`) runs them all; the report says which failed.
@@ -23,7 +23,7 @@ RECOVERED = "recovered_seconds"
 
 
 class Drill(NamedTuple):
-    """What fails, what callers see of it, and the tests that show it and check the books."""
+    """What fails, what callers see of it, and the tests that show it and check the ledger."""
 
     fails: str
     seen: str
@@ -37,11 +37,11 @@ DRILLS = tuple(
 HEAD = """\
 # Drills
 
-Written by `make drill`. Each line is what fails on purpose, what callers see of it, how long after
-its end all was well (where a test measures that: seconds on the local stack, whose pauses are
-shorter than AWS's), and whether it held. Where anything is bought, the tests behind a line also
-compare the ledger with what the stand-in for the gateway charged, to the last digit, and look for
-what was lost; [drills.json](../local/drills.json) names them.
+Written by `make drill`. Each line names what fails on purpose, what callers notice, the seconds
+from the end of the failure until everything worked again (where a test measures that, on the local
+stack, whose pauses are shorter than AWS's), and whether the drill held. Where anything is bought,
+the tests behind a line also compare the ledger with what the stand-in for the gateway charged, to
+the last digit, and look for lost items; [drills.json](../local/drills.json) names the tests.
 
 {when}, {machine}.
 
@@ -51,7 +51,7 @@ what was lost; [drills.json](../local/drills.json) names them.
 
 
 class Outcome(NamedTuple):
-    """What came of a test: whether all its cases passed, how many, and the measured recovery."""
+    """The result of a test: whether all its cases passed, how many, and the measured recovery."""
 
     passed: bool
     cases: int

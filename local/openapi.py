@@ -43,7 +43,10 @@ def document() -> str:
         described["paths"] |= other["paths"]
         schemas |= other["components"]["schemas"]
     described["servers"] = [{"url": "."}]  # wherever the description was read from
-    told = "Also `Authorization: Bearer` or `?key=`. Of the scopes of an operation a key needs one."
+    told = (
+        "Also `X-Goog-Api-Key`, `Authorization: Bearer` or `?key=`. Of the scopes of an operation a"
+        " key needs one."
+    )
     keyed = {"type": "apiKey", "in": "header", "name": "x-api-key", "description": told}
     described["components"]["securitySchemes"] = {"key": keyed}
     described["security"] = [{"key": []}]

@@ -78,7 +78,7 @@ class AsyncModerator:
     answered by then abstain. With `everyone`, all voters are asked at once, also those whose votes
     could no longer change the verdict, and lists settle nothing.
 
-    Raises `PanelInvalid` for a panel that is not valid, that cannot speak of a category of
+    Raises `PanelInvalid` for a panel that is not valid, that cannot judge a category of
     `policy`, or that has language models although there is no `gateway`.
     """
 

@@ -13,7 +13,7 @@ something there; elsewhere it has none.
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +41,9 @@ KINDS: tuple[Category | Attribute, ...] = (
 )
 """All kinds with a score over landmarks; toxicity is the voters' probability of unsafe, and
 profanity is scored by the voter `rules` (`training.profanity`)."""
+SEVERE = Attribute.SEVERE_TOXICITY
+"""It is learned from texts of its own (`--severe`), after all others, whose numbers stay."""
+FIRST = tuple(one for one in KINDS if one is not SEVERE)
 TAUGHT_BY: dict[Category | Attribute, tuple[Category, ...]] = {
     Attribute.IDENTITY_ATTACK: (Category.HATE,),
     Attribute.INSULT: (Category.HARASSMENT,),
@@ -140,11 +143,6 @@ def _linear(labelled: Labelled, goal: Truths, chosen: Truths, weight: Floats) ->
     return Linear(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
 
-def fit_scores(labelled: Labelled, chosen: Truths) -> tuple[Linear | None, ...]:
-    """The score of each kind, fitted on the chosen texts."""
-    return tuple(fit_score(labelled, at, chosen) for at in range(len(KINDS)))
-
-
 def fit_score(labelled: Labelled, at: int, chosen: Truths) -> Linear | None:
     """The score of the kind at that position of `KINDS`, fitted on the chosen texts."""
     goal, of = labelled.teaches[:, at], chosen & labelled.taught[:, at]
@@ -200,22 +198,31 @@ def fit(
     counts: Answers,
     landmarks: NDArray[np.float32],
     cache: Path | None = None,
+    *,
+    of: Collection[Category | Attribute] = FIRST,
 ) -> Learned:
-    """Fit, calibrate and measure all kinds over these landmarks (n, 512)."""
+    """Fit, calibrate and measure these kinds over these landmarks (n, 512)."""
     rows = [row for row, known in zip(rows, readable(rows).tolist(), strict=True) if known]
+    if not rows:
+        return Learned(
+            Kinds((), np.zeros((len(landmarks), 0), np.float32), np.zeros(0, np.float32)), ()
+        )
     labelled = Labelled.of(rows, landmarks, cache)
     folds = np.array([row.fold for row in rows])
+    positions = [at for at, kind in enumerate(KINDS) if kind in of]
     scores = np.full((len(rows), len(KINDS)), np.nan)
     for fold in track(range(FOLDS), "categories", console=console):
         own = folds == fold
-        for at, linear in enumerate(fit_scores(labelled, ~own)):
+        for at in positions:
+            linear = fit_score(labelled, at, ~own)
             if linear is not None:
                 scores[own, at] = linear.scores(labelled.features[own])
     whiten = whitening(np.rint(landmarks / LANDMARK_UNIT).astype(np.int8))
     figures: list[Figures] = []
     kinds: list[Kind] = []
     columns, intercepts = [np.zeros((len(landmarks), 0))], []
-    for at, linear in enumerate(fit_scores(labelled, np.ones(len(rows), np.bool_))):
+    for at in positions:
+        linear = fit_score(labelled, at, np.ones(len(rows), np.bool_))
         known = labelled.known[:, at] & np.isfinite(scores[:, at])
         weight = natural_weights(rows, KINDS[at], known, counts)
         holds = labelled.holds[:, at]
@@ -326,12 +333,18 @@ def _error(holds: Truths, probabilities: Floats, weight: Floats) -> float:
 
 
 def add(
-    file: Path, rows: Sequence[Row], counts: Answers, cache: Path | None = None
+    file: Path,
+    rows: Sequence[Row],
+    counts: Answers,
+    cache: Path | None = None,
+    *,
+    of: Collection[Category | Attribute] = FIRST,
 ) -> tuple[Figures, ...]:
-    """Fit the kinds on labelled texts, and put them into a file of weights.
+    """Fit these kinds on labelled texts, and put them into a file of weights.
 
-    The same file and texts give the same bytes, whether the file had kinds or not. Gives the
-    figures; a file without a second opinion gets no kinds.
+    The numbers of the other kinds in the file stay as they are. The same file and texts give the
+    same bytes, whether the file had these kinds or not. Gives the figures; a file without a second
+    opinion gets no kinds.
     """
     read = weights.load(file, meaning.VOTER)
     scorer = meaning.Scorer.of(read)
@@ -342,7 +355,8 @@ def add(
     if scorer.kinds is not None:
         numbers = scorer.kinds.coefficients.size + scorer.kinds.intercepts.size
         payload = payload[: len(payload) - 4 * numbers]
-    learned = fit(rows, counts, scorer.unlike.landmarks, cache)
+    learned = fit(rows, counts, scorer.unlike.landmarks, cache, of=of)
+    packed = _joined(scorer.kinds, learned.kinds, of)
     header["kinds"] = [
         {
             "name": str(kind.name),
@@ -350,13 +364,31 @@ def add(
                 language: list(platt) for language, platt in kind.calibrations.items()
             },
         }
-        for kind in learned.kinds.kinds
+        for kind in packed.kinds
     ]
-    payload += learned.kinds.coefficients.astype("<f4").tobytes()
-    payload += learned.kinds.intercepts.astype("<f4").tobytes()
+    payload += packed.coefficients.astype("<f4").tobytes()
+    payload += packed.intercepts.astype("<f4").tobytes()
     file.write_bytes(weights.pack(header, payload))
     report(learned.figures)
     return learned.figures
+
+
+def _joined(had: Kinds | None, new: Kinds, of: Collection[Category | Attribute]) -> Kinds:
+    """The kinds that a file had, but for these, and the new ones, in the order of `KINDS`."""
+    both = [
+        (kind, known.coefficients[:, at], known.intercepts[at])
+        for known in (had, new)
+        if known is not None
+        for at, kind in enumerate(known.kinds)
+        if known is new or kind.name not in of
+    ]
+    both.sort(key=lambda one: KINDS.index(one[0].name))
+    columns = [np.zeros((len(new.coefficients), 0), np.float32), *(one[1][:, None] for one in both)]
+    return Kinds(
+        tuple(kind for kind, _, _ in both),
+        np.concatenate(columns, axis=1),
+        np.array([intercept for _, _, intercept in both], np.float32),
+    )
 
 
 def coverage(figures: Sequence[Figures], toxic: Sequence[str]) -> ScoreCoverage:
@@ -370,6 +402,15 @@ def coverage(figures: Sequence[Figures], toxic: Sequence[str]) -> ScoreCoverage:
         categories={each: languages(each) for each in Category if languages(each)},
         attributes={each: spoken for each, spoken in attributes.items() if spoken},
     )
+
+
+def joined_figures(
+    had: Sequence[Figures], new: Sequence[Figures], of: Collection[Category | Attribute]
+) -> tuple[Figures, ...]:
+    """The figures there were, but for those of these kinds, and the new ones, kind by kind."""
+    order = [str(kind) for kind in (*KINDS, *Attribute)]
+    both = [one for one in had if one.kind not in of] + list(new)
+    return tuple(sorted(both, key=lambda one: order.index(one.kind)))
 
 
 def write_figures(path: Path, figures: Sequence[Figures]) -> None:

@@ -7,8 +7,10 @@ TRAINING.csv has the columns language,text,label,source (label: safe or unsafe),
 the outside sources that `training/sources.json` lists; without it the voters know nothing of texts
 unlike their training, and never abstain from them. MORE and CATEGORIES, which is of texts of a
 training collection, also have the columns categories,labelled,attributes,attributes_labelled: from
-these come the scores of categories and attributes (`training.kinds`). `--only-categories` fits
-those alone, for weights that are there. The same files and seed give the same bytes on the same
+these come the scores of categories and attributes (`training.kinds`). `--severe SEVERE.csv.gz`, in
+the columns of MORE, teaches SEVERE_TOXICITY and nothing else (docs/decisions/0027 says from which
+public files it is made). `--only-categories` fits those alone, for weights that are there; scores
+that no given file teaches stay as they are. The same files and seed give the same bytes on the same
 machine.
 
 Every figure and every calibration uses scores of unseen rows (`training.rows` says how folds are
@@ -76,6 +78,9 @@ def main() -> None:
         "--categories", type=Path, metavar="CATEGORIES.csv.gz", help="more texts with categories"
     )
     parser.add_argument(
+        "--severe", type=Path, metavar="SEVERE.csv.gz", help="texts that say what is severely toxic"
+    )
+    parser.add_argument(
         "--only-categories", action="store_true", help="fit the scores of categories alone"
     )
     parser.add_argument(
@@ -99,8 +104,15 @@ def main() -> None:
     paths = [path for path in (options.more, options.categories) if path]
     names = [str(kind) for kind in (*kinds.KINDS, profanity.KIND)]
     labelled = read_labelled(paths, names, share_alike=shared) if paths else None
+    # Its sources are share-alike: without those nothing teaches it, and a file loses it.
+    severe_paths = [options.severe] if options.severe else []
+    severe = (
+        read_labelled(severe_paths, [kinds.SEVERE], share_alike=shared)
+        if severe_paths or not shared
+        else None
+    )
     if options.only_categories:
-        figures = add_kinds(options.weights, labelled, options.cache)
+        figures = add_kinds(options.weights, labelled, severe, options.cache)
     else:
         figures = train(
             read_rows(options.training, options.more, share_alike=shared),
@@ -109,9 +121,13 @@ def main() -> None:
             options.votes,
             options.held_out,
             labelled=labelled,
+            severe=severe,
             cache=options.cache,
         ).figures
     if figures and options.weights == characters.WEIGHTS.parent:
+        fitted = [*(kinds.FIRST if labelled else ()), *((kinds.SEVERE,) if severe else ())]
+        fitted += [profanity.KIND] if labelled else []
+        figures = kinds.joined_figures(kinds.read_figures(KIND_FIGURES), figures, fitted)
         kinds.write_figures(KIND_FIGURES, figures)
         toxic = sorted(meaning.ENCODER_LANGUAGES | characters.scorer().languages.keys())
         covered = kinds.coverage(figures, toxic).model_dump_json(indent=1)
@@ -125,19 +141,32 @@ class Trained(NamedTuple):
     figures: tuple[kinds.Figures, ...]
 
 
+LabelledTexts = tuple[Sequence[Row], Answers]
+"""Texts with categories and attributes, and how many answers of each there are."""
+
+
 @threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator] # threadpoolctl has no types
 def add_kinds(
-    folder: Path, labelled: tuple[Sequence[Row], Answers] | None, cache: Path | None = None
+    folder: Path,
+    labelled: LabelledTexts | None,
+    severe: LabelledTexts | None = None,
+    cache: Path | None = None,
 ) -> tuple[kinds.Figures, ...]:
-    """Fit the scores of categories and attributes into the weights of a folder; their figures."""
-    if labelled is None:
-        return ()
-    rows, counts = labelled
-    precisions = folder / rules.PRECISIONS.name
-    known = rules.Precisions.of(precisions.read_text(encoding="utf-8"))
-    shares, of_profanity = profanity.measure(rows, counts, known)
-    profanity.write(precisions, shares)
-    return kinds.add(folder / meaning.WEIGHTS.name, rows, counts, cache) + of_profanity
+    """Fit the scores of categories and attributes into the weights of a folder; their figures.
+
+    `severe` are the texts that teach SEVERE_TOXICITY. Scores that nothing teaches stay.
+    """
+    file = folder / meaning.WEIGHTS.name
+    figures: tuple[kinds.Figures, ...] = ()
+    if labelled is not None:
+        precisions = folder / rules.PRECISIONS.name
+        known = rules.Precisions.of(precisions.read_text(encoding="utf-8"))
+        shares, of_profanity = profanity.measure(*labelled, known)
+        profanity.write(precisions, shares)
+        figures += kinds.add(file, *labelled, cache) + of_profanity
+    if severe is not None:
+        figures += kinds.add(file, *severe, cache, of=(kinds.SEVERE,))
+    return figures
 
 
 # One thread: sums in the same order on any number of cores, and the tests need a tenth of the time.
@@ -149,12 +178,14 @@ def train(
     votes_file: Path | None = None,
     held_out: Sequence[Path] | None = None,
     *,
-    labelled: tuple[Sequence[Row], Answers] | None = None,
+    labelled: LabelledTexts | None = None,
+    severe: LabelledTexts | None = None,
     cache: Path | None = None,
 ) -> Trained:
     """Fit all voters on `rows` and write their files into `folder`, then what was asked for.
 
-    Texts that are `labelled` with categories and attributes teach their scores.
+    Texts that are `labelled` with categories and attributes teach their scores, and those of
+    `severe` that of SEVERE_TOXICITY.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = [row for row in rows if not row.outside]
@@ -197,7 +228,7 @@ def train(
     known_fired = [fired[at] for at in np.flatnonzero(within).tolist()]
     measured = measure_rules(known, known_fired)
     (folder / rules.PRECISIONS.name).write_text(pack_rules(measured), encoding="utf-8")
-    figures = add_kinds(folder, labelled, cache)
+    figures = add_kinds(folder, labelled, severe, cache)
     trained = meaning.Scorer.of(weights.load(folder / meaning.WEIGHTS.name, meaning.VOTER))
     grave = np.zeros(len(rows), np.bool_)
     if labelled is not None:

@@ -5,7 +5,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.settings import AggregateSettings
-from quorum.app.votes import VerdictContainer
+from quorum.app.votes import AggregateContainer
 from quorum.aws.boundary import guarded
 from quorum.vote import telemetry
 from quorum.vote.evaluation import AggregateRequest, RoundResult, conclude_round
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @cache
-def app() -> VerdictContainer:
+def app() -> AggregateContainer:
     """The container, opened once per environment."""
-    return VerdictContainer(AggregateSettings.from_environment())
+    return AggregateContainer(AggregateSettings.from_environment())
 
 
 @guarded

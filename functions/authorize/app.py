@@ -1,4 +1,4 @@
-"""Authorization: the API key in x-api-key, Authorization: Bearer or ?key= → tenant and role."""
+"""Authorization: an API key, wherever a client sends it → tenant, role and rights."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
     APIGatewayAuthorizerResponse,
     APIGatewayAuthorizerResponseWebSocket,
 )
-from quorum.app.keys import KeysContainer
+from quorum.app.keys import AuthorizeContainer
 from quorum.app.settings import AuthorizeSettings
 from quorum.aws.boundary import guarded
 from quorum.aws.keys import GOOGLES_ROUTES, REFUSED, Caller, hash_of
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @cache
-def app() -> KeysContainer:
+def app() -> AuthorizeContainer:
     """The container, opened once per environment."""
-    return KeysContainer(AuthorizeSettings.from_environment())
+    return AuthorizeContainer(AuthorizeSettings.from_environment())
 
 
 @guarded
@@ -75,4 +75,5 @@ def key_of(event: APIGatewayAuthorizerRequestEvent) -> str | None:
     bearer = token.strip() if scheme.lower() == "bearer" else None
     # API Gateway sends null if there is no query.
     query: dict[str, str] = event.query_string_parameters or {}
-    return event.headers.get("x-api-key") or bearer or query.get("key")
+    sent = event.headers.get("x-api-key") or event.headers.get("x-goog-api-key")
+    return sent or bearer or query.get("key")

@@ -7,7 +7,7 @@ from embedded import characters as characters_model
 from embedded import meaning as meaning_model
 from embedded import rules as rules_model
 from quorum.app.settings import StoreSettings
-from quorum.app.votes import VoteStoreContainer
+from quorum.app.votes import EmbeddedVoterContainer
 from quorum.aws.boundary import guarded
 from quorum.aws.environment import variable
 from quorum.vote import embedded_voting
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 @cache
-def app() -> VoteStoreContainer:
+def app() -> EmbeddedVoterContainer:
     """The container, opened once per environment."""
-    return VoteStoreContainer(StoreSettings.from_environment())
+    return EmbeddedVoterContainer(StoreSettings.from_environment())
 
 
 @guarded

@@ -1,5 +1,6 @@
 """The console in a browser: two reviewers by keyboard, Korean keys, and what axe-core finds."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, sync_playwright
 from quorum.console.site import NAVIGATION
+from quorum.core.models import Content
 from quorum.review.appeals import AppealRequest
-from quorum.vote.policy import INSTRUCTIONS
+from quorum.vote.policy import DEFAULT, INSTRUCTIONS
 
 from fakes.console import served
 from functions.console import app as console
+from tests import make
 from tests.console.conftest import BATCH, Issue, Store, new_batch, put_policy, reject
 
 if TYPE_CHECKING:
@@ -124,6 +127,62 @@ def test_two_reviewers_by_keyboard_decide_ten_contents_and_none_twice(
     assert made.count(("ada", "needs_review", ())) == 1  # taken back
 
 
+def test_submitting_brings_the_next_content_with_one_request_and_going_back_finds_it_decided(
+    browser: Browser, address: str, issue: Issue, store: Store
+) -> None:
+    store("verdict-1", minutes=2)
+    store("verdict-2", minutes=1)
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/review/verdict-1?order=oldest&show=1")
+        asked: list[tuple[str, str]] = []
+
+        def noted(one: Request) -> None:
+            if one.resource_type in {"document", "fetch"}:
+                asked.append((one.method, one.url.rpartition("/")[2]))
+
+        page.on("request", noted)
+        before = page.url
+        press(page, "s", "Enter")
+        leave(page, before)
+        assert shown(page) == "the text of verdict-2"
+        by_key = "verdict-2?show=1&order=oldest"  # its text, which R asks for
+        assert asked == [("POST", "decide"), ("GET", by_key)]
+        assert page.url.partition("?")[0] == f"{address}/review/verdict-2"
+        assert page.evaluate("document.activeElement.id") == "content-title"
+        assert "1 decided" in page.locator(".head").inner_text()
+        page.reload()
+        assert page.locator("#content").count() == 1
+        page.goto(f"{address}/review/verdict-1")
+        assert "Already decided" in page.locator("main").inner_text()
+
+
+def test_a_text_that_is_tried_shows_the_votes_that_are_there_before_the_verdict(
+    browser: Browser, address: str, issue: Issue, container: "ConsoleContainer"
+) -> None:
+    text, cache = "a text that is tried", container.vote_store.cache
+    vote = make.cast("gemini-2.5-flash", "unsafe", confidence=0.93)
+    key = cache.key("acme", vote.voter, Content(text=text), DEFAULT)
+    container.dynamodb.meta.client.transact_write_items(TransactItems=[cache.put(key, vote)])  # type: ignore[list-item] # its type is a TypedDict
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/try")
+        held: list[Route] = []
+        page.route(re.compile("/try$"), lambda one: held.append(one))  # noqa: PLW0108 playwright marks it
+        page.fill("[name=content]", text)
+        page.click("main button.primary")
+        page.wait_for_selector("#so-far .chip")
+        told = page.locator("#so-far").inner_text()
+        assert "1 of 3" in told
+        assert re.search(r"gemini-2.5-flash\s+Unsafe 0.93", told), told
+        assert re.search(r"gpt-4.1\s+no vote yet", told), told
+        assert page.locator("#busy").inner_text() == "Working…"
+        page.click("main button.primary")  # is not sent a second time
+        held[0].continue_()
+        page.wait_for_selector("#result")
+        assert len(held) == 1
+        assert page.locator("#busy").inner_text() == ""
+        assert page.locator("#so-far .chip").count() == 0
+
+
 def test_an_appeal_is_decided_by_another_reviewer_than_the_first(
     browser: Browser, address: str, issue: Issue, store: Store, container: "ConsoleContainer"
 ) -> None:
@@ -186,6 +245,31 @@ def test_keys_count_by_place_and_leave_fields_and_the_browsers_own_alone(
         assert page.locator(".words").count() == 0
 
 
+def test_nothing_is_broken_within_a_word_cut_off_or_out_of_sight(
+    browser: Browser, address: str, issue: Issue
+) -> None:
+    with visitor(browser, address, issue(), viewport={"width": 1280, "height": 820}) as page:
+        page.goto(f"{address}/verdicts?policy=none")
+        for button in page.locator(".filters .actions > *").all():
+            box = button.bounding_box()
+            assert box is not None
+            assert box["height"] < 45, button.inner_text()  # one line
+        page.goto(f"{address}/panels")
+        cut = """() => { const plot = document.querySelector(".plot").getBoundingClientRect();
+            return [...document.querySelectorAll(".plot text")]
+                .map(one => one.getBoundingClientRect())
+                .filter(one => one.left < plot.left || one.right > plot.right).length; }"""
+        assert page.evaluate(cut) == 0
+        page.set_viewport_size({"width": 360, "height": 780})
+        page.goto(f"{address}/audit")
+        current = page.locator("nav [aria-current]").bounding_box()
+        heading = page.locator("h1").bounding_box()
+        assert current is not None
+        assert heading is not None
+        assert 0 <= current["x"] < current["x"] + current["width"] <= 360
+        assert heading["y"] < 160  # right below the navigation, also of a short page
+
+
 @pytest.mark.parametrize("look", ["en.light", "ko.dark"])
 def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
     browser: Browser,
@@ -200,7 +284,9 @@ def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
     put_policy(container, "gaming", "Insults are safe.", "Insults are unsafe.")
     places = [entry.path for entry in NAVIGATION]
     more = ["review/verdict-1", "review/verdict-1?show=1", "verdicts/verdict-1", "no-such-page"]
-    more += [f"batches/{BATCH}", "policies/gaming", "policies/new-one"]
+    more += [f"batches/{BATCH}", "policies/gaming", "policies/new-one", "shortcuts"]
+    made = container.proposals.add("acme", make.made_proposal(), by="ada")
+    more += [f"labels/{made.id}"]
     with visitor(browser, address, issue()) as page:
         page.context.add_cookies([{"name": "quorum-look", "value": look, "url": address}])
         for place in (*places, *more):

@@ -13,7 +13,9 @@ from quorum.aws.sessions import IDLE_SECONDS, SESSION_SECONDS
 from quorum.console import shortcuts
 from quorum.console.pages import PAGES, trial
 from quorum.console.site import NAVIGATION
+from quorum.console.words import WORDS
 from quorum.core.errors import Conflict
+from quorum.core.models import CategoryScore
 
 from tests.clock import Clock
 from tests.console.conftest import Client, Issue, Store
@@ -292,6 +294,14 @@ def test_a_content_is_in_no_address_and_in_no_log(
     assert not any("private" in place for place in places)
 
 
+def test_a_category_of_a_policys_own_is_shown_under_its_name(ada: Client, store: Store) -> None:
+    own = {"gambling_ads": CategoryScore(score=0.9, threshold=0.7, flagged=True)}
+    store("own", category_scores=own, categories={"gambling_ads": 0.9})
+    for path in ("verdicts", "verdicts/own", "review", "review/own"):
+        assert ada.get(path).status == 200, path
+        assert "gambling_ads" in ada.body, path
+
+
 def test_another_tenants_verdict_is_not_there(ada: Client, store: Store) -> None:
     store("verdict-2", tenant="other")
     for path in ("verdicts/verdict-2", "review/verdict-2"):
@@ -403,6 +413,30 @@ def test_a_verdicts_history_reads_no_whole_trail(
     assert "Look further back" in page.text
     (link,) = re.findall(r'href="([^"]*audit[^"]*next[^"]*)"', page.body)
     assert ada.send("GET", ada.address(unescape(link))).status == 200
+
+
+def test_the_trail_is_told_in_words_and_an_entry_of_newer_code_as_it_is(
+    ada: Client, store: Store, aws: Any
+) -> None:
+    store("verdict-1")
+    ada.post("review/begin")
+    table = aws.Table("AuditTable")
+    (item,) = table.scan()["Items"]
+    newer = json.loads(str(item["entry"])) | {"action": "of.newer.code", "of_newer_code": 1}
+    newer |= {"number": 2, "after": {"<b>": {"nested": [ATTACK, True]}}}
+    table.put_item(Item=item | {"number": 2, "entry": json.dumps(newer)})
+    ada.get("audit")
+    assert "Content claimed" in ada.text
+    assert "of.newer.code" in ada.text
+    assert re.search(r"until: \d{4}-\d\d-\d\d \d\d:\d\d UTC", ada.text)
+    assert "<script>" not in ada.body.partition("</head>")[2]
+    assert ada.get("verdicts/verdict-1").status == 200
+    ada.post("look", {"language": "ko", "theme": "auto", "place": "audit"})
+    assert "검토 항목 담당" in ada.text
+
+
+def test_every_action_and_fact_of_the_trail_has_words() -> None:
+    assert [action for action in Action if f"action.{action}" not in WORDS] == []
 
 
 def test_shortcuts_may_have_other_letters_or_be_off(ada: Client) -> None:

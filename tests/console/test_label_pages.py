@@ -1,13 +1,17 @@
 """The pages of labels: what they say, and a proposal on its way into force."""
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from quorum.audit.trail import AuditFilter
+from quorum.console.pages import labels as pages
 from quorum.review import proposals
 
-from tests.console.conftest import Client, Issue
+from analysis import recorded
+from tests.console.conftest import Client, Issue, Store
 from tests.functions.test_learning import OWN, PANEL, SHADOW, drifted, labels, put, value
 
 if TYPE_CHECKING:
@@ -74,3 +78,27 @@ def test_a_reviewer_sees_labels_and_proposals_and_puts_none(
     client.get("review")
     assert client.post("labels/propose", {"panel": PANEL}).status == 403
     assert container.proposals.page("acme").proposals == ()
+
+
+def test_labels_are_downloaded_as_the_command_exports_them(
+    ada: Client, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for minutes, (name, text) in enumerate((("later", "=cmd()"), ("sooner", "욕설입니다"))):
+        store(name, minutes, text=text)
+        ada.get(f"review/{name}")
+        ada.post(f"review/{name}/decide", {"decision": "unsafe"})
+    assert "labels/export.csv" in ada.get("labels").body
+    ada.get("labels/export.csv")
+    assert (ada.status, ada.header("Content-Type")) == (200, "text/csv; charset=utf-8")
+    assert ada.header("Cache-Control") == "no-store"
+    assert re.search(r'"quorum-labels-[\d-]+\.csv"$', ada.header("Content-Disposition"))
+    file = tmp_path / "labels.csv"
+    file.write_text(ada.body, encoding="utf-8", newline="")
+    found = recorded.read(file)
+    assert found.texts == ("욕설입니다", "=cmd()")
+    assert {recorded.DECISIONS[code] for code in found.gold} == {"unsafe"}
+    assert "'=cmd()" in ada.body  # no formula for a spreadsheet
+    monkeypatch.setattr(pages, "EXPORT_BYTES", 300)
+    assert 'csv"' in ada.get("labels/export.csv").header("Content-Disposition")
+    assert "-latest-1.csv" in ada.header("Content-Disposition")
+    assert "욕설입니다" not in ada.body

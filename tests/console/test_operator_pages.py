@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from decimal import Decimal
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -112,7 +113,7 @@ def test_a_policy_is_written_changed_compared_and_rolled_back(
     put(ada, "gaming", {"instructions": "Insults are unsafe."}, expected=first)
     assert in_force(container)["instructions"] == "Insults are unsafe."
     ada.get(f"policies/gaming?version={first}")
-    assert '+ "instructions": "Insults between players are safe."' in re.sub(r"\s+", " ", ada.text)
+    assert "+Insults between players are safe." in ada.text
     second = container.policies.view("acme", "gaming").version
     ada.post("policies/gaming/roll-back", {"version": first, "expected": second})
     assert container.policies.view("acme", "gaming").version == first
@@ -121,6 +122,25 @@ def test_a_policy_is_written_changed_compared_and_rolled_back(
     ).entries
     assert [entry.after["version"] for entry in entries] == [first, second, first]
     assert {entry.by for entry in entries} == {"ada"}
+
+
+def test_instructions_are_edited_and_compared_as_lines_and_stand_in_one_place(
+    ada: Client, container: "ConsoleContainer"
+) -> None:
+    lines = "Insults are unsafe.\nQuotes of songs are safe."
+    ada.get("policies/gaming")
+    form = {"instructions": lines.replace("\n", "\r\n"), "document": '{"mode": "detect_only"}'}
+    ada.post("policies/gaming", form)
+    assert in_force(container) == {"instructions": lines, "mode": "detect_only"}
+    first = container.policies.view("acme", "gaming").version
+    assert unescape(ada.body).count(f"{lines}</textarea>") == 1
+    form["instructions"] = "Insults are unsafe."
+    ada.post("policies/gaming", form | {"expected": first})
+    ada.get(f"policies/gaming?version={first}")
+    assert "+Quotes of songs are safe." in ada.text
+    assert " Insults are unsafe." in ada.text
+    ada.post("policies/gaming", form | {"document": '{"instructions": "Others."}'})
+    assert (ada.status, "leave one of them" in ada.text) == (400, True)
 
 
 def test_a_change_that_somebody_made_meanwhile_is_not_overwritten(
@@ -282,6 +302,10 @@ def test_panels_show_what_is_expected_of_them_and_models_their_prices(ada: Clien
     for name in ("economy", "embedded", "default", "gemini-2.5-flash"):
         assert name in ada.text
     assert "Decisions of reviewers show here" in ada.text
+    plot = re.search(r"<svg class=\"plot\".*?</svg>", ada.body, re.DOTALL)
+    assert plot is not None
+    assert "economy" in plot[0]
+    assert "nothing is expected of them: default, embedded" in ada.text
 
 
 def test_the_agreement_of_voters_comes_from_what_people_decided(ada: Client, store: Store) -> None:

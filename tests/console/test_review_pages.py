@@ -12,7 +12,7 @@ from quorum.review.claims import Claims
 
 from functions.console import app as console
 from tests.clock import Clock
-from tests.console.conftest import Client, Issue, Store
+from tests.console.conftest import BATCH, Client, Issue, Store
 
 if TYPE_CHECKING:
     from quorum.app.console import ConsoleContainer
@@ -31,6 +31,10 @@ def grace(ada: Client, issue: Issue) -> Client:
     """A second reviewer."""
     other = Client(console.handler, ada._context)  # noqa: SLF001 the same one
     return other.sign_in(issue("grace"))
+
+
+def fail_store(*_given: Any, **_more: Any) -> Any:
+    raise StoreUnavailable("a throttle")
 
 
 def test_a_content_is_not_in_the_page_before_it_is_asked_for(ada: Client, store: Store) -> None:
@@ -75,6 +79,31 @@ def test_a_decision_is_stored_and_the_next_content_follows(
     second = container.verdicts.get("acme", "verdict-2").review
     assert second is not None
     assert second.categories == ()
+
+
+def test_a_form_may_be_answered_with_the_page_that_it_leads_to(
+    ada: Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minutes, name in enumerate(("three", "two", "one")):
+        store(name, minutes)
+    ada.post("review/begin", {"queue_order": "oldest"}, Quorum_Onward="1")
+    assert (ada.status, ada.place) == (200, "/console/review/begin")
+    assert ada.header("Content-Location") == "../review/one?order=oldest"
+    # Its links hold at the place that it is of.
+    ada.place = ada.address(ada.header("Content-Location"))
+    assert 'action="../review/one/decide"' in ada.body
+    ada.post("review/one/decide", {"decision": "safe", "queue_order": "oldest"}, Quorum_Onward="1")
+    assert "1 decided" in ada.text
+    assert "review/two/decide" in ada.body
+    # What cannot be shown is asked for again, and the decision is no error.
+    monkeypatch.setattr(Claims, "take", fail_store)
+    ada.send(
+        "POST",
+        "/console/review/two/decide",
+        {"form_token": ada.form_token, "decision": "safe", "queue_order": "oldest"},
+        Quorum_Onward="1",
+    )
+    assert ada.status == 303
 
 
 def test_two_reviewers_never_hold_the_same_content(
@@ -171,6 +200,27 @@ def test_the_queue_is_filtered_and_says_who_holds_what(
     assert "grace" in ada.text
 
 
+def test_the_queue_is_filtered_by_policy_panel_and_batch_with_counts_and_ages(
+    ada: Client, store: Store
+) -> None:
+    store("verdict-1", minutes=47, scores={"hate": 0.9})
+    store("verdict-2", minutes=150, panel="economy", policy="gaming")
+    ada.get("review")
+    for counted in ("default (1)", "gaming (1)", "economy (1)", "Hate (1)", "High (1)"):
+        assert counted in ada.text
+    assert "47 min" in ada.text
+    assert "2 h" in ada.text
+    for query in ("policy=gaming", "panel=economy"):
+        ada.get(f"review?{query}")
+        assert "review/verdict-2" in ada.body
+        assert "review/verdict-1" not in ada.body
+    ada.get(f"review?batch={BATCH}")
+    assert ("Nothing to review" in ada.text, f'value="{BATCH}"' in ada.body) == (True, True)
+    ada.post("review/begin", {"queue_policy": "gaming", "queue_panel": "economy"})
+    assert ada.place == "/console/review/verdict-2?policy=gaming&panel=economy"
+    assert ada.get("review?batch=none").status == 400
+
+
 def test_where_nothing_is_left_the_page_can_be_loaded_anew_and_the_decision_taken_back(
     ada: Client, store: Store
 ) -> None:
@@ -190,13 +240,10 @@ def test_a_decision_that_is_stored_shows_no_error_whatever_fails_afterwards(
     store("two")
     ada.get("review/one")
 
-    def fail(*_given: Any, **_more: Any) -> Any:
-        raise StoreUnavailable("a throttle")
-
     if operation == "counter":
-        monkeypatch.setattr(Sessions, "_update", fail)
+        monkeypatch.setattr(Sessions, "_update", fail_store)
     else:
-        monkeypatch.setattr(Claims, "take_next", fail)
+        monkeypatch.setattr(Claims, "take_next", fail_store)
     ada.post("review/one/decide", {"decision": "safe"})
     assert ada.status == 200, ada.text
     assert (

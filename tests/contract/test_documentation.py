@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,22 @@ from typing import Any
 
 import pytest
 from quorum.answer.completions import ChatCompletionRequest
+from quorum.api import http, idempotency, query
+from quorum.aws import key_limits
 from quorum.bulk.requests import BatchRequest
+from quorum.core import rejection, scopes
+from quorum.core.errors import (
+    PanelInvalid,
+    PolicyInvalid,
+    QuorumError,
+    StoreUnavailable,
+    Unauthorized,
+)
 from quorum.core.models import Category, Frozen, Verdict
 from quorum.document.requests import DocumentsRequest
 from quorum.events.rules import EventRule
 from quorum.events.webhooks import WebhookRequest
+from quorum.ledger import budget
 from quorum.review.requests import DecideRequest, ReviewerRequest
 from quorum.routes.keys import KeyRequest, RotateRequest
 from quorum.vote.moderations import ModerationRequest
@@ -24,7 +36,7 @@ from samcli.yamlhelper import yaml_parse
 from typer.main import get_command
 
 from cli.app import app
-from local.stack import Stack
+from local.state import Stack
 from tests import template
 from tests.template import ROOT
 
@@ -216,6 +228,23 @@ def test_the_architecture_names_the_floors_of_the_import_contract() -> None:
     assert shown == floors
 
 
+TABLES = {
+    "docs/architecture.md": ("\n## Data\n", r"^\| (\w+) \|"),
+    "SECURITY.md": ("\n## What is kept, and how long\n", r"\b(\w+)(?:,| and \w+)? [Tt]ables?\b"),
+}
+"""The section of a page that names every table, and how it does."""
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_the_pages_that_say_what_is_stored_name_every_table(page: str) -> None:
+    heading, names = TABLES[page]
+    section = (ROOT / page).read_text().partition(heading)[2].partition("\n## ")[0]
+    named = set(re.findall(names, section, re.MULTILINE))
+    named |= set(re.findall(r"\band (\w+) tables\b", section))
+    tables = {name.removesuffix("Table") for name in template.resources("AWS::DynamoDB::Table")}
+    assert tables - named == set()
+
+
 def test_ci_runs_the_commands_of_the_readme_on_every_python_they_are_promised_for() -> None:
     workflow = yaml_parse((ROOT / ".github/workflows/test.yml").read_text())
     job = workflow["jobs"]["test"]
@@ -227,3 +256,23 @@ def test_ci_runs_the_commands_of_the_readme_on_every_python_they_are_promised_fo
     assert promised is not None
     minors = range(int(promised[1]), int(promised[2]))
     assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in minors]
+
+
+def test_the_page_of_openais_form_lists_every_code_of_its_errors_and_no_other() -> None:
+    section = (ROOT / "docs/openai.md").read_text().partition("## Errors")[2]
+    rows = [row.split("|")[2] for row in section.splitlines() if re.match(r"\| \d{3} ", row)]
+    listed = [code for row in rows for code in re.findall(r"`([a-z_]+)`", row)]
+    assert len(listed) == len(set(listed))
+    raised = {
+        code
+        for module in (http, idempotency, key_limits, scopes, budget)
+        for code in re.findall(
+            r'(?:code=|_problem\(|BAD_REQUEST, )"([a-z_]+)"', inspect.getsource(module)
+        )
+    }
+    raised |= {one.code for one in (PanelInvalid, PolicyInvalid, StoreUnavailable, Unauthorized)}
+    raised |= {QuorumError.code, query.CODE, rejection.NAME_REPEATED, "unknown_field"}
+    raised |= {f"invalid_{field}" for field in (*ModerationRequest.model_fields, "idempotency_key")}
+    raised |= {idempotency.IN_PROGRESS, "origin_not_allowed", "throttled"}
+    others = {"shown_once", "no_such_route"}  # of routes with secrets; of no route
+    assert set(listed) == raised - others

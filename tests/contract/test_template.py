@@ -157,6 +157,22 @@ def test_nobody_votes_who_is_not_in_the_registry() -> None:
     assert len(invocable()) == len(VOTERS) + 2
 
 
+def test_a_pack_is_sent_to_every_voter_by_functions_that_may_call_it() -> None:
+    names = {voter: logical_id(voter) for voter in VOTERS} | {"*": "AnyModelFunction"}
+    senders = {
+        name: block["Environment"]["VOTER_FUNCTIONS"]["Fn::Sub"]
+        for name, block in template.functions().items()
+        if "VOTER_FUNCTIONS" in block["Environment"]
+    }
+    assert senders.keys() == {"BatchFunction", "BulkFunction"}
+    for listed in senders.values():
+        assert json.loads(listed) == {voter: f"${{{name}}}:live" for voter, name in names.items()}
+    policy = template.resources("AWS::IAM::ManagedPolicy")["InvokeVoters"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    allowed = {one["Fn::Sub"] for one in statement["Resource"]}
+    assert allowed == {f"${{{name}.Arn}}:live" for name in names.values()}
+
+
 def test_a_voter_without_a_branch_of_its_own_is_asked_by_the_one_that_asks_any_model() -> None:
     asked, votes = ANY_MODEL["any model asked?"], ANY_MODEL["any model votes"]
     listed = "[" + ", ".join(f"'{voter}'" for voter in VOTERS) + "]"
@@ -571,37 +587,6 @@ def test_the_routes_of_the_template_are_those_of_the_api() -> None:
         if route["Type"] == "Api" and name not in {"PagesFunction", "ConsoleFunction"}
     }
     assert routed == {(path, method) for path, methods in described.items() for method in methods}
-
-
-IMPORT_EACH = """
-import os, sys
-
-import boto3, httpx, pydantic  # packages of others, which take most of the time, once for all
-import aws_lambda_powertools.event_handler, aws_lambda_powertools.metrics
-
-for folder in sys.argv[1:]:
-    child = os.fork()
-    if not child:
-        sys.path.insert(0, folder)
-        import app
-        os._exit(0)
-    if os.waitpid(child, 0)[1]:
-        sys.exit(f"{folder} cannot be imported")
-"""
-
-
-def test_every_handler_imports_with_an_empty_environment() -> None:
-    folders = sorted(str(path) for path in (ROOT / "functions").iterdir())
-    found = [path for path in sys.path if path]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {found}{IMPORT_EACH}", *folders],
-        env={},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(folders) >= 10  # all are there
 
 
 def test_the_layers_requirements_are_what_the_lock_says() -> None:

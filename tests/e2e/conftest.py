@@ -22,7 +22,8 @@ from quorum.vote.evaluation import Evaluation
 
 from fakes.gateway import RecordedVotes, Scenario, StandIn, running
 from local.drills import RECOVERED
-from local.stack import Stack, start_stack, stop_stack
+from local.stack import start_stack, stop_stack
+from local.state import Stack
 from tests.logs import logged, private_in
 
 GATEWAY_KEY = "sk-stand-in-7f3a"

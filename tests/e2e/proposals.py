@@ -3,7 +3,7 @@
 from quorum.audit.trail import AuditTrail
 from quorum.review.proposals import Proposal, Proposals
 
-from local.stack import Stack
+from local.state import Stack
 from tests import make
 
 

@@ -23,7 +23,7 @@ from quorum.ledger.costs import INTENT_SECONDS, Costs
 from quorum.ledger.shards import counter_of
 
 from fakes.gateway import Fault, StandIn
-from local.stack import TENANT, Stack
+from local.state import TENANT, Stack
 from tests.e2e.conftest import Api, Recorded, Recovery, says
 
 RUN = uuid4().hex[:8]

@@ -33,7 +33,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from fakes.gateway import Fault, ModelScenario, StandIn
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api, Recorded, says
 from tests.template import ROOT
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from fakes.gateway import StandIn
-from local.stack import Stack
+from local.state import Stack
 from quorum_client import (
     AsyncQuorum,
     Many,

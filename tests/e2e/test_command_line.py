@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api, Recorded, says
 from tests.template import ROOT
 

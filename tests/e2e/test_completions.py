@@ -10,7 +10,7 @@ import pytest
 from quorum.aws.keys import Caller
 
 from fakes.gateway import ModelScenario, StandIn
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api
 
 MODEL = "gpt-4.1-nano"

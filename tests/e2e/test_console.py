@@ -8,7 +8,7 @@ import pytest
 from quorum.aws.keys import Caller
 from quorum.console.site import NAVIGATION
 
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api, Recorded, says
 
 TENANT = "desk"

@@ -11,7 +11,7 @@ import httpx
 from quorum.ledger import ledger, listing
 
 from fakes.gateway import Fault, StandIn
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api
 
 RUN = uuid4().hex[:8]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from local.stack import Stack
+from local.state import Stack
 from tests.documents import docx, pdf, pdf_bomb
 from tests.e2e.conftest import Api
 from tests.template import ROOT

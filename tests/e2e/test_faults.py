@@ -25,7 +25,7 @@ from quorum.aws.keys import Caller
 from quorum.ledger import ledger, listing
 
 from fakes.gateway import StandIn
-from local.stack import Stack
+from local.state import Stack
 from local.versions import publish
 from tests import template
 from tests.e2e import test_webhooks

@@ -9,7 +9,7 @@ import pytest
 from quorum.aws.keys import Caller
 from websockets.sync.client import connect
 
-from local.stack import Stack
+from local.state import Stack
 from tests import openapi
 
 ORIGIN = "https://forum.example.com"
@@ -96,3 +96,36 @@ def test_the_description_and_its_page_need_no_key(stack: Stack) -> None:
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     script = httpx.get(f"{stack.api}/docs/swagger-ui.js", timeout=PATIENCE_SECONDS)
     assert (script.status_code, len(script.text) > 1_000_000) == (200, True)
+
+
+def test_a_key_may_come_as_googles_clients_send_it_and_a_misspelt_filter_is_refused(
+    stack: Stack,
+) -> None:
+    key = stack.new_key(Caller(tenant="keyed", scopes=("batch",)))
+    answer = httpx.get(
+        f"{stack.api}/verdicts",
+        params={"decison": "unsafe"},
+        headers={"X-Goog-Api-Key": key},
+        timeout=PATIENCE_SECONDS,
+    )
+    assert answer.status_code == 400, answer.text
+    assert (answer.json()["error"]["code"], answer.json()["error"]["field"]) == (
+        *("unknown_parameter", "decison"),
+    )
+
+
+def test_bytes_that_are_no_utf_8_are_what_api_gateway_makes_of_them(stack: Stack) -> None:
+    key = stack.new_key(Caller(tenant="keyed", panel="embedded"))
+
+    def post(body: bytes) -> httpx.Response:
+        headers = {"x-api-key": key}
+        url = f"{stack.api}/moderations"
+        return httpx.post(url, content=body, headers=headers, timeout=PATIENCE_SECONDS)
+
+    refused = post(b'{"input": \xff}')
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_json")
+    as_sent, as_read = post(b'{"input": "a caf\xe9"}'), post('{"input": "a caf\ufffd"}'.encode())
+    assert as_sent.status_code == as_read.status_code == 200
+    # The same text: the second one is answered from the votes on the first.
+    scores = [one.json()["results"][0]["category_scores"] for one in (as_sent, as_read)]
+    assert scores[0] == scores[1]

@@ -8,8 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local import servers
 from local import stack as stacks
-from local.stack import Stack, StateDirectory, start_stack, stop_stack
+from local.stack import start_stack, stop_stack
+from local.state import Stack, StateDirectory
 from tests.e2e.conftest import Api
 
 
@@ -66,14 +68,14 @@ def test_the_stand_in_for_the_gateway_starts_once_beside_the_stack_and_stops_wit
 ) -> None:
     home = StateDirectory(tmp_path)
     began = Stack(folder=tmp_path, port=9, pid=0, started=0)
-    first = stacks.start_stand_in(home, began)
+    first = servers.start_stand_in(home, began)
     try:
         models = httpx.get(f"http://127.0.0.1:{first.stand_in_port}/v1/models", trust_env=False)
         assert {"id", "object", "created", "owned_by"} <= models.json()["data"][0].keys()
-        assert stacks.start_stand_in(home, first) == first
+        assert servers.start_stand_in(home, first) == first
         assert home.last() == first
     finally:
-        stopped = stacks.stop_stand_in(first)
+        stopped = servers.stop_stand_in(first)
     assert stopped.stand_in == 0
     patience = time.monotonic() + 20
     with socket.socket() as probe:

@@ -20,7 +20,7 @@ from quorum.core.normalise import normalise
 from quorum.vote.policy import DEFAULT
 
 from fakes.gateway import StandIn
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import OWN_KEY, Api, Recorded, by_voter, says
 from tests.e2e.test_command_line import quorum
 from tests.e2e.test_panels import somebody

@@ -8,7 +8,7 @@ import pytest
 from quorum.aws.keys import Caller
 from quorum.core.models import Category
 
-from local.stack import Stack
+from local.state import Stack
 from tests import node
 from tests.e2e.conftest import Api, Recorded, says
 

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from local.stack import Stack
+from local.state import Stack
 from tests import openapi
 from tests.e2e.conftest import Api, Recorded, says
 from tests.e2e.proposals import proposed

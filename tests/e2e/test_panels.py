@@ -13,7 +13,7 @@ from quorum.vote import panel
 from cli import labels
 from cli.service import Service
 from fakes.gateway import StandIn
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api, Recorded, by_voter, says
 from tests.e2e.test_batches import SETTLED, results, wait
 from tests.e2e.test_verdicts import as_function

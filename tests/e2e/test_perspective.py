@@ -12,7 +12,7 @@ from quorum.core.models import Content
 from quorum.vote.panel import packaged
 from quorum.vote.policy import DEFAULT
 
-from local.stack import Stack
+from local.state import Stack
 from tests import make, node
 from tests.e2e.conftest import Recorded, says
 from tests.template import ROOT

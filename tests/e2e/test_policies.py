@@ -10,7 +10,7 @@ from quorum.aws.keys import Caller
 from quorum.vote.policy import DEFAULT
 
 from fakes.gateway import StandIn
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api, Recorded, says
 from tests.e2e.test_command_line import quorum
 from tests.e2e.test_panels import somebody

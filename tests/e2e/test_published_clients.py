@@ -10,7 +10,7 @@ import pytest
 from quorum.aws.keys import Caller
 
 from fakes.gateway import Fault, ModelScenario, StandIn
-from local.stack import Stack
+from local.state import Stack
 from tests.clients import ChatClient, ModerationAgent, SocketClient
 from tests.e2e.conftest import Api, Recorded, says
 

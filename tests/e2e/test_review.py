@@ -8,7 +8,7 @@ from quorum.aws.keys import Caller
 
 from cli import audit
 from cli.service import Service
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api, Recorded, says
 from tests.e2e.proposals import proposed
 from tests.e2e.test_panels import somebody

@@ -18,7 +18,7 @@ from quorum.core.identifiers import verdict_id_of
 from quorum.vote import panel
 
 from fakes.gateway import StandIn
-from local.stack import TENANT, Stack, StateDirectory
+from local.state import TENANT, Stack, StateDirectory
 from tests.e2e.conftest import Api, Recorded, by_voter, says
 from tests.template import ROOT
 

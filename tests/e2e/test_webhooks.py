@@ -12,7 +12,7 @@ from quorum.aws.keys import Caller
 from quorum.events.recent import SETTLING
 from standardwebhooks import Webhook
 
-from local.stack import Stack
+from local.state import Stack
 from tests.e2e.conftest import Api, Recorded, says
 from tests.e2e.test_panels import somebody
 

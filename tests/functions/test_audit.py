@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from quorum.audit import trail
-from quorum.audit.chain import Action, AuditEntry, Change, Link, faults
+from quorum.audit.chain import Action, AuditEntry, Change, Link, faults, hash_of
 from quorum.audit.trail import AuditTrail
 from quorum.core.errors import StoreUnavailable
 
@@ -222,6 +222,24 @@ def test_older_code_goes_on_with_the_chain_of_newer_code(aws: Any) -> None:
     written = [json.loads(str(one["entry"])) for one in table.scan()["Items"]]
     first, second = sorted(written, key=lambda entry: int(entry["number"]))
     assert (second["number"], second["previous"]) == (2, first["hash"])
+
+
+def test_an_entry_of_newer_code_is_listed_as_it_is_and_its_chain_holds(
+    ask: Ask, read: Read, aws: Any
+) -> None:
+    put_policy(ask)
+    table = aws.Table("AuditTable")
+    (item,) = table.scan()["Items"]
+    newer = json.loads(str(item["entry"])) | {"action": "of.newer.code", "of_newer_code": [1]}
+    newer["after"] = {"share": 0.25, "parts": {"a": ["b"]}}
+    newer["hash"] = hash_of(AuditEntry.model_validate(newer))
+    table.put_item(Item=item | {"entry": json.dumps(newer), "action": "of.newer.code"})
+    AuditTrail(aws, "AuditTable").record("acme", change())
+    first, second = chain_of(read)
+    assert first.model_dump(mode="json") == newer
+    assert list(faults([first, second])) == []
+    changed = first.model_copy(update={"of_newer_code": [2]})
+    assert [fault.number for fault in faults([changed, second])] == [1]
 
 
 def test_a_change_that_never_gets_its_number_has_not_happened(

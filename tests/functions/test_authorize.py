@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from quorum.aws.keys import Caller, Keys, hash_of
 
 from functions.authorize import app as authorize
@@ -40,17 +42,36 @@ def effect(policy: dict[str, Any]) -> str:
     return str(policy["policyDocument"]["Statement"][0]["Effect"])
 
 
+def test_a_key_is_read_again_while_its_table_is_throttled(
+    ask: Authorize, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer: Any = vars(BaseClient)["_make_api_call"]
+    asked: list[str] = []
+
+    def throttled(client: Any, operation: str, request: dict[str, Any]) -> Any:
+        asked.append(operation)
+        if asked.count("GetItem") <= 2 and operation == "GetItem":
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, operation)
+        return answer(client, operation, request)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", throttled)
+    assert effect(ask({"x-api-key": key})) == "Allow"
+    assert asked.count("GetItem") == 3
+
+
 @pytest.mark.parametrize(
     ("headers", "query"),
     [
         ({"x-api-key": "{key}"}, None),
         ({"X-API-Key": "{key}"}, None),
+        ({"x-goog-api-key": "{key}"}, None),
+        ({"X-Goog-Api-Key": "{key}"}, {"alt": "json"}),
         ({"Authorization": "Bearer {key}"}, None),
         ({"authorization": "bearer {key}"}, {"page": "1"}),
         ({}, {"key": "{key}"}),
     ],
 )
-def test_a_known_key_is_taken_from_any_of_its_three_places(
+def test_a_known_key_is_taken_from_any_of_its_four_places(
     ask: Authorize, key: str, headers: dict[str, str], query: dict[str, str] | None
 ) -> None:
     policy = ask(

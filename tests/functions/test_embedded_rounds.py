@@ -3,12 +3,15 @@
 import io
 import json
 from collections import Counter
+from threading import Lock
+from time import time
 from typing import Any
 
 import pytest
 from quorum.app.api import ApiContainer
 from quorum.vote import embedded_rounds
 
+from functions.api import app as api
 from functions.vote_embedded import app as voters
 from tests.functions.conftest import Ask
 from tests.make import evaluation as opened
@@ -30,6 +33,7 @@ class Functions:
         self._context = context
         self.calls: Counter[str] = Counter()
         self.broken: set[str] = set()
+        self._one_at_a_time = Lock()  # here they share a process
 
     def invoke(self, **given: Any) -> dict[str, Any]:
         name = given["FunctionName"]
@@ -37,7 +41,8 @@ class Functions:
         event = json.loads(given["Payload"])
         if name in self.broken:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b"{}")}
-        answer = json.dumps(HANDLERS[name](event, self._context))
+        with self._one_at_a_time:
+            answer = json.dumps(HANDLERS[name](event, self._context))
         return {"Payload": io.BytesIO(answer.encode())}
 
 
@@ -84,6 +89,22 @@ def test_the_votes_are_those_that_the_voters_give_one_by_one(
     asked = [handler(event, context) | took for handler in HANDLERS.values()]
     assert [vote | took for vote in verdict["votes"]] == asked
     assert functions.calls == dict.fromkeys(HANDLERS, 1)
+
+
+def test_of_a_list_that_takes_too_long_what_was_voted_on_is_judged_and_the_rest_is_left(
+    ask: Ask, functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_rounds, "CALL_TEXTS", 1)
+    monkeypatch.setattr(embedded_rounds, "CONNECTIONS", 1)
+
+    def clock() -> float:  # the second text is asked of one voter of three
+        return time() + (60 if functions.calls.total() > len(HANDLERS) else 0)
+
+    monkeypatch.setattr(api.app().embedded_rounds, "_clock", clock)
+    found = moderate(ask, [INSULT, KIND])
+    assert functions.calls.total() == len(HANDLERS) + 1
+    assert [one["decision"] for one in found] == ["unsafe", "needs_review"]
+    assert "the vote machine ended" in found[1]["reason"]
 
 
 def test_texts_that_were_judged_before_are_answered_from_the_cache_and_one_alone_by_the_machine(

@@ -1,7 +1,7 @@
 """Many items judged: each settled once, each content paid for once, whatever happens on the way."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
@@ -24,6 +24,7 @@ from tests.world import (
     Gateway,
     Life,
     Mortal,
+    Serial,
     World,
     batch_booked,
     booked,
@@ -194,6 +195,35 @@ def test_a_spent_budget_stops_a_tenant_and_says_when_it_resets(aws: Any, gateway
     assert isinstance(failure, BudgetSpent)
     assert str(failure.limit).endswith("T00:00:00+00:00")
     assert "two" not in {text for _, text in gateway.calls}
+
+
+class Calls(Serial):
+    """DynamoDB that notes which calls it gets."""
+
+    def __init__(self, dynamodb: Any) -> None:
+        super().__init__(dynamodb)
+        self.names: list[str] = []
+
+    def called(self, name: str, do: Callable[[], Any]) -> Any:
+        self.names.append(name)
+        return do()
+
+
+def test_a_budget_is_read_from_two_counters_however_much_was_spent_and_by_whom(
+    aws: Any, gateway: Gateway
+) -> None:
+    calls = Calls(aws)
+    world = World(
+        calls,
+        gateway,
+        thresholds=Thresholds(budget_tenant_usd=Decimal(9), budget_day_usd=Decimal(9)),
+    )
+    world.judge(items("one", "two", "three", batch=None))
+    others = [one._replace(tenant="globex") for one in items("one", "two", batch=None)]
+    world.judge(others)
+    calls.names.clear()
+    world.app.budget.check(TENANT)
+    assert calls.names == ["batch_get_item"] * 2  # the tenant's and everybody's, all their shards
 
 
 @pytest.mark.parametrize("what", ["alert_batch_usd", "alert_tenant_usd", "alert_day_usd"])

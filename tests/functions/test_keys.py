@@ -148,7 +148,18 @@ def test_a_key_that_was_issued_without_scopes_may_what_its_role_may(
         ({"scopes": ["rule"]}, "scopes.0"),
         ({"requests_per_minute": 0}, "requests_per_minute"),
         ({"requests_per_minute": 60_001}, "requests_per_minute"),
+        ({"name": " \u200b"}, "name"),
+        ({"name": 7}, "name"),
         ({"requests_per_month": 1.5}, "requests_per_month"),
+        ({"requests_per_month": "5"}, "requests_per_month"),
+        ({"requests_per_minute": True}, "requests_per_minute"),
+        ({"review_is_flagged": "yes"}, "review_is_flagged"),
+        ({"review_is_flagged": 1}, "review_is_flagged"),
+        ({"expires_at": 1_900_000_000}, "expires_at"),
+        ({"expires_at": 1_900_000_000.5}, "expires_at"),
+        ({"expires_at": "1900000000"}, "expires_at"),
+        ({"expires_at": True}, "expires_at"),
+        ({"allowed_origin": ORIGIN, "scopes": ["moderate", "operate"]}, "allowed_origin"),
         ({"allowed_origin": "*"}, "allowed_origin"),
         ({"panel": "../default"}, "panel"),
         ({"allowed_origin": "https://forum.example.com/path"}, "allowed_origin"),
@@ -168,8 +179,77 @@ def test_a_key_that_cannot_be_is_refused_with_its_field(
 def test_a_key_for_a_browser_has_no_operators_scope(ask: Ask) -> None:
     body = {"name": "shop", "scopes": ["moderate", "review"], "allowed_origin": ORIGIN}
     status, answer = ask(body, name="post_key.json")
-    assert status == 400
-    assert "allowed_origin" in answer["error"]["message"]
+    assert (status, answer["error"]["code"], answer["error"]["message"]) == (
+        400,
+        "invalid_allowed_origin",
+        "allowed_origin: a key with review or operate cannot have one",
+    )
+
+
+def test_a_request_that_is_repeated_with_its_idempotency_key_issues_no_second_key(
+    ask: Ask, keys: Keys, aws: Any
+) -> None:
+    body = {"name": "shop", "scopes": ["moderate"]}
+    again = {"headers": {"Idempotency-Key": "once"}, "name": "post_key.json"}
+    status, made = ask(body, **again)
+    assert status == 201
+    status, answer = ask(body, **again)
+    assert (status, answer["error"]["code"]) == (409, "shown_once")
+    assert made["id"] in answer["error"]["message"]
+    assert [key.id for key in keys.of_tenant("acme")] == [made["id"]]
+    assert made["key"] not in str(aws.Table("VerdictsTable").scan()["Items"])
+    status, answer = ask(body | {"name": "other"}, **again)
+    assert (status, answer["error"]["code"]) == (409, "idempotency_key_reused")
+
+
+def test_a_rotation_that_is_repeated_with_its_idempotency_key_makes_one_key(
+    ask: Ask, keys: Keys
+) -> None:
+    old = issued(ask)
+    again: dict[str, Any] = at(old["id"], "/rotate") | {
+        "headers": {"Idempotency-Key": "once"},
+        "name": "post_key_rotation.json",
+    }
+    status, new = ask({"overlap_hours": 1}, **again)
+    assert status == 201
+    status, answer = ask({"overlap_hours": 1}, **again)
+    assert (status, answer["error"]["code"]) == (409, "shown_once")
+    assert {key.id for key in keys.of_tenant("acme")} == {old["id"], new["id"]}
+
+
+@pytest.mark.parametrize("raw", ["", "{}"])
+def test_a_key_is_rotated_at_once_without_a_body(ask: Ask, keys: Keys, raw: str) -> None:
+    old = issued(ask)
+    status, new = ask(raw=raw, name="post_key_rotation.json", **at(old["id"], "/rotate"))
+    assert status == 201
+    assert [key.id for key in keys.of_tenant("acme")] == [new["id"]]
+
+
+def test_an_answer_with_a_secret_may_be_kept_by_nobody(send: Send, keys: Keys, event: Any) -> None:
+    key = keys.issue(Caller(tenant="acme", role="operator"))
+    headers = event("post_key.json")["headers"] | {"Idempotency-Key": "once"}
+    body = json.dumps({"name": "shop", "scopes": ["moderate"]})
+    answer = send("post_key.json", key, headers=headers, body=body)
+    assert (answer["statusCode"], answer["headers"]["Cache-Control"]) == (201, "no-store")
+
+
+def test_keys_with_other_settings_do_not_share_the_answer_to_an_idempotency_key(
+    send: Send, keys: Keys, event: Any
+) -> None:
+    headers = event("post_moderation.json")["headers"] | {"Idempotency-Key": "once"}
+
+    def moderated(**rights: Any) -> Any:
+        key = keys.issue(Caller(tenant="acme", **rights))
+        body = json.dumps({"input": "a text"})
+        answer = send("post_moderation.json", key, headers=dict(headers), body=body)["body"]
+        return answer["id"], answer["model"], answer["results"][0]["flagged"]
+
+    first = moderated(panel="economy")
+    assert first[1:] == ("economy", False)
+    assert moderated(panel="embedded")[1] == "embedded"
+    assert moderated(panel="economy", review_is_flagged=True)[1:] == ("economy", True)
+    assert moderated(panel="economy") == first  # as after a rotation
+    assert moderated()[0] == moderated()[0]
 
 
 def test_a_key_gives_no_scope_that_it_does_not_have(ask: Ask) -> None:

@@ -10,8 +10,10 @@ import boto3
 import pytest
 from quorum.audit.trail import AuditFilter
 from quorum.aws.keys import Caller
+from quorum.core.errors import StoreUnavailable
 from quorum.core.models import CastVote, Content, Decision, Review, Verdict
 from quorum.review import proposals
+from quorum.review.scheduled import ScheduledProposals
 from quorum.vote.evaluation import conclude_at_once
 from quorum.vote.panel import Panel
 from quorum.vote.policy import DEFAULT
@@ -303,6 +305,22 @@ def test_the_schedule_proposes_where_labels_call_for_it_and_puts_nothing(
     assert value(parameters, SHADOW) is None
     assert scheduled()["proposals"] == 0, "there are no new labels"
     assert labelled.proposals.page("other").proposals == ()
+
+
+def test_a_run_in_which_a_tenant_failed_looks_at_the_others_and_then_fails(
+    labelled: "ApiContainer", scheduled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = ScheduledProposals.propose
+
+    def failing(self: ScheduledProposals, tenant: str) -> Any:
+        if tenant == "other":
+            raise StoreUnavailable("the labels could not be read")
+        return look(self, tenant)
+
+    monkeypatch.setattr(ScheduledProposals, "propose", failing)
+    with pytest.raises(StoreUnavailable, match="1 of 2 tenants"):
+        scheduled()
+    assert len(labelled.proposals.page("acme").proposals) == 1
 
 
 def test_a_drift_calls_for_a_proposal_before_there_are_many_labels(

@@ -183,7 +183,7 @@ def test_a_model_is_not_deleted_while_a_panel_in_force_seats_it(
         "name",
     )
     seated = "panels/own, shadow/default, tenants/acme/panels/own"
-    assert f"panels seat mine: {seated};" in answer["error"]["message"]
+    assert f"panels use mine: {seated};" in answer["error"]["message"]
     for parameter in ("panels/own", "tenants/acme/panels/own", "shadow/default"):
         boto3.client("ssm").delete_parameter(Name=f"/quorum/{parameter}")
     assert delete()[1]["in_force"] is False

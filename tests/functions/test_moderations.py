@@ -86,30 +86,32 @@ def test_a_member_may_moderate_and_a_repeated_request_is_answered_and_judged_onc
 
 
 BAD: dict[str, tuple[Any, str | None, str]] = {
-    "no input": ({}, "input", "required"),
-    "null": ({"input": None}, "input", "string"),
+    "no input": ({}, "input", "is missing"),
+    "null": ({"input": None}, "input", "a list of texts"),
     "empty": ({"input": ""}, "input", "at least 1 character"),
     "nothing visible": ({"input": " \u200b"}, "input", "visible"),
     "too long": ({"input": "x" * 32_769}, "input", "32768"),
     "too long in a list": ({"input": ["x", "x" * 32_769]}, "input.1", "32768"),
     "too many tokens": ({"input": "\U000112c5" * 20_000}, "input", "32768"),
-    "no texts": ({"input": []}, "input", "at least 1 item"),
+    "no texts": ({"input": []}, "input", "at least 1 entry"),
     "too many": ({"input": ["x"] * 101}, "input", "100"),
-    "a number": ({"input": 7}, "input", "string"),
-    "tokens": ({"input": [1212, 318]}, "input.0", "string"),
-    "a list of lists": ({"input": [["x"]]}, "input.0", "string"),
+    "too much in all": ({"input": ["x" * 32_768] * 33}, "input", "1048576"),
+    "a number": ({"input": 7}, "input", "a list of texts"),
+    "tokens": ({"input": [1212, 318]}, "input.0", "must be a text"),
+    "a list of lists": ({"input": [["x"]]}, "input.0", "must be a text"),
     "an image": (
         {"input": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]},
         *("input.0.type", "images cannot be judged"),
     ),
-    "a part without text": ({"input": [{"type": "text"}]}, "input.0.text", "required"),
-    "deep": ({"input": [[[[[[]]]]]]}, "input.0", "string"),
+    "a part without text": ({"input": [{"type": "text"}]}, "input.0.text", "is missing"),
+    "deep": ({"input": [[[[[[]]]]]]}, "input.0", "must be a text"),
     "no such panel": ({"input": "x", "model": "gpt-9"}, "model", "there is no panel 'gpt-9'"),
-    "a model that is no name": ({"input": "x", "model": 7}, "model", "string"),
+    "a model that is no name": ({"input": "x", "model": 7}, "model", "must be a text"),
     "a long model": ({"input": "x", "model": "m" * 65}, "model", "64"),
     "a surrogate as model": ({"input": "x", "model": "\ud800"}, "model", ""),
     "no such policy": ({"input": "x", "policy": "none"}, "policy", "none"),
-    "an unknown field": ({"input": "x", "dimensions": 3}, "dimensions", "not permitted"),
+    "a panel": ({"input": "x", "panel": "economy"}, "panel", "panel: there is no such field"),
+    "an unknown field": ({"input": "x", "dimensions": 3}, "dimensions", "no such field"),
     "a surrogate as field": ({"input": "x", "\ud800": 3}, None, ""),
 }
 
@@ -150,6 +152,18 @@ def test_a_body_that_is_too_large_is_refused_with_its_limit(ask: Ask) -> None:
     status, answer = ask(raw=json.dumps({"input": "x" * 5_000_000}), name=ROUTE)
     assert (status, answer["error"]["code"]) == (413, "body_too_large")
     assert "4194304" in answer["error"]["message"]
+    assert "send fewer texts" in answer["error"]["message"]
+
+
+def test_a_body_that_is_missing_lacks_its_fields(ask: Ask) -> None:
+    status, answer = ask(raw="", name=ROUTE)
+    assert (status, answer["error"]["code"]) == (400, "invalid_input")
+
+
+def test_an_idempotency_key_that_is_none_has_a_code_like_every_other_field(ask: Ask) -> None:
+    status, answer = moderate(ask, "a text", headers={"Idempotency-Key": "x" * 129})
+    assert (status, answer["error"]["code"]) == (400, "invalid_idempotency_key")
+    assert answer["error"]["param"] == "idempotency-key"
 
 
 def test_other_routes_keep_their_form_of_errors(ask: Ask) -> None:

@@ -430,6 +430,14 @@ BAD: dict[str, tuple[Any, str, str]] = {
         ALL | {"requestedAttributes": {"TOXICITY": {"scoreThreshold": "high"}}},
         *("INVALID_REQUEST", "scoreThreshold"),
     ),
+    "a threshold that no score reaches": (
+        ALL | {"requestedAttributes": {"TOXICITY": {"scoreThreshold": 7}}},
+        *("INVALID_REQUEST", "requestedAttributes.TOXICITY.scoreThreshold: must be at most 1"),
+    ),
+    "a threshold below all scores": (
+        ALL | {"requestedAttributes": {"TOXICITY": {"scoreThreshold": -0.1}}},
+        *("INVALID_REQUEST", "must be at least 0"),
+    ),
     "a text as switch": (ALL | {"doNotStore": "yes"}, "INVALID_REQUEST", "doNotStore"),
     "an unknown field": (ALL | {"colour": "red"}, "INVALID_REQUEST", "colour"),
     "a language that is none": (ALL | {"languages": ["e"]}, "INVALID_REQUEST", "languages.0"),
@@ -481,6 +489,7 @@ def test_a_body_that_is_not_utf_8_or_too_large_is_refused_in_googles_form(ask: A
     assert "UTF-8" in answer["error"]["message"]
     status, answer = ask(raw=json.dumps({"comment": "x" * 5_000_000}), name=ROUTE)
     assert (status, error_type(answer)) == (413, "INVALID_REQUEST")
+    assert "send a shorter text" in answer["error"]["message"]
 
 
 def test_half_an_emoji_counts_as_one_unit_and_is_judged(ask: Ask, voters: Voters) -> None:

@@ -251,7 +251,7 @@ def test_a_default_policy_that_the_default_panel_cannot_judge_is_refused_when_it
     only = {str(name): {"enabled": False} for name in Category if name not in HEARD_BY_RULES}
     status, answer = put({"categories": own["categories"] | only}, "default")
     assert (status, answer["error"]["field"]) == (400, "categories.gambling_ads")
-    assert "no voter on the panel embedded can speak of it" in answer["error"]["message"]
+    assert "no voter on the panel embedded can judge it" in answer["error"]["message"]
     assert ask(name="get_policy.json", **at("default"))[1]["source"] == "packaged"
     assert put({"categories": only}, "default")[0] == 200
     assert put(own, "gaming")[0] == 200  # a request may name it with another panel

@@ -150,7 +150,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a score over 1": (
         {"attributeScores": {"TOXICITY": {"summaryScore": {"value": 2}}}},
-        *("INVALID_REQUEST", "less than or equal to 1"),
+        *("INVALID_REQUEST", "at most 1"),
     ),
     "a span without its end": (
         {"attributeScores": {"TOXICITY": {"spanScores": [{"begin": 0, "score": {"value": 1}}]}}},

@@ -14,7 +14,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.fuzz.parsers import PARSERS, Parser
+from tests.fuzz.checks import Parser
+from tests.fuzz.parsers import PARSERS
 from tests.template import ROOT
 
 ROUND = 400

@@ -38,7 +38,7 @@ from quorum.ledger.costs import Costs
 from fakes.gateway import Fault, ModelScenario, StandIn
 from tests.functions.conftest import make_tables
 from tests.transactions import transactions
-from tests.world import Serial
+from tests.world import serial
 
 MODEL = "gpt-4.1-nano"
 
@@ -59,10 +59,10 @@ class Deployment:
     """An `Asking` over the template's tables, and what is in them."""
 
     def __init__(self, dynamodb: Any, gateway: Callable[..., Gateway]) -> None:
-        self._dynamodb = Serial(dynamodb)
+        self._dynamodb = serial(dynamodb)
         self._gateway = gateway
         self.now = 1_800_000_000.0
-        self._limiter = Limiter(self._dynamodb, "UsageTable")  # type: ignore[arg-type] # a wrapper
+        self._limiter = Limiter(self._dynamodb, "UsageTable")
 
     def asking(
         self, *there: StandIn, thresholds: Thresholds | None = None, **options: Any
@@ -86,7 +86,7 @@ class Deployment:
 
     def items(self, kind: str) -> list[dict[str, Any]]:
         found = self._dynamodb.meta.client.scan(TableName="UsageTable")["Items"]
-        return [item for item in found if item["key"].startswith(f"{kind}#")]
+        return [item for item in found if str(item["key"]).startswith(f"{kind}#")]
 
     def booked(self) -> Decimal:
         return sum((item["cost_usd"] for item in self.items("usage")), Decimal(0))

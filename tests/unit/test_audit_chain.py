@@ -43,7 +43,7 @@ CHANGES: list[dict[str, Any]] = [
     {"action": Action.REVIEW_CLAIMED},
     {"subject": "verdict/other"},
     {"before": {"decision": "safe"}},
-    {"after": {"decision": "safe", "categories": ("hate",)}},
+    {"after": {"decision": "safe", "categories": ["hate"]}},
     {"at": NOW - timedelta(days=1)},
     {"tenant": "other"},
     {"hash": "a" * 64},

@@ -12,7 +12,8 @@ from cli import deployment
 from cli.app import app
 from cli.gateway import GATEWAY_URL
 from local import stack as local_stack
-from local.stack import Stack, exports
+from local.stack import exports
+from local.state import Stack
 from tests import template
 
 STACK = Stack(

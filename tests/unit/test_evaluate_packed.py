@@ -13,14 +13,14 @@ from analysis.recorded import VotesUnreadable
 from cli.app import app
 from fakes.gateway import RecordedVotes, Scenario, running
 
-PANEL = {
+PANEL: dict[str, Any] = {
     "name": "pair",
     "rounds": [["gpt-4.1", "gemini-2.5-flash"], ["deepseek-v3.2"]],
     "stop": "settled",
     "quorum": 2,
     "rule": {"kind": "majority"},
 }
-VOTERS = [voter for asked in PANEL["rounds"] for voter in asked]  # type: ignore[attr-defined] # lists of names
+VOTERS = [voter for asked in PANEL["rounds"] for voter in asked]
 TEXTS = {
     "Thank you for the lovely evening.": "safe",
     "You are a worthless idiot.": "unsafe",

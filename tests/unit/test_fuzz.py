@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.fuzz import __main__ as fuzz
 from tests.fuzz import one
-from tests.fuzz.parsers import PARSERS, Parser
+from tests.fuzz.checks import Parser
+from tests.fuzz.parsers import PARSERS
 
 FEW = 5
 """Made-up inputs to each parser: `make fuzz` takes as many as there is time for."""

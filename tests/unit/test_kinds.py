@@ -147,6 +147,76 @@ def test_a_file_of_weights_gets_the_scores_and_the_same_ones_again(
     assert found.languages.keys() == languages
 
 
+def columns(file: Path) -> dict[str, tuple[dict[str, Platt], bytes, float]]:
+    """The calibrations, the weights and the intercept of each kind in a file."""
+    found = meaning.Scorer.of(weights.load(file, meaning.VOTER)).kinds
+    assert found is not None
+    return {
+        kind.name: (
+            kind.calibrations,
+            found.coefficients[:, at].tobytes(),
+            float(found.intercepts[at]),
+        )
+        for at, kind in enumerate(found.kinds)
+    }
+
+
+def test_severe_toxicity_is_taught_alone_and_changes_no_other_number(
+    labelled: Path, small: Path, embeddings: Path
+) -> None:
+    severe, sexual = str(kinds.SEVERE), str(Category.SEXUAL)
+    rows, counts = read_labelled([labelled], NAMES)
+    others = kinds.add(small, rows, counts, embeddings)
+    before = columns(small)
+    taught = [
+        Row(
+            *(row.language, row.text, row.unsafe, row.source),
+            holds=frozenset({severe} if sexual in row.holds else ()),
+            absent=frozenset({severe} if sexual in row.absent else ()),
+        )
+        for row in rows
+    ]
+    counts |= {
+        (source, language, severe, holds): count
+        for (source, language, name, holds), count in counts.items()
+        if name == sexual
+    }
+    figures = kinds.add(small, taught, counts, embeddings, of=(kinds.SEVERE,))
+    assert {one.kind for one in figures} == {severe}
+    after, once = columns(small), small.read_bytes()
+    assert after.keys() - before.keys() == {severe}
+    assert {name: after[name] for name in before} == before
+    assert list(after) == [kind for kind in kinds.KINDS if kind in after]
+    joined = kinds.joined_figures(others, figures, (kinds.SEVERE,))
+    assert set(joined) == {*others, *figures}
+    assert kinds.joined_figures(joined, figures, (kinds.SEVERE,)) == joined
+    kinds.add(small, rows, counts, embeddings)
+    assert small.read_bytes() == once  # it stays where nothing is said of it
+    kinds.add(small, [], counts, embeddings, of=(kinds.SEVERE,))
+    assert columns(small) == before  # and goes where it was to be taught, and nothing teaches it
+
+
+def test_the_command_puts_severe_toxicity_into_a_folder_of_weights(
+    small: Path, embeddings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = small.with_name("severe.csv.gz")
+    with gzip.open(texts, "wt", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS + MORE_COLUMNS)
+        for source in ("jigsaw_fast_bert", "rtp_decodingtrust"):
+            for number, where in enumerate(WHERE):
+                for words, holds in ((SEXUAL, str(kinds.SEVERE)), (OTHER, "")):
+                    text = f"{words[number % 3]} {where} {source}"
+                    writer.writerow(["en", text, "", source, "", "", holds, kinds.SEVERE])
+    command = ["train", str(texts), "--only-categories", "--weights", str(small.parent)]
+    monkeypatch.setattr("sys.argv", [*command, "--severe", str(texts), "--cache", str(embeddings)])
+    train.main()
+    assert columns(small).keys() == {kinds.SEVERE}
+    monkeypatch.setattr("sys.argv", [*command, "--without-share-alike"])
+    train.main()
+    assert columns(small).keys() == set()
+
+
 def test_a_kind_that_says_nothing_of_unseen_sources_is_not_covered(
     labelled: Path, small: Path, embeddings: Path
 ) -> None:

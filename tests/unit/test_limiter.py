@@ -353,8 +353,9 @@ def test_a_conflict_with_another_transaction_is_tried_again(
         return real.transact_write_items(**request)
 
     client = SimpleNamespace(transact_write_items=transact, get_item=real.get_item)
+    stand_in: Any = SimpleNamespace(meta=SimpleNamespace(client=client))
     shared = limiter()
-    shared.dynamodb = SimpleNamespace(meta=SimpleNamespace(client=client))  # type: ignore[assignment] # a stand-in
+    shared.dynamodb = stand_in
     assert shared.reserve(MODEL, 1).wait_seconds == 0
     assert conflicts == []
 

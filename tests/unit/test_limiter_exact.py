@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -38,7 +38,13 @@ FIELDS = (
 class Table:
     """DynamoDB that keeps what it is asked; its writes fail as told, then succeed."""
 
-    def __init__(self, *failures: ClientError, item: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *failures: ClientError,
+        item: dict[str, Any] | None = None,
+        buckets: Collection[str] = ("bucket#gpt-4.1",),
+    ) -> None:
+        self.buckets = buckets
         self.failures = list(failures)
         self.item = item
         self.writes: list[dict[str, Any]] = []
@@ -55,7 +61,7 @@ class Table:
         self.asked.append("read")
         bucket = request["Key"]["key"]
         assert request == {"TableName": "Usage", "Key": {"key": bucket}, "ConsistentRead": True}
-        assert bucket.startswith("bucket#")
+        assert bucket in self.buckets
         return {} if self.item is None else {"Item": self.item}
 
     def condition(self, number: int = -1) -> tuple[str, Any, Any]:
@@ -147,7 +153,7 @@ def test_a_reservation_writes_the_limit_and_an_intent_in_one_transaction(
 
 
 def test_what_was_booked_last_is_what_the_next_booking_depends_on(limiter: Build) -> None:
-    table = Table()
+    table = Table(buckets=["bucket#gpt-4.1", "bucket#another"])
     shared = limiter(table)
     shared.reserve(MODEL, 400)
     shared.reserve("another", 400)
@@ -163,7 +169,7 @@ def test_what_was_booked_last_is_what_the_next_booking_depends_on(limiter: Build
 
 
 def test_models_without_a_limit_of_their_own_have_the_default_one(clock: Clock) -> None:
-    table: Any = Table()
+    table: Any = Table(buckets=["bucket#another"])
     default = RateLimit(requests_per_minute=1, tokens_per_minute=100_000)
     shared = Limiter(table, "Usage", {MODEL: LIMIT}, default, clock=clock)
     shared.reserve("another", 1)
@@ -361,6 +367,13 @@ def test_the_wait_of_a_call_is_read_and_nothing_is_reserved(
     assert table.asked == ["read"]
 
 
+def test_a_wait_ends_as_time_passes(limiter: Build, clock: Clock) -> None:
+    clock.now += 0.0625
+    assert limiter(Table(item=SPENT)).wait_seconds(MODEL, 400) == 0.0375
+    clock.now += 0.0625
+    assert limiter(Table(item=SPENT)).wait_seconds(MODEL, 400) == 0.0
+
+
 # --- after the wait ------------------------------------------------------------------------------
 
 
@@ -406,7 +419,7 @@ def test_a_large_limit_is_booked_and_corrected_in_one_of_its_parts(
 
     monkeypatch.setattr(random, "randrange", draw)
     large = RateLimit(requests_per_minute=4 * SHARD_REQUESTS, tokens_per_minute=4 * SHARD_TOKENS)
-    table = Table()
+    table = Table(buckets=["bucket#gpt-4.1~2", "bucket#gpt-4.1~3"])
     build: Build = Limiter
     limiter = build(table, "Usage", {MODEL: large}, large, clock=clock)
     reserved = limiter.reserve(MODEL, 400)

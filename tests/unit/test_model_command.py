@@ -53,7 +53,7 @@ REPORT = ProbeReport(
     ),
     cost_usd=Decimal("0.00042"),
 )
-SEATED = "panels seat mine: tenants/acme/panels/own; put them without it first"
+SEATED = "panels use mine: tenants/acme/panels/own; put them without it first"
 
 
 class Deployment:

@@ -209,7 +209,7 @@ ANY_SCORES = st.dictionaries(st.sampled_from(DEFAULT.known[:3]), st.floats(0, 1)
 ANY_COVER = st.none() | st.sets(st.sampled_from(DEFAULT.known[:5])).map(
     lambda names: tuple(sorted(names))
 )
-"""Categories that a guard model speaks of; None for a voter that speaks of all."""
+"""Categories that a guard model judges; None for a voter that judges all."""
 ANY_VOTE = st.builds(
     lambda voter, decision, scores, covers: make.cast(
         voter,
@@ -302,7 +302,7 @@ def test_a_policys_own_categories_change_the_verdict_on_the_same_votes() -> None
 def test_a_panel_that_cannot_speak_of_an_enabled_category_is_refused() -> None:
     with pytest.raises(
         PanelInvalid,
-        match=r"^panel: no voter on embedded \(rules, characters, meaning\) can speak of",
+        match=r"^panel: no voter on embedded \(rules, characters, meaning\) can judge",
     ):
         require_covers(EMBEDDED, GAMING)
     require_covers(EMBEDDED, DEFAULT)

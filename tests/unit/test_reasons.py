@@ -36,6 +36,12 @@ def test_every_reason_of_the_tally_is_told_in_korean(data: Any, panel: Panel, fi
     assert told(reason, "en") == (reason, "en")
 
 
+def test_the_flagged_categories_of_a_policy_are_told_in_korean() -> None:
+    reason = "no votes yet; hate 0.97 ≥ 0.50, self-harm/intent 0.9 ≥ 0.75"
+    expected = "아직 투표가 없습니다. 혐오 0.97 ≥ 0.50, 자해 의도 0.9 ≥ 0.75"
+    assert told(reason, "ko") == (expected, "ko")
+
+
 @pytest.mark.parametrize(
     "reason",
     [

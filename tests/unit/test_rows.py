@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quorum.core.spreadsheets import harmless, meant
 
 from analysis import rows
-from analysis.rows import FileUnreadable, harmless, meant
+from analysis.rows import FileUnreadable
 from tests.workbooks import workbook
 
 WANTED = ("content", "text")

@@ -131,7 +131,7 @@ languages = st.sampled_from([None, "de", "fr"])
 # --- properties ----------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(panel_=panels(), said=everyone(), language=languages)
 def test_settled_and_all_give_the_same_verdict(
     panel_: Panel, said: dict[str, Any], language: str | None
@@ -153,7 +153,7 @@ def outstanding_votes(voters: tuple[str, ...]) -> Iterator[Votes]:
         ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(panel_=panels(), said=everyone(), heard=st.sets(st.sampled_from(NAMES), min_size=1))
 def test_once_settled_no_outstanding_vote_changes_the_verdict(
     panel_: Panel, said: dict[str, Any], heard: set[str]
@@ -168,7 +168,7 @@ def test_once_settled_no_outstanding_vote_changes_the_verdict(
         assert tally(panel_, [*votes, *more, *rest], "de").decision == outcome.decision
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(panel_=panels(), said=everyone())
 def test_shares_are_settled_as_soon_as_they_can_be(panel_: Panel, said: dict[str, Any]) -> None:
     if isinstance(panel_.rule, panel.Calibrated):
@@ -183,7 +183,7 @@ def test_shares_are_settled_as_soon_as_they_can_be(panel_: Panel, said: dict[str
     assert len(verdicts) > 1, "asking went on although only one verdict was left"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(panel_=panels(), said=everyone(), data=st.data(), language=languages)
 def test_the_order_of_votes_changes_nothing(
     panel_: Panel, said: dict[str, Any], data: st.DataObject, language: str | None
@@ -198,7 +198,7 @@ def test_the_order_of_votes_changes_nothing(
 SEVERITY = {SAFE: 0, REVIEW: 1, UNSAFE: 2}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(panel_=panels("all"), said=everyone(), data=st.data(), language=languages)
 def test_a_graver_vote_never_makes_a_milder_verdict(
     panel_: Panel, said: dict[str, Any], data: st.DataObject, language: str | None
@@ -223,7 +223,7 @@ def test_a_graver_vote_never_makes_a_milder_verdict(
         assert gravity == sorted(gravity)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(panel_=panels(), said=everyone(), language=languages)
 def test_an_abstention_never_decides(
     panel_: Panel, said: dict[str, Any], language: str | None
@@ -445,7 +445,7 @@ def test_who_escalates_or_clears_must_sit(field: str) -> None:
         panel.load(DEFAULT.document() | {field: ["rules"]})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(panel_=panels(), said=everyone(), language=languages)
 def test_nothing_is_safe_before_a_voter_that_clears_has_answered(
     panel_: Panel, said: dict[str, Any], language: str | None
@@ -456,7 +456,7 @@ def test_nothing_is_safe_before_a_voter_that_clears_has_answered(
         assert answered & set(panel_.clears)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(panel_=panels(), said=everyone(), data=st.data())
 def test_in_a_reviewed_language_a_person_decides_after_the_first_round(
     panel_: Panel, said: dict[str, Any], data: st.DataObject

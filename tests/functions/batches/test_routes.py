@@ -43,7 +43,7 @@ def test_a_batch_is_taken_and_its_bad_items_are_reported_one_by_one(
             "code": "invalid_content",
             "field": "content",
             "limit": 1,
-            "message": "content: String should have at least 1 character",
+            "message": "content: must have at least 1 character",
         }
     ]
     sent = queued()

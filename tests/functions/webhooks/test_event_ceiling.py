@@ -57,8 +57,8 @@ def units(account: Any) -> Iterator[Units]:
     return Units(account)
 
 
-def test_a_tenants_events_are_stored_as_fast_as_its_verdicts_can_be(units: Units) -> None:
-    recent = RecentEvents(units, "EventsTable")  # type: ignore[arg-type] # what it uses of it
+def test_a_tenants_events_are_stored_as_fast_as_its_verdicts_can_be(units: Any) -> None:
+    recent = RecentEvents(units, "EventsTable")
     for number in range(EVENTS):
         one = verdict("unsafe").model_copy(update={"id": f"verdict-{number}"})
         (event,) = events_of(None, item(one))
@@ -68,10 +68,10 @@ def test_a_tenants_events_are_stored_as_fast_as_its_verdicts_can_be(units: Units
 
 
 def test_a_webhook_is_written_to_once_a_second_however_much_it_is_sent(
-    units: Units, clock: Clock
+    units: Any, clock: Clock
 ) -> None:
     units.client.put_item(TableName="WebhooksTable", Item=key_of(TENANT, "here"))
-    webhooks = Webhooks(units, "WebhooksTable", clock=clock)  # type: ignore[arg-type] # likewise
+    webhooks = Webhooks(units, "WebhooksTable", clock=clock)
 
     def told(failure: DeliveryFailure | None = None) -> None:
         (event,) = events_of(None, item(verdict("unsafe")))

@@ -17,6 +17,7 @@ from quorum.events.changes import events_of
 from quorum.events.pauses import TRIES
 from quorum.events.queue import DeliveryQueue, QueuedDelivery
 from quorum.events.sending import DeliveryFailure, Sender, Sent
+from quorum.events.telling_again import TellingAgain, ToldAgain
 from quorum.events.webhooks import PAUSE_SECONDS, TIME_OUTS
 from standardwebhooks import Webhook
 
@@ -236,6 +237,31 @@ def test_a_rule_that_cannot_be_read_lets_no_verdict_out_and_tells_the_operator(
     assert (status, answer["error"]["code"]) == (409, "rule_unreadable")
     assert way.ask("put_event_rule.json", {"verdicts": []})[0] == 200
     assert way.ask("get_event_rule.json") == (200, {"verdicts": []})
+
+
+def test_verdicts_that_a_rule_put_aside_are_told_again_once_it_can_be_read(
+    way: Way, aws: Any
+) -> None:
+    way.put()
+    item = stored() | {"reviews": [review("safe").model_dump_json()]}
+    table = aws.Table("VerdictsTable")
+    table.put_item(Item=item)
+    rule = {"tenant": NAME, "entry": "rule", "document": "not JSON"}
+    aws.Table("WebhooksTable").put_item(Item=rule)
+    way.publish(change(None, stored()))
+    assert way.ask("put_event_rule.json", {"verdicts": [{"min_score": 0.0}]})[0] == 200
+    sqs, dead = boto3.client("sqs"), publish.app().settings.delivery_dead_letters
+    for body in ('{"put_aside": "verdict#acme#gone", "why": "RuleUnreadable"}', '{"event": {}}'):
+        sqs.send_message(QueueUrl=dead, MessageBody=body)
+    again = TellingAgain(sqs, dead, aws, "VerdictsTable")
+    assert again.all() == ToldAgain(told=1, gone=1, left=1)
+    marked = table.get_item(Key={"id": item["id"]})["Item"]
+    way.publish(change(item, marked))
+    way.deliver()
+    told = [json.loads(body)["type"] for _, body, _ in way.receivers.sent]
+    assert sorted(told) == ["decision.overturned", "review.decided", "verdict.decided"]
+    assert "Item" not in table.get_item(Key={"id": "verdict#acme#gone"})
+    assert again.all() == ToldAgain(told=0, gone=0, left=0)  # the other is hidden for a while
 
 
 def test_what_is_told_again_has_the_same_ids_and_is_listed_once(way: Way) -> None:

@@ -22,6 +22,7 @@ from pydantic import (
 from quorum.answer.questions import Answered, ChatMessage, Question
 from quorum.core.errors import AnswerEmpty, AnswerFailed, AnswerUnusable
 from quorum.core.fields import UnicodeText, unkeepable
+from quorum.core.json_types import NUMBER, WHOLE_NUMBER, TrueOrFalse
 from quorum.core.models import Dollars, Frozen
 from quorum.core.rejection import ALTERNATIVE
 
@@ -137,7 +138,7 @@ class NamedSchema(Nullable):
 
     name: Annotated[str, StringConstraints(max_length=64)] = "reply"
     description: str | None = None
-    strict: bool | None = None
+    strict: TrueOrFalse | None = None
     schema_: Annotated[dict[str, Any], AfterValidator(_bounded)] = Field(alias="schema")
 
 
@@ -157,8 +158,8 @@ class ResponseFormat(Nullable):
 class StreamOptions(Nullable):
     """The options of a stream."""
 
-    include_usage: bool = False
-    include_obfuscation: bool = False
+    include_usage: TrueOrFalse = False
+    include_obfuscation: TrueOrFalse = False
 
 
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -172,11 +173,11 @@ class ChatCompletionRequest(Nullable):
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_LIMIT)]
     model: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    temperature: float = Field(default=1.0, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    seed: int | None = Field(default=None, ge=-SEED_LIMIT, lt=SEED_LIMIT)
+    temperature: Annotated[float, Field(ge=0, le=2), NUMBER] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2), NUMBER] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2), NUMBER] | None = None
+    seed: Annotated[int, Field(ge=-SEED_LIMIT, lt=SEED_LIMIT), WHOLE_NUMBER] | None = None
     stop: (
         Annotated[
             Annotated[Stop, Tag(_ONE)]
@@ -185,14 +186,14 @@ class ChatCompletionRequest(Nullable):
         ]
         | None
     ) = None
-    max_tokens: int | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
-    max_completion_tokens: int | None = Field(default=None, ge=1, le=OUTPUT_LIMIT)
+    max_tokens: Annotated[int, Field(ge=1, le=OUTPUT_LIMIT), WHOLE_NUMBER] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=OUTPUT_LIMIT), WHOLE_NUMBER] | None = None
     n: Literal[1] = 1
-    stream: bool = False
+    stream: TrueOrFalse = False
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
     user: Annotated[str, StringConstraints(max_length=256)] | None = None
-    use_cache: bool | None = None
+    use_cache: TrueOrFalse | None = None
     # Fields that change no answer here.
     metadata: dict[str, Any] | None = None
     store: Literal[False] | None = None
@@ -200,7 +201,7 @@ class ChatCompletionRequest(Nullable):
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
     service_tier: Literal["auto", "default"] | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: TrueOrFalse | None = None
     logprobs: Literal[False] | None = None
     top_logprobs: Literal[0] | None = None
     modalities: tuple[Literal["text"], ...] | None = None

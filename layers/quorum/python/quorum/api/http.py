@@ -35,6 +35,16 @@ _PROMPT = "messages"
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of a request's body. API Gateway takes 10 MB and a Lambda 6 MB, in which the body is
 escaped as JSON; larger batches are uploaded."""
+_SMALLER = MappingProxyType(
+    {
+        **dict.fromkeys(("/batches", "/documents"), "upload larger ones (POST /batches/uploads)"),
+        "/documents/estimate": "name uploads, or send fewer documents in one request",
+        "/moderations": "send fewer texts in one request",
+        "/v1alpha1/comments:analyze": "send a shorter text or context",
+        "/v1alpha1/comments:suggestscore": "send a shorter text or context",
+    }
+)
+"""What to do about a body that is too large, by route."""
 _DIGITS_LIMIT = 4_000
 """Digits of a whole number: Python reads 4,300, in time that grows with their square."""
 
@@ -118,7 +128,8 @@ def _resolved(
     except QuorumError as error:
         return _unrouted(*_told(error))
     if len((event.get("body") or "").encode(errors="replace")) > BODY_LIMIT:
-        message = f"the body is larger than {BODY_LIMIT} bytes; upload larger batches"
+        way_out = _SMALLER.get(str(event.get("resource")), "send less in one request")
+        message = f"the body is larger than {BODY_LIMIT} bytes; {way_out}"
         too_large = _problem("body_too_large", message, _BODY, BODY_LIMIT)
         return _unrouted(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large, {})
     path = _path(event)
@@ -132,7 +143,11 @@ def _resolved(
     }
     headers["content-type"] = content_types.APPLICATION_JSON
     app.append_context(container=container)  # type: ignore[no-untyped-call] # it declares no type
-    read = {"path": path, "headers": headers, "multiValueHeaders": None}
+    read: dict[str, Any] = {"path": path, "headers": headers, "multiValueHeaders": None}
+    # What is wrong with no body is that fields are missing, if any are. A PUT replaces what there
+    # is, and never by accident.
+    if not event.get("body") and event["httpMethod"] == "POST":
+        read |= {"body": "{}", "isBase64Encoded": False}
     return app.resolve(event | read, context)
 
 

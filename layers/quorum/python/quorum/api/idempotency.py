@@ -18,13 +18,15 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 
 from quorum.api.callers import caller_of
-from quorum.aws.clients import client_config
+from quorum.aws.clients import LONG, client_config
 from quorum.core.errors import Conflict, StoreUnavailable
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayRestResolver
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from quorum.aws.keys import Caller
 
 REMEMBERED_SECONDS = 86_400
 """Seconds for which a key is remembered."""
@@ -38,10 +40,16 @@ IdempotencyKey = Annotated[str | None, Header(alias=HEADER, min_length=1, max_le
 Middleware = Callable[["APIGatewayRestResolver", "NextMiddleware"], Response[Any]]
 
 
-def idempotent(table_of: "Callable[[APIGatewayRestResolver], str]") -> Middleware:
+def idempotent(
+    table_of: "Callable[[APIGatewayRestResolver], str]", *, shown_once: bool = False
+) -> Middleware:
     """Middleware of routes that honour an Idempotency-Key, remembered in a table.
 
-    A key belongs to one request of its tenant: method, address and body, as the body was sent.
+    A key belongs to one request of its tenant: method, address and body, as the body was sent. Keys
+    of the API that have settings which shape the answer have Idempotency-Keys of their own.
+
+    `shown_once` is for answers with a secret, and an `id`: the answer is not kept, and a repeated
+    request is a `Conflict` that names the id.
     """
 
     def once(app: "APIGatewayRestResolver", next_middleware: "NextMiddleware") -> Response[Any]:
@@ -49,24 +57,47 @@ def idempotent(table_of: "Callable[[APIGatewayRestResolver], str]") -> Middlewar
         key = event.headers.get(HEADER)
         if key is None:
             return next_middleware(app)
+        caller = caller_of(event)
         request = f"{event.http_method} {event.path}\n{event.body}"
-        asked = {"tenant": caller_of(event).tenant, "key": key, "request": request}
+        asked = {"tenant": caller.tenant, "key": key, "request": request}
+        if shaped := _shaping(caller):
+            asked["shaped"] = shaped
+        first: list[Response[Any]] = []
 
         def answered() -> dict[str, Any]:
             response = next_middleware(app)
-            return {"status": response.status_code, "body": response.body}
+            first.append(response)
+            body: Any = response.body
+            kept = {"id": body["id"]} if shown_once else body
+            return {"status": response.status_code, "body": kept}
 
         answer = answer_once(table_of(app), asked, answered, context=app.lambda_context)
+        if first:
+            return first[0]
+        if shown_once:
+            raise Conflict(
+                f"the first request with this Idempotency-Key made {answer['body']['id']}, whose"
+                " secret was shown once; rotate that one to have another secret",
+                code="shown_once",
+                field=HEADER,
+            )
         return Response(answer["status"], content_types.APPLICATION_JSON, answer["body"])
 
     return once
 
 
+def _shaping(caller: "Caller") -> str:
+    """The settings of an API key that shape answers; empty for those of most keys."""
+    flags = "review_is_flagged" if caller.review_is_flagged else ""
+    return f"{caller.panel or ''} {flags}".strip()
+
+
 @cache
-def _store(table: str) -> DynamoDBPersistenceLayer:
+def _store(table: str, _told_apart_by: str) -> DynamoDBPersistenceLayer:
+    """The records in a table; Powertools' store keeps to the names that it was first used with."""
     return DynamoDBPersistenceLayer(
         table_name=table,
-        boto_config=client_config(),
+        boto_config=client_config(*LONG),
         key_attr="id",
         expiry_attr="expires_at",
         in_progress_expiry_attr="in_progress_until",
@@ -85,12 +116,14 @@ def answer_once(
 ) -> dict[str, Any]:
     """The answer of `do()`, or the first answer if the tenant has sent the key before.
 
-    `asked` has the `tenant`, the `key` and the `request` that the key belongs to.
+    `asked` has the `tenant`, the `key` and the `request` that the key belongs to, and may have
+    `shaped`, by which keys are told apart.
 
     Raises `Conflict` if the key belongs to another request, or its answer is not ready yet.
     """
+    told_apart_by = "[tenant, key, shaped]" if "shaped" in asked else "[tenant, key]"
     config = IdempotencyConfig(
-        event_key_jmespath="[tenant, key]",
+        event_key_jmespath=told_apart_by,
         payload_validation_jmespath="request",
         expires_after_seconds=REMEMBERED_SECONDS,
     )
@@ -99,7 +132,7 @@ def answer_once(
     answer_once = idempotent_function(
         lambda asked: do(),  # noqa: ARG005 the library reads it
         data_keyword_argument="asked",
-        persistence_store=_store(table),
+        persistence_store=_store(table, told_apart_by),
         config=config,
         key_prefix="idempotency",
     )

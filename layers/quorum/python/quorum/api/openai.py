@@ -7,6 +7,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from quorum.core.errors import PanelInvalid
 from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ _TYPES: "Mapping[int, str]" = MappingProxyType(
     }
 )
 """The type of an error by its status, where it is neither the request's nor the server's."""
-_PARAMETERS = MappingProxyType({"panel": "model", "body": None})
-"""What a field is called in OpenAI's form, where it is called otherwise; None for no field."""
+_PARAMETERS = MappingProxyType({PanelInvalid.code: "model"})
+"""The field by the code of an error, where OpenAI's form calls it otherwise."""
 
 
 class OpenAIErrorDetail(Frozen):
@@ -54,7 +55,7 @@ def error_of(problem: "Problem", status: int) -> OpenAIError:
         error=OpenAIErrorDetail(
             message=message,
             type=_TYPES.get(status, otherwise),
-            param=_PARAMETERS.get(told.field, told.field) if told.field else None,
+            param=None if told.field == "body" else _PARAMETERS.get(told.code, told.field),
             code=told.code,
         )
     )

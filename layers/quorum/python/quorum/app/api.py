@@ -90,7 +90,7 @@ class ApiContainer(WorkflowContainer, DocumentIntakeContainer, KeysContainer, Le
     @cached_property
     def embedded_voters(self) -> "LambdaClient":
         """Lambda, for calls of embedded voters; what they do not do, the vote machine does."""
-        config = client_config(read_seconds=CALL_SECONDS, attempts=1)
+        config = client_config(CALL_SECONDS, attempts=1)
         return boto3.client("lambda", config=config)
 
     @cached_property

@@ -41,7 +41,7 @@ class ManyContainer(WorkflowContainer):
     @cached_property
     def voter_functions(self) -> "LambdaClient":
         """Lambda, for calls of voters; what they do not do, the vote machine does."""
-        config = client_config(read_seconds=CALL_SECONDS, attempts=1)
+        config = client_config(CALL_SECONDS, attempts=1)
         return boto3.client("lambda", config=config)
 
     @cached_property

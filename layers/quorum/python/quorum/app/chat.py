@@ -1,13 +1,13 @@
 """The container of the function that receives a chat's messages: it must be quick."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import boto3
 
 from quorum.app.clients import Clients
 from quorum.app.keys import KeysContainer
-from quorum.aws.clients import client_config
+from quorum.aws.clients import Patience, client_config
 from quorum.aws.faults import unavailable
 from quorum.chat.connections import Connections
 from quorum.chat.conversations import Conversations
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
     from quorum.app.settings import ChatSettings, ReceptionSettings
 
-POST_SECONDS = 5
-"""Seconds for one post to a chat's client."""
-POST_ATTEMPTS = 5
-"""Tries of one post to a chat's client."""
+POST_PATIENCE = Patience(5, 5)
+"""For one post of an answer to a chat's client."""
+RECEPTION_PATIENCE = Patience(5, 2)
+"""For one post of the function that receives, which has 20 s in all: what it says is short."""
 
 
 class ConversationContainer(Clients):
     """The members of both functions of the chat."""
 
     settings: "ChatSettings"
+    post_patience: ClassVar[Patience] = POST_PATIENCE
 
     @cached_property
     def management(self) -> "ApiGatewayManagementApiClient":
@@ -37,7 +38,7 @@ class ConversationContainer(Clients):
         return boto3.client(
             "apigatewaymanagementapi",
             endpoint_url=self.settings.connections_url,
-            config=client_config(read_seconds=POST_SECONDS, attempts=POST_ATTEMPTS),
+            config=client_config(*self.post_patience),
         )
 
     @cached_property
@@ -58,6 +59,7 @@ class ReceptionContainer(ConversationContainer, KeysContainer):
     """The members of the function that receives messages."""
 
     settings: "ReceptionSettings"
+    post_patience: ClassVar[Patience] = RECEPTION_PATIENCE
 
     @cached_property
     def reception(self) -> Reception:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from functools import cached_property
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import boto3
 from botocore.config import Config
 
-from quorum.aws.clients import client_config
+from quorum.aws.clients import LONG, Patience, client_config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -23,20 +23,24 @@ if TYPE_CHECKING:
 
     from quorum.core.models import Frozen
 
-S3_SECONDS = 10
-"""Seconds between two parts of an object that S3 sends."""
+S3_PATIENCE = Patience(5, 3)
+"""For each part of an object: 21 seconds, where the functions of routes have 28."""
 S3_CONNECTIONS = 16
 """Connections to S3: as many as documents are stored at once."""
-PARAMETER_SECONDS = 1
-"""Seconds for an answer of SSM, at each of two tries: the aggregate step has 6 s in all."""
-SECRET_SECONDS = 2
-"""Seconds for an answer of Secrets Manager, at each of two tries: a voter has 11 s in all."""
+PARAMETER_PATIENCE = Patience(1, 2)
+"""Panels that are known stay in use."""
+SECRET_PATIENCE = Patience(2, 2)
+"""A voter has 11 s in all."""
 
 
 class Clients:
     """The root of every container: settings, a clock (epoch seconds) and the AWS clients."""
 
     settings: "Frozen"
+    patience: ClassVar[Patience] = LONG
+    """How long this function waits for a store; its time-out is longer."""
+    parameter_patience: ClassVar[Patience] = PARAMETER_PATIENCE
+    """How long it waits for SSM."""
 
     def __init__(self, settings: "Frozen", *, clock: Callable[[], float] = time) -> None:
         self.settings = settings
@@ -45,17 +49,17 @@ class Clients:
     @cached_property
     def dynamodb(self) -> "DynamoDBServiceResource":
         """DynamoDB."""
-        return boto3.resource("dynamodb", config=client_config())
+        return boto3.resource("dynamodb", config=client_config(*self.patience))
 
     @cached_property
     def sqs(self) -> "SQSClient":
         """SQS; it may wait a second for dead letters."""
-        return boto3.client("sqs", config=client_config())
+        return boto3.client("sqs", config=client_config(*self.patience))
 
     @cached_property
     def sns(self) -> "SNSClient":
         """SNS."""
-        return boto3.client("sns", config=client_config())
+        return boto3.client("sns", config=client_config(*self.patience))
 
     @cached_property
     def s3(self) -> "S3Client":
@@ -70,30 +74,29 @@ class Clients:
             s3={"addressing_style": "virtual"},
             max_pool_connections=S3_CONNECTIONS,
         )
-        return boto3.client("s3", config=client_config(read_seconds=S3_SECONDS).merge(several))
+        return boto3.client("s3", config=client_config(*S3_PATIENCE).merge(several))
 
     @cached_property
     def ssm(self) -> "SSMClient":
         """SSM, with a timeout of a few seconds."""
-        return boto3.client("ssm", config=client_config(read_seconds=PARAMETER_SECONDS, attempts=2))
+        return boto3.client("ssm", config=client_config(*self.parameter_patience))
 
     @cached_property
     def secrets(self) -> "SecretsManagerClient":
         """Secrets Manager."""
-        config = client_config(read_seconds=SECRET_SECONDS, attempts=2)
-        return boto3.client("secretsmanager", config=config)
+        return boto3.client("secretsmanager", config=client_config(*SECRET_PATIENCE))
 
     @cached_property
     def kms(self) -> "KMSClient":
         """KMS."""
-        return boto3.client("kms", config=client_config())
+        return boto3.client("kms", config=client_config(*self.patience))
 
     @cached_property
     def event_bridge(self) -> "EventBridgeClient":
         """EventBridge."""
-        return boto3.client("events", config=client_config())
+        return boto3.client("events", config=client_config(*self.patience))
 
     @cached_property
     def functions(self) -> "LambdaClient":
         """Lambda. Whatever it starts may be started twice (`Conversations.claim`)."""
-        return boto3.client("lambda", config=client_config())
+        return boto3.client("lambda", config=client_config(*self.patience))

@@ -8,6 +8,10 @@ import boto3
 from quorum.app.api import ApiContainer
 from quorum.aws.clients import client_config
 from quorum.aws.sessions import Sessions
+from quorum.events.queue import DeliveryQueue
+from quorum.events.recent import RecentEvents
+from quorum.events.redrive import Redrive
+from quorum.events.webhooks import Webhooks, WebhookSteps
 from quorum.gateway import breaker
 from quorum.gateway.breaker import Breaker
 
@@ -33,9 +37,29 @@ class ConsoleContainer(ApiContainer):
         return breaker.in_table(self.dynamodb, self.settings.usage_table)
 
     @cached_property
+    def webhooks(self) -> Webhooks:
+        """The webhooks, without the means to read or to make a secret."""
+        return Webhooks(self.dynamodb, self.settings.webhooks_table, clock=self.clock)
+
+    @cached_property
+    def webhook_steps(self) -> WebhookSteps:
+        """The record of tests and of what is sent again."""
+        return WebhookSteps(self.webhooks, self.audit)
+
+    @cached_property
+    def redrive(self) -> Redrive:
+        """Dead letters of webhooks, sent again, and tests."""
+        settings = self.settings
+        return Redrive(
+            RecentEvents(self.dynamodb, settings.events_table, clock=self.clock),
+            DeliveryQueue(self.sqs, settings.deliveries_queue),
+            clock=self.clock,
+        )
+
+    @cached_property
     def cloudwatch(self) -> "CloudWatchClient":
         """CloudWatch, with the timeout of a page's smaller part."""
-        return boto3.client("cloudwatch", config=client_config(read_seconds=2, attempts=1))
+        return boto3.client("cloudwatch", config=client_config(2, attempts=1))
 
     @property
     def queues(self) -> dict[str, str]:

@@ -41,7 +41,7 @@ class Container(Clients):
     @cached_property
     def step_functions(self) -> "SFNClient":
         """Step Functions. The client tries once; `Workflow` decides about further tries."""
-        config = client_config(read_seconds=VOTE_MACHINE_SECONDS, attempts=1)
+        config = client_config(VOTE_MACHINE_SECONDS, attempts=1)
         # Only AWS has a separate host for synchronous executions.
         in_aws = not self.settings.aws_endpoint_url
         return boto3.client("stepfunctions", config=config.merge(Config(inject_host_prefix=in_aws)))

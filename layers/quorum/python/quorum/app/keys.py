@@ -1,9 +1,10 @@
 """The members that have to do with keys, and the container of the authorizer."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from quorum.app.clients import Clients
+from quorum.aws.clients import BRIEF, Patience
 from quorum.aws.key_limits import KeyLimits
 from quorum.aws.keys import Keys
 
@@ -32,3 +33,9 @@ class KeysContainer(KeyLimitsContainer):
         """The API keys, stored as hashes."""
         settings = self.settings
         return Keys(self.dynamodb, settings.keys_table, settings.key_use_table, clock=self.clock)
+
+
+class AuthorizeContainer(KeysContainer):
+    """The members of the authorizer, which has few seconds."""
+
+    patience: ClassVar[Patience] = BRIEF

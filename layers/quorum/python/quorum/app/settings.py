@@ -257,7 +257,7 @@ class WebhookSettings(EventSettings, KeyUseSettings):
     allowed_webhook_hosts: str = Field(default="", description="that may be at any address")
 
 
-class ConsoleSettings(ApiSettings):
+class ConsoleSettings(ApiSettings, EventSettings):
     """The settings of the console: those of the routes that it calls, and its sessions."""
 
     sessions_table: str

@@ -1,9 +1,10 @@
 """The containers of functions that turn a content into a verdict."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from quorum.app.container import Container, SpendingContainer
+from quorum.aws.clients import BRIEF, WITHIN_A_VOTE, Patience
 from quorum.core.models import Verdict
 from quorum.vote.kept_versions import KeptVersions
 from quorum.vote.panels import Panels
@@ -32,7 +33,7 @@ class PolicyVersionContainer(Container):
 
 
 class VoteStoreContainer(PolicyVersionContainer):
-    """The members of an embedded voter."""
+    """The member of functions that keep votes."""
 
     @cached_property
     def vote_store(self) -> VoteStore:
@@ -49,8 +50,14 @@ class VoteStoreContainer(PolicyVersionContainer):
         )
 
 
+class EmbeddedVoterContainer(VoteStoreContainer):
+    """The members of an embedded voter."""
+
+    patience: ClassVar[Patience] = WITHIN_A_VOTE
+
+
 class VerdictContainer(PolicyVersionContainer):
-    """The members of the aggregate step."""
+    """The members of functions that store verdicts."""
 
     settings: "AggregateSettings"
 
@@ -96,6 +103,16 @@ class VerdictContainer(PolicyVersionContainer):
         if policy is not None and policy.quality_sample is not None:
             return policy.quality_sample
         return QualitySample(share=self.settings.quality_sample_share)
+
+
+class AggregateContainer(VerdictContainer):
+    """The members of the aggregate step, which has what the voters leave it of the machine's time.
+
+    It reads shadows from SSM, without which a verdict is as good: it asks for them once.
+    """
+
+    patience: ClassVar[Patience] = BRIEF
+    parameter_patience: ClassVar[Patience] = Patience(1, 1)
 
 
 class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer):

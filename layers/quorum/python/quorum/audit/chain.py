@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, NamedTuple
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from quorum.core.models import Frozen
 
@@ -56,27 +56,38 @@ class Action(StrEnum):
     EVENT_RULE_PUT = "event_rule.put"
 
 
-class Change(Frozen):
-    """A change as it is recorded: by which key, on whose behalf, to what, from what to what.
+class _Actor(Frozen):
+    """Who changed what: the key, the person it named (such as a reviewer), and the subject.
 
-    `by` is the name of the key that asked, `person` the one it named, such as a reviewer.
     `subject` is a kind and an id (`verdict/3f2a…`, `policy/gaming`).
     """
 
-    action: Action
     by: str
     subject: str
     person: str | None = None
+
+
+class Change(_Actor):
+    """A change as it is recorded: by which key, on whose behalf, to what, from what to what."""
+
+    action: Action
     before: dict[str, Fact] = Field(default_factory=dict)
     after: dict[str, Fact] = Field(default_factory=dict)
 
 
-class AuditEntry(Change):
+class AuditEntry(_Actor):
     """A change with its place in the tenant's chain.
 
-    `hash` covers every other field, and by `previous` the entry before.
+    `hash` covers every other field, and by `previous` the entry before. An entry that newer code
+    wrote is read as it is, with actions, facts and fields that this release does not know: the
+    hash covers those, too.
     """
 
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    action: Action | str
+    before: dict[str, JsonValue] = Field(default_factory=dict)
+    after: dict[str, JsonValue] = Field(default_factory=dict)
     tenant: str
     number: int = Field(ge=1)
     at: datetime
@@ -110,7 +121,7 @@ def entry_after(
 ) -> AuditEntry:
     """The entry of `change` after the `last` one of the tenant's chain; None: it is the first."""
     entry = AuditEntry(
-        **change.model_dump(),
+        **change.model_dump(mode="json"),
         tenant=tenant,
         number=1 if last is None else last.number + 1,
         at=now,

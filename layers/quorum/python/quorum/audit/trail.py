@@ -92,7 +92,7 @@ class AuditTrail:
         return trying(self._write, tenant, change, items)
 
     def record(self, tenant: str, change: Change) -> None:
-        """Record a change that DynamoDB has no part in. Raises `StoreUnavailable`."""
+        """Record a change that is stored outside DynamoDB. Raises `StoreUnavailable`."""
         self.write(tenant, change, [])
 
     def _write(self, tenant: str, change: Change, items: list[dict[str, Any]]) -> list[int]:

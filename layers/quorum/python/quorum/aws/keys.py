@@ -201,7 +201,8 @@ class Keys:
         Raises boto's errors, and `StoreUnavailable` for a key that this release cannot read:
         without an answer nobody is let in.
         """
-        item = self._client.get_item(TableName=self._table, Key={"key_hash": key_hash}).get("Item")
+        asked = {"TableName": self._table, "Key": {"key_hash": key_hash}}
+        item = dynamo.attempt(self._client.get_item, **asked).get("Item")
         if item is None:
             return None
         stored = _read(item)

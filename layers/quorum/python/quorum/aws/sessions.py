@@ -1,9 +1,9 @@
-"""Sessions of the console: who is signed in, for how long, and until which key is revoked.
+"""Sessions of the console: who is signed in, and for how long.
 
 A session's token is 256 random bits in the browser's cookie; the table has its hash. A session
 ends when it was not used for `IDLE_SECONDS`, at the latest after `SESSION_SECONDS`, when its key
-does, and when its owner signs out everywhere: the entry of the key then says that sessions of
-before count no more.
+does, and when its owner signs out everywhere: the entry of the key then has a time, and earlier
+sessions of the key do not count any more.
 """
 
 import hmac
@@ -71,7 +71,7 @@ class Session(Frozen):
         return hmac.new(self.token.encode(), b"form", sha256).hexdigest()
 
     def made(self, form_token: str) -> bool:
-        """Whether a form with that token is of this session."""
+        """Whether a form with that token belongs to this session."""
         return hmac.compare_digest(self.form_token.encode(), form_token.encode())
 
     def reviewing_minutes(self, now: float) -> int:
@@ -154,7 +154,7 @@ class Sessions:
         dynamo.write(self._client, [{"Put": {"TableName": self._table, "Item": ended}}])
 
     def note_decision(self, session: Session) -> None:
-        """Count a decision, for the reviewer's own eyes: what was decided holds uncounted, too."""
+        """Count a decision, for its reviewer to see. If that fails, the decision stands."""
         now = int(self._clock())
         rests = now - session.decided_at > PAUSE_SECONDS
         since = now if rests or not session.reviewing_since else session.reviewing_since
@@ -182,7 +182,7 @@ class Sessions:
         return 0 if item is None else int(item["ended_at"])
 
     def _count(self, token: str, expression: str, values: dict[str, int]) -> None:
-        """Change a session for what is nobody's errand: where that fails, no page does."""
+        """Change what a session counts. If that fails, the page is shown all the same."""
         try:
             self._update(token, expression, values)
         except StoreUnavailable as error:

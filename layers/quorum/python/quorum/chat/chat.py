@@ -33,6 +33,7 @@ from quorum.core.errors import (
     TooLarge,
     VoteUnavailable,
 )
+from quorum.core.json_types import NUMBER, WHOLE_NUMBER, TrueOrFalse
 from quorum.core.models import Frozen, Identifier, Tokens
 from quorum.core.rejection import rejection
 from quorum.core.unicode import whole_json
@@ -70,9 +71,9 @@ class Moderate(Nullable):
     counts as unsafe.
     """
 
-    prompt: bool = False
-    answer: bool = False
-    strict: bool = False
+    prompt: TrueOrFalse = False
+    answer: TrueOrFalse = False
+    strict: TrueOrFalse = False
     panel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
 
 
@@ -90,11 +91,11 @@ class ChatRequest(Nullable):
     ) = None
     system: Annotated[str, StringConstraints(min_length=1)] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
-    max_tokens: Annotated[int, Field(ge=1, le=OUTPUT_LIMIT)] = OUTPUT_TOKENS
+    temperature: Annotated[float, Field(ge=0, le=2), NUMBER] = 1.0
+    max_tokens: Annotated[int, Field(ge=1, le=OUTPUT_LIMIT), WHOLE_NUMBER] = OUTPUT_TOKENS
     request_id: Identifier | None = None
     conversation: ConversationId | None = None
-    use_cache: bool | None = None
+    use_cache: TrueOrFalse | None = None
     moderate: Moderate = Moderate()
 
     def judged_prompt(self) -> str:

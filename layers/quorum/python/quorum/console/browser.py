@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from quorum.core.errors import InvalidRequest, TooLarge
 from quorum.core.models import Frozen
@@ -14,6 +14,8 @@ FORM_LIMIT = 512 * 1024
 """Bytes of a form: a text of full length, each character escaped as three, fits."""
 FIELDS_LIMIT = 100
 """Fields of a form."""
+_DIGITS = 18
+"""Digits of a number in a form."""
 ROOT = "/console"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -57,9 +59,38 @@ class BrowserRequest(Frozen):
         given = {name: value for name, value in query.items() if value}
         return f"{up}{path}" + (f"?{urlencode(given)}" if given else "")
 
+    @property
+    def asks_onward(self) -> bool:
+        """Whether a redirect within the console is to be answered with the page it leads to."""
+        return "quorum-onward" in self.headers
+
+    def led_to(self, url: str) -> Self:
+        """The request that a browser sends next if this one is answered with a redirect to `url`.
+
+        `url` is one that `url()` made.
+        """
+        slashes = "/" * (self.depth - self.path.count("/") - 1)
+        to = urlsplit(urljoin(f"{ROOT}/{self.path}{slashes}", url))
+        within = to.path.removeprefix(ROOT)
+        return self.model_copy(
+            update={
+                "method": "GET",
+                "path": within.strip("/"),
+                "depth": within.count("/"),
+                "asked": dict(parse_qsl(to.query)),
+                "form": (),
+            }
+        )
+
     def field(self, name: str, default: str = "") -> str:
         """The field of the form with that name."""
         return dict(self.form).get(name, default)
+
+    def number(self, name: str) -> int | str:
+        """The whole number in a field of the form; what is none, as it was typed."""
+        typed = self.field(name).strip()
+        short = len(typed) <= _DIGITS and typed.isascii() and typed.isdigit()
+        return int(typed) if short else typed
 
     def fields(self, name: str) -> tuple[str, ...]:
         """All fields of the form with that name."""

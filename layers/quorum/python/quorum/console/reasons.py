@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from quorum.console.words import Language
+from quorum.console.words import Language, named
 
 _DECISIONS: Mapping[str, str] = {"safe": "안전", "unsafe": "위험", "needs_review": "검토 필요"}
 _SHARES: Mapping[str, str] = {"safe": "안전", "unsafe": "위험", "needs review": "검토 필요"}
 _NAMES = r"[\w.:/@-]+(?:(?:, | and | or )[\w.:/@-]+)*"
 _COUNT = r"\d+ (?:safe|unsafe|needs review)"
+_FLAGGED = r"[\w/-]+ \d\S* ≥ \d[^\s,]*"
+"""A flagged category of a policy, its score and its threshold."""
 _BUT = ", but "
 
 
@@ -60,6 +62,12 @@ def _comparison(written: str) -> str:
     return written.replace("safe score", "안전 점수").replace("score", "점수")
 
 
+def _categories(found: re.Match[str]) -> str:
+    """`hate 0.97 ≥ 0.50` with the category in Korean, also several of them."""
+    listed = (one.split(" ", 1) for one in found[0].split(", "))
+    return ", ".join(f"{named('ko', 'category', name)} {rest}" for name, rest in listed)
+
+
 _CLAUSES: Mapping[str, Callable[[re.Match[str]], str]] = {
     r"no votes yet": lambda _: "아직 투표가 없습니다",
     r"(\d+) of (\d+) voters says? (safe|unsafe|needs_review) \((.+)\)": lambda one: (
@@ -68,6 +76,7 @@ _CLAUSES: Mapping[str, Callable[[re.Match[str]], str]] = {
     rf"the votes do not decide: ({_COUNT}(?:, {_COUNT})*) \((.+)\)": lambda one: (
         f"투표로 결정되지 않았습니다: {_counts(one[1])} ({_comparison(one[2])})"
     ),
+    rf"{_FLAGGED}(?:, {_FLAGGED})*": _categories,
     rf"({_NAMES}) asks for a person": lambda one: f"사람의 검토 요청: {_names(one[1])}",
     r"this panel leaves (\w+) to a person": lambda one: (
         f"이 패널은 해당 언어({one[1]})의 판정을 사람에게 맡깁니다"

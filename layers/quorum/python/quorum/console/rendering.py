@@ -4,6 +4,7 @@ Every value is escaped where it is shown: no template marks anything as safe, an
 inside of a script, a style or an attribute that the browser runs.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -29,6 +30,7 @@ _TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 _CENT = Decimal("0.01")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
 class Rendering:
@@ -76,6 +78,7 @@ class Rendering:
         environment.filters |= {
             "dollars": dollars,
             "duration": duration,
+            "fact": fact,
             "instant": datetime.fromisoformat,
             "moment": moment,
             "score": score,
@@ -95,6 +98,17 @@ def dollars(amount: Decimal) -> str:
 def duration(seconds: float) -> str:
     """Hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds)))
+
+
+def fact(value: object) -> str:
+    """A value of an entry of the audit trail: times to the minute, lists with commas."""
+    if isinstance(value, str):
+        if _INSTANT.fullmatch(value):
+            return f"{moment(datetime.fromisoformat(value))} UTC"
+        return value
+    if isinstance(value, list | tuple):
+        return ", ".join(fact(one) for one in value)
+    return "–" if value is None else str(value)
 
 
 def moment(when: datetime) -> str:

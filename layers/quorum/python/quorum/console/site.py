@@ -65,7 +65,7 @@ class Site:
             if file is not None:
                 return file.as_proxy()
             visit = Visit(container(), request, self._rendering, NAVIGATION, look, context)
-            return _answered(visit).as_proxy()
+            return _onward(visit, _answered(visit)).as_proxy()
         except QuorumError as error:
             if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.error("page refused", extra={"code": error.code, "why": str(error)})
@@ -102,6 +102,21 @@ def _answered(visit: Visit) -> Answer:
     if session is None:
         return entrance.ask(visit, ended=bool(token))
     return _within(visit._replace(session=session))
+
+
+def _onward(visit: Visit, answer: Answer) -> Answer:
+    """The page that a form's answer leads to, where the browser asks for that: one request less.
+
+    It is answered as if the browser had asked for it. `Content-Location` says where it is.
+    """
+    to = answer.headers.get("Location")
+    if to is None or answer.cookies or not visit.request.asks_onward:
+        return answer
+    try:
+        page = _answered(visit._replace(request=visit.request.led_to(to)))
+    except QuorumError:
+        return answer  # the form was answered: that the next page fails is for the next request
+    return page._replace(headers={**page.headers, "Content-Location": to})
 
 
 def _within(visit: Visit) -> Answer:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from quorum.console.answers import Answer, redirect
 from quorum.console.shortcuts import USUAL
-from quorum.console.words import text_of
+from quorum.console.words import named, text_of
 from quorum.core.errors import InvalidRequest
 from quorum.core.models import Frozen
 from quorum.core.rejection import rejection
@@ -77,6 +77,14 @@ class Visit(NamedTuple):
         """A text in the language of this visit."""
         return text_of(self.look.language, key, **values)
 
+    def age(self, since: datetime) -> str:
+        """How long ago that was, in minutes, hours or days."""
+        minutes = max(0, int(self.app.clock() - since.timestamp()) // 60)
+        for unit, size in (("days", 2 * 24 * 60), ("hours", 2 * 60)):
+            if minutes >= size:
+                return self.word(f"age.{unit}", count=minutes // (size // 2))
+        return self.word("age.minutes", count=minutes)
+
     def may(self, needs: "tuple[Scope, ...]") -> bool:
         """Whether the session's key has one of the scopes."""
         return bool(set(self.signed_in.key.effective_scopes) & set(needs))
@@ -107,12 +115,14 @@ class Visit(NamedTuple):
         entries = [one for one in self.navigation if session is not None and self.may(one.needs)]
         common: dict[str, object] = {
             "t": partial(text_of, self.look.language),
+            "named": partial(named, self.look.language),
             "url": self.request.url,
             "file": lambda name: self.request.url(self.rendering.file_path(name)),
             "look": self.look,
             "path": self.request.path,
             "session": session,
             "navigation": entries,
+            "age": self.age,
             "now": datetime.fromtimestamp(self.app.clock(), UTC),
         }
         body = self.rendering.page(template, common | values)

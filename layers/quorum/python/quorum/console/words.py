@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from quorum.console.trail_words import TRAIL
+
 Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        **TRAIL,
         # the frame
         "skip": ("Skip to the content", "본문으로 건너뛰기"),
         "pages": ("Pages", "메뉴"),
@@ -25,6 +28,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "page.costs": ("Costs", "비용"),
         "page.health": ("Health", "서비스 상태"),
         "page.keys": ("API keys", "API 키"),
+        "page.webhooks": ("Webhooks", "웹훅"),
         "page.audit": ("Audit", "감사 로그"),
         "language": ("Language", "언어"),
         "theme": ("Theme", "화면 테마"),
@@ -69,6 +73,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "no": ("No", "아니요"),
         "none": ("none", "없음"),
         "total": ("Total", "합계"),
+        "age.minutes": ("{count} min", "{count}분"),
+        "age.hours": ("{count} h", "{count}시간"),
+        "age.days": ("{count} d", "{count}일"),
+        "busy": ("Working…", "처리 중…"),
         "back": ("Back", "돌아가기"),
         # labels and proposals
         "page.labels": ("Labels", "라벨"),
@@ -81,9 +89,14 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "labels.by_category": ("By category", "유형별"),
         "labels.before": ("Before", "이전"),
         "labels.recent": ("Last 28 days", "최근 28일"),
+        "labels.export": ("Download CSV", "CSV 내려받기"),
+        "labels.export_lead": (
+            "With the texts that are still kept. Of many labels the latest, up to 4 MB; quorum labels export writes all.",
+            "보관 중인 원문이 포함됩니다. 라벨이 많으면 최근 것부터 4MB까지이며, 전체는 quorum labels export 명령으로 받으세요.",
+        ),
         "labels.propose": ("Propose a recalibration", "재보정 제안"),
         "labels.propose_lead": (
-            "Recalibrates a panel on its labels and shows what that would change. It has no effect before somebody puts it.",
+            "Recalibrates a panel on its labels and shows what that would change. It has no effect until somebody puts it in force.",
             "라벨로 패널을 재보정하고 무엇이 달라지는지 보여 줍니다. 사람이 적용하기 전에는 아무 영향이 없습니다.",
         ),
         "labels.panel": ("Panel", "패널"),
@@ -173,7 +186,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "review.decided_unit": ("{count} in this session", "이번 세션 {count}건"),
         "review.start": ("Start reviewing", "검토 시작"),
         "review.order": ("Order", "순서"),
-        "order.severest": ("Most severe first", "심각한 순"),
+        "order.severest": ("Severest first", "심각한 순"),
         "order.oldest": ("Oldest first", "오래된 순"),
         "review.nothing": ("Nothing to review", "검토할 항목이 없습니다"),
         "review.nothing_lead": (
@@ -330,6 +343,12 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "try.run": ("Judge", "판정하기"),
         "try.default": ("Default", "기본값"),
         "try.curl": ("As curl", "curl 명령"),
+        "try.so_far": (
+            "Votes so far: {count} of {voters} voters",
+            "지금까지의 투표: 투표 모델 {voters}개 중 {count}개",
+        ),
+        "try.round": ("Round {number}", "{number}라운드"),
+        "try.awaited": ("no vote yet", "아직 없음"),
         "try.result": ("Result", "결과"),
         # costs
         "costs.empty": ("No usage in these days", "해당 기간의 사용량이 없습니다"),
@@ -379,6 +398,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The dead letters are on their way again.",
             "실패한 항목을 다시 처리하고 있습니다.",
         ),
+        "batch.review": ("Review what waits of it", "대기 항목 검토"),
         "batch.cancel": ("Cancel the batch", "일괄 처리 취소"),
         "batch.cancel_lead": (
             "Items that have not begun are not judged.",
@@ -401,7 +421,14 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "policy.put_at": ("In force since (UTC)", "적용 시각 (UTC)"),
         "policy.put_by": ("By", "적용한 사람"),
         "policy.in_force": ("in force", "적용 중"),
-        "policy.document": ("Document (JSON)", "정책 문서 (JSON)"),
+        "policy.instructions": (
+            "Instructions: what voters are told, in words",
+            "지침: 투표 모델에 전달되는 설명",
+        ),
+        "policy.document": (
+            "The rest of the document (JSON): thresholds, lists, mode",
+            "나머지 정책 문서 (JSON): 기준값·목록·적용 방식",
+        ),
         "policy.put": ("Put in force", "적용하기"),
         "policy.done": ("The policy is in force.", "정책이 적용되었습니다."),
         "policy.new": (
@@ -497,6 +524,49 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "policies, keys, costs, audit, sign in here",
             "정책·키·비용·감사, 콘솔 로그인",
         ),
+        # webhooks
+        "webhooks.lead": (
+            "Webhooks are put, and their secrets replaced, over the API. Tests, and events that were not taken, are sent from here.",
+            "등록과 시크릿 교체는 API로 합니다. 여기에서는 테스트와 재전송을 할 수 있습니다.",
+        ),
+        "webhooks.to": ("Leads to", "받는 주소"),
+        "webhooks.events": ("Events", "이벤트"),
+        "webhooks.last": ("Last delivery (UTC)", "최근 전송 (UTC)"),
+        "webhooks.dead": ("Not taken", "전송 실패"),
+        "webhooks.off": ("off", "꺼짐"),
+        "webhooks.taken": ("Taken", "전송됨"),
+        "webhooks.tries": ("{count} tries", "{count}회 시도"),
+        "webhooks.old_secret": (
+            "The secret before signs until {time} UTC",
+            "이전 시크릿은 {time} UTC까지 서명에 쓰입니다",
+        ),
+        "webhooks.test": ("Send a test", "테스트 보내기"),
+        "webhooks.test_lead": (
+            "A signed event of type webhook.test is sent to this webhook alone. What became of it appears above.",
+            "서명된 webhook.test 이벤트를 이 웹훅에만 보냅니다. 결과는 위 표에 표시됩니다.",
+        ),
+        "webhooks.tested": ("A test is on its way to {name}.", "테스트를 보내고 있습니다: {name}"),
+        "webhooks.redrive": ("Send what was not taken again", "실패한 이벤트 다시 보내기"),
+        "webhooks.redrive_lead": (
+            "The oldest, up to {most} at once.",
+            "오래된 것부터 한 번에 최대 {most}건입니다.",
+        ),
+        "webhooks.redriven": (
+            "On their way to {name} again: {count}",
+            "이벤트 {count}건을 다시 보내고 있습니다: {name}",
+        ),
+        "webhooks.empty": ("No webhooks", "웹훅이 없습니다"),
+        "webhooks.empty_lead": (
+            "PUT /webhooks/NAME has events sent to an address of yours.",
+            "PUT /webhooks/NAME 으로 등록하면 이벤트를 받을 수 있습니다.",
+        ),
+        "failure.status": ("Refused", "거부됨"),
+        "failure.redirect": ("Redirects, which is not followed", "리디렉션(따라가지 않음)"),
+        "failure.gone": ("Gone", "수신 종료"),
+        "failure.timed_out": ("Timed out", "시간 초과"),
+        "failure.unreachable": ("Unreachable", "연결 실패"),
+        "failure.host_unknown": ("Unknown host", "알 수 없는 호스트"),
+        "failure.address_not_public": ("Not a public address", "공개 주소가 아님"),
         # panels
         "panels.panels": ("Panels", "패널"),
         "panels.rounds": ("Rounds", "라운드"),
@@ -508,6 +578,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "panels.expected_lead": (
             "Expected figures are those of the calibration. A panel that was not calibrated has none.",
             "예상치는 보정할 때 측정한 값입니다. 보정하지 않은 패널에는 없습니다.",
+        ),
+        "panels.unmeasured": (
+            "Not in the plot, since nothing is expected of them: {names}. To measure them on labelled texts:",
+            "예상치가 없어 그림에 없는 패널: {names}. 라벨이 있는 글로 측정하려면:",
         ),
         "panels.frontier": ("Accuracy over cost", "비용 대비 정확도"),
         "panels.voters": ("Agreement of voters with reviewers", "투표 모델과 검토자의 일치율"),
@@ -529,7 +603,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "source.tenant": ("of the tenant", "테넌트 설정"),
         # health
         "health.lead": (
-            "As stored by the functions. Nothing is asked of the gateway: quorum doctor does that.",
+            "What the functions have stored. The gateway is not called: quorum doctor does that.",
             "함수가 저장한 상태입니다. 게이트웨이 점검은 quorum doctor 명령으로 하세요.",
         ),
         "health.models": ("Models of the panels in force", "적용 중인 패널의 모델"),
@@ -589,8 +663,23 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Key → the text in English and in Korean."""
 
 
+CATEGORY = "category."
+"""The beginning of the keys of categories."""
+
+
+def named(language: Language, kind: str, name: str) -> str:
+    """The words for a name of a kind (`action`, `fact`); the name itself where there are none."""
+    key = f"{kind}.{name}"
+    return text_of(language, key) if key in WORDS else name
+
+
 def text_of(language: Language, key: str, **values: object) -> str:
-    """The text under `key`, with its placeholders filled in; raises `KeyError` if there is none."""
+    """The text under `key`, with its placeholders filled in; raises `KeyError` if there is none.
+
+    A category that a policy has of its own is called what the policy calls it.
+    """
+    if key.startswith(CATEGORY) and key not in WORDS:
+        return key.removeprefix(CATEGORY)
     template = WORDS[key][LANGUAGES.index(language)]
     return template.format(**values) if values else template
 

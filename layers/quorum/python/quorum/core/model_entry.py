@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from quorum.core.fields import unkeepable
+from quorum.core.json_types import NUMBER, WHOLE_NUMBER, TrueOrFalse
 from quorum.core.models import CategoryName, Frozen
 from quorum.core.registry import Model, Price, ReplyFormat, VoteFormat
 from quorum.core.versions import version_of
@@ -105,20 +106,20 @@ class ModelEntry(Frozen):
     base_url: Printable | None = None
     key: Printable | None = None
     price: ModelPrice
-    context_window: Annotated[int, Field(ge=512, le=100_000_000)]
-    tokens_per_second: Annotated[int, Field(ge=1, le=100_000)]
+    context_window: Annotated[int, Field(ge=512, le=100_000_000), WHOLE_NUMBER]
+    tokens_per_second: Annotated[int, Field(ge=1, le=100_000), WHOLE_NUMBER]
     reply_format: ReplyFormat = ReplyFormat.INSTRUCTIONS
-    gives_log_probabilities: bool = False
+    gives_log_probabilities: TrueOrFalse = False
     request_fields: Annotated[
         dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], Any],
         Field(max_length=FIELDS_LIMIT),
         AfterValidator(_keepable),
     ] = Field(default_factory=dict)
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    token_factor: Annotated[float, Field(ge=0.1, le=10)] = 1.0
-    token_error: Annotated[float, Field(ge=0, le=1)] = 0.0
-    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = None
+    token_factor: Annotated[float, Field(ge=0.1, le=10), NUMBER] = 1.0
+    token_error: Annotated[float, Field(ge=0, le=1), NUMBER] = 0.0
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE_NUMBER] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000_000), WHOLE_NUMBER] | None = None
     vote_format: VoteFormat = VoteFormat.JSON
     category_codes: Annotated[
         dict[

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from quorum.core.abstentions import AbstentionReason
+from quorum.core.json_types import WHOLE_NUMBER
 
 CONTENT_LIMIT = 32_768
 """Characters of one content."""
@@ -270,8 +271,8 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 class Author(Frozen):
     """Facts about the author of a content, as far as the platform knows them."""
 
-    account_age_days: Annotated[int, Field(ge=0, le=ACCOUNT_DAYS_LIMIT)] | None = None
-    earlier_strikes: Annotated[int, Field(ge=0, le=STRIKES_LIMIT)] | None = None
+    account_age_days: Annotated[int, Field(ge=0, le=ACCOUNT_DAYS_LIMIT), WHOLE_NUMBER] | None = None
+    earlier_strikes: Annotated[int, Field(ge=0, le=STRIKES_LIMIT), WHOLE_NUMBER] | None = None
 
 
 class Context(Frozen):

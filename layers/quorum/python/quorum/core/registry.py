@@ -242,7 +242,7 @@ MODELS: tuple[Model, ...] = (
         name="meaning",
         kind="embedded",
         price=_FREE,
-        revision="0fa45bd8ca57",
+        revision="afbbdb500892",
         categories=(
             Category.HARASSMENT,
             Category.HATE,

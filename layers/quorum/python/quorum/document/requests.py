@@ -17,6 +17,7 @@ from pydantic import (
 
 from quorum.core.fields import AlertDollars, MetadataName, MetadataValue, not_blank, whole
 from quorum.core.json_names import NameRepeated, require_unrepeated
+from quorum.core.json_types import WHOLE_NUMBER, TrueOrFalse
 from quorum.core.models import METADATA_LIMIT, Frozen, Identifier
 from quorum.core.position import BatchPosition
 from quorum.core.rejection import Rejection, name_repeated, rejection
@@ -56,7 +57,7 @@ class OperationRequest(Frozen):
 
     operation: Operation
     model: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    sentences: Annotated[int, Field(ge=1, le=20)] | None = None
+    sentences: Annotated[int, Field(ge=1, le=20), WHOLE_NUMBER] | None = None
     categories: (
         Annotated[list[Category], Field(min_length=2, max_length=50), AfterValidator(_different)]
         | None
@@ -112,7 +113,7 @@ class DocumentsRequest(OperationRequest):
 class EstimateRequest(DocumentsRequest):
     """The body of `POST /documents/estimate`: that of `POST /documents`, and `compare`."""
 
-    compare: bool = False
+    compare: TrueOrFalse = False
 
 
 def _base64(content: str) -> str:

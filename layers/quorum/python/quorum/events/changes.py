@@ -30,6 +30,9 @@ from quorum.events.schema import (
 UNDO = timedelta(seconds=30)
 """Time for which a reviewer may take a decision back (`quorum.vote.reviews.UNDO_SECONDS`)."""
 
+TOLD_AGAIN = "told_again"
+"""The field of an item that counts how often its events were told again, on request."""
+
 Item = Mapping[str, Any]
 _PREFIX = "verdict#"
 _WAITS = "pending"
@@ -72,11 +75,22 @@ def events_of(before: Item | None, after: Item | None) -> Iterator[Event]:
     if before is None or "verdict" not in before:
         yield _decided(now)
         return
+    if before.get(TOLD_AGAIN) != after.get(TOLD_AGAIN):
+        yield from _anew(now)
+        return
     if not _moved(before, after):
         return
     was = _state(before)
     yield from _of_reviews(was, now)
     yield from _of_appeal(was, now)
+
+
+def _anew(now: _State) -> Iterator[Event]:
+    """The events of a verdict as it is: its own, and those of its latest review and its appeal."""
+    yield _decided(now)
+    was = now._replace(reviews=now.reviews[:-1], waits=False)
+    yield from _of_reviews(was, now)
+    yield from _of_appeal(was._replace(appeal=None), now)
 
 
 def _moved(before: Item, after: Item) -> bool:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from quorum.core.models import CategoryName, Decision, Frozen, Probability
+from quorum.core.json_types import NUMBER
+from quorum.core.models import CategoryName, Decision, Frozen
 from quorum.events.schema import EventType, VerdictDecided
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class VerdictRule(Frozen):
 
     decisions: tuple[Decision, ...] | None = Field(default=None, min_length=1, max_length=3)
     categories: tuple[CategoryName, ...] | None = Field(default=None, min_length=1, max_length=20)
-    min_score: Probability | None = None
+    min_score: Annotated[float, Field(ge=0, le=1), NUMBER] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -24,6 +24,7 @@ from quorum.audit.trail import AuditTrail
 from quorum.aws import dynamo
 from quorum.aws.faults import unavailable
 from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
+from quorum.core.json_types import TrueOrFalse
 from quorum.core.models import Frozen, is_none
 from quorum.events.addresses import URL_LIMIT, require_url
 from quorum.events.rules import EventRule, Subscription
@@ -61,7 +62,7 @@ class WebhookRequest(Subscription):
     """The body of `PUT /webhooks/{webhook}`: where it leads, and which events it gets."""
 
     url: Annotated[str, StringConstraints(min_length=9, max_length=URL_LIMIT)]
-    enabled: bool = True
+    enabled: TrueOrFalse = True
 
 
 class Delivery(Frozen):
@@ -352,7 +353,25 @@ class Webhooks:
         )
 
 
-class WebhookChanges:
+class WebhookSteps:
+    """Steps with webhooks that change none, each recorded in the audit trail."""
+
+    def __init__(self, webhooks: Webhooks, audit: AuditTrail) -> None:
+        self._webhooks = webhooks
+        self._audit = audit
+
+    def tested(self, tenant: str, name: str, *, by: str) -> None:
+        """Record that somebody tests a webhook; raises `NotFound` and `StoreUnavailable`."""
+        self._webhooks.get(tenant, name)
+        self._audit.record(tenant, _change(Action.WEBHOOK_TESTED, by, name, None, None))
+
+    def redriven(self, tenant: str, name: str, *, by: str) -> None:
+        """Record that somebody has the dead letters sent again; raises as `tested`."""
+        self._webhooks.get(tenant, name)
+        self._audit.record(tenant, _change(Action.WEBHOOK_REDRIVEN, by, name, None, None))
+
+
+class WebhookChanges(WebhookSteps):
     """The changes of webhooks and rules, each written with its entry in the audit trail.
 
     `allowed` are the hosts that may be at any address.
@@ -361,9 +380,8 @@ class WebhookChanges:
     def __init__(
         self, webhooks: Webhooks, secrets: WebhookSecrets, audit: AuditTrail, allowed: ModelHosts
     ) -> None:
-        self._webhooks = webhooks
+        super().__init__(webhooks, audit)
         self._secrets = secrets
-        self._audit = audit
         self._allowed = allowed
 
     def put(self, tenant: str, name: str, request: WebhookRequest, *, by: str) -> NewSecret:
@@ -426,16 +444,6 @@ class WebhookChanges:
             if not self._audit.write(tenant, change, [{"Delete": delete}]):
                 return last
         raise _moved()
-
-    def tested(self, tenant: str, name: str, *, by: str) -> None:
-        """Record that somebody tests a webhook; raises `NotFound` and `StoreUnavailable`."""
-        self._webhooks.get(tenant, name)
-        self._audit.record(tenant, _change(Action.WEBHOOK_TESTED, by, name, None, None))
-
-    def redriven(self, tenant: str, name: str, *, by: str) -> None:
-        """Record that somebody has the dead letters sent again; raises as `tested`."""
-        self._webhooks.get(tenant, name)
-        self._audit.record(tenant, _change(Action.WEBHOOK_REDRIVEN, by, name, None, None))
 
     def put_rule(self, tenant: str, rule: EventRule, *, by: str) -> EventRule:
         """Put the tenant's rule; raises `StoreUnavailable`."""

@@ -1,4 +1,4 @@
-"""The state of the service as it is stored: circuits, lines, queues and alarms. Asks no gateway."""
+"""The stored state of the service: circuits, waits, queues and alarms. Calls no gateway."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ class AlarmState(Frozen):
 def model_states(
     models: Iterable[str], base_urls: str, breaker: "Breaker", limiter: "Limiter"
 ) -> tuple[ModelState, ...]:
-    """Of each model its circuits at the comma-separated base URLs, and its line.
+    """Each model's circuits at the comma-separated base URLs, and the wait for its rate limit.
 
     Raises `StoreUnavailable`.
     """

@@ -1,4 +1,4 @@
-"""The metric of what is spent, for an alarm on an hour's; the books are in the table."""
+"""The metric of spending, for the alarm on an hour's spending; exact sums are in the ledger."""
 
 from typing import TYPE_CHECKING
 
@@ -15,5 +15,5 @@ def cost_booked(spent: "Spending") -> None:
     if not spent.cost_usd:
         return
     metrics = metrics_of("spending")
-    metrics.add_metric("SpentUsd", MetricUnit.NoUnit, float(spent.cost_usd))  # a plot, no books
+    metrics.add_metric("SpentUsd", MetricUnit.NoUnit, float(spent.cost_usd))  # for plots
     metrics.flush_metrics()

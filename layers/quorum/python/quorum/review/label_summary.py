@@ -1,4 +1,4 @@
-"""What the labels of a tenant amount to: how many of what, and how right each voter is.
+"""A summary of a tenant's labels: how many there are of each kind, and how right each voter is.
 
 A label stands for `weight` verdicts: 1 for each that the panel did not decide, 1/probability for
 each that was drawn for the quality sample. A voter's agreement is the weight of the labels that it
@@ -9,7 +9,7 @@ no probability, and count as they are.
 
 A voter has drifted where its agreement in the last days is lower than before by more than chance
 explains: the two-proportion z test (pooled, one-sided) at 0.5 %, with effective numbers. With ten
-voters, one in twenty such looks finds a drift that is none.
+voters, one in twenty summaries reports a drift that is none.
 """
 
 import math
@@ -25,7 +25,7 @@ from quorum.vote.tally import agreements
 DRIFT_Z = 2.5758293035489004
 """The quantile of the normal distribution for 0.5 % on one side."""
 LEAST_LABELS = 30
-"""Labels in each of two periods, in effect, below which nothing is said about a drift."""
+"""Effective number of labels in each of two periods below which nothing is said about a drift."""
 RECENT_DAYS = 28
 """Days that are compared with what was before."""
 UNKNOWN = "unknown"
@@ -62,7 +62,7 @@ class LabelSummary(Frozen):
 
 
 class _Weighed:
-    """Agreements with their weights, and what they come to."""
+    """Agreements with their weights, and the weighted share."""
 
     def __init__(self) -> None:
         self.right = self.all = self.squares = 0.0
@@ -77,7 +77,7 @@ class _Weighed:
 
     @property
     def effective(self) -> float:
-        """The number of equally weighed labels that would say as much (Kish)."""
+        """The number of equally weighted labels with the same information (Kish)."""
         return self.all * self.all / self.squares if self.squares else 0.0
 
     @property
@@ -94,7 +94,7 @@ class _Weighed:
 
 
 def summary(labels: Sequence[Label], now: datetime, days: int = RECENT_DAYS) -> LabelSummary:
-    """What the labels amount to; those reviewed in the last `days` are compared with the others.
+    """The summary of labels; those reviewed in the last `days` are compared with the others.
 
     Labels whose last review left them open count nowhere.
     """

@@ -6,7 +6,7 @@ done with it is an entry of the audit trail, in the same transaction.
 
 A table by tenant and id::
 
-    id          the time in milliseconds and eight random digits, so that later ones sort after
+    id          the time in milliseconds and eight random digits, so that later ids sort last
     state       proposed → shadow → promoted, or withdrawn before
     proposal    the proposal, as JSON
 """
@@ -41,7 +41,7 @@ LABELS_READ = 5_000
 LABELS_AT_ONCE = 100
 """Labels of one query."""
 NEW_LABELS = 200
-"""Labels since a panel's last proposal, in effect, that call for another."""
+"""Effective number of labels since a panel's last proposal from which another one is made."""
 PAGE_LIMIT = 20
 """Proposals of a page."""
 
@@ -54,7 +54,7 @@ PanelDocument = Annotated[
 
 
 class ProposalState(StrEnum):
-    """What became of a proposal: it waits, is a shadow, is in force, or was withdrawn."""
+    """The state of a proposal: it waits, is a shadow, is in force, or was withdrawn."""
 
     PROPOSED = "proposed"
     SHADOW = "shadow"
@@ -89,10 +89,10 @@ class Step(Frozen):
 
 
 class Proposal(Recalibration):
-    """A recalibrated panel, which version it was made of, and what became of it.
+    """A recalibrated panel, the version that it was made from, and its state.
 
     `why` says what called for it. `version` is that of `panel`, which has no effect before a person
-    puts it. `steps` has what was done, the first thing first.
+    puts it in force. `steps` has what was done, oldest first.
     """
 
     panel: PanelDocument
@@ -256,7 +256,7 @@ def _proposal(item: dict[str, Any]) -> Proposal:
 
 
 class Made(NamedTuple):
-    """What was found on labels of a policy, the panel it was made of, and what called for it."""
+    """A recalibration on labels of a policy, the panel that it was made from, and its reasons."""
 
     found: Recalibration
     of: Panel
@@ -265,7 +265,7 @@ class Made(NamedTuple):
 
 
 class Labels:
-    """A tenant's latest labels, without their contents."""
+    """A tenant's latest labels, without their contents unless these are asked for."""
 
     def __init__(self, page: Callable[..., LabelPage]) -> None:
         """By what reads a page, as `quorum.vote.reviews.Reviews.labels`."""
@@ -276,16 +276,17 @@ class Labels:
 
         Raises `StoreUnavailable`.
         """
-        return tuple(islice(self._newest_first(tenant), most))[::-1]
+        return tuple(islice(self.newest_first(tenant), most))[::-1]
 
-    def _newest_first(self, tenant: str) -> Iterator[Label]:
+    def newest_first(self, tenant: str, *, with_contents: bool = False) -> Iterator[Label]:
+        """All labels, the newest first, read page by page; raises `StoreUnavailable`."""
         after: str | None = None
         while True:
             page = self._page(
                 tenant,
                 limit=LABELS_AT_ONCE,
                 after=after,
-                with_contents=False,
+                with_contents=with_contents,
                 newest_first=True,
             )
             yield from page.labels
@@ -326,7 +327,7 @@ def make(panel: Panel, labels: Iterable[Label], policy: str, why: Sequence[str] 
 def reasons(
     panel: Panel, labels: Sequence[Label], last: Proposal | None, now: datetime
 ) -> tuple[str, ...]:
-    """What calls for a proposal now: voters that drifted, or enough new labels; empty if nothing.
+    """The reasons for a proposal now: voters that drifted, or enough new labels; empty if none.
 
     A proposal of the version in force that still waits, or was withdrawn, is not repeated before
     there are enough labels after it.

@@ -6,17 +6,17 @@ log-odds (Cox 1958; Platt 1999)::
 
     log-odds of unsafe = intercept + slope × the panel's log-odds
 
-Voters, rounds, thresholds and bounds stay: they are limits of probabilities, which mean again what
-they say. The result is an ordinary panel, with every number of its evidence multiplied and the
-intercept added to its biases, so it can be tallied on the same votes.
+Voters, rounds, thresholds and bounds stay: thresholds and bounds are limits of probabilities, and
+the probabilities are right again. The result is an ordinary panel, with every number of its
+evidence multiplied and the intercept added to its biases, so it can be tallied on the same votes.
 
 Labels are no random sample (`quorum.vote.quality_sample`). Each counts by the number of verdicts it
 stands for, 1/probability (Horvitz and Thompson 1952): the fit maximises the weighted likelihood
 (Binder 1983), with weights that sum to the effective number of labels (Kish 1965) and a normal
 prior around "no change". What the new panel would do is measured on labels that had no part in its
 fit: five folds, by a hash of the verdict's id. Shares are weighted ratios (Hájek 1971), and the
-intervals of 95 % are those of linearised ratios (Särndal, Swensson and Wretman 1992, section 5.6),
-those of a change of paired ones.
+intervals of 95 % are those of linearised ratios (Särndal, Swensson and Wretman 1992, section 5.6).
+The interval of a change takes both panels' results on a label as a pair.
 """
 
 import math
@@ -32,12 +32,12 @@ from quorum.vote.reviews import Label
 from quorum.vote.tally import tally
 
 LEAST_LABELS = 100
-"""Labels, in effect, below which nothing is fitted."""
+"""Effective number of labels below which nothing is fitted."""
 LEAST_OF_A_KIND = 20
 """Labels of safe and of unsafe contents, each, below which nothing is fitted."""
 FOLDS = 5
 LEAST_SLOPE, MOST_SLOPE = 0.2, 3.0
-"""A slope beyond these says that the labels are of something else than the votes."""
+"""A slope beyond these means that labels and votes are about different things."""
 
 _PRIOR_INTERCEPT, _PRIOR_SLOPE = 1.0, 0.5
 """Standard deviations of the prior around an intercept of 0 and a slope of 1."""
@@ -58,7 +58,7 @@ class NotCalibrated(ValueError):
 
 
 class Scale(NamedTuple):
-    """What a panel's log-odds are multiplied by, and what is added then."""
+    """The slope by which a panel's log-odds are multiplied, and the intercept added to them."""
 
     intercept: float
     slope: float
@@ -78,11 +78,11 @@ class Change(Frozen):
 class Recalibration(Frozen):
     """A recalibrated panel, and what it would change.
 
-    `labels` are those it was fitted on, `effective` as many equally weighed ones as say as much,
-    `represents` the verdicts they stand for. `changes` are by figure, `by_language` those of each
-    language with enough labels. `flips` are shares of all verdicts that would be decided otherwise,
-    by both decisions (`safe → unsafe`). `unheard` is the share for which the new panel would ask
-    voters whose votes are not known: they count as left to a person.
+    `labels` are those it was fitted on, `effective` the number of equally weighted ones with the
+    same information, `represents` the verdicts they stand for. `changes` are by figure,
+    `by_language` those of each language with enough labels. `flips` are shares of all verdicts that
+    would be decided otherwise, by both decisions (`safe → unsafe`). `unheard` is the share for
+    which the new panel would ask voters whose votes are not known: they count as left to a person.
     """
 
     panel: Panel
@@ -152,7 +152,7 @@ def recalibration(panel: Panel, labels: Iterable[Label]) -> Recalibration:
 
 
 def effective(weights: Sequence[float]) -> float:
-    """The number of equally weighed labels that would say as much (Kish)."""
+    """The number of equally weighted labels with the same information (Kish)."""
     squares = math.fsum(weight * weight for weight in weights)
     return math.fsum(weights) ** 2 / squares if squares else 0.0
 

@@ -29,7 +29,7 @@ class Difference(Frozen):
 
 
 class Replay(Frozen):
-    """What became of computing a verdict anew.
+    """The result of computing a verdict anew.
 
     `impossible`: something that is needed is not kept any more; `missing` says what.
     """

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from quorum.core.json_types import WHOLE_NUMBER
 from quorum.core.models import (
     CategoryName,
     Decision,
@@ -55,7 +56,7 @@ class ReviewerRequest(Frozen):
 class ClaimRequest(ReviewerRequest):
     """The body of `POST /reviews/claim`: up to `count` of what waits and matches the filter."""
 
-    count: Annotated[int, Field(ge=1, le=CLAIMS_AT_ONCE)] = 1
+    count: Annotated[int, Field(ge=1, le=CLAIMS_AT_ONCE), WHOLE_NUMBER] = 1
     order: Order = "severest"
     severity: Severity | None = None
     category: CategoryName | None = None

@@ -1,6 +1,6 @@
 """The scheduled run: a proposal for each panel of each tenant whose labels call for one.
 
-It stores proposals and may do nothing else with them: a person puts them.
+It stores proposals and may do nothing else with them: a person puts them in force.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ _INDEX = "tenants"
 
 
 class Run(Frozen):
-    """What a run came to: tenants looked at, proposals made, and tenants that failed or were left.
+    """The result of a run: tenants looked at, proposals made, and tenants that failed or were left.
 
     It names neither tenants nor panels: it is logged.
     """

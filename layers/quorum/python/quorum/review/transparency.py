@@ -1,4 +1,4 @@
-"""The report of a period: what was decided, how, how well, and what became of appeals.
+"""The report of a period: what was decided, how, how well, and how appeals ended.
 
 Figures come from the ledger's counts by day, and from what people decided of the verdicts of those
 days. Nothing of a content is in it.

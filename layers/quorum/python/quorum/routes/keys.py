@@ -9,11 +9,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Self
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from quorum.api.callers import Calling, require_deployment_operator
 from quorum.api.http import new_router
+from quorum.api.idempotency import IdempotencyKey
 from quorum.api.problems import gives
 from quorum.audit.chain import Action
 from quorum.audit.key_changes import recorded
@@ -28,9 +30,11 @@ from quorum.aws.keys import (
 )
 from quorum.aws.telemetry import logger
 from quorum.core.errors import Conflict, InvalidRequest, NotFound, TooLarge
+from quorum.core.fields import not_blank
+from quorum.core.json_types import WHOLE_NUMBER, Moment, TrueOrFalse
 from quorum.core.models import Frozen
 from quorum.core.scopes import OPERATOR_SCOPES, Role, Scope, least_role, require_all
-from quorum.routes.parameters import App, who
+from quorum.routes.parameters import App, once_with_secret, who
 
 if TYPE_CHECKING:
     from quorum.app.api import ApiContainer
@@ -50,20 +54,24 @@ class KeyRequest(Frozen):
     `review` nor `operate`.
     """
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(not_blank)]
     scopes: tuple[Scope, ...] = Field(min_length=1, max_length=12)
-    expires_at: AwareDatetime | None = None
-    requests_per_minute: int | None = Field(default=None, ge=1, le=60_000)
-    requests_per_month: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    expires_at: Moment | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=60_000), WHOLE_NUMBER] | None = None
+    requests_per_month: Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE_NUMBER] | None = None
     allowed_origin: Origin | None = None
-    review_is_flagged: bool = False
-    drop_unsupported_attributes: bool = False
+    review_is_flagged: TrueOrFalse = False
+    drop_unsupported_attributes: TrueOrFalse = False
     panel: PanelName | None = None
 
     @model_validator(mode="after")
     def _closed(self) -> Self:
         if self.allowed_origin is not None and set(self.scopes) & set(OPERATOR_SCOPES):
-            raise ValueError("allowed_origin: a key with review or operate cannot have one")
+            raise PydanticCustomError(
+                "open_to_all",
+                "a key with review or operate cannot have one",
+                {"field": "allowed_origin"},
+            )
         return self
 
     def caller(self, tenant: str) -> Caller:
@@ -75,7 +83,10 @@ class KeyRequest(Frozen):
 class RotateRequest(Frozen):
     """The hours for which the old key still works beside the new one; 0 ends it at once."""
 
-    overlap_hours: int = Field(default=0, ge=0, le=OVERLAP_HOURS)
+    overlap_hours: Annotated[int, Field(ge=0, le=OVERLAP_HOURS), WHOLE_NUMBER] = 0
+
+
+_AT_ONCE = RotateRequest()
 
 
 class KeyView(Frozen):
@@ -123,12 +134,21 @@ def get_keys(app: App, caller: Calling) -> KeyList:
 
 
 @router.post(
-    "/keys", summary="Issue a key", **gives(NewKey, Conflict, TooLarge, status=HTTPStatus.CREATED)
+    "/keys",
+    summary="Issue a key",
+    middlewares=[once_with_secret],
+    **gives(NewKey, Conflict, TooLarge, status=HTTPStatus.CREATED),
 )
-def post_key(request: KeyRequest, app: App, caller: Calling) -> Response[NewKey]:
+def post_key(
+    request: KeyRequest,
+    app: App,
+    caller: Calling,
+    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 the middleware reads it
+) -> Response[NewKey]:
     """The new key, shown once. It has no scope that the caller's key does not have.
 
-    For operators.
+    Repeated with its Idempotency-Key, the request issues no second key, and is refused with the id
+    of the first. For operators.
     """
     return _shown_once(issued(request, app, caller))
 
@@ -150,14 +170,20 @@ def delete_key(key_id: KeyId, app: App, caller: Calling) -> KeyView:
 @router.post(
     "/keys/<key_id>/rotate",
     summary="Replace a key",
+    middlewares=[once_with_secret],
     **gives(NewKey, Conflict, NotFound, TooLarge, status=HTTPStatus.CREATED),
 )
 def post_rotation(
-    key_id: KeyId, request: RotateRequest, app: App, caller: Calling
+    key_id: KeyId,
+    app: App,
+    caller: Calling,
+    request: Annotated[RotateRequest, Body()] = _AT_ONCE,
+    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 the middleware reads it
 ) -> Response[NewKey]:
     """A new key with the rights, the limits and the expiry of the old one.
 
-    The old one ends at once, or after `overlap_hours`. For operators.
+    The old one ends at once, also without a body, or after `overlap_hours`. Repeated with its
+    Idempotency-Key, the request makes no second key. For operators.
     """
     return _shown_once(rotated(key_id, request, app, caller))
 

@@ -57,7 +57,7 @@ def get_model(name: str, app: App, caller: Calling) -> Response[ListedModel]:
 def put_model(
     name: Name, request: ModelEntry, app: App, caller: Calling, if_match: IfMatch = None
 ) -> Response[ModelEntryView]:
-    """The entry as put; panels may seat the model at once. Every version is kept.
+    """The entry as put; panels may use the model at once. Every version is kept.
 
     With If-Match, only if that version is in force. For the deployment's operator.
     """
@@ -83,15 +83,15 @@ def put_model(
 def delete_model(
     name: Name, app: App, caller: Calling, if_match: IfMatch = None
 ) -> Response[ModelEntryView]:
-    """What was in force. Refused while a panel of the deployment or a tenant seats the model.
+    """What was in force. Refused while a panel of the deployment or a tenant uses the model.
 
     For the deployment's operator.
     """
     app.models.view(name)
-    seating = app.panels.seating(name)
-    if seating:
+    using = app.panels.using(name)
+    if using:
         raise Conflict(
-            f"panels seat {name}: {', '.join(seating)}; put them without it first",
+            f"panels use {name}: {', '.join(using)}; put them without it first",
             code="model_seated",
             field="name",
         )

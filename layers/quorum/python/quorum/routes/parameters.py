@@ -11,6 +11,7 @@ from quorum.api.idempotency import idempotent
 from quorum.app.api import ApiContainer
 from quorum.audit.chain import Action, Change
 from quorum.aws.versions import Writer
+from quorum.core.json_types import Day
 from quorum.ledger import ledger
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class _Versioned(Protocol):
 
 V = TypeVar("V", bound=_Versioned)
 
-From = Annotated[date | None, Query(alias="from")]
-To = Annotated[date | None, Query(alias="to")]
+From = Annotated[Day | None, Query(alias="from")]
+To = Annotated[Day | None, Query(alias="to")]
 
 
 def _opened(request: Request) -> ApiContainer:
@@ -52,6 +53,8 @@ def _table(app: "APIGatewayRestResolver") -> str:
 
 once = idempotent(_table)
 """Middleware of routes that honour an Idempotency-Key."""
+once_with_secret = idempotent(_table, shown_once=True)
+"""The same, of routes whose answer holds a secret: a repeated request makes no second one."""
 
 
 def version_in(if_match: str | None) -> str | None:

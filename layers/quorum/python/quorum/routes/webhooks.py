@@ -5,13 +5,13 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Depends, Request, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import AwareDatetime
 
 from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.problems import gives
 from quorum.app.events import WebhookContainer
 from quorum.core.errors import Conflict, NotFound, TooLarge
+from quorum.core.json_types import Moment
 from quorum.events.recent import PAGE_LIMIT, EventPage
 from quorum.events.redrive import SentAgain, Testing, UndeliveredList
 from quorum.events.rules import EventRule
@@ -27,7 +27,8 @@ def _opened(request: Request) -> WebhookContainer:
 
 
 App = Annotated[WebhookContainer, Depends(_opened)]
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
+Name = Annotated[str, Path(pattern=NAME)]
 
 
 @router.get("/webhooks", summary="List the tenant's webhooks", **gives(WebhookList))
@@ -126,7 +127,7 @@ def post_webhook_redrive(webhook: Name, app: App, caller: Calling) -> Response[S
 def get_events(
     app: App,
     caller: Calling,
-    since: Annotated[AwareDatetime | None, Query()] = None,
+    since: Annotated[Moment | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT,
     after: Annotated[str | None, Query(alias="next", max_length=128)] = None,
 ) -> EventPage:

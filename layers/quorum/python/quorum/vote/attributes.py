@@ -11,7 +11,7 @@ OpenAI's categories, a decision and a confidence. They are read as follows:
   (`CATEGORIES_OF`), 0 where the voter was asked about one and did not name it.
 * Of SEVERE_TOXICITY and PROFANITY they say nothing: no category means them.
 
-The pooled score is the mean of the voters that speak of the attribute, weighted as the panel weighs
+The pooled score is the mean of the voters that score the attribute, weighted as the panel weighs
 them (equally under rules without weights). Sums are exact: no order of votes changes a score.
 """
 
@@ -40,13 +40,13 @@ NOT_HOSTILE = frozenset(
 )
 """Categories of unsafe content that is no attack on anybody."""
 _STATED = (Attribute.TOXICITY, *CATEGORIES_OF)
-"""The attributes that a language model may speak of."""
+"""The attributes that a language model may judge."""
 
 
 def pooled(
     policy: Policy, panel: Panel, votes: Iterable[CastVote | Abstention]
 ) -> dict[Attribute, float]:
-    """The score of each attribute that a voter on `panel` speaks of."""
+    """The score of each attribute that a voter on `panel` scores."""
     weights = panel.rule.weights if isinstance(panel.rule, Weighted) else {}
     spoken: dict[Attribute, dict[str, float]] = {}
     for vote in votes:
@@ -61,7 +61,7 @@ def pooled(
 
 
 def may_come(attribute: Attribute, votes: Iterable[CastVote | Abstention]) -> bool:
-    """Whether a voter that failed, and may answer later, could speak of `attribute`."""
+    """Whether a voter that failed, and may answer later, could judge `attribute`."""
     return any(
         isinstance(vote, Abstention)
         and not vote.repeatable
@@ -71,7 +71,7 @@ def may_come(attribute: Attribute, votes: Iterable[CastVote | Abstention]) -> bo
 
 
 def _said(policy: Policy, vote: CastVote | Abstention) -> dict[Attribute, float]:
-    """The score of each attribute that `vote` speaks of."""
+    """The score of each attribute that `vote` scores."""
     given = dict(vote.attribute_scores)
     if given or isinstance(vote, Abstention) or policy_reading.is_embedded(vote.voter):
         return given

@@ -9,6 +9,7 @@ judged in this way is left to the machine, one by one (decision 29).
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from time import time
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ CALL_TEXTS = 50
 """Contents of one call: a function of 0.6 processors takes about a second for them."""
 CALL_CHARACTERS = 65_536
 """Characters of one call, unless a single content has more."""
+LEFT_SECONDS = CALL_SECONDS
+"""Seconds before the end of voting after which no call is begun: each may take as long."""
 _VOTES: TypeAdapter[list[Vote]] = TypeAdapter(list[Vote])
 
 
@@ -45,6 +48,9 @@ class _State:
         self.evaluation = evaluation
         self.result = result
         self.votes = list(votes)
+        self.is_left = False
+        """Whether a voter was not asked, for want of time: the machine judges what there is time
+        for."""
 
 
 class EmbeddedRounds:
@@ -108,7 +114,7 @@ class EmbeddedRounds:
         left = asked
         while left:
             self._ask(left)
-            left = [state for state in left if not state.result.settled]
+            left = [state for state in left if not (state.result.settled or state.is_left)]
         heard = {state.evaluation.verdict_id for state in asked}
         return [
             (
@@ -125,17 +131,25 @@ class EmbeddedRounds:
     def _ask(self, states: Sequence[_State]) -> None:
         """Ask the voters of each one's round, and conclude it."""
         voters = dict.fromkeys(voter for state in states for voter in state.result.voters)
-        calls = [
-            (voter, some)
+        by_voter = [
+            [
+                (voter, some)
+                for some in _calls([one for one in states if voter in one.result.voters])
+            ]
             for voter in voters
-            for some in _calls([state for state in states if voter in state.result.voters])
         ]
+        # Content by content: where time ends, the first ones have all their votes.
+        calls = [call for row in zip_longest(*by_voter) for call in row if call is not None]
         with ThreadPoolExecutor(min(CONNECTIONS, len(calls))) as workers:
             answers = list(workers.map(lambda call: self._called(*call), calls))
         for (_, some), votes in zip(calls, answers, strict=True):
-            for state, vote in zip(some, votes, strict=True):
+            for state, vote in zip(some, votes or (), strict=votes is not None):
                 state.votes.append(vote)
+            for state in some if votes is None else ():
+                state.is_left = True
         for state in states:
+            if state.is_left:
+                continue
             state.result = conclude_round(
                 state.evaluation,
                 state.votes,
@@ -144,8 +158,13 @@ class EmbeddedRounds:
                 now=self._clock(),
             )
 
-    def _called(self, voter: str, states: Sequence[_State]) -> list[Vote]:
-        """The votes of `voter`. Raises `WorkflowFailed`, `ValidationError`, botocore's errors."""
+    def _called(self, voter: str, states: Sequence[_State]) -> list[Vote] | None:
+        """The votes of `voter`; None if there is no time left to ask.
+
+        Raises `WorkflowFailed`, `ValidationError` and botocore's errors.
+        """
+        if self._clock() > states[0].evaluation.deadline - LEFT_SECONDS:
+            return None
         evaluations = [state.evaluation.model_dump(mode="json") for state in states]
         answer = self._functions.invoke(
             FunctionName=self._names[voter],

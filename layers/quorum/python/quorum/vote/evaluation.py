@@ -276,7 +276,7 @@ def _verdict(
         id=evaluation.verdict_id,
         content_id=evaluation.content.id,
         **concluded._asdict(),
-        votes=tuple(sorted(votes, key=lambda vote: _seat(evaluation.panel, vote.voter))),
+        votes=tuple(sorted(votes, key=lambda vote: _place_on(evaluation.panel, vote.voter))),
         rounds=rounds,
         calls=sum(not vote.cached for vote in votes),
         cost_usd=sum((vote.cost_usd for vote in votes), Decimal(0)),
@@ -336,7 +336,7 @@ def concluded_again(verdict: Verdict, panel: Panel, policy: Policy) -> tuple[Con
     )
 
 
-def _seat(panel: Panel, voter: str) -> int:
+def _place_on(panel: Panel, voter: str) -> int:
     """The index of `voter` in the order of asking."""
     return panel.voters.index(voter) if voter in panel.voters else len(panel.voters)
 

@@ -4,7 +4,7 @@ Format: the OpenAI API reference, "Moderations", "Create moderation" and "The mo
 Added are `policy` in the request, and `quorum` in each result: what that form has no word for.
 
 The panel's pooled score of a category is its `category_scores`. OpenAI's form wants a number for
-each of its thirteen categories: one that no voter spoke of has the score 0, no applied input type,
+each of its thirteen categories: one that no voter judged has the score 0, no applied input type,
 and is named in `not_covered`. A category is true only in a result that is flagged.
 """
 
@@ -36,6 +36,8 @@ from quorum.vote.size import too_large
 
 INPUTS_LIMIT = 100
 """Texts of one request, or parts of one text."""
+CHARACTERS_LIMIT = 1_048_576
+"""Characters of all texts of one request: a caller waits for all, and 28 s at most."""
 _OPENAI_MODELS = re.compile(r"(omni|text)-moderation(-[\w.-]+)?")
 """Names of OpenAI's own moderation models, for which the default panel judges."""
 
@@ -47,6 +49,22 @@ def _alternative(given: Any) -> str:
     if not isinstance(given, list | tuple):
         return _ONE
     return _PARTS if given and isinstance(given[0], dict | TextPart) else _TEXTS
+
+
+def _text_or_list(given: Any) -> Any:
+    """`given`; raises `PydanticCustomError` for what has none of the forms of `input`."""
+    if not isinstance(given, str | list | tuple):
+        raise PydanticCustomError(
+            "no_text", "must be a text, a list of texts, or a list of parts of the type text"
+        )
+    characters = sum(len(text) for text in given if isinstance(text, str))
+    if characters > CHARACTERS_LIMIT:
+        raise PydanticCustomError(
+            "too_large",
+            "must have at most {limit} characters in all its texts; it has {characters}",
+            {"limit": CHARACTERS_LIMIT, "characters": characters},
+        )
+    return given
 
 
 def _no_image(kind: Any) -> Any:
@@ -81,6 +99,7 @@ class ModerationRequest(Frozen):
             tuple[TextPart, ...], Field(min_length=1, max_length=INPUTS_LIMIT), Tag(_PARTS)
         ],
         Discriminator(_alternative),
+        BeforeValidator(_text_or_list),
     ]
     model: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     policy: PolicyName | None = None
@@ -89,7 +108,7 @@ class ModerationRequest(Frozen):
     def _parts_not_too_large(self) -> Self:
         (*_, text) = self.texts()
         if len(text) > CONTENT_LIMIT:
-            message = f"the parts together should have at most {CONTENT_LIMIT} characters"
+            message = f"the parts together must have at most {CONTENT_LIMIT} characters"
             raise _too_large(message, CONTENT_LIMIT)
         broken = too_large(text)
         if broken is not None:
@@ -124,7 +143,7 @@ class Explanation(Frozen):
     """What OpenAI's form has no word for: the decision, the verdict's id and the reason.
 
     `categories` are those of the policy's own; `not_covered` those of the thirteen that no voter
-    spoke of, or that the policy does not ask about. `cost_usd` is zero for a text that the request
+    judged, or that the policy does not ask about. `cost_usd` is zero for a text that the request
     holds a second time.
     """
 

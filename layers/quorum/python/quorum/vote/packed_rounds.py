@@ -1,4 +1,4 @@
-"""Buys votes on many contents before the vote machine runs: one call of a model for several.
+"""Votes on many contents, bought before the vote machine runs: one call of a model for several.
 
 Whatever a pack answers is cached as bought for its verdict, so that the verdict is found settled,
 or the machine goes on from there. What a pack did not answer, for whatever reason, the machine asks

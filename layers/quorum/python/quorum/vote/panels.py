@@ -125,7 +125,7 @@ def may_be_parameter(parameter: str) -> bool:
 class Panels:
     """The panels of the deployment whose parameters are under `path`, read again after `seconds`.
 
-    `voters` names the models that may be seated, those that were put as data too.
+    `voters` names the models that may be voters, those put as data among them.
 
     Threads may share it. Raises `StoreUnavailable` if a parameter could never be read.
     """
@@ -179,8 +179,8 @@ class Panels:
         own = self._read(shadow_parameter_name(self._path, name, tenant=tenant), name, None)
         return own or self._read(shadow_parameter_name(self._path, name), name, None)
 
-    def seating(self, voter: str) -> tuple[str, ...]:
-        """The parameters below the deployment's path whose panel, or shadow, seats `voter`.
+    def using(self, voter: str) -> tuple[str, ...]:
+        """The parameters below the deployment's path whose panel, or shadow, has `voter`.
 
         Raises `StoreUnavailable`.
         """
@@ -188,7 +188,7 @@ class Panels:
             name
             for folder in ("panels", "tenants", "shadow")
             for name, text in self._parameters(folder)
-            if _seats(text, voter)
+            if _has_voter(text, voter)
         )
         return tuple(sorted(found))
 
@@ -222,7 +222,7 @@ class Panels:
         return self._parameter(parameter, called).panel()
 
 
-def _seats(text: str, voter: str) -> bool:
+def _has_voter(text: str, voter: str) -> bool:
     """Whether the panel in `text` asks `voter`; a text that is no panel asks nobody."""
     try:
         return voter in Panel.model_validate_json(text).voters

@@ -5,7 +5,7 @@ Format: the discovery document of `commentanalyzer` v1alpha1, and Perspective's 
 `requestedAttributes` or as `requested_attributes`, and null means that a field is not given, as in
 all of Google's JSON. Added is `quorum` in the answer: what that form has no word for.
 
-A score is never invented: an attribute that no voter on the panel speaks of, in the text's
+A score is never invented: an attribute that no voter on the panel scores, in the text's
 language, is refused with Perspective's own error, or left out if the caller wants that.
 """
 
@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 
 from quorum.core.errors import InvalidRequest, VotersUnavailable
 from quorum.core.fields import whole
+from quorum.core.json_types import PROTO_NUMBER, PROTO_WHOLE_NUMBER
 from quorum.core.models import (
     Attribute,
     Content,
@@ -178,7 +179,7 @@ class AttributeParameters(_Message):
     """How an attribute is wanted: a score below `scoreThreshold` is left out."""
 
     score_type: ScoreType = "PROBABILITY"
-    score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    score_threshold: Annotated[float, Field(ge=0, le=1), PROTO_NUMBER] | None = None
 
 
 def _given(value: Any) -> Any:
@@ -326,15 +327,15 @@ def _not_supported(
 class SuggestedScore(_Message):
     """A suggested score, 0 to 1."""
 
-    value: Probability
+    value: Annotated[float, Field(ge=0, le=1), PROTO_NUMBER]
     type: ScoreType = "PROBABILITY"
 
 
 class SuggestedSpan(_Message):
     """A suggested score of a part of the text, in UTF-16 code units."""
 
-    begin: Annotated[int, Field(ge=0)]
-    end: Annotated[int, Field(ge=0)]
+    begin: Annotated[int, Field(ge=0), PROTO_WHOLE_NUMBER]
+    end: Annotated[int, Field(ge=0), PROTO_WHOLE_NUMBER]
     score: SuggestedScore
 
 
@@ -455,7 +456,7 @@ def analysis(
 ) -> AnalyzeCommentResponse:
     """The answer to `request` from the verdict on its comment, and on the spans of it if wanted.
 
-    Raises `InvalidRequest`, with Perspective's code, for an attribute that nobody speaks of in the
+    Raises `InvalidRequest`, with Perspective's code, for an attribute that no voter scores in the
     comment's language, and `VotersUnavailable` where those who may did not answer: a span without a
     score would be taken for one without harm.
     """

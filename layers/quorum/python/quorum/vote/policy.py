@@ -21,12 +21,12 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from quorum.core.fields import not_blank
+from quorum.core.json_types import NUMBER, TrueOrFalse
 from quorum.core.models import (
     REASON_LIMIT,
     Category,
     CategoryName,
     Frozen,
-    Probability,
 )
 from quorum.core.normalise import Normalised, normalise
 from quorum.core.versions import version_of
@@ -130,9 +130,9 @@ class CategoryRules(Frozen):
     `examples` show what belongs to the category, `counterexamples` what does not.
     """
 
-    enabled: bool = True
+    enabled: TrueOrFalse = True
     definition: Annotated[str, StringConstraints(max_length=DEFINITION_LIMIT)] = ""
-    threshold: Probability | None = None
+    threshold: Annotated[float, Field(ge=0, le=1), NUMBER] | None = None
     action: Action = Action.UNSAFE
     examples: Examples = ()
     counterexamples: Examples = ()

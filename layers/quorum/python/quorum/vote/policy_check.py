@@ -1,7 +1,7 @@
 """Policies that no panel could judge under, refused when they are put, and such panels too.
 
-A voter that is told the policy speaks of all its categories; an embedded voter and a guard model
-only of some. A tenant's policy `default` needs a default panel whose voters can speak of every
+A voter that is told the policy judges all its categories; an embedded voter and a guard model
+only of some. A tenant's policy `default` needs a default panel whose voters can judge every
 enabled category, because both apply where a request names neither. Any other policy needs one such
 panel among those that the tenant may use, because a request may name both.
 """
@@ -16,7 +16,7 @@ from quorum.vote.policy_reading import uncovered
 
 
 class PolicyCheck:
-    """Whether a tenant's panels can speak of what its policies ask about.
+    """Whether a tenant's panels can judge what its policies ask about.
 
     `panel_of` finds a tenant's panel by name and raises `PanelInvalid` where there is none;
     `names_of` are the names of all panels that it may use. Both raise `StoreUnavailable`.
@@ -49,7 +49,7 @@ class PolicyCheck:
         if policy.name == DEFAULT.name:
             raise _refusal(
                 missing,
-                f"no voter on the panel {self._default_panel} can speak of it, and that panel"
+                f"no voter on the panel {self._default_panel} can judge it, and that panel"
                 " judges what names neither a panel nor a policy; put that panel with a voter that"
                 " is told the policy first, or put the policy under another name",
             )
@@ -58,7 +58,7 @@ class PolicyCheck:
             raise _refusal(
                 missing,
                 f"no panel of yours has voters for every category of the policy {policy.name}, and"
-                f" none on {self._default_panel} can speak of this one; put a panel with a voter"
+                f" none on {self._default_panel} can judge this one; put a panel with a voter"
                 " that is told the policy first",
             )
 

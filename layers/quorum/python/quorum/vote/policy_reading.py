@@ -14,11 +14,11 @@ their scores of categories that it does not redefine count:
   the packaged instructions: of the others it says nothing;
 * all else becomes an abstention. (`rules` covers what its lists name, and its hits count as such.)
 
-The pooled score of a category is the mean of the scores of the voters that speak of it, weighted
+The pooled score of a category is the mean of the scores of the voters that judge it, weighted
 as the panel weighs them (equally under rules without weights). A voter that was told the policy
-speaks of every enabled category: one that its vote does not list has the score 0. An embedded voter
+judges every enabled category: one that its vote does not list has the score 0. An embedded voter
 speaks only of those that it names, a guard model only of those that its vote covers. An abstention,
-and a vote for anything but safe without any score, speaks of none and adds nothing. Sums are exact
+and a vote for anything but safe without any score, judges none and adds nothing. Sums are exact
 fractions: no order of votes changes a score, and no higher score of a vote lowers one.
 """
 
@@ -71,8 +71,8 @@ def _read(policy: Policy, vote: CastVote) -> CastVote | Abstention:
 
 
 def _read_embedded(policy: Policy, vote: CastVote) -> CastVote | Abstention:
-    """The vote of a voter that was told nothing: as cast, or as its scores speak of the policy."""
-    scores = {name: score for name, score in vote.scores.items() if _speaks_of(policy, name)}
+    """The vote of a voter that was told nothing: as cast, or read by its scores."""
+    scores = {name: score for name, score in vote.scores.items() if _asks_about(policy, name)}
     if scores != vote.scores:
         vote = vote.model_copy(update={"scores": scores})
     if policy.judges_as_default:
@@ -85,7 +85,7 @@ def _read_embedded(policy: Policy, vote: CastVote) -> CastVote | Abstention:
         actions = {highest.counted_as} if highest.threshold is None else set()
     clears = vote.covers is None or (
         policy.instructions == DEFAULT.instructions
-        and all(name in vote.covers and _speaks_of(policy, name) for name in policy.enabled)
+        and all(name in vote.covers and _asks_about(policy, name) for name in policy.enabled)
     )
     if vote.decision is Decision.UNSAFE:
         grave = actions & {Action.UNSAFE, Action.NEEDS_REVIEW}
@@ -111,13 +111,13 @@ def _counted(vote: CastVote, actions: set[Action]) -> CastVote:
     return vote.model_copy(update={"decision": counted, "decision_cast": vote.decision})
 
 
-def _speaks_of(policy: Policy, category: str) -> bool:
+def _asks_about(policy: Policy, category: str) -> bool:
     """Whether a score that an embedded voter gives `category` means the policy's category."""
     return not policy.rules(category).definition
 
 
 def _abstaining(vote: CastVote) -> Abstention:
-    """The abstention of an embedded voter that cannot speak of the policy."""
+    """The abstention of an embedded voter that cannot judge under the policy."""
     return Abstention(
         voter=vote.voter,
         reason=AbstentionReason.POLICY_UNKNOWN,
@@ -135,12 +135,12 @@ def _abstaining(vote: CastVote) -> Abstention:
 def pooled(
     policy: Policy, panel: Panel, votes: Iterable[CastVote | Abstention]
 ) -> dict[str, CategoryScore]:
-    """For each enabled category that a voter on `panel` speaks of, its pooled score.
+    """For each enabled category that a voter on `panel` judges, its pooled score.
 
     `votes` were read through `policy`. Of two votes of a voter the higher scores count.
     """
     weights = panel.rule.weights if isinstance(panel.rule, Weighted) else {}
-    of_all: dict[str, float] = {}  # the voters that speak of every enabled category
+    of_all: dict[str, float] = {}  # the voters that judge every enabled category
     spoken: dict[str, dict[str, float]] = {}
     for vote in votes:
         if not isinstance(vote, CastVote) or vote.voter not in panel.voters:
@@ -165,7 +165,7 @@ def is_embedded(voter: str) -> bool:
 
 
 def said(policy: Policy, vote: CastVote) -> dict[str, float]:
-    """The score of each enabled category that `vote` speaks of."""
+    """The score of each enabled category that `vote` judges."""
     named = _named(policy, vote)
     return dict.fromkeys(policy.enabled, 0.0) | named if _speaks_of_all(vote) else named
 
@@ -238,14 +238,14 @@ def is_calibrated(panel: Panel, policy: Policy) -> bool | None:
 def require_covers(
     panel: Panel, policy: Policy, model_of: Callable[[str], registry.Model] = registry.model
 ) -> None:
-    """Raise `PanelInvalid` if no voter on `panel` can speak of an enabled category of `policy`.
+    """Raise `PanelInvalid` if no voter on `panel` can judge an enabled category of `policy`.
 
     `model_of` finds a voter's model, and raises `ModelUnknown` for one that is gone.
     """
     name = uncovered(panel, policy, model_of)
     if name is not None:
         raise PanelInvalid(
-            f"no voter on {panel.name} ({', '.join(panel.voters)}) can speak of {name}, a category"
+            f"no voter on {panel.name} ({', '.join(panel.voters)}) can judge {name}, a category"
             f" of the policy {policy.name}; choose a panel with a voter that is told the policy",
             path="panel",
         )
@@ -263,7 +263,7 @@ def uncovered(
 
 
 def covers_all(panel: Panel, model_of: Callable[[str], registry.Model] = registry.model) -> bool:
-    """Whether a voter on `panel` is told the policy, so that it speaks of any category."""
+    """Whether a voter on `panel` is told the policy, so that it judges any category."""
     return any(_covered(voter, DEFAULT, model_of) is None for voter in panel.voters)
 
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from quorum.core.json_types import NUMBER
 from quorum.core.models import CategoryName, Decision, Frozen, Verdict
 
 Z = 1.959963984540054
@@ -34,7 +35,7 @@ def _not_tiny(share: float) -> float:
 
 
 SampleShare = Annotated[
-    float, Field(ge=0.0, le=1.0, allow_inf_nan=False), AfterValidator(_not_tiny)
+    float, Field(ge=0.0, le=1.0, allow_inf_nan=False), NUMBER, AfterValidator(_not_tiny)
 ]
 """A share of verdicts; 0 draws none."""
 

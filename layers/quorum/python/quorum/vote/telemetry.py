@@ -77,7 +77,7 @@ def verdict_reached(verdict: Verdict) -> None:
     metrics.add_dimension("panel", verdict.panel)
     metrics.add_metric("Verdicts", MetricUnit.Count, 1)
     metrics.add_metric("NeedsReview", MetricUnit.Count, int(verdict.decision == "needs_review"))
-    metrics.add_metric("CostUsd", MetricUnit.NoUnit, float(verdict.cost_usd))  # a plot, no books
+    metrics.add_metric("CostUsd", MetricUnit.NoUnit, float(verdict.cost_usd))  # for plots
     metrics.add_metric("VerdictLatency", MetricUnit.Milliseconds, verdict.latency_ms)
     if verdict.shadow is not None:
         disagrees = verdict.shadow.decision != verdict.decision

@@ -158,7 +158,7 @@ class Trials:
     ) -> Trial:
         """Try `after` against `before`; both are stored, or the packaged policy.
 
-        Raises `PanelInvalid` if no voter on the panel can speak of a category of either.
+        Raises `PanelInvalid` if no voter on the panel can judge a category of either.
         """
         for policy in (before, after):
             self._workflow.require_covers(panel, policy)

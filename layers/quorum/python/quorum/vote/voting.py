@@ -184,7 +184,7 @@ def vote_on_all(
 
 
 def vanished(name: str) -> Abstention:
-    """The abstention of a model that a panel seats, and that was deleted in the meantime."""
+    """The abstention of a model that is on a panel, and that was deleted in the meantime."""
     return Abstention(
         voter=name,
         reason=AbstentionReason.MODEL_UNKNOWN,

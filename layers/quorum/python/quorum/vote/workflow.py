@@ -135,7 +135,7 @@ class Workflow:
         """An evaluation that begins now. A language the caller does not name is detected.
 
         The panel's version is kept, so that the verdict can be replayed. Raises `PanelInvalid` if
-        no voter on the panel can speak of a category of the policy, and `StoreUnavailable`.
+        no voter on the panel can judge a category of the policy, and `StoreUnavailable`.
         """
         self.require_covers(panel, policy)
         self._kept_versions.keep(tenant, panel, policy)
@@ -154,8 +154,17 @@ class Workflow:
             is_trial=is_trial,
         )
 
+    def votes_so_far(self, tenant: str, content: Content, panel: Panel, policy: Policy) -> Votes:
+        """The votes of the panel on a content that are stored by now; nobody is asked.
+
+        A voter's vote is stored when it has voted, before the panel has a verdict. Raises
+        `StoreUnavailable`.
+        """
+        content = with_language(content, panel.default_language, self._default_language)
+        return self._votes.find(tenant, panel.voters, content, policy)
+
     def require_covers(self, panel: Panel, policy: Policy) -> None:
-        """Raise `PanelInvalid` if no voter on `panel` can speak of a category of `policy`."""
+        """Raise `PanelInvalid` if no voter on `panel` can judge a category of `policy`."""
         require_covers(panel, policy, self._votes.model_of)
 
     def renew(self, evaluation: Evaluation) -> Evaluation:

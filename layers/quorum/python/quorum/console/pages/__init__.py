@@ -16,6 +16,7 @@ from quorum.console.pages import (
     review,
     trial,
     verdicts,
+    webhooks,
 )
 from quorum.console.pages.page import Page
 
@@ -30,6 +31,7 @@ PAGES: tuple[Page, ...] = (
     *labels.PAGES,
     *costs.PAGES,
     *keys.PAGES,
+    *webhooks.PAGES,
     *health.PAGES,
     *audit.PAGES,
 )

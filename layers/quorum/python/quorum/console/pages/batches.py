@@ -16,6 +16,7 @@ LIVE = frozenset({"receiving", "running", "paused"})
 """States in which a batch's progress changes by itself."""
 DEAD_SHOWN = 20
 """Dead letters that are shown, of the first items of a batch."""
+_REVIEW = ACCESS["POST /reviews/claim"]
 _READ = ACCESS["GET /batches"]
 _CHANGE = ACCESS["POST /batches/{batch_id}/redrive"]
 
@@ -34,12 +35,13 @@ def progress(visit: Visit, batch_id: str) -> Answer:
         batch=batch,
         dead=_dead(visit, batch_id) if batch.dead else [],
         live=batch.state in LIVE,
+        may_review=visit.may(_REVIEW),
         redriven=visit.request.asked.get("redriven") == "1",
     )
 
 
 def redrive(visit: Visit, batch_id: str) -> Answer:
-    """Send the dead letters round again."""
+    """Redrive the dead letters."""
     batches.post_redrive(batch_id, visit.app, visit.caller)
     return visit.go(f"batches/{batch_id}", redriven="1")
 

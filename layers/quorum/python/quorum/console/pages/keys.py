@@ -43,7 +43,7 @@ def issue(visit: Visit) -> Answer:
 
 def rotate(visit: Visit, key_id: str) -> Answer:
     """Replace a key, and show the new one this once."""
-    request = visit.read(RotateRequest, {"overlap_hours": visit.request.field("overlap_hours")})
+    request = visit.read(RotateRequest, {"overlap_hours": visit.request.number("overlap_hours")})
     return _page(visit, issued=keys.rotated(_id(key_id), request, visit.app, visit.caller))
 
 
@@ -63,7 +63,8 @@ def _asked(visit: Visit) -> dict[str, object]:
     """The form as the body of `POST /keys`; fields that are left empty are left out."""
     form = visit.request
     asked: dict[str, object] = {"name": form.field("name"), "scopes": form.fields("scope")}
-    asked |= {name: form.field(name) for name in (*_NUMBERS, *_TEXTS) if form.field(name)}
+    asked |= {name: form.field(name) for name in _TEXTS if form.field(name)}
+    asked |= {name: form.number(name) for name in _NUMBERS if form.field(name)}
     asked |= {name: form.field(name) == "1" for name in _SWITCHES}
     until = form.field("expires_on")
     if until:

@@ -1,6 +1,7 @@
 """Pages of labels: what they say of the voters, and proposals, tried and put by people."""
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import NamedTuple
 
 from quorum.api.access import ACCESS
@@ -9,6 +10,7 @@ from quorum.console.pages.page import Page
 from quorum.console.visits import Visit
 from quorum.core.errors import QuorumError
 from quorum.review.label_summary import summary
+from quorum.review.label_table import table
 from quorum.review.proposals import PersonRequest, Proposal, ProposalRequest
 from quorum.review.recalibration import Change
 from quorum.routes import catalogue, learning
@@ -16,6 +18,10 @@ from quorum.vote.panel import Calibrated, Estimate
 
 _READ = ACCESS["GET /labels"]
 _PROPOSE = ACCESS["POST /proposals"]
+EXPORT_BYTES = 4_000_000
+"""Bytes of a file of labels: a Lambda answers with 6 MB of JSON, in which quotes take two."""
+_MARK = "\ufeff"
+"""The mark by which spreadsheets know UTF-8."""
 _FIGURES = ("accuracy", "decided_accuracy", "review_rate", "let_through", "cost_per_1000_usd")
 _DOLLARS = "cost_per_1000_usd"
 
@@ -31,8 +37,17 @@ class Row(NamedTuple):
 
 
 def labels(visit: Visit) -> Answer:
-    """How many labels of what, how right each voter is, and the proposals."""
+    """How many labels there are, how right each voter is, and the proposals."""
     return _labels(visit)
+
+
+def export(visit: Visit) -> Answer:
+    """The labels as a file: the latest, as many as an answer may hold."""
+    found = table(visit.app.labels.newest_first(visit.tenant, with_contents=True), EXPORT_BYTES)
+    part = "" if found.complete else f"-latest-{found.rows}"
+    name = f"quorum-labels-{datetime.fromtimestamp(visit.app.clock(), UTC):%Y-%m-%d}{part}.csv"
+    attached = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Answer(HTTPStatus.OK, _MARK + found.text, "text/csv; charset=utf-8", headers=attached)
 
 
 def propose(visit: Visit) -> Answer:
@@ -82,7 +97,7 @@ def withdraw(visit: Visit, proposal_id: str) -> Answer:
 
 
 def _person(visit: Visit) -> PersonRequest:
-    """Who is signed in answers for it."""
+    """The person who is signed in, who answers for the step."""
     return visit.read(PersonRequest, {"person": visit.signed_in.reviewer})
 
 
@@ -146,6 +161,7 @@ def _share(one: Estimate) -> str:
 
 PAGES = (
     Page("GET", "labels", _READ, labels, in_navigation=True),
+    Page("GET", "labels/export.csv", _READ, export),
     Page("POST", "labels/propose", _PROPOSE, propose),
     Page("GET", "labels/{proposal_id}", ACCESS["GET /proposals/{proposal_id}"], proposal),
     Page("POST", "labels/{proposal_id}/shadow", _PROPOSE, shadow),

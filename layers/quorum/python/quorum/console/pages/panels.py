@@ -35,11 +35,14 @@ def panels(visit: Visit) -> Answer:
         one.panel.name: visit.app.panels.shadow_of(visit.tenant, one.panel.name)
         for one in found.panels
     }
+    points = _points(found.panels)
+    plotted = {point.name for point in points}
     return visit.page(
         "panels.html",
         found=found,
         shadows=shadows,
-        points=_points(found.panels),
+        points=points,
+        unmeasured=[one.panel.name for one in found.panels if one.panel.name not in plotted],
         voters=_voters(visit) if visit.may(_LABELS_NEED) else None,
         models=models.get_models(visit.app).data,
     )

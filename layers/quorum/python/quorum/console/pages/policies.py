@@ -28,6 +28,7 @@ RECENT = 20
 """Recent verdicts that a policy is tried on."""
 RECENT_DAYS = 30
 """Days in which recent verdicts are looked for."""
+_INSTRUCTIONS = "instructions"
 _READ = ACCESS["GET /policies"]
 _CHANGE = ACCESS["PUT /policies/{name}"]
 
@@ -141,14 +142,15 @@ def _page(
         if asked or not visit.may(_CHANGE):
             raise
         shown, current = None, None
+    given = shown.policy if shown else {"instructions": INSTRUCTIONS}
     typed = visit.request.field("document")
-    document = typed or _text(shown.policy if shown else {"instructions": INSTRUCTIONS})
     page = visit.page(
         "policy.html",
         name=name,
         shown=shown,
         current=current,
-        document=document,
+        instructions=visit.request.field(_INSTRUCTIONS) if typed else _told(given),
+        document=typed or _text(_rest(given)),
         expected=_expected(visit) or (current.version if current else ""),
         difference=_difference(current, shown),
         others=[
@@ -182,10 +184,25 @@ def _difference(current: ShownPolicy | None, shown: ShownPolicy | None) -> list[
     """What putting the shown version in force would change."""
     if current is None or shown is None or current.version == shown.version:
         return []
-    before, after = (_text(one.policy).splitlines() for one in (current, shown))
+    before, after = (_lines(one.policy) for one in (current, shown))
     lines = list(unified_diff(before, after, n=2, lineterm=""))[2:]
     kinds = {"+": "added", "-": "removed", "@": "place"}
     return [DiffLine(kinds.get(line[:1], "same"), line) for line in lines]
+
+
+def _lines(document: dict[str, Any]) -> list[str]:
+    """A document line by line, its instructions as they are read."""
+    return [*_told(document).splitlines(), *_text(_rest(document)).splitlines()]
+
+
+def _told(document: dict[str, Any]) -> str:
+    """The instructions of a document; empty without."""
+    return str(document.get(_INSTRUCTIONS) or "")
+
+
+def _rest(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without its instructions, which have a field of their own."""
+    return {name: value for name, value in document.items() if name != _INSTRUCTIONS}
 
 
 def _text(document: dict[str, Any]) -> str:
@@ -205,7 +222,13 @@ def _document(visit: Visit) -> PolicyDocument:
     if not isinstance(given, dict):
         message = "document: must be a JSON object"
         raise InvalidRequest(message, code="invalid_json", field="document")
-    return visit.read(PolicyDocument, given)
+    instructions = visit.request.field(_INSTRUCTIONS)
+    if not instructions:
+        return visit.read(PolicyDocument, given)
+    if given.get(_INSTRUCTIONS, instructions) != instructions:
+        message = "instructions: stand in the document and in their own field; leave one of them"
+        raise InvalidRequest(message, code="name_repeated", field=_INSTRUCTIONS)
+    return visit.read(PolicyDocument, given | {_INSTRUCTIONS: instructions})
 
 
 def _expected(visit: Visit) -> str | None:

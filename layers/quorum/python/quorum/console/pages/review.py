@@ -28,7 +28,7 @@ BREAK_MINUTES = 50
 NOTHING = "review/next/nothing"
 """The page that says why there is no next content."""
 _NEEDS = ACCESS["POST /reviews/claim"]
-_FILTERS = ("order", "severity", "category", "language", "origin")
+_FILTERS = ("order", "severity", "category", "language", "origin", "policy", "panel", "batch")
 
 
 def start(visit: Visit) -> Answer:

@@ -15,6 +15,7 @@ from quorum.console.visits import Visit
 from quorum.core.errors import Conflict
 from quorum.core.models import Verdict
 from quorum.routes import catalogue, policies, verdicts
+from quorum.routes.parameters import panel_of
 from quorum.vote.requests import VerdictRequest
 
 ONCE = "once"
@@ -33,11 +34,34 @@ def form(visit: Visit) -> Answer:
 
 def judge(visit: Visit) -> Answer:
     """The verdict on the form's text. The text is in the answer, and in no address."""
-    given = {name: visit.request.field(name) for name in ("content", "panel", "policy")}
-    given = {name: value for name, value in given.items() if value}
-    request = visit.read(VerdictRequest, given)
+    given, request = _given(visit), _request(visit)
     verdict = _judged_once(visit, request)
     return _page(visit, given, verdict=verdict, curl=_curl(given))
+
+
+def so_far(visit: Visit) -> Answer:
+    """The votes on the form's text that are there already, while its verdict is waited for."""
+    app, caller = visit.app, visit.caller
+    request = _request(visit)
+    panel = panel_of(app, caller, request.panel)
+    policy = app.policies.chosen(caller.tenant, request.policy)
+    votes = app.workflow.votes_so_far(caller.tenant, request.to_content(), panel, policy)
+    return visit.page(
+        "votes.html",
+        rounds=panel.rounds,
+        voters=len(panel.voters),
+        votes={vote.voter: vote for vote in votes},
+    )
+
+
+def _request(visit: Visit) -> VerdictRequest:
+    return visit.read(VerdictRequest, _given(visit))
+
+
+def _given(visit: Visit) -> dict[str, str]:
+    """The fields of the form that are not empty."""
+    given = {name: visit.request.field(name) for name in ("content", "panel", "policy")}
+    return {name: value for name, value in given.items() if value}
 
 
 def _judged_once(visit: Visit, request: VerdictRequest) -> Verdict:
@@ -84,4 +108,5 @@ def _curl(given: dict[str, str]) -> str:
 PAGES = (
     Page("GET", "try", _NEEDS, form, in_navigation=True),
     Page("POST", "try", _NEEDS, judge),
+    Page("POST", "try/votes", _NEEDS, so_far),
 )
