@@ -67,6 +67,16 @@ def test_an_alarms_expression_uses_all_of_its_metrics_and_no_others() -> None:
         assert len(ids) <= 10, name  # what CloudWatch takes
 
 
+def test_an_alarm_of_metric_math_is_not_on_the_local_stack_which_knows_none() -> None:
+    alarms = {
+        name: one
+        for name, one in template.template()["Resources"].items()
+        if one["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in one["Properties"]
+    }
+    assert len(alarms) > 2
+    assert [name for name, one in alarms.items() if one.get("Condition") != "InAws"] == []
+
+
 def test_an_alarm_on_a_table_ends_with_its_cause_and_can_go_off_again() -> None:
     """Alarms on DynamoDB's metrics ignore missing data whatever `TreatMissingData` says.
 
