@@ -5,8 +5,6 @@ PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(
 # A Python that both Lambda and this machine have: functions run on it, and packages are built for it.
 RUNTIME = $(firstword $(foreach name,python3.13 python3.12,$(shell $(name) -c 'print("$(name)")' 2>/dev/null)))
 OVERRIDES ?= $(if $(filter prod,$(PROFILE)),LogDays=90)
-# Read by local.release and not by the shell: JSON has quotes.
-export OVERRIDES
 UV := .venv/bin/uv
 RUN := .venv/bin/python -m
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -133,6 +131,8 @@ openapi: setup ## describe the HTTP API in docs/openapi.json, and events in docs
 	@$(RUN) local.openapi
 	@$(RUN) local.event_schema
 
+# Read by local.release and not by the shell: JSON has quotes.
+deploy: export OVERRIDES := $(OVERRIDES)
 deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for production; OVERRIDES='Name=value …'; CONFIRM=no asks nothing
 	$(if $(RUNTIME),,$(error A deploy needs Python 3.13 or 3.12 on the PATH: the functions run on one of them, and sam build uses it))
 	PYTHON_RUNTIME=$(RUNTIME) sam build --parameter-overrides PythonRuntime=$(RUNTIME)
