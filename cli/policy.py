@@ -303,7 +303,7 @@ def load(name: str, document: Path) -> dict[str, Any]:
         raise _PolicyBad(f"{document} is not a policy: {first_problem(error)}.") from None
     except NameRepeated as problem:
         raise _PolicyBad(f"{document} is not a policy: {problem}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _PolicyBad(f"{document} is not JSON.") from None
 
 

@@ -59,7 +59,7 @@ class Hearing:
             return ""
         try:
             chunk = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self.cut("a part of the answer is not JSON") from None
         if "error" in chunk:
             raise self.cut(str(chunk["error"].get("message", "the model failed")))

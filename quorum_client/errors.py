@@ -175,7 +175,7 @@ def _problem(answer: httpx.Response) -> Mapping[str, Any]:
     """The body's error; a refusal by API Gateway itself has only a message."""
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(body, dict):
         return {}

@@ -165,7 +165,7 @@ def read(answer: httpx.Response) -> Any:
     """The answer's JSON; raises `AnswerUnreadable`."""
     try:
         return answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise AnswerUnreadable(
             "the answer is not JSON: is this the URL of a Quorum deployment?",
             code="not_quorum",

@@ -186,7 +186,9 @@ def test_a_refusal_by_the_gateway_in_front_has_its_message() -> None:
     assert raised.value.code == "http_403"
 
 
-@pytest.mark.parametrize("body", [b"<html>Welcome</html>", b'{"hello": "world"}', b"[]"])
+@pytest.mark.parametrize(
+    "body", [b"<html>Welcome</html>", b'{"hello": "world"}', b"[]", b"[" * 5_000]
+)
 def test_another_services_answer_is_no_verdict(body: bytes) -> None:
     answer, _ = in_turn(httpx.Response(200, content=body))
     with pytest.raises(AnswerUnreadable):
