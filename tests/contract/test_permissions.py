@@ -154,7 +154,7 @@ def test_a_route_that_honours_an_idempotency_key_may_keep_it_and_forget_it() -> 
         (method, path)
         for path, operations in openapi.described()["paths"].items()
         for method, operation in operations.items()
-        if any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", ()))
+        if any(one["name"] == "idempotency-key" for one in operation.get("parameters", ()))
     }
     assert ("post", "/keys") in honouring
     for function, block in template.functions().items():
