@@ -22,7 +22,7 @@ from cli.errors import DeploymentUnreachable, ExitCode
 from cli.items import Known, Spooled, spooled
 from cli.languages import DefaultLanguage, Language
 from cli.output import STANDARD_OUTPUT, as_json_line, notes, opened
-from cli.service import Service, connect
+from cli.service import Service, below, connect
 
 INLINE_ITEMS = 1_000
 INLINE_BYTES = 3 * 1024 * 1024
@@ -175,7 +175,7 @@ def follow(service: Service, batches: Sequence[str]) -> list[dict[str, Any]]:
     with Progress(*columns, console=notes, transient=True) as progress:
         shown = progress.add_task("", total=None, rate="")
         while True:
-            views = [service.get(f"batches/{batch_id}") for batch_id in batches]
+            views = [service.get(below("batches", batch_id)) for batch_id in batches]
             running = [view for view in views if view["state"] not in ENDED]
             progress.update(
                 shown,
@@ -254,7 +254,7 @@ def results(service: Service, batch_id: str, *, gaps: bool) -> Iterator[dict[str
     start, patience = 0, LISTING_TRIES
     while True:
         page = service.get(
-            f"batches/{batch_id}/results",
+            below("batches", batch_id, "results"),
             start=str(start),
             limit=str(PAGE_ITEMS),
             gaps=str(gaps).lower(),

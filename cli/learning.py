@@ -12,7 +12,7 @@ from analysis.counts import counted
 from cli import tables
 from cli.deployment import Where
 from cli.output import AsJson, console, print_json
-from cli.service import connect
+from cli.service import below, connect
 from cli.tables import Column
 
 ProposalId = Annotated[str, typer.Argument(metavar="PROPOSAL", help="the proposal's id")]
@@ -86,7 +86,7 @@ def listed(where: Where = "local", *, as_json: AsJson = False) -> None:
 
 def show(proposal: ProposalId, where: Where = "local", *, as_json: AsJson = False) -> None:
     """Show a proposal. Needs an operator's key."""
-    _tell(connect(where, operator=True).get(f"proposals/{proposal}"), as_json=as_json)
+    _tell(connect(where, operator=True).get(below("proposals", proposal)), as_json=as_json)
 
 
 def shadow(
@@ -129,7 +129,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 
 def _do(step: str, proposal: str, person: str, where: str, *, as_json: bool) -> None:
     service = connect(where, operator=True)
-    _tell(service.post(f"proposals/{proposal}/{step}", {"person": person}), as_json=as_json)
+    _tell(service.post(below("proposals", proposal, step), {"person": person}), as_json=as_json)
 
 
 def _read(document: Any) -> Proposal:

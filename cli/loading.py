@@ -155,7 +155,7 @@ def read_costs(
     listed |= {name: _price(known.model.price) for name, known in entries.read(models).items()}
     try:
         listed |= {} if prices_file is None else prices.read(prices_file)
-    except (OSError, ValueError, ValidationError) as problem:
+    except (OSError, ValueError, RecursionError, ValidationError) as problem:
         raise typer.BadParameter(f"prices: {problem}") from None
     dollars = prices.costs(
         votes.voters, listed, input_tokens=input_tokens, output_tokens=output_tokens

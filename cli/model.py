@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from pydantic import ValidationError
@@ -16,7 +15,7 @@ from cli import entries, tables
 from cli.deployment import Where
 from cli.errors import CommandFailed, ExitCode, first_problem
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
-from cli.service import connect
+from cli.service import below, connect
 from cli.tables import Column
 
 app = typer.Typer(
@@ -87,7 +86,7 @@ def get(
     out: Annotated[Path, typer.Option(help="the JSON file; - for stdout")] = STANDARD_OUTPUT,
 ) -> None:
     """Write a model's entry, which `put` reads. Needs the key of the deployment's operator."""
-    found = ListedModel.model_validate(connect(where, operator=True).get(_path(name)))
+    found = ListedModel.model_validate(connect(where, operator=True).get(below("models", name)))
     if found.entry is None:
         raise CommandFailed(f"{name} comes with the package, or the key may not see its entry.")
     write_json(out, found.entry.entry)
@@ -110,7 +109,7 @@ def put(
     Needs the key of the deployment's operator. Every version is kept.
     """
     headers = {} if if_match is None else {"If-Match": if_match}
-    answer = connect(where, operator=True).replace(_path(name), load(document), headers)
+    answer = connect(where, operator=True).replace(below("models", name), load(document), headers)
     found = ModelEntryView.model_validate(answer)
     typer.echo(f"{name} {found.version} is in force.")
 
@@ -118,7 +117,9 @@ def put(
 @app.command()
 def delete(name: Name, where: Where = "local") -> None:
     """Put a model out of force, if no panel uses it. Needs the deployment's operator's key."""
-    found = ModelEntryView.model_validate(connect(where, operator=True).delete(_path(name)))
+    found = ModelEntryView.model_validate(
+        connect(where, operator=True).delete(below("models", name))
+    )
     typer.echo(f"{name} {found.version} is no longer in force.")
 
 
@@ -129,7 +130,7 @@ def probe(name: Name, where: Where = "local", *, as_json: AsJson = False) -> Non
     The votes are paid. Needs the key of the deployment's operator. Exits with 1 if the model does
     not vote.
     """
-    answer = connect(where, operator=True).post(f"{_path(name)}/probe", {})
+    answer = connect(where, operator=True).post(below("models", name, "probe"), {})
     found = ProbeReport.model_validate(answer)
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -168,10 +169,6 @@ def load(document: Path) -> dict[str, Any]:
         raise _EntryBad(f"{document} is not a model's entry: {first_problem(error)}.") from None
     except NameRepeated as problem:
         raise _EntryBad(f"{document} is not a model's entry: {problem}.") from None
-
-
-def _path(name: str) -> str:
-    return f"models/{quote(name, safe='')}"
 
 
 def _yes(value: object) -> str:

@@ -80,7 +80,7 @@ def _context(file: Path) -> Any:
     """The context in a JSON file; the deployment says what is wrong with one that is not valid."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise typer.BadParameter(f"{file}: {problem}", param_hint="--context") from None
 
 

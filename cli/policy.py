@@ -6,7 +6,6 @@ import sys
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from pydantic import ValidationError
@@ -20,7 +19,7 @@ from cli import tables
 from cli.deployment import Where
 from cli.errors import CommandFailed, DeploymentRefused, ExitCode, first_problem
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
-from cli.service import Service, connect
+from cli.service import Service, below, connect
 from cli.tables import Column
 
 app = typer.Typer(
@@ -124,14 +123,14 @@ def put(
     service = connect(where, operator=True)
     body = load(name, document) if document is not None else read(service, name, version).policy
     headers = {} if if_match is None else {"If-Match": if_match}
-    found = PolicyView.model_validate(service.replace(_path(name), body, headers))
+    found = PolicyView.model_validate(service.replace(below("policies", name), body, headers))
     typer.echo(f"{name} {found.version} is in force.")
 
 
 @app.command()
 def delete(name: Name, where: Where = "local") -> None:
     """Put a policy out of force; its versions are kept. Needs an operator's key."""
-    found = PolicyView.model_validate(connect(where, operator=True).delete(_path(name)))
+    found = PolicyView.model_validate(connect(where, operator=True).delete(below("policies", name)))
     typer.echo(f"{name} {found.version} is no longer in force.")
     notes.print(f"To undo it: quorum policy put {name} --version {found.version}", soft_wrap=True)
 
@@ -185,13 +184,13 @@ def shadow(
     if off and beside is not None:
         raise typer.BadParameter("give either a policy or --off")
     service = connect(where, operator=off or beside is not None)
-    path = f"{_path(name)}/shadow"
+    path = below("policies", name, "shadow")
     if off:
         found = service.delete(path)
     elif beside is not None:
         found = service.replace(path, {"policy": beside}, {})
     else:
-        found = service.get(_path(name))
+        found = service.get(below("policies", name))
     shown = ShownPolicy.model_validate(found).shadow
     if as_json:
         print_json(None if shown is None else shown.model_dump(mode="json"))
@@ -242,7 +241,9 @@ def try_(
         "panel": panel,
     }
     given = {field: value for field, value in body.items() if value}
-    found = Trial.model_validate(connect(where, operator=True).post(f"{_path(name)}/try", given))
+    found = Trial.model_validate(
+        connect(where, operator=True).post(below("policies", name, "try"), given)
+    )
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
@@ -266,7 +267,7 @@ def try_(
 def read(service: Service, name: str, version: str | None = None) -> ShownPolicy:
     """The policy in force, or that version of it."""
     query = {} if version is None else {"version": version}
-    return ShownPolicy.model_validate(service.get(_path(name), **query))
+    return ShownPolicy.model_validate(service.get(below("policies", name), **query))
 
 
 def chosen(named: str, where: str) -> Policy:
@@ -302,16 +303,12 @@ def load(name: str, document: Path) -> dict[str, Any]:
         raise _PolicyBad(f"{document} is not a policy: {first_problem(error)}.") from None
     except NameRepeated as problem:
         raise _PolicyBad(f"{document} is not a policy: {problem}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _PolicyBad(f"{document} is not JSON.") from None
 
 
 def _text(file: Path) -> str:
     return sys.stdin.read() if file == STANDARD_OUTPUT else file.read_text(encoding="utf-8")
-
-
-def _path(name: str) -> str:
-    return f"policies/{quote(name, safe='')}"
 
 
 def _lines(policy: Policy) -> list[str]:

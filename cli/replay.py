@@ -9,7 +9,7 @@ from quorum.review.replay import Replay
 from cli.deployment import Where
 from cli.errors import CommandFailed
 from cli.output import AsJson, print_json
-from cli.service import connect
+from cli.service import below, connect
 
 
 def replay(
@@ -19,7 +19,7 @@ def replay(
     where: Where = "local",
 ) -> None:
     """Compute a verdict anew from its stored votes. Exit code 1 unless it comes out the same."""
-    found = Replay.model_validate(connect(where).get(f"verdicts/{verdict_id}/replay"))
+    found = Replay.model_validate(connect(where).get(below("verdicts", verdict_id, "replay")))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:

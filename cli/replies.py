@@ -69,7 +69,7 @@ def _row(line: str, number: int) -> dict[str, str]:
     try:
         row = json.loads(line)
         return {"reply": row["reply"], "expected": row["expected"], "model": row.get("model", "-")}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise CommandFailed(
             f"Line {number:,} is not a JSON object with `reply` and `expected`."
         ) from None

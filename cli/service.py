@@ -14,6 +14,7 @@ from cli.errors import CommandFailed, DeploymentRefused, DeploymentUnreachable, 
 from quorum_client import (
     ConnectionFailed,
     Forbidden,
+    NotFound,
     Quorum,
     QuorumError,
     RequestRefused,
@@ -21,6 +22,7 @@ from quorum_client import (
     ServiceUnavailable,
     TimedOut,
     Unauthorized,
+    requests,
 )
 from quorum_client.requests import Send, answered, encoded, new_key, posted, read
 from quorum_client.routes import uploaded
@@ -50,10 +52,9 @@ class Service:
     ) -> None:
         retries = Retries(attempts=READS, pause_seconds=pause_seconds)
         try:
-            key.encode("ascii")
             self._quorum = Quorum(where, key=key, retries=retries, transport=transport)
-        except (httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise _Usage(f"The URL or the key of the deployment is malformed: {error}.") from None
+        except ValueError as error:
+            raise _Usage(f"The deployment cannot be asked: {error}.") from None
         self._where = where
 
     @property
@@ -69,7 +70,7 @@ class Service:
     def find(self, verdict_id: str) -> Verdict | None:
         """The stored verdict; None while there is none."""
         try:
-            return self._verdict(self.get(f"verdicts/{verdict_id}"))
+            return self._verdict(self.get(below("verdicts", verdict_id)))
         except DeploymentRefused as refusal:
             if refusal.status == httpx.codes.NOT_FOUND:
                 return None
@@ -129,15 +130,21 @@ class _Usage(CommandFailed):
     code = ExitCode.USAGE
 
 
+def below(path: str, name: str, *rest: str) -> str:
+    """The path of what is called `name` below `path`; fails if nothing can be called that."""
+    try:
+        return requests.below(path, name, *rest)
+    except NotFound as error:
+        raise _Usage(f"{error.message}.") from None
+
+
 @contextmanager
 def _told(url: str) -> Iterator[None]:
     """Turn the client's errors into those of commands."""
     try:
         yield
-    except httpx.InvalidURL as error:
-        raise _no_url(url, error) from None
     except QuorumError as error:
-        if isinstance(error.__cause__, httpx.UnsupportedProtocol):
+        if isinstance(error.__cause__, httpx.UnsupportedProtocol | httpx.InvalidURL):
             raise _no_url(url, error.__cause__) from None
         raise _failure(error, url) from None
 

@@ -131,5 +131,5 @@ def _schema(path: Path | None) -> Any:
         return None
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise typer.BadParameter(f"{path.name} is not JSON") from None

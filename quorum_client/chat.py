@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from quorum_client.errors import StreamCut, error_of_connection
+from quorum_client.errors import StreamCut, error_of_request
 from quorum_client.requests import Send, encoded, given
 
 _DONE = "[DONE]"
@@ -59,7 +59,7 @@ class Hearing:
             return ""
         try:
             chunk = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self.cut("a part of the answer is not JSON") from None
         if "error" in chunk:
             raise self.cut(str(chunk["error"].get("message", "the model failed")))
@@ -99,8 +99,8 @@ class Tokens(Hearing):
         with closing(self._answer):
             try:
                 yield from filter(None, map(self.hear, self._answer.iter_lines()))
-            except httpx.TransportError as error:
-                raise self.cut(error_of_connection(error).message) from error
+            except httpx.RequestError as error:
+                raise self.cut(error_of_request(error).message) from error
         self.ended()
 
     def close(self) -> None:
@@ -121,8 +121,8 @@ class AsyncTokens(Hearing):
             async for line in self._answer.aiter_lines():
                 if piece := self.hear(line):
                     yield piece
-        except httpx.TransportError as error:
-            raise self.cut(error_of_connection(error).message) from error
+        except httpx.RequestError as error:
+            raise self.cut(error_of_request(error).message) from error
         finally:
             await self._answer.aclose()
         self.ended()

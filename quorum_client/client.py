@@ -16,6 +16,7 @@ from quorum_client.errors import BudgetSpent, Forbidden, QuorumError, Unauthoriz
 from quorum_client.many import CONCURRENCY, Many, Run
 from quorum_client.report import Progress
 from quorum_client.requests import (
+    UNANSWERED,
     UPLOAD_CHUNK,
     UPLOAD_SECONDS,
     Flow,
@@ -37,6 +38,8 @@ class _Client:
     """What both clients know: where the deployment is, its key, and how requests are repeated."""
 
     def __init__(self, url: str, *, key: str, retries: Retries | None) -> None:
+        _require_address(url)
+        _require_key(key)
         self.url = url.rstrip("/") + "/"
         self.retries = retries or Retries()
         self._key = key
@@ -71,7 +74,8 @@ class Quorum(_Client):
     """A deployment's HTTP API; `url` is its base URL. Threads may share one client.
 
     A request that fails for the moment is repeated (`retries`), with the same idempotency key, so
-    that nothing is paid twice. Every method raises `QuorumError`.
+    that nothing is paid twice. Every method raises `QuorumError`; a `url` or a `key` that cannot be
+    one is a `ValueError`.
     """
 
     def __init__(
@@ -195,7 +199,7 @@ class Quorum(_Client):
                     continue
                 try:
                     answer = self._sent(step)
-                except httpx.TransportError as error:
+                except UNANSWERED as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(answer)
@@ -319,7 +323,7 @@ class AsyncQuorum(_Client):
                     continue
                 try:
                     answer = await self._sent(step)
-                except httpx.TransportError as error:
+                except UNANSWERED as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(answer)
@@ -332,6 +336,24 @@ class AsyncQuorum(_Client):
         if request.stream and not answer.is_success:
             await answer.aread()
         return answer
+
+
+def _require_address(url: str) -> None:
+    """Raise `ValueError` if `url` is not an address of HTTP."""
+    try:
+        given = httpx.URL(url or "")
+    except httpx.InvalidURL as error:
+        raise ValueError(f"the URL is malformed: {error}") from None
+    if given.scheme not in {"http", "https"} or not given.host:
+        raise ValueError("the URL must begin with https:// (or http://) and name a host")
+
+
+def _require_key(key: str) -> None:
+    """Raise `ValueError` if `key` cannot be a key; it is not quoted."""
+    if not key or not isinstance(key, str):
+        raise ValueError("the key is missing: is the environment variable set?")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ValueError("the key has characters that no key has: was it copied whole?")
 
 
 def _options(

@@ -148,6 +148,15 @@ def error_of(answer: httpx.Response) -> QuorumError | None:
     )
 
 
+def error_of_request(error: httpx.RequestError | httpx.InvalidURL) -> QuorumError:
+    """The error that a request is to which no readable answer came."""
+    if isinstance(error, httpx.InvalidURL):
+        return RequestRefused(f"the URL is malformed: {error}", code="invalid_url")
+    if isinstance(error, httpx.TransportError):
+        return error_of_connection(error)
+    return AnswerUnreadable(f"the answer cannot be read: {error}", code="not_quorum")
+
+
 def error_of_connection(error: httpx.TransportError) -> ConnectionFailed:
     """The error that a failed connection is."""
     kind = TimedOut if isinstance(error, httpx.TimeoutException) else ConnectionFailed
@@ -166,7 +175,7 @@ def _problem(answer: httpx.Response) -> Mapping[str, Any]:
     """The body's error; a refusal by API Gateway itself has only a message."""
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(body, dict):
         return {}

@@ -65,6 +65,7 @@ class Run(Generic[VerdictT]):
         progress: Callable[[Progress], None] | None = None,
         alert_usd: Decimal | None = None,
     ) -> None:
+        require_several(texts)
         total = len(texts) if isinstance(texts, Sequence) else None
         self._texts = enumerate(texts)
         self._failure = failure
@@ -153,6 +154,12 @@ class Run(Generic[VerdictT]):
     def _many(self) -> Many[VerdictT]:
         results = tuple(self._results[index] for index in sorted(self._results))
         return Many(results, self._count.report())
+
+
+def require_several(texts: Iterable[object]) -> None:
+    """Raise `TypeError` for a single text, whose letters would each be judged, and paid."""
+    if isinstance(texts, str):
+        raise TypeError("this is one text and not several: put it into a list")
 
 
 def _at_least_one(concurrency: int) -> int:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -18,10 +19,11 @@ from pydantic import BaseModel, ValidationError
 from quorum_client.errors import (
     AnswerUnreadable,
     ConnectionFailed,
+    NotFound,
     QuorumError,
     TooManyRequests,
     error_of,
-    error_of_connection,
+    error_of_request,
 )
 
 T = TypeVar("T")
@@ -31,6 +33,9 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 UPLOAD_SECONDS = 600.0
 """Seconds for an upload or a download at a presigned URL."""
 UPLOAD_CHUNK = 1024 * 1024
+UNANSWERED = (httpx.RequestError, httpx.InvalidURL)
+"""What httpx raises instead of an answer that can be read."""
+_NAMELESS = ("", ".", "..")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,16 @@ class Pause:
 Flow = Generator[Send | Pause, Any, T]
 
 
+def below(path: str, name: str, *rest: str) -> str:
+    """The path of what is called `name` below `path`, whatever characters its name has.
+
+    Raises `NotFound` for a name that no path can have.
+    """
+    if name in _NAMELESS:
+        raise NotFound(f"nothing is called {name!r}", code="not_found")
+    return "/".join((path, quote(name, safe="", errors="replace"), *rest))
+
+
 def posted(path: str, body: Any, *, key: str | None = None, repeatable: bool = True) -> Send:
     """A POST of JSON; with an idempotency `key`, which its route must honour."""
     headers = {} if key is None else {IDEMPOTENCY_KEY: key}
@@ -128,8 +143,8 @@ def answered(request: Send, retries: Retries) -> Flow[httpx.Response]:
         failure: QuorumError | None
         try:
             answer: httpx.Response = yield request
-        except httpx.TransportError as error:
-            failure = error_of_connection(error)
+        except UNANSWERED as error:
+            failure = error_of_request(error)
             failure.__cause__ = error
         else:
             failure = error_of(answer)
@@ -150,7 +165,7 @@ def read(answer: httpx.Response) -> Any:
     """The answer's JSON; raises `AnswerUnreadable`."""
     try:
         return answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise AnswerUnreadable(
             "the answer is not JSON: is this the URL of a Quorum deployment?",
             code="not_quorum",

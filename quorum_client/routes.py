@@ -6,19 +6,21 @@ from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import BaseModel
+
+from quorum_client.many import require_several
 from quorum_client.requests import (
     Flow,
     Pause,
     Retries,
     Send,
     answered,
+    below,
     encoded,
     given,
     new_key,
     posted,
-    read,
     read_as,
-    validated,
 )
 from quorum_client.results import BatchProgress, BatchResult, Verdict
 
@@ -37,6 +39,32 @@ File = str | Path | Mapping[str, Any]
 """A document: its text, the path of a file, or a document as `POST /documents` takes it."""
 
 
+class _Made(BaseModel):
+    """What was made."""
+
+    id: str
+
+
+class _Place(BaseModel):
+    """Where a file is uploaded to, and what it is then called."""
+
+    url: str
+    upload: str
+
+
+class _Redriven(BaseModel):
+    """Whether every dead letter is tried again."""
+
+    complete: bool
+
+
+class _Page(BaseModel):
+    """Results, and the index to continue at."""
+
+    items: list[BatchResult]
+    next: int | None = None
+
+
 def moderate(
     text: str, options: dict[str, Any], key: str | None, retries: Retries
 ) -> Flow[Verdict]:
@@ -48,13 +76,16 @@ def moderate(
 
 def verdict(verdict_id: str, retries: Retries) -> Flow[Verdict]:
     """A stored verdict."""
-    return read_as(Verdict, (yield from answered(Send("GET", f"verdicts/{verdict_id}"), retries)))
+    return read_as(
+        Verdict, (yield from answered(Send("GET", below("verdicts", verdict_id)), retries))
+    )
 
 
 def submit(
     items: Iterable[Item], options: dict[str, Any], key: str | None, retries: Retries
 ) -> Flow[str]:
     """Submit contents, in the request if they are few, else by an upload; the batch's id."""
+    require_several(items)
     bodies = [{"content": item} if isinstance(item, str) else dict(item) for item in items]
     lines = [encoded(body) for body in bodies]
     body = given(**options)
@@ -63,13 +94,14 @@ def submit(
     else:
         body["upload"] = yield from uploaded(BytesIO(b"\n".join(lines) + b"\n"), retries)
     request = posted("batches", body, key=key or new_key())
-    return str(read((yield from answered(request, retries)))["id"])
+    return read_as(_Made, (yield from answered(request, retries))).id
 
 
 def submit_documents(
     files: Sequence[File], options: dict[str, Any], key: str | None, retries: Retries
 ) -> Flow[str]:
     """Submit documents; those that the request has no room for are uploaded. The batch's id."""
+    require_several(files)
     documents, size = [], 0
     for file in files:
         document = _document(file)
@@ -81,7 +113,7 @@ def submit_documents(
         documents.append(document)
     body = given(**options) | {"documents": documents}
     request = posted("documents", body, key=key or new_key())
-    return str(read((yield from answered(request, retries)))["id"])
+    return read_as(_Made, (yield from answered(request, retries))).id
 
 
 def _document(file: File) -> dict[str, Any]:
@@ -110,14 +142,14 @@ def uploaded(file: IO[bytes], retries: Retries) -> Flow[str]:
     """Upload a file to a new place; what to name it by in a request."""
     size = file.seek(0, SEEK_END)
     asked = Send("POST", "batches/uploads", body=encoded({}), params={"bytes": str(size)})
-    place = read((yield from answered(asked, retries)))
-    yield from answered(Send("PUT", place["url"], file=file), retries)
-    return str(place["upload"])
+    place = read_as(_Place, (yield from answered(asked, retries)))
+    yield from answered(Send("PUT", place.url, file=file), retries)
+    return place.upload
 
 
 def progress_of(batch_id: str, retries: Retries, method: str = "GET") -> Flow[BatchProgress]:
     """How far a batch has come; with DELETE, after cancelling it."""
-    request = Send(method, f"batches/{batch_id}")
+    request = Send(method, below("batches", batch_id))
     return read_as(BatchProgress, (yield from answered(request, retries)))
 
 
@@ -141,8 +173,8 @@ def redrive(batch_id: str, retries: Retries) -> Flow[None]:
     """Have the dead letters of a batch tried again."""
     while True:
         # Sent twice, the second finds nothing left to do.
-        answer = yield from answered(posted(f"batches/{batch_id}/redrive", {}), retries)
-        if read(answer)["complete"]:
+        answer = yield from answered(posted(below("batches", batch_id, "redrive"), {}), retries)
+        if read_as(_Redriven, answer).complete:
             return
 
 
@@ -155,11 +187,10 @@ def page(
     """
     for _ in range(LISTING_TRIES):
         query = {"start": str(start), "limit": str(PAGE_ITEMS), "gaps": str(gaps).lower()}
-        request = Send("GET", f"batches/{batch_id}/results", params=query)
-        found = read((yield from answered(request, retries)))
-        results = [validated(BatchResult, item) for item in found["items"]]
-        if results or found["next"] is None:
-            return results, found["next"]
+        request = Send("GET", below("batches", batch_id, "results"), params=query)
+        found = read_as(_Page, (yield from answered(request, retries)))
+        if found.items or found.next is None:
+            return found.items, found.next
         if gaps:
             break
         yield Pause(POLL_SECONDS)

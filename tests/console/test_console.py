@@ -15,6 +15,7 @@ from quorum.console.pages import PAGES, trial
 from quorum.console.site import NAVIGATION
 from quorum.console.words import WORDS
 from quorum.core.errors import Conflict
+from quorum.core.models import CategoryScore
 
 from tests.clock import Clock
 from tests.console.conftest import Client, Issue, Store
@@ -291,6 +292,14 @@ def test_a_content_is_in_no_address_and_in_no_log(
     told = capsys.readouterr()
     assert secret not in told.out + told.err
     assert not any("private" in place for place in places)
+
+
+def test_a_category_of_a_policys_own_is_shown_under_its_name(ada: Client, store: Store) -> None:
+    own = {"gambling_ads": CategoryScore(score=0.9, threshold=0.7, flagged=True)}
+    store("own", category_scores=own, categories={"gambling_ads": 0.9})
+    for path in ("verdicts", "verdicts/own", "review", "review/own"):
+        assert ada.get(path).status == 200, path
+        assert "gambling_ads" in ada.body, path
 
 
 def test_another_tenants_verdict_is_not_there(ada: Client, store: Store) -> None:

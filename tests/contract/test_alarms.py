@@ -67,22 +67,51 @@ def test_an_alarms_expression_uses_all_of_its_metrics_and_no_others() -> None:
         assert len(ids) <= 10, name  # what CloudWatch takes
 
 
-def test_an_alarm_on_a_table_ends_with_its_cause_and_can_go_off_again() -> None:
-    """Alarms on DynamoDB's metrics ignore missing data whatever `TreatMissingData` says.
+def test_an_alarm_of_metric_math_is_not_on_the_local_stack_which_knows_none() -> None:
+    alarms = {
+        name: one
+        for name, one in template.template()["Resources"].items()
+        if one["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in one["Properties"]
+    }
+    assert len(alarms) > 2
+    assert [name for name, one in alarms.items() if one.get("Condition") != "InAws"] == []
 
-    Throttles are counted only where there are some, so such an alarm would stay on for good
+
+def expressions() -> "Iterator[tuple[str, str, list[str]]]":
+    """The expression of every alarm over several metrics, with the names of its metrics."""
+    for name, alarm in ALARMS.items():
+        ids = [metric["Id"] for metric in alarm.get("Metrics", []) if "MetricStat" in metric]
+        if len(ids) > 1:
+            (math,) = (one["Expression"] for one in alarm["Metrics"] if "Expression" in one)
+            yield name, math, ids
+
+
+def test_a_metric_that_was_not_written_counts_as_none_and_hides_no_other() -> None:
+    """AWS writes most metrics only while there is something to count.
+
+    A sum has no value where one of its metrics has none, and an alarm takes that for all is well.
+    And alarms on DynamoDB's metrics ignore missing data whatever `TreatMissingData` says: they
+    would stay on for good
     (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html).
     """
-    on_tables = [
-        (name, alarm)
-        for name, alarm in ALARMS.items()
-        if any(one["Namespace"] == "AWS/DynamoDB" for one in metrics_of(alarm))
-    ]
-    assert len(on_tables) >= 4
-    for name, alarm in on_tables:
-        (math,) = (metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric)
-        ids = [metric["Id"] for metric in alarm["Metrics"] if "MetricStat" in metric]
-        assert math == " + ".join(f"FILL({one}, 0)" for one in ids), name
+    found = list(expressions())
+    assert len(found) >= 20
+    for name, math, ids in found:
+        ratio = re.fullmatch(r"IF\((\w+) >= \d+, 100 \* FILL\((\w+), 0\) / \1, 0\)", math)
+        if ratio is not None:
+            assert list(ratio.groups()) == ids, name
+        else:
+            assert math == " + ".join(f"FILL({one}, 0)" for one in ids), name
+
+
+def test_figures_that_come_late_are_not_taken_for_none() -> None:
+    """The newest minute of a metric is often empty, and `FILL` would judge by it."""
+    for name, alarm in ALARMS.items():
+        if "FILL" in json.dumps(alarm):
+            periods = {
+                one["MetricStat"]["Period"] for one in alarm["Metrics"] if "MetricStat" in one
+            }
+            assert periods == {300}, name
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
@@ -204,9 +233,14 @@ def test_what_starts_a_function_without_waiting_for_it_keeps_what_failed() -> No
     assert watched("AsyncEventsDropped", "FunctionName") == NOT_REPEATED.keys()
 
 
+RULES_OF_THE_STACK = (
+    "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*"
+)
+
+
 def test_what_eventbridge_cannot_tell_a_function_is_kept_where_it_may_put_it() -> None:
     admitted = {
-        _resource(statement["Resource"])
+        _resource(statement["Resource"]): statement["Condition"]
         for policy in template.resources("AWS::SQS::QueuePolicy").values()
         for statement in policy["PolicyDocument"]["Statement"]
         if statement["Principal"] == {"Service": "events.amazonaws.com"}
@@ -214,7 +248,21 @@ def test_what_eventbridge_cannot_tell_a_function_is_kept_where_it_may_put_it() -
     rules = [*events_of("EventBridgeRule"), *events_of("Schedule")]
     assert len(rules) >= 3
     for name, rule in rules:
-        assert _resource(rule["DeadLetterConfig"]["Arn"]) in admitted & dead_letters(), name
+        queue = _resource(rule["DeadLetterConfig"]["Arn"])
+        assert queue in admitted.keys() & dead_letters(), name
+        assert admitted[queue] == {"ArnLike": {"aws:SourceArn": {"Fn::Sub": RULES_OF_THE_STACK}}}
+        # CloudFormation names them after the stack; on a bus of its own a rule has another ARN
+        assert not rule.keys() & {"RuleName", "Name", "EventBusName"}, name
+
+
+def test_every_rule_is_watched_for_what_it_could_not_even_put_among_the_dead_letters() -> None:
+    rules = {
+        f"{name}{event}"
+        for name, block in template.functions().items()
+        for event, one in block.get("Events", {}).items()
+        if one["Type"] in {"EventBridgeRule", "Schedule"}
+    }
+    assert watched("InvocationsFailedToBeSentToDlq", "RuleName") == rules
 
 
 def test_every_queue_and_stream_is_on_the_dashboard() -> None:

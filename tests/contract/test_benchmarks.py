@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from quorum.batch.counters import UNSPREAD_ITEMS
 
-from bench import page, results
+from bench import growth, page, results
 from bench.plots import PLOTS, fingerprint
 
 PAGE = page.PAGE.read_text(encoding="utf-8")
@@ -33,6 +34,14 @@ def test_the_json_names_command_date_machine_and_versions(name: str) -> None:
     written = json.dumps(measured["figures"])
     assert '"command": "python -m bench.' in written
     assert '"load_before"' in written
+
+
+def test_nothing_that_was_measured_grows_faster_than_linearly() -> None:
+    figures = results.load(growth.NAME)["figures"]
+    assert growth.too_fast(figures) == []
+    assert figures["by"]["batch"]["sizes"][-1] == UNSPREAD_ITEMS  # more are uploaded
+    for name in ("upload", "reviewers' queue", "command line"):
+        assert figures["by"][name]["sizes"][-1] == 100_000
 
 
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:

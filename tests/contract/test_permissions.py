@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests import template
+from tests import openapi, template
 from tests.template import ROOT
 
 SERVICE = ROOT / "layers/quorum/python"
@@ -147,3 +147,33 @@ def test_the_modules_of_a_function_are_found() -> None:
     assert importlib.util.find_spec("quorum.bulk.machine") is not None
     names = _names(template.functions()["BulkFunction"])
     assert {"upload_fileobj", "start_sync_execution", "transact_write_items"} <= names
+
+
+def test_a_route_that_honours_an_idempotency_key_may_keep_it_and_forget_it() -> None:
+    honouring = {
+        (method, path)
+        for path, operations in openapi.described()["paths"].items()
+        for method, operation in operations.items()
+        if any(one["name"] == "idempotency-key" for one in operation.get("parameters", ()))
+    }
+    assert ("post", "/keys") in honouring
+    for function, block in template.functions().items():
+        routes = {
+            (event["Properties"]["Method"], event["Properties"]["Path"])
+            for event in block.get("Events", {}).values()
+            if event["Type"] == "Api"
+        }
+        if not routes & honouring:
+            continue
+        granted_there = {
+            action
+            for statement in template.statements(block)
+            if "VerdictsTable" in str(statement["Resource"])
+            for action in (
+                [statement["Action"]]
+                if isinstance(statement["Action"], str)
+                else statement["Action"]
+            )
+        }
+        needed = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete")}
+        assert needed <= granted_there, function

@@ -167,6 +167,7 @@ DYNAMODB |= {"transact_write_items", "transact_get_items", "batch_write_item", "
 DIRECT = {
     "aws/dynamo.py": "the one place",
     "aws/keys.py": "no transaction writes keys, and botocore retries what else passes",
+    "console/browser.py": "its query is that of an address",
     "gateway/limiter.py": "a conflict means that the limit must be read anew, not written again",
 }
 """Modules that call DynamoDB themselves, each with the reason."""

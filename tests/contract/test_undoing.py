@@ -4,7 +4,9 @@ takes back."""
 import json
 import re
 import tomllib
+from collections import Counter
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,6 +19,10 @@ from tests.contract.test_deploying import PAGE, planned
 from tests.template import ROOT
 
 FUNCTIONS = set(template.functions())
+LAMBDA_REQUESTS = 15
+"""Requests of its own API a second that Lambda takes of an account; it cannot be raised."""
+REQUESTS_OF_A_DEPLOYMENT = 2
+"""Those that CodeDeploy begins with: it reads the alias and updates it."""
 
 
 class _NoManagedPolicies:
@@ -65,20 +71,67 @@ def is_alias(value: Any) -> bool:
     return bool(references or suffixed) and {name for name, _ in named} <= set(suffixed)
 
 
-def test_every_function_has_an_alias_that_a_gradual_deployment_leads_to_its_newest_version(
+def gradual() -> set[str]:
+    """The functions of which an alarm can judge a tenth of the calls: whatever judges contents,
+    and whoever answers a caller without whom nothing is judged."""
+    vote = template.resources("AWS::Serverless::StateMachine")["VoteMachine"]
+    called = {name for name in FUNCTIONS if f"{name}.Arn" in json.dumps(vote)}
+    return called | {"AuthorizeFunction", "ApiFunction", "BatchFunction", "ConverseFunction"}
+
+
+def test_every_function_has_an_alias_that_leads_to_its_newest_version(
     resources: dict[str, Any],
 ) -> None:
     aliases = of(resources, "AWS::Lambda::Alias")
     assert aliases.keys() == {f"{name}Alias{ALIAS}" for name in FUNCTIONS}
-    groups = of(resources, "AWS::CodeDeploy::DeploymentGroup")
     for name in FUNCTIONS:
-        alias = aliases[f"{name}Alias{ALIAS}"]
-        update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
-        group = groups[update["DeploymentGroupName"]["Ref"]]["Properties"]
-        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
-        (version, _) = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"]
+        (version, _) = aliases[f"{name}Alias{ALIAS}"]["Properties"]["FunctionVersion"]["Fn::GetAtt"]
         assert resources[version]["Properties"]["FunctionName"] == {"Ref": name}
         assert resources[version]["DeletionPolicy"] == "Retain"  # it can be gone back to
+
+
+def test_the_functions_that_an_alarm_can_judge_are_deployed_gradually_and_no_others(
+    resources: dict[str, Any],
+) -> None:
+    aliases = of(resources, "AWS::Lambda::Alias")
+    groups = of(resources, "AWS::CodeDeploy::DeploymentGroup")
+    led = {
+        name: aliases[f"{name}Alias{ALIAS}"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        for name in FUNCTIONS
+        if "UpdatePolicy" in aliases[f"{name}Alias{ALIAS}"]
+    }
+    assert led.keys() == gradual()
+    assert {update["DeploymentGroupName"]["Ref"] for update in led.values()} == groups.keys()
+    for group in groups.values():
+        undone = group["Properties"]["AutoRollbackConfiguration"]["Events"]
+        assert "DEPLOYMENT_STOP_ON_ALARM" in undone
+
+
+def needed(resource: dict[str, Any]) -> set[str]:
+    """The logical ids of what CloudFormation changes before a resource."""
+    text = json.dumps(resource)
+    after = resource.get("DependsOn", [])
+    return {
+        *re.findall(r'"Ref": "(\w+)"', text),
+        *re.findall(r'"Fn::GetAtt": \["(\w+)"', text),
+        *re.findall(r"\$\{(\w+)[.}]", text),
+        *([after] if isinstance(after, str) else after),
+    }
+
+
+def test_no_more_gradual_deployments_begin_together_than_lambda_takes(
+    resources: dict[str, Any],
+) -> None:
+    """A change of our own layer changes all functions, each after those that it needs."""
+
+    @cache
+    def wave(name: str) -> int:
+        before = max(map(wave, needed(resources[name]) & resources.keys()), default=0)
+        return before + (name in FUNCTIONS)
+
+    begun = Counter(wave(name) for name in gradual())
+    assert len(begun) >= 3
+    assert max(begun.values()) * REQUESTS_OF_A_DEPLOYMENT <= LAMBDA_REQUESTS, begun
 
 
 def test_a_new_version_is_undone_by_alarms_that_exist_and_see_every_function(
@@ -104,14 +157,32 @@ def test_a_new_version_is_undone_by_alarms_that_exist_and_see_every_function(
     assert seen == FUNCTIONS
 
 
-def test_the_alarms_are_evaluated_twice_before_all_calls_go_to_the_new_version(
+def periods_of(alarm: dict[str, Any]) -> set[int]:
+    metrics = (one["MetricStat"] for one in alarm.get("Metrics", []) if "MetricStat" in one)
+    return {one["Period"] for one in metrics} or {alarm["Period"]}
+
+
+def test_an_alarm_can_go_off_by_a_new_versions_calls_alone_before_it_gets_them_all(
     resources: dict[str, Any],
 ) -> None:
+    """What the new version fails is a tenth of all: a share above that never goes off."""
+    alarms = of(resources, "AWS::CloudWatch::Alarm")
+    shares = set()
     for group in of(resources, "AWS::CodeDeploy::DeploymentGroup").values():
         (_, how) = group["Properties"]["DeploymentConfigName"]["Fn::Sub"]
-        minutes = re.fullmatch(r"Canary10Percent(\d+)Minutes", how["ConfigName"])
-        assert minutes is not None
-        assert int(minutes[1]) * 60 >= 2 * 300
+        canary = re.fullmatch(r"Canary(\d+)Percent(\d+)Minutes", how["ConfigName"])
+        assert canary is not None
+        percent, minutes = map(int, canary.groups())
+        for each in group["Properties"]["AlarmConfiguration"]["Fn::If"][1]["Alarms"]:
+            name = each["Name"]["Ref"]
+            alarm = alarms[name]["Properties"]
+            period = max(periods_of(alarm))
+            # One more, because the figures come late.
+            assert (alarm["EvaluationPeriods"] + 1) * period <= minutes * 60, name
+            if "/" in json.dumps(alarm.get("Metrics", [])[:1]):
+                shares.add(name)
+                assert alarm["Threshold"] < percent, name
+    assert shares == {"DeploymentVotesFailedAlarm"}
 
 
 def test_every_state_machine_calls_aliases_and_may_call_nothing_else(

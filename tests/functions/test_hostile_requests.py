@@ -172,6 +172,11 @@ def test_an_idempotency_key_that_is_empty_or_too_long_is_a_400(
 # ---- bodies ----
 
 
+def test_nothing_is_put_in_force_without_a_body(ask: Ask) -> None:
+    status, answer = ask(raw="", name="put_policy.json")
+    assert (status, answer["error"]["code"]) == (400, "invalid_body")
+
+
 Refused = tuple[str, dict[str, Any], str]
 
 

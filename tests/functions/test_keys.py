@@ -10,7 +10,7 @@ from quorum.api.access import ACCESS
 from quorum.audit.trail import AuditTrail
 from quorum.aws import keys as keys_module
 from quorum.aws.keys import Caller, Keys, hash_of
-from quorum.core.errors import StoreUnavailable
+from quorum.core.errors import Conflict, StoreUnavailable
 from quorum.core.scopes import SCOPES
 
 from functions.api import app as api
@@ -68,8 +68,11 @@ def at(key_id: str, end: str = "") -> dict[str, Any]:
     return {"path": f"/keys/{key_id}{end}", "pathParameters": {"key_id": key_id}}
 
 
+ISSUING: dict[str, Any] = {"name": "shop", "scopes": ["moderate"]}
+
+
 def issued(ask: Ask, **changes: Any) -> dict[str, Any]:
-    request = {"name": "shop", "scopes": ["moderate"]} | changes
+    request = ISSUING | changes
     status, answer = ask(request, name="post_key.json")
     assert status == 201, answer
     return dict(answer)
@@ -322,6 +325,75 @@ def test_the_old_key_works_beside_the_new_one_as_long_as_was_asked(
     assert keys.caller(old) is None
     assert keys.caller(new) is not None
     del ask
+
+
+def test_a_key_that_is_being_replaced_is_not_replaced_again(ask: Ask) -> None:
+    old = issued(ask)
+    asked: dict[str, Any] = {"name": "post_key_rotation.json", **at(old["id"], "/rotate")}
+    _, new = ask({"overlap_hours": 1}, **asked)
+    for hours in (1, 0):  # the answer was lost, or somebody is in a hurry
+        status, refused = ask({"overlap_hours": hours}, **asked)
+        assert (status, refused["error"]["code"]) == (409, "key_replaced")
+        assert new["id"] in refused["error"]["message"]
+    listed = {key["id"]: key for key in ask(name="get_keys.json")[1]["keys"]}
+    assert set(listed) == {old["id"], new["id"]}
+    assert listed[old["id"]]["replaced_by"] == new["id"]
+    assert (new["expires_at"], new["replaced_by"]) == (None, None)
+
+
+def test_two_who_replace_a_key_at_once_do_not_both_succeed(ask: Ask, keys: Keys) -> None:
+    issued(ask)
+    (stored,) = keys.of_tenant("acme")
+    keys.rotate(stored, overlap=timedelta(hours=1))
+    with pytest.raises(Conflict, match="being replaced already"):
+        keys.rotate(stored, overlap=timedelta(hours=1))  # as it was read before
+    assert len(keys.of_tenant("acme")) == 2
+
+
+def test_an_expired_key_is_not_replaced(ask: Ask, aws: Any, clock: Clock) -> None:
+    keys = Keys(aws, "KeysTable", "KeyUseTable", clock=clock)
+    at_end = datetime.fromtimestamp(clock.now + 60, UTC)
+    keys.issue(Caller(tenant="acme"), expires_at=at_end)
+    (stored,) = keys.of_tenant("acme")
+    clock.now += 60
+    with pytest.raises(Conflict, match="has expired"):
+        keys.rotate(stored, overlap=timedelta())
+    del ask
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://forum.example.com:443", "https://forum.example.com"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://localhost:0080", "http://localhost"),
+        ("http://localhost:443", "http://localhost:443"),
+        ("https://forum.example.com:8443", "https://forum.example.com:8443"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(ask: Ask, given: str, kept: str) -> None:
+    assert issued(ask, allowed_origin=given)["allowed_origin"] == kept
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://a.example:0",
+        "https://a.example:65536",
+        "https://a..b",
+        "https://-a.b",
+        "https://a./",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(ask: Ask, origin: str) -> None:
+    status, refused = ask(ISSUING | {"allowed_origin": origin}, name="post_key.json")
+    assert (status, refused["error"]["field"]) == (400, "allowed_origin")
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\u202eb", "a\nb", "a\u2028b", "a\u2066b"])
+def test_a_name_that_would_look_like_another_is_refused(ask: Ask, name: str) -> None:
+    status, refused = ask(ISSUING | {"name": name}, name="post_key.json")
+    assert (status, refused["error"]["field"]) == (400, "name")
 
 
 def test_what_is_done_to_keys_is_in_the_audit_trail_without_the_keys(ask: Ask) -> None:

@@ -95,6 +95,7 @@ BAD: dict[str, tuple[Any, str | None, str]] = {
     "too many tokens": ({"input": "\U000112c5" * 20_000}, "input", "32768"),
     "no texts": ({"input": []}, "input", "at least 1 entry"),
     "too many": ({"input": ["x"] * 101}, "input", "100"),
+    "too much in all": ({"input": ["x" * 32_768] * 33}, "input", "1048576"),
     "a number": ({"input": 7}, "input", "a list of texts"),
     "tokens": ({"input": [1212, 318]}, "input.0", "must be a text"),
     "a list of lists": ({"input": [["x"]]}, "input.0", "must be a text"),

@@ -26,6 +26,7 @@ def test_growth_is_measured_for_everything_that_can_grow() -> None:
         "characters",
         "list entries",
         "batch",
+        "upload",
         "reviewers' queue",
     }
     batch = figures["by"]["batch"]["measures"]
@@ -47,3 +48,9 @@ def test_an_exponent_needs_two_sizes_and_something_to_measure() -> None:
 def test_what_grows_faster_than_linearly_is_named() -> None:
     squares = growth.grown("items", (1, 10), lambda size: {"ms": float(size**2), "usd": size})
     assert growth.too_fast({"by": {"squares": squares}}) == ["squares: ms"]
+
+
+def test_of_a_large_batch_items_are_judged_that_are_spread_over_it() -> None:
+    assert growth.spread(100, 3) == [0, 50, 99]
+    assert growth.spread(2, 5) == [0, 1]
+    assert growth.spread(1, 4) == [0]

@@ -24,7 +24,7 @@ SLOW_SECONDS = 3.0
 """Seconds of a processor for one input, above which it is a finding."""
 MEMORY = 3 * 1024**3
 """Bytes of address space: what takes more raises `MemoryError`."""
-SHOWN = 400
+SHOWN = 160
 """Characters of an input in a report."""
 
 

@@ -3,6 +3,7 @@
 A parser returns, or raises one of its refusals. Anything else is a finding.
 """
 
+import base64
 import gzip
 import io
 import json
@@ -167,6 +168,7 @@ CURSORS = tuple(
     index_pages._cursor("", {"id": "0123456789abcdef", "created_at": stamp})  # noqa: SLF001 one as we make it
     for stamp in ("2026-11-01T00:00:00+00:00", "2026-11-01")
 )
+DEEP_CURSOR = base64.urlsafe_b64encode(b"[" * 5_001).decode()
 DAYS = (date(2026, 10, 1), date(2026, 11, 30))
 
 
@@ -175,6 +177,11 @@ class Empty:
 
     def query(self, **_asked: Any) -> dict[str, Any]:
         return {"Items": []}
+
+
+def encoded(text: str) -> str:
+    """A cursor of whatever text."""
+    return base64.urlsafe_b64encode(text.encode(errors="replace")).decode()
 
 
 def read_cursor(given: str) -> None:
@@ -481,7 +488,10 @@ PARSERS: Mapping[str, Parser] = {
     "server-sent events": Parser(read_events, packets(*STREAMS)),
     "streams of gateways": Parser(read_stream, packets(*STREAMS)),
     "requests over HTTP": Parser(ask, requests()),
-    "cursors": Parser(read_cursor, texts(*CURSORS)),
+    "cursors": Parser(
+        read_cursor,
+        texts(*CURSORS) | st.just(DEEP_CURSOR) | texts().map(encoded),
+    ),
     "forms of browsers": Parser(
         read_form,
         st.tuples(

@@ -154,7 +154,7 @@ def lost(designed: panel.Panel, rows: Recorded, losses: Losses) -> float:
 
 
 def test_a_panel_that_knows_what_reviews_and_mistakes_cost_costs_less_in_all() -> None:
-    learned, unseen = made_up(1200), made_up(3000, seed=7)
+    learned, unseen = made_up(700), made_up(2000, seed=7)
     usual = calibration.design_alone(learned, TASK).panel
     for losses in (Losses(20.0, 100.0, 100.0), Losses(2.0, 1000.0, 30.0)):
         task = replace(TASK, budget=100.0, losses=losses)
@@ -345,7 +345,7 @@ def test_what_calibration_does_not_choose_is_kept_and_counted() -> None:
 
 
 def test_a_plan_pays_for_what_an_escalating_voter_makes_it_ask() -> None:
-    rows = made_up(1200)
+    rows = made_up(500)
     rounds = (("free",), ("cheap",), ("dear",))
     searched = OutOfFold(rows, Shrinkage(), 0)
     usual = plan_of(searched, TASK.terms, rounds)

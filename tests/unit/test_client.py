@@ -34,6 +34,7 @@ from quorum_client import (
     TimedOut,
     TooManyRequests,
     Unauthorized,
+    routes,
 )
 from tests import make
 
@@ -185,7 +186,9 @@ def test_a_refusal_by_the_gateway_in_front_has_its_message() -> None:
     assert raised.value.code == "http_403"
 
 
-@pytest.mark.parametrize("body", [b"<html>Welcome</html>", b'{"hello": "world"}', b"[]"])
+@pytest.mark.parametrize(
+    "body", [b"<html>Welcome</html>", b'{"hello": "world"}', b"[]", b"[" * 5_000]
+)
 def test_another_services_answer_is_no_verdict(body: bytes) -> None:
     answer, _ = in_turn(httpx.Response(200, content=body))
     with pytest.raises(AnswerUnreadable):
@@ -215,6 +218,102 @@ def test_retry_after_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     answer, _ = in_turn(busy, verdict())
     client(answer).moderate("a text")
     assert slept == [7]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "quorum.example/v1", "ftp://quorum.example", "https://", "http://[::1", "https://…/v1"],
+)
+@pytest.mark.parametrize("kind", [Quorum, AsyncQuorum])
+def test_what_cannot_be_an_address_is_told_before_anything_is_asked(kind: Any, url: str) -> None:
+    with pytest.raises(ValueError, match="URL"):
+        kind(url, key="qk_key")
+
+
+@pytest.mark.parametrize("key", ["", None, "qk_…", "qk key", "qk_key\n"])
+@pytest.mark.parametrize("kind", [Quorum, AsyncQuorum])
+def test_what_cannot_be_a_key_is_told_without_quoting_it(kind: Any, key: Any) -> None:
+    with pytest.raises(ValueError, match="the key") as told:
+        kind(URL, key=key)
+    assert not key or key not in str(told.value)
+
+
+def broken(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"{}"))
+
+
+def test_an_answer_that_cannot_be_unpacked_is_none_of_quorums() -> None:
+    with pytest.raises(AnswerUnreadable, match="cannot be read"):
+        client(broken).moderate("a text")
+    with pytest.raises(StreamCut, match="cannot be read"):
+        list(client(broken).chat("Hello?"))
+
+
+def test_the_asynchronous_client_names_it_alike() -> None:
+    async def asked() -> None:
+        transport = httpx.MockTransport(broken)
+        async with AsyncQuorum(URL, key="qk_key", retries=AT_ONCE, transport=transport) as one:
+            with pytest.raises(AnswerUnreadable):
+                await one.moderate("a text")
+            with pytest.raises(StreamCut):
+                [piece async for piece in await one.chat("Hello?")]
+
+    asyncio.run(asked())
+
+
+def test_a_place_to_upload_to_that_is_no_address_is_named() -> None:
+    answer, _ = in_turn(httpx.Response(200, json={"url": "http://[::1", "upload": "u"}))
+    with pytest.raises(RequestRefused, match="malformed"):
+        client(answer).batch([{"content": "long " * 1_000_000}])
+
+
+@pytest.mark.parametrize("body", [[], {}, {"id": 5}, {"items": 1, "next": None}, "text", None])
+def test_an_answer_of_another_form_is_named(body: Any) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=body)
+
+    with pytest.raises(AnswerUnreadable):
+        client(answer).batch(["a text"])
+    with pytest.raises(AnswerUnreadable):
+        client(answer).run(routes.page("a-batch", 0, AT_ONCE, gaps=True))
+
+
+@pytest.mark.parametrize(
+    ("verdict_id", "path"),
+    [
+        ("../keys", "/v1/verdicts/..%2Fkeys"),
+        ("x?y=1#z", "/v1/verdicts/x%3Fy%3D1%23z"),
+        ("a verdict", "/v1/verdicts/a%20verdict"),
+        ("\ud83d", "/v1/verdicts/%3F"),
+    ],
+)
+def test_an_id_is_one_part_of_the_path_whatever_it_holds(verdict_id: str, path: str) -> None:
+    answer, seen = in_turn(verdict())
+    client(answer).verdict(verdict_id)
+    assert (seen[0].url.raw_path.decode(), seen[0].url.query) == (path, b"")
+
+
+@pytest.mark.parametrize("verdict_id", ["", ".", ".."])
+def test_an_id_that_no_path_can_have_is_not_asked_for(verdict_id: str) -> None:
+    answer, seen = in_turn()
+    with pytest.raises(NotFound):
+        client(answer).verdict(verdict_id)
+    assert seen == []
+
+
+ONE_TEXT: list[Callable[[Quorum], Any]] = [
+    lambda one: one.moderate_many("one text"),
+    lambda one: one.batch("one text"),
+    lambda one: one.documents("one text", "summarise"),
+]
+
+
+@pytest.mark.parametrize("ask", ONE_TEXT)
+def test_one_text_is_not_judged_letter_by_letter(ask: Callable[[Quorum], Any]) -> None:
+    answer, seen = in_turn()
+    with pytest.raises(TypeError, match="list"):
+        ask(client(answer))
+    assert seen == []
 
 
 def test_half_an_emoji_is_sent_escaped() -> None:

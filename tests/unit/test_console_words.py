@@ -6,6 +6,7 @@ from string import Formatter
 import pytest
 from quorum.console.texts import visible
 from quorum.console.words import WORDS, preferred, text_of
+from quorum.core.models import Category
 
 from tests.template import ROOT
 
@@ -23,6 +24,14 @@ def test_a_word_has_both_languages_and_the_same_placeholders(key: str) -> None:
     assert korean.strip()
     assert placeholders(english) == placeholders(korean)
     assert not re.search(r"\}[은는이가을를와과로]", korean), "no particle after a placeholder"
+
+
+def test_a_category_is_named_and_one_of_a_policys_own_is_called_what_the_policy_calls_it() -> None:
+    assert [name for name in Category if f"category.{name}" not in WORDS] == []
+    assert text_of("ko", "category.hate") == WORDS["category.hate"][1]
+    assert text_of("ko", "category.gambling_ads") == "gambling_ads"
+    with pytest.raises(KeyError):
+        text_of("en", "gambling_ads")
 
 
 def test_templates_use_words_that_there_are() -> None:

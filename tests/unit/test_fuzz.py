@@ -1,5 +1,6 @@
 """Made-up inputs: every parser takes some, and what breaks one is found."""
 
+import json
 import time
 from typing import Any
 
@@ -73,12 +74,26 @@ def test_the_outcome_is_what_the_process_wrote_last() -> None:
     assert [one["error"] for one in found.findings] == ["E: x"]
 
 
-def test_the_record_names_every_parser_and_every_finding() -> None:
+def test_the_record_names_every_parser_and_every_finding_of_all_runs() -> None:
     finding = {"error": "KeyError: 1", "at": "a.py:f", "input": "'x'"}
-    written = fuzz.page(
-        {"cursors": fuzz.Outcome(1_200, []), "HTML": fuzz.Outcome(3, [finding])}, 60, 7
+    first = fuzz.kept_with(
+        fuzz.NOTHING,
+        fuzz.run_of(60, 7, ()),
+        {"cursors": fuzz.Outcome(1_200, []), "HTML": fuzz.Outcome(3, [finding])},
     )
-    assert "make fuzz SECONDS=60" in written
+    kept = fuzz.kept_with(first, fuzz.run_of(5, 8, ["HTML"]), {"HTML": fuzz.Outcome(2_000, [])})
+    written = fuzz.page(kept)
+    assert "60 s, seed 7, every parser" in written
+    assert "5 s, seed 8, HTML;" in written
     assert "| cursors | 1,200 | 0 |" in written
-    assert "| together | 1,203 | 1 |" in written
+    assert "| HTML | 2,003 | 1 |" in written
+    assert "| together | 3,203 | 1 |" in written
     assert "* HTML: KeyError: 1, a.py:f: `'x'`" in written
+
+
+def test_the_record_that_is_kept_is_of_an_hour_at_least_and_of_every_parser() -> None:
+    kept = json.loads(fuzz.KEPT.read_text(encoding="utf-8"))
+    assert fuzz.PAGE.read_text(encoding="utf-8") == fuzz.page(kept)
+    assert max(run["seconds"] for run in kept["runs"]) >= 3_600
+    assert list(kept["outcomes"]) == list(PARSERS)
+    assert all(outcome["inputs"] > 0 for outcome in kept["outcomes"].values())

@@ -21,6 +21,7 @@ from quorum.document.html_text import html_text
         ('<p hidden="until-found">found by searching</p>', "found by searching"),
         ('<p style="display:block">shown</p>', "shown"),
         ("<p>seen<input type=hidden value=not></p>", "seen"),
+        ("<p>seen<?php echo 'not' ?> and read<?not></p>", "seen and read"),
     ],
 )
 def test_what_is_hidden_is_left_out(page: str, text: str) -> None:

@@ -151,7 +151,9 @@ def _resolved(
     headers["content-type"] = content_types.APPLICATION_JSON
     app.append_context(container=container)  # type: ignore[no-untyped-call] # it declares no type
     read: dict[str, Any] = {"path": path, "headers": headers, "multiValueHeaders": None}
-    if not event.get("body"):  # what is wrong with none is that fields are missing, if any are
+    # What is wrong with no body is that fields are missing, if any are. A PUT replaces what there
+    # is, and never by accident.
+    if not event.get("body") and event["httpMethod"] == "POST":
         read |= {"body": "{}", "isBase64Encoded": False}
     return app.resolve(event | read, context)
 

@@ -67,7 +67,7 @@ def _place(index: Index, prefix: str, partition: str, cursor: str) -> dict[str, 
     try:
         name, created_at = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         datetime.fromisoformat(created_at)
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise wrong from error
     if not may_be_record(str(name)):
         raise wrong

@@ -12,7 +12,14 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from quorum.aws import dynamo
 from quorum.aws.faults import AWS_ERRORS
@@ -41,8 +48,28 @@ _REMEMBERED = 10_000
 """Keys whose last use an environment remembers to have written."""
 _INDEX = "tenants"
 
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+"""A part of a host's name."""
+_USUAL_PORTS = {"http": 80, "https": 443}
+_PORTS = range(1, 65_536)
+
+
+def _without_usual_port(origin: str) -> str:
+    """The origin as browsers send it; raises `ValueError` for a port that there is not."""
+    scheme, _, place = origin.partition("://")
+    host, _, written = place.partition(":")
+    if not written:
+        return origin
+    port = int(written)
+    if port not in _PORTS:
+        raise ValueError("must have a port from 1 to 65535")
+    return f"{scheme}://{host}" if port == _USUAL_PORTS[scheme] else f"{scheme}://{host}:{port}"
+
+
 Origin = Annotated[
-    str, StringConstraints(pattern=r"^https?://[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")
+    str,
+    StringConstraints(pattern=rf"^https?://{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?$", max_length=270),
+    AfterValidator(_without_usual_port),
 ]
 """An origin as a browser sends it: scheme, host in lower case, and port if it is not the usual."""
 PanelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -137,12 +164,15 @@ class StoredKey(Caller):
     """A key as it is stored: its hash, its owner, what it may do, and until when.
 
     Keys issued before names and times were stored have neither, and older ones no `prefix`.
+    `replaced_by` is the id of the key that replaces it, while both work; then `expires_at` is the
+    end of that time.
     """
 
     key_hash: str
     prefix: str = ""
     issued_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    replaced_by: str | None = None
 
     @property
     def id(self) -> str:
@@ -268,18 +298,23 @@ class Keys:
         """A new key with the rights, limits and counts of `old`, which ends after `overlap`.
 
         The new key expires when the old one would have. Raises `NotFound` if `old` was revoked
-        meanwhile, `Conflict` if both would be one too many, and `StoreUnavailable`.
+        meanwhile, `Conflict` if it has expired, is being replaced already, or both would be one
+        too many, and `StoreUnavailable`.
         """
+        self._require_current(old)
         if overlap:
             self._require_room(old.tenant)
         key, stored = self._new(old.caller, old.expires_at)
-        items = [self._put(stored), self._ending(old, overlap)]
-        use = dynamo.get(self._client, self._use_table, {"key_hash": old.key_hash}) or {}
+        items = [self._put(stored), self._ending(old, overlap, stored.id)]
+        use = dynamo.get(self._client, self._use_table, _named(old)) or {}
         counted = {name: value for name, value in use.items() if name.startswith("requests_")}
         if counted:
             item = counted | {"key_hash": stored.key_hash}
             items.append({"Put": {"TableName": self._use_table, "Item": item}})
         if (writer or self._write)(stored, items):
+            left = dynamo.get(self._client, self._table, _named(old), consistent=True)
+            if left is not None:
+                self._require_current(_read(left))  # somebody else was first
             raise unknown_key()
         return key, stored
 
@@ -324,6 +359,16 @@ class Keys:
     def _write(self, _key: StoredKey | None, items: list[dict[str, Any]]) -> list[int]:
         return dynamo.write(self._client, items)
 
+    def _require_current(self, key: StoredKey) -> None:
+        """Raise `Conflict` if the key has expired, or another one replaces it already."""
+        if key.replaced_by is not None:
+            raise Conflict(
+                f"this key is being replaced already, by {key.replaced_by}: rotate that one",
+                code="key_replaced",
+            )
+        if key.expires_at is not None and key.expires_at <= self._now():
+            raise Conflict("this key has expired: issue a new one", code="key_expired")
+
     def _require_room(self, tenant: str) -> None:
         """Raise `Conflict` if the tenant can have no key more."""
         if len(self._hashes(tenant)) >= KEYS_LIMIT:
@@ -348,12 +393,13 @@ class Keys:
         item = stored.model_dump(mode="json", exclude_none=True)
         return {"Put": {"TableName": self._table, "Item": item}}
 
-    def _ending(self, old: StoredKey, overlap: timedelta) -> dict[str, Any]:
-        """The write that ends `old`, now or after `overlap`, if it is still there."""
+    def _ending(self, old: StoredKey, overlap: timedelta, successor: str) -> dict[str, Any]:
+        """The write that ends `old`, now or after `overlap`, unless somebody else has ended it."""
         there: dict[str, Any] = {
             "TableName": self._table,
-            "Key": {"key_hash": old.key_hash},
-            "ConditionExpression": "attribute_exists(key_hash)",
+            "Key": _named(old),
+            "ConditionExpression": "attribute_exists(key_hash)"
+            " AND attribute_not_exists(replaced_by)",
         }
         if not overlap:
             return {"Delete": there}
@@ -361,8 +407,8 @@ class Keys:
         if old.expires_at is not None:
             ends = min(ends, old.expires_at)
         until = {
-            "UpdateExpression": "SET expires_at = :ends",
-            "ExpressionAttributeValues": {":ends": _text(ends)},
+            "UpdateExpression": "SET expires_at = :ends, replaced_by = :successor",
+            "ExpressionAttributeValues": {":ends": _text(ends), ":successor": successor},
         }
         return {"Update": there | until}
 
@@ -402,6 +448,11 @@ def _readable(items: Iterable[dict[str, Any]]) -> Iterator[StoredKey]:
     """The keys in items; one that another release stored is logged by its id and left out."""
     named = (item | {"key_id": str(item["key_hash"])[:ID_DIGITS]} for item in items)
     return dynamo.readable(named, StoredKey.of, "key_id")
+
+
+def _named(key: StoredKey) -> dict[str, str]:
+    """The key of a key's item in both tables."""
+    return {"key_hash": key.key_hash}
 
 
 def unknown_key() -> NotFound:

@@ -663,6 +663,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Key → the text in English and in Korean."""
 
 
+CATEGORY = "category."
+"""The beginning of the keys of categories."""
+
+
 def named(language: Language, kind: str, name: str) -> str:
     """The words for a name of a kind (`action`, `fact`); the name itself where there are none."""
     key = f"{kind}.{name}"
@@ -670,7 +674,12 @@ def named(language: Language, kind: str, name: str) -> str:
 
 
 def text_of(language: Language, key: str, **values: object) -> str:
-    """The text under `key`, with its placeholders filled in; raises `KeyError` if there is none."""
+    """The text under `key`, with its placeholders filled in; raises `KeyError` if there is none.
+
+    A category that a policy has of its own is called what the policy calls it.
+    """
+    if key.startswith(CATEGORY) and key not in WORDS:
+        return key.removeprefix(CATEGORY)
     template = WORDS[key][LANGUAGES.index(language)]
     return template.format(**values) if values else template
 

@@ -1,6 +1,7 @@
 """Field types that several kinds of requests share. Pure."""
 
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
@@ -15,6 +16,11 @@ METADATA_VALUE_LIMIT = 256
 
 METADATA_DIGITS = 38
 """Digits of one whole number in the metadata: as many as DynamoDB keeps exactly."""
+
+_CONTROLS = {"Cc", "Zl", "Zp"}
+"""Unicode's categories of control characters, and of separators of lines and paragraphs."""
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of what follows (Unicode Standard Annex #9)."""
 
 DEPTH_LIMIT = 100
 """Objects and lists of a caller's JSON, one in another. Pydantic writes 255 and reads 200."""
@@ -33,6 +39,20 @@ def not_blank(text: str) -> str:
     if not normalise(text).text:
         raise ValueError("must hold visible text, not only white space or hidden characters")
     return text
+
+
+def one_line(text: str) -> str:
+    """`text`; raises `ValueError` for characters that break a line or turn its direction.
+
+    A name with such characters would look like another one in a list.
+    """
+    if any(_is_control(character) for character in text):
+        raise ValueError("must be one line, without control characters")
+    return text
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in _CONTROLS or character in _DIRECTIONS
 
 
 def is_unicode(text: str) -> bool:

@@ -80,10 +80,10 @@ def _walked(top: Any) -> Iterator[tuple[Any, bool]]:
 
 def _is_hidden(node: Any) -> bool:
     tag = node.tag
+    if tag is None or tag in _SKIPPED:  # None: an instruction to a processor, as <?php … ?>
+        return True
     if tag.startswith("-"):
         return False
-    if tag in _SKIPPED:
-        return True
     attributes = node.attributes
     if tag == "dialog" and "open" not in attributes:
         return True

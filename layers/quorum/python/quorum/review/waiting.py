@@ -453,7 +453,7 @@ def _start(cursor: str, groups: int) -> _Start:
         group, created_at, name = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         if created_at is not None:
             datetime.fromisoformat(created_at)
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise wrong from error
     if (
         not isinstance(group, int)

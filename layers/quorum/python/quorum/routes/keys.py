@@ -30,7 +30,7 @@ from quorum.aws.keys import (
 )
 from quorum.aws.telemetry import logger
 from quorum.core.errors import Conflict, InvalidRequest, NotFound, TooLarge
-from quorum.core.fields import not_blank
+from quorum.core.fields import not_blank, one_line
 from quorum.core.json_types import WHOLE_NUMBER, Moment, TrueOrFalse
 from quorum.core.models import Frozen
 from quorum.core.scopes import OPERATOR_SCOPES, Role, Scope, least_role, require_all
@@ -54,7 +54,12 @@ class KeyRequest(Frozen):
     `review` nor `operate`.
     """
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(not_blank)]
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=64),
+        AfterValidator(not_blank),
+        AfterValidator(one_line),
+    ]
     scopes: tuple[Scope, ...] = Field(min_length=1, max_length=12)
     expires_at: Moment | None = None
     requests_per_minute: Annotated[int, Field(ge=1, le=60_000), WHOLE_NUMBER] | None = None
@@ -93,7 +98,7 @@ class KeyView(Frozen):
     """A key without the key: `prefix` is its beginning, `id` its name.
 
     `last_used_at` may be ten minutes behind. Requests of the month are counted for keys with a
-    limit.
+    limit. `replaced_by` is the id of the key beside which this one still works until it expires.
     """
 
     id: str
@@ -110,6 +115,7 @@ class KeyView(Frozen):
     requests_this_month: int
     issued_at: datetime | None
     expires_at: datetime | None
+    replaced_by: str | None
     last_used_at: datetime | None
 
 
@@ -215,7 +221,7 @@ def issued(request: KeyRequest, app: "ApiContainer", caller: Caller) -> NewKey:
 
 
 def rotated(key_id: str, request: RotateRequest, app: "ApiContainer", caller: Caller) -> NewKey:
-    """Replace a key; raises `NotAllowed`, `NotFound` and `TooLarge`."""
+    """Replace a key; raises `Conflict`, `NotAllowed`, `NotFound` and `TooLarge`."""
     old = _found(app, caller, key_id)
     require_all(caller.effective_scopes, old.effective_scopes)
     writer = recorded(app.audit, caller.tenant, who(caller), Action.KEY_CHANGED, old)
@@ -248,5 +254,6 @@ def _view(key: StoredKey, use: KeyUse) -> KeyView:
         requests_this_month=use.requests_this_month,
         issued_at=key.issued_at,
         expires_at=key.expires_at,
+        replaced_by=key.replaced_by,
         last_used_at=use.last_used_at,
     )

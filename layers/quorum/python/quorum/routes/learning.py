@@ -7,7 +7,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from quorum.api.callers import Calling
 from quorum.api.http import new_router
-from quorum.api.idempotency import IdempotencyKey
 from quorum.api.problems import gives
 from quorum.core.errors import Conflict, NotFound, TooLarge
 from quorum.review.proposals import (
@@ -18,7 +17,7 @@ from quorum.review.proposals import (
     ProposalRequest,
     make,
 )
-from quorum.routes.parameters import App, default_panel, once, who
+from quorum.routes.parameters import App, default_panel, who
 
 router = new_router()
 
@@ -29,15 +28,9 @@ ProposalId = Annotated[str, Path(pattern=_ID)]
 @router.post(
     "/proposals",
     summary="Propose a recalibrated panel",
-    middlewares=[once],
     **gives(Proposal, Conflict, TooLarge, status=HTTPStatus.CREATED),
 )
-def post_proposal(
-    request: ProposalRequest,
-    app: App,
-    caller: Calling,
-    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 the middleware reads it
-) -> Proposal:
+def post_proposal(request: ProposalRequest, app: App, caller: Calling) -> Proposal:
     """What recalibrating a panel on the labels would change. It has no effect. For operators.
 
     The labels are the latest of what the panel judged under the policy. Refused where they are too

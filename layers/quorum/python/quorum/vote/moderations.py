@@ -36,6 +36,8 @@ from quorum.vote.size import too_large
 
 INPUTS_LIMIT = 100
 """Texts of one request, or parts of one text."""
+CHARACTERS_LIMIT = 1_048_576
+"""Characters of all texts of one request: a caller waits for all, and 28 s at most."""
 _OPENAI_MODELS = re.compile(r"(omni|text)-moderation(-[\w.-]+)?")
 """Names of OpenAI's own moderation models, for which the default panel judges."""
 
@@ -54,6 +56,13 @@ def _text_or_list(given: Any) -> Any:
     if not isinstance(given, str | list | tuple):
         raise PydanticCustomError(
             "no_text", "must be a text, a list of texts, or a list of parts of the type text"
+        )
+    characters = sum(len(text) for text in given if isinstance(text, str))
+    if characters > CHARACTERS_LIMIT:
+        raise PydanticCustomError(
+            "too_large",
+            "must have at most {limit} characters in all its texts; it has {characters}",
+            {"limit": CHARACTERS_LIMIT, "characters": characters},
         )
     return given
 

@@ -251,7 +251,7 @@ def _read(cursor: str, days: "Sequence[date]") -> _Start:
         day = date.fromisoformat(day_)
         if created_at is not None or verdict_id is not None:
             datetime.fromisoformat(created_at)
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise wrong from error
     named = verdict_id is None or (isinstance(verdict_id, str) and may_be_record(verdict_id))
     if not days[0] <= day <= days[-1] or not named or (verdict_id is not None and not created_at):
