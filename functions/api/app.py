@@ -44,7 +44,9 @@ SUBJECTS = (
 )
 ERROR_FORMS = moderations.ERROR_FORMS | perspective.ERROR_FORMS
 routes = resolver(
-    *(subject.router for subject in SUBJECTS), ignored_parameters=perspective.IGNORED_PARAMETERS
+    *(subject.router for subject in SUBJECTS),
+    ignored_parameters=perspective.IGNORED_PARAMETERS,
+    lenient_routes=perspective.LENIENT_ROUTES,
 )
 
 

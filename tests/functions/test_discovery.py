@@ -12,7 +12,7 @@ from quorum.routes.perspective import root_url
 from quorum.vote import discovery, perspective
 
 from functions.api import app as api
-from tests import make
+from tests import make, template
 from tests.functions.conftest import Ask
 
 NAME = "get_discovery.json"
@@ -155,3 +155,38 @@ def test_googles_client_gets_scores_and_errors(client: Any, http: Http, cached: 
     assert refused.value.status_code == 400
     assert refused.value.reason == "Comment must be non-empty."
     assert refused.value.error_details[0]["errorType"] == "COMMENT_EMPTY"
+
+
+class Gateway:
+    """The transport of a request to an address that no route has: API Gateway answers."""
+
+    routes = frozenset(
+        one["Properties"]["Path"]
+        for function in template.functions().values()
+        for one in function.get("Events", {}).values()
+        if one["Type"] == "Api"
+    )
+
+    def request(self, uri: str, **_sent: Any) -> tuple[httplib2.Response, bytes]:
+        assert f"/{uri.removeprefix(ROOT)}" not in self.routes
+        api = template.resources("AWS::Serverless::Api")["Api"]
+        refusal = api["GatewayResponses"]["MISSING_AUTHENTICATION_TOKEN"]
+        told = {"status": refusal["StatusCode"], "content-type": "application/json"}
+        return httplib2.Response(told), refusal["ResponseTemplates"]["application/json"].encode()
+
+
+def test_a_batch_of_googles_client_fails_clearly_because_there_is_no_such_route(
+    client: Any, http: Http, event: Any, context: Any
+) -> None:
+    _, told = discover(event, context)
+    assert "batchPath" not in told
+    assert "/v1alpha1/comments:analyze" in Gateway.routes
+    batch = client.new_batch_http_request()
+    for text in ("one", "two"):
+        body = {"comment": {"text": text}, "requestedAttributes": {"TOXICITY": {}}}
+        batch.add(client.comments().analyze(body=body))
+    with pytest.raises(HttpError) as refused:
+        batch.execute(http=Gateway())
+    assert refused.value.uri == f"{ROOT}batch"
+    assert refused.value.status_code == 404
+    assert refused.value.reason == "there is nothing at this address"

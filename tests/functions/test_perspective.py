@@ -21,6 +21,7 @@ from tests.functions.conftest import Ask
 from tests.world import booked, serial
 
 ROUTE = "analyze_comment.json"
+SUGGEST = "suggest_comment_score.json"
 PRICE = Decimal("0.002")
 Voters = dict[str, CastVote | Abstention]
 
@@ -254,6 +255,167 @@ def test_language_models_give_what_their_categories_mean(ask: Ask, voters: Voter
     assert (status, error_type(refused)) == (400, "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE")
 
 
+# ---- what clients that exist send ----
+
+QUICKSTART = """{comment: {text: "what kind of idiot name is foo?"},
+       languages: ["en"],
+       requestedAttributes: {TOXICITY:{}} }"""
+"""The body of Google's own example."""
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        QUICKSTART,
+        QUICKSTART.replace('"', "'"),
+        QUICKSTART.replace("]", ",]").replace("}} }", "},},}"),
+        f"\ufeff{QUICKSTART}",
+    ],
+    ids=["no quotes", "single quotes", "commas", "a byte order mark"],
+)
+def test_json_as_people_write_it_is_read_as_google_reads_it(
+    ask: Ask, voters: Voters, raw: str
+) -> None:
+    voters["meaning what kind of idiot name is foo?"] = toxic(0.8)
+    query = {"panel": "embedded"}
+    encoded = {"isBase64Encoded": True, "raw": base64.b64encode(raw.encode()).decode()}
+    for sent in ({"raw": raw}, encoded):
+        status, answer = ask(name=ROUTE, queryStringParameters=query, **sent)
+        assert status == 200, answer
+        assert answer["attributeScores"]["TOXICITY"]["summaryScore"]["value"] == 0.8
+        assert answer["languages"] == ["en"]
+
+
+def test_a_suggestion_as_people_write_it_is_read_and_no_other_route_does_so(
+    ask: Ask, voters: Voters
+) -> None:
+    raw = "{comment: {text: 'x'}, attributeScores: {TOXICITY: {summaryScore: {value: 1}}}}"
+    assert ask(raw=raw, name=SUGGEST)[0] == 200
+    status, answer = ask(raw="{content: 'x'}", name="post_verdict.json")
+    assert (status, answer["error"]["code"]) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        ("{comment: {text: 'x', text: 'y'}}", "text"),
+        ("{comment: {}, requestedAttributes: {TOXICITY: {scoreThreshold: Infinity}}}", "Threshold"),
+        ("{comment: {text: 'x'}, requestedAttributes: {TOXICITY: {scoreThreshold: 0x1}}}", "JSON"),
+        ("{comment: {text: 'x'}, languages: " + "[" * 100_000, "deep"),
+        ("{comment: {text: 'x}", "JSON"),
+        ("['x']", "object"),
+        ("{comment: {text: '" + "x" * 300_000 + "'}}", "JSON"),
+    ],
+    ids=lambda raw: raw[-9:],
+)
+def test_what_is_wrong_in_json_as_people_write_it_is_refused_in_googles_form(
+    ask: Ask, raw: str, says: str
+) -> None:
+    status, answer = ask(raw=raw, name=ROUTE)
+    assert (status, error_type(answer)) == (400, "INVALID_REQUEST")
+    assert says in answer["error"]["message"]
+
+
+def test_an_attribute_with_a_version_is_answered_under_that_name(ask: Ask, voters: Voters) -> None:
+    voters["meaning"] = toxic(0.9, insult=0.7)
+    text = "Thanks. You idiot!"
+    names = ("TOXICITY@6", "TOXICITY", "INSULT@2", "INSULT_EXPERIMENTAL@1")
+    status, answer = analyze(ask, text, *names, spanAnnotations=True)
+    assert status == 200, answer
+    scores = answer["attributeScores"]
+    assert {name: one["summaryScore"]["value"] for name, one in scores.items()} == {
+        "TOXICITY@6": 0.9,
+        "TOXICITY": 0.9,
+        "INSULT@2": 0.7,
+        "INSULT_EXPERIMENTAL@1": 0.7,
+    }
+    assert scores["TOXICITY@6"] == scores["TOXICITY"]
+    wanted = {"TOXICITY@6": {"scoreThreshold": 0.95}, "INSULT@2": {}}
+    _, answer = analyze(ask, text, requestedAttributes=wanted)
+    assert answer["attributeScores"].keys() == {"INSULT@2"}
+    suggestion = {"comment": {"text": text}, "attributeScores": {"INSULT@2": SAID}}
+    assert ask(suggestion, name=SUGGEST)[0] == 200
+
+
+@pytest.mark.parametrize("name", ["FLIRTATION@2", "SEVERE_TOXICITY@2"])
+def test_an_attribute_with_a_version_that_nobody_gives_is_refused_by_name_or_dropped(
+    ask: Ask, voters: Voters, name: str
+) -> None:
+    voters["meaning"] = toxic()
+    status, answer = analyze(ask, "You idiot.", "TOXICITY@6", name)
+    assert (status, error_type(answer)) == (400, "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE")
+    (own, _) = answer["error"]["details"]
+    assert own["languageNotSupportedByAttributeError"]["attribute"] == name
+    _, answer = analyze(ask, "You idiot.", "TOXICITY@6", name, dropUnsupportedAttributes=True)
+    assert answer["attributeScores"].keys() == {"TOXICITY@6"}
+
+
+@pytest.mark.parametrize(
+    "name", ["TOXICITY@x", "TOXICITY@", "@6", "RUDENESS@1", "TOXICITY@6\n", "TOXICITY@1@2"]
+)
+def test_a_version_makes_no_unknown_attribute_known(ask: Ask, name: str) -> None:
+    status, answer = analyze(ask, "x", name, dropUnsupportedAttributes=True)
+    assert (status, error_type(answer)) == (400, "INVALID_REQUEST")
+    assert "Unknown requested attribute" in answer["error"]["message"]
+    suggestion = {"comment": {"text": "x"}, "attributeScores": {name: SAID}}
+    assert ask(suggestion, name=SUGGEST)[0] == 400
+
+
+SAID = {"summaryScore": {"value": 1}}
+
+
+def coral(**scores: Any) -> dict[str, Any]:
+    """What Coral sends when a moderator has decided."""
+    entry = {"url": "https://news.example.com/a?commentID=1", "Coral_comment_id": "1"}
+    return {
+        "comment": {"text": "a comment"},
+        "context": {"entries": [{"text": json.dumps(entry)}]},
+        "attributeScores": scores,
+        "languages": ["en"],
+        "communityId": "Coral:https://news.example.com",
+        "clientToken": "comment:1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("scores", "decision"),
+    [
+        ({"APPROVED": SAID}, "safe"),
+        ({"HIGHLIGHTED": SAID}, "safe"),
+        ({"DELETED": SAID}, "unsafe"),
+        ({"REJECTED": SAID}, "unsafe"),
+        ({"APPROVED": SAID, "TOXICITY": SAID}, "unsafe"),
+        ({"APPROVED": SAID, "TOXICITY": {"summaryScore": {"value": 0.2}}}, "safe"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else value,
+)
+def test_corals_status_of_a_comment_is_a_suggestion(
+    ask: Ask, voters: Voters, scores: Any, decision: str
+) -> None:
+    status, answer = ask(coral(**scores), name=SUGGEST)
+    assert (status, answer) == (
+        200,
+        {
+            "clientToken": "comment:1",
+            "requestedLanguages": ["en"],
+            "detectedLanguages": answer["detectedLanguages"],
+        },
+    )
+    _, labels = ask(name="get_suggestions.json")
+    (label,) = labels["suggestions"]
+    assert (label["content"], label["decision"]) == ("a comment", decision)
+    assert label["scores"].keys() == scores.keys()
+
+
+@pytest.mark.parametrize("name", ["APPROVED", "HIGHLIGHTED", "DELETED", "REJECTED"])
+def test_a_status_that_a_comment_does_not_have_suggests_nothing(ask: Ask, name: str) -> None:
+    status, answer = ask(coral(**{name: {"summaryScore": {"value": 0}}}), name=SUGGEST)
+    assert (status, error_type(answer)) == (400, "INVALID_REQUEST")
+    assert answer["error"]["details"][1]["fieldViolations"][0]["field"] == f"attributeScores.{name}"
+    status, answer = analyze(ask, "x", name)
+    assert (status, error_type(answer)) == (400, "INVALID_REQUEST")
+
+
 # ---- attributes and languages that cannot be served ----
 
 
@@ -365,6 +527,24 @@ def test_a_key_that_is_missing_or_unknown_is_told_as_google_does(
     assert (answer["statusCode"], error["code"], error["status"]) == (status, status, name)
     assert says in error["message"]
     assert error["details"] == []
+    assert answer["multiValueHeaders"]["Access-Control-Allow-Origin"] == ["*"]
+
+
+@pytest.mark.parametrize("name", [ROUTE, SUGGEST])
+@pytest.mark.parametrize(("refused", "status"), [("unknown", 400), ("missing", 403)])
+def test_a_key_is_refused_before_anything_of_the_request_is_read(
+    event: Any, context: Any, ask: Ask, name: str, refused: str, status: int
+) -> None:
+    for wrong in (
+        *({"body": "{"}, {"body": None}, {"body": "x" * 5_000_000}),
+        *({"body": "/w==", "isBase64Encoded": True}, {"queryStringParameters": {"colour": "red"}}),
+    ):
+        request = event(name) | wrong
+        request["requestContext"]["authorizer"] = {"principalId": "nobody", "refused": refused}
+        answer = api.handler(request, context)
+        error = json.loads(answer["body"])["error"]
+        assert (answer["statusCode"], error["details"]) == (status, [])
+        assert ("API key not valid" in error["message"]) is (refused == "unknown")
 
 
 def test_a_key_in_the_address_is_never_logged(

@@ -53,7 +53,7 @@ from quorum.events.addresses import require_url
 from quorum.gateway import body
 from quorum.gateway.base_urls import parse_base_urls
 from quorum.gateway.model_hosts import ModelHosts
-from quorum.routes import estimates, webhooks
+from quorum.routes import estimates, perspective, webhooks
 from quorum.vote import language, panel
 from quorum.vote.policy import DEFAULT, Policy
 
@@ -113,7 +113,10 @@ class Context:
 @cache
 def doors() -> APIGatewayRestResolver:
     """The routes of all functions in one resolver, where an unexpected error stays one."""
-    app = resolver(*(subject.router for subject in (*SUBJECTS, webhooks, estimates)))
+    app = resolver(
+        *(subject.router for subject in (*SUBJECTS, webhooks, estimates)),
+        lenient_routes=perspective.LENIENT_ROUTES,
+    )
 
     def raised(error: Exception) -> Any:
         raise error

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorum.api.access import ACCESS, WITHOUT_KEY
 from quorum.api.callers import caller_of, key_hash_of
+from quorum.api.perspective import refusal_of_key
 from quorum.aws.keys import REFUSED
 from quorum.core.errors import NotAllowed, NotFound, RateLimited
 from quorum.core.scopes import require_one
@@ -47,11 +48,16 @@ class Admission:
         """Let the request in; that of a key with a limit is counted, by the `opened` counts.
 
         Raises `NotFound` for a route that is not listed, `NotAllowed` for a missing scope or a
-        wrong origin, `RateLimited`, and `StoreUnavailable` if the request cannot be counted.
+        wrong origin, `RateLimited`, `StoreUnavailable` if the request cannot be counted, and what
+        Google says of a key that API Gateway's authorizer left to be refused here.
         """
         route = f"{self._event['httpMethod']} {self._event['resource']}"
-        if route in WITHOUT_KEY or REFUSED in self._event["requestContext"]["authorizer"]:
-            return  # the second: the route itself says what is wrong with the key
+        if route in WITHOUT_KEY:
+            return
+        refused = self._event["requestContext"]["authorizer"].get(REFUSED)
+        if refused is not None:
+            self.headers["Access-Control-Allow-Origin"] = "*"  # as API Gateway's own refusals
+            raise refusal_of_key(refused)
         caller = caller_of(self._event)
         self._require_origin(caller)
         if route not in ACCESS:

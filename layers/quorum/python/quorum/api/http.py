@@ -17,11 +17,12 @@ from quorum.api.query import only_known
 from quorum.aws.telemetry import logger
 from quorum.core.errors import FAILED, InvalidRequest, QuorumError, VoteUnavailable
 from quorum.core.json_names import NameRepeated, unrepeated
+from quorum.core.lenient_json import strict_form
 from quorum.core.models import Frozen
 from quorum.core.rejection import name_repeated, rejection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from aws_lambda_powertools.event_handler.api_gateway import Router
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -69,16 +70,22 @@ def new_router() -> APIGatewayRouter:
 def resolver(
     *routers: "Router",
     ignored_parameters: "Mapping[str, frozenset[str]]" = MappingProxyType({}),
+    lenient_routes: "Collection[str]" = (),
 ) -> APIGatewayRestResolver:
     """A resolver of the routers' routes that answers every error in one form.
 
     Requests and answers are validated; an answer that does not fit its description is our error.
     A query parameter that a route does not have is refused, but for its `ignored_parameters`.
+    `lenient_routes` also read JSON as people write it by hand.
     """
+
+    def read(body: str) -> dict[str, Any]:
+        return _read(body, leniently=app.current_event.get("resource") in lenient_routes)
+
     app = APIGatewayRestResolver(
         enable_validation=True,
         response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
-        json_body_deserializer=_read,
+        json_body_deserializer=read,
     )
     app.use(middlewares=[only_known(ignored_parameters)])
     for router in routers:
@@ -165,20 +172,33 @@ def _path(event: "Mapping[str, Any]") -> str:
     return "/" + "/".join(path.split("/")[1 + too_many :]) if too_many > 0 else path
 
 
-def _read(body: str) -> dict[str, Any]:
+def _read(body: str, *, leniently: bool = False) -> dict[str, Any]:
     """The body as JSON; raises `InvalidRequest` where it is no object or an object repeats a name.
+
+    What is strict JSON is read as such, `leniently` or not.
+    """
+    try:
+        read = _json(body)
+    except json.JSONDecodeError:
+        if not leniently:
+            raise
+        read = _json(strict_form(body))
+    if not isinstance(read, dict):
+        raise InvalidRequest("body: must be a JSON object", code="invalid_body", field=_BODY)
+    return read
+
+
+def _json(text: str) -> Any:
+    """What strict JSON says; raises `InvalidRequest` where an object repeats a name.
 
     A whole number that is too long to read becomes infinity, like `1e999`, so that its field is
     refused and not the whole body.
     """
     try:
-        read = json.loads(body, parse_int=_whole_number, object_pairs_hook=unrepeated)
+        return json.loads(text, parse_int=_whole_number, object_pairs_hook=unrepeated)
     except NameRepeated as repeated:
         why = name_repeated(repeated)
         raise InvalidRequest(why.message, code=why.code, field=why.field) from None
-    if not isinstance(read, dict):
-        raise InvalidRequest("body: must be a JSON object", code="invalid_body", field=_BODY)
-    return read
 
 
 def _whole_number(digits: str) -> int | float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from quorum.core.errors import InvalidRequest, NotAllowed, RequestRejected
 from quorum.core.models import Frozen
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ _TYPES: "Mapping[str, str]" = MappingProxyType(
 """Perspective's type of an error by our code; any other error of the request is of one type."""
 _NOT_THE_REQUESTS = frozenset({"invalid_api_key"})
 """Codes of a 400 that is not about the request's body."""
+_NO_KEY = (
+    "Method doesn't allow unregistered callers (callers without established identity). Please use "
+    "API Key or other form of API consumer identity to call this API."
+)
 
 
 class GoogleErrorDetail(Frozen):
@@ -65,6 +70,13 @@ class GoogleError(Frozen):
     """An error in the form of Google's APIs."""
 
     error: GoogleErrorDetail
+
+
+def refusal_of_key(refused: str) -> RequestRejected:
+    """The error with which Google refuses a key that is `missing` or unknown."""
+    if refused == "missing":
+        return NotAllowed(_NO_KEY, code="no_api_key")
+    return InvalidRequest("API key not valid. Please pass a valid API key.", code="invalid_api_key")
 
 
 def error_of(problem: "Problem", status: int) -> GoogleError:

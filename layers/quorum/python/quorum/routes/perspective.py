@@ -4,17 +4,15 @@ import re
 from typing import Annotated, Any
 from uuid import uuid4
 
-from aws_lambda_powertools.event_handler import Depends, Request
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from quorum.api.callers import caller_of
+from quorum.api.callers import Calling
 from quorum.api.http import new_router
 from quorum.api.perspective import GoogleError, error_of
 from quorum.api.problems import gives
-from quorum.aws.keys import GOOGLES_ROUTES, REFUSED, Caller
+from quorum.aws.keys import GOOGLES_ROUTES
 from quorum.core.errors import (
     BudgetSpent,
-    InvalidRequest,
     NotAllowed,
     NotFound,
     PanelInvalid,
@@ -37,6 +35,8 @@ DISCOVERY = "/$discovery/rest"
 VERSION = "v1alpha1"
 ERROR_FORMS = dict.fromkeys((*GOOGLES_ROUTES, DISCOVERY), error_of)
 """The form of the errors of these routes: their callers read Google's."""
+LENIENT_ROUTES = GOOGLES_ROUTES
+"""The routes that read JSON as people write it by hand, as Google's do."""
 GOOGLES_PARAMETERS = frozenset(
     {
         *("access_token", "alt", "callback", "fields", "key", "oauth_token", "prettyPrint"),
@@ -49,26 +49,9 @@ IGNORED_PARAMETERS = dict.fromkeys(
     (*GOOGLES_ROUTES, DISCOVERY),
     GOOGLES_PARAMETERS | {f"${name}" for name in GOOGLES_PARAMETERS},  # the newer spelling
 )
-_NO_KEY = (
-    "Method doesn't allow unregistered callers (callers without established identity). Please use "
-    "API Key or other form of API consumer identity to call this API."
-)
 _DISCOVERED = re.compile(r"/(\$|%24)discovery/rest/*$")
 
 
-def _calling(request: Request) -> Caller:
-    """The caller; raises as Google answers a request without a key, or with an unknown one."""
-    refused = request.resolved_event["requestContext"]["authorizer"].get(REFUSED)
-    if refused == "missing":
-        raise NotAllowed(_NO_KEY, code="no_api_key")
-    if refused is not None:
-        raise InvalidRequest(
-            "API key not valid. Please pass a valid API key.", code="invalid_api_key"
-        )
-    return caller_of(request.resolved_event)
-
-
-Calling = Annotated[Caller, Depends(_calling)]
 PanelName = Annotated[str | None, Query(min_length=1, max_length=64)]
 """Quorum's own: the panel that judges. The parameters of all of Google's APIs are ignored."""
 

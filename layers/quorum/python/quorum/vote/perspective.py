@@ -81,6 +81,14 @@ NOT_SERVED = frozenset(
     }
 )
 """Perspective's other attributes: no voter knows them in any language."""
+_VERSION = re.compile(r"@[0-9]+\Z")
+STATUSES: Mapping[str, Decision] = MappingProxyType(
+    {
+        **dict.fromkeys(("APPROVED", "HIGHLIGHTED"), Decision.SAFE),
+        **dict.fromkeys(("DELETED", "REJECTED"), Decision.UNSAFE),
+    }
+)
+"""What Coral suggests in the place of attributes: the status that moderators gave a comment."""
 
 
 class Refusal(StrEnum):
@@ -255,13 +263,14 @@ class AnalyzeCommentRequest(_Request):
                 code=Refusal.NO_REQUESTED_ATTRIBUTES,
                 field="requestedAttributes",
             )
-        for name in self.requested_attributes:
-            if name not in SERVED and name not in NOT_SERVED:
+        asked = {name: _without_version(name) for name in self.requested_attributes}
+        for name in asked:
+            if not _is_known(name):
                 raise _unknown(name, "requestedAttributes")
-        never = [name for name in self.requested_attributes if name in NOT_SERVED]
+        never = [name for name, one in asked.items() if one in NOT_SERVED]
         if never and not self.drop_unsupported_attributes:
             raise _not_supported(never, self.languages, self.detected())
-        return {name: SERVED[name] for name in self.requested_attributes if name in SERVED}
+        return {name: SERVED[one] for name, one in asked.items() if one in SERVED}
 
     def require_script(self, served: Iterable[str]) -> None:
         """Raise `InvalidRequest` for a language in letters that no voter reads it in.
@@ -274,6 +283,16 @@ class AnalyzeCommentRequest(_Request):
                 names = list(served)
                 if names:
                     raise _not_supported(names, self.languages, (), may_drop=False)
+
+
+def _without_version(name: str) -> str:
+    """The attribute's name without the version of a model, as in `TOXICITY@6`: there is one."""
+    return _VERSION.sub("", name)
+
+
+def _is_known(name: str) -> bool:
+    attribute = _without_version(name)
+    return attribute in SERVED or attribute in NOT_SERVED
 
 
 def _too_long(why: str, limit: int) -> InvalidRequest:
@@ -367,19 +386,31 @@ class SuggestCommentScoreRequest(_Request):
     ]
 
     def scores(self) -> dict[str, float]:
-        """The suggested score of each attribute.
+        """The suggested score of each attribute or status.
 
-        Raises `InvalidRequest` for an attribute that Perspective does not know.
+        Raises `InvalidRequest` for an attribute that Perspective does not know, and for a status
+        that the comment is said not to have: that suggests nothing.
         """
-        for name in self.attribute_scores:
-            if name not in SERVED and name not in NOT_SERVED:
+        scores = {name: scores.score for name, scores in self.attribute_scores.items()}
+        for name, score in scores.items():
+            if name in STATUSES:
+                if score < _HALF:
+                    raise InvalidRequest(
+                        f"{name} is a status: give the one that the comment has, with the value 1",
+                        field=f"attributeScores.{name}",
+                    )
+            elif not _is_known(name):
                 raise _unknown(name, "attributeScores")
-        return {name: scores.score for name, scores in self.attribute_scores.items()}
+        return scores
 
     def decision(self) -> Decision:
-        """The decision that the scores suggest: unsafe where one reaches a half."""
-        highest = max(self.scores().values())
-        return Decision.UNSAFE if highest >= _HALF else Decision.SAFE
+        """The decision that the scores suggest: unsafe where one that says so reaches a half."""
+        suggested = {
+            STATUSES.get(name, Decision.UNSAFE)
+            for name, score in self.scores().items()
+            if score >= _HALF
+        }
+        return Decision.UNSAFE if Decision.UNSAFE in suggested else Decision.SAFE
 
 
 class SuggestCommentScoreResponse(_Message):
@@ -463,17 +494,18 @@ def analysis(
     scores = pooled(policy, panel, verdict.votes)
     detected = request.detected()
     served = request.served()
-    _require_scores([name for name in served if served[name] not in scores], request, verdict)
+    missing = {name: one for name, one in served.items() if one not in scores}
+    _require_scores(missing, request, verdict)
     wanted = {name: scores[one] for name, one in served.items() if one in scores}
     of_spans = [(one.span, pooled(policy, panel, one.verdict.votes)) for one in spans]
     for one, (_, found) in zip(spans, of_spans, strict=True):
         for name in wanted:
-            if SERVED[name] not in found:
-                _require_nobody_failed(name, one.verdict)
+            if served[name] not in found:
+                _require_nobody_failed(served[name], one.verdict)
     whole_text = Span(0, units(request.comment.text), request.comment.text)
     return AnalyzeCommentResponse(
         attribute_scores={
-            name: _scores(score, SERVED[name], of_spans or [(whole_text, scores)])
+            name: _scores(score, served[name], of_spans or [(whole_text, scores)])
             for name, score in wanted.items()
             if score >= _threshold(request, name)
         },
@@ -493,11 +525,11 @@ def analysis(
 
 
 def _require_scores(
-    missing: Sequence[str], request: AnalyzeCommentRequest, verdict: Verdict
+    missing: Mapping[str, Attribute], request: AnalyzeCommentRequest, verdict: Verdict
 ) -> None:
     """Raise as `analysis` unless the missing attributes may be left out, or there are none."""
-    for name in missing:
-        _require_nobody_failed(name, verdict)
+    for attribute in missing.values():
+        _require_nobody_failed(attribute, verdict)
     if not missing or request.drop_unsupported_attributes:
         return
     if verdict.language is None:
@@ -507,11 +539,11 @@ def _require_scores(
             field="languages",
         )
     detected = request.detected() or _languages(verdict.language)
-    raise _not_supported(missing, request.languages, detected)
+    raise _not_supported(list(missing), request.languages, detected)
 
 
-def _require_nobody_failed(name: str, verdict: Verdict) -> None:
-    if may_come(SERVED[name], verdict.votes):
+def _require_nobody_failed(attribute: Attribute, verdict: Verdict) -> None:
+    if may_come(attribute, verdict.votes):
         raise VotersUnavailable("no voter that may give the attribute answered")
 
 

@@ -30,7 +30,7 @@ PAGE_LIMIT = 20
 
 
 class Suggestion(Frozen):
-    """A suggested `decision` on a text, and the `scores` of attributes that it comes from.
+    """A suggested `decision` on a text, and the `scores` of attributes or statuses it comes from.
 
     `verdict` is what the votes that were cached for the text come to, None if it was not judged or
     they have expired. It is not stored as a verdict.
