@@ -674,9 +674,10 @@ def test_a_deploy_is_for_the_python_at_hand_or_says_what_it_needs(
     assert says in shown + ran.stderr
     assert (ran.returncode == 0) is ("PythonRuntime" in says)
     if "PythonRuntime" in says:
-        (build, deploy) = (line for line in shown.splitlines() if "sam " in line)
+        (build,) = (line for line in shown.splitlines() if "sam build" in line)
+        (prepare,) = (line for line in shown.splitlines() if "local.release prepare" in line)
         assert says in build
-        assert says in deploy
+        assert says in prepare  # writes the parameters of `sam deploy`
         assert f"PYTHON_RUNTIME={says.partition('=')[2]} " in build
 
 
