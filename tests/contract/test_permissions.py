@@ -62,6 +62,7 @@ def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text())
 
 
+@cache
 def _imported(file: Path) -> set[Path]:
     """The service's modules that a file imports when it runs."""
     skipped = {
@@ -98,13 +99,20 @@ def _names(block: dict[str, Any]) -> set[str]:
             continue
         seen.add(file)
         waiting += _imported(file)
-        for node in ast.walk(_tree(file)):
-            if isinstance(node, ast.Attribute):
-                names.add(node.attr)
-            elif isinstance(node, ast.Name):
-                names.add(node.id)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                names.add(node.value)
+        names |= _names_in(file)
+    return names
+
+
+@cache
+def _names_in(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
     return names
 
 
