@@ -1,6 +1,7 @@
 """Whatever of AWS does not answer: a route says 503, or does without it. None answers 500."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ WITHOUT = {("post_policy_trial.json", "BatchGetItem")}
 """What a route does without: a trial asks every voter where no cached vote can be read."""
 
 
-NEW = {
+NEW: dict[str, Callable[[str], dict[str, Any]]] = {
     "post_verdict.json": lambda text: {"body": {"content": text}},
     # Asked again, it would wait for the lease that was not given back.
     "post_chat_completion.json": lambda text: {
