@@ -1,6 +1,7 @@
 """Whatever of AWS does not answer: a route says 503, or does without it. None answers 500."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ WITHOUT = {("post_policy_trial.json", "BatchGetItem")}
 """What a route does without: a trial asks every voter where no cached vote can be read."""
 
 
+NEW: dict[str, Callable[[str], dict[str, Any]]] = {
+    "post_verdict.json": lambda text: {"body": {"content": text}},
+    # Asked again, it would wait for the lease that was not given back.
+    "post_chat_completion.json": lambda text: {
+        "body": {"messages": [{"role": "user", "content": text}]}
+    },
+}
+"""Requests that are to be new each time."""
+
+
 @pytest.fixture(autouse=True)
 def _queues(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, variable in (("items", "ITEMS_QUEUE"), ("documents", "DOCUMENTS_QUEUE")):
@@ -55,7 +66,7 @@ def test_no_route_answers_500_whatever_of_aws_does_not_answer(
         path = named["path"]
         for name, value in parameters.items():
             path = path.replace(named["pathParameters"][name], value)
-        new = {"body": {"content": text}} if route == "post_verdict.json" else {}
+        new = NEW[route](text) if route in NEW else {}
         reopen(api)
         faults.requests.clear()
         faults.operations |= failing
