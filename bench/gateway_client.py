@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
-import openai
 from quorum.core import registry
 from quorum.core.normalise import normalise
 from quorum.gateway.base_urls import parse_base_urls
@@ -48,6 +47,8 @@ def _body() -> dict[str, Any]:
 
 
 def _contestants(base_url: str) -> tuple[dict[str, Ask], Callable[[], Awaitable[None]]]:
+    import openai  # noqa: PLC0415 - slow to import, and only this contestant's
+
     gateway = Gateway(GatewaySettings(base_urls=parse_base_urls(base_url, "key")))
     bare = httpx.AsyncClient(headers={"authorization": "Bearer key"}, trust_env=False)
     sdk = openai.AsyncOpenAI(base_url=base_url, api_key="key")
