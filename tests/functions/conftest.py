@@ -74,9 +74,10 @@ class Context:
     memory_limit_in_mb = 512
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id = "00000000-0000-0000-0000-000000000000"
+    remaining_milliseconds = 60_000
 
     def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+        return self.remaining_milliseconds
 
 
 @pytest.fixture

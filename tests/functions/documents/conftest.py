@@ -11,7 +11,7 @@ from quorum.aws import loop
 from fakes.gateway import Scenario, StandIn, running
 from functions.api import app as api
 from functions.document import app as document
-from tests.functions.conftest import reopen
+from tests.functions.conftest import Context, reopen
 from tests.template import ROOT
 
 TENANT = "acme"
@@ -167,6 +167,14 @@ class DocumentService:
         """Work through a batch; returns its results."""
         self.work()
         return self.results(batch)
+
+
+@pytest.fixture
+def context() -> Context:
+    """A short invocation: a worker waits until its end for a question that another has claimed."""
+    short = Context()
+    short.remaining_milliseconds = 10_000
+    return short
 
 
 @pytest.fixture
