@@ -2,8 +2,8 @@
 
 cfn-lint's schema lets a misspelt field and a task without a resource pass. So the rules are here,
 by the specification (states-language.net/spec.html) and the Developer Guide's page about Map:
-fields of each type of state, and where a machine leads. AWS's language service and a validator of others
-need Node.js, and are asked where there is one.
+fields of each type of state, and where a machine leads. AWS's language service and a validator of
+others need Node.js, and are asked where there is one.
 """
 
 import json
