@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ from quorum.core.models import CategoryScore
 
 from tests.clock import Clock
 from tests.console.conftest import Client, Issue, Store
+from tests.template import ROOT
 from tests.unit.test_event_changes import verdict
 
 if TYPE_CHECKING:
     from quorum.app.console import ConsoleContainer
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\"'&\u202e\u200b"
+STATIC = ROOT / "functions/console/static"
 PLACES = [entry.path for entry in NAVIGATION]
 
 
@@ -107,6 +110,9 @@ def test_a_page_that_asks_by_itself_keeps_no_session_alive(moving: Clock, ada: C
         assert ada.get("batches", Quorum_Background="1").status == 200
     moving.now += IDLE_SECONDS / 4
     assert ada.get("batches", Quorum_Background="1").status == 401
+    assert "HX-Refresh" not in ada.answer["multiValueHeaders"]
+    ada.get("batches", HX_Request="true")  # takes no page that asks for a key into another page
+    assert (ada.status, ada.header("HX-Refresh")) == (401, "true")
 
 
 def test_an_idle_session_ends(moving: Clock, ada: Client) -> None:
@@ -496,3 +502,48 @@ def test_a_cookie_that_was_made_up_leaves_the_usual_letters(ada: Client) -> None
     for made_up in ("rrrrrrrrr", '"><script>', "offf", ""):
         ada.cookies["quorum-shortcuts"] = made_up
         assert f'data-shortcuts="{shortcuts.USUAL}"' in ada.get("review").body
+
+
+VENDORED = {
+    "htmx-2.0.11.min.js": "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+}
+"""Files of libraries as their packages have them (`docs/console.md`), and their SHA-256."""
+
+
+def test_libraries_are_the_published_ones_with_their_licences() -> None:
+    found = {file.name for file in STATIC.iterdir() if re.search(r"-\d+\.\d+\.\d+\.", file.name)}
+    licences = {re.sub(r"(-\d+\.\d+\.\d+)\..*", r"\1.LICENSE.txt", name) for name in VENDORED}
+    assert found == VENDORED.keys() | licences
+    for name, digest in VENDORED.items():
+        assert sha256((STATIC / name).read_bytes()).hexdigest() == digest
+
+
+def test_htmx_evaluates_nothing_keeps_no_page_and_asks_only_this_console(ada: Client) -> None:
+    (given,) = re.findall(r"<meta name=\"htmx-config\" content='([^']+)'>", ada.body)
+    config = json.loads(given)
+    assert config["selfRequestsOnly"] is True
+    assert config["historyCacheSize"] == 0
+    for may in ("allowEval", "allowScriptTags", "includeIndicatorStyles"):
+        assert config[may] is False
+    pages = "".join(file.read_text() for file in (STATIC.parent / "templates").iterdir())
+    assert re.findall(r"hx-on|js:|javascript:|hx-ext|style=|\|\s*safe", pages) == []
+    assert re.findall(r'hx-trigger="[^"]*\[', pages) == []  # a filter would be evaluated
+
+
+@pytest.mark.parametrize(
+    ("form", "page"),
+    [
+        ("review/begin", "review"),
+        ("review/verdict-1/decide", "review/verdict-1"),
+        ("policies/default/try", "policies/default"),
+        ("labels/propose", "labels"),
+        ("keys/0123456789ab/rotate", "keys"),
+        ("webhooks/test", "webhooks"),
+    ],
+)
+def test_the_address_of_a_form_leads_to_its_page(
+    ada: Client, store: Store, form: str, page: str
+) -> None:
+    store("verdict-1")
+    assert ada.get(form).status == 200, ada.text
+    assert ada.place == f"/console/{page}"
