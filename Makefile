@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences audit coverage fuzz picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill screenshots deploy
+.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences audit coverage fuzz picture bench bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill chaos screenshots deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -137,6 +137,7 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 	$(if $(RUNTIME),,$(error A deploy needs Python 3.13 or 3.12 on the PATH: the functions run on one of them, and sam build uses it))
 	PYTHON_RUNTIME=$(RUNTIME) sam build --parameter-overrides PythonRuntime=$(RUNTIME)
 	@$(RUN) local.release prepare $(or $(PROFILE),default) PythonRuntime=$(RUNTIME)
+	@$(RUN) local.release prune $(or $(PROFILE),default)
 	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides file://.aws-sam/build/parameters.yaml
 	@$(RUN) local.release protect $(or $(PROFILE),default)
 
@@ -152,6 +153,9 @@ fuzz: setup ## give every parser made-up inputs for SECONDS=3600, and write docs
 
 drill: setup ## run the drills, and write docs/drills.md
 	@$(RUN) local.drills
+
+chaos: setup ## run the tests of AWS's faults TIMES=10 in a row on one stack, and end with a table
+	@$(RUN) local.chaos $(or $(TIMES),10)
 
 screenshots: setup ## take the pictures of docs/console.md (needs chromium)
 	pytest tests/console/take_screenshots.py

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "mutants.md"
 TESTS = {
     "ledger/ledger.py": ("test_ledger.py",),
+    "core/exact.py": ("test_exact.py",),
     "vote/tally.py": ("test_tally.py", "test_tally_exact.py"),
     "vote/reply.py": ("test_reply.py", "test_reply_exact.py"),
     "vote/panel.py": ("test_panel.py",),

@@ -1,6 +1,7 @@
 """What `make deploy` does around `sam deploy`: see docs/decisions/0034-undoing.md.
 
 OVERRIDES='Name=value …' python -m local.release prepare default PythonRuntime=python3.13
+python -m local.release prune default
 python -m local.release protect default
 """
 
@@ -10,12 +11,17 @@ import tomllib
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import boto3
 import typer
 from botocore.exceptions import ClientError
 from samcli import yamlhelper
+
+from local.versions import ALIAS
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = Path(".aws-sam/build")
@@ -106,6 +112,57 @@ def prepare(
     template = marked(template, given, rolled_back_update(stack_of(profile)))
     (built / "template.yaml").write_text(yamlhelper.yaml_dump(template))
     (built / "parameters.yaml").write_text(json.dumps(given))  # SAM reads no file named .json
+
+
+def functions_of(stack: str) -> list[str]:
+    """The names of the stack's functions; none before its first deployment."""
+    pages = boto3.client("cloudformation").get_paginator("list_stack_resources")
+    try:
+        resources = [
+            one
+            for page in pages.paginate(StackName=stack)
+            for one in page["StackResourceSummaries"]
+        ]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return []
+        raise
+    return [
+        one["PhysicalResourceId"]
+        for one in resources
+        if one["ResourceType"] == "AWS::Lambda::Function" and "PhysicalResourceId" in one
+    ]
+
+
+def unused_snapshots(functions: "LambdaClient", name: str) -> list[str]:
+    """The versions of a function that have a snapshot and are not called."""
+    try:
+        alias = functions.get_alias(FunctionName=name, Name=ALIAS)
+    except functions.exceptions.ResourceNotFoundException:
+        return []  # its first deployment was cut off
+    weights = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+    called = {"$LATEST", alias["FunctionVersion"], *weights}
+    pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=name)
+    return [
+        one["Version"]
+        for page in pages
+        for one in page["Versions"]
+        if one["Version"] not in called
+        and one.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
+    ]
+
+
+@app.command()
+def prune(profile: str) -> None:
+    """Delete versions whose snapshots are billed although nothing calls them.
+
+    Before a deployment, so that after it there is the version in use and the one before.
+    """
+    functions = boto3.client("lambda")
+    for name in functions_of(stack_of(profile)):
+        for version in unused_snapshots(functions, name):
+            functions.delete_function(FunctionName=name, Qualifier=version)
+            typer.echo(f"{name}: version {version} and its snapshot are deleted")
 
 
 @app.command()

@@ -1,9 +1,9 @@
 """After each round: tally, then record a settled verdict or name the next voters."""
 
-from functools import cache
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from quorum.app.opened import opened_once
 from quorum.app.settings import AggregateSettings
 from quorum.app.votes import AggregateContainer
 from quorum.aws.boundary import guarded
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-@cache
+@opened_once
 def app() -> AggregateContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return AggregateContainer(AggregateSettings.from_environment())
 
 

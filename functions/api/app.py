@@ -1,10 +1,10 @@
 """HTTP routes: all of `quorum.routes` but those with a function of their own."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quorum.api.http import resolve, resolver
 from quorum.app.api import ApiContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import ApiSettings
 from quorum.aws.boundary import guarded
 from quorum.routes import (
@@ -50,9 +50,9 @@ routes = resolver(
 )
 
 
-@cache
+@opened_once
 def app() -> ApiContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return ApiContainer(ApiSettings.from_environment())
 
 

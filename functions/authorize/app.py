@@ -1,6 +1,5 @@
 """Authorization: an API key, wherever a client sends it → tenant, role and rights."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.data_classes import event_source
@@ -10,6 +9,7 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
     APIGatewayAuthorizerResponseWebSocket,
 )
 from quorum.app.keys import AuthorizeContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import AuthorizeSettings
 from quorum.aws.boundary import guarded
 from quorum.aws.keys import GOOGLES_ROUTES, REFUSED, Caller, hash_of
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-@cache
+@opened_once
 def app() -> AuthorizeContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return AuthorizeContainer(AuthorizeSettings.from_environment())
 
 

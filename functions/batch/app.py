@@ -1,6 +1,5 @@
 """SQS → verdicts: messages that may succeed later stay, others are dead-lettered."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -9,6 +8,7 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 from quorum.app.bulk import BatchContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import BatchSettings
 from quorum.aws.boundary import guarded
 from quorum.bulk.queue import handle
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-@cache
+@opened_once
 def app() -> BatchContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return BatchContainer(BatchSettings.from_environment())
 
 

@@ -1,9 +1,10 @@
 """The steps of the bulk machine: an upload → pages → verdicts → results."""
 
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.bulk import BulkContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import BulkSettings
 from quorum.aws.boundary import guarded
 from quorum.batch.runs import ended_execution, record_end
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-@cache
+@opened_once
 def app() -> BulkContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return BulkContainer(BulkSettings.from_environment())
 
 

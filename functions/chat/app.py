@@ -1,10 +1,10 @@
 """Chat over a WebSocket: receives messages within milliseconds; `functions/converse` answers."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayWebSocketEvent, event_source
 from quorum.app.chat import ReceptionContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import ReceptionSettings
 from quorum.aws.boundary import guarded
 from quorum.aws.keys import Caller
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-@cache
+@opened_once
 def app() -> ReceptionContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return ReceptionContainer(ReceptionSettings.from_environment())
 
 

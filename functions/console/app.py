@@ -1,10 +1,10 @@
 """The console: pages for reviewers and operators."""
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.console import ConsoleContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import ConsoleSettings
 from quorum.aws.boundary import guarded
 from quorum.console.site import Site
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 site = Site(Path(__file__).parent)
 
 
-@cache
+@opened_once
 def app() -> ConsoleContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return ConsoleContainer(ConsoleSettings.from_environment())
 
 

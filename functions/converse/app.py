@@ -1,9 +1,9 @@
 """Chat over a WebSocket: streams one answer to its client."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.converse import ConverseContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import ConverseSettings
 from quorum.aws import loop
 from quorum.aws.boundary import guarded
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-@cache
+@opened_once
 def app() -> ConverseContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return ConverseContainer(ConverseSettings.from_environment())
 
 

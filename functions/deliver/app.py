@@ -1,9 +1,9 @@
 """SQS → the event bus, and webhooks."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.events import DeliverContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import DeliverSettings
 from quorum.aws.boundary import guarded
 from quorum.gateway.deadline import Deadline
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-@cache
+@opened_once
 def app() -> DeliverContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return DeliverContainer(DeliverSettings.from_environment())
 
 

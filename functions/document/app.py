@@ -1,6 +1,5 @@
 """Documents: from the queue, and as the steps of the document machine."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -9,6 +8,7 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 from quorum.app.documents import DocumentContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import DocumentSettings
 from quorum.aws.boundary import guarded
 from quorum.batch.runs import ended_execution
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-@cache
+@opened_once
 def app() -> DocumentContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return DocumentContainer(DocumentSettings.from_environment())
 
 

@@ -1,10 +1,10 @@
 """Estimates of documents: read, count → answer. A function of its own because it reads files."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quorum.api.http import resolve, resolver
 from quorum.app.estimates import EstimateContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import EstimateSettings
 from quorum.aws.boundary import guarded
 from quorum.routes import estimates
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 routes = resolver(estimates.router)
 
 
-@cache
+@opened_once
 def app() -> EstimateContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return EstimateContainer(EstimateSettings.from_environment())
 
 

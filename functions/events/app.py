@@ -1,10 +1,10 @@
 """Changes of the Verdicts table, and alerts → events, stored and queued for delivery."""
 
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.events import PublishContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import PublishSettings
 from quorum.aws.boundary import guarded
 from quorum.gateway.deadline import Deadline
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-@cache
+@opened_once
 def app() -> PublishContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return PublishContainer(PublishSettings.from_environment())
 
 

@@ -1,9 +1,9 @@
 """Proposals of recalibrated panels, made by a schedule where labels call for them."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quorum.app.learning import ScheduleContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import ScheduleSettings
 from quorum.aws.boundary import guarded
 from quorum.aws.telemetry import logger
@@ -16,9 +16,9 @@ _NEEDED_MS = 60_000
 """Milliseconds that must be left to begin with another tenant."""
 
 
-@cache
+@opened_once
 def app() -> ScheduleContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return ScheduleContainer(ScheduleSettings.from_environment())
 
 

@@ -1,8 +1,8 @@
 """Every gateway voter: one code base, deployed once per model, and once for all models as data."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from quorum.app.opened import opened_once
 from quorum.app.settings import VoteSettings
 from quorum.app.voters import VoterContainer
 from quorum.aws.boundary import guarded
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from quorum.gateway.client import Gateway
 
 
-@cache
+@opened_once
 def app() -> VoterContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return VoterContainer(VoteSettings.from_environment())
 
 

@@ -1,11 +1,11 @@
 """The embedded voters: small models that vote inside their Lambda, one handler each."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from embedded import characters as characters_model
 from embedded import meaning as meaning_model
 from embedded import rules as rules_model
+from quorum.app.opened import opened_once
 from quorum.app.settings import StoreSettings
 from quorum.app.votes import EmbeddedVoterContainer
 from quorum.aws.boundary import guarded
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from quorum.vote.policy import Policy
 
 
-@cache
+@opened_once
 def app() -> EmbeddedVoterContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return EmbeddedVoterContainer(StoreSettings.from_environment())
 
 

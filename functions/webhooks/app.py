@@ -1,10 +1,10 @@
 """The routes of webhooks and events. A function of its own: it alone may encrypt their secrets."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quorum.api.http import resolve, resolver
 from quorum.app.events import WebhookContainer
+from quorum.app.opened import opened_once
 from quorum.app.settings import WebhookSettings
 from quorum.aws.boundary import guarded
 from quorum.routes import webhooks
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 routes = resolver(webhooks.router)
 
 
-@cache
+@opened_once
 def app() -> WebhookContainer:
-    """The container, opened once per environment."""
+    """The container."""
     return WebhookContainer(WebhookSettings.from_environment())
 
 

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -273,6 +274,9 @@ def test_the_page_of_openais_form_lists_every_code_of_its_errors_and_no_other() 
     raised |= {one.code for one in (PanelInvalid, PolicyInvalid, StoreUnavailable, Unauthorized)}
     raised |= {QuorumError.code, query.CODE, rejection.NAME_REPEATED, "unknown_field"}
     raised |= {f"invalid_{field}" for field in (*ModerationRequest.model_fields, "idempotency_key")}
-    raised |= {idempotency.IN_PROGRESS, "origin_not_allowed", "throttled"}
+    raised |= {idempotency.IN_PROGRESS, "origin_not_allowed"}
+    answers = template.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"].values()
+    bodies = [json.loads(one["ResponseTemplates"]["application/json"]) for one in answers]
+    raised |= {body["error"]["code"] for body in bodies} - {"invalid_request"}  # of no route's
     others = {"shown_once", "no_such_route"}  # of routes with secrets; of no route
     assert set(listed) == raised - others

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from embedded import characters, meaning, rules
 from quorum.answer.completions import ChatCompletionRequest
+from quorum.api import openai
+from quorum.api import perspective as perspective_form
 from quorum.api.http import BODY_LIMIT
-from quorum.api.problems import Problem
+from quorum.api.problems import GatewayProblem, Problem, ProblemDetail
 from quorum.aws.keys import GOOGLES_ROUTES
 from quorum.aws.leases import LEASE_SECONDS
 from quorum.batch import pauses
@@ -362,10 +364,30 @@ def test_the_limit_api_gateway_names_is_the_apis_own() -> None:
     assert f"at most {BODY_LIMIT} bytes, and fewer if" in error["message"]
 
 
-def test_whatever_api_gateway_answers_itself_is_a_problem_as_well() -> None:
-    assert gateway_responses().keys() >= {"DEFAULT_4XX", "DEFAULT_5XX"}
-    for response in gateway_responses().values():
-        Problem.model_validate_json(response["ResponseTemplates"]["application/json"])
+GATEWAY_STATUSES = {
+    "UNAUTHORIZED": 401,
+    "REQUEST_TOO_LARGE": 413,
+    "MISSING_AUTHENTICATION_TOKEN": 404,
+    "THROTTLED": 429,
+    "WAF_FILTERED": 403,
+    "DEFAULT_4XX": 400,
+    "DEFAULT_5XX": 500,
+}
+"""The status of each of API Gateway's own answers, as AWS sets it, or as the template does."""
+
+
+def test_whatever_api_gateway_answers_itself_has_the_forms_of_all_doors() -> None:
+    assert gateway_responses().keys() == GATEWAY_STATUSES.keys()
+    for name, response in gateway_responses().items():
+        status = response.get("StatusCode", GATEWAY_STATUSES[name])
+        assert status == GATEWAY_STATUSES[name]
+        body = response["ResponseTemplates"]["application/json"]
+        told = GatewayProblem.model_validate_json(body).error
+        own = ProblemDetail(**told.model_dump(include=set(ProblemDetail.model_fields)))
+        openais = openai.error_of(Problem(error=own), status).error.model_dump()
+        assert told.model_dump(include=set(openais)) == openais, name
+        googles = perspective_form.error_of(Problem(error=own), status).error
+        assert (told.status, told.message) == (googles.status, googles.message), name
 
 
 def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:

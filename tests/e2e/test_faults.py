@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,6 @@ from tests.e2e.conftest import Api, Recorded, says
 from tests.e2e.test_chat import Client
 from tests.e2e.test_panels import somebody
 
-RUN = uuid4().hex[:8]
-"""A stack that is kept between runs has the votes on an earlier run's texts."""
 START_SECONDS = 120
 PATIENCE_SECONDS = 120
 SETTLED = ("complete", "incomplete")
@@ -46,6 +45,12 @@ PASSING = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExcee
 
 
 received = test_webhooks.received  # a fixture: what a webhook's receiver was sent
+
+
+@pytest.fixture
+def once() -> str:
+    """The beginning of a test's texts, new each time: a stack that is kept has votes on others."""
+    return uuid4().hex[:8]
 
 
 class Proxy:
@@ -122,7 +127,9 @@ def faults(stack: Stack, api: Api, microburst: Proxy) -> Iterator[Proxy]:
     publish(client, before)
     # New processes start: the first requests may find one of them too late.
     patience = time.monotonic() + START_SECONDS
-    while (answer := api.post("verdicts", {"content": f"{RUN}: warming up"})).status_code != 200:
+    while (
+        answer := api.post("verdicts", {"content": f"{uuid4().hex}: warming up"})
+    ).status_code != 200:
         assert time.monotonic() < patience, answer.text
     yield microburst
     for name, found in before.items():
@@ -142,9 +149,9 @@ def cancelled(*reasons: str, **how: Any) -> dict[str, Any]:
     return rule("dynamodb", "TransactWriteItems", CANCELLED, fields=fields, **how)
 
 
-def booked(stack: Stack) -> Decimal:
-    client = stack.resource().meta.client
-    entries = listing.entries_of_day(client, stack.outputs["UsageTable"], ledger.today())
+def booked(stack: Stack, days: set[date]) -> Decimal:
+    client, table = stack.resource().meta.client, stack.outputs["UsageTable"]
+    entries = [entry for day in days for entry in listing.entries_of_day(client, table, day)]
     return sum((Decimal(entry.get("cost_usd", 0)) for entry in entries), Decimal(0))
 
 
@@ -160,10 +167,11 @@ def wait(api: Api, batch: str) -> dict[str, Any]:
 @pytest.fixture
 def books(stack: Stack, stand_in: StandIn) -> Iterator[None]:
     """What a test books is what the gateway billed meanwhile, to the last digit."""
-    booked_before, billed_before = booked(stack), stand_in.count.cost_usd
+    begun = ledger.today()  # a new day, if one begins meanwhile, has nothing booked before
+    booked_before, billed_before = booked(stack, {begun}), stand_in.count.cost_usd
     yield
     billed = stand_in.count.cost_usd - billed_before
-    assert booked(stack) - booked_before == billed > 0
+    assert booked(stack, {begun, ledger.today()}) - booked_before == billed > 0
 
 
 RESET = {"service": "stepfunctions", "operation": "StartSyncExecution", "reset": True}
@@ -173,9 +181,9 @@ THROTTLED = rule("stepfunctions", "StartSyncExecution", "ThrottlingException")
 @pytest.mark.usefixtures("books")
 @pytest.mark.parametrize("struck", [RESET, THROTTLED], ids=["reset", "throttled"])
 def test_a_machine_whose_start_is_lost_twice_judges_all_the_same(
-    api: Api, faults: Proxy, recorded: Recorded, struck: dict[str, Any]
+    api: Api, faults: Proxy, recorded: Recorded, struck: dict[str, Any], once: str
 ) -> None:
-    text = says(recorded, f"{RUN}: lost {sorted(struck)}")
+    text = says(recorded, f"{once}: lost {sorted(struck)}")
     with faults.raising(struck | {"times": 2}) as fired:
         verdict = api.judge(text)
     assert fired() == ["StartSyncExecution"] * 2
@@ -183,10 +191,10 @@ def test_a_machine_whose_start_is_lost_twice_judges_all_the_same(
 
 
 def test_a_machine_that_cannot_be_started_leaves_no_verdict_and_the_retry_has_one(
-    api: Api, faults: Proxy, recorded: Recorded
+    api: Api, faults: Proxy, recorded: Recorded, once: str
 ) -> None:
-    body = {"content": says(recorded, f"{RUN}: never started")}
-    key = {"Idempotency-Key": f"{RUN}-never"}
+    body = {"content": says(recorded, f"{once}: never started")}
+    key = {"Idempotency-Key": f"{once}-never"}
     with faults.raising(RESET):
         refused = api.post("verdicts", body, key)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
@@ -196,9 +204,9 @@ def test_a_machine_that_cannot_be_started_leaves_no_verdict_and_the_retry_has_on
 
 @pytest.mark.usefixtures("books")
 def test_writes_that_meet_transactions_and_are_throttled_settle_every_item_once(
-    api: Api, faults: Proxy, recorded: Recorded
+    api: Api, faults: Proxy, recorded: Recorded, once: str
 ) -> None:
-    texts = [says(recorded, f"{RUN}: met {number % 15}") for number in range(20)]
+    texts = [says(recorded, f"{once}: met {number % 15}") for number in range(20)]
     met = [
         # Certain: a batch is put once, noted as received once, and settled in transactions.
         rule("dynamodb", "PutItem", "TransactionConflictException", times=2),
@@ -222,9 +230,9 @@ def test_writes_that_meet_transactions_and_are_throttled_settle_every_item_once(
 
 @pytest.mark.usefixtures("books")
 def test_items_that_the_queue_did_not_take_are_sent_again_and_none_is_lost(
-    api: Api, faults: Proxy, recorded: Recorded
+    api: Api, faults: Proxy, recorded: Recorded, once: str
 ) -> None:
-    texts = [says(recorded, f"{RUN}: queued {number}") for number in range(10)]
+    texts = [says(recorded, f"{once}: queued {number}") for number in range(10)]
     failed = [{"Id": str(n), "Code": "InternalError", "SenderFault": False} for n in range(10)]
     partial = rule("sqs", "SendMessageBatch", "-", status=200, fields={"Failed": failed}, times=2)
     with faults.raising(partial) as fired:
@@ -237,13 +245,13 @@ def test_items_that_the_queue_did_not_take_are_sent_again_and_none_is_lost(
 
 @pytest.mark.usefixtures("books")
 def test_a_document_that_s3_does_not_take_or_give_at_once_is_answered_in_the_same_try(
-    api: Api, faults: Proxy
+    api: Api, faults: Proxy, once: str
 ) -> None:
     slow = [
         rule("s3", operation, "SlowDown", status=503, times=2)
         for operation in ("PutObject", "GetObject")
     ]
-    document = {"text": f"{RUN}: the minutes of a meeting.", "id": "minutes"}
+    document = {"text": f"{once}: the minutes of a meeting.", "id": "minutes"}
     with faults.raising(*slow) as fired:
         answer = api.post("documents", {"documents": [document], "operation": "summarize"})
         assert answer.status_code == 202, answer.text
@@ -256,9 +264,9 @@ def test_a_document_that_s3_does_not_take_or_give_at_once_is_answered_in_the_sam
 
 @pytest.mark.usefixtures("books")
 def test_an_upload_that_s3_does_not_take_or_give_at_once_is_judged_whole(
-    stack: Stack, api: Api, faults: Proxy, recorded: Recorded
+    stack: Stack, api: Api, faults: Proxy, recorded: Recorded, once: str
 ) -> None:
-    texts = [says(recorded, f"{RUN}: uploaded {number}") for number in range(4)]
+    texts = [says(recorded, f"{once}: uploaded {number}") for number in range(4)]
     body = "\n".join(json.dumps({"content": text}) for text in texts * 5).encode()
     upload = api.post(f"batches/uploads?bytes={len(body)}", {}).json()
     # The address is signed for the functions' host; what is uploaded does not pass it here.
@@ -354,7 +362,7 @@ def test_a_reviewer_signs_in_and_a_document_is_estimated_while_tables_are_thrott
 
 
 def test_a_chat_whose_start_and_writes_are_refused_at_first_is_answered_once(
-    stack: Stack, faults: Proxy
+    stack: Stack, faults: Proxy, once: str
 ) -> None:
     refused = [
         rule("lambda", "Invoke", "TooManyRequestsException", status=429, times=2),
@@ -368,7 +376,7 @@ def test_a_chat_whose_start_and_writes_are_refused_at_first_is_answered_once(
         Client(stack.chat, stack.new_key(Caller(tenant=somebody()))) as client,
         faults.raising(*refused) as fired,
     ):
-        client.say(f"{RUN}: why is the sky blue?", "one")
+        client.say(f"{once}: why is the sky blue?", "one")
         last = client.last("one")
     assert last["type"] == "complete"
     assert last["full_response"] == client.text("one")

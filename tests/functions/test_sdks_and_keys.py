@@ -55,6 +55,13 @@ def keys(ask: Ask, aws: Any, clock: Clock) -> Keys:
     return Keys(aws, "KeysTable", "KeyUseTable", clock=clock)
 
 
+def of_gateway(answer: str) -> bytes:
+    """The body of an answer of API Gateway's own."""
+    own = template.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"][answer]
+    body: str = own["ResponseTemplates"]["application/json"]
+    return body.encode()
+
+
 @pytest.fixture
 def serve(
     keys: Keys,
@@ -65,8 +72,7 @@ def serve(
 ) -> Serve:
     """What API Gateway answers to a request with a key: by the authorizer, then by the function."""
     opened = api.app()
-    own = template.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"]["UNAUTHORIZED"]
-    unauthorized = own["ResponseTemplates"]["application/json"].encode()
+    unauthorized = of_gateway("UNAUTHORIZED")
 
     def through(
         name: str, body: str, headers: dict[str, str], query: dict[str, str] | None = None
@@ -148,7 +154,40 @@ def test_openais_client_is_told_that_its_key_is_no_more(
         pytest.raises(openai.AuthenticationError, match="send a known API key") as refused,
     ):
         client.moderations.create(input="a text")
-    assert refused.value.code == "invalid_api_key"
+    told = refused.value
+    assert (told.code, told.type) == ("invalid_api_key", "invalid_request_error")
+    assert isinstance(told.body, dict)
+    assert "param" in told.body
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "error", "code", "kind"),
+    [
+        ("THROTTLED", 429, openai.RateLimitError, "throttled", "rate_limit_error"),
+        ("WAF_FILTERED", 403, openai.PermissionDeniedError, "blocked", "permission_error"),
+        ("DEFAULT_5XX", 504, openai.InternalServerError, "failed", "server_error"),
+    ],
+)
+def test_openais_client_reads_what_api_gateway_answers_itself(
+    answer: str, status: int, error: type[openai.APIStatusError], code: str, kind: str
+) -> None:
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        headers = {"content-type": "application/json"}
+        return httpx.Response(status, headers=headers, content=of_gateway(answer))
+
+    transport: Any = httpx.Client(transport=httpx.MockTransport(refuse))
+    with (
+        openai.OpenAI(
+            base_url="https://quorum.example/v1",
+            api_key="any",
+            http_client=transport,
+            max_retries=0,
+        ) as client,
+        pytest.raises(error) as refused,
+    ):
+        client.moderations.create(input="a text")
+    assert (refused.value.code, refused.value.type) == (code, kind)
+    assert refused.value.param is None
 
 
 def test_openais_client_waits_as_long_as_a_limit_asks_and_is_answered(
@@ -195,8 +234,8 @@ def analyze(serve: Serve, event: Callable[[str], dict[str, Any]], context: Any) 
     """Ask about a text with a key, by a client that is built from the discovery document."""
     document = json.loads(api.handler(event("get_discovery.json"), context)["body"])
 
-    def ask_about_it(key: str, **retries: int) -> Any:
-        client = build_from_document(document, developerKey=key, http=Http(serve))
+    def ask_about_it(key: str, by: Serve = serve, **retries: int) -> Any:
+        client = build_from_document(document, developerKey=key, http=Http(by))
         return client.comments().analyze(body=BODY).execute(**retries)
 
     return ask_about_it
@@ -239,6 +278,16 @@ def test_googles_client_is_told_of_a_limit_and_tries_again_if_it_may(
     assert refused.value.resp["retry-after"] == "3"
     assert analyze(key, num_retries=9)["languages"] == ["en"]  # its own pauses, not Retry-After
     assert waits
+
+
+def test_googles_client_reads_that_api_gateway_takes_no_more(analyze: Analyze) -> None:
+    def refuse(*_request: Any) -> tuple[int, dict[str, str], bytes]:
+        return 429, {"content-type": "application/json"}, of_gateway("THROTTLED")
+
+    with pytest.raises(HttpError, match="more requests at once") as refused:
+        analyze("any", by=refuse)
+    told = json.loads(refused.value.content)["error"]
+    assert (refused.value.status_code, told["status"]) == (429, "RESOURCE_EXHAUSTED")
 
 
 def ended(keys: Keys, clock: Clock, how: str) -> str:

@@ -57,7 +57,7 @@ def test_every_route_describes_its_answer_and_its_errors() -> None:
         assert answered.keys() >= {400, 401, 403, 429, 500, 502, 503, 504}, (method, path)
         for refused in answered.keys() - {status}:
             text = json.dumps(answered[refused]["content"])
-            assert '"#/components/schemas/Problem"' in text, (method, path, refused)
+            assert '"#/components/schemas/GatewayProblem"' in text, (method, path, refused)
 
 
 def test_every_route_with_a_body_says_that_it_may_be_too_large() -> None:

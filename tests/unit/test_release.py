@@ -173,3 +173,80 @@ def test_each_aliased_function_is_published_and_its_alias_led_to_the_new_version
         stubbed.add_response("update_alias", {}, led)
         publish(functions, aliased(listed))
         stubbed.assert_no_pending_responses()
+
+
+class Lambda:
+    """Lambda with the versions of each function, of which the alias calls some."""
+
+    exceptions = client("lambda").exceptions
+
+    def __init__(self, versions: dict[str, dict[str, str]], alias: dict[str, Any]) -> None:
+        self.versions, self.alias = versions, alias
+        self.deleted: list[tuple[str, str]] = []
+
+    def get_alias(self, **asked: str) -> dict[str, Any]:
+        assert asked["Name"] == "live"
+        if asked["FunctionName"] not in self.alias:
+            raise self.exceptions.ResourceNotFoundException({"Error": {}}, "GetAlias")
+        return dict(self.alias[asked["FunctionName"]])
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation in {"list_versions_by_function", "list_stack_resources"}
+        return self
+
+    def paginate(self, **asked: str) -> list[dict[str, Any]]:
+        if "StackName" in asked:
+            kinds = {"AWS::Lambda::Function": self.versions, "AWS::SQS::Queue": ["a-queue"]}
+            return [
+                {
+                    "StackResourceSummaries": [
+                        {"ResourceType": kind, "PhysicalResourceId": name} for name in names
+                    ]
+                }
+                for kind, names in kinds.items()
+            ]
+        return [
+            {"Versions": [{"Version": version, "SnapStart": {"ApplyOn": applied}}]}
+            for version, applied in self.versions[asked["FunctionName"]].items()
+        ]
+
+    def delete_function(self, **asked: str) -> None:
+        self.deleted.append((asked["FunctionName"], asked["Qualifier"]))
+
+
+def test_versions_with_a_snapshot_that_nothing_calls_are_deleted_before_a_deployment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on, off = "PublishedVersions", "None"
+    functions = Lambda(
+        {
+            "api": {"$LATEST": on, "3": off, "4": on, "5": on, "6": on, "7": on},
+            "batch": {"$LATEST": off, "1": off, "2": off},
+            "cut-off": {"$LATEST": on, "1": on},
+        },
+        {
+            "api": {
+                "FunctionVersion": "5",
+                "RoutingConfig": {"AdditionalVersionWeights": {"6": 0.1}},
+            },
+            "batch": {"FunctionVersion": "2"},
+        },
+    )
+    monkeypatch.setattr(boto3, "client", lambda _service: functions)
+    done = CliRunner().invoke(app, ["prune", "default"])
+    assert done.exit_code == 0, done.output
+    assert functions.deleted == [("api", "4"), ("api", "7")]
+
+
+def test_before_the_first_deployment_there_is_nothing_to_delete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    formation = client("cloudformation")
+    monkeypatch.setattr(boto3, "client", lambda _service: formation)
+    with Stubber(formation) as stubbed:
+        message = "Stack with id quorum does not exist"
+        stubbed.add_client_error("list_stack_resources", "ValidationError", message)
+        done = CliRunner().invoke(app, ["prune", "default"])
+        assert (done.exit_code, done.output) == (0, "")
+        stubbed.add_client_error("list_stack_resources", "AccessDenied", "you may not")
+        assert CliRunner().invoke(app, ["prune", "default"]).exit_code == 1

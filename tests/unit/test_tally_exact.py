@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 import pytest
 from quorum.core.models import Abstention, CastVote, Decision
 from quorum.vote import panel
 from quorum.vote.panel import Panel
-from quorum.vote.tally import agreements, confidence_logit, quorum_of, ratio, tally, weighted_sum
+from quorum.vote.tally import agreements, confidence_logit, quorum_of, tally
 
 from tests import make
 
@@ -57,30 +56,6 @@ def calibrated(rounds: Sequence[Sequence[str]], stages: Sequence[Any], **changes
 
 
 # --- shares of a weight --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("terms", "expected"),
-    [
-        ([], Fraction(0)),
-        ([(0.5, 0.25)], Fraction(1, 8)),
-        ([(3.0, 2.0), (0.5, 1.0), (0.25, 0.125)], Fraction(6) + Fraction(17, 32)),
-        ([(0.25, 0.125), (0.5, 1.0), (3.0, 2.0)], Fraction(6) + Fraction(17, 32)),
-        ([(0.001, 0.5), (0.5, 0.001)], Fraction(1, 1000)),
-        ([(0.1, 0.1), (-0.1, 0.1)], Fraction(0)),
-        ([(1e20, 1e-7)], Fraction(10**13)),
-    ],
-)
-def test_a_sum_of_products_is_exact_whatever_their_decimal_places(
-    terms: Sequence[tuple[float, float]], expected: Fraction
-) -> None:
-    total, places = weighted_sum(terms)
-    assert Fraction(total, 10**places) == expected
-
-
-def test_a_ratio_of_sums_is_exact_whatever_their_decimal_places() -> None:
-    assert Fraction(*ratio((3, 1), (4, 0))) == Fraction(3, 40)
-    assert Fraction(*ratio((3, 0), (4, 2))) == Fraction(75)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 
 from quorum.api.callers import caller_of
 from quorum.aws.clients import LONG, client_config
+from quorum.aws.snapshots import after_restore
 from quorum.core.errors import Conflict, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ def _store(table: str, _told_apart_by: str) -> DynamoDBPersistenceLayer:
         data_attr="answer",
         validation_key_attr="request_hash",
     )
+
+
+after_restore(_store.cache_clear)
 
 
 def answer_once(

@@ -1,4 +1,4 @@
-"""The described answers of a route: a model, or a `Problem` for every error."""
+"""The described answers of a route: a model, or an error, its own or API Gateway's."""
 
 import inspect
 from collections.abc import Mapping
@@ -31,6 +31,23 @@ class Problem(Frozen):
     """The one form of every error."""
 
     error: ProblemDetail
+
+
+class GatewayProblemDetail(ProblemDetail):
+    """An error that API Gateway answered itself, in one form for the clients of all routes.
+
+    `type` and `param` are those of OpenAI's form, `status` is that of Google's.
+    """
+
+    type: str
+    param: str | None
+    status: str
+
+
+class GatewayProblem(Frozen):
+    """The form of the errors that API Gateway answers itself."""
+
+    error: GatewayProblemDetail
 
 
 ANYWHERE: Mapping[HTTPStatus, str] = MappingProxyType(
@@ -67,14 +84,14 @@ def gives(
     """The description of a route that answers with a `model` and `status`, or with an error.
 
     `errors` are added to those that any route may answer with. `also` are other statuses with a
-    model, which may have a `Problem` instead. With `stream`, the answer may be server-sent events.
-    `error_form` is the form of the route's errors, if not `Problem`; API Gateway's are that always.
+    model, which may have an error instead. With `stream`, the answer may be server-sent events.
+    `error_form` is the form of the route's own errors, if not `Problem`.
     """
     described = {each: [text] for each, text in ANYWHERE.items()}
     refusals: tuple[type[QuorumError], ...] = (InvalidRequest, *errors)
     for error in refusals:
         described.setdefault(HTTPStatus(error.http_status), []).insert(0, _summary(error))
-    form: Any = Problem if error_form is None else error_form | Problem
+    form: Any = (error_form or Problem) | GatewayProblem
     responses = {
         each.value: _response(" ".join(dict.fromkeys(texts)), form)
         for each, texts in sorted(described.items())
@@ -84,7 +101,7 @@ def gives(
         for name, meaning in {RETRY_AFTER: "Seconds to wait.", **RATE_HEADERS}.items()
     }
     for each, other in also.items():
-        responses[each.value] = _response(_summary(other), other | Problem)
+        responses[each.value] = _response(_summary(other), other | Problem | GatewayProblem)
     responses[status.value] = _response(_summary(model), model)
     if stream:
         text: Any = {"schema": {"type": "string", "description": "server-sent events"}}

@@ -6,6 +6,7 @@ from time import time
 from typing import TYPE_CHECKING, ClassVar
 
 import boto3
+from botocore.client import BaseClient
 from botocore.config import Config
 
 from quorum.aws.clients import LONG, Patience, client_config
@@ -45,6 +46,13 @@ class Clients:
     def __init__(self, settings: "Frozen", *, clock: Callable[[], float] = time) -> None:
         self.settings = settings
         self.clock = clock
+
+    def close(self) -> None:
+        """Close the connections of all clients that were opened."""
+        for member in vars(self).values():
+            client = getattr(getattr(member, "meta", None), "client", member)  # of a resource
+            if isinstance(client, BaseClient):
+                client.close()
 
     @cached_property
     def dynamodb(self) -> "DynamoDBServiceResource":

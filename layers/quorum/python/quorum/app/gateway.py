@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from quorum.app.container import Container
+from quorum.aws import loop
 from quorum.gateway import breaker
 from quorum.gateway.base_urls import BaseUrl, RotatingBaseUrls, parse_base_urls
 from quorum.gateway.client import Gateway, GatewaySettings
@@ -19,6 +20,13 @@ class GatewayContainer(Container):
     """The members of functions that call a gateway."""
 
     settings: "AskSettings"
+
+    def close(self) -> None:
+        """Close also the connections to gateways."""
+        super().close()
+        for name in ("gateway", "model_gateways"):
+            if name in vars(self):
+                loop.run(getattr(self, name).close())
 
     @cached_property
     def gateway(self) -> Gateway:

@@ -272,6 +272,11 @@ class Gateway:
                 "the gateway's answer to /models is not a list of models", served_by=base.url
             ) from error
 
+    @property
+    def is_open(self) -> bool:
+        """Whether connections may be open."""
+        return self._client is not None
+
     async def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         if self._client is not None:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from quorum.core.models import Abstention, Attribute, CastVote, Category, Decision
 from quorum.vote import policy_reading
-from quorum.vote.panel import Panel, Weighted
+from quorum.vote.panel import Panel
 from quorum.vote.policy import Policy
 
 CATEGORIES_OF: Mapping[Attribute, tuple[Category, ...]] = MappingProxyType(
@@ -47,7 +47,7 @@ def pooled(
     policy: Policy, panel: Panel, votes: Iterable[CastVote | Abstention]
 ) -> dict[Attribute, float]:
     """The score of each attribute that a voter on `panel` scores."""
-    weights = panel.rule.weights if isinstance(panel.rule, Weighted) else {}
+    weights = policy_reading.weights_of(panel)
     spoken: dict[Attribute, dict[str, float]] = {}
     for vote in votes:
         if vote.voter in panel.voters:

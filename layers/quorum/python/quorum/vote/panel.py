@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from quorum.core import registry
 from quorum.core.errors import PanelInvalid
+from quorum.core.exact import whole_numbers
 from quorum.core.json_names import NameRepeated, require_unrepeated
 from quorum.core.models import Frozen, LanguageCode
 
@@ -67,6 +68,11 @@ class Weighted(Frozen):
 
     kind: Literal["weighted"] = "weighted"
     weights: dict[VoterName, Weight]
+
+    @cached_property
+    def whole_weights(self) -> dict[str, int]:
+        """The weights in a unit in which all are whole, for exact sums."""
+        return whole_numbers(self.weights)
 
 
 class Majority(Frozen):

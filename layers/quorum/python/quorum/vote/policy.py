@@ -26,6 +26,7 @@ from quorum.core.models import (
     REASON_LIMIT,
     Category,
     CategoryName,
+    CategoryScore,
     Frozen,
 )
 from quorum.core.normalise import Normalised, normalise
@@ -46,6 +47,8 @@ OWN_CATEGORIES_LIMIT = 32
 """Categories of a policy's own, beside the thirteen."""
 TOLD_LIMIT = 32_000
 """Characters of the system message: instructions, categories and examples together."""
+THRESHOLD = 0.5
+"""The pooled score from which a category without a threshold of its own is flagged."""
 MAX_OUTPUT_TOKENS = 200
 """Tokens of a voter's reply at most; part of the version, because a longer reply is cut off."""
 
@@ -195,14 +198,32 @@ class PolicyDocument(Frozen):
 
     def rules(self, category: str) -> CategoryRules:
         """The rules for `category`; a category that the policy does not know is ignored."""
-        known = PLAIN if category in _THIRTEEN else _UNKNOWN
-        return self.categories.get(category, known)
+        own = self.categories.get(category)
+        if own is not None:
+            return own
+        return _PACKAGED_RULES.get(category, _UNKNOWN)
 
     @cached_property
     def enabled(self) -> tuple[str, ...]:
         """Names of the categories in the prompt: those of the thirteen, then the policy's own."""
         own = tuple(name for name in self.categories if name not in _THIRTEEN)
         return tuple(name for name in (*_THIRTEEN, *own) if self.rules(name).enabled)
+
+    @cached_property
+    def redefined(self) -> frozenset[str]:
+        """Names of the categories that the policy defines itself, in words of its own."""
+        return frozenset(name for name, rules in self.categories.items() if rules.definition)
+
+    @cached_property
+    def unscored(self) -> dict[str, CategoryScore]:
+        """The pooled score of each enabled category that nobody found in a content: 0."""
+        return {name: self.scored(name, 0.0) for name in self.enabled}
+
+    def scored(self, category: str, score: float) -> CategoryScore:
+        """The pooled score of `category`, with the threshold from which it is flagged."""
+        own = self.rules(category).threshold
+        threshold = THRESHOLD if own is None else own
+        return CategoryScore(score=score, threshold=threshold, flagged=score >= threshold)
 
     @cached_property
     def known(self) -> tuple[str, ...]:
@@ -346,6 +367,7 @@ class Policy(PolicyDocument):
 
 
 _THIRTEEN: tuple[str, ...] = tuple(str(category) for category in Category)
+_PACKAGED_RULES = dict.fromkeys(_THIRTEEN, PLAIN)
 _UNKNOWN = CategoryRules(enabled=False)
 _PROBES = ("plain", 'a "quoted"\nline, 가 and \u2028', "p\u200bay \u202elap\u202c")
 """Sample contents for the version: a plain one, one that is escaped, one with tricks."""

@@ -22,13 +22,13 @@ and a vote for anything but safe without any score, judges none and adds nothing
 fractions: no order of votes changes a score, and no higher score of a vote lowers one.
 """
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import ModelUnknown, PanelInvalid
+from quorum.core.exact import weighted_sums
 from quorum.core.models import (
     Abstention,
     CastVote,
@@ -37,18 +37,14 @@ from quorum.core.models import (
 )
 from quorum.vote import guards
 from quorum.vote.panel import Calibrated, Panel, Weighted
-from quorum.vote.policy import DEFAULT, PACKAGED, Action, Policy
-from quorum.vote.tally import compared, ratio, weighted_sum
+from quorum.vote.policy import DEFAULT, PACKAGED, THRESHOLD, Action, Policy
+from quorum.vote.tally import compared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-THRESHOLD = 0.5
-"""The pooled score from which a category without a threshold of its own is flagged."""
 NAMED_LIMIT = 3
 """Flagged categories that a verdict's reason names at most."""
-_REMEMBERED = 4_096
-"""Scores that verdicts share."""
 
 _PACKAGED = frozenset((DEFAULT.name, PACKAGED, f"{DEFAULT.name}@{DEFAULT.version}"))
 """The names of the packaged policy; a tenant's policy that says nothing else is the same."""
@@ -72,11 +68,13 @@ def _read(policy: Policy, vote: CastVote) -> CastVote | Abstention:
 
 def _read_embedded(policy: Policy, vote: CastVote) -> CastVote | Abstention:
     """The vote of a voter that was told nothing: as cast, or read by its scores."""
-    scores = {name: score for name, score in vote.scores.items() if _asks_about(policy, name)}
-    if scores != vote.scores:
-        vote = vote.model_copy(update={"scores": scores})
+    # A score that it gives a category means what it was trained for, not what a policy calls so.
+    if not policy.redefined.isdisjoint(vote.scores):
+        meant = {name: one for name, one in vote.scores.items() if name not in policy.redefined}
+        vote = vote.model_copy(update={"scores": meant})
     if policy.judges_as_default:
         return vote
+    scores = vote.scores
     if not any(scores.values()):
         return _abstaining(vote)
     actions = _actions(policy, scores, least=0.0 if vote.covers is None else THRESHOLD)
@@ -85,7 +83,8 @@ def _read_embedded(policy: Policy, vote: CastVote) -> CastVote | Abstention:
         actions = {highest.counted_as} if highest.threshold is None else set()
     clears = vote.covers is None or (
         policy.instructions == DEFAULT.instructions
-        and all(name in vote.covers and _asks_about(policy, name) for name in policy.enabled)
+        and policy.redefined.isdisjoint(policy.enabled)
+        and all(name in vote.covers for name in policy.enabled)
     )
     if vote.decision is Decision.UNSAFE:
         grave = actions & {Action.UNSAFE, Action.NEEDS_REVIEW}
@@ -97,9 +96,9 @@ def _actions(policy: Policy, scores: "Mapping[str, float]", least: float) -> set
     """The actions of the categories whose score reaches their threshold, `least` without one."""
     found: set[Action] = set()
     for name, score in scores.items():
-        own = policy.rules(name).threshold
-        if score and score >= (least if own is None else own):
-            found.add(policy.rules(name).counted_as)
+        rules = policy.rules(name)
+        if score and score >= (least if rules.threshold is None else rules.threshold):
+            found.add(rules.counted_as)
     return found
 
 
@@ -109,11 +108,6 @@ def _counted(vote: CastVote, actions: set[Action]) -> CastVote:
         return vote
     counted = Decision.NEEDS_REVIEW if Action.NEEDS_REVIEW in actions else Decision.SAFE
     return vote.model_copy(update={"decision": counted, "decision_cast": vote.decision})
-
-
-def _asks_about(policy: Policy, category: str) -> bool:
-    """Whether a score that an embedded voter gives `category` means the policy's category."""
-    return not policy.rules(category).definition
 
 
 def _abstaining(vote: CastVote) -> Abstention:
@@ -139,24 +133,26 @@ def pooled(
 
     `votes` were read through `policy`. Of two votes of a voter the higher scores count.
     """
-    weights = panel.rule.weights if isinstance(panel.rule, Weighted) else {}
-    of_all: dict[str, float] = {}  # the voters that judge every enabled category
+    weights = weights_of(panel)
+    of_all: set[str] = set()  # the voters that judge every enabled category
     spoken: dict[str, dict[str, float]] = {}
     for vote in votes:
         if not isinstance(vote, CastVote) or vote.voter not in panel.voters:
             continue
         if _speaks_of_all(vote):
-            of_all[vote.voter] = 0.0
+            of_all.add(vote.voter)
+        if not vote.scores and vote.covers is None:
+            continue
         for name, score in _named(policy, vote).items():
             by_voter = spoken.setdefault(name, {})
             by_voter[vote.voter] = max(score, by_voter.get(vote.voter, 0.0))
-    return {
-        name: _category_score(policy, name, mean(of_all | spoken[name], weights))
-        if name in spoken
-        else _category_score(policy, name, 0.0)
-        for name in policy.enabled
-        if of_all or name in spoken
+    scores = {
+        name: policy.scored(name, mean(by_voter, weights, of_all))
+        for name, by_voter in spoken.items()
     }
+    if of_all:
+        return policy.unscored | scores
+    return {name: scores[name] for name in policy.enabled if name in scores}
 
 
 def is_embedded(voter: str) -> bool:
@@ -173,7 +169,7 @@ def said(policy: Policy, vote: CastVote) -> dict[str, float]:
 def _speaks_of_all(vote: CastVote) -> bool:
     """Whether a category that the vote does not name has the score 0."""
     is_told = vote.voter not in _EMBEDDED and vote.covers is None
-    return is_told and bool(vote.scores or vote.decision is Decision.SAFE)
+    return is_told and (vote.decision is Decision.SAFE or bool(vote.scores))
 
 
 def _named(policy: Policy, vote: CastVote) -> dict[str, float]:
@@ -186,26 +182,24 @@ def _named(policy: Policy, vote: CastVote) -> dict[str, float]:
     return {name: 0.0 for name in policy.enabled if name in vote.covers} | named
 
 
-def mean(by_voter: "Mapping[str, float]", weights: "Mapping[str, float]") -> float:
-    """The mean of the voters' scores, weighted (1 where no weight is given); an exact sum."""
-    said = [(weights.get(voter, 1.0), score) for voter, score in by_voter.items() if score]
-    if not said:
-        return 0.0
-    part, whole = ratio(
-        weighted_sum(said), weighted_sum((weights.get(voter, 1.0), 1.0) for voter in by_voter)
-    )
+def weights_of(panel: Panel) -> "Mapping[str, int]":
+    """The weights of the panel's voters, in whole numbers; empty where all weigh the same."""
+    return panel.rule.whole_weights if isinstance(panel.rule, Weighted) else {}
+
+
+def mean(
+    by_voter: "Mapping[str, float]",
+    weights: "Mapping[str, int]",
+    others: Collection[str] = (),
+) -> float:
+    """The mean of the voters' scores, weighted (1 where no weight is given); an exact sum.
+
+    Those of `others` that gave none have the score 0.
+    """
+    terms = [(weights.get(voter, 1), score, Decision.UNSAFE) for voter, score in by_voter.items()]
+    silent = sum([weights.get(voter, 1) for voter in others if voter not in by_voter])
+    part, _, whole = weighted_sums([*terms, (silent, 0.0, Decision.SAFE)])
     return part / whole
-
-
-def _category_score(policy: Policy, name: str, score: float) -> CategoryScore:
-    own = policy.rules(name).threshold
-    return _against(score, THRESHOLD if own is None else own)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _against(score: float, threshold: float) -> CategoryScore:
-    """A score and its threshold: frozen, so verdicts share it."""
-    return CategoryScore(score=score, threshold=threshold, flagged=score >= threshold)
 
 
 def grounds(policy: Policy, decision: Decision, scores: "Mapping[str, CategoryScore]") -> str:

@@ -15,44 +15,52 @@ nothing: it asks its first round, whose votes a reviewer sees.
 
 Whether the panel is settled is decided by the extremes the score can still reach. They are exact:
 every rule is monotone in each vote, so the extremes are where all outstanding voters vote one way
-with full confidence. Sums are exact fractions (weighted) or correctly rounded (`fsum`), and
-calibrated thresholds are compared as log-odds, so no order of adding can change a verdict.
+with full confidence. Sums are exact (weighted, as whole numbers of a small unit) or correctly
+rounded (`fsum`), and calibrated thresholds are compared as log-odds, so no order of adding can
+change a verdict.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from fractions import Fraction
-from functools import lru_cache
+from typing import NamedTuple, Protocol
 
+from quorum.core.exact import decimal, weighted_sums
 from quorum.core.models import Abstention, CastVote, Decision, Outcome
 from quorum.vote.panel import Calibrated, Evidence, Majority, Panel, Stop, Thresholds, Weighted
 
 CONFIDENCE_CEILING = 0.99
 """Highest confidence of a vote: a higher one counts as this."""
 
-_HALF = Fraction(1, 2)
-_REMEMBERED = 4_096
-"""Numbers whose exact value is remembered: weights, thresholds, and confidences of few digits."""
+_HALVES = Thresholds(unsafe=0.5, safe=0.5)
+_WORDS = {option: option.replace("_", " ") for option in Decision}
 _SEVERITY = {Decision.SAFE: 0, Decision.NEEDS_REVIEW: 1, Decision.UNSAFE: 2}
 
 
-@dataclass(frozen=True, slots=True)
-class _TallyVote:
+class _TallyVote(Protocol):
     """The parts of a vote that the tally uses."""
+
+    @property
+    def decision(self) -> Decision:
+        """The decision of the vote, as it counts."""
+
+    @property
+    def confidence(self) -> float:
+        """The voter's probability that it is right."""
+
+
+class _Supposed(NamedTuple):
+    """A vote that an outstanding voter could still cast."""
 
     decision: Decision
     confidence: float
 
 
-_SURELY_UNSAFE = _TallyVote(Decision.UNSAFE, 1.0)
-_SURELY_SAFE = _TallyVote(Decision.SAFE, 1.0)
-_ASKS_FOR_REVIEW = _TallyVote(Decision.NEEDS_REVIEW, 1.0)
+_SURELY_UNSAFE = _Supposed(Decision.UNSAFE, 1.0)
+_SURELY_SAFE = _Supposed(Decision.SAFE, 1.0)
+_ASKS_FOR_REVIEW = _Supposed(Decision.NEEDS_REVIEW, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _TallyState:
+class _TallyState(NamedTuple):
     """A panel's votes on one content so far, and the voters that are outstanding."""
 
     panel: Panel
@@ -65,7 +73,7 @@ class _TallyState:
         """The state if all outstanding voters (of the first `rounds`) cast this vote."""
         asked = {voter for voters in self.panel.rounds[:rounds] for voter in voters}
         filled = {voter: tally_vote for voter in self.outstanding if voter in asked}
-        return replace(self, tally_votes={**self.tally_votes, **filled})
+        return self._replace(tally_votes={**self.tally_votes, **filled})
 
     @property
     def thresholds(self) -> Thresholds | None:
@@ -102,8 +110,7 @@ class _TallyState:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """The decision on the votes, both scores, and the comparison that decided."""
 
     decision: Decision
@@ -145,15 +152,15 @@ def tally(
             f"only {len(tally_votes)} of {len(panel.voters)} answered; the quorum is {quorum}"
         )
     ending = why_stopped if why_stopped is not None else f"next to vote: {_listed(next_voters)}"
+    if decision is Decision.NEEDS_REVIEW:
+        confidence = max(reading.unsafe, reading.safe)
+    else:
+        confidence = reading.unsafe if decision is Decision.UNSAFE else reading.safe
     return Outcome(
         decision=decision,
         score=reading.unsafe,
-        confidence={
-            Decision.UNSAFE: reading.unsafe,
-            Decision.SAFE: reading.safe,
-            Decision.NEEDS_REVIEW: max(reading.unsafe, reading.safe),
-        }[decision],
-        reason="; ".join(part for part in (beginning, ending) if part),
+        confidence=confidence,
+        reason=f"{beginning}; {ending}" if ending else beginning,
         settled=why_stopped is not None,
         next_voters=next_voters,
     )
@@ -205,16 +212,15 @@ def _by_voter(
     """
     tally_votes: dict[str, _TallyVote] = {}
     heard: set[str] = set()
-    voters = set(panel.voters)
     for vote in votes:
-        if vote.voter not in voters:
+        voter = vote.voter
+        if voter not in panel.voters:
             continue
-        heard.add(vote.voter)
-        if isinstance(vote, CastVote):
-            tally_vote = _TallyVote(vote.decision, vote.confidence)
-            tally_votes[vote.voter] = max(
-                tally_votes.get(vote.voter, tally_vote), tally_vote, key=_gravity
-            )
+        if isinstance(vote, CastVote) and (
+            voter not in tally_votes or _gravity(vote) > _gravity(tally_votes[voter])
+        ):
+            tally_votes[voter] = vote
+        heard.add(voter)
     return tally_votes, heard
 
 
@@ -313,7 +319,7 @@ def _reachable_shares(state: _TallyState, rule: Weighted | Majority) -> set[Deci
     # highest when all outstanding voters are sure of it, and lowest when all vote otherwise.
     extremes = (_SURELY_UNSAFE, _SURELY_SAFE, _ASKS_FOR_REVIEW)
     return {
-        _read_shares(state.thresholds, *_shares(rule, state.supposing(extreme))).decision
+        _decided_by_shares(state.thresholds, *_shares(rule, state.supposing(extreme).tally_votes))
         for extreme in extremes
     }
 
@@ -347,78 +353,54 @@ def _read(state: _TallyState) -> _Reading:
     rule, thresholds = state.panel.rule, state.thresholds
     if isinstance(rule, Calibrated):
         return _read_log_odds(thresholds, _log_odds(rule, state))
-    return _read_shares(thresholds, *_shares(rule, state))
+    return _read_shares(thresholds, *_shares(rule, state.tally_votes))
 
 
-def _shares(rule: Weighted | Majority, state: _TallyState) -> tuple[Fraction, Fraction]:
-    """The unsafe and the safe share of the weight that answered, exactly."""
-    weights = rule.weights if isinstance(rule, Weighted) else None
-    whole = weighted_sum(
-        (1.0 if weights is None else weights[voter], 1.0) for voter in state.tally_votes
+def _shares(
+    rule: Weighted | Majority, tally_votes: Mapping[str, _TallyVote]
+) -> tuple[int, int, int]:
+    """The weight for unsafe, the weight for safe, and all weight that answered, in one unit."""
+    if isinstance(rule, Majority):
+        said = [tally_vote.decision for tally_vote in tally_votes.values()]
+        return said.count(Decision.UNSAFE), said.count(Decision.SAFE), len(said)
+    weights = rule.whole_weights
+    return weighted_sums(
+        [
+            (weights[voter], tally_vote.confidence, tally_vote.decision)
+            for voter, tally_vote in tally_votes.items()
+        ]
     )
-    unsafe, safe = (
-        weighted_sum(
-            (1.0, 1.0) if weights is None else (weights[voter], tally_vote.confidence)
-            for voter, tally_vote in state.tally_votes.items()
-            if tally_vote.decision is side
+
+
+def _read_shares(thresholds: Thresholds | None, unsafe: int, safe: int, whole: int) -> _Reading:
+    decision = _decided_by_shares(thresholds, unsafe, safe, whole)
+    unsafe_share, safe_share = unsafe / whole, safe / whole
+    if decision is Decision.NEEDS_REVIEW:
+        comparison = f"score {unsafe_share:.2f}, safe score {safe_share:.2f}"
+    else:
+        limits, sign = (_HALVES, ">") if thresholds is None else (thresholds, "≥")
+        comparison = (
+            f"score {compared(unsafe_share, sign, limits.unsafe)}"
+            if decision is Decision.UNSAFE
+            else f"safe score {compared(safe_share, sign, limits.safe)}"
         )
-        for side in (Decision.UNSAFE, Decision.SAFE)
-    )
-    return Fraction(*ratio(unsafe, whole)), Fraction(*ratio(safe, whole))
+    return _Reading(decision, unsafe_share, safe_share, comparison)
 
 
-def weighted_sum(terms: Iterable[tuple[float, float]]) -> tuple[int, int]:
-    """The exact sum of the terms' products, as an integer and its number of decimal places."""
-    total = places = 0
-    for weight, value in terms:
-        factor, its_places = _decimal(weight)
-        number, more = _decimal(value)
-        its_places += more
-        if its_places > places:
-            total *= 10 ** (its_places - places)
-            places = its_places
-        total += factor * number * 10 ** (places - its_places)
-    return total, places
-
-
-def ratio(part: tuple[int, int], whole: tuple[int, int]) -> tuple[int, int]:
-    """The exact ratio of two such sums, as two integers."""
-    return part[0] * 10 ** whole[1], whole[0] * 10 ** part[1]
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _decimal(number: float) -> tuple[int, int]:
-    """The number as it is written in decimal: an integer, and its number of decimal places."""
-    sign, digits, exponent = Decimal(repr(number)).as_tuple()
-    if not isinstance(exponent, int):
-        raise TypeError("a weight or a confidence is a finite number")
-    integer = int("".join(map(str, digits))) * (-1 if sign else 1)
-    return integer * 10 ** max(0, exponent), max(0, -exponent)
-
-
-def _read_shares(thresholds: Thresholds | None, unsafe: Fraction, safe: Fraction) -> _Reading:
+def _decided_by_shares(
+    thresholds: Thresholds | None, unsafe: int, safe: int, whole: int
+) -> Decision:
+    """The decision: a share reaches its threshold; without thresholds, it is more than half."""
     if thresholds is None:
-        unsafe_limit = safe_limit = _HALF
-        says_unsafe, says_safe, sign = unsafe > _HALF, safe > _HALF, ">"
+        says_unsafe, says_safe = 2 * unsafe > whole, 2 * safe > whole
     else:
-        unsafe_limit, safe_limit = exact(thresholds.unsafe), exact(thresholds.safe)
-        says_unsafe, says_safe, sign = unsafe >= unsafe_limit, safe >= safe_limit, "≥"
+        limit, parts_of_one = decimal(thresholds.unsafe)
+        says_unsafe = unsafe * parts_of_one >= limit * whole
+        limit, parts_of_one = decimal(thresholds.safe)
+        says_safe = safe * parts_of_one >= limit * whole
     if says_unsafe:
-        decision = Decision.UNSAFE
-        comparison = f"score {compared(unsafe, sign, unsafe_limit)}"
-    elif says_safe:
-        decision = Decision.SAFE
-        comparison = f"safe score {compared(safe, sign, safe_limit)}"
-    else:
-        decision = Decision.NEEDS_REVIEW
-        comparison = f"score {float(unsafe):.2f}, safe score {float(safe):.2f}"
-    return _Reading(decision, float(unsafe), float(safe), comparison)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def exact(number: float) -> Fraction:
-    """The number as it is written in decimal: 0.1 is one tenth, not a binary fraction near it."""
-    return Fraction(Decimal(repr(number)))
+        return Decision.UNSAFE
+    return Decision.SAFE if says_safe else Decision.NEEDS_REVIEW
 
 
 def _log_odds(rule: Calibrated, state: _TallyState) -> float:
@@ -491,9 +473,7 @@ def _described(state: _TallyState, reading: _Reading) -> str:
     said = [tally_vote.decision for tally_vote in state.tally_votes.values()]
     if reading.decision is Decision.NEEDS_REVIEW:
         counts = ", ".join(
-            f"{said.count(option)} {option.replace('_', ' ')}"
-            for option in Decision
-            if option in said
+            f"{said.count(option)} {words}" for option, words in _WORDS.items() if option in said
         )
         return f"the votes do not decide: {counts} ({reading.comparison})"
     agreeing = said.count(reading.decision)
@@ -501,10 +481,10 @@ def _described(state: _TallyState, reading: _Reading) -> str:
     return f"{agreeing} of {len(said)} voters {verb} {reading.decision} ({reading.comparison})"
 
 
-def compared(left: Fraction | float, sign: str, right: Fraction | float) -> str:
+def compared(left: float, sign: str, right: float) -> str:
     """Both numbers, with as many digits as it takes to tell them apart."""
     for digits in (2, 4, 6):
-        shown = (f"{float(left):.{digits}f}", f"{float(right):.{digits}f}")
+        shown = (f"{left:.{digits}f}", f"{right:.{digits}f}")
         if shown[0] != shown[1] or left == right:
             break
     return f"{shown[0]} {sign} {shown[1]}"
