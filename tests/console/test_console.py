@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from hashlib import sha256
 from html import unescape
 from typing import TYPE_CHECKING, Any
@@ -308,6 +309,27 @@ def test_a_category_of_a_policys_own_is_shown_under_its_name(ada: Client, store:
         assert "gambling_ads" in ada.body, path
 
 
+def test_verdicts_are_found_by_the_time_of_day_and_their_metadata(
+    ada: Client, store: Store
+) -> None:
+    early = store("early", created_at=datetime(2026, 11, 19, 9, 29, tzinfo=UTC), metadata={"a": 1})
+    store("late", created_at=datetime(2026, 11, 19, 9, 30, tzinfo=UTC), metadata={"a": 2})
+    of_day = "verdicts?from=2026-11-19&to=2026-11-19"
+
+    def found(query: str) -> list[str]:
+        body = ada.get(of_day + query).body
+        assert ada.status == 200
+        return [name for name in ("early", "late") if f"verdicts/{name}" in body]
+
+    assert found("") == ["early", "late"]
+    assert found("&from_time=09:30") == ["late"]
+    assert found("&to_time=09:30") == ["early"]
+    assert found(f"&metadata=a={early.metadata['a']}") == ["early"]
+    assert found("&metadata=a") == ["early", "late"]
+    assert found("&metadata=b") == []
+    assert 'value="09:30"' in ada.get(f"{of_day}&to_time=09:30").body
+
+
 def test_another_tenants_verdict_is_not_there(ada: Client, store: Store) -> None:
     store("verdict-2", tenant="other")
     for path in ("verdicts/verdict-2", "review/verdict-2"):
@@ -333,6 +355,9 @@ def test_an_outage_is_a_page_that_says_so(
     ("path", "status"),
     [
         ("verdicts?from=yesterday", 400),
+        ("verdicts?from_time=09:30", 400),
+        ("verdicts?to=2026-11-27&to_time=noon", 400),
+        ("verdicts?metadata==7", 400),
         ("verdicts?decision=maybe", 400),
         ("audit?next=x", 400),
         ("costs?from=2026-02-30", 400),

@@ -308,7 +308,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "unknown": ("unknown", "알 수 없음"),
         # verdicts
         "verdicts.from": ("From", "시작일"),
+        "verdicts.from_time": ("From, at (UTC)", "시작 시각 (UTC)"),
         "verdicts.to": ("To", "종료일"),
+        "verdicts.to_time": ("To, before (UTC)", "종료 시각 (UTC, 미포함)"),
+        "verdicts.metadata": ("Metadata", "메타데이터"),
         "verdicts.empty": ("No verdicts match", "조건에 맞는 판정이 없습니다"),
         "verdicts.empty_lead": (
             "Widen the days or reset the filter.",
