@@ -30,7 +30,7 @@ def ends(container: "ConsoleContainer", name: str) -> tuple[str, float] | None:
     """Who has claimed a content, and for how many seconds from now."""
     table = container.dynamodb.Table("VerdictsTable")
     claim = claim_of(table.get_item(Key={"id": f"verdict#acme#{name}"})["Item"], container.clock())
-    return claim and (claim.reviewer, claim.until.timestamp() - container.clock())
+    return None if claim is None else (claim.reviewer, claim.until.timestamp() - container.clock())
 
 
 def wait_for_next(page: Page) -> None:
