@@ -25,8 +25,8 @@ def _verdicts() -> None:
 @app.command()
 def export(
     out: Annotated[Path, typer.Option(help="the file, JSON Lines; - for stdout")] = STANDARD_OUTPUT,
-    since: days.Since = None,
-    until: days.Until = None,
+    since: days.SinceMoment = None,
+    until: days.UntilMoment = None,
     decision: Annotated[Decision | None, typer.Option(help="only these decisions")] = None,
     category: Annotated[
         str | None, typer.Option(help="only verdicts that flag this category")
@@ -36,7 +36,9 @@ def export(
     language: Annotated[str | None, typer.Option(help="only this language (ISO 639)")] = None,
     metadata: Annotated[
         list[str] | None,
-        typer.Option(help="only verdicts whose metadata has NAME=VALUE; repeat it for several"),
+        typer.Option(
+            help="only verdicts whose metadata has NAME=VALUE, or NAME; repeat it for several"
+        ),
     ] = None,
     where: Where = "local",
 ) -> None:
@@ -48,8 +50,10 @@ def export(
         "policy": policy,
         "language": language,
     }
-    query: dict[str, str | list[str]] = dict(days.query(since, until))
-    query |= {name: value for name, value in filters.items() if value is not None}
+    filters |= {"from": since, "to": until}
+    query: dict[str, str | list[str]] = {
+        name: value for name, value in filters.items() if value is not None
+    }
     if metadata:
         query["metadata"] = metadata
     written = 0

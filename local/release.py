@@ -27,16 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILT = Path(".aws-sam/build")
 MARK = "PARAMETERS"
 """The variable of every function that differs when its version has to be published anew."""
-UNVERSIONED = (
-    "CodeSigningConfigArn",
-    "FunctionScalingConfig",
-    "PublishToLatestPublished",
-    "RecursiveLoop",
-    "ReservedConcurrentExecutions",
-    "RuntimeManagementConfig",
-    "Tags",
-)
-"""Properties by which SAM tells versions apart, and which Lambda keeps outside them."""
+ELSEWHERE = ("DeploymentPreference", "EventInvokeConfig", "Events", "Policies")
+"""Properties that SAM makes other resources of, so that they tell no versions apart."""
 GRADUAL = "GradualDeploys"
 """The parameter that holds for one deployment: no function reads it."""
 
@@ -63,17 +55,20 @@ def marked(
 
     SAM tells a function's versions apart by its properties as they are written. `!Ref BudgetDayUsd`
     is the same text whatever the budget is, so `values` are written down. Lambda publishes nothing
-    if neither code nor configuration changed since the version before, and the deployment fails: so
-    are properties that are not part of a version, and the time of an update that was rolled back,
-    whose versions stay.
+    if neither code nor configuration changed since the version before, and the deployment fails. So
+    the text of all properties is part of the mark: of what Lambda keeps outside versions (reserved
+    concurrency, tags), and of what is only written in another way (a default that is spelt out).
+    The time of an update that was rolled back is as well, since the versions of that one stay.
     """
     read = sorted(f"{name}={value}" for name, value in values.items() if name != GRADUAL)
     common: dict[str, Any] = template["Globals"]["Function"]
     for block in template["Resources"].values():
         if block["Type"] == "AWS::Serverless::Function":
-            parts = common, block["Properties"]
-            outside = [[part.get(name) for part in parts] for name in UNVERSIONED]
-            text = json.dumps([read, outside, rolled_back], sort_keys=True)
+            written = [
+                {name: value for name, value in part.items() if name not in ELSEWHERE}
+                for part in (common, block["Properties"])
+            ]
+            text = json.dumps([read, written, rolled_back], sort_keys=True)
             own = block["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
             own[MARK] = sha256(text.encode()).hexdigest()[:16]
     return template

@@ -147,6 +147,41 @@ class Quorum(_Client):
         """A stored verdict; raises `NotFound`."""
         return self.run(routes.verdict(verdict_id, self.retries))
 
+    def verdicts(
+        self,
+        *,
+        start: routes.Moment | None = None,
+        end: routes.Moment | None = None,
+        decision: str | None = None,
+        category: str | None = None,
+        panel: str | None = None,
+        policy: str | None = None,
+        language: str | None = None,
+        metadata: routes.Metadata | None = None,
+    ) -> Iterator[Verdict]:
+        """The stored verdicts, newest first, read page by page; by default those of this month.
+
+        A day belongs whole to what is asked for. A time has its zone; that of `end` does not
+        belong to it. `category` is one that is flagged. `metadata` are entries that verdicts have,
+        all of them: `{"thread": 7}`, or names alone, `["thread"]`.
+        """
+        filters = {
+            "decision": decision,
+            "category": category,
+            "panel": panel,
+            "policy": policy,
+            "language": language,
+        }
+        query = routes.verdict_query(start, end, metadata, filters)
+        return self._listed(query)
+
+    def _listed(self, query: dict[str, Any]) -> Iterator[Verdict]:
+        page = self.run(routes.verdict_page(query, None, self.retries))
+        yield from page.verdicts
+        while page.next is not None:
+            page = self.run(routes.verdict_page(query, page.next, self.retries))
+            yield from page.verdicts
+
     def batch(
         self,
         items: Iterable[routes.Item],
@@ -277,6 +312,38 @@ class AsyncQuorum(_Client):
     async def verdict(self, verdict_id: str) -> Verdict:
         """As `Quorum.verdict`."""
         return await self.run(routes.verdict(verdict_id, self.retries))
+
+    def verdicts(
+        self,
+        *,
+        start: routes.Moment | None = None,
+        end: routes.Moment | None = None,
+        decision: str | None = None,
+        category: str | None = None,
+        panel: str | None = None,
+        policy: str | None = None,
+        language: str | None = None,
+        metadata: routes.Metadata | None = None,
+    ) -> AsyncIterator[Verdict]:
+        """As `Quorum.verdicts`, for `async for`."""
+        filters = {
+            "decision": decision,
+            "category": category,
+            "panel": panel,
+            "policy": policy,
+            "language": language,
+        }
+        query = routes.verdict_query(start, end, metadata, filters)
+        return self._listed(query)
+
+    async def _listed(self, query: dict[str, Any]) -> AsyncIterator[Verdict]:
+        page = await self.run(routes.verdict_page(query, None, self.retries))
+        for verdict in page.verdicts:
+            yield verdict
+        while page.next is not None:
+            page = await self.run(routes.verdict_page(query, page.next, self.retries))
+            for verdict in page.verdicts:
+                yield verdict
 
     async def batch(
         self,

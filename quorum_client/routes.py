@@ -1,7 +1,9 @@
 """The routes of the API as flows."""
 
 import base64
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +37,10 @@ LISTING_TRIES = 10
 
 Item = str | Mapping[str, Any]
 """A text, or the body of `POST /verdicts`: `content`, and `id`, `language`, `context`, …"""
+Moment = date | datetime | str
+"""A day (UTC), or a time with its zone; as text, a day or RFC 3339."""
+Metadata = str | Mapping[str, Any] | Iterable[str]
+"""Entries of metadata: name → value, or texts, each `name=value` or a name alone."""
 File = str | Path | Mapping[str, Any]
 """A document: its text, the path of a file, or a document as `POST /documents` takes it."""
 
@@ -65,6 +71,13 @@ class _Page(BaseModel):
     next: int | None = None
 
 
+class VerdictPage(BaseModel):
+    """Stored verdicts, and where the next page begins; None at the end."""
+
+    verdicts: list[Verdict]
+    next: str | None = None
+
+
 def moderate(
     text: str, options: dict[str, Any], key: str | None, retries: Retries
 ) -> Flow[Verdict]:
@@ -78,6 +91,45 @@ def verdict(verdict_id: str, retries: Retries) -> Flow[Verdict]:
     """A stored verdict."""
     return read_as(
         Verdict, (yield from answered(Send("GET", below("verdicts", verdict_id)), retries))
+    )
+
+
+def verdict_query(
+    start: Moment | None, end: Moment | None, metadata: Metadata | None, others: dict[str, Any]
+) -> dict[str, Any]:
+    """The parameters of a list of verdicts; raises `ValueError` for a time without a zone."""
+    query = given(**others)
+    query |= {
+        name: _written(name, moment)
+        for name, moment in (("from", start), ("to", end))
+        if moment is not None
+    }
+    if isinstance(metadata, str):
+        query["metadata"] = [metadata]
+    elif isinstance(metadata, Mapping):
+        query["metadata"] = [f"{name}={_text(value)}" for name, value in metadata.items()]
+    elif metadata is not None:
+        query["metadata"] = list(metadata)
+    return query
+
+
+def _written(name: str, moment: Moment) -> str:
+    if isinstance(moment, datetime) and moment.utcoffset() is None:
+        word = {"from": "start", "to": "end"}[name]
+        raise ValueError(f"{word}: a time needs its zone: datetime.now(UTC), for example")
+    return moment if isinstance(moment, str) else moment.isoformat()
+
+
+def _text(value: Any) -> str:
+    """A value of metadata as it is filtered by: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def verdict_page(query: dict[str, Any], after: str | None, retries: Retries) -> Flow[VerdictPage]:
+    """A page of the stored verdicts that `query` asks for, the one behind `after`."""
+    params = query | given(next=after)
+    return read_as(
+        VerdictPage, (yield from answered(Send("GET", "verdicts", params=params), retries))
     )
 
 

@@ -13,22 +13,42 @@ import pytest
 
 def run(package: str, program: str, **variables: str) -> Any:
     """What `program` prints last, as JSON; skips the test where it cannot be run."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip(reason="there is no node with npm on this machine")
     with TemporaryDirectory() as folder:  # of hundreds of megabytes, which pytest would keep
-        install = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", package]
-        installed = subprocess.run(install, cwd=folder, capture_output=True, check=False)
-        if installed.returncode:
-            pytest.skip(reason=f"npm cannot install {package}: no network, or no registry")
+        _installed(Path(folder), package, "install", package)
         script = Path(folder) / "client.mjs"
         script.write_text(program)
-        done = subprocess.run(
-            [node, str(script)],
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return _printed(script, **variables)
+
+
+def run_locked(source: Path, program: str, *arguments: str) -> Any:
+    """The same of a program in the folder `source`, with the packages of its package-lock.json.
+
+    npm compares each with the hash that stands there.
+    """
+    with TemporaryDirectory() as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        _installed(Path(folder), f"the packages of {source.name}", "ci")
+        return _printed(Path(folder) / program, *arguments)
+
+
+def _installed(folder: Path, named: str, *command: str) -> None:
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip(reason="there is no node with npm on this machine")
+    install = [npm, *command, "--no-audit", "--no-fund", "--ignore-scripts"]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False)
+    assert "EINTEGRITY" not in done.stderr, done.stderr
+    if done.returncode:
+        pytest.skip(reason=f"npm cannot install {named}: no network, or no registry")
+
+
+def _printed(script: Path, *arguments: str, **variables: str) -> Any:
+    done = subprocess.run(
+        [shutil.which("node") or "node", str(script), *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -2,6 +2,8 @@
 
 import json
 import re
+from datetime import UTC, datetime
+from hashlib import sha256
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +21,14 @@ from quorum.core.models import CategoryScore
 
 from tests.clock import Clock
 from tests.console.conftest import Client, Issue, Store
+from tests.template import ROOT
 from tests.unit.test_event_changes import verdict
 
 if TYPE_CHECKING:
     from quorum.app.console import ConsoleContainer
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\"'&\u202e\u200b"
+STATIC = ROOT / "functions/console/static"
 PLACES = [entry.path for entry in NAVIGATION]
 
 
@@ -106,6 +110,9 @@ def test_a_page_that_asks_by_itself_keeps_no_session_alive(moving: Clock, ada: C
         assert ada.get("batches", Quorum_Background="1").status == 200
     moving.now += IDLE_SECONDS / 4
     assert ada.get("batches", Quorum_Background="1").status == 401
+    assert "HX-Refresh" not in ada.answer["multiValueHeaders"]
+    ada.get("batches", HX_Request="true")  # takes no page that asks for a key into another page
+    assert (ada.status, ada.header("HX-Refresh")) == (401, "true")
 
 
 def test_an_idle_session_ends(moving: Clock, ada: Client) -> None:
@@ -302,6 +309,27 @@ def test_a_category_of_a_policys_own_is_shown_under_its_name(ada: Client, store:
         assert "gambling_ads" in ada.body, path
 
 
+def test_verdicts_are_found_by_the_time_of_day_and_their_metadata(
+    ada: Client, store: Store
+) -> None:
+    early = store("early", created_at=datetime(2026, 11, 19, 9, 29, tzinfo=UTC), metadata={"a": 1})
+    store("late", created_at=datetime(2026, 11, 19, 9, 30, tzinfo=UTC), metadata={"a": 2})
+    of_day = "verdicts?from=2026-11-19&to=2026-11-19"
+
+    def found(query: str) -> list[str]:
+        body = ada.get(of_day + query).body
+        assert ada.status == 200
+        return [name for name in ("early", "late") if f"verdicts/{name}" in body]
+
+    assert found("") == ["early", "late"]
+    assert found("&from_time=09:30") == ["late"]
+    assert found("&to_time=09:30") == ["early"]
+    assert found(f"&metadata=a={early.metadata['a']}") == ["early"]
+    assert found("&metadata=a") == ["early", "late"]
+    assert found("&metadata=b") == []
+    assert 'value="09:30"' in ada.get(f"{of_day}&to_time=09:30").body
+
+
 def test_another_tenants_verdict_is_not_there(ada: Client, store: Store) -> None:
     store("verdict-2", tenant="other")
     for path in ("verdicts/verdict-2", "review/verdict-2"):
@@ -327,6 +355,9 @@ def test_an_outage_is_a_page_that_says_so(
     ("path", "status"),
     [
         ("verdicts?from=yesterday", 400),
+        ("verdicts?from_time=09:30", 400),
+        ("verdicts?to=2026-11-27&to_time=noon", 400),
+        ("verdicts?metadata==7", 400),
         ("verdicts?decision=maybe", 400),
         ("audit?next=x", 400),
         ("costs?from=2026-02-30", 400),
@@ -471,3 +502,48 @@ def test_a_cookie_that_was_made_up_leaves_the_usual_letters(ada: Client) -> None
     for made_up in ("rrrrrrrrr", '"><script>', "offf", ""):
         ada.cookies["quorum-shortcuts"] = made_up
         assert f'data-shortcuts="{shortcuts.USUAL}"' in ada.get("review").body
+
+
+VENDORED = {
+    "htmx-2.0.11.min.js": "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+}
+"""Files of libraries as their packages have them (`docs/console.md`), and their SHA-256."""
+
+
+def test_libraries_are_the_published_ones_with_their_licences() -> None:
+    found = {file.name for file in STATIC.iterdir() if re.search(r"-\d+\.\d+\.\d+\.", file.name)}
+    licences = {re.sub(r"(-\d+\.\d+\.\d+)\..*", r"\1.LICENSE.txt", name) for name in VENDORED}
+    assert found == VENDORED.keys() | licences
+    for name, digest in VENDORED.items():
+        assert sha256((STATIC / name).read_bytes()).hexdigest() == digest
+
+
+def test_htmx_evaluates_nothing_keeps_no_page_and_asks_only_this_console(ada: Client) -> None:
+    (given,) = re.findall(r"<meta name=\"htmx-config\" content='([^']+)'>", ada.body)
+    config = json.loads(given)
+    assert config["selfRequestsOnly"] is True
+    assert config["historyCacheSize"] == 0
+    for may in ("allowEval", "allowScriptTags", "includeIndicatorStyles"):
+        assert config[may] is False
+    pages = "".join(file.read_text() for file in (STATIC.parent / "templates").iterdir())
+    assert re.findall(r"hx-on|js:|javascript:|hx-ext|style=|\|\s*safe", pages) == []
+    assert re.findall(r'hx-trigger="[^"]*\[', pages) == []  # a filter would be evaluated
+
+
+@pytest.mark.parametrize(
+    ("form", "page"),
+    [
+        ("review/begin", "review"),
+        ("review/verdict-1/decide", "review/verdict-1"),
+        ("policies/default/try", "policies/default"),
+        ("labels/propose", "labels"),
+        ("keys/0123456789ab/rotate", "keys"),
+        ("webhooks/test", "webhooks"),
+    ],
+)
+def test_the_address_of_a_form_leads_to_its_page(
+    ada: Client, store: Store, form: str, page: str
+) -> None:
+    store("verdict-1")
+    assert ada.get(form).status == 200, ada.text
+    assert ada.place == f"/console/{page}"

@@ -58,7 +58,7 @@ def test_a_batch_shows_its_progress_and_its_dead_letters(
     new_batch(container)
     ada.get(f"batches/{BATCH}")
     assert ada.status == 200
-    assert "data-live" in ada.body
+    assert 'hx-trigger="every 3s"' in ada.body
     assert '<progress aria-labelledby="progress" max="100" value="50.0">' in ada.body
     assert ATTACK in ada.text
     assert "<script>alert" not in ada.body
@@ -80,7 +80,7 @@ def test_dead_letters_are_redriven_and_a_batch_is_cancelled(
     assert container.batches.record("acme", BATCH).dead == 0
     ada.post(f"batches/{BATCH}/cancel")
     assert "Cancelled" in ada.text
-    assert "data-live" not in ada.body
+    assert 'hx-trigger="every' not in ada.body
 
 
 @pytest.mark.parametrize("path", [f"batches/{BATCH}", f"batches/{BATCH}/redrive"])

@@ -86,13 +86,13 @@ def test_a_form_may_be_answered_with_the_page_that_it_leads_to(
 ) -> None:
     for minutes, name in enumerate(("three", "two", "one")):
         store(name, minutes)
-    ada.post("review/begin", {"queue_order": "oldest"}, Quorum_Onward="1")
+    ada.post("review/begin", {"queue_order": "oldest"}, HX_Request="true")
     assert (ada.status, ada.place) == (200, "/console/review/begin")
     assert ada.header("Content-Location") == "../review/one?order=oldest"
     # Its links hold at the place that it is of.
     ada.place = ada.address(ada.header("Content-Location"))
     assert 'action="../review/one/decide"' in ada.body
-    ada.post("review/one/decide", {"decision": "safe", "queue_order": "oldest"}, Quorum_Onward="1")
+    ada.post("review/one/decide", {"decision": "safe", "queue_order": "oldest"}, HX_Request="true")
     assert "1 decided" in ada.text
     assert "review/two/decide" in ada.body
     # What cannot be shown is asked for again, and the decision is no error.
@@ -101,7 +101,7 @@ def test_a_form_may_be_answered_with_the_page_that_it_leads_to(
         "POST",
         "/console/review/two/decide",
         {"form_token": ada.form_token, "decision": "safe", "queue_order": "oldest"},
-        Quorum_Onward="1",
+        HX_Request="true",
     )
     assert ada.status == 303
 

@@ -19,6 +19,11 @@ SPARE_POLICIES = 2
 """Managed policies that a role still has room for: an organisation attaches some of its own."""
 ARN_CHARACTERS = 160
 """More than an ARN of this stack has."""
+API_RESOURCES, API_AUTHORIZERS, API_ROUTES = 300, 10, 300
+"""What API Gateway takes of one API: parts of paths, authorizers, routes of a WebSocket."""
+MACHINE_BYTES, NAME_CHARACTERS = 1_048_576, 80
+"""What Step Functions takes: a definition, the name of a machine."""
+DASHBOARD_WIDGETS, METRICS_OF_A_WIDGET = 500, 500
 HALF = 0.5
 """The part of a limit that may be used: names of a real stack are longer than the template's."""
 
@@ -42,6 +47,47 @@ def test_the_stack_fits_into_one_template(resources: dict[str, Any]) -> None:
     assert len(json.dumps(body)) < HALF * TEMPLATE_BYTES
     assert len(template.template()["Parameters"]) < PARAMETERS
     assert len(template.template()["Outputs"]) < OUTPUTS
+
+
+def test_the_apis_fit_into_what_api_gateway_takes(resources: dict[str, Any]) -> None:
+    (api,) = of(resources, "AWS::ApiGateway::RestApi").values()
+    parts = {
+        path[: end.start()]
+        for path in (f"{path.rstrip('/')}/" for path in api["Properties"]["Body"]["paths"])
+        for end in re.finditer("/", path)
+    }
+    assert len(parts) < HALF * API_RESOURCES
+    schemes = api["Properties"]["Body"]["components"]["securitySchemes"]
+    assert len(schemes) < API_AUTHORIZERS
+    assert len(of(resources, "AWS::ApiGatewayV2::Route")) < HALF * API_ROUTES
+
+
+def test_an_integration_of_the_chat_names_its_method(resources: dict[str, Any]) -> None:
+    """POST, as the reference of AWS::ApiGatewayV2::Integration asks of those with a Lambda."""
+    for one in of(resources, "AWS::ApiGatewayV2::Integration").values():
+        assert one["Properties"]["IntegrationMethod"] == "POST"
+
+
+def test_the_machines_fit_into_what_step_functions_takes(resources: dict[str, Any]) -> None:
+    for machine in of(resources, "AWS::StepFunctions::StateMachine").values():
+        written = json.dumps(machine["Properties"]["DefinitionString"])
+        assert len(written) < HALF * MACHINE_BYTES
+        name = machine["Properties"]["StateMachineName"]["Fn::Sub"]
+        assert len(name.replace("${AWS::StackName}", "x" * 64)) <= NAME_CHARACTERS
+
+
+def test_the_dashboard_fits_into_what_cloudwatch_takes() -> None:
+    (dashboard,) = template.resources("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    assert len(widgets) < HALF * DASHBOARD_WIDGETS
+    assert max(len(one["properties"]["metrics"]) for one in widgets) < METRICS_OF_A_WIDGET
+
+
+def test_parameters_that_need_each_other_are_checked_before_anything_is_changed() -> None:
+    rules = json.dumps(template.template()["Rules"])
+    named = set(re.findall(r'"Ref": "(\w+)"', rules))
+    assert named == {"DomainName", "CertificateArn"}
+    assert named <= template.template()["Parameters"].keys()
 
 
 def test_no_role_has_more_policies_than_iam_takes(resources: dict[str, Any]) -> None:

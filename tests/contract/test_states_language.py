@@ -1,17 +1,20 @@
 """The state machines by the rules of the Amazon States Language.
 
-cfn-lint's schema lets a misspelt field and a task without a resource pass, and AWS's own validator
-needs Node.js. So the rules are here, by the specification (states-language.net/spec.html) and the
-Developer Guide's page about Map: fields of each type of state, and where a machine leads.
+cfn-lint's schema lets a misspelt field and a task without a resource pass. So the rules are here,
+by the specification (states-language.net/spec.html) and the Developer Guide's page about Map:
+fields of each type of state, and where a machine leads. AWS's language service and a validator of
+others need Node.js, and are asked where there is one.
 """
 
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import node
 from tests.template import ROOT
 
 Machine = dict[str, Any]
@@ -148,3 +151,20 @@ def test_a_machine_that_breaks_a_rule_is_found(change: Machine, found: str) -> N
     machine = deepcopy(read("bulk"))
     machine["States"]["Prepare"] |= change
     assert any(found in problem for problem in problems(machine))
+
+
+def test_validators_of_aws_and_of_others_find_nothing_in_the_machines_but_what_is_wrong(
+    tmp_path: Path,
+) -> None:
+    machines = [ROOT / f"statemachines/{name}.asl.json" for name in ("vote", "bulk", "document")]
+    wrong: dict[str, Machine] = {"misspelt": read("bulk"), "expression": read("vote")}
+    wrong["misspelt"]["States"]["Prepare"]["Resorce"] = "arn"
+    wrong["expression"]["States"]["Aggregate"]["Output"] = "{% $states.( %}"
+    for name, machine in wrong.items():
+        (tmp_path / name).write_text(json.dumps(machine))
+    paths = [*map(str, machines), *(str(tmp_path / name) for name in wrong)]
+    found = node.run_locked(ROOT / "tests/states_language", "validate.mjs", *paths)
+    good, bad = [found[path] for path in paths[:3]], [found[path] for path in paths[3:]]
+    assert good == [{"aws": [], "others": []}] * 3
+    assert bad[0]["aws"] == ["Field is not supported."]
+    assert all(one["others"] for one in bad)  # AWS's reads no expressions

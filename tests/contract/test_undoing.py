@@ -9,12 +9,11 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
-import boto3
 import pytest
 from samtranslator.model.lambda_ import LambdaFunction
 from samtranslator.translator.transform import transform
 
-from local.release import BUILT, MARK, UNVERSIONED, marked
+from local.release import BUILT, ELSEWHERE, MARK, marked
 from local.versions import ALIAS
 from tests import template
 from tests.contract.test_deploying import PAGE, planned
@@ -296,35 +295,26 @@ def test_a_change_of_code_layer_memory_or_a_deploys_parameters_publishes_what_it
     assert MARK not in template.environment("ApiFunction")
 
 
-def test_what_sam_tells_versions_apart_by_is_part_of_them_or_of_the_mark() -> None:
-    api = boto3.client("lambda").meta.service_model
-    sent = [
-        api.operation_model(operation).input_shape
-        for operation in ("UpdateFunctionConfiguration", "UpdateFunctionCode")
-    ]
-    versioned = {name.lower() for shape in sent if shape for name in shape.members}
-    others = {name for name in LambdaFunction.property_types if name.lower() not in versioned}
-    # `Code` is what UpdateFunctionCode sends; a change of the other two replaces the function
-    assert others - {"Code", "PackageType", "TenancyConfig"} == set(UNVERSIONED)
+def test_what_is_no_part_of_the_mark_tells_no_versions_apart() -> None:
+    assert set(ELSEWHERE).isdisjoint(LambdaFunction.property_types)
 
 
-def test_a_change_that_lambda_keeps_outside_versions_changes_the_functions_configuration() -> None:
+def test_a_change_that_lambda_does_not_see_changes_the_functions_configuration() -> None:
     """Otherwise Lambda has nothing to publish, and the deployment fails."""
     values = {"BudgetDayUsd": "20"}
     before = translated(marked(without_events(), values))
-    changes: dict[str, Any] = {
-        "ReservedConcurrentExecutions": 7,
-        "RecursiveLoop": "Terminate",
-        "Tags": {"team": "safety"},
+    changes: dict[str, tuple[str, Any]] = {
+        "ApiFunction": ("ReservedConcurrentExecutions", 7),
+        "BatchFunction": ("RecursiveLoop", "Terminate"),
+        "RulesFunction": ("Tags", {"team": "safety"}),
+        "PagesFunction": ("EphemeralStorage", {"Size": 512}),  # as it is: the default, spelt out
     }
     changed = without_events()
-    for (name, value), function in zip(
-        changes.items(), ("ApiFunction", "BatchFunction", "RulesFunction"), strict=True
-    ):
+    for function, (name, value) in changes.items():
         changed["Resources"][function]["Properties"][name] = value
     after = translated(marked(changed, values))
     new = {re.sub(r"Version[0-9a-f]{10}$", "", name) for name in versions(after) - versions(before)}
-    assert new == {"ApiFunction", "BatchFunction", "RulesFunction"}
+    assert new == changes.keys()
     for name in FUNCTIONS:
         was, now = (one[name]["Properties"]["Environment"] for one in (before, after))
         assert (was != now) is (name in new), name

@@ -1,10 +1,16 @@
 """Environments restored from a snapshot: what was open, read or drawn before is gone."""
 
 import importlib
+import json
+import os
 import random
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -111,3 +117,73 @@ def test_where_lambdas_module_is_missing_there_is_no_hook(monkeypatch: pytest.Mo
         snapshots.after_restore(lambda: None)
     importlib.reload(snapshots)
     assert snapshot_restore_py.get_after_restore() == [*before, (random.seed, (), {})]
+
+
+HANDLER = """
+import json, random
+from quorum.app.clients import Clients
+from quorum.app.opened import opened_once
+from quorum.core.models import Frozen
+
+app = opened_once(lambda: Clients(Frozen()))
+before, drawn = app(), random.getstate()
+
+def handler(event, context):
+    found = {"anew": app() is not before, "seeded": random.getstate() != drawn}
+    print(json.dumps(found), flush=True)
+"""
+"""A handler that does what none of ours does: at its start it opens its container."""
+
+
+SENT = {
+    "Content-Length": "2",
+    "Content-Type": "application/json",
+    "Lambda-Runtime-Aws-Request-Id": "one",
+    "Lambda-Runtime-Client-Context": "{}",
+    "Lambda-Runtime-Cognito-Identity": "{}",
+    "Lambda-Runtime-Deadline-Ms": "4102444800000",
+    "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:one",
+    "Lambda-Runtime-Trace-Id": "Root=1",
+}
+
+
+class RuntimeApi(BaseHTTPRequestHandler):
+    """Lambda's side of a start from a snapshot: a restore, then an invocation."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path.removeprefix("/2018-06-01/runtime/"))
+        self.send_response(200)
+        for name, value in SENT.items():  # it crashes without one of them
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_given: Any) -> None:
+        """Write no log."""
+
+
+def test_lambdas_own_python_calls_the_hooks_after_a_restore_and_before_an_invocation(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "app.py").write_text(HANDLER)
+    with ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi) as server:
+        threading.Thread(target=server.serve_forever).start()
+        environment = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
+            "LAMBDA_TASK_ROOT": str(tmp_path),
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]),
+        }
+        command = [sys.executable, "-m", "awslambdaric", "app.handler"]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as runtime:
+            assert runtime.stdout is not None
+            printed = runtime.stdout.readline()  # or its end, if it could not start
+            runtime.kill()
+        server.shutdown()
+    assert json.loads(printed) == {"anew": True, "seeded": True}, printed
+    assert RuntimeApi.asked[:2] == ["restore/next", "invocation/next"]

@@ -40,6 +40,7 @@ from quorum.core.json_names import NameRepeated
 from quorum.core.lines import lines_of
 from quorum.core.models import Content
 from quorum.core.normalise import normalise
+from quorum.core.periods import Period
 from quorum.core.registry import VoteFormat
 from quorum.document import encodings, parsers, replies, splitting
 from quorum.document.docx_text import docx_text
@@ -169,7 +170,7 @@ CURSORS = tuple(
     for stamp in ("2026-11-01T00:00:00+00:00", "2026-11-01")
 )
 DEEP_CURSOR = base64.urlsafe_b64encode(b"[" * 5_001).decode()
-DAYS = (date(2026, 10, 1), date(2026, 11, 30))
+DAYS = Period.of_days(date(2026, 10, 1), date(2026, 11, 30))
 
 
 class Empty:

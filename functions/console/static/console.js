@@ -1,14 +1,13 @@
-// Keys, the veil, the lease and the undo bar. Everything works without it, by the same forms.
+// Keys, the veil, the undo bar, and what htmx is told of them. Everything works without it, by the same links and forms.
 "use strict";
 
 const SETTLED = 300; // milliseconds before keys decide: a second press must not decide an unseen text
-const BUSY = 300; // milliseconds after which a form that is being answered says so
-const UNDO_SECONDS = 30;
-const EXTEND_SECONDS = 180;
-const ANSWER_SECONDS = 29; // an answer takes no longer: who stopped the browser may send the form again
-const LIVE_SECONDS = 3;
-const VOTES_SECONDS = 0.5;
+const BUSY = 300; // milliseconds after which a page that is waited for says so
+const UNDO = 30000; // milliseconds
+const SOON = 120000; // milliseconds before a claim ends in which the page says so
 const root = document.documentElement;
+const find = (selector) => document.querySelector(selector);
+const on = (name, act) => document.addEventListener(name, act);
 
 // A letter for each of these actions, in their order; or none ("off", WCAG 2.1.4).
 const USUAL = "rsuexzbjk";
@@ -34,12 +33,8 @@ function relabel(part) {
   }
 }
 
-const find = (selector) => document.querySelector(selector);
 const writable = (element) =>
   element.matches("textarea, select, input:not([type=radio]):not([type=checkbox])");
-const parsed = async (answer) =>
-  new DOMParser().parseFromString(await answer.text(), "text/html");
-const after = (seconds, act) => setTimeout(act, seconds * 1000);
 
 function moveRow(step) {
   const rows = [...document.querySelectorAll("[data-row]")];
@@ -56,7 +51,7 @@ function openHelp() {
 }
 
 function press(element) {
-  if (element.disabled || !("settled" in root.dataset) || "busy" in root.dataset) return;
+  if (element.disabled || !("settled" in root.dataset) || ("busy" in root.dataset && !before)) return;
   if (element.tagName === "SUMMARY") {
     const details = element.parentElement;
     details.open = !details.open;
@@ -67,17 +62,17 @@ function press(element) {
   }
 }
 
-document.addEventListener("keydown", (event) => {
-  const on = event.target;
+on("keydown", (event) => {
+  const at = event.target;
   if (event.altKey || event.repeat || event.isComposing) return;
-  if ((event.ctrlKey || event.metaKey) && event.code === "Enter" && on.form) {
+  if ((event.ctrlKey || event.metaKey) && event.code === "Enter" && at.form) {
     event.preventDefault();
-    on.form.requestSubmit();
+    at.form.requestSubmit();
     return;
   }
   if (event.ctrlKey || event.metaKey || find("dialog[open]")) return;
-  if (event.code === "Escape" && writable(on)) on.blur();
-  if (writable(on)) return;
+  if (event.code === "Escape" && writable(at)) at.blur();
+  if (writable(at)) return;
   // By place and not by letter: with a Korean keyboard the letter is a jamo.
   if (off && event.code !== "Enter") return;
   const code = known(event.code);
@@ -89,7 +84,7 @@ document.addEventListener("keydown", (event) => {
   } else if (code === "KeyJ" || code === "KeyK") {
     if (moveRow(code === "KeyJ" ? 1 : -1)) event.preventDefault();
   } else {
-    if (event.code === "Enter" && on.matches("a, button, summary")) return;
+    if (event.code === "Enter" && at.matches("a, button, summary")) return;
     const target = find(`[data-key="${code.replace("Numpad", "Digit")}"]`);
     if (target && !target.closest("[hidden]")) {
       event.preventDefault();
@@ -98,166 +93,112 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// The text is not in the page until it is asked for, and leaves it when it is hidden.
-document.addEventListener("click", async (event) => {
-  const link = event.target.closest("[data-swap]");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const place = find("#content");
-  place.setAttribute("aria-busy", "true");
-  try {
-    const answer = await fetch(link.href, { credentials: "same-origin" });
-    const page = await parsed(answer);
-    const found = page.querySelector("#content");
-    if (!answer.ok || !found) throw new Error("no content");
-    relabel(found);
-    place.replaceWith(document.adoptNode(found));
-    find("#decision").disabled = page.querySelector("#decision").disabled;
-    find("#content h2").focus();
-  } catch {
-    location.assign(link.href);
-  }
-});
-
-for (const button of document.querySelectorAll("[data-opens-help]")) {
-  button.hidden = false;
-  button.addEventListener("click", openHelp);
-}
+on("click", (event) => { if (event.target.closest("[data-opens-help]")) openHelp(); });
 
 // A category says unsafe.
-document.addEventListener("change", (event) => {
+on("change", (event) => {
   if (event.target.name === "category" && event.target.checked) find("#unsafe").checked = true;
 });
 
-// A form that is being answered is not sent a second time, and says that it is on its way.
-let waiting;
-function wait() {
-  root.dataset.busy = "";
-  clearTimeout(waiting);
-  waiting = after(ANSWER_SECONDS, stopWaiting);
+// A form that is being answered is not sent a second time.
+addEventListener("submit", (event) => {
+  if (root.dataset.busy !== "FORM" || event.target.method === "dialog") return;
+  event.preventDefault();
+  event.stopPropagation();
+}, true);
+
+// While a page is waited for, this one says so.
+function wait(element) {
+  root.dataset.busy = element.tagName;
+  find("#failed").hidden = true;
+  find("main").setAttribute("aria-busy", "true");
   setTimeout(() => {
-    const told = find("#busy");
-    if (told && "busy" in root.dataset) told.textContent = told.dataset.words;
+    if ("busy" in root.dataset) find("#busy").textContent = find("#busy").dataset.words;
   }, BUSY);
 }
 function stopWaiting() {
   delete root.dataset.busy;
-  const told = find("#busy");
-  if (told) told.textContent = "";
+  find("main").removeAttribute("aria-busy");
+  find("#busy").textContent = "";
+  if (find("#ahead")) htmx.trigger("#ahead", "again");
 }
-addEventListener("pageshow", stopWaiting);
 
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (form.method === "dialog" || event.defaultPrevented) return;
-  if ("busy" in root.dataset) {
-    event.preventDefault();
-    return;
+let worked = false; // since the claim was last extended: an idle page does not extend it
+for (const kind of ["keydown", "pointerdown", "scroll"]) addEventListener(kind, () => {
+  worked = true;
+  if (find("#lease-soon:not([hidden])")) htmx.trigger("#lease", "extend");
+}, { passive: true });
+
+on("htmx:beforeRequest", (event) => {
+  const { boosted, elt, target, xhr } = event.detail;
+  const idle = { lease: !worked, ahead: fresh() || "busy" in root.dataset, "so-far": !("busy" in root.dataset) };
+  if (boosted && target.id === "frame") {
+    wait(elt);
+    if (elt.matches("[data-onward]") && fresh()) showAhead(xhr);
+  } else if (boosted) {
+    find("#failed").hidden = true;
+    target.setAttribute("aria-busy", "true");
+  } else if (idle[elt.id] ?? document.hidden) event.preventDefault();
+  else if (elt.id === "lease") worked = false;
+});
+on("htmx:afterRequest", ({ detail: { boosted, elt, target, xhr } }) => {
+  if (elt.id === "ahead" && xhr.status === 200) keep(elt, xhr);
+  else if (boosted && target.id === "frame") stopWaiting();
+  else if (boosted) target.removeAttribute("aria-busy");
+});
+const failed = (event) => { if (event.detail.boosted) find("#failed").hidden = false; };
+on("htmx:sendError", failed);
+on("htmx:timeout", failed);
+
+// An answer without the part that was asked for is another page, or none of ours.
+on("htmx:beforeSwap", (event) => {
+  const { boosted, serverResponse, target } = event.detail;
+  const has = (id) => serverResponse.includes(` id="${id}"`);
+  if (before && target.id === "frame") answered(event.detail, has("frame"));
+  else if (!has(target.id)) {
+    const other = boosted && has("frame");
+    if (other) Object.assign(event.detail, { target: find("#frame"), selectOverride: "#frame" });
+    else failed(event);
+    event.detail.shouldSwap = other;
   }
-  if (form.matches("[data-decides]") && !form.querySelector("[name=decision]:checked")) {
-    event.preventDefault();
-    find("#choose").hidden = false;
-    form.querySelector("[name=decision]").focus();
-    return;
-  }
-  wait();
-  if (!form.matches("[data-onward]")) return;
-  event.preventDefault();
-  onward(form, event.submitter);
 });
 
-// The answer to the form is the next page itself, which takes the place of this one.
-async function onward(form, button) {
-  const fields = new URLSearchParams(new FormData(form, button));
-  const send = (to, headers) =>
-    fetch(to, { method: "POST", credentials: "same-origin", body: fields, headers });
-  const action = form.action;
-  const looking = { done: false };
-  try {
-    const asked = send(action, { "Quorum-Onward": "1" });
-    if (form.dataset.votes) look(looking, () => send(new URL(form.dataset.votes, location.href), { "Quorum-Background": "1" }));
-    const answer = await asked;
-    const page = await parsed(answer);
-    looking.done = true;
-    const next = page.querySelector(".frame > main");
-    if (!next) throw new Error("no page"); // such as the one that asks for a key
-    const place = answer.headers.get("Content-Location") ?? "";
-    history.pushState(null, "", answer.redirected ? answer.url : new URL(place, action));
-    document.title = page.title;
-    find("main").replaceWith(document.adoptNode(next));
-    scrollTo(0, 0);
-    arrive();
-    (find("#result") ?? find("#content h2") ?? find("main")).focus();
-  } catch {
-    looking.done = true;
-    stopWaiting();
-    if (button?.name) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: button.name, value: button.value }));
-    form.submit();
-  }
-  stopWaiting();
-}
-addEventListener("popstate", () => location.reload());
+// The server followed its own redirect, and says where the page is.
+on("htmx:beforeHistoryUpdate", ({ detail: { history, xhr } }) => {
+  const place = xhr.getResponseHeader("Content-Location");
+  if (place) history.path = new URL(place, xhr.responseURL).href;
+  if (before) history.type = "replace";
+  before = undefined;
+});
 
-// The votes that are there already, while the others are waited for.
-async function look(looking, ask) {
-  while (!looking.done) {
-    await new Promise((resolve) => after(VOTES_SECONDS, resolve));
-    if (looking.done) return;
-    try {
-      const answer = await ask();
-      const found = (await parsed(answer)).querySelector("#so-far");
-      if (answer.ok && found && !looking.done) find("#so-far")?.replaceWith(document.adoptNode(found));
-    } catch {
-      // The verdict itself says more.
-    }
-  }
-}
-
-// Work extends the lease; an idle page does not.
-let extendedAt = 0;
-function extend() {
-  if (!find("[data-lease]") || performance.now() - extendedAt < EXTEND_SECONDS * 1000) return;
-  extendedAt = performance.now();
-  fetch(location.href, { credentials: "same-origin" });
-}
-for (const kind of ["keydown", "pointerdown", "scroll"]) addEventListener(kind, extend, { passive: true });
-
-// Progress that goes on by itself: the part of the page is fetched again while it says so.
-async function refresh() {
-  const place = find("[data-live]");
-  if (!place) return;
-  if (!document.hidden) {
-    try {
-      const answer = await fetch(location.href, { credentials: "same-origin", headers: { "Quorum-Background": "1" } });
-      const found = (await parsed(answer)).querySelector("#live");
-      if (!answer.ok || !found) return;
-      relabel(found);
-      place.replaceWith(document.adoptNode(found));
-    } catch {
-      // The next try says more.
-    }
-  }
-  after(LIVE_SECONDS, refresh);
-}
-
-// What a page needs when it has come, whether the browser loaded it or a form's answer brought it.
-function arrive() {
-  delete root.dataset.settled;
-  const page = find("main");
-  setTimeout(() => { if (page.isConnected) root.dataset.settled = ""; }, SETTLED);
-  relabel(page);
-  const bar = find("[data-undo]");
-  if (bar) after(UNDO_SECONDS, () => { bar.hidden = true; });
-  const lease = find("[data-lease]");
+// What a part of a page needs when it has come, whether the browser loaded it or htmx brought it.
+on("htmx:load", (event) => arrive(event.detail.elt));
+function arrive(elt) {
+  relabel(elt);
+  const within = (selector) => (elt.matches(selector) ? elt : elt.querySelector(selector));
+  const lease = within("#lease");
   if (lease) {
-    extendedAt = performance.now();
-    const soon = find("#lease-soon");
-    setTimeout(() => { soon.hidden = false; }, Math.max(0, Date.parse(lease.dataset.lease) - Date.now() - 120000));
+    const left = Date.parse(lease.dataset.until) - Date.now() - SOON;
+    find("#lease-soon").hidden = true;
+    setTimeout(() => { if (lease.isConnected) find("#lease-soon").hidden = false; }, Math.max(0, left));
   }
-  if (find("[data-live]")) after(LIVE_SECONDS, refresh);
+  const bar = within("[data-undo]");
+  if (bar) setTimeout(() => { bar.hidden = true; }, UNDO);
+  if (elt.id === "content") {
+    find("#decision").disabled = elt.querySelector(".veil") !== null;
+    elt.querySelector("h2").focus();
+    return;
+  }
+  const told = [bar?.querySelector("p").textContent, within("#content")?.dataset.told];
+  if (bar || told[1]) find("#told").textContent = told.filter(Boolean).join(". ");
+  if (!within("main")) return;
+  delete root.dataset.settled;
+  setTimeout(() => { if (within("main").isConnected) root.dataset.settled = ""; }, SETTLED);
+  within("[data-opens-help]")?.removeAttribute("hidden");
+  // On a narrow screen the navigation is a row that scrolls: its current entry is shown.
+  within("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  if (elt === document.body) return;
+  if (elt.id === "frame") giveBack();
+  else scrollTo(0, 0);
+  (find("#result") ?? find("#content h2") ?? find("main")).focus();
 }
-
-for (const part of document.querySelectorAll(".side, dialog")) relabel(part);
-// On a narrow screen the navigation is a row that scrolls: its current entry is shown.
-find("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-arrive();

@@ -60,9 +60,9 @@ class BrowserRequest(Frozen):
         return f"{up}{path}" + (f"?{urlencode(given)}" if given else "")
 
     @property
-    def asks_onward(self) -> bool:
-        """Whether a redirect within the console is to be answered with the page it leads to."""
-        return "quorum-onward" in self.headers
+    def is_by_script(self) -> bool:
+        """Whether htmx asks: it takes the page that a redirect leads to, and where that is."""
+        return "hx-request" in self.headers
 
     def led_to(self, url: str) -> Self:
         """The request that a browser sends next if this one is answered with a redirect to `url`.

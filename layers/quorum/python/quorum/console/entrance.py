@@ -58,9 +58,11 @@ def session_cookie(request: BrowserRequest, token: str, seconds: int = SESSION_S
 
 
 def ask(visit: Visit, *, ended: bool = False, refused: bool = False) -> Answer:
-    """The page that asks for a key."""
+    """The page that asks for a key, as a page of its own: no part of another page takes it in."""
     status = HTTPStatus.FORBIDDEN if refused else HTTPStatus.UNAUTHORIZED
-    return visit.page("sign_in.html", ended=ended, refused=refused)._replace(status=status)
+    anew = {"HX-Refresh": "true"} if visit.request.is_by_script else {}
+    page = visit.page("sign_in.html", ended=ended, refused=refused)
+    return page._replace(status=status, headers=anew)
 
 
 def sign_in(visit: Visit) -> Answer:

@@ -110,7 +110,7 @@ def _onward(visit: Visit, answer: Answer) -> Answer:
     It is answered as if the browser had asked for it. `Content-Location` says where it is.
     """
     to = answer.headers.get("Location")
-    if to is None or answer.cookies or not visit.request.asks_onward:
+    if to is None or answer.cookies or not visit.request.is_by_script:
         return answer
     try:
         page = _answered(visit._replace(request=visit.request.led_to(to)))
@@ -125,6 +125,9 @@ def _within(visit: Visit) -> Answer:
     try:
         if request.method != _SAFE and not session.made(request.field(FORM_TOKEN)):
             raise foreign_form()
+        instead = _page_of_form(request)
+        if instead is not None:
+            return visit.go(instead)
         page, parts = _page_at(request)
         if page.needs:
             require_one(session.key.effective_scopes, page.needs)
@@ -147,11 +150,33 @@ def _count(visit: Visit) -> None:
 
 
 def _page_at(request: BrowserRequest) -> _Found:
+    found = _match(request.method, request.path)
+    if found is None:
+        raise NotFound("there is nothing at this address", code="no_such_page")
+    return found
+
+
+def _match(method: str, path: str) -> _Found | None:
     for page in PAGES:
-        match = re.fullmatch(page.pattern, request.path)
-        if match is not None and request.method == page.method:
+        match = re.fullmatch(page.pattern, path)
+        if match is not None and method == page.method:
             return _Found(page, match.groupdict())
-    raise NotFound("there is nothing at this address", code="no_such_page")
+    return None
+
+
+def _page_of_form(request: BrowserRequest) -> str | None:
+    """The page that a form is on, where its own address is asked for, as by loading it anew."""
+    form, page = _match("POST", request.path), _match(_SAFE, request.path)
+    if request.method != _SAFE or form is None:
+        return None
+    if page is not None and len(page.parts) <= len(form.parts):
+        return None
+    path = request.path
+    while path:
+        path = path.rpartition("/")[0]
+        if _match(_SAFE, path) is not None:
+            return path
+    return "home"
 
 
 def foreign_form() -> NotAllowed:

@@ -77,6 +77,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "age.hours": ("{count} h", "{count}시간"),
         "age.days": ("{count} d", "{count}일"),
         "busy": ("Working…", "처리 중…"),
+        "failed": (
+            "No answer came. What you entered is still here; look whether it was done, then try again.",
+            "응답을 받지 못했습니다. 입력한 내용은 그대로 있습니다. 처리되었는지 확인한 뒤 다시 시도해 주세요.",
+        ),
         "back": ("Back", "돌아가기"),
         # labels and proposals
         "page.labels": ("Labels", "라벨"),
@@ -231,6 +235,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "item.escalations": ("Passed on", "상위 검토 요청"),
         "item.policy": ("Policy applied", "적용 정책"),
         "item.suspected": ("Suspected", "의심 유형"),
+        "item.told": (
+            "Next content: severity {severity}, {count} characters, hidden",
+            "다음 내용: 심각도 {severity}, {count}자, 가려짐",
+        ),
         "item.lease": ("Held by you until {time} UTC", "{time} UTC까지 내 담당"),
         "item.lease_soon": (
             "Your hold ends soon. It is extended while you work.",
@@ -251,7 +259,6 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "skip.other": ("Other", "기타"),
         "item.undo": ("Undo", "되돌리기"),
         "item.done": ("Decided: {decision}", "판정 완료: {decision}"),
-        "item.choose": ("Choose safe or unsafe first.", "안전 또는 위험을 먼저 선택하세요."),
         "item.lost": ("Already decided by someone", "다른 검토자가 이미 판정했습니다"),
         "item.expired_hold": ("Your hold expired", "담당 시간이 만료되었습니다"),
         "item.taken": ("Held by another reviewer", "다른 검토자가 담당 중입니다"),
@@ -301,7 +308,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "unknown": ("unknown", "알 수 없음"),
         # verdicts
         "verdicts.from": ("From", "시작일"),
+        "verdicts.from_time": ("From, at (UTC)", "시작 시각 (UTC)"),
         "verdicts.to": ("To", "종료일"),
+        "verdicts.to_time": ("To, before (UTC)", "종료 시각 (UTC, 미포함)"),
+        "verdicts.metadata": ("Metadata", "메타데이터"),
         "verdicts.empty": ("No verdicts match", "조건에 맞는 판정이 없습니다"),
         "verdicts.empty_lead": (
             "Widen the days or reset the filter.",

@@ -11,7 +11,9 @@ from quorum.api.idempotency import idempotent
 from quorum.app.api import ApiContainer
 from quorum.audit.chain import Action, Change
 from quorum.aws.versions import Writer
+from quorum.core.errors import InvalidRequest
 from quorum.core.json_types import Day
+from quorum.core.periods import LENGTH_LIMIT, STEP, Period, end_of, start_of
 from quorum.ledger import ledger
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     from quorum.aws.keys import Caller
     from quorum.vote.panel import Panel
+
+
+_NOTHING_BETWEEN = ("to", "must be after from")
 
 
 class _Versioned(Protocol):
@@ -32,6 +37,19 @@ V = TypeVar("V", bound=_Versioned)
 
 From = Annotated[Day | None, Query(alias="from")]
 To = Annotated[Day | None, Query(alias="to")]
+_MOMENT: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "null"},
+    ]
+}
+FromMoment = Annotated[
+    str | None, Query(alias="from", max_length=LENGTH_LIMIT, json_schema_extra=_MOMENT)
+]
+ToMoment = Annotated[
+    str | None, Query(alias="to", max_length=LENGTH_LIMIT, json_schema_extra=_MOMENT)
+]
 
 
 def _opened(request: Request) -> ApiContainer:
@@ -111,3 +129,18 @@ def days(start: date | None, end: date | None) -> tuple[date, date]:
     first = start or last.replace(day=1)
     ledger.require_days(first, last)
     return first, last
+
+
+def period(start: str | None, end: str | None) -> Period:
+    """The moments of a list, by default from the month's beginning to the end of today.
+
+    Raises `InvalidRequest` for an invalid end, or if nothing is between both.
+    """
+    after = Period.of_days(ledger.today(), ledger.today()).end if end is None else end_of(end)
+    last = (after - STEP).date()
+    found = Period(start_of(start or last.replace(day=1).isoformat()), after)
+    if found.start >= found.end:
+        field, message = ("from", "must not be after today") if end is None else _NOTHING_BETWEEN
+        raise InvalidRequest(f"{field}: {message}", code=f"invalid_{field}", field=field)
+    ledger.require_days(found.start.date(), last)
+    return found

@@ -11,7 +11,7 @@ from quorum.api.idempotency import IdempotencyKey
 from quorum.api.problems import gives
 from quorum.core.errors import BudgetSpent, Conflict, NotFound, TooLarge
 from quorum.core.models import CategoryName, Decision, Verdict
-from quorum.routes.parameters import App, From, To, days, once, panel_of
+from quorum.routes.parameters import App, FromMoment, ToMoment, once, panel_of, period
 from quorum.vote.requests import VerdictRequest
 from quorum.vote.suggestions import PAGE_LIMIT as SUGGESTIONS_LIMIT
 from quorum.vote.suggestions import SuggestionPage
@@ -20,8 +20,8 @@ from quorum.vote.verdict_list import PAGE_LIMIT as LIST_LIMIT
 
 router = new_router()
 
-MetadataEntry = Annotated[str, StringConstraints(min_length=2, max_length=512)]
-"""Name and value of an entry of metadata, with `=` between them."""
+MetadataEntry = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+"""Name and value of an entry of metadata with `=` between them, or the name alone."""
 
 
 @router.post(
@@ -53,16 +53,17 @@ def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
     policy: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = None,
     language: Annotated[str | None, Query(pattern=r"^[a-z]{2,3}$")] = None,
     metadata: Annotated[tuple[MetadataEntry, ...], Query(max_length=METADATA_FILTERS)] = (),
-    start: From = None,
-    end: To = None,
+    start: FromMoment = None,
+    end: ToMoment = None,
     limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = LIST_LIMIT,
     after: Annotated[str | None, Query(alias="next", max_length=512)] = None,
 ) -> VerdictPage:
     """Verdicts of the caller's tenant, newest first, by default of this month.
 
-    `category` is one that is flagged. `metadata` is `name=value`, an entry of the request's
-    metadata; given several times, verdicts have all of them. A page with a `next` may be short, or
-    empty.
+    `from` and `to` are days in UTC, both of them included, or times with their zone; then verdicts
+    are of `from` or later, and of before `to`. `category` is one that is flagged. `metadata` is
+    `name=value`, an entry of the request's metadata, or `name`, one of any value; given several
+    times, verdicts have all of them. A page with a `next` may be short, or empty.
     """
     wanted = VerdictFilter(
         decision=decision,
@@ -72,7 +73,8 @@ def get_verdicts(  # noqa: PLR0913, PLR0917 - a parameter for each filter
         language=language,
         metadata=metadata,
     )
-    return app.verdict_list.page(caller.tenant, wanted, days(start, end), limit=limit, after=after)
+    asked = period(start, end)
+    return app.verdict_list.page(caller.tenant, wanted, asked, limit=limit, after=after)
 
 
 @router.get("/verdicts/<verdict_id>", summary="Read a verdict", **gives(Verdict, NotFound))

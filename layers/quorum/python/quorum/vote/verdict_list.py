@@ -3,14 +3,15 @@
 The index `verdicts` has a few partitions for each tenant and day (UTC), because one takes 1,000
 verdicts a second; they are read together. It holds what is filtered by, and the verdicts of a page
 are read by their keys.
-Verdicts stored before there was this index are not listed.
+Verdicts stored before there was this index are not listed; those stored before the names of their
+metadata were in it are not found by a name alone.
 """
 
 import base64
 import binascii
 import json
 import zlib
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,11 +20,10 @@ from quorum.batch.records import LISTED
 from quorum.core.errors import InvalidRequest
 from quorum.core.identifiers import may_be_record, verdict_key
 from quorum.core.models import CategoryName, Decision, Frozen, Verdict
+from quorum.core.periods import Period
 from quorum.ledger.shards import sharded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
     from quorum.vote.verdicts import Verdicts
@@ -44,7 +44,8 @@ class VerdictFilter(Frozen):
     """What listed verdicts have in common; None does not matter.
 
     `category` is one that is flagged, `policy` the name of a policy, `decision` the panel's own.
-    `metadata` are entries that a verdict has, all of them; each is `name=value`.
+    `metadata` are entries that a verdict has, all of them; each is `name=value`, or a `name` whose
+    value does not matter.
     """
 
     decision: Decision | None = None
@@ -68,7 +69,7 @@ class VerdictPage(Frozen):
 class _Start(NamedTuple):
     """The place where a page starts: a day, and the entry of that day after which it does.
 
-    Without the id of an entry it starts with those of the time.
+    Without the id of an entry it starts with those of the time, without a time with the day's last.
     """
 
     day: date
@@ -83,7 +84,11 @@ def entry_fields(tenant: str, verdict: Verdict) -> dict[str, Any]:
         "flagged": [name for name, one in verdict.category_scores.items() if one.flagged],
         "panel": verdict.panel,
         "policy": verdict.policy,
-        "metadata": [_digest(name, _text(value)) for name, value in verdict.metadata.items()],
+        "metadata": [
+            digest
+            for name, value in verdict.metadata.items()
+            for digest in (_digest(name), _digest(name, _text(value)))
+        ],
     }
     return fields if verdict.language is None else fields | {"language": verdict.language}
 
@@ -102,39 +107,37 @@ class VerdictList:
         self,
         tenant: str,
         wanted: VerdictFilter,
-        days: tuple[date, date],
+        period: Period,
         *,
         limit: int = PAGE_LIMIT,
         after: str | None = None,
     ) -> VerdictPage:
-        """Up to `limit` verdicts of the `days` from the first to the last, newest first.
+        """Up to `limit` verdicts of the `period`, newest first.
 
         `after` is the `next` of the page before. Raises `InvalidRequest` for an invalid cursor, and
         `StoreUnavailable`.
         """
-        first, last = days
-        start: _Start | None = _Start(last) if after is None else _read(after, days)
+        start: _Start | None = _first(period) if after is None else _read(after, period)
         ids: list[str] = []
         for _ in range(QUERIES):
             if start is None or len(ids) == limit:
                 break
-            found, start = self._query(tenant, wanted, start, limit - len(ids))
+            found, start = self._query(tenant, wanted, period, start, limit - len(ids))
             ids += found
-            if start is not None and start.day < first:
-                start = None
         return VerdictPage(
             verdicts=tuple(self._verdicts.readable(tenant, ids)),
             next=None if start is None else _cursor(start),
         )
 
     def _query(
-        self, tenant: str, wanted: VerdictFilter, start: _Start, limit: int
-    ) -> tuple[list[str], _Start]:
+        self, tenant: str, wanted: VerdictFilter, period: Period, start: _Start, limit: int
+    ) -> tuple[list[str], _Start | None]:
         """Up to `limit` ids from one look at each partition, and where the next one starts."""
         found: list[tuple[str, str]] = []
         looked_to = ""
         for number in range(PARTITIONS):
-            answer = self._entries(_partition(tenant, start.day, number), wanted, start)
+            partition = _partition(tenant, start.day, number)
+            answer = self._entries(partition, wanted, period, start)
             found += [
                 (str(one["created_at"]), str(one["id"]).removeprefix(verdict_key(tenant, "")))
                 for one in answer["Items"]
@@ -151,25 +154,28 @@ class VerdictList:
             return ids, _Start(start.day, *known[limit - 1])
         if looked_to:
             return ids, _Start(start.day, looked_to)
+        if start.day <= period.start.date():
+            return ids, None
         return ids, _Start(start.day - timedelta(days=1))
 
-    def _entries(self, partition: str, wanted: VerdictFilter, start: _Start) -> dict[str, Any]:
+    def _entries(
+        self, partition: str, wanted: VerdictFilter, period: Period, start: _Start
+    ) -> dict[str, Any]:
         """The answer to one query of a partition."""
         request: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": LISTED.name,
-            "KeyConditionExpression": "#listed = :listed",
+            "KeyConditionExpression": "#listed = :listed AND created_at BETWEEN :first AND :last",
             "ScanIndexForward": False,
             "Limit": READ_LIMIT,
         }
         conditions = _conditions(wanted)
         names = {"#listed": "listed"} | {f"#{one.field}": one.field for one in conditions}
-        values = {":listed": partition} | {
-            f":{number}": one.value for number, one in enumerate(conditions)
-        }
-        if start.created_at is not None:
-            request["KeyConditionExpression"] += " AND created_at <= :created_at"
-            values[":created_at"] = start.created_at
+        values = {
+            ":listed": partition,
+            ":first": period.start.isoformat(),
+            ":last": start.created_at or period.last.isoformat(),
+        } | {f":{number}": one.value for number, one in enumerate(conditions)}
         if conditions:
             request["FilterExpression"] = " AND ".join(
                 f"contains(#{one.field}, :{number})"
@@ -209,17 +215,17 @@ def _conditions(wanted: VerdictFilter) -> list[_Condition]:
     return given + [_Condition("metadata", _digest(*_named(one))) for one in wanted.metadata]
 
 
-def _named(entry: str) -> tuple[str, str]:
-    """Name and value of the metadata that is filtered by; raises `InvalidRequest`."""
+def _named(entry: str) -> tuple[str, str | None]:
+    """Name and value of the metadata that is filtered by, or the name; raises `InvalidRequest`."""
     name, sign, value = entry.partition("=")
-    if not (name and sign):
+    if not name:
         raise InvalidRequest(
-            "metadata: must be a name and a value, as in thread=7",
+            "metadata: must be a name, as in thread, or a name and a value, as in thread=7",
             code="invalid_metadata",
             field="metadata",
             limit="name=value",
         )
-    return name, value
+    return (name, value) if sign else (name, None)
 
 
 def _text(value: Any) -> str:
@@ -227,9 +233,13 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _digest(name: str, value: str) -> str:
-    """An entry of metadata in the index: 128 bits of its hash, because metadata may be private."""
-    return sha256(f"{len(name)}:{name}={value}".encode(errors="replace")).hexdigest()[:32]
+def _digest(name: str, value: str | None = None) -> str:
+    """An entry of metadata in the index, or its name alone: 128 bits of its hash.
+
+    Metadata may be private.
+    """
+    entry = name if value is None else f"{name}={value}"
+    return sha256(f"{len(name)}:{entry}".encode(errors="replace")).hexdigest()[:32]
 
 
 def _partition(tenant: str, day: date, number: int) -> str:
@@ -242,7 +252,12 @@ def _cursor(start: _Start) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
-def _read(cursor: str, days: "Sequence[date]") -> _Start:
+def _first(period: Period) -> _Start:
+    """Where the first page starts."""
+    return _Start(period.last.date(), period.last.isoformat())
+
+
+def _read(cursor: str, period: Period) -> _Start:
     wrong = InvalidRequest(
         "next: is not what a page of this list ended with", code="invalid_next", field="next"
     )
@@ -250,10 +265,14 @@ def _read(cursor: str, days: "Sequence[date]") -> _Start:
         day_, created_at, verdict_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         day = date.fromisoformat(day_)
         if created_at is not None or verdict_id is not None:
-            datetime.fromisoformat(created_at)
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+            moment = datetime.fromisoformat(created_at).astimezone(UTC)
+            within = period.start <= moment < period.end and moment.date() == day
+            created_at = moment.isoformat()
+        else:
+            within = period.start.date() <= day <= period.last.date()
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise wrong from error
     named = verdict_id is None or (isinstance(verdict_id, str) and may_be_record(verdict_id))
-    if not days[0] <= day <= days[-1] or not named or (verdict_id is not None and not created_at):
+    if not within or not named:
         raise wrong
     return _Start(day, created_at, verdict_id)

@@ -14,6 +14,7 @@ from quorum.console.visits import Visit
 from quorum.core.errors import InvalidRequest, NotFound, QuorumError
 from quorum.core.json_names import NameRepeated, unrepeated
 from quorum.core.models import Frozen
+from quorum.core.periods import Period
 from quorum.ledger import ledger
 from quorum.routes import policies
 from quorum.vote.policy import INSTRUCTIONS, Mode, PolicyDocument
@@ -241,7 +242,7 @@ def _recent(visit: Visit) -> list[str]:
     page = visit.app.verdict_list.page(
         visit.tenant,
         VerdictFilter(),
-        (today - timedelta(days=RECENT_DAYS), today),
+        Period.of_days(today - timedelta(days=RECENT_DAYS), today),
         limit=RECENT,
     )
     return [verdict.id for verdict in page.verdicts]
