@@ -369,6 +369,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "costs.requests": ("Verdicts", "판정"),
         "costs.per": ("Cost per verdict", "판정당 비용"),
         "costs.hits": ("From earlier votes", "캐시 적중률"),
+        "costs.chart": ("Cost by day, as in the table", "일별 비용, 표와 같은 값"),
         "costs.day": ("By day", "일별"),
         "costs.model": ("By model", "모델별"),
         "costs.calls": ("Calls", "호출"),
@@ -619,6 +620,11 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "health.models": ("Models of the panels in force", "적용 중인 패널의 모델"),
         "health.circuit": ("Circuit", "회로 차단기"),
         "health.wait": ("Wait for the rate limit", "한도 대기 시간"),
+        "health.days": (
+            "Calls of the last 14 days, and those without a vote",
+            "최근 14일 호출과 투표 없는 호출",
+        ),
+        "health.abstained": ("Without a vote", "투표 없음"),
         "health.none": (
             "The panels in force ask no model behind the gateway.",
             "적용 중인 패널은 게이트웨이 모델을 호출하지 않습니다.",
