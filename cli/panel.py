@@ -158,7 +158,8 @@ def put(
     """Deploy a panel: under its own name, for everybody or one tenant, or as a shadow.
 
     It is in use within a minute. Refused if contents could then not be judged under a policy in
-    force. Needs AWS credentials that may write the SSM parameter and read the tables.
+    force; a shadow, if they could not once it is put in its panel's place. Needs AWS credentials
+    that may write the SSM parameter and read the tables.
     """
     if tenant is not None and shadow is not None:
         raise typer.BadParameter("a shadow belongs to the whole deployment; leave --tenant out")
@@ -179,7 +180,7 @@ def put(
         else shadow_parameter_name(path, shadow)
     )
     ssm = deployment.client(where, "ssm")
-    not_judged = [] if shadow is not None else panel_check.not_judged(where, checked, tenant)
+    not_judged = panel_check.not_judged(where, checked, tenant, shadow_of=shadow)
     used = shadow is not None or _is_used(ssm, where, parameter, checked.name)
     # Up to 4 kB a parameter is standard, which is free; an advanced one stays advanced.
     ssm.put_parameter(

@@ -31,12 +31,16 @@ def panels_of(where: str) -> Panels:
     return Panels(ssm, path, seconds=0, voters=lambda: models(where).voters())
 
 
-def not_judged(where: str, panel: Panel, tenant: str | None) -> list[str]:
+def not_judged(
+    where: str, panel: Panel, tenant: str | None, *, shadow_of: str | None = None
+) -> list[str]:
     """The policies in force, with a category, that `panel` cannot judge under, in words.
 
     Raises `typer.BadParameter` where a tenant could judge nothing under its policy any more once
-    the panel is put, for that `tenant` or for all.
+    the panel is put, for that `tenant` or for all. The shadow of a panel is checked as if it was in
+    its place: of any tenant, since it also tallies beside a panel of the tenant's own.
     """
+    name = shadow_of or panel.name
     packaged = {model.name: model for model in registry.voters()}
 
     def model_of(name: str) -> Model:
@@ -46,11 +50,11 @@ def not_judged(where: str, panel: Panel, tenant: str | None) -> list[str]:
         return []
     panels = panels_of(where)
 
-    def panel_of(whose: str, name: str) -> Panel:
+    def panel_of(whose: str, called: str) -> Panel:
         """The panel as it will be: a tenant's own comes before one that is put for all."""
-        if name != panel.name:
-            return panels.get(whose, name)
-        if tenant is None:
+        if called != name:
+            return panels.get(whose, called)
+        if tenant is None and shadow_of is None:
             with suppress(PanelInvalid):
                 now = panels.effective(whose, name)
                 return now.panel if now.source == "tenant" else panel
@@ -61,13 +65,13 @@ def not_judged(where: str, panel: Panel, tenant: str | None) -> list[str]:
     found: list[str] = []
     for whose, policy in _policies(where, tenant):
         category = uncovered(panel, policy, model_of)
-        if category is None or panel_of(whose, panel.name) is not panel:
+        if category is None or panel_of(whose, name) is not panel:
             continue
         try:
             check.require(whose, policy)
         except InvalidRequest as refused:
             raise typer.BadParameter(
-                f"{panel.name}: the policy {policy.name} of {whose} is in force. {refused.message}"
+                f"{name}: the policy {policy.name} of {whose} is in force. {refused.message}"
             ) from None
         found.append(f"{policy.name} of {whose}: no voter on it can judge {category}")
     return found

@@ -15,7 +15,7 @@ from quorum.core import registry
 from quorum.core.models import CONTENT_LIMIT, Attribute, Content
 from quorum.core.spreadsheets import meant
 from quorum.vote.attributes import pooled
-from quorum.vote.perspective import SERVED
+from quorum.vote.perspective import attribute_of
 from quorum.vote.policy import DEFAULT
 
 from analysis.flag_rates import Agreement, FlagRate, agreement, keeping
@@ -63,9 +63,15 @@ class Line(NamedTuple):
 
 
 def _attribute(name: str) -> str:
-    if name.upper() not in SERVED:
-        raise typer.BadParameter(f"{name} is none of {', '.join(one.name for one in Attribute)}")
+    _read(name)
     return name.upper()
+
+
+def _read(name: str) -> Attribute:
+    found = attribute_of(name.upper())
+    if found is None:
+        raise typer.BadParameter(f"{name} is none of {', '.join(one.name for one in Attribute)}")
+    return found
 
 
 def _share(given: float | None) -> float | None:
@@ -106,13 +112,14 @@ def thresholds(
     """
     if flag_rate is None and perspective is None:
         raise typer.BadParameter("give --flag-rate, or --perspective with the column of its scores")
+    wanted = _read(attribute)
     known = entries.read(models)
     chosen = loading.read_panel(panel, [model.name for model in registry.voters()], known.keys)
     if chosen.default_language is None and default_language:
         chosen = chosen.model_copy(update={"default_language": default_language})
     rows = list(_rows(texts, perspective))
     with moderator_of(chosen, known, DEFAULT, everyone=False) as moderator:
-        scored = _scored(rows, moderator, SERVED[attribute], concurrency)
+        scored = _scored(rows, moderator, wanted, concurrency)
     lines = list(lines_of(scored, flag_rate, perspective_threshold))
     if not lines:
         raise typer.BadParameter(

@@ -5,14 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quorum.core.models import PolicyShadow
+from quorum.core.models import Category, PolicyShadow
 from quorum.ledger import ledger
+from quorum.vote import panel
 from quorum.vote.policy import Policy
 
+from functions.api import app as api
 from functions.batch import app as batch
 from tests import make
 from tests.functions.conftest import Ask, reopen
-from tests.functions.test_policies import GAMING, RULES, at
+from tests.functions.test_panels import put as put_parameter
+from tests.functions.test_policies import GAMING, HEARD_BY_RULES, RULES, at
 
 MILDER = Policy.model_validate(
     {"name": "milder", "instructions": RULES["instructions"]}
@@ -114,6 +117,39 @@ def test_a_shadow_that_cannot_judge_leaves_the_verdict_alone(
     assert "policy_shadow" not in verdict
     _, shown = ask(name="get_policy.json", **at("gaming"))
     assert (shown["shadow"]["policy"], shown["shadow"]["comparison"]) == ("strict", None)
+
+
+EMBEDDED = panel.packaged("embedded").document()
+
+
+def test_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused_when_it_is_put(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_PANEL", "embedded")
+    reopen(api)
+    off = {str(name): {"enabled": False} for name in Category if name not in HEARD_BY_RULES}
+    for name, categories in (("default", off), ("heard", off), ("gaming", RULES["categories"])):
+        body = {"categories": categories}
+        assert ask(body, name="put_policy.json", **at(name))[0] == 200
+
+    def beside(of: str, shadow: str) -> tuple[int, Any]:
+        there = {"path": f"/policies/{of}/shadow", "pathParameters": {"name": of}}
+        return ask({"policy": shadow}, name="put_policy_shadow.json", **there)
+
+    # Nothing but the default panel judges under `default`.
+    status, answer = beside("default", "gaming")
+    assert (status, answer["error"]["code"]) == (400, "category_not_covered")
+    assert answer["error"]["field"] == "policy"
+    assert "no voter on the panel embedded" in answer["error"]["message"]
+    assert "shadow" not in ask(name="get_policy.json", **at("default"))[1]
+    # A request may name another panel under `heard`, until there is none that could judge both.
+    assert beside("heard", "gaming")[0] == 200
+    assert beside("gaming", "heard")[0] == 200
+    for name in ("default", "economy"):
+        put_parameter(f"/quorum/panels/{name}", EMBEDDED | {"name": name})
+    status, answer = beside("heard", "gaming")
+    assert (status, answer["error"]["code"]) == (400, "category_not_covered")
+    assert "no panel that can judge under heard" in answer["error"]["message"]
 
 
 def test_a_shadow_is_put_by_operators_only_and_must_be_another_policy(

@@ -94,10 +94,29 @@ def test_a_panel_that_cannot_judge_under_a_tenants_default_policy_is_not_put_as_
     said = " ".join(ran.output.replace("│", " ").split())
     assert "the policy default of acme is in force. categories.harassment/threatening:" in said
     assert ssm.describe_parameters()["Parameters"] == []
-    for allowed in (("--tenant", "other"), ("--shadow", "default")):
-        ran = put("embedded", "--where", "prod", "--name", "default", *allowed)
-        assert ran.exit_code == 0, ran.output
-        assert "cannot judge" not in ran.output
+    ran = put("embedded", "--where", "prod", "--name", "default", "--tenant", "other")
+    assert ran.exit_code == 0, ran.output
+    assert "cannot judge" not in ran.output
+
+
+def test_a_shadow_is_checked_as_if_it_were_in_its_panels_place(ssm: Any, account: Any) -> None:
+    in_force(account, "default")
+    in_force(account, "gaming", "other")
+    # A tenant's own panel has the deployment's shadow beside it, too.
+    assert put("default", "--where", "prod", "--tenant", "acme").exit_code == 0
+    ran = put("embedded", "--where", "prod", "--shadow", "default")
+    assert ran.exit_code == 2, ran.output
+    said = " ".join(ran.output.replace("│", " ").split())
+    assert "default: the policy default of acme is in force. categories." in said
+    panels = Panels(ssm, "/quorum-prod", seconds=60)
+    assert panels.shadow_of("acme", "default") is None
+    ran = put("embedded", "--where", "prod", "--shadow", "economy")
+    assert ran.exit_code == 0, ran.output
+    assert "cannot judge under the policy gaming of other" in " ".join(ran.stderr.split())
+    assert panels.shadow_of("acme", "economy") == panel.packaged("embedded")
+    ran = put("economy", "--where", "prod", "--shadow", "default")
+    assert ran.exit_code == 0, ran.output
+    assert "cannot judge" not in ran.output
 
 
 def test_a_tenant_with_a_default_panel_of_its_own_does_not_hold_up_everybody_elses(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from quorum.vote import panel
 from quorum.vote.evaluation import conclude_at_once
+from quorum.vote.perspective import AnalyzeCommentRequest
 from quorum.vote.policy import DEFAULT
 from typer.testing import CliRunner, Result
 
@@ -74,6 +75,16 @@ def test_the_threshold_keeps_the_flag_rate_in_all_texts_and_in_each_language(run
     assert (every["language"], every["texts"], every["flagged"]) == ("all", 110, 0)
 
 
+@pytest.mark.parametrize(
+    "name", ["TOXICITY@6", "TOXICITY_EXPERIMENTAL", "TOXICITY_EXPERIMENTAL@2", "toxicity@6"]
+)
+def test_an_attribute_is_called_as_perspectives_clients_call_it(run: Any, name: str) -> None:
+    result = run(ROWS, "--flag-rate", "0.05", "--attribute", name, "--json")
+    assert lines(result)[0]["threshold"] == 0.9401
+    asked = {"comment": {"text": "a"}, "requestedAttributes": {name.upper(): {}}}
+    assert len(AnalyzeCommentRequest.model_validate(asked).served()) == 1
+
+
 def test_perspectives_scores_give_the_rate_and_are_compared(run: Any) -> None:
     result = run(ROWS, "--perspective", "their_score", "--json")
     every, _ = lines(result)
@@ -96,6 +107,8 @@ def test_the_table_is_for_people_and_texts_without_a_score_are_told(run: Any) ->
         ([], "--flag-rate"),
         (["--flag-rate", "5"], "between 0 and 1"),
         (["--flag-rate", "0.1", "--attribute", "RUDENESS"], "TOXICITY"),
+        (["--flag-rate", "0.1", "--attribute", "TOXICITY@x"], "TOXICITY"),
+        (["--flag-rate", "0.1", "--attribute", "SPAM@2"], "TOXICITY"),
         (["--perspective", "none"], "there is no column none"),
         (["--flag-rate", "0.1", "--attribute", "INSULT"], "no text has a score of INSULT"),
     ],

@@ -61,12 +61,19 @@ def put_shadow(
 ) -> Response[ShownPolicy]:
     """Set a policy's shadow, which judges the same texts, is counted and decides nothing.
 
-    If the policies send voters different things, the shadow's votes are paid too. For operators.
+    If the policies send voters different things, the shadow's votes are paid too. Refused if no
+    panel that judges under the policy could judge under the shadow. For operators.
     """
-    now = datetime.now(UTC)
     app.policies.view(caller.tenant, name)  # an unknown name in the address is not found
-    writer = recorded(app, caller, Action.POLICY_SHADOW_PUT, f"policy/{name}")
-    app.policy_shadows.put(caller.tenant, name, request.policy, who(caller), now=now, writer=writer)
+    app.policy_shadows.put(
+        caller.tenant,
+        name,
+        request.policy,
+        who(caller),
+        require=app.policy_check.require_beside,
+        now=datetime.now(UTC),
+        writer=recorded(app, caller, Action.POLICY_SHADOW_PUT, f"policy/{name}"),
+    )
     return tagged(shown(app, caller.tenant, name))
 
 

@@ -270,7 +270,8 @@ class AnalyzeCommentRequest(_Request):
         never = [name for name, one in asked.items() if one in NOT_SERVED]
         if never and not self.drop_unsupported_attributes:
             raise _not_supported(never, self.languages, self.detected())
-        return {name: SERVED[one] for name, one in asked.items() if one in SERVED}
+        found = {name: attribute_of(name) for name in asked}
+        return {name: one for name, one in found.items() if one is not None}
 
     def require_script(self, served: Iterable[str]) -> None:
         """Raise `InvalidRequest` for a language in letters that no voter reads it in.
@@ -283,6 +284,11 @@ class AnalyzeCommentRequest(_Request):
                 names = list(served)
                 if names:
                     raise _not_supported(names, self.languages, (), may_drop=False)
+
+
+def attribute_of(name: str) -> Attribute | None:
+    """The attribute that Perspective calls so, also with a version; None if no voter gives it."""
+    return SERVED.get(_without_version(name))
 
 
 def _without_version(name: str) -> str:

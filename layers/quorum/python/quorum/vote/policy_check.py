@@ -3,7 +3,8 @@
 A voter that is told the policy judges all its categories; an embedded voter and a guard model
 only of some. A tenant's policy `default` needs a default panel whose voters can judge every
 enabled category, because both apply where a request names neither. Any other policy needs one such
-panel among those that the tenant may use, because a request may name both.
+panel among those that the tenant may use, because a request may name both. A policy that is to be
+another's shadow is judged by the panels of that one, and needs one among them.
 """
 
 from collections.abc import Callable, Iterable
@@ -62,11 +63,42 @@ class PolicyCheck:
                 " that is told the policy first",
             )
 
+    def require_beside(self, tenant: str, policy: Policy, shadow: Policy) -> None:
+        """Raise `InvalidRequest` if no panel that judges under `policy` could under its `shadow`.
+
+        Under a tenant's `default` that is the default panel, under any other one that can.
+        """
+        if shadow.judges_as_default:
+            return
+        if policy.name == DEFAULT.name:
+            default = self._found(tenant, self._default_panel)
+            missing = None if default is None else uncovered(default, shadow, self._model_of)
+            if missing is not None:
+                raise _no_shadow(
+                    shadow,
+                    f"no voter on the panel {self._default_panel}, which judges under"
+                    f" {policy.name}, can judge its category {missing}",
+                )
+            return
+        names = dict.fromkeys((self._default_panel, *self._names_of(tenant)))
+        found = (self._found(tenant, name) for name in names)
+        judging = (one for one in found if one and not uncovered(one, policy, self._model_of))
+        if all(uncovered(one, shadow, self._model_of) for one in judging):
+            raise _no_shadow(
+                shadow,
+                f"no panel that can judge under {policy.name} has voters for all its categories",
+            )
+
     def _found(self, tenant: str, name: str) -> Panel | None:
         try:
             return self._panel_of(tenant, name)
         except PanelInvalid:
             return None
+
+
+def _no_shadow(shadow: Policy, why: str) -> InvalidRequest:
+    message = f"policy: {shadow.name} could judge nothing as this shadow: {why}"
+    return InvalidRequest(message, code="category_not_covered", field="policy")
 
 
 def _refusal(category: str, why: str) -> InvalidRequest:

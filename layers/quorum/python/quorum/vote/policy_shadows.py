@@ -108,17 +108,21 @@ class PolicyShadows:
         shadow: str,
         by: str,
         *,
+        require: Callable[[str, Policy, Policy], None],
         now: datetime,
         writer: Writer | None = None,
     ) -> None:
         """Make `shadow` the shadow of the policy called `name`; both must be in force.
 
-        Raises `PolicyInvalid`, `InvalidRequest` if they are the same, and `StoreUnavailable`.
+        `require` raises if nothing that is judged under the one could be judged under the other,
+        of a tenant. Raises `PolicyInvalid`, `InvalidRequest` also if they are the same, and
+        `StoreUnavailable`.
         """
         policy, beside = (self._policies.chosen(tenant, each) for each in (name, shadow))
         if reference_of(policy) == reference_of(beside):
             message = "policy: must be another policy than the one it is the shadow of"
             raise InvalidRequest(message, code="invalid_policy", field="policy")
+        require(tenant, policy, beside)
         last = self._item(tenant, name)
         item = _key(tenant, name) | {"policy": shadow, "at": now.isoformat(), "by": by}
         put = {"Put": {"TableName": self._table, "Item": item}}
