@@ -80,15 +80,23 @@ def stack_of(profile: str) -> str:
     return str(settings[profile]["global"]["parameters"]["stack_name"])
 
 
-def rolled_back_update(stack: str) -> str:
-    """The time of the stack's newest update, if it was rolled back."""
+def described(stack: str) -> dict[str, Any] | None:
+    """What CloudFormation says of the stack; None before its first deployment."""
     try:
         (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if "does not exist" in str(error):
-            return ""
+            return None
         raise
-    return str(found.get("LastUpdatedTime", "")) if "ROLLBACK" in found["StackStatus"] else ""
+    return dict(found)
+
+
+def rolled_back_update(stack: str) -> str:
+    """The time of the stack's newest update, if it was rolled back."""
+    found = described(stack)
+    if found is None or "ROLLBACK" not in found["StackStatus"]:
+        return ""
+    return str(found.get("LastUpdatedTime", ""))
 
 
 @app.command()
@@ -110,21 +118,12 @@ def prepare(
 
 
 def functions_of(stack: str) -> list[str]:
-    """The names of the stack's functions; none before its first deployment."""
+    """The names of the stack's functions."""
     pages = boto3.client("cloudformation").get_paginator("list_stack_resources")
-    try:
-        resources = [
-            one
-            for page in pages.paginate(StackName=stack)
-            for one in page["StackResourceSummaries"]
-        ]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return []
-        raise
     return [
         one["PhysicalResourceId"]
-        for one in resources
+        for page in pages.paginate(StackName=stack)
+        for one in page["StackResourceSummaries"]
         if one["ResourceType"] == "AWS::Lambda::Function" and "PhysicalResourceId" in one
     ]
 
@@ -153,8 +152,12 @@ def prune(profile: str) -> None:
 
     Before a deployment, so that after it there is the version in use and the one before.
     """
+    stack = stack_of(profile)
+    found = described(stack)
+    if found is None or found["StackStatus"].endswith("_IN_PROGRESS"):
+        return  # a version that was just published is not called yet
     functions = boto3.client("lambda")
-    for name in functions_of(stack_of(profile)):
+    for name in functions_of(stack):
         for version in unused_snapshots(functions, name):
             functions.delete_function(FunctionName=name, Qualifier=version)
             typer.echo(f"{name}: version {version} and its snapshot are deleted")

@@ -176,13 +176,17 @@ def test_each_aliased_function_is_published_and_its_alias_led_to_the_new_version
 
 
 class Lambda:
-    """Lambda with the versions of each function, of which the alias calls some."""
+    """Lambda with the versions of each function, of which the alias calls some, and their stack."""
 
     exceptions = client("lambda").exceptions
 
     def __init__(self, versions: dict[str, dict[str, str]], alias: dict[str, Any]) -> None:
         self.versions, self.alias = versions, alias
+        self.status = "UPDATE_COMPLETE"
         self.deleted: list[tuple[str, str]] = []
+
+    def describe_stacks(self, **_asked: str) -> dict[str, Any]:
+        return {"Stacks": [{"StackStatus": self.status}]}
 
     def get_alias(self, **asked: str) -> dict[str, Any]:
         assert asked["Name"] == "live"
@@ -233,6 +237,10 @@ def test_versions_with_a_snapshot_that_nothing_calls_are_deleted_before_a_deploy
         },
     )
     monkeypatch.setattr(boto3, "client", lambda _service: functions)
+    functions.status = "UPDATE_IN_PROGRESS"  # the newest is not called yet
+    assert CliRunner().invoke(app, ["prune", "default"]).exit_code == 0
+    assert functions.deleted == []
+    functions.status = "UPDATE_ROLLBACK_COMPLETE"
     done = CliRunner().invoke(app, ["prune", "default"])
     assert done.exit_code == 0, done.output
     assert functions.deleted == [("api", "4"), ("api", "7")]
@@ -245,8 +253,8 @@ def test_before_the_first_deployment_there_is_nothing_to_delete(
     monkeypatch.setattr(boto3, "client", lambda _service: formation)
     with Stubber(formation) as stubbed:
         message = "Stack with id quorum does not exist"
-        stubbed.add_client_error("list_stack_resources", "ValidationError", message)
+        stubbed.add_client_error("describe_stacks", "ValidationError", message)
         done = CliRunner().invoke(app, ["prune", "default"])
         assert (done.exit_code, done.output) == (0, "")
-        stubbed.add_client_error("list_stack_resources", "AccessDenied", "you may not")
+        stubbed.add_client_error("describe_stacks", "AccessDenied", "you may not")
         assert CliRunner().invoke(app, ["prune", "default"]).exit_code == 1
