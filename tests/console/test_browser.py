@@ -146,7 +146,7 @@ def test_submitting_brings_the_next_content_with_one_request_and_going_back_find
         leave(page, before)
         assert shown(page) == "the text of verdict-2"
         by_key = "verdict-2?show=1&order=oldest"  # its text, which R asks for
-        assert asked == [("POST", "decide"), ("GET", by_key)]
+        assert [one for one in asked if one[1] != "ahead"] == [("POST", "decide"), ("GET", by_key)]
         assert page.url.partition("?")[0] == f"{address}/review/verdict-2"
         assert page.evaluate("document.activeElement.id") == "content-title"
         assert "1 decided" in page.locator(".head").inner_text()

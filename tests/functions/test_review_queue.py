@@ -576,10 +576,10 @@ def test_of_two_who_saw_the_same_content_free_one_gets_it(
     take = ada._take  # noqa: SLF001 the moment between looking and writing
     first = iter([True])
 
-    def slowly(tenant: str, item: dict[str, Any], reviewer: str, by: str) -> Any:
+    def slowly(tenant: str, item: dict[str, Any], reviewer: str, by: str, seconds: int) -> Any:
         if next(first, False):
             grace.take("acme", "one", "grace", by="console")
-        return take(tenant, item, reviewer, by)
+        return take(tenant, item, reviewer, by, seconds)
 
     monkeypatch.setattr(ada, "_take", slowly)
     request = ClaimRequest(reviewer="ada", order="oldest")

@@ -51,7 +51,7 @@ function openHelp() {
 }
 
 function press(element) {
-  if (element.disabled || !("settled" in root.dataset) || "busy" in root.dataset) return;
+  if (element.disabled || !("settled" in root.dataset) || ("busy" in root.dataset && !before)) return;
   if (element.tagName === "SUMMARY") {
     const details = element.parentElement;
     details.open = !details.open;
@@ -120,6 +120,7 @@ function stopWaiting() {
   delete root.dataset.busy;
   find("main").removeAttribute("aria-busy");
   find("#busy").textContent = "";
+  if (find("#ahead")) htmx.trigger("#ahead", "again");
 }
 
 let worked = false; // since the claim was last extended: an idle page does not extend it
@@ -129,12 +130,22 @@ for (const kind of ["keydown", "pointerdown", "scroll"]) addEventListener(kind, 
 }, { passive: true });
 
 on("htmx:beforeRequest", (event) => {
-  const { boosted, elt } = event.detail;
-  if (boosted) wait(elt);
-  else if (elt.id === "lease" ? !worked : elt.id === "so-far" ? !("busy" in root.dataset) : document.hidden) event.preventDefault();
+  const { boosted, elt, target, xhr } = event.detail;
+  const idle = { lease: !worked, ahead: fresh() || "busy" in root.dataset, "so-far": !("busy" in root.dataset) };
+  if (boosted && target.id === "frame") {
+    wait(elt);
+    if (elt.matches("[data-onward]") && fresh()) showAhead(xhr);
+  } else if (boosted) {
+    find("#failed").hidden = true;
+    target.setAttribute("aria-busy", "true");
+  } else if (idle[elt.id] ?? document.hidden) event.preventDefault();
   else if (elt.id === "lease") worked = false;
 });
-on("htmx:afterRequest", (event) => { if (event.detail.boosted) stopWaiting(); });
+on("htmx:afterRequest", ({ detail: { boosted, elt, target, xhr } }) => {
+  if (elt.id === "ahead" && xhr.status === 200) keep(elt, xhr);
+  else if (boosted && target.id === "frame") stopWaiting();
+  else if (boosted) target.removeAttribute("aria-busy");
+});
 const failed = (event) => { if (event.detail.boosted) find("#failed").hidden = false; };
 on("htmx:sendError", failed);
 on("htmx:timeout", failed);
@@ -143,39 +154,51 @@ on("htmx:timeout", failed);
 on("htmx:beforeSwap", (event) => {
   const { boosted, serverResponse, target } = event.detail;
   const has = (id) => serverResponse.includes(` id="${id}"`);
-  if (has(target.id)) return;
-  const other = boosted && has("frame");
-  if (other) Object.assign(event.detail, { target: find("#frame"), selectOverride: "#frame" });
-  else failed(event);
-  event.detail.shouldSwap = other;
+  if (before && target.id === "frame") answered(event.detail, has("frame"));
+  else if (!has(target.id)) {
+    const other = boosted && has("frame");
+    if (other) Object.assign(event.detail, { target: find("#frame"), selectOverride: "#frame" });
+    else failed(event);
+    event.detail.shouldSwap = other;
+  }
 });
 
 // The server followed its own redirect, and says where the page is.
 on("htmx:beforeHistoryUpdate", ({ detail: { history, xhr } }) => {
   const place = xhr.getResponseHeader("Content-Location");
   if (place) history.path = new URL(place, xhr.responseURL).href;
+  if (before) history.type = "replace";
+  before = undefined;
 });
 
 // What a part of a page needs when it has come, whether the browser loaded it or htmx brought it.
-on("htmx:load", ({ detail: { elt } }) => {
+on("htmx:load", (event) => arrive(event.detail.elt));
+function arrive(elt) {
   relabel(elt);
   const within = (selector) => (elt.matches(selector) ? elt : elt.querySelector(selector));
-  if (within("#lease")) {
-    const left = Date.parse(find("#lease").dataset.until) - Date.now() - SOON;
+  const lease = within("#lease");
+  if (lease) {
+    const left = Date.parse(lease.dataset.until) - Date.now() - SOON;
     find("#lease-soon").hidden = true;
-    setTimeout(() => { if (within("#lease").isConnected) find("#lease-soon").hidden = false; }, Math.max(0, left));
+    setTimeout(() => { if (lease.isConnected) find("#lease-soon").hidden = false; }, Math.max(0, left));
   }
+  const bar = within("[data-undo]");
+  if (bar) setTimeout(() => { bar.hidden = true; }, UNDO);
   if (elt.id === "content") {
     find("#decision").disabled = elt.querySelector(".veil") !== null;
     elt.querySelector("h2").focus();
+    return;
   }
+  const told = [bar?.querySelector("p").textContent, within("#content")?.dataset.told];
+  if (bar || told[1]) find("#told").textContent = told.filter(Boolean).join(". ");
   if (!within("main")) return;
   delete root.dataset.settled;
   setTimeout(() => { if (within("main").isConnected) root.dataset.settled = ""; }, SETTLED);
-  const bar = within("[data-undo]");
-  if (bar) setTimeout(() => { bar.hidden = true; }, UNDO);
   within("[data-opens-help]")?.removeAttribute("hidden");
   // On a narrow screen the navigation is a row that scrolls: its current entry is shown.
   within("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-  if (elt.id === "frame") (find("#result") ?? find("#content h2") ?? find("main")).focus();
-});
+  if (elt === document.body) return;
+  if (elt.id === "frame") giveBack();
+  else scrollTo(0, 0);
+  (find("#result") ?? find("#content h2") ?? find("main")).focus();
+}

@@ -235,6 +235,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "item.escalations": ("Passed on", "상위 검토 요청"),
         "item.policy": ("Policy applied", "적용 정책"),
         "item.suspected": ("Suspected", "의심 유형"),
+        "item.told": (
+            "Next content: severity {severity}, {count} characters, hidden",
+            "다음 내용: 심각도 {severity}, {count}자, 가려짐",
+        ),
         "item.lease": ("Held by you until {time} UTC", "{time} UTC까지 내 담당"),
         "item.lease_soon": (
             "Your hold ends soon. It is extended while you work.",

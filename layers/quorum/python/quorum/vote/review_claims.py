@@ -19,6 +19,7 @@ CLAIM_SECONDS = 600
 
 WAITS = "begins_with(#review, :pending)"
 FREE = "(attribute_not_exists(claimed_until) OR claimed_until <= :now OR claimed_by = :person)"
+NOT_SHORTER = "(attribute_not_exists(claimed_until) OR claimed_until <= :until)"
 HELD = "claimed_by = :person AND claimed_until > :now"
 ALLOWED = "(attribute_not_exists(excluded) OR NOT contains(excluded, :person))"
 

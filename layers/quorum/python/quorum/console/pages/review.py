@@ -9,8 +9,9 @@ from quorum.aws.telemetry import logger
 from quorum.console.answers import Answer
 from quorum.console.pages.page import Page
 from quorum.console.visits import Visit
-from quorum.core.errors import Conflict, StoreUnavailable
+from quorum.core.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
 from quorum.core.models import Category
+from quorum.review.claims import AHEAD_SECONDS
 from quorum.review.requests import (
     ClaimRequest,
     DecideRequest,
@@ -21,12 +22,15 @@ from quorum.review.requests import (
 )
 from quorum.review.waiting import WaitingContent
 from quorum.routes import reviews
+from quorum.routes.parameters import who
 from quorum.vote.severity import Severity
 
 BREAK_MINUTES = 50
 """Minutes of reviewing after which a break is suggested."""
 NOTHING = "review/next/nothing"
 """The page that says why there is no next content."""
+NEXT = "next"
+"""The field of a form that names the content whose page the browser has already."""
 _NEEDS = ACCESS["POST /reviews/claim"]
 _FILTERS = ("order", "severity", "category", "language", "origin", "policy", "panel", "batch")
 
@@ -67,6 +71,26 @@ def item(visit: Visit, verdict_id: str) -> Answer:
     except Conflict as refusal:
         return _lost(visit, refusal)
     return visit.page("item.html", **_shown(visit, content))
+
+
+def ahead(visit: Visit, verdict_id: str) -> Answer:
+    """The page of the content after this one, hidden, which the browser keeps until it is wanted.
+
+    It is claimed for a short time. `Quorum-Until` says when that ends, `Content-Location` where the
+    page is.
+    """
+    wanted = _chosen_in_form(visit)
+    request = visit.read(ClaimRequest, {**_me(visit), **wanted})
+    by = who(visit.caller)
+    claimed = visit.app.claims.take_ahead(visit.tenant, request, verdict_id, by=by)
+    content = next(iter(claimed.claims), None)
+    if content is None or content.claim is None:
+        return Answer(HTTPStatus.NO_CONTENT, "")
+    place = visit.request.url(f"review/{content.verdict_id}", **wanted)
+    there = visit._replace(request=visit.request.led_to(place))
+    until = f"{content.claim.until.timestamp():.0f}"
+    page = there.page("item.html", **_shown(there, content))
+    return page._replace(headers={"Content-Location": place, "Quorum-Until": until})
 
 
 def decide(visit: Visit, verdict_id: str) -> Answer:
@@ -114,6 +138,19 @@ def release(visit: Visit, verdict_id: str) -> Answer:
     return visit.go("review", **_chosen_in_form(visit))
 
 
+def give_back(visit: Visit, verdict_id: str) -> Answer:
+    """Give back a content that was claimed ahead and not opened since."""
+    until = visit.request.number("until")
+    if not isinstance(until, int):
+        raise InvalidRequest("until: must be a time", code="invalid_time", field="until")
+    claims, me = visit.app.claims, visit.signed_in.reviewer
+    try:
+        claims.release(visit.tenant, verdict_id, me, by=who(visit.caller), until=until)
+    except Conflict:
+        logger.info("a claim was not given back: it has ended or is in use")
+    return Answer(HTTPStatus.NO_CONTENT, "")
+
+
 def undo(visit: Visit, verdict_id: str) -> Answer:
     """Take the last decision back; the content is there again."""
     request = ReviewerRequest(reviewer=visit.signed_in.reviewer)
@@ -141,6 +178,9 @@ def _after(visit: Visit, step: Callable[[], object]) -> Answer:
 
 def _next(visit: Visit, wanted: Mapping[str, str], **undo: str) -> Answer:
     """Claim the next content and go to it, or to the page that says why there is none."""
+    following = visit.request.field(NEXT)
+    if _ID.fullmatch(following) and _opened(visit, following):
+        return visit.go(f"review/{following}", **wanted, **undo)
     request = visit.read(ClaimRequest, {**_me(visit), **wanted})
     claimed = reviews.post_claim_next(request, visit.app, visit.caller)
     if claimed.claims:
@@ -148,6 +188,16 @@ def _next(visit: Visit, wanted: Mapping[str, str], **undo: str) -> Answer:
     why = "held" if claimed.held else "excluded" if claimed.excluded else None
     free_at = None if claimed.free_at is None else claimed.free_at.strftime("%H:%M")
     return visit.go(NOTHING, **wanted, **undo, why=why, free_at=free_at)
+
+
+def _opened(visit: Visit, verdict_id: str) -> bool:
+    """Whether the content that was claimed ahead is this reviewer's still: its page is shown."""
+    request = ReviewerRequest(**_me(visit))
+    try:
+        reviews.post_claim(verdict_id, request, visit.app, visit.caller)
+    except (Conflict, NotFound):
+        return False
+    return True
 
 
 def nothing(visit: Visit) -> Answer:
@@ -183,6 +233,7 @@ def _shown(visit: Visit, content: WaitingContent) -> dict[str, object]:
         "content": content,
         "length": None if text is None else len(text),
         "shown": asked.get("show") == "1" or text is None,
+        "ahead_seconds": AHEAD_SECONDS,
         "wanted": _chosen(visit),
         "categories": list(Category),
         **_undoable(visit),
@@ -226,6 +277,8 @@ PAGES = (
     Page("POST", "review/begin", _NEEDS, begin),
     Page("POST", "review/rest", _NEEDS, rest),
     Page("GET", "review/{verdict_id}", _NEEDS, item),
+    Page("POST", "review/{verdict_id}/ahead", _NEEDS, ahead),
+    Page("POST", "review/{verdict_id}/give-back", _NEEDS, give_back),
     Page("POST", "review/{verdict_id}/decide", _NEEDS, decide),
     Page("POST", "review/{verdict_id}/skip", _NEEDS, leave),
     Page("POST", "review/{verdict_id}/escalate", _NEEDS, escalate),

@@ -1,0 +1,230 @@
+"""The next content, claimed while this one is decided: how long, for whom, and how it is shown."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Route
+from quorum.review.claims import AHEAD_SECONDS
+from quorum.vote.review_claims import CLAIM_SECONDS, claim_of
+
+from tests.clock import Clock
+from tests.console.conftest import Client, Issue, Store
+from tests.console.test_browser import (  # noqa: F401 shared
+    address,
+    browser,
+    press,
+    shown,
+    visitor,
+)
+from tests.console.test_browser import (
+    pytestmark as needs_browser,
+)
+from tests.console.test_review_pages import grace, moving  # noqa: F401 shared
+
+if TYPE_CHECKING:
+    from quorum.app.console import ConsoleContainer
+
+
+def ends(container: "ConsoleContainer", name: str) -> tuple[str, float] | None:
+    """Who has claimed a content, and for how many seconds from now."""
+    table = container.dynamodb.Table("VerdictsTable")
+    claim = claim_of(table.get_item(Key={"id": f"verdict#acme#{name}"})["Item"], container.clock())
+    return None if claim is None else (claim.reviewer, claim.until.timestamp() - container.clock())
+
+
+def wait_for_next(page: Page) -> None:
+    """Wait until the page has the next content's."""
+    while page.evaluate("ahead === undefined"):
+        page.wait_for_timeout(20)
+
+
+def test_the_next_content_is_claimed_for_a_short_time_and_hidden(
+    moving: Clock,  # noqa: F811 the fixture
+    ada: Client,
+    grace: Client,  # noqa: F811 the fixture
+    store: Store,
+    container: "ConsoleContainer",
+) -> None:
+    moving.now = float(int(moving.now))
+    for minutes, name in enumerate(("third", "second", "first")):
+        store(name, minutes)
+    ada.post("review/begin", {"queue_order": "oldest"})
+    ada.post("review/first/ahead", {"queue_order": "oldest"})
+    assert (ada.status, "the text of second" in ada.body) == (200, False)
+    assert ada.header("Content-Location") == "../../review/second?order=oldest"
+    assert int(ada.header("Quorum-Until")) == moving.now + AHEAD_SECONDS
+    assert ends(container, "first") == ("ada", CLAIM_SECONDS)
+    assert ends(container, "second") == ("ada", AHEAD_SECONDS)
+    assert grace.get("review/second").status == 409
+    moving.now += AHEAD_SECONDS
+    assert grace.get("review/second").status == 200
+    # Where it was lost meanwhile, another one follows.
+    ada.get("review/first")
+    ada.post("review/first/decide", {"decision": "safe", "next": "second"})
+    assert ada.place.startswith("/console/review/third")
+    assert ada.post("review/third/ahead").status == 204
+
+
+def test_no_claim_ends_sooner_because_its_content_is_the_next_of_another_page(
+    moving: Clock,  # noqa: F811 the fixture
+    ada: Client,
+    store: Store,
+    container: "ConsoleContainer",
+) -> None:
+    moving.now = float(int(moving.now))
+    store("first", 2)
+    store("second", 1)
+    for name in ("first", "second"):
+        ada.get(f"review/{name}")
+    ada.post("review/first/ahead")
+    assert int(ada.header("Quorum-Until")) == moving.now + CLAIM_SECONDS
+    assert ends(container, "second") == ("ada", CLAIM_SECONDS)
+
+
+def test_a_content_that_was_not_opened_is_given_back_and_one_that_was_stays(
+    moving: Clock,  # noqa: F811 the fixture
+    ada: Client,
+    store: Store,
+    container: "ConsoleContainer",
+) -> None:
+    store("first", 2)
+    store("second", 1)
+    ada.get("review/first")
+    token = ada.form_token
+
+    def give_back(until: str) -> int:
+        return ada.post("review/second/give-back", {"form_token": token, "until": until}).status
+
+    ada.post("review/first/ahead", {"queue_order": "oldest"})
+    until = ada.header("Quorum-Until")
+    assert give_back("soon") == 400
+    assert give_back(until) == 204
+    assert ends(container, "second") is None
+    ada.get("review/first").post("review/first/ahead", {"queue_order": "oldest"})
+    until = ada.header("Quorum-Until")
+    moving.now += 1
+    ada.get("review/first").post("review/first/decide", {"decision": "safe", "next": "second"})
+    assert ada.place.startswith("/console/review/second")
+    assert give_back(until) == 204
+    held = ends(container, "second")
+    assert held is not None
+    assert held[1] > AHEAD_SECONDS
+
+
+@needs_browser
+def test_the_next_content_is_there_before_its_decision_is_answered(
+    browser: Browser,  # noqa: F811 the fixture
+    address: str,  # noqa: F811 the fixture
+    issue: Issue,
+    store: Store,
+    container: "ConsoleContainer",
+) -> None:
+    for minutes, name in enumerate(("third", "second", "first")):
+        store(name, minutes)
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/review/first?order=oldest")
+        assert shown(page) == "the text of first"
+        wait_for_next(page)
+        assert "the text of second" not in page.content()
+        held: list[Route] = []
+        page.route(re.compile("/decide$"), lambda one: held.append(one))  # noqa: PLW0108 playwright marks it
+        asked: list[str] = []
+
+        def noted(one: Request) -> None:
+            if one.resource_type in {"document", "fetch", "xhr"}:
+                asked.append(f"{one.method} {one.url.rpartition('/')[2]}")
+
+        page.on("request", noted)
+        press(page, "s", "Enter")
+        page.wait_for_url(re.compile("/review/second"))
+        page.wait_for_selector(".veil")
+        assert page.evaluate("document.activeElement.id") == "content-title"
+        assert page.locator("#told").inner_text().startswith("Next content: severity Low")
+        assert asked == ["POST decide"]
+        assert page.locator("[data-undo]").count() == 0
+        assert shown(page) == "the text of second"  # while the decision is on its way
+        held[0].continue_()
+        page.wait_for_selector("[data-undo]")
+        assert page.locator("#told").inner_text() == "Decided: Safe"
+        assert page.locator(".words").inner_text() == "the text of second"
+        assert "1 decided" in page.locator(".head").inner_text()
+        held_until = ends(container, "second")
+        assert held_until is not None
+        assert held_until[1] > CLAIM_SECONDS - 60
+        wait_for_next(page)
+        page.click("nav a[href$=verdicts]")
+        page.wait_for_selector("h1:text('Verdicts')")
+        page.wait_for_load_state("networkidle")
+    assert ends(container, "third") is None  # it was given back
+    review = container.verdicts.get("acme", "first").review
+    assert review is not None
+    assert review.decision == "safe"
+
+
+@needs_browser
+@pytest.mark.parametrize("answer", ["none", "refusal"])
+def test_a_decision_that_is_not_stored_is_not_passed_over(
+    browser: Browser,  # noqa: F811 the fixture
+    address: str,  # noqa: F811 the fixture
+    issue: Issue,
+    store: Store,
+    container: "ConsoleContainer",
+    answer: str,
+) -> None:
+    store("first", 2)
+    store("second", 1)
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/review/first?order=oldest")
+        shown(page)
+        wait_for_next(page)
+        page.fill("#decision [name=note]", "a note")
+        page.keyboard.press("Escape")
+        if answer == "none":
+            page.route("**/decide", lambda one: one.fulfill(status=408, json={"message": "x"}))
+        else:
+            token = page.locator("[name=form_token]").first.get_attribute("value")
+            page.request.post(
+                f"{address}/review/first/skip",
+                form={"form_token": token or "", "reason": "other"},
+                headers={"Sec-Fetch-Site": "same-origin"},
+            )
+        press(page, "s", "Enter")
+        if answer == "none":
+            page.locator("#failed").wait_for()
+            assert page.url == f"{address}/review/first?order=oldest"
+            assert page.locator("#decision [name=note]").input_value() == "a note"
+            assert page.locator(".words").inner_text() == "the text of first"
+        else:
+            page.locator(".empty[role=alert]").wait_for()
+            assert page.locator("#content").count() == 0
+    assert container.verdicts.get("acme", "first").review is None
+
+
+@needs_browser
+def test_a_next_content_that_nobody_takes_is_claimed_no_longer_than_its_short_time(
+    browser: Browser,  # noqa: F811 the fixture
+    address: str,  # noqa: F811 the fixture
+    issue: Issue,
+    store: Store,
+    container: "ConsoleContainer",
+    moving: Clock,  # noqa: F811 the fixture
+) -> None:
+    store("first", 2)
+    store("second", 1)
+
+    def without_an_end(page: Page) -> None:
+        page.route("**/give-back", lambda one: one.abort())  # as a browser that was switched off
+
+    with visitor(browser, address, issue()) as ada, visitor(browser, address, issue("grace")) as to:
+        without_an_end(ada)
+        ada.goto(f"{address}/review/first?order=oldest")
+        shown(ada)
+        wait_for_next(ada)
+        to.goto(f"{address}/review/second")
+        to.get_by_text("Held by another reviewer").wait_for()
+        moving.now += AHEAD_SECONDS + 1
+        to.goto(f"{address}/review/second")
+        assert shown(to) == "the text of second"
+        press(ada, "s", "Enter")  # the server knows better than the page
+        ada.get_by_text("All held by other reviewers").wait_for()
