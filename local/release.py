@@ -31,6 +31,8 @@ ELSEWHERE = ("DeploymentPreference", "EventInvokeConfig", "Events", "Policies")
 """Properties that SAM makes other resources of, so that they tell no versions apart."""
 GRADUAL = "GradualDeploys"
 """The parameter that holds for one deployment: no function reads it."""
+NEEDS = (("DomainName", "CertificateArn"),)
+"""Parameters that are of no use without another one. (SAM's own schema knows no section Rules.)"""
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -91,12 +93,22 @@ def described(stack: str) -> dict[str, Any] | None:
     return dict(found)
 
 
-def rolled_back_update(stack: str) -> str:
-    """The time of the stack's newest update, if it was rolled back."""
-    found = described(stack)
-    if found is None or "ROLLBACK" not in found["StackStatus"]:
+def rolled_back_update(found: Mapping[str, Any]) -> str:
+    """The time of a stack's newest update, if it was rolled back."""
+    if "ROLLBACK" not in found.get("StackStatus", ""):
         return ""
     return str(found.get("LastUpdatedTime", ""))
+
+
+def missing(given: Mapping[str, str], found: Mapping[str, Any]) -> list[str]:
+    """What is wrong with parameters that need another one, as the deployment would have them."""
+    kept = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", ())}
+    values = kept | dict(given)
+    return [
+        f"{name} needs {other}"
+        for name, other in NEEDS
+        if values.get(name) and not values.get(other)
+    ]
 
 
 @app.command()
@@ -112,7 +124,10 @@ def prepare(
     if unknown := sorted(given.keys() - template["Parameters"].keys()):
         message = f"OVERRIDES: the template has no parameter {', '.join(unknown)}"
         raise typer.BadParameter(message)  # SAM would ignore it
-    template = marked(template, given, rolled_back_update(stack_of(profile)))
+    found = described(stack_of(profile)) or {}
+    if wrong := missing(given, found):
+        raise typer.BadParameter(f"OVERRIDES: {', '.join(wrong)}")  # it would fail halfway
+    template = marked(template, given, rolled_back_update(found))
     (built / "template.yaml").write_text(yamlhelper.yaml_dump(template))
     (built / "parameters.yaml").write_text(json.dumps(given))  # SAM reads no file named .json
 

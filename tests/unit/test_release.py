@@ -15,7 +15,7 @@ from local.release import MARK, app
 from local.versions import aliased, publish
 
 TEMPLATE = """
-Parameters: { A: {}, B: {}, GradualDeploys: {}, RateLimits: {} }
+Parameters: { A: {}, B: {}, GradualDeploys: {}, RateLimits: {}, DomainName: {}, CertificateArn: {} }
 Globals: { Function: { Environment: { Variables: { A: !Ref B } } } }
 Resources: { Own: { Type: AWS::Serverless::Function, Properties: { Handler: app.handler } } }
 """
@@ -173,6 +173,21 @@ def test_each_aliased_function_is_published_and_its_alias_led_to_the_new_version
         stubbed.add_response("update_alias", {}, led)
         publish(functions, aliased(listed))
         stubbed.assert_no_pending_responses()
+
+
+def test_a_domain_without_its_certificate_is_refused_before_anything_is_changed(
+    tmp_path: Path,
+) -> None:
+    first = Formation().prepared(tmp_path, "DomainName=api.example.com")
+    assert first.exit_code == 2
+    assert "DomainName needs CertificateArn" in first.output
+    both = "DomainName=api.example.com CertificateArn=arn:aws:acm:::certificate/1"
+    assert Formation().prepared(tmp_path, both).exit_code == 0
+    kept = [{"ParameterKey": "CertificateArn", "ParameterValue": "arn:aws:acm:::certificate/1"}]
+    later = Formation("UPDATE_COMPLETE", Parameters=kept)
+    assert later.prepared(tmp_path, "DomainName=api.example.com").exit_code == 0
+    taken = later.prepared(tmp_path, "DomainName=api.example.com CertificateArn=")
+    assert taken.exit_code == 2
 
 
 class Lambda:
