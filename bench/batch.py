@@ -1,12 +1,12 @@
-"""`make bench-batch`: the throughput of batches under a rate limit, and the CLI's memory.
+"""`make bench-batch`: the throughput of batches under a rate limit, and their conflicts.
 
 The worker's own code (judging, leases, settling, limiter, gateway client) judges distinct items
 against the stand-in, whose sliding minute is exact, with moto in place of DynamoDB. So the figure
-is the share of the limit that the limiter uses without exceeding it; AWS is not measured. The
-command line then reads and uploads 1,000 and 100,000 items to a fake server.
+is the share of the limit that the limiter uses without exceeding it; AWS is not measured.
 
 Before that, 16 workers settle items of one upload on the local stack's DynamoDB, once with counters
 in sixteen shards and once in one. Transactions that meet on an item conflict, as they do in AWS.
+It writes `docs/benchmarks/batch.json`; a run with ``--only`` replaces its part of the file.
 """
 
 import argparse
@@ -32,8 +32,8 @@ from quorum.ledger import shards
 from quorum.vote import panel, voting
 from quorum.vote.policy import DEFAULT
 
+from bench import results
 from bench.aws import CREDENTIALS, create_tables
-from bench.command_line import memory
 from fakes.gateway import ModelScenario, Scenario, running
 from local import servers
 from local.state import StateDirectory
@@ -45,19 +45,32 @@ from tests.world import Gateway as Paper
 MODEL = "gemini-2.5-flash"
 
 
+NAME = "batch"
+SECONDS = 75.0
+"""Seconds in which items are judged under the limit: more than a minute, over which it holds."""
+CONFLICT_SECONDS = 15.0
+"""Seconds of each of the two runs that count conflicts."""
+QUICK_SECONDS = 2.0
+
+
 def main() -> None:
-    """Print the measurements."""
+    """Measure and keep the figures."""
     parser = argparse.ArgumentParser(prog="bench.batch", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few seconds; keeps nothing")
     parser.add_argument("--requests-per-minute", type=int, default=480)
-    parser.add_argument("--seconds", type=float, default=75.0)
-    parser.add_argument("--only", choices=["rate", "memory", "conflicts"])
+    parser.add_argument("--only", choices=["rate", "conflicts"])
     given = parser.parse_args()
-    if given.only in (None, "memory"):
-        memory()
+    parts: dict[str, Any] = {}
     if given.only in (None, "conflicts"):
-        conflicts()
+        run = results.run_of("bench.batch")
+        seconds = QUICK_SECONDS if given.quick else CONFLICT_SECONDS
+        parts["conflicts"] = {"run": run, **conflicts(seconds)}
     if given.only in (None, "rate"):
-        rate(given.requests_per_minute, given.seconds)
+        run = results.run_of("bench.batch")
+        seconds = QUICK_SECONDS if given.quick else SECONDS
+        parts["rate"] = {"run": run, **rate(given.requests_per_minute, seconds)}
+    figures = parts if given.quick else results.merged(NAME, parts)
+    results.keep(NAME, figures, ("boto3", "httpx", "moto"), quick=given.quick)
 
 
 def _prepare_environment() -> None:
@@ -66,8 +79,8 @@ def _prepare_environment() -> None:
     logger.setLevel("CRITICAL")
 
 
-def rate(per_minute: int, seconds: float) -> None:
-    """Print the items settled, as a share of those that the limit allows in the same time."""
+def rate(per_minute: int, seconds: float) -> dict[str, Any]:
+    """The items settled, as a share of those that the limit allows in the same time."""
     _prepare_environment()
 
     limit = ModelScenario(latency_ms=300, spread=0.3, requests_per_minute=per_minute)
@@ -76,11 +89,14 @@ def rate(per_minute: int, seconds: float) -> None:
         settled, elapsed = _judged(stand_in.base_url, per_minute, seconds)
         refused = stand_in.count.faults["limit"]
         asked = stand_in.count.requests
-    allowed = per_minute / 60 * elapsed
-    print(f"limit        {per_minute}/min, {elapsed:.0f} s: {allowed:.0f} requests allowed")
-    print(f"items        {settled} settled, {settled / elapsed:.2f}/s")
-    print(f"of the limit {settled / allowed:.1%} (target: at least 95 %)")
-    print(f"429          {refused} of {asked} requests")
+    return {
+        "requests_per_minute": per_minute,
+        "seconds": round(elapsed, 1),
+        "settled": settled,
+        "share_of_limit": round(settled / (per_minute / 60 * elapsed), 3),
+        "refused": refused,
+        "asked": asked,
+    }
 
 
 def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]:
@@ -142,12 +158,10 @@ def _judged(base_url: str, per_minute: int, seconds: float) -> tuple[int, float]
 
 CONFLICT_WORKERS = 16
 """Workers that settle items at the same time."""
-CONFLICT_SECONDS = 15.0
-"""Seconds of each of the two runs."""
 
 
-def conflicts() -> None:
-    """Print the conflicts of transactions with sixteen shards of each counter, and with one."""
+def conflicts(seconds: float) -> dict[str, Any]:
+    """The conflicts of transactions with sixteen shards of each counter, and with one item."""
     _prepare_environment()
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -155,25 +169,24 @@ def conflicts() -> None:
         running_stack = servers.start(home, {"AUTH": "false", "PERSIST_STATE": "0"})
         try:
             dynamodb = running_stack.resource()
-            spread = _settled_by_many(dynamodb)
+            spread = _settled_by_many(dynamodb, seconds)
             in_record = classmethod(lambda kind, position: kind(position.batch, 0))
             with (
                 patch.object(shards, "chosen", lambda: 0),
                 patch.object(RateLimit, "shards", property(lambda _limit: 1)),
                 patch.object(counters.Counter, "of", in_record),
             ):
-                single = _settled_by_many(dynamodb)
+                single = _settled_by_many(dynamodb, seconds)
         finally:
             servers.stop(home, running_stack)
-    for name, (settled, written, met) in (("sixteen shards", spread), ("one item", single)):
-        print(
-            f"{name:<15}{settled / CONFLICT_SECONDS:.1f} items/s, {written} transactions, "
-            f"{met} conflicts ({met / (written + met):.1%})"
-        )
+    return {
+        "workers": CONFLICT_WORKERS,
+        "by": {"sixteen shards": spread, "one item of each counter": single},
+    }
 
 
-def _settled_by_many(dynamodb: Any) -> tuple[int, int, int]:
-    """Items settled, transactions written, and conflicts."""
+def _settled_by_many(dynamodb: Any, seconds: float) -> dict[str, float]:
+    """Items settled a second, transactions written, and conflicts."""
     for name in template.resources("AWS::DynamoDB::Table"):
         for table in dynamodb.tables.filter(ExclusiveStartTableName=name[:-1], Limit=1):
             if table.name == name:
@@ -185,7 +198,7 @@ def _settled_by_many(dynamodb: Any) -> tuple[int, int, int]:
         TENANT, BATCH, kind=Kind.UPLOAD, panel="default", items=10**6, upload="uploads/x"
     )
     batches.spread_counters(TENANT, BATCH)
-    until = time.monotonic() + CONFLICT_SECONDS
+    until = time.monotonic() + seconds
     settled = [0] * CONFLICT_WORKERS
 
     def work(worker: int) -> None:
@@ -204,7 +217,12 @@ def _settled_by_many(dynamodb: Any) -> tuple[int, int, int]:
         one.start()
     for one in workers:
         one.join()
-    return sum(settled), met.written, met.conflicts
+    return {
+        "items_per_second": round(sum(settled) / seconds, 1),
+        "transactions": met.written,
+        "conflicts": met.conflicts,
+        "share": round(met.conflicts / max(1, met.written + met.conflicts), 3),
+    }
 
 
 class _Meetings:

@@ -2,10 +2,10 @@
 
 ``python -m bench.chat`` deploys a local stack of its own (a minute), and asks the same questions in
 turns: over the WebSocket – API Gateway, route, streaming function, posts, as the local stack plays
-them – and directly with httpx. The stand-in runs in a process of its own. Printed are the time to
+them – and directly with httpx. The stand-in runs in a process of its own. Measured are the time to
 the first token, tokens a second of a long answer (at a steady pace, and as fast as it can be read),
 and how long a cancel takes. The local stack is one Python process on this machine: read the ratios,
-not the milliseconds.
+not the milliseconds. It writes `docs/benchmarks/chat.json`.
 """
 
 import argparse
@@ -15,24 +15,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 from quorum.aws.keys import Caller
-from rich.console import Console
-from rich.table import Table
 from websockets.sync.client import connect
 
+from bench import results
+from bench.results import percentile
 from local.stack import start_stack, stop_stack
 from local.state import ROOT, Stack
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
+NAME = "chat"
 KEY = "sk-stand-in"
-QUICK, PACED, SLOW = "gpt-4.1-nano", "gpt-4.1", "gpt-4.1-mini"
+QUICK_MODEL, PACED, SLOW = "gpt-4.1-nano", "gpt-4.1", "gpt-4.1-mini"
 LATENCY_MS = 200
 """Milliseconds until the stand-in's first token."""
 SHORT, LONG = 32, 4_000
@@ -40,11 +41,11 @@ PACE = 1_000
 """Tokens a second that the stand-in sends to measure a steady pace: faster than anybody reads."""
 CANCEL_SECONDS = 1.0
 """Seconds within which a cancel must be confirmed."""
-WARMING = 3
+WARMING = 2
 SCENARIO = {
     "keys": {KEY: "quorum"},
     "models": {
-        QUICK: {"latency_ms": LATENCY_MS, "tokens_per_second": 1_000_000},
+        QUICK_MODEL: {"latency_ms": LATENCY_MS, "tokens_per_second": 1_000_000},
         PACED: {"tokens_per_second": PACE},
         SLOW: {"tokens_per_second": 20},
     },
@@ -167,47 +168,68 @@ def tokens_a_second(taken: Streamed) -> float:
     return LONG / (taken.whole - taken.first)
 
 
-def percentile(values: list[float], percent: int) -> float:
-    """The percentile of at least two values."""
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+class Size(NamedTuple):
+    """How often each is measured: short and long answers each way, and cancels."""
+
+    chats: int
+    long: int
+    cancels: int
 
 
-def main() -> None:
-    """Deploy, measure, print; exits 1 when a cancel took longer than `CANCEL_SECONDS`."""
-    parser = argparse.ArgumentParser(prog="bench.chat", description=__doc__)
-    parser.add_argument("--chats", type=int, default=100, help="short answers, each way")
-    parser.add_argument("--long", type=int, default=8, help="long answers, each way")
-    parser.add_argument("--cancels", type=int, default=20)
-    given = parser.parse_args()
+FULL = Size(chats=60, long=5, cancels=10)
+QUICK = Size(chats=2, long=2, cancels=1)
+
+
+def measure(size: Size) -> dict[str, Any]:
+    """The figures."""
+    run = results.run_of("bench.chat")
     with stand_in() as base_url, deployed(base_url) as stack, httpx.Client(timeout=60) as http:
         key = stack.new_key(Caller(tenant="bench"))
         with connect(stack.chat, additional_headers={"x-api-key": key}) as connection:
             ways = {"directly": directly(http, base_url), "by chat": by_chat(connection)}
-            short = in_turns(ways, given.chats, SHORT, QUICK)
-            paced = in_turns(ways, given.long, LONG, PACED)
-            long = in_turns(ways, given.long, LONG, QUICK)
-            cancels = [cancelled(connection, number) for number in range(given.cancels)]
-    first = {way: [one.first * 1000 for one in taken] for way, taken in short.items()}
-    own = statistics.median(first["directly"])
-    table = Table(
-        f"stand-in: first token after {LATENCY_MS} ms", *ways, "added / of", title_justify="left"
-    )
-    for percent in (50, 99):
-        ms = {way: percentile(values, percent) for way, values in first.items()}
-        added = f"{ms['by chat'] - ms['directly']:+.0f} ms"
-        row = [f"{ms[way]:.0f} ms" for way in ways]
-        table.add_row(f"time to first token, p{percent}", *row, added)
-    for pace, taken in ((f"{PACE:,} a second", paced), ("all at once", long)):
-        speed = {way: statistics.median(map(tokens_a_second, all_)) for way, all_ in taken.items()}
-        share = f"{speed['by chat'] / speed['directly']:.0%}"
-        row = [f"{speed[way]:,.0f}" for way in ways]
-        table.add_row(f"tokens a second, of {LONG:,} sent {pace}", *row, share)
-    table.add_row("cancel, p50", "", f"{statistics.median(cancels) * 1000:.0f} ms", "")
-    table.add_row("cancel, longest", "", f"{max(cancels) * 1000:.0f} ms", "")
-    Console().print(table)
-    ratio = statistics.median(first["by chat"]) / own
-    print(f"the first token by chat comes after {ratio:.2f} times the stand-in's own time")
-    sys.exit(0 if max(cancels) <= CANCEL_SECONDS else 1)
+            short = in_turns(ways, size.chats, SHORT, QUICK_MODEL)
+            paced = in_turns(ways, size.long, LONG, PACED)
+            long = in_turns(ways, size.long, LONG, QUICK_MODEL)
+            cancels = [cancelled(connection, number) for number in range(size.cancels)]
+    return {
+        "run": run,
+        "size": size._asdict(),
+        "stand_in_ms": LATENCY_MS,
+        "first_token": {way: _firsts(taken) for way, taken in short.items()},
+        "tokens_per_second": {
+            f"{PACE:,} a second": _speeds(paced),
+            "all at once": _speeds(long),
+        },
+        "tokens": LONG,
+        "cancel": {
+            "p50_ms": round(statistics.median(cancels) * 1000),
+            "longest_ms": round(max(cancels) * 1000),
+        },
+    }
+
+
+def _firsts(taken: Sequence[Streamed]) -> dict[str, float]:
+    """Milliseconds to the first token."""
+    times = [one.first * 1000 for one in taken]
+    return {f"p{percent}_ms": round(percentile(times, percent), 1) for percent in (50, 99)}
+
+
+def _speeds(taken: Mapping[str, Sequence[Streamed]]) -> dict[str, int]:
+    """Tokens a second by each way, at the median."""
+    return {
+        way: round(statistics.median(map(tokens_a_second, every))) for way, every in taken.items()
+    }
+
+
+def main() -> None:
+    """Deploy, measure, keep; exits with 1 if a cancel took longer than `CANCEL_SECONDS`."""
+    parser = argparse.ArgumentParser(prog="bench.chat", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few of each; keeps nothing")
+    given = parser.parse_args()
+    figures = measure(QUICK if given.quick else FULL)
+    results.keep(NAME, figures, ("httpx", "websockets"), quick=given.quick)
+    late = figures["cancel"]["longest_ms"] > CANCEL_SECONDS * 1000
+    sys.exit(late and not given.quick)
 
 
 if __name__ == "__main__":

@@ -65,15 +65,6 @@ def _pretending(total: int) -> Iterator[str]:
     server.shutdown()
 
 
-def memory() -> None:
-    """Print the peak memory of `quorum batch` for 1,001 and 100,000 items (both uploaded)."""
-    peaks = {}
-    for total in (1_001, 100_000):
-        _, peaks[total] = uploaded(total)
-        print(f"quorum batch {total:>7,} items: {peaks[total]:.0f} MiB at most")
-    print(f"ratio        {peaks[100_000] / peaks[1_001]:.3f} (target: flat)")
-
-
 def uploaded(total: int) -> tuple[float, float]:
     """Seconds and MiB at most of `quorum batch` with a file of so many items."""
     with tempfile.TemporaryDirectory() as folder, _pretending(total) as where:

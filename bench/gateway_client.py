@@ -1,18 +1,18 @@
 """The time that the client adds to a call, compared with the `openai` SDK and bare httpx.
 
 ``python -m bench.gateway_client`` asks one stand-in, in a process of its own and without any
-latency, for the same vote by all three in turns, one call at a time over a warm connection, and
-prints p50 and p99. The turns are interleaved so that all three meet the same machine.
+latency, for the same vote by all three in turns, one call at a time over a warm connection. The
+turns are interleaved so that all three meet the same machine. It writes
+`docs/benchmarks/gateway.json`, and exits with 1 if the client is too slow.
 """
 
 import argparse
 import asyncio
 import json
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -23,12 +23,18 @@ from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.gateway.deadline import Deadline
 from quorum.vote import policy, voter
 from quorum.vote.policy import DEFAULT
-from rich.console import Console
-from rich.table import Table
 
+from bench import results
+from bench.results import percentile
+from bench.stand_in import apart
+
+NAME = "gateway"
 MODEL = registry.model("gpt-4.1")
 CONTENT = normalise("The quick brown fox jumps over the lazy dog.")
 WARMING = 30
+QUICK_CALLS = 3
+ADDED_MS = 1.0
+"""Milliseconds that the client may add to a bare call at the median."""
 
 Ask = Callable[[], Awaitable[object]]
 
@@ -99,26 +105,38 @@ async def measure(base_url: str, calls: int) -> dict[str, list[float]]:
     return taken
 
 
+def summed(taken: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
+    """The median and the slowest percent of each contestant's calls."""
+    return {
+        name: {
+            "p50_ms": round(statistics.median(each), 3),
+            "p99_ms": round(percentile(each, 99), 3),
+        }
+        for name, each in taken.items()
+    }
+
+
+def fast_enough(client: Mapping[str, Mapping[str, float]]) -> bool:
+    """Whether the client adds a millisecond at most, and less than the SDK."""
+    bare, ours, sdk = (
+        client[name]["p50_ms"] for name in ("bare httpx", "quorum.gateway", "openai SDK")
+    )
+    return ours <= bare + ADDED_MS and ours < sdk
+
+
 def main() -> None:
-    """Start the stand-in, measure, print; exits 1 if the client is too slow."""
+    """Start the stand-in, measure and keep the figures."""
     parser = argparse.ArgumentParser(prog="bench.gateway_client", description=__doc__)
-    parser.add_argument("--calls", type=int, default=500, help="by each contestant")
-    arguments = parser.parse_args()
-    command = [sys.executable, "-m", "fakes.gateway", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stand_in:
-        try:
-            base_url = stand_in.stdout.readline().strip() if stand_in.stdout else ""
-            taken = asyncio.run(measure(base_url, arguments.calls))
-        finally:
-            stand_in.terminate()
-    bare = statistics.median(taken["bare httpx"])
-    table = Table("ms per call", "p50", "p99", "added to bare httpx, p50", title_justify="left")
-    for name, each in taken.items():
-        p50, p99 = statistics.median(each), statistics.quantiles(each, n=100)[98]
-        table.add_row(name, f"{p50:.2f}", f"{p99:.2f}", f"{p50 - bare:+.2f}")
-    Console().print(table)
-    ours, sdk = (statistics.median(taken[name]) for name in ("quorum.gateway", "openai SDK"))
-    sys.exit(0 if ours <= bare + 1 and ours < sdk else 1)
+    parser.add_argument("--quick", action="store_true", help="a second or two; keeps nothing")
+    parser.add_argument("--calls", type=int, default=2_000, help="by each contestant")
+    given = parser.parse_args()
+    run = results.run_of("bench.gateway_client")
+    calls = QUICK_CALLS if given.quick else given.calls
+    with apart() as base_url:
+        client = summed(asyncio.run(measure(base_url, calls)))
+    figures = {"run": run, "calls": calls, "client": client}
+    results.keep(NAME, figures, ("httpx", "openai"), quick=given.quick)
+    sys.exit(0 if given.quick or fast_enough(client) else 1)
 
 
 if __name__ == "__main__":

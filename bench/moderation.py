@@ -268,10 +268,8 @@ def main() -> None:
     if given.upstream is not None:
         size = size._replace(upstream_ms=given.upstream)
     figures = measure(size, names, with_books=not given.no_faults)
-    if given.quick:
-        print(json.dumps(figures))
-        return
-    print(results.write(NAME, results.described(merged(figures), versions(names))))
+    kept = figures if given.quick else merged(figures)
+    results.keep(NAME, kept, versions(names), quick=given.quick)
 
 
 if __name__ == "__main__":

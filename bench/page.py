@@ -19,6 +19,8 @@ WAYS = {
     "litellm": "LiteLLM",
     "any-llm": "any-llm",
 }
+BUSY = 2.0
+"""The load from which on something else took the machine's time as well: it has two processors."""
 Section = Callable[[Mapping[str, Any]], Iterator[str]]
 
 
@@ -35,7 +37,8 @@ def ran(runs: Sequence[Mapping[str, Any]]) -> str:
     loads = sorted(float(run["load_before"]) for run in runs)
     load = f"{loads[0]:.1f}" if loads[0] == loads[-1] else f"{loads[0]:.1f} to {loads[-1]:.1f}"
     said = ", ".join(f"`{command}`" for command in commands)
-    return f"{said} ({', '.join(days)}; load before: {load})"
+    busy = "; **a busy machine: read the ratios**" if loads[-1] > BUSY else ""
+    return f"{said} ({', '.join(days)}; load before: {load}{busy})"
 
 
 def where(measured: Mapping[str, Any]) -> str:
@@ -107,28 +110,10 @@ def _books(one: Mapping[str, Any]) -> list[str]:
     return [*numbers, one["counted_usd"], one["charged_usd"], share]
 
 
-CLIENTS = {"bare httpx": "bare httpx", "quorum.gateway": "Quorum", "openai SDK": "`openai` SDK"}
-
-
 def plumbing(measured: Mapping[str, Any]) -> Iterator[str]:
     """Quorum's own time."""
     figures = measured["figures"]
-    called = figures["client"]
-    bare = called["bare httpx"]
     yield f"{ran([figures['run']])}. {where(measured)}.\n\n"
-    yield table(
-        ["a call, ms", "p50", "p99", "added at p50", "p99 ÷ bare"],
-        [
-            [
-                shown,
-                *(f"{called[name][one]:.2f}" for one in ("p50_ms", "p99_ms")),
-                f"{called[name]['p50_ms'] - bare['p50_ms']:+.2f}",
-                f"{called[name]['p99_ms'] / bare['p99_ms']:.2f}",
-            ]
-            for name, shown in CLIENTS.items()
-        ],
-    )
-    yield "\n"
     yield table(
         ["Quorum's own time, ms", "p50", "p99", "aim at p50"],
         [
@@ -190,7 +175,162 @@ def _amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 three digits
 
 
-SECTIONS: Mapping[str, Section] = {"moderation": moderation, "plumbing": plumbing, "growth": growth}
+CLIENTS = {"bare httpx": "bare httpx", "quorum.gateway": "Quorum", "openai SDK": "`openai` SDK"}
+
+
+def gateway(measured: Mapping[str, Any]) -> Iterator[str]:
+    """The time that the client adds to a call."""
+    figures = measured["figures"]
+    called = figures["client"]
+    bare = called["bare httpx"]
+    yield f"{ran([figures['run']])}. {where(measured)}.\n\n"
+    yield table(
+        [f"{figures['calls']:,} calls each, ms", "p50", "p99", "added at p50", "p99 ÷ bare"],
+        [
+            [
+                shown,
+                *(f"{called[name][one]:.2f}" for one in ("p50_ms", "p99_ms")),
+                f"{called[name]['p50_ms'] - bare['p50_ms']:+.2f}",
+                f"{called[name]['p99_ms'] / bare['p99_ms']:.2f}",
+            ]
+            for name, shown in CLIENTS.items()
+        ],
+    )
+
+
+def chat(measured: Mapping[str, Any]) -> Iterator[str]:
+    """The time that the chat adds to a stream."""
+    figures = measured["figures"]
+    size, first, cancel = figures["size"], figures["first_token"], figures["cancel"]
+    yield f"{ran([figures['run']])}. {where(measured)}.\n\n"
+    yield table(
+        ["", "directly", "by chat", "added / of", "aim"],
+        [
+            *(
+                [
+                    f"first token, {shown}, ms ({size['chats']} answers)",
+                    *(f"{first[way][name]:.0f}" for way in ("directly", "by chat")),
+                    f"{first['by chat'][name] - first['directly'][name]:+.0f}",
+                    aim,
+                ]
+                for name, shown, aim in (("p50_ms", "p50", "+15"), ("p99_ms", "p99", ""))
+            ),
+            *(
+                [
+                    f"tokens a second, {figures['tokens']:,} sent {pace} ({size['long']} answers)",
+                    *(f"{speed[way]:,}" for way in ("directly", "by chat")),
+                    f"{speed['by chat'] / speed['directly']:.0%}",
+                    "85 %",
+                ]
+                for pace, speed in figures["tokens_per_second"].items()
+            ),
+            [f"a cancel, p50, ms ({size['cancels']} cancels)", "", f"{cancel['p50_ms']:,}", "", ""],
+            ["a cancel, longest, ms", "", f"{cancel['longest_ms']:,}", "", "1,000"],
+        ],
+    )
+
+
+def batch(measured: Mapping[str, Any]) -> Iterator[str]:
+    """How much of a rate limit a batch uses, and how often its transactions meet."""
+    rate, conflicts = (measured["figures"][part] for part in ("rate", "conflicts"))
+    yield f"{ran([rate['run'], conflicts['run']])}. {where(measured)}.\n\n"
+    yield table(
+        ["limit a minute", "seconds", "items settled", "of the limit", "aim", "answers of 429"],
+        [
+            [
+                f"{rate['requests_per_minute']:,}",
+                f"{rate['seconds']:.0f}",
+                f"{rate['settled']:,}",
+                f"{rate['share_of_limit']:.1%}",
+                "95 %",
+                f"{rate['refused']} of {rate['asked']:,}",
+            ]
+        ],
+    )
+    yield "\n"
+    yield table(
+        [
+            f"{conflicts['workers']} workers, counters in",
+            *("items a second", "transactions", "conflicts", "share"),
+        ],
+        [
+            [
+                name,
+                f"{one['items_per_second']:.1f}",
+                f"{one['transactions']:,}",
+                f"{one['conflicts']:,}",
+                f"{one['share']:.0%}",
+            ]
+            for name, one in conflicts["by"].items()
+        ],
+    )
+
+
+def doors(measured: Mapping[str, Any]) -> Iterator[str]:
+    """Quorum's own time in an answer of each way to a verdict."""
+    figures = measured["figures"]
+    median = figures["median_ms"]
+    yield f"{ran([figures['run']])}. {where(measured)}.\n\n"
+    yield f"Medians of {figures['rounds']} rounds, ms:\n\n"
+    rows = [
+        [name, f"{whole:.0f}", f"{bare:.0f}", f"{machine:.0f}", f"{whole - bare - machine:.0f}"]
+        for where_, shown in (("emulator", "under the runtime emulator"), ("stack", "over HTTP"))
+        for route in ("POST /verdicts", "POST /moderations")
+        for name, whole, bare, machine in [
+            (
+                f"`{route}`, {shown}",
+                median[f"{route}, {where_}"],
+                median[f"bare, {where_}"],
+                median["machine"],
+            )
+        ]
+    ]
+    several, one = median["list, stack"], median["POST /moderations, stack"]
+    ratio = "–" if several is None else f"{several:.0f} ({several / one:.1f} × one)"
+    yield table(
+        ["", "answer", "bare handler", "vote machine", "Quorum's own (aim 60)"],
+        [*rows, ["`POST /moderations`, a list of 32 (aim 3 × one)", ratio, "", "", ""]],
+    )
+
+
+def start(measured: Mapping[str, Any]) -> Iterator[str]:
+    """The start of every function."""
+    figures = measured["figures"]
+    yield f"{ran([one['run'] for one in figures.values()])}. {where(measured)}.\n\n"
+    yield table(
+        [
+            *("function", "MB", "INIT, ms", "bare import, ms", "INIT ÷ import"),
+            *("processor, ms of the import", "INIT without bytecode, ms", "÷ INIT"),
+            *("first call, ms", "second", "load before"),
+        ],
+        [
+            [
+                name.removesuffix("Function"),
+                f"{one['memory_mb']:,}",
+                f"{one['init_ms']:,}",
+                f"{one['import_ms']:,}",
+                f"{one['init_ms'] / one['import_ms']:.2f}",
+                f"{one['processor_ms']:,}",
+                f"{one['init_without_bytecode_ms']:,}",
+                f"{one['init_without_bytecode_ms'] / one['init_ms']:.2f}",
+                *([f"{ms:,}" for ms in one["calls_ms"]] or ["", ""]),
+                f"{one['run']['load_before']:.1f}",
+            ]
+            for name, one in figures.items()
+        ],
+    )
+
+
+SECTIONS: Mapping[str, Section] = {
+    "moderation": moderation,
+    "plumbing": plumbing,
+    "growth": growth,
+    "gateway": gateway,
+    "chat": chat,
+    "batch": batch,
+    "start": start,
+    "doors": doors,
+}
 
 
 def section(name: str) -> str:

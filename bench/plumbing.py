@@ -66,18 +66,6 @@ FULL = Size(calls=2_000, votes=200, verdicts=4_000, texts=9, lengths=(20, 200, 1
 QUICK = Size(calls=3, votes=3, verdicts=20, texts=1, lengths=(20,))
 
 
-def client(base_url: str, calls: int) -> dict[str, Any]:
-    """Milliseconds of a call by each client."""
-    taken = asyncio.run(gateway_client.measure(base_url, calls))
-    return {
-        name: {
-            "p50_ms": round(statistics.median(each), 3),
-            "p99_ms": round(percentile(each, 99), 3),
-        }
-        for name, each in taken.items()
-    }
-
-
 def evaluation(number: int, panel: Panel) -> Evaluation:
     """An evaluation of a text that nobody has voted on."""
     return Evaluation(
@@ -240,7 +228,7 @@ def measure(size: Size) -> dict[str, Any]:
     """The figures."""
     run = results.run_of("bench.plumbing")
     with apart() as base_url:
-        called = client(base_url, size.calls)
+        called = gateway_client.summed(asyncio.run(gateway_client.measure(base_url, size.calls)))
         voted = vote_in_handler(base_url, called["bare httpx"]["p50_ms"], size.votes)
     figures = {
         "run": run,
@@ -261,10 +249,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a second or two; keeps nothing")
     given = parser.parse_args()
     figures = measure(QUICK if given.quick else FULL)
-    if given.quick:
-        print(json.dumps(figures))
-        return
-    print(results.write(NAME, results.described(figures, ("httpx", "openai", "pydantic"))))
+    results.keep(NAME, figures, ("httpx", "openai", "pydantic"), quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,25 @@ def described(
     }
 
 
+def keep(
+    name: str,
+    figures: Mapping[str, Any],
+    versions: Iterable[str] | Mapping[str, str],
+    *,
+    quick: bool,
+) -> None:
+    """Keep the figures under `name`, with machine and versions; those of a quick run are shown."""
+    print(json.dumps(figures) if quick else write(name, described(figures, versions)))
+
+
+def merged(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures, with those of earlier runs for the parts that were not measured now."""
+    try:
+        return {**load(name)["figures"], **figures}
+    except FileNotFoundError:
+        return dict(figures)
+
+
 def write(name: str, measured: Mapping[str, Any], folder: Path = FOLDER) -> Path:
     """Keep what was measured under `name`, a list of numbers on one line."""
     path = folder / f"{name}.json"

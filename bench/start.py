@@ -2,14 +2,15 @@
 
 ``python -m bench.start`` builds the layers as `sam build` does, and starts every function of the
 template under the emulator that SAM CLI ships (`aws-lambda-rie`) with AWS's runtime client
-(`awslambdaric`). Printed are the milliseconds of its INIT phase, beside a bare import of its module
-and beside the same INIT without bytecode (`__pycache__` left out of the layers), and of its first
-and its second call where `EVENTS` has an event for it. AWS is a server in this process that answers
-at once and holds nothing, so a call's time is the function's own work.
+(`awslambdaric`). Measured are the milliseconds of its INIT phase, beside a bare import of its
+module and beside the same INIT without bytecode (`__pycache__` left out of the layers), and of its
+first and its second call where `EVENTS` has an event for it. AWS is a server in this process that
+answers at once and holds nothing, so a call's time is the function's own work.
 
 Each figure is that of the fastest of `--runs` new processes: load only lengthens them. The emulator
 gives a function this machine's processors whatever its memory: in AWS, 512 MB are 0.29 of one. On a
-busy machine compare the ratios, and the processor's milliseconds of the import.
+busy machine compare the ratios, and the processor's milliseconds of the import. It writes
+`docs/benchmarks/start.json`; a run with ``--only`` replaces these functions' part of the file.
 """
 
 import argparse
@@ -32,12 +33,13 @@ from typing import Any, NamedTuple
 
 import httpx
 import samcli
-from rich.console import Console
-from rich.table import Table
 from samcli.yamlhelper import yaml_parse
 
+from bench import results
 from local.state import ROOT
 
+NAME = "start"
+QUICK = ("Authorize",)
 COMMON = ("quorum", "dependencies")
 """The layers that every function has."""
 EVENTS = {
@@ -298,52 +300,49 @@ def _call(port: int, body: bytes) -> Any:
             time.sleep(0.02)
 
 
-def main() -> None:
-    """Measure every function and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=(), help="parts of functions' names")
-    arguments = parser.parse_args()
-    chosen = functions(arguments.only)
+def measure(chosen: Sequence[Function], runs: int) -> dict[str, Any]:
+    """The figures of these functions, each with its run."""
     with TemporaryDirectory(prefix="quorum-start-") as name, aws() as endpoint:
         folder = Path(name)
         build({layer for one in chosen for layer in one.layers}, folder)
         bench = Bench(folder, endpoint)
-        table = Table(box=None, title=f"milliseconds, the fastest of {arguments.runs}")
-        for heading in ("function", "MB", "INIT", "import", "INIT ÷ import"):
-            table.add_column(heading, justify="left" if heading == "function" else "right")
-        for heading in ("processor", "INIT, no bytecode", "÷ INIT", "first call", "second"):
-            table.add_column(heading, justify="right")
-        for function in chosen:
-            table.add_row(*row(bench, function, arguments.runs))
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    Console(width=120).print(table)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    print(f"\nPython {platform.python_version()}, {machine}; load {load}")
+        return {function.name: figures_of(bench, function, runs) for function in chosen}
 
 
-def row(bench: Bench, function: Function, runs: int) -> tuple[str, ...]:
-    """The cells of one function; its runs of each kind are interleaved."""
+def figures_of(bench: Bench, function: Function, runs: int) -> dict[str, Any]:
+    """The fastest of several runs of one function; those of each kind are interleaved."""
+    run = results.run_of("bench.start")
     started, bare, without = [], [], []
     for _ in range(runs):
         started.append(bench.start(function, "with"))
         bare.append(bench.load(function))
         without.append(bench.start(function, "without").init)
-    init = min(one.init for one in started)
-    clock = min(one.clock for one in bare)
-    slow = min(without)
-    calls = [f"{min(times):.0f}" for times in zip(*(one.calls for one in started), strict=True)]
-    return (
-        function.name,
-        str(function.memory),
-        f"{init:.0f}",
-        f"{clock:.0f}",
-        f"{init / clock:.2f}",
-        f"{min(one.processor for one in bare):.0f}",
-        f"{slow:.0f}",
-        f"{slow / init:.2f}",
-        *(calls or ["", ""]),
-    )
+    calls = [min(times) for times in zip(*(one.calls for one in started), strict=True)]
+    return {
+        "run": run,
+        "runs": runs,
+        "memory_mb": function.memory,
+        "init_ms": round(min(one.init for one in started)),
+        "import_ms": round(min(one.clock for one in bare)),
+        "processor_ms": round(min(one.processor for one in bare)),
+        "init_without_bytecode_ms": round(min(without)),
+        "calls_ms": [round(one) for one in calls],
+    }
+
+
+def main() -> None:
+    """Measure functions and keep the figures."""
+    parser = argparse.ArgumentParser(prog="bench.start", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one function once; keeps nothing")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=(), help="parts of functions' names")
+    given = parser.parse_args()
+    chosen = functions(QUICK if given.quick else given.only)
+    figures = measure(chosen, 1 if given.quick else given.runs)
+    if not given.quick:
+        known = results.merged(NAME, figures)
+        figures = {one.name: known[one.name] for one in functions() if one.name in known}
+    results.keep(NAME, figures, ("awslambdaric", "boto3", "pydantic"), quick=given.quick)
 
 
 if __name__ == "__main__":

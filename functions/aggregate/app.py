@@ -10,6 +10,7 @@ from quorum.aws.boundary import guarded
 from quorum.vote import telemetry
 from quorum.vote.evaluation import AggregateRequest, RoundResult, conclude_round
 from quorum.vote.shadow import shadowed
+from quorum.vote.voting import with_stored_votes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -27,9 +28,10 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     request = AggregateRequest.model_validate(event, extra="ignore")
     evaluation = request.evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
+    votes = with_stored_votes(evaluation, request.complete(), policy, app().vote_store.cache)
     result = conclude_round(
         evaluation,
-        request.complete(),
+        votes,
         policy,
         round_number=request.round,
         now=time(),

@@ -1,12 +1,17 @@
 """The tally after a round: record what is settled, or name the next voters."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from quorum.core.abstentions import AbstentionReason
+from quorum.core.errors import StoreUnavailable
 from quorum.core.models import Abstention, CastVote
 from quorum.vote import panel
 from quorum.vote.evaluation import AggregateRequest, Evaluation
+from quorum.vote.policy import DEFAULT
+from quorum.vote.voter import PaidVote
 
 from functions.aggregate import app as aggregate
 from tests import make
@@ -105,3 +110,66 @@ def test_the_highest_score_any_voter_gave_a_category_is_the_verdicts(tallied: Ag
         make.abstention("deepseek-v3.2"),
     )
     assert result["verdict"]["categories"] == {"hate": 0.9, "violence": 0.2}
+
+
+def lost(voter: str) -> Abstention:
+    """What the state machine puts in the place of an answer that did not come back."""
+    return Abstention(voter=voter, reason=AbstentionReason.FAILED, detail="Lambda.Unknown")
+
+
+def bought(evaluation: Evaluation, vote: CastVote) -> None:
+    """Store `vote` as bought for `evaluation`."""
+    aggregate.app().vote_store.book(evaluation, DEFAULT, PaidVote(vote))
+
+
+def test_a_vote_that_was_stored_and_whose_answer_was_lost_counts_at_its_price(
+    tallied: Aggregate,
+) -> None:
+    evaluation = make.evaluation()
+    first, *others = evaluation.panel.voters
+    bought(evaluation, make.cast(first))
+    result = tallied(evaluation, lost(first), *(make.cast(voter) for voter in others))
+    assert {vote["kind"] for vote in result["verdict"]["votes"]} == {"vote"}
+    assert result["verdict"]["cost_usd"] == "0.00384"
+
+
+def test_a_vote_that_another_verdict_bought_counts_as_cached(tallied: Aggregate) -> None:
+    evaluation = make.evaluation()
+    first, *others = evaluation.panel.voters
+    bought(make.evaluation(verdict_id="another"), make.cast(first))
+    result = tallied(evaluation, lost(first), *(make.cast(voter) for voter in others))
+    assert [vote["cached"] for vote in result["verdict"]["votes"]] == [True, False, False]
+    assert result["verdict"]["cost_usd"] == "0.00256"
+
+
+def test_an_abstention_that_cost_something_keeps_its_cost(tallied: Aggregate) -> None:
+    evaluation = make.evaluation()
+    first, *others = evaluation.panel.voters
+    bought(make.evaluation(verdict_id="another"), make.cast(first))
+    paid = lost(first).model_copy(update={"cost_usd": Decimal("0.5")})
+    result = tallied(evaluation, paid, *(make.cast(voter) for voter in others))
+    assert result["verdict"]["cost_usd"] == "0.50256"
+
+
+def test_where_stored_votes_cannot_be_read_a_lost_answer_is_an_abstention(
+    tallied: Aggregate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object) -> None:
+        raise StoreUnavailable
+
+    evaluation = make.evaluation()
+    first, *others = evaluation.panel.voters
+    bought(evaluation, make.cast(first))
+    monkeypatch.setattr(aggregate.app().vote_store.cache, "find", unavailable)
+    result = tallied(evaluation, lost(first), *(make.cast(voter) for voter in others))
+    assert [vote["kind"] for vote in result["verdict"]["votes"]] == ["abstention", "vote", "vote"]
+
+
+def test_a_text_whose_votes_are_not_kept_is_not_looked_up(
+    tallied: Aggregate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation = make.evaluation().model_copy(update={"keeps_votes": False})
+    asked: list[object] = []
+    monkeypatch.setattr(aggregate.app().vote_store.cache, "find", lambda *one: asked.append(one))
+    tallied(evaluation, *(lost(voter) for voter in evaluation.panel.voters))
+    assert asked == []

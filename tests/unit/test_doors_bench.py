@@ -1,13 +1,12 @@
 """The benchmark of the doors fails where an aim is missed."""
 
+import json
 import math
-from contextlib import nullcontext
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
-from bench import doors
+from bench import doors, page, results
 
 MEDIANS = {
     "machine": 100.0,
@@ -23,19 +22,27 @@ MEDIANS = {
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the benchmark would write, as it is read again."""
+    found: list[Any] = []
+    monkeypatch.setattr(
+        results,
+        "write",
+        lambda _name, measured: found.append(json.loads(json.dumps(measured, allow_nan=False))),
+    )
+    return found
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, kept: list[Any]) -> Any:
     """Run the benchmark with medians in place of what it would measure; returns how it ends."""
-    for name in ("start_stack", "stop_stack", "ApiContainer", "TimedMachine", "ways"):
-        monkeypatch.setattr(doors, name, Mock())
-    monkeypatch.setattr(doors, "emulated", lambda *_: nullcontext("http://127.0.0.1"))
-    monkeypatch.setattr(doors, "environment", lambda _stack: {})
-    monkeypatch.setattr("bench.doors.ApiSettings.from_environment", Mock())
     monkeypatch.setattr("sys.argv", ["bench.doors"])
 
     def end(medians: dict[str, float]) -> Any:
-        monkeypatch.setattr(doors, "measured", lambda *_: medians)
+        monkeypatch.setattr(doors, "measure", lambda _rounds: medians)
         with pytest.raises(SystemExit) as ended:
             doors.main()
+        assert len(kept) == 1
         return ended.value.code
 
     return end
@@ -61,3 +68,15 @@ def test_a_run_that_misses_one_ends_with_1_and_says_which(
 ) -> None:
     assert run(MEDIANS | over) == 1
     assert capsys.readouterr().out.count("MISSED") == 1
+
+
+def test_the_page_shows_the_medians_and_what_is_quorums_own(run: Any, kept: list[Any]) -> None:
+    run(MEDIANS)
+    shown = "".join(page.doors(kept[0]))
+    assert "| `POST /moderations`, over HTTP | 130 | 10 | 100 | 20 |" in shown
+    assert "389 (3.0 × one)" in shown
+
+
+def test_the_page_shows_that_a_list_never_came(run: Any, kept: list[Any]) -> None:
+    run(MEDIANS | {"list, stack": math.inf})
+    assert "a list of 32 (aim 3 × one) | – |" in "".join(page.doors(kept[0]))

@@ -105,7 +105,7 @@ class VerdictContainer(PolicyVersionContainer):
         return QualitySample(share=self.settings.quality_sample_share)
 
 
-class AggregateContainer(VerdictContainer):
+class AggregateContainer(VoteStoreContainer, VerdictContainer):
     """The members of the aggregate step, which has what the voters leave it of the machine's time.
 
     It reads shadows from SSM, without which a verdict is as good: it asks for them once.

@@ -7,6 +7,7 @@ buffer is bounded: adding to a full one waits, so that no more is read than can 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import monotonic
 
 from quorum.chat.chat import FRAME_BYTES
@@ -38,23 +39,27 @@ class Relay:
         self._post = post
         self._interval_seconds = interval_seconds
         self._limit = limit
-        self._buffer = ""
+        self._pieces: list[str] = []
+        self._length = 0
         self._closed = False
-        self._changed = asyncio.Condition()
+        self._some = asyncio.Event()  # there is something to send, or nothing will follow
+        self._full = asyncio.Event()  # there is a whole message, or nothing will follow
+        self._room = asyncio.Event()  # the buffer is not full
+        self._room.set()
         self.sent = 0
 
     async def add(self, piece: str) -> None:
         """Add `piece`, as soon as the buffer is not full."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self._buffer) < self._limit)
-            self._buffer += piece
-            self._changed.notify_all()
+        while not self._room.is_set():
+            await self._room.wait()
+        self._pieces.append(piece)
+        self._length += len(piece)
+        self._tell()
 
     async def close(self) -> None:
         """Note that nothing follows, so that the rest is sent without waiting."""
-        async with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._closed = True
+        self._tell()
 
     async def run(self) -> None:
         """Send until the relay is closed and its buffer empty; errors of `post` pass unchanged."""
@@ -66,21 +71,29 @@ class Relay:
 
     async def _take(self) -> str:
         """The next message's text; empty at the end."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._buffer or self._closed)
-            text = self._buffer[:MESSAGE_CHARACTERS]
-            self._buffer = self._buffer[MESSAGE_CHARACTERS:]
-            self._changed.notify_all()
-            return text
+        await self._some.wait()
+        text = "".join(self._pieces)
+        rest = text[MESSAGE_CHARACTERS:]
+        self._pieces, self._length = [rest] if rest else [], len(rest)
+        self._tell()
+        return text[:MESSAGE_CHARACTERS]
 
     async def _pause(self, seconds: float) -> None:
         """Collect pieces for `seconds`, or until they fill a message or are the last."""
         if seconds <= 0:
             return
-        try:
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(
-                    lambda: self._closed or len(self._buffer) >= MESSAGE_CHARACTERS
-                )
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._full.wait()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for the buffer as it is now."""
+        for event, holds in (
+            (self._some, self._closed or self._length > 0),
+            (self._full, self._closed or self._length >= MESSAGE_CHARACTERS),
+            (self._room, self._length < self._limit),
+        ):
+            if holds:
+                event.set()
+            else:
+                event.clear()

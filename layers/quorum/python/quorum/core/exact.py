@@ -25,9 +25,9 @@ def decimal(number: float) -> tuple[int, int]:
 
 
 def whole_numbers(numbers: Mapping[str, float]) -> dict[str, int]:
-    """The numbers in the largest unit, one or a power of ten below it, in which all are whole."""
+    """The numbers (at least one) in a unit in which all are whole: a power of ten of one."""
     exact = {name: decimal(number) for name, number in numbers.items()}
-    unit = max((denominator for _, denominator in exact.values()), default=1)
+    unit = max(denominator for _, denominator in exact.values())
     return {
         name: numerator * (unit // denominator) for name, (numerator, denominator) in exact.items()
     }

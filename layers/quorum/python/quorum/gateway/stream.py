@@ -109,8 +109,8 @@ class Stream:
 
     def _add(self, chunk: Mapping[str, Any]) -> None:
         self._bill(chunk.get("usage"))
-        groq = chunk.get("x_groq")
-        self._bill(groq.get("usage") if isinstance(groq, dict) else None)
+        if isinstance(groq := chunk.get("x_groq"), dict):
+            self._bill(groq.get("usage"))
         self._model = wire.name_of(chunk.get("model")) or self._model
         if wire.was_filtered(chunk):
             self._finish = Finish.FILTERED
@@ -133,6 +133,8 @@ class Stream:
 
     def _bill(self, reported: object) -> None:
         """Keep the last usage that was reported; one without tokens takes no other's place."""
+        if reported is None:  # as in every chunk but the last
+            return
         found = usage(reported)
         if found is not None and (found.tokens.total or self._usage is None):
             self._usage = found

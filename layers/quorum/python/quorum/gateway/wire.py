@@ -19,6 +19,14 @@ _NAME_CHARACTERS = 128
 _TAIL_BYTES = 64 * 1024
 """Bytes at the end of a cut body that are searched for the usage, which comes last."""
 _TEXT_PARTS = ("text", "output_text")
+_FILTERING = frozenset(
+    {
+        *("input_sensitive", "output_sensitive", "stop_reason"),
+        *("promptFeedback", "prompt_feedback", "prompt_filter_results"),
+        *("content_filter_results", "content_filter_result"),
+    }
+)
+"""The fields by which vendors say that a filter blocked; most parts have none of them."""
 _LOWEST_LOG_PROBABILITY = 1e6
 """Size of a log-probability at most; OpenAI writes -9999 for a very unlikely token."""
 _LOG_PROBABILITY_ROUNDING = 1e-3
@@ -156,6 +164,8 @@ def was_filtered(part: Mapping[str, object]) -> bool:
 
     In the forms of Azure, Gemini, MiniMax (`input_sensitive`) and Anthropic (`stop_reason`).
     """
+    if _FILTERING.isdisjoint(part):
+        return False
     if part.get("input_sensitive") is True or part.get("output_sensitive") is True:
         return True
     if finish(part.get("stop_reason")) is Finish.FILTERED:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quorum.aws import dynamo, loop
 from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
-from quorum.core.errors import VoteUnavailable
+from quorum.core.errors import StoreUnavailable, VoteUnavailable
 from quorum.core.models import Abstention, CastVote
 from quorum.core.normalise import normalise
 from quorum.gateway.deadline import Deadline
@@ -181,6 +181,37 @@ def vote_on_all(
     for evaluation, _, answer in answers:
         telemetry.vote_answered(evaluation.verdict_id, answer.vote)
     return [answer.vote for _, _, answer in answers]
+
+
+def with_stored_votes(
+    evaluation: "Evaluation",
+    votes: "Sequence[CastVote | Abstention]",
+    policy: Policy,
+    cache: VoteCache,
+) -> list[CastVote | Abstention]:
+    """`votes`, in which a vote that was stored takes the place of its voter's lost answer.
+
+    A voter's function may end after it stored and booked a vote and before it answered: the state
+    machine then puts an abstention in its place. Without this the verdict would lack a vote that
+    was paid for. If the store cannot be read, the abstention stays.
+    """
+    lost = [vote.voter for vote in votes if _may_be_stored(vote)]
+    if not lost or not evaluation.keeps_votes:
+        return list(votes)
+    try:
+        found = cache.find(
+            evaluation.tenant, lost, evaluation.content, policy, evaluation.verdict_id
+        )
+    except StoreUnavailable:
+        return list(votes)
+    stored = {vote.voter: vote for vote in found}
+    return [stored.get(vote.voter, vote) if _may_be_stored(vote) else vote for vote in votes]
+
+
+def _may_be_stored(vote: CastVote | Abstention) -> bool:
+    """Whether the answer may have been lost: an abstention that says what it cost was none."""
+    lost = (AbstentionReason.FAILED, AbstentionReason.TIMED_OUT)
+    return isinstance(vote, Abstention) and vote.reason in lost and not vote.cost_usd
 
 
 def vanished(name: str) -> Abstention:
