@@ -657,6 +657,11 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "audit.subject": ("Subject", "대상"),
         "audit.before": ("Before", "변경 전"),
         "audit.after": ("After", "변경 후"),
+        "audit.export": ("Download JSON Lines", "JSON Lines 다운로드"),
+        "audit.export_lead": (
+            "What the filter leaves, oldest first, up to 5 MB; quorum audit export writes all, quorum audit check checks the chain.",
+            "필터에 맞는 항목을 오래된 순서로 5MB까지 담습니다. 전체는 quorum audit export, 체인 검사는 quorum audit check 명령을 쓰세요.",
+        ),
         "audit.empty": ("No entries match", "조건에 맞는 기록이 없습니다"),
         "audit.empty_lead": (
             "Changes are recorded here as they happen.",
