@@ -112,13 +112,6 @@ def test_the_dashboard_fits_into_what_cloudwatch_takes() -> None:
     assert max(len(one["properties"]["metrics"]) for one in widgets) < METRICS_OF_A_WIDGET
 
 
-def test_parameters_that_need_each_other_are_checked_before_anything_is_changed() -> None:
-    rules = json.dumps(template.template()["Rules"])
-    named = set(re.findall(r'"Ref": "(\w+)"', rules))
-    assert named == {"DomainName", "CertificateArn"}
-    assert named <= template.template()["Parameters"].keys()
-
-
 def test_no_role_has_more_policies_than_iam_takes(resources: dict[str, Any]) -> None:
     roles = of(resources, "AWS::IAM::Role")
     assert len(roles) > len(template.functions())
