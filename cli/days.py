@@ -28,7 +28,8 @@ def _read(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
             try:
                 read(written)
             except InvalidRequest as error:
-                raise typer.BadParameter(str(error).partition(": ")[2]) from None
+                said = str(error).partition(": ")[2]
+                raise typer.BadParameter(said.partition(" (")[0]) from None  # an address's own
         return written
 
     return check

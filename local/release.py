@@ -31,6 +31,8 @@ ELSEWHERE = ("DeploymentPreference", "EventInvokeConfig", "Events", "Policies")
 """Properties that SAM makes other resources of, so that they tell no versions apart."""
 GRADUAL = "GradualDeploys"
 """The parameter that holds for one deployment: no function reads it."""
+NEEDS = (("DomainName", "CertificateArn"),)
+"""Parameters that are of no use without another one. (SAM's own schema knows no section Rules.)"""
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -80,15 +82,33 @@ def stack_of(profile: str) -> str:
     return str(settings[profile]["global"]["parameters"]["stack_name"])
 
 
-def rolled_back_update(stack: str) -> str:
-    """The time of the stack's newest update, if it was rolled back."""
+def described(stack: str) -> dict[str, Any] | None:
+    """What CloudFormation says of the stack; None before its first deployment."""
     try:
         (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if "does not exist" in str(error):
-            return ""
+            return None
         raise
-    return str(found.get("LastUpdatedTime", "")) if "ROLLBACK" in found["StackStatus"] else ""
+    return dict(found)
+
+
+def rolled_back_update(found: Mapping[str, Any]) -> str:
+    """The time of a stack's newest update, if it was rolled back."""
+    if "ROLLBACK" not in found.get("StackStatus", ""):
+        return ""
+    return str(found.get("LastUpdatedTime", ""))
+
+
+def missing(given: Mapping[str, str], found: Mapping[str, Any]) -> list[str]:
+    """What is wrong with parameters that need another one, as the deployment would have them."""
+    kept = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", ())}
+    values = kept | dict(given)
+    return [
+        f"{name} needs {other}"
+        for name, other in NEEDS
+        if values.get(name) and not values.get(other)
+    ]
 
 
 @app.command()
@@ -104,27 +124,21 @@ def prepare(
     if unknown := sorted(given.keys() - template["Parameters"].keys()):
         message = f"OVERRIDES: the template has no parameter {', '.join(unknown)}"
         raise typer.BadParameter(message)  # SAM would ignore it
-    template = marked(template, given, rolled_back_update(stack_of(profile)))
+    found = described(stack_of(profile)) or {}
+    if wrong := missing(given, found):
+        raise typer.BadParameter(f"OVERRIDES: {', '.join(wrong)}")  # it would fail halfway
+    template = marked(template, given, rolled_back_update(found))
     (built / "template.yaml").write_text(yamlhelper.yaml_dump(template))
     (built / "parameters.yaml").write_text(json.dumps(given))  # SAM reads no file named .json
 
 
 def functions_of(stack: str) -> list[str]:
-    """The names of the stack's functions; none before its first deployment."""
+    """The names of the stack's functions."""
     pages = boto3.client("cloudformation").get_paginator("list_stack_resources")
-    try:
-        resources = [
-            one
-            for page in pages.paginate(StackName=stack)
-            for one in page["StackResourceSummaries"]
-        ]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return []
-        raise
     return [
         one["PhysicalResourceId"]
-        for one in resources
+        for page in pages.paginate(StackName=stack)
+        for one in page["StackResourceSummaries"]
         if one["ResourceType"] == "AWS::Lambda::Function" and "PhysicalResourceId" in one
     ]
 
@@ -153,8 +167,12 @@ def prune(profile: str) -> None:
 
     Before a deployment, so that after it there is the version in use and the one before.
     """
+    stack = stack_of(profile)
+    found = described(stack)
+    if found is None or found["StackStatus"].endswith("_IN_PROGRESS"):
+        return  # a version that was just published is not called yet
     functions = boto3.client("lambda")
-    for name in functions_of(stack_of(profile)):
+    for name in functions_of(stack):
         for version in unused_snapshots(functions, name):
             functions.delete_function(FunctionName=name, Qualifier=version)
             typer.echo(f"{name}: version {version} and its snapshot are deleted")

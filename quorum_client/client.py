@@ -32,6 +32,9 @@ T = TypeVar("T")
 REQUEST_SECONDS = 30.0
 """Seconds for a request: a little more than API Gateway's own limit of 29 s."""
 CONNECT_SECONDS = 5.0
+_LABEL_LIMIT = 63
+"""Characters of a part of a host's name."""
+_LAST_PORT = 65_535
 
 
 class _Client:
@@ -409,10 +412,18 @@ def _require_address(url: str) -> None:
     """Raise `ValueError` if `url` is not an address of HTTP."""
     try:
         given = httpx.URL(url or "")
-    except httpx.InvalidURL as error:
+        host = given.host
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"the URL is malformed: {error}") from None
-    if given.scheme not in {"http", "https"} or not given.host:
+    if given.scheme not in {"http", "https"} or not host:
         raise ValueError("the URL must begin with https:// (or http://) and name a host")
+    if "?" in url or "#" in url:
+        raise ValueError("the URL must end with its path: leave out what begins with ? or #")
+    labels = given.raw_host.removesuffix(b".").split(b".")
+    if not all(0 < len(label) <= _LABEL_LIMIT for label in labels):
+        raise ValueError(f"the URL names a host with a part of 0 or over {_LABEL_LIMIT} characters")
+    if given.port is not None and not 0 < given.port <= _LAST_PORT:
+        raise ValueError(f"the URL names a port that is not one of 1 to {_LAST_PORT}")
 
 
 def _require_key(key: str) -> None:

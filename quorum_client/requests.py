@@ -21,6 +21,7 @@ from quorum_client.errors import (
     ConnectionFailed,
     NotFound,
     QuorumError,
+    RequestRefused,
     TooManyRequests,
     error_of,
     error_of_request,
@@ -106,13 +107,22 @@ def below(path: str, name: str, *rest: str) -> str:
 
     Raises `NotFound` for a name that no path can have.
     """
-    if name in _NAMELESS:
+    if not isinstance(name, str) or name in _NAMELESS:
         raise NotFound(f"nothing is called {name!r}", code="not_found")
     return "/".join((path, quote(name, safe="", errors="replace"), *rest))
 
 
 def posted(path: str, body: Any, *, key: str | None = None, repeatable: bool = True) -> Send:
-    """A POST of JSON; with an idempotency `key`, which its route must honour."""
+    """A POST of JSON; with an idempotency `key`, which its route must honour.
+
+    Raises `RequestRefused` for a key that no header can hold.
+    """
+    if key is not None and not (key.isascii() and key.isprintable() and key == key.strip()):
+        raise RequestRefused(
+            "idempotency_key: must have ASCII characters only, and no blanks at its ends",
+            code="invalid_idempotency_key",
+            field="idempotency_key",
+        )
     headers = {} if key is None else {IDEMPOTENCY_KEY: key}
     return Send("POST", path, body=encoded(body), headers=headers, repeatable=repeatable)
 

@@ -104,13 +104,21 @@ def verdict_query(
         for name, moment in (("from", start), ("to", end))
         if moment is not None
     }
+    query = {name: _sendable(value) for name, value in query.items()}
+    entries: Iterable[str] = ()
     if isinstance(metadata, str):
-        query["metadata"] = [metadata]
+        entries = [metadata]
     elif isinstance(metadata, Mapping):
-        query["metadata"] = [f"{name}={_text(value)}" for name, value in metadata.items()]
+        entries = [f"{name}={_text(value)}" for name, value in metadata.items()]
     elif metadata is not None:
-        query["metadata"] = list(metadata)
+        entries = metadata
+    query["metadata"] = [_sendable(entry) for entry in entries]
     return query
+
+
+def _sendable(value: Any) -> str:
+    """`value` as an address may hold it, which has no form for half an emoji."""
+    return str(value).encode(errors="replace").decode()
 
 
 def _written(name: str, moment: Moment) -> str:

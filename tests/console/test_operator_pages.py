@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from quorum.audit.chain import Action
+from quorum.audit.chain import Action, AuditEntry, Change, faults
 from quorum.audit.trail import AuditFilter
 from quorum.aws.keys import hash_of
+from quorum.console.pages import audit
 from quorum.ledger import ledger
 
 from functions.console import app as console
@@ -377,3 +378,25 @@ def test_costs_are_shown_by_day_model_and_decision_and_by_tenant_to_the_deployme
     client.sign_in(issue("owner", role="deployment_operator")).get("costs")
     assert re.search(r"By tenant .* acme \$0.25", client.text), client.text
     assert re.search(r"By decision Verdict Verdicts Cost Safe 1 ", client.text), client.text
+
+
+def test_the_audit_trail_is_downloaded_as_the_chain_has_it(
+    ada: Client, container: "ConsoleContainer", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        change = Change(action=Action.KEY_ISSUED, by="ada", subject=f"key/{number}")
+        container.audit.record("acme", change)
+    container.audit.record("other", Change(action=Action.KEY_ISSUED, by="eve", subject="key/x"))
+    (link,) = re.findall(
+        r'href="([^"]+export[^"]+)" download hx-boost="false"', ada.get("audit").body
+    )
+    ada.send("GET", ada.address(link))
+    chain = [AuditEntry.model_validate_json(line) for line in ada.body.splitlines()]
+    assert list(faults(chain)) == []
+    assert [entry.subject for entry in chain] == ["key/0", "key/1", "key/2"]
+    assert ada.header("Content-Disposition") == 'attachment; filename="quorum-audit-1-3.jsonl"'
+    assert ada.get("audit/export.jsonl?subject=key/1").body.count("\n") == 1
+    monkeypatch.setattr(audit, "EXPORT_BYTES", len(ada.body) * 5 // 2)
+    ada.get("audit/export.jsonl")
+    assert "quorum-audit-1-2-and-more.jsonl" in ada.header("Content-Disposition")
+    assert ada.get("audit/export.jsonl?next=2").body.count("\n") == 1

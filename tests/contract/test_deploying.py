@@ -12,6 +12,7 @@ from samcli.yamlhelper import yaml_parse
 from typer.main import get_command
 
 from cli.app import app
+from local.release import NEEDS
 from tests import template
 from tests.template import ROOT
 
@@ -99,6 +100,10 @@ def test_make_deploy_hands_over_parameters_past_the_shell(
     ).stdout
     expected = settings[0].removeprefix("OVERRIDES=") if given is None else given
     assert f"prepare:{expected}\n" in done
+
+
+def test_parameters_that_need_each_other_are_parameters_of_the_template() -> None:
+    assert {name for pair in NEEDS for name in pair} <= template.template()["Parameters"].keys()
 
 
 def test_the_page_tests_an_alarm_itself_and_none_that_undoes_a_deployment() -> None:

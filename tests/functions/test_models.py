@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import boto3
@@ -10,13 +11,14 @@ import pytest
 from quorum.aws import loop
 from quorum.core.errors import ModelUnknown, PanelInvalid, StoreUnavailable
 from quorum.core.model_entry import ModelEntry
+from quorum.gateway import breaker
 from quorum.gateway.fair_share import RateLimit
 from quorum.gateway.models import MODEL, ModelLimits, Models
 from quorum.ledger import ledger, listing
 from quorum.vote import panel, telemetry
 from quorum.vote.evaluation import AggregateRequest, Evaluation
 
-from fakes.gateway import RecordedVotes, Scenario, StandIn, running
+from fakes.gateway import Fault, RecordedVotes, Scenario, StandIn, running
 from functions.aggregate import app as aggregate
 from functions.api import app as api
 from functions.vote import app as vote
@@ -301,8 +303,9 @@ def asked(
         for variable, value in changes.pop("environment", {}).items():
             monkeypatch.setenv(variable, value)
         reopen(vote)
-        evaluation = seated(**changes).model_dump(mode="json")
-        answer = vote.any_model({"evaluation": evaluation, "voter": name}, context)
+        evaluation = changes.pop("evaluation", None) or seated(**changes)
+        event = {"evaluation": evaluation.model_dump(mode="json"), "voter": name}
+        answer = vote.any_model(event, context)
         for client in (vote.app().gateway, *vars(vote.app().model_gateways)["_clients"].values()):
             loop.run(client.close())
         vote.app.cache_clear()
@@ -350,6 +353,27 @@ def test_a_host_that_is_no_longer_allowed_is_not_asked(
     assert (answer["kind"], answer["reason"]) == ("abstention", "unavailable")
     assert "no longer allows the host" in answer["detail"]
     assert stand_in.count.requests == 0
+
+
+def test_the_circuit_of_a_model_put_as_data_opens_for_every_environment_and_for_no_other_model(
+    put: Put, asked: Callable[..., Any], stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_table = partial(breaker.in_table, failures=1)
+    monkeypatch.setattr(breaker, "in_table", in_table)
+    down = stand_in.scenario.model_copy(update={"rates": {Fault.UNAVAILABLE: 1.0}})
+    good, stand_in.scenario = stand_in.scenario, down
+    put(own_server(stand_in))
+    put(own_server(stand_in), "other")
+    assert (asked()["kind"], asked()["kind"]) == ("abstention", "abstention")
+    stand_in.scenario = good
+    before = stand_in.count.requests
+    # Another environment, which has seen no failure of its own, does not ask the server.
+    answer = asked(verdict_id="verdict-2")
+    assert (answer["kind"], answer["reason"]) == ("abstention", "unavailable")
+    assert stand_in.count.requests == before
+    other = panel.load(OWN | {"rounds": [["other"]]}, voters=["other"])
+    evaluation = make.evaluation(TEXT, panel=other, deadline=4_102_444_800.0)
+    assert asked("other", evaluation=evaluation)["kind"] == "vote"
 
 
 def test_a_key_that_the_secret_lacks_is_an_abstention(

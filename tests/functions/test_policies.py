@@ -10,7 +10,8 @@ import pytest
 from quorum.aws.versions import VersionedDocuments
 from quorum.core import registry
 from quorum.core.errors import PreconditionFailed, StoreUnavailable
-from quorum.core.models import Category, Content, Context
+from quorum.core.models import Category, Content, Context, Decision
+from quorum.ledger import ledger, listing
 from quorum.vote import panel
 from quorum.vote.evaluation import AggregateRequest, VoteRequest
 from quorum.vote.policies import POLICY, Policies, PolicyVersions
@@ -395,14 +396,27 @@ def test_a_block_entry_settles_the_verdict_without_asking_anybody(put: Put, ask:
 
 
 def test_a_policy_that_only_detects_judges_and_allows(
-    put: Put, ask: Ask, cached: Callable[..., None]
+    put: Put, ask: Ask, cached: Callable[..., None], aws: Any
 ) -> None:
     put({"mode": "detect_only"}, "trial")
     cached(make.evaluation("a text"), "unsafe")
     _, verdict = ask({"content": "a text", "policy": "trial"})
     assert (verdict["decision"], verdict["action"]) == ("unsafe", "allow")
+    # It is stored as any verdict is, and counted by what was found, not by what came of it.
+    there = {"path": f"/verdicts/{verdict['id']}", "pathParameters": {"verdict_id": verdict["id"]}}
+    assert ask(name="get_verdict.json", **there)[1]["action"] == "allow"
+    assert decisions(aws) == {"safe": 0, "unsafe": 1, "needs_review": 0}
     _, verdict = ask({"content": "a text"})
     assert (verdict["decision"], verdict["action"]) == ("unsafe", "block")
+    assert decisions(aws) == {"safe": 0, "unsafe": 2, "needs_review": 0}
+
+
+def decisions(aws: Any) -> dict[str, int]:
+    """The tenant's decisions of today, as they are counted."""
+    found = listing.counter(
+        aws.meta.client, "UsageTable", ledger.decisions_key(ledger.today(), "acme")
+    )
+    return {str(one): int(found.get(str(one), 0)) for one in Decision}
 
 
 def test_the_voter_rules_does_not_see_what_is_allowed(

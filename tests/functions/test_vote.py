@@ -164,7 +164,12 @@ def test_a_context_reaches_the_model_beside_the_text_and_no_log(
     told = [body["messages"][1]["content"] for body in stand_in.bodies]
     assert ["Elm Road" in user for user in told] == [False, True]
     assert '"author": {"earlier_strikes": 2}' in told[1]
-    assert seen["tokens"]["input"] > plain["tokens"]["input"]
+    grown = seen["tokens"]["input"] - plain["tokens"]["input"]
+    assert grown > 0
+    price = registry.model("gpt-4.1").price
+    output = seen["tokens"]["output"] - plain["tokens"]["output"]
+    dearer = Decimal(seen["cost_usd"]) - Decimal(plain["cost_usd"])
+    assert dearer == (grown * price.input + output * price.output) / Decimal(1_000_000)
     again = ask(living(content=within, verdict_id="verdict-2"))
     assert (again["cached"], again["context_seen"]) == (True, True)
     assert "Elm Road" not in capsys.readouterr().out

@@ -223,7 +223,18 @@ def test_retry_after_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "quorum.example/v1", "ftp://quorum.example", "https://", "http://[::1", "https://…/v1"],
+    [
+        *(
+            "",
+            "quorum.example/v1",
+            "ftp://quorum.example",
+            "https://",
+            "http://[::1",
+            "https://…/v1",
+        ),
+        *("https://quorum.example/v1?key=qk", "https://quorum.example/v1#", "https://xn--/v1"),
+        *("https://a..example", f"https://{'a' * 64}.example", "https://quorum.example:65536/v1"),
+    ],
 )
 @pytest.mark.parametrize("kind", [Quorum, AsyncQuorum])
 def test_what_cannot_be_an_address_is_told_before_anything_is_asked(kind: Any, url: str) -> None:
@@ -294,8 +305,29 @@ def test_an_id_is_one_part_of_the_path_whatever_it_holds(verdict_id: str, path: 
     assert (seen[0].url.raw_path.decode(), seen[0].url.query) == (path, b"")
 
 
-@pytest.mark.parametrize("verdict_id", ["", ".", ".."])
-def test_an_id_that_no_path_can_have_is_not_asked_for(verdict_id: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["https://quorum.example./v1/", "http://[::1]:4566/v1", "http://1.2.3.4"]
+)
+def test_any_host_may_be_the_address_of_a_deployment(url: str) -> None:
+    Quorum(url, key="qk_key").close()
+
+
+@pytest.mark.parametrize("key", ["é", "\ud83d", "a\nb", " a", "a\x7f"])
+def test_an_idempotency_key_that_no_header_can_hold_is_refused_and_nothing_is_sent(
+    key: str,
+) -> None:
+    answer, seen = in_turn()
+    with pytest.raises(RequestRefused) as refused:
+        client(answer).moderate("a text", idempotency_key=key)
+    assert (refused.value.code, refused.value.field) == (
+        "invalid_idempotency_key",
+        "idempotency_key",
+    )
+    assert seen == []
+
+
+@pytest.mark.parametrize("verdict_id", ["", ".", "..", None, 7])
+def test_an_id_that_no_path_can_have_is_not_asked_for(verdict_id: Any) -> None:
     answer, seen = in_turn()
     with pytest.raises(NotFound):
         client(answer).verdict(verdict_id)
@@ -359,7 +391,13 @@ def test_stored_verdicts_are_listed_page_by_page_with_every_filter(kind: str) ->
 
 @pytest.mark.parametrize(
     ("metadata", "sent"),
-    [("thread", ["thread"]), (["thread", "forum=cats"], ["thread", "forum=cats"]), ([], [])],
+    [
+        ("thread", ["thread"]),
+        (["thread", "forum=cats"], ["thread", "forum=cats"]),
+        ({"mood": "\ud83d"}, ["mood=?"]),
+        ([7], ["7"]),
+        ([], []),
+    ],
 )
 def test_metadata_may_be_filtered_by_names_alone(metadata: Any, sent: list[str]) -> None:
     answer, seen = in_turn(listed())

@@ -1,12 +1,15 @@
 """Guard models: what they are sent, and how their replies are read."""
 
+import json
 import math
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from quorum.core.errors import ModelRefused, PolicyUnspoken, ReplyUnreadable
+from quorum.core.model_entry import ModelEntry
 from quorum.core.models import Decision
 from quorum.core.normalise import normalise
 from quorum.core.registry import MODELS, Model, VoteFormat
@@ -14,6 +17,9 @@ from quorum.gateway.wire import TokenLogProbability
 from quorum.vote import guards
 from quorum.vote.policy import DEFAULT, Policy
 from quorum.vote.reply import UNSTATED_CONFIDENCE, ReadReply
+
+from tests.template import ROOT
+from tests.unit.test_model_entry import LEAST
 
 SAFE, UNSAFE, REVIEW = Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW
 
@@ -325,3 +331,46 @@ def test_no_mark_of_a_chat_template_survives_in_a_content(mark: str) -> None:
 def test_what_is_no_mark_is_sent_as_it_is() -> None:
     text = "1 < 2, <3, a[1], [x], <= and <- stay"
     assert guards.as_data(text) == text
+
+
+# ---- the page on models ----
+
+SECTION = (ROOT / "docs/models.md").read_text().partition("\n## Guard models\n")[2]
+SHOWN = {
+    model.vote_format: model
+    for part in re.findall(r"```json\n(.*?)```", SECTION, re.DOTALL)
+    for model in [ModelEntry.model_validate(LEAST | json.loads(part)).model("a-guard")]
+}
+REPLIES: dict[VoteFormat, str] = {
+    VoteFormat.LLAMA_GUARD: "unsafe\n{}",
+    VoteFormat.QWEN3GUARD: "Safety: Unsafe\nCategories: {}",
+    VoteFormat.SAFEGUARD: '{{"violation": 1, "policy_category": "{}"}}',
+}
+
+
+def test_the_page_on_models_shows_an_entry_for_every_guard() -> None:
+    assert set(SHOWN) == set(VoteFormat) - {VoteFormat.JSON}
+    assert read(SHOWN[VoteFormat.SHIELDGEMMA], "Yes").decision is UNSAFE
+
+
+@pytest.mark.parametrize("vote_format", [VoteFormat.LLAMA_GUARD, VoteFormat.QWEN3GUARD])
+def test_every_code_of_an_entry_on_the_page_is_read_as_its_categories(
+    vote_format: VoteFormat,
+) -> None:
+    model = SHOWN[vote_format]
+    for code, names in model.category_codes.items():
+        reply = REPLIES[vote_format].format(code)
+        if names:
+            assert read(model, reply).scores == dict.fromkeys(names, 1.0), code
+            assert set(names) <= set(DEFAULT.known)
+        else:
+            with pytest.raises(PolicyUnspoken):
+                read(model, reply)
+
+
+def test_the_table_of_safeguards_names_is_that_of_the_packaged_policy() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", SECTION, re.MULTILINE)
+    assert [category for _, category in rows] == list(DEFAULT.known)
+    for name, category in rows:
+        reply = REPLIES[VoteFormat.SAFEGUARD].format(name)
+        assert read(SHOWN[VoteFormat.SAFEGUARD], reply).scores == {category: 1.0}

@@ -15,7 +15,7 @@ from local.release import MARK, app
 from local.versions import aliased, publish
 
 TEMPLATE = """
-Parameters: { A: {}, B: {}, GradualDeploys: {}, RateLimits: {} }
+Parameters: { A: {}, B: {}, GradualDeploys: {}, RateLimits: {}, DomainName: {}, CertificateArn: {} }
 Globals: { Function: { Environment: { Variables: { A: !Ref B } } } }
 Resources: { Own: { Type: AWS::Serverless::Function, Properties: { Handler: app.handler } } }
 """
@@ -175,14 +175,33 @@ def test_each_aliased_function_is_published_and_its_alias_led_to_the_new_version
         stubbed.assert_no_pending_responses()
 
 
+def test_a_domain_without_its_certificate_is_refused_before_anything_is_changed(
+    tmp_path: Path,
+) -> None:
+    first = Formation().prepared(tmp_path, "DomainName=api.example.com")
+    assert first.exit_code == 2
+    assert "DomainName needs CertificateArn" in first.output
+    both = "DomainName=api.example.com CertificateArn=arn:aws:acm:::certificate/1"
+    assert Formation().prepared(tmp_path, both).exit_code == 0
+    kept = [{"ParameterKey": "CertificateArn", "ParameterValue": "arn:aws:acm:::certificate/1"}]
+    later = Formation("UPDATE_COMPLETE", Parameters=kept)
+    assert later.prepared(tmp_path, "DomainName=api.example.com").exit_code == 0
+    taken = later.prepared(tmp_path, "DomainName=api.example.com CertificateArn=")
+    assert taken.exit_code == 2
+
+
 class Lambda:
-    """Lambda with the versions of each function, of which the alias calls some."""
+    """Lambda with the versions of each function, of which the alias calls some, and their stack."""
 
     exceptions = client("lambda").exceptions
 
     def __init__(self, versions: dict[str, dict[str, str]], alias: dict[str, Any]) -> None:
         self.versions, self.alias = versions, alias
+        self.status = "UPDATE_COMPLETE"
         self.deleted: list[tuple[str, str]] = []
+
+    def describe_stacks(self, **_asked: str) -> dict[str, Any]:
+        return {"Stacks": [{"StackStatus": self.status}]}
 
     def get_alias(self, **asked: str) -> dict[str, Any]:
         assert asked["Name"] == "live"
@@ -233,6 +252,10 @@ def test_versions_with_a_snapshot_that_nothing_calls_are_deleted_before_a_deploy
         },
     )
     monkeypatch.setattr(boto3, "client", lambda _service: functions)
+    functions.status = "UPDATE_IN_PROGRESS"  # the newest is not called yet
+    assert CliRunner().invoke(app, ["prune", "default"]).exit_code == 0
+    assert functions.deleted == []
+    functions.status = "UPDATE_ROLLBACK_COMPLETE"
     done = CliRunner().invoke(app, ["prune", "default"])
     assert done.exit_code == 0, done.output
     assert functions.deleted == [("api", "4"), ("api", "7")]
@@ -245,8 +268,8 @@ def test_before_the_first_deployment_there_is_nothing_to_delete(
     monkeypatch.setattr(boto3, "client", lambda _service: formation)
     with Stubber(formation) as stubbed:
         message = "Stack with id quorum does not exist"
-        stubbed.add_client_error("list_stack_resources", "ValidationError", message)
+        stubbed.add_client_error("describe_stacks", "ValidationError", message)
         done = CliRunner().invoke(app, ["prune", "default"])
         assert (done.exit_code, done.output) == (0, "")
-        stubbed.add_client_error("list_stack_resources", "AccessDenied", "you may not")
+        stubbed.add_client_error("describe_stacks", "AccessDenied", "you may not")
         assert CliRunner().invoke(app, ["prune", "default"]).exit_code == 1

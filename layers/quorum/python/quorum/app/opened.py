@@ -33,7 +33,7 @@ def opened_once(opening: Callable[[], _T]) -> "_lru_cache_wrapper[_T]":
                 opened().close()
             opened.cache_clear()
             boto3.DEFAULT_SESSION = None  # and with it the credentials that it found
-            gc.collect()
+            gc.collect()  # whatever else held a connection goes now, and not amid a request
 
     after_restore(forget)
     return opened

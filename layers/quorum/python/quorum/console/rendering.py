@@ -5,7 +5,7 @@ inside of a script, a style or an attribute that the browser runs.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -76,6 +76,7 @@ class Rendering:
             auto_reload=False,
         )
         environment.filters |= {
+            "decimals": decimals,
             "dollars": dollars,
             "duration": duration,
             "fact": fact,
@@ -88,11 +89,15 @@ class Rendering:
         return environment
 
 
-def dollars(amount: Decimal) -> str:
-    """Dollars with cents; with all their digits, up to six, below a cent."""
-    if not amount or amount >= _CENT:
-        return f"${amount:,.2f}"
-    return f"${amount:.6f}".rstrip("0")
+def dollars(amount: Decimal, places: int | None = None) -> str:
+    """Dollars with cents; with all their digits, up to six, below a cent; or with `places`."""
+    return f"${amount:,.{decimals((amount,)) if places is None else places}f}"
+
+
+def decimals(amounts: Iterable[Decimal]) -> int:
+    """The digits with which the amounts of a column are all shown."""
+    small = [f"{amount:.6f}".rstrip("0") for amount in amounts if 0 < amount < _CENT]
+    return max([2, *(len(digits.partition(".")[2]) for digits in small)])
 
 
 def duration(seconds: float) -> str:

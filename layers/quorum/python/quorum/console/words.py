@@ -369,6 +369,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "costs.requests": ("Verdicts", "판정"),
         "costs.per": ("Cost per verdict", "판정당 비용"),
         "costs.hits": ("From earlier votes", "캐시 적중률"),
+        "costs.chart": ("Cost by day, as in the table", "일별 비용, 표와 같은 값"),
         "costs.day": ("By day", "일별"),
         "costs.model": ("By model", "모델별"),
         "costs.calls": ("Calls", "호출"),
@@ -619,6 +620,11 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "health.models": ("Models of the panels in force", "적용 중인 패널의 모델"),
         "health.circuit": ("Circuit", "회로 차단기"),
         "health.wait": ("Wait for the rate limit", "한도 대기 시간"),
+        "health.days": (
+            "Calls of the last 14 days, and those without a vote",
+            "최근 14일 호출과 투표 없는 호출",
+        ),
+        "health.abstained": ("Without a vote", "투표 없음"),
         "health.none": (
             "The panels in force ask no model behind the gateway.",
             "적용 중인 패널은 게이트웨이 모델을 호출하지 않습니다.",
@@ -651,6 +657,11 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "audit.subject": ("Subject", "대상"),
         "audit.before": ("Before", "변경 전"),
         "audit.after": ("After", "변경 후"),
+        "audit.export": ("Download JSON Lines", "JSON Lines 다운로드"),
+        "audit.export_lead": (
+            "What the filter leaves, oldest first, up to 5 MB; quorum audit export writes all, quorum audit check checks the chain.",
+            "필터에 맞는 항목을 오래된 순서로 5MB까지 담습니다. 전체는 quorum audit export, 체인 검사는 quorum audit check 명령을 쓰세요.",
+        ),
         "audit.empty": ("No entries match", "조건에 맞는 기록이 없습니다"),
         "audit.empty_lead": (
             "Changes are recorded here as they happen.",

@@ -138,7 +138,7 @@ def period(start: str | None, end: str | None) -> Period:
     """
     after = Period.of_days(ledger.today(), ledger.today()).end if end is None else end_of(end)
     last = (after - STEP).date()
-    found = Period(start_of(start or last.replace(day=1).isoformat()), after)
+    found = Period(start_of(last.replace(day=1).isoformat() if start is None else start), after)
     if found.start >= found.end:
         field, message = ("from", "must not be after today") if end is None else _NOTHING_BETWEEN
         raise InvalidRequest(f"{field}: {message}", code=f"invalid_{field}", field=field)

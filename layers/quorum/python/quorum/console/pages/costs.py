@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from quorum.api.access import ACCESS
+from quorum.console import charts
 from quorum.console.answers import Answer
 from quorum.console.pages.page import Page
 from quorum.console.visits import Visit
@@ -26,10 +27,13 @@ def costs(visit: Visit) -> Answer:
         for by in parts
         if by in {"model", "tenant"}
     }
+    daily = sorted(by_day.rows, key=lambda row: row.name)
+    spent = [float(row.cost_usd) for row in daily]
     return visit.page(
         "costs.html",
+        drawn=charts.columns([row.name[5:] for row in daily], {visit.word("cost"): spent}, "usd"),
         report=by_day,
-        by_day=sorted(by_day.rows, key=lambda row: row.name),
+        by_day=daily,
         others=dearest_first,
         by_decision=reports["decision"].rows,
         highest=max((row.cost_usd for row in by_day.rows), default=0),

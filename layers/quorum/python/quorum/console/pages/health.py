@@ -1,11 +1,21 @@
 """The page of the service's health: models, queues, spending and alarms."""
 
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
 from quorum.api.access import ACCESS
+from quorum.console import charts
 from quorum.console.answers import Answer
 from quorum.console.pages.page import Page
 from quorum.console.visits import Visit
 from quorum.health.service_state import alarm_states, model_states, queue_states
+from quorum.routes.spending import whose
 
+if TYPE_CHECKING:
+    from quorum.ledger.costs import CostRow
+
+DAYS = 14
+"""Days whose calls are shown."""
 _NEEDS = ACCESS["GET /audit"]
 
 
@@ -16,6 +26,11 @@ def health(visit: Visit) -> Answer:
     voters = dict.fromkeys(voter for panel in panels for voter in panel.voters)
     asked = [name for name in voters if app.models.model(name).kind == "gateway"]
     stack = app.settings.panels_path.strip("/")
+    days = _days(visit)
+    calls = {
+        visit.word("costs.calls"): [row.calls for row in days],
+        visit.word("health.abstained"): [row.abstentions for row in days],
+    }
     return visit.page(
         "health.html",
         models=model_states(asked, app.settings.gateway_base_url, app.breaker, app.limiter),
@@ -24,7 +39,19 @@ def health(visit: Visit) -> Answer:
         spent=app.budget.spent_today(visit.tenant),
         limit=app.settings.budget_tenant_usd,
         resets_at=app.budget.resets_at(),
+        days=days,
+        drawn=charts.columns([row.name[5:] for row in days], calls, "count"),
     )
+
+
+def _days(visit: Visit) -> "list[CostRow]":
+    """Calls by day; none for who may not see costs, and where the page only asks what changed."""
+    if visit.request.is_by_itself or not visit.may(ACCESS["GET /costs"]):
+        return []
+    today = datetime.fromtimestamp(visit.app.clock(), UTC).date()
+    start = today - timedelta(days=DAYS - 1)
+    found = visit.app.costs.report(whose(visit.caller), start, today, "day")
+    return sorted(found.rows, key=lambda row: row.name)
 
 
 PAGES = (Page("GET", "health", _NEEDS, health, in_navigation=True),)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from quorum.api.access import ACCESS
+from quorum.console import charts
 from quorum.console.answers import Answer
 from quorum.console.pages.page import Page
 from quorum.console.visits import Visit
@@ -42,6 +43,11 @@ def panels(visit: Visit) -> Answer:
         found=found,
         shadows=shadows,
         points=points,
+        drawn=charts.points(
+            {point.name: (point.cost, point.accuracy) for point in points},
+            visit.word("panels.cost"),
+            visit.word("panels.accuracy"),
+        ),
         unmeasured=[one.panel.name for one in found.panels if one.panel.name not in plotted],
         voters=_voters(visit) if visit.may(_LABELS_NEED) else None,
         models=models.get_models(visit.app).data,
