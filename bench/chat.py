@@ -145,6 +145,15 @@ def cancelled(connection: "ClientConnection", number: int) -> float:
     return time.perf_counter() - began
 
 
+def looked_up(stack: Stack) -> float:
+    """Seconds of one call of the stack's store: six in a row stand before a first token."""
+    table = stack.resource().Table(stack.outputs["KeysTable"])
+    table.load()  # the connection is open
+    began = time.perf_counter()
+    table.get_item(Key={"key_hash": "none"})
+    return time.perf_counter() - began
+
+
 def send(connection: "ClientConnection", **asked: Any) -> None:
     """Ask without the answer cache."""
     connection.send(json.dumps({"action": "chat", "use_cache": False, **asked}))
@@ -191,10 +200,12 @@ def measure(size: Size) -> dict[str, Any]:
             paced = in_turns(ways, size.long, LONG, PACED)
             long = in_turns(ways, size.long, LONG, QUICK_MODEL)
             cancels = [cancelled(connection, number) for number in range(size.cancels)]
+        store = [looked_up(stack) for _ in range(size.chats)]
     return {
         "run": run,
         "size": size._asdict(),
         "stand_in_ms": LATENCY_MS,
+        "store_call_ms": round(statistics.median(store) * 1000, 1),
         "first_token": {way: _firsts(taken) for way, taken in short.items()},
         "tokens_per_second": {
             f"{PACE:,} a second": _speeds(paced),

@@ -113,7 +113,7 @@ def _books(one: Mapping[str, Any]) -> list[str]:
 def plumbing(measured: Mapping[str, Any]) -> Iterator[str]:
     """Quorum's own time."""
     figures = measured["figures"]
-    yield f"{ran([figures['run']])}. {where(measured)}.\n\n"
+    yield f"{ran([figures['run'], figures['tally_run']])}. {where(measured)}.\n\n"
     yield table(
         ["Quorum's own time, ms", "p50", "p99", "aim at p50"],
         [
@@ -224,6 +224,7 @@ def chat(measured: Mapping[str, Any]) -> Iterator[str]:
                 ]
                 for pace, speed in figures["tokens_per_second"].items()
             ),
+            ["a call of the stack's store, p50, ms", "", f"{figures['store_call_ms']:.1f}", "", ""],
             [f"a cancel, p50, ms ({size['cancels']} cancels)", "", f"{cancel['p50_ms']:,}", "", ""],
             ["a cancel, longest, ms", "", f"{cancel['longest_ms']:,}", "", "1,000"],
         ],

@@ -235,6 +235,7 @@ def measure(size: Size) -> dict[str, Any]:
         "client": called,
         "vote_in_handler": voted,
         "cached_verdict": cached_verdict(size.votes),
+        "tally_run": run,
         "tally": tallies(size.verdicts),
         "embedded": embedded(size),
     }
@@ -247,8 +248,15 @@ def main() -> None:
     """Measure and keep the figures."""
     parser = argparse.ArgumentParser(prog="bench.plumbing", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a second or two; keeps nothing")
+    parser.add_argument("--tally", action="store_true", help="only this part of the file")
     given = parser.parse_args()
-    figures = measure(QUICK if given.quick else FULL)
+    size = QUICK if given.quick else FULL
+    if given.tally:
+        run = results.run_of("bench.plumbing")
+        part = {"tally_run": run, "tally": tallies(size.verdicts)}
+        figures = part if given.quick else results.merged(NAME, part)
+    else:
+        figures = measure(size)
     results.keep(NAME, figures, ("httpx", "openai", "pydantic"), quick=given.quick)
 
 

@@ -7,6 +7,7 @@ from quorum.audit.chain import Action, Change
 
 from tests.console.conftest import BATCH, Issue, Store, new_batch, put_policy
 from tests.console.test_browser import address, browser, pytestmark, visitor  # noqa: F401 shared
+from tests.console.test_charts import book
 from tests.template import ROOT
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ PHONE = {"width": 360, "height": 780}
         ("keys", "en.light", "keys", DESK),
         ("health", "en.light", "health", DESK),
         ("keys-phone", "ko.light", "keys", PHONE),
+        ("costs", "en.light", "costs", DESK),
+        ("costs-phone", "ko.dark", "costs", PHONE),
+        ("audit-ko", "ko.light", "audit", DESK),
+        ("try-ko-dark", "ko.dark", "try", DESK),
     ],
 )
 def test_picture(  # noqa: PLR0913, PLR0917 a parameter for each fact of a picture
@@ -64,12 +69,16 @@ def test_picture(  # noqa: PLR0913, PLR0917 a parameter for each fact of a pictu
         page.context.add_cookies([{"name": "quorum-look", "value": look, "url": address}])
         first = container.policies.view("acme", "gaming").history[-1].version or ""
         page.goto(f"{address}/{place.replace('FIRST', first)}")
+        page.wait_for_selector("html[data-settled]")
+        for chart in page.locator("[data-chart]").all():
+            chart.locator("canvas").wait_for()
         FOLDER.mkdir(exist_ok=True)
         page.screenshot(path=FOLDER / f"{name}.png")
 
 
 def _fill(store: Store, container: "ConsoleContainer") -> None:
     new_batch(container)
+    book(container)
     put_policy(container, "gaming", *POLICIES)
     scores: tuple[Any, ...] = (
         {"harassment": 0.82},

@@ -228,3 +228,67 @@ def test_a_next_content_that_nobody_takes_is_claimed_no_longer_than_its_short_ti
         assert shown(to) == "the text of second"
         press(ada, "s", "Enter")  # the server knows better than the page
         ada.get_by_text("All held by other reviewers").wait_for()
+
+
+@needs_browser
+def test_work_extends_a_claim_and_an_idle_page_does_not(
+    browser: Browser,  # noqa: F811 the fixture
+    address: str,  # noqa: F811 the fixture
+    issue: Issue,
+    store: Store,
+    container: "ConsoleContainer",
+    moving: Clock,  # noqa: F811 the fixture
+) -> None:
+    store("first")
+    with visitor(browser, address, issue()) as page:
+        page.clock.install()
+        page.goto(f"{address}/review/first")
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.resource_type))
+
+        def go_on(seconds: int) -> None:
+            moving.now += seconds
+            page.clock.run_for(1000 * seconds)
+
+        go_on(241)
+        assert "xhr" not in asked
+        page.keyboard.press("j")
+        with page.expect_response(re.compile("/first$")):
+            go_on(120)
+        go_on(360)
+        assert asked.count("xhr") == 1
+        held = ends(container, "first")
+        assert held is not None
+        assert held[1] < CLAIM_SECONDS - 300
+        go_on(125)
+        page.locator("#lease-soon").wait_for()  # and the first key extends it at once
+        with page.expect_response(re.compile("/first$")):
+            page.keyboard.press("j")
+        page.locator("#lease-soon").wait_for(state="hidden")
+        held = ends(container, "first")
+        assert held is not None
+        assert held[1] > CLAIM_SECONDS - 60
+
+
+@needs_browser
+def test_a_page_that_is_left_gives_the_next_content_back(
+    browser: Browser,  # noqa: F811 the fixture
+    address: str,  # noqa: F811 the fixture
+    issue: Issue,
+    store: Store,
+    container: "ConsoleContainer",
+) -> None:
+    store("first", 2)
+    store("second", 1)
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/review/first?order=oldest")
+        shown(page)
+        wait_for_next(page)
+        assert ends(container, "second") is not None
+        page.goto("about:blank")
+        for _ in range(100):
+            if ends(container, "second") is None:
+                break
+            page.wait_for_timeout(20)
+    assert ends(container, "second") is None
+    assert ends(container, "first") is not None

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from quorum.vote.panel import packaged
 
+from bench import results
 from tests.template import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -57,6 +58,14 @@ def test_every_figure_of_the_readme_stands_in_a_page_that_its_section_links_to(n
 def test_a_figure_that_no_page_has_would_be_found() -> None:
     text = section(README, "Measured") + "It is right on 12.34 %."
     assert unfounded(text, ROOT) == {"12.34"}
+
+
+@pytest.mark.parametrize("page", [README, KOREAN], ids=["English", "Korean"])
+def test_the_time_that_the_client_adds_is_the_last_that_was_measured(page: str) -> None:
+    client = results.load("gateway")["figures"]["client"]
+    added = client["quorum.gateway"]["p50_ms"] - client["bare httpx"]["p50_ms"]
+    (line,) = (line for line in page.splitlines() if " ms" in line)
+    assert f"{added:.1f} ms" in line
 
 
 def test_the_korean_readme_has_the_same_commands() -> None:

@@ -311,5 +311,16 @@ def test_verdicts_are_listed_newest_first_by_filter_and_tenant(
     assert [one["id"] for one in first["verdicts"]] == stored[1:]
     second = api.get(f"verdicts?limit=1&next={first['next']}").json()
     assert [one["id"] for one in second["verdicts"]] == stored[:1]
+    at = listed[0]["created_at"]
+    for end, expected in (("from", stored[1:]), ("to", stored[:1])):
+        found = api.get(f"verdicts?{end}={at}").json()
+        assert [one["id"] for one in found["verdicts"]] == expected
+    named = api.post("verdicts", {"content": threat, "metadata": {"thread": 7}}).json()["id"]
+    patience = time.monotonic() + SOON_SECONDS
+    while time.monotonic() < patience:
+        if found := api.get("verdicts?metadata=thread").json()["verdicts"]:
+            break
+        time.sleep(0.2)
+    assert [one["id"] for one in found] == [named]
     other = Api(stack, stack.new_key(Caller(tenant="lists-other")))
     assert other.get("verdicts").json() == {"verdicts": [], "next": None}

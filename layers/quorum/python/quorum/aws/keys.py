@@ -363,7 +363,8 @@ class Keys:
         """Raise `Conflict` if the key has expired, or another one replaces it already."""
         if key.replaced_by is not None:
             raise Conflict(
-                f"this key is being replaced already, by {key.replaced_by}: rotate that one",
+                f"this key is being replaced already, by {key.replaced_by}:"
+                " rotate that one, or revoke this one",
                 code="key_replaced",
             )
         if key.expires_at is not None and key.expires_at <= self._now():

@@ -22,21 +22,18 @@ Any possible cost of an attempt is kept, in the answer or in the error that ends
 """
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import httpx
 from pydantic import Field
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    wait_random_exponential,
-)
 
 from quorum.core.errors import (
     GatewayDenied,
@@ -160,9 +157,6 @@ class Gateway:
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
         self._speeds: dict[str, float] = {}
-        self._backoff = wait_random_exponential(
-            multiplier=settings.backoff_seconds, max=settings.backoff_cap_seconds
-        )
 
     async def complete(  # noqa: PLR0913 - each is the caller's choice, by name
         self,
@@ -352,16 +346,15 @@ class Gateway:
     async def _attempts(self, call: Call, attempt: "_Attempt[_T]") -> _T:
         """Try `attempt` at one base URL after the other, until it succeeds or must end."""
         await self.take_up_keys(call.deadline.remaining())
-        retrying = AsyncRetrying(
-            retry=lambda state: isinstance(_failure(state), _Again),
-            wait=self._wait,
-            stop=lambda state: self._may_not_wait(call, state),
-            reraise=True,
-        )
-        try:
-            return await retrying(self._attempt, call, attempt)
-        except _Again as failed:
-            raise failed.error from failed.__cause__
+        for tried in count(1):
+            try:
+                return await self._attempt(call, attempt)
+            except _Again as failed:
+                seconds = self._wait(call, failed, tried)
+                if tried >= self.settings.max_attempts or seconds >= call.deadline.remaining():
+                    raise failed.error from failed.__cause__
+            await asyncio.sleep(seconds)
+        raise AssertionError("attempts end with an answer or an error")
 
     async def _attempt(self, call: Call, attempt: "_Attempt[_T]") -> _T:
         seconds = self._timeout(call)
@@ -436,13 +429,6 @@ class Gateway:
             )
             raise _Again(lost, elsewhere=True) from error
 
-    def _may_not_wait(self, call: Call, state: RetryCallState) -> bool:
-        """Whether the attempts, or the time, are used up."""
-        return (
-            state.attempt_number >= self.settings.max_attempts
-            or state.upcoming_sleep >= call.deadline.remaining()
-        )
-
     async def _base_url(self, call: Call) -> BaseUrl:
         """The first base URL that has not failed this call; if all have, the first again.
 
@@ -464,15 +450,17 @@ class Gateway:
         if self._breaker is not None:
             await self._breaker.report(base.url, call.model.name, well=well, again=again)
 
-    def _wait(self, state: RetryCallState) -> float:
+    def _wait(self, call: Call, failed: _Again, tried: int) -> float:
         """Seconds to wait: none before a new base URL, as the gateway asked, else full jitter."""
-        failed, call = _failure(state), state.args[0]
-        if isinstance(failed, _Again) and isinstance(call, Call):
-            if failed.elsewhere and len(call.failed_at) < len(self.base_urls):
-                return 0.0
-            if failed.wait_seconds is not None:
-                return failed.wait_seconds
-        return self._backoff(state)
+        if failed.elsewhere and len(call.failed_at) < len(self.base_urls):
+            return 0.0
+        if failed.wait_seconds is not None:
+            return failed.wait_seconds
+        longest = min(
+            self.settings.backoff_seconds * 2 ** min(tried - 1, 30),
+            self.settings.backoff_cap_seconds,
+        )
+        return random.uniform(0, longest)  # noqa: S311 - jitter, no secret
 
     def _timeout(self, call: Call) -> float:
         """Seconds for one attempt: (prompt + expected output) / speed × 1.5 + 2, or the time left.
@@ -659,10 +647,6 @@ def _final(problem: Problem, said: str, base: BaseUrl) -> VoteUnavailable:
 def _most_bytes(call: Call) -> int:
     """Bytes that an answer to this call has at most."""
     return min(_LONGEST_BODY_BYTES, _ENVELOPE_BYTES + call.max_output_tokens * _BYTES_PER_TOKEN)
-
-
-def _failure(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome is not None else None
 
 
 async def _chunks(response: httpx.Response, call: Call) -> AsyncGenerator[bytes]:
