@@ -1,6 +1,7 @@
 """`make licences`: name, version, licence and author of every package in every layer.
 
-They are read from the packages' own metadata, as installed from the lock.
+They are read from the packages' own metadata, as installed from the lock. Libraries of the
+console's pages are files of its function, each with its licence beside it.
 """
 
 import re
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 LAYERS = Path(__file__).parents[1] / "layers"
+PAGES = Path(__file__).parents[1] / "functions/console/static"
+_VENDORED = re.compile(r"(.+)-(\d+\.\d+\.\d+)\.LICENSE\.txt")
+_HOLDER = re.compile(r"Copyright \(c\) [\d-]+ (.+)")
 _PINNED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 _LICENCE_FIELDS = ("License-Expression", "License")
 _AUTHOR_FIELDS = ("Author", "Author-email", "Maintainer", "Maintainer-email", "Home-page")
@@ -55,6 +59,17 @@ def packages() -> list[Package]:
     ]
 
 
+def vendored() -> Iterator[Package]:
+    """The libraries that the console's pages load."""
+    for file in sorted(PAGES.iterdir()):
+        named = _VENDORED.fullmatch(file.name)
+        if named is not None:
+            text = file.read_text()
+            holder = _HOLDER.search(text)
+            author = holder[1] if holder else "its contributors"
+            yield Package("console", named[1], named[2], text.splitlines()[0], author)
+
+
 def _licence(found: Distribution) -> str:
     """The licence by expression, field or classifier, in this order."""
     facts = found.metadata
@@ -89,7 +104,7 @@ def _author(found: Distribution) -> str:
 
 def main() -> None:
     """Print a line for each package, in columns."""
-    rows = [Package._fields, *packages()]
+    rows = [Package._fields, *packages(), *vendored()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -4,15 +4,14 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
-from quorum.console.site import NAVIGATION
 
-from tests.console.conftest import BATCH, Issue, Store, new_batch, put_policy
+from tests.console.conftest import Issue, Store
 from tests.console.test_ahead import wait_for_next
 from tests.console.test_browser import (  # noqa: F401 shared
     address,
     browser,
+    every_page,
     press,
     pytestmark,
     shown,
@@ -123,26 +122,17 @@ def test_screen_readers_are_told_what_is_there_what_was_decided_and_what_comes(
         """)
 
 
-@pytest.mark.parametrize("look", ["en.light"])
 def test_at_twice_the_size_nothing_scrolls_sideways_or_covers_what_has_the_focus(
     browser: Browser,  # noqa: F811 the fixture
     address: str,  # noqa: F811 the fixture
     issue: Issue,
     store: Store,
     container: "ConsoleContainer",
-    look: str,
 ) -> None:
-    store("verdict-1", scores={"hate": 0.9}, metadata={"a": "b"}, language="en")
-    new_batch(container)
-    put_policy(container, "gaming", "Insults are safe.", "Insults are unsafe.")
-    places = [entry.path for entry in NAVIGATION]
-    places += ["review/verdict-1", "review/verdict-1?show=1", "verdicts/verdict-1", "no-such-page"]
-    places += [f"batches/{BATCH}", "policies/gaming", "shortcuts"]
     # A window of 1280 × 800 at 200 %: half as many pixels of the page, each twice as large.
     zoomed = {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2}
     with visitor(browser, address, issue(), **zoomed) as page:
-        page.context.add_cookies([{"name": "quorum-look", "value": look, "url": address}])
-        for place in places:
+        for place in every_page(store, container):
             page.goto(f"{address}/{place}")
             assert page.evaluate("document.documentElement.scrollWidth") <= 640, place
             assert page.evaluate(COVERED) == [], place

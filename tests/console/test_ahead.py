@@ -36,8 +36,11 @@ def ends(container: "ConsoleContainer", name: str) -> tuple[str, float] | None:
 
 def wait_for_next(page: Page) -> None:
     """Wait until the page has the next content's."""
-    while page.evaluate("ahead === undefined"):
+    for _ in range(500):
+        if page.evaluate("ahead !== undefined"):
+            return
         page.wait_for_timeout(20)
+    raise AssertionError("no next content came")
 
 
 def test_the_next_content_is_claimed_for_a_short_time_and_hidden(

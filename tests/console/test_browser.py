@@ -81,12 +81,13 @@ def press(page: Page, *keys: str) -> None:
 
 
 def leave(page: Page, before: str) -> None:
-    """Wait until the page is another one."""
+    """Wait until the page is another one, and the form that led there is answered."""
 
     def is_another(url: str) -> bool:
         return url != before
 
     page.wait_for_url(is_another)
+    page.wait_for_selector("html:not([data-busy])")
 
 
 def shown(page: Page) -> str:
@@ -282,6 +283,20 @@ def test_nothing_is_broken_within_a_word_cut_off_or_out_of_sight(
         assert heading["y"] < 160  # right below the navigation, also of a short page
 
 
+def every_page(store: Store, container: "ConsoleContainer") -> list[str]:
+    """The paths of pages of every kind, with something on them."""
+    store("verdict-1", scores={"hate": 0.9}, metadata={"a": "b"}, language="en")
+    new_batch(container)
+    put_policy(container, "gaming", "Insults are safe.", "Insults are unsafe.")
+    made = container.proposals.add("acme", make.made_proposal(), by="ada")
+    return [
+        *(entry.path for entry in NAVIGATION),
+        *("review/verdict-1", "review/verdict-1?show=1", "verdicts/verdict-1", "no-such-page"),
+        *(f"batches/{BATCH}", "policies/gaming", "policies/new-one", "shortcuts"),
+        f"labels/{made.id}",
+    ]
+
+
 @pytest.mark.parametrize("look", ["en.light", "ko.dark"])
 def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
     browser: Browser,
@@ -291,17 +306,10 @@ def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
     container: "ConsoleContainer",
     look: str,
 ) -> None:
-    store("verdict-1", scores={"hate": 0.9}, metadata={"a": "b"}, language="en")
-    new_batch(container)
-    put_policy(container, "gaming", "Insults are safe.", "Insults are unsafe.")
-    places = [entry.path for entry in NAVIGATION]
-    more = ["review/verdict-1", "review/verdict-1?show=1", "verdicts/verdict-1", "no-such-page"]
-    more += [f"batches/{BATCH}", "policies/gaming", "policies/new-one", "shortcuts"]
-    made = container.proposals.add("acme", make.made_proposal(), by="ada")
-    more += [f"labels/{made.id}"]
+    places = every_page(store, container)
     with visitor(browser, address, issue()) as page:
         page.context.add_cookies([{"name": "quorum-look", "value": look, "url": address}])
-        for place in (*places, *more):
+        for place in places:
             page.goto(f"{address}/{place}")
             found = Axe().run(page, options={"runOnly": TAGS})
             serious = [one for one in found.response["violations"] if one["impact"] in SERIOUS]

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from quorum.console import charts
 from quorum.console.rendering import decimals, dollars
 from quorum.ledger import ledger
+from quorum.ledger.costs import CostRow
 
 from tests.console.conftest import ATTACK, Issue
 from tests.console.test_browser import (  # noqa: F401 shared
@@ -52,6 +53,14 @@ def test_a_column_of_amounts_has_the_same_digits() -> None:
     assert [dollars(one, decimals(amounts[1:])) for one in amounts[1:]] == ["$0.02", "$0.25"]
     assert dollars(Decimal("0.0192")) == "$0.02"
     assert decimals([]) == 2
+
+
+def test_a_chart_of_days_leaves_none_out() -> None:
+    rows = [CostRow(name=day, calls=1) for day in ("2026-12-02", "2026-11-29")]
+    shown = [(row.name, row.calls) for row in charts.every_day(rows)]
+    days = ("2026-11-29", "2026-11-30", "2026-12-01", "2026-12-02")
+    assert shown == list(zip(days, (1, 0, 0, 1), strict=True))
+    assert charts.every_day([]) == []
 
 
 def test_a_chart_holds_what_it_is_given_and_nothing_of_it_is_code() -> None:

@@ -171,6 +171,14 @@ def test_the_list_of_licences_has_every_package_that_this_python_gets_of_a_layer
     assert listed == wanted
 
 
+def test_the_list_of_licences_has_the_libraries_of_the_consoles_pages() -> None:
+    found = {(one.name, one.version): one.licence for one in licences.vendored()}
+    assert found == {
+        ("htmx", "2.0.11"): "Zero-Clause BSD",
+        ("uplot", "1.6.32"): "The MIT License (MIT)",
+    }
+
+
 def test_every_package_of_a_layer_has_a_licence_and_an_author() -> None:
     found = licences.packages()
     assert {package.layer for package in found} == {layer.name for layer in LAYERS}

@@ -11,10 +11,6 @@ from typing import Any
 import pytest
 from embedded import characters, meaning, rules
 from quorum.answer.completions import ChatCompletionRequest
-from quorum.api import openai
-from quorum.api import perspective as perspective_form
-from quorum.api.http import BODY_LIMIT
-from quorum.api.problems import GatewayProblem, Problem, ProblemDetail
 from quorum.aws.keys import GOOGLES_ROUTES
 from quorum.aws.leases import LEASE_SECONDS
 from quorum.batch import pauses
@@ -347,47 +343,6 @@ def test_a_queue_among_several_is_found_as_a_functions_own() -> None:
     assert senders_to_themselves({"Sender": {"Events": mine, "Policies": policies}})
     third = {"Type": "SQS", "Properties": {"Queue": {"Fn::GetAtt": ["Third", "Arn"]}}}
     assert not senders_to_themselves({"Other": {"Events": {"Mine": third}, "Policies": policies}})
-
-
-def gateway_responses() -> dict[str, Any]:
-    responses: dict[str, Any] = template.resources("AWS::Serverless::Api")["Api"][
-        "GatewayResponses"
-    ]
-    return responses
-
-
-def test_the_limit_api_gateway_names_is_the_apis_own() -> None:
-    body = gateway_responses()["REQUEST_TOO_LARGE"]["ResponseTemplates"]["application/json"]
-    error = json.loads(body)["error"]
-    assert error["limit"] == BODY_LIMIT
-    # Lambda takes 6 MB with all quotes escaped, so a smaller body can be refused as well.
-    assert f"at most {BODY_LIMIT} bytes, and fewer if" in error["message"]
-
-
-GATEWAY_STATUSES = {
-    "UNAUTHORIZED": 401,
-    "REQUEST_TOO_LARGE": 413,
-    "MISSING_AUTHENTICATION_TOKEN": 404,
-    "THROTTLED": 429,
-    "WAF_FILTERED": 403,
-    "DEFAULT_4XX": 400,
-    "DEFAULT_5XX": 500,
-}
-"""The status of each of API Gateway's own answers, as AWS sets it, or as the template does."""
-
-
-def test_whatever_api_gateway_answers_itself_has_the_forms_of_all_doors() -> None:
-    assert gateway_responses().keys() == GATEWAY_STATUSES.keys()
-    for name, response in gateway_responses().items():
-        status = response.get("StatusCode", GATEWAY_STATUSES[name])
-        assert status == GATEWAY_STATUSES[name]
-        body = response["ResponseTemplates"]["application/json"]
-        told = GatewayProblem.model_validate_json(body).error
-        own = ProblemDetail(**told.model_dump(include=set(ProblemDetail.model_fields)))
-        openais = openai.error_of(Problem(error=own), status).error.model_dump()
-        assert told.model_dump(include=set(openais)) == openais, name
-        googles = perspective_form.error_of(Problem(error=own), status).error
-        assert (told.status, told.message) == (googles.status, googles.message), name
 
 
 def test_no_permission_is_on_everything_except_where_the_template_says_why() -> None:

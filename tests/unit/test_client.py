@@ -5,7 +5,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -221,35 +220,6 @@ def test_retry_after_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert slept == [7]
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        *(
-            "",
-            "quorum.example/v1",
-            "ftp://quorum.example",
-            "https://",
-            "http://[::1",
-            "https://…/v1",
-        ),
-        *("https://quorum.example/v1?key=qk", "https://quorum.example/v1#", "https://xn--/v1"),
-        *("https://a..example", f"https://{'a' * 64}.example", "https://quorum.example:65536/v1"),
-    ],
-)
-@pytest.mark.parametrize("kind", [Quorum, AsyncQuorum])
-def test_what_cannot_be_an_address_is_told_before_anything_is_asked(kind: Any, url: str) -> None:
-    with pytest.raises(ValueError, match="URL"):
-        kind(url, key="qk_key")
-
-
-@pytest.mark.parametrize("key", ["", None, "qk_…", "qk key", "qk_key\n"])
-@pytest.mark.parametrize("kind", [Quorum, AsyncQuorum])
-def test_what_cannot_be_a_key_is_told_without_quoting_it(kind: Any, key: Any) -> None:
-    with pytest.raises(ValueError, match="the key") as told:
-        kind(URL, key=key)
-    assert not key or key not in str(told.value)
-
-
 def broken(_: httpx.Request) -> httpx.Response:
     return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"{}"))
 
@@ -290,50 +260,6 @@ def test_an_answer_of_another_form_is_named(body: Any) -> None:
         client(answer).run(routes.page("a-batch", 0, AT_ONCE, gaps=True))
 
 
-@pytest.mark.parametrize(
-    ("verdict_id", "path"),
-    [
-        ("../keys", "/v1/verdicts/..%2Fkeys"),
-        ("x?y=1#z", "/v1/verdicts/x%3Fy%3D1%23z"),
-        ("a verdict", "/v1/verdicts/a%20verdict"),
-        ("\ud83d", "/v1/verdicts/%3F"),
-    ],
-)
-def test_an_id_is_one_part_of_the_path_whatever_it_holds(verdict_id: str, path: str) -> None:
-    answer, seen = in_turn(verdict())
-    client(answer).verdict(verdict_id)
-    assert (seen[0].url.raw_path.decode(), seen[0].url.query) == (path, b"")
-
-
-@pytest.mark.parametrize(
-    "url", ["https://quorum.example./v1/", "http://[::1]:4566/v1", "http://1.2.3.4"]
-)
-def test_any_host_may_be_the_address_of_a_deployment(url: str) -> None:
-    Quorum(url, key="qk_key").close()
-
-
-@pytest.mark.parametrize("key", ["é", "\ud83d", "a\nb", " a", "a\x7f"])
-def test_an_idempotency_key_that_no_header_can_hold_is_refused_and_nothing_is_sent(
-    key: str,
-) -> None:
-    answer, seen = in_turn()
-    with pytest.raises(RequestRefused) as refused:
-        client(answer).moderate("a text", idempotency_key=key)
-    assert (refused.value.code, refused.value.field) == (
-        "invalid_idempotency_key",
-        "idempotency_key",
-    )
-    assert seen == []
-
-
-@pytest.mark.parametrize("verdict_id", ["", ".", "..", None, 7])
-def test_an_id_that_no_path_can_have_is_not_asked_for(verdict_id: Any) -> None:
-    answer, seen = in_turn()
-    with pytest.raises(NotFound):
-        client(answer).verdict(verdict_id)
-    assert seen == []
-
-
 ONE_TEXT: list[Callable[[Quorum], Any]] = [
     lambda one: one.moderate_many("one text"),
     lambda one: one.batch("one text"),
@@ -347,70 +273,6 @@ def test_one_text_is_not_judged_letter_by_letter(ask: Callable[[Quorum], Any]) -
     with pytest.raises(TypeError, match="list"):
         ask(client(answer))
     assert seen == []
-
-
-def listed(*ids: str, following: str | None = None) -> httpx.Response:
-    verdicts = [VERDICT | {"id": one} for one in ids]
-    return httpx.Response(200, json={"verdicts": verdicts, "next": following})
-
-
-FILTERS: dict[str, Any] = {
-    "start": datetime(2026, 11, 27, 9, 30, tzinfo=timezone(timedelta(hours=9))),
-    "end": date(2026, 11, 28),
-    "decision": Decision.UNSAFE,
-    "metadata": {"thread": 7, "forum": "a=b", "hot": True},
-}
-
-
-@pytest.mark.parametrize("kind", ["synchronous", "asynchronous"])
-def test_stored_verdicts_are_listed_page_by_page_with_every_filter(kind: str) -> None:
-    answer, seen = in_turn(listed("a", "b", following="p+1"), listed(following="p2"), listed("c"))
-
-    async def asynchronously() -> list[str]:
-        transport = httpx.MockTransport(answer)
-        async with AsyncQuorum(URL, key="qk_key", retries=AT_ONCE, transport=transport) as quorum:
-            return [verdict.id async for verdict in quorum.verdicts(**FILTERS)]
-
-    if kind == "synchronous":
-        with client(answer) as quorum:
-            found = [verdict.id for verdict in quorum.verdicts(**FILTERS)]
-    else:
-        found = asyncio.run(asynchronously())
-    assert found == ["a", "b", "c"]
-    asked = [
-        ("decision", "unsafe"),
-        ("from", "2026-11-27T09:30:00+09:00"),
-        ("to", "2026-11-28"),
-        *(("metadata", entry) for entry in ("thread=7", "forum=a=b", "hot=true")),
-    ]
-    following: list[list[tuple[str, str]]] = [[], [("next", "p+1")], [("next", "p2")]]
-    assert [request.url.params.multi_items() for request in seen] == [
-        asked + more for more in following
-    ]
-
-
-@pytest.mark.parametrize(
-    ("metadata", "sent"),
-    [
-        ("thread", ["thread"]),
-        (["thread", "forum=cats"], ["thread", "forum=cats"]),
-        ({"mood": "\ud83d"}, ["mood=?"]),
-        ([7], ["7"]),
-        ([], []),
-    ],
-)
-def test_metadata_may_be_filtered_by_names_alone(metadata: Any, sent: list[str]) -> None:
-    answer, seen = in_turn(listed())
-    with client(answer) as quorum:
-        assert list(quorum.verdicts(metadata=metadata)) == []
-    assert seen[0].url.params.get_list("metadata") == sent
-
-
-@pytest.mark.parametrize("name", ["start", "end"])
-def test_a_time_without_a_zone_is_not_guessed(name: str) -> None:
-    moment: Any = {name: datetime(2026, 11, 27, 9, 30)}  # noqa: DTZ001 - that is what is refused
-    with client(in_turn()[0]) as quorum, pytest.raises(ValueError, match=f"^{name}: a time needs"):
-        quorum.verdicts(**moment)
 
 
 def test_half_an_emoji_is_sent_escaped() -> None:

@@ -1,10 +1,23 @@
-"""Charts: the figures of a page's table as the document that the browser draws from. Pure."""
+"""Charts: the figures of a page's table as the document that the browser draws from."""
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Literal
 
+from quorum.ledger.costs import CostRow
+
 Unit = Literal["usd", "share", "count"]
+
+
+def every_day(rows: Sequence[CostRow]) -> list[CostRow]:
+    """The rows of days in their order, and those between on which nothing was called."""
+    known = {row.name: row for row in rows}
+    if not known:
+        return []
+    first, last = (date.fromisoformat(end) for end in (min(known), max(known)))
+    days = ((first + timedelta(days=at)).isoformat() for at in range((last - first).days + 1))
+    return [known.get(day, CostRow(name=day)) for day in days]
 
 
 def columns(labels: Sequence[str], series: Mapping[str, Sequence[float]], unit: Unit) -> str:

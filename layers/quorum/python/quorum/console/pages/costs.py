@@ -27,13 +27,13 @@ def costs(visit: Visit) -> Answer:
         for by in parts
         if by in {"model", "tenant"}
     }
-    daily = sorted(by_day.rows, key=lambda row: row.name)
+    daily = charts.every_day(by_day.rows)
     spent = [float(row.cost_usd) for row in daily]
     return visit.page(
         "costs.html",
         drawn=charts.columns([row.name[5:] for row in daily], {visit.word("cost"): spent}, "usd"),
         report=by_day,
-        by_day=daily,
+        by_day=sorted(by_day.rows, key=lambda row: row.name),
         others=dearest_first,
         by_decision=reports["decision"].rows,
         highest=max((row.cost_usd for row in by_day.rows), default=0),

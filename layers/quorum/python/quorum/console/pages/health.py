@@ -26,7 +26,7 @@ def health(visit: Visit) -> Answer:
     voters = dict.fromkeys(voter for panel in panels for voter in panel.voters)
     asked = [name for name in voters if app.models.model(name).kind == "gateway"]
     stack = app.settings.panels_path.strip("/")
-    days = _days(visit)
+    days = charts.every_day(_days(visit))
     calls = {
         visit.word("costs.calls"): [row.calls for row in days],
         visit.word("health.abstained"): [row.abstentions for row in days],
@@ -44,14 +44,13 @@ def health(visit: Visit) -> Answer:
     )
 
 
-def _days(visit: Visit) -> "list[CostRow]":
+def _days(visit: Visit) -> "tuple[CostRow, ...]":
     """Calls by day; none for who may not see costs, and where the page only asks what changed."""
     if visit.request.is_by_itself or not visit.may(ACCESS["GET /costs"]):
-        return []
+        return ()
     today = datetime.fromtimestamp(visit.app.clock(), UTC).date()
     start = today - timedelta(days=DAYS - 1)
-    found = visit.app.costs.report(whose(visit.caller), start, today, "day")
-    return sorted(found.rows, key=lambda row: row.name)
+    return visit.app.costs.report(whose(visit.caller), start, today, "day").rows
 
 
 PAGES = (Page("GET", "health", _NEEDS, health, in_navigation=True),)
