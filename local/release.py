@@ -31,6 +31,8 @@ ELSEWHERE = ("DeploymentPreference", "EventInvokeConfig", "Events", "Policies")
 """Properties that SAM makes other resources of, so that they tell no versions apart."""
 GRADUAL = "GradualDeploys"
 """The parameter that holds for one deployment: no function reads it."""
+GONE = ("DELETE_COMPLETE", "DELETE_SKIPPED")
+"""What CloudFormation says of resources that are the stack's no more."""
 NEEDS = (("DomainName", "CertificateArn"),)
 """Parameters that are of no use without another one. (SAM's own schema knows no section Rules.)"""
 
@@ -132,25 +134,38 @@ def prepare(
     (built / "parameters.yaml").write_text(json.dumps(given))  # SAM reads no file named .json
 
 
-def functions_of(stack: str) -> list[str]:
-    """The names of the stack's functions."""
+def functions_of(stack: str) -> dict[str, set[str]]:
+    """The names of the stack's functions, each with its versions that are the stack's.
+
+    To these CloudFormation leads the alias back where an update fails, wherever it led before.
+    """
     pages = boto3.client("cloudformation").get_paginator("list_stack_resources")
-    return [
-        one["PhysicalResourceId"]
-        for page in pages.paginate(StackName=stack)
-        for one in page["StackResourceSummaries"]
-        if one["ResourceType"] == "AWS::Lambda::Function" and "PhysicalResourceId" in one
-    ]
+    found: dict[str, set[str]] = {}
+    for page in pages.paginate(StackName=stack):
+        for one in page["StackResourceSummaries"]:
+            if one.get("ResourceStatus") in GONE or "PhysicalResourceId" not in one:
+                continue
+            if one["ResourceType"] == "AWS::Lambda::Function":
+                found.setdefault(one["PhysicalResourceId"], set())
+            elif one["ResourceType"] == "AWS::Lambda::Version":
+                name, version = one["PhysicalResourceId"].split(":")[-2:]
+                found.setdefault(name, set()).add(version)
+    return found
 
 
-def unused_snapshots(functions: "LambdaClient", name: str) -> list[str]:
-    """The versions of a function that have a snapshot and are not called."""
+def unused_snapshots(functions: "LambdaClient", name: str, kept: set[str]) -> list[str]:
+    """The versions of a function that have a snapshot, are not called and are not `kept`."""
     try:
-        alias = functions.get_alias(FunctionName=name, Name=ALIAS)
+        listed = functions.get_paginator("list_aliases").paginate(FunctionName=name)
+        aliases = [alias for page in listed for alias in page["Aliases"]]
     except functions.exceptions.ResourceNotFoundException:
+        aliases = []
+    if ALIAS not in {alias["Name"] for alias in aliases}:
         return []  # its first deployment was cut off
-    weights = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-    called = {"$LATEST", alias["FunctionVersion"], *weights}
+    called = {"$LATEST", *kept}
+    for alias in aliases:  # Lambda deletes no version that an alias names, whoever made it
+        weights = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        called |= {alias["FunctionVersion"], *weights}
     pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=name)
     return [
         one["Version"]
@@ -165,15 +180,17 @@ def unused_snapshots(functions: "LambdaClient", name: str) -> list[str]:
 def prune(profile: str) -> None:
     """Delete versions whose snapshots are billed although nothing calls them.
 
-    Before a deployment, so that after it there is the version in use and the one before.
+    Before a deployment, so that after it there is the version in use and the one before. Only where
+    the last update has ended: while one runs, and where one could not be rolled back, versions are
+    needed that nothing calls.
     """
     stack = stack_of(profile)
     found = described(stack)
-    if found is None or found["StackStatus"].endswith("_IN_PROGRESS"):
-        return  # a version that was just published is not called yet
+    if found is None or not found["StackStatus"].endswith("_COMPLETE"):
+        return
     functions = boto3.client("lambda")
-    for name in functions_of(stack):
-        for version in unused_snapshots(functions, name):
+    for name, kept in functions_of(stack).items():
+        for version in unused_snapshots(functions, name, kept):
             functions.delete_function(FunctionName=name, Qualifier=version)
             typer.echo(f"{name}: version {version} and its snapshot are deleted")
 

@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     request = AggregateRequest.model_validate(event, extra="ignore")
     evaluation = request.evaluation
     policy = app().policy_versions.of(evaluation.tenant, evaluation.policy)
-    votes = with_stored_votes(evaluation, request.complete(), policy, app().vote_store.cache)
+    votes = with_stored_votes(evaluation, request.complete(), policy, app().stored_votes)
     result = conclude_round(
         evaluation,
         votes,

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import StoreUnavailable
 from quorum.core.models import Abstention, CastVote
@@ -12,6 +14,7 @@ from quorum.vote import panel
 from quorum.vote.evaluation import AggregateRequest, Evaluation
 from quorum.vote.policy import DEFAULT
 from quorum.vote.voter import PaidVote
+from quorum.vote.voting import VoteStore
 
 from functions.aggregate import app as aggregate
 from tests import make
@@ -119,7 +122,8 @@ def lost(voter: str) -> Abstention:
 
 def bought(evaluation: Evaluation, vote: CastVote) -> None:
     """Store `vote` as bought for `evaluation`."""
-    aggregate.app().vote_store.book(evaluation, DEFAULT, PaidVote(vote))
+    store = VoteStore(aggregate.app().dynamodb, "VotesTable", "UsageTable")
+    store.book(evaluation, DEFAULT, PaidVote(vote))
 
 
 def test_a_vote_that_was_stored_and_whose_answer_was_lost_counts_at_its_price(
@@ -160,9 +164,45 @@ def test_where_stored_votes_cannot_be_read_a_lost_answer_is_an_abstention(
     evaluation = make.evaluation()
     first, *others = evaluation.panel.voters
     bought(evaluation, make.cast(first))
-    monkeypatch.setattr(aggregate.app().vote_store.cache, "find", unavailable)
+    monkeypatch.setattr(aggregate.app().stored_votes, "find", unavailable)
     result = tallied(evaluation, lost(first), *(make.cast(voter) for voter in others))
     assert [vote["kind"] for vote in result["verdict"]["votes"]] == ["abstention", "vote", "vote"]
+
+
+@pytest.mark.parametrize("came", [True, False])
+def test_a_vote_counts_once_however_often_its_answer_was_lost(
+    tallied: Aggregate, *, came: bool
+) -> None:
+    evaluation = make.evaluation()
+    first, *others = (make.cast(voter) for voter in evaluation.panel.voters)
+    bought(evaluation, first)
+    answers = [first, *others] if came else others
+    result = tallied(evaluation, lost(first.voter), *answers, lost(first.voter))
+    assert result["verdict"]["decision"] == "unsafe"
+    assert result["verdict"]["cost_usd"] == "0.00384"
+
+
+def test_lost_votes_are_asked_for_once_for_two_seconds_and_as_they_are_stored_now(
+    tallied: Aggregate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is slow or throttled is why a voter failed, and must not cost the verdict."""
+    call, asked = BaseClient._make_api_call, []  # type: ignore[attr-defined] # noqa: SLF001
+
+    def throttled(client: Any, operation: str, request: dict[str, Any]) -> Any:
+        if operation != "BatchGetItem" or "VotesTable" not in request["RequestItems"]:
+            return call(client, operation, request)
+        settings = client.meta.config
+        tries = settings.retries["total_max_attempts"]
+        seconds = tries * (settings.connect_timeout + settings.read_timeout)
+        asked.append((seconds, request["RequestItems"]["VotesTable"]["ConsistentRead"]))
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, operation)
+
+    evaluation = make.evaluation()
+    first, *others = evaluation.panel.voters
+    monkeypatch.setattr(BaseClient, "_make_api_call", throttled)
+    result = tallied(evaluation, lost(first), *(make.cast(voter) for voter in others))
+    assert result["verdict"]["votes"][0]["kind"] == "abstention"
+    assert asked == [(2, True)]
 
 
 def test_a_text_whose_votes_are_not_kept_is_not_looked_up(
@@ -170,6 +210,6 @@ def test_a_text_whose_votes_are_not_kept_is_not_looked_up(
 ) -> None:
     evaluation = make.evaluation().model_copy(update={"keeps_votes": False})
     asked: list[object] = []
-    monkeypatch.setattr(aggregate.app().vote_store.cache, "find", lambda *one: asked.append(one))
+    monkeypatch.setattr(aggregate.app().stored_votes, "find", lambda *one: asked.append(one))
     tallied(evaluation, *(lost(voter) for voter in evaluation.panel.voters))
     assert asked == []

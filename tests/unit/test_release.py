@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -24,6 +25,7 @@ STACK: dict[str, Any] = {
     "CreationTime": datetime(2026, 11, 1, tzinfo=UTC),
     "LastUpdatedTime": datetime(2026, 11, 27, tzinfo=UTC),
 }
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
 RATES = '{"gpt-4.1": {"requests_per_minute": 900}, "o4-mini": {}}'
 
 
@@ -195,38 +197,48 @@ class Lambda:
 
     exceptions = client("lambda").exceptions
 
-    def __init__(self, versions: dict[str, dict[str, str]], alias: dict[str, Any]) -> None:
-        self.versions, self.alias = versions, alias
+    def __init__(
+        self,
+        versions: dict[str, dict[str, str]],
+        aliases: dict[str, list[dict[str, Any]]],
+        stacks: tuple[str, ...],
+    ) -> None:
+        self.versions, self.aliases, self.stacks = versions, aliases, stacks
         self.status = "UPDATE_COMPLETE"
         self.deleted: list[tuple[str, str]] = []
 
     def describe_stacks(self, **_asked: str) -> dict[str, Any]:
         return {"Stacks": [{"StackStatus": self.status}]}
 
-    def get_alias(self, **asked: str) -> dict[str, Any]:
-        assert asked["Name"] == "live"
-        if asked["FunctionName"] not in self.alias:
-            raise self.exceptions.ResourceNotFoundException({"Error": {}}, "GetAlias")
-        return dict(self.alias[asked["FunctionName"]])
-
     def get_paginator(self, operation: str) -> Any:
-        assert operation in {"list_versions_by_function", "list_stack_resources"}
-        return self
+        return Mock(paginate=getattr(self, operation))
 
-    def paginate(self, **asked: str) -> list[dict[str, Any]]:
-        if "StackName" in asked:
-            kinds = {"AWS::Lambda::Function": self.versions, "AWS::SQS::Queue": ["a-queue"]}
-            return [
-                {
-                    "StackResourceSummaries": [
-                        {"ResourceType": kind, "PhysicalResourceId": name} for name in names
-                    ]
-                }
-                for kind, names in kinds.items()
-            ]
+    def list_stack_resources(self, **_asked: str) -> list[dict[str, Any]]:
+        kinds = {
+            "AWS::Lambda::Function": (*self.versions, "deleted-by-hand"),
+            "AWS::Lambda::Version": self.stacks,
+            "AWS::SQS::Queue": ("a-queue",),
+        }
+        of_kinds = [
+            [{"ResourceType": kind, "PhysicalResourceId": name} for name in names]
+            for kind, names in kinds.items()
+        ]
+        retained = {"PhysicalResourceId": f"{ARN}api:3", "ResourceStatus": "DELETE_SKIPPED"}
+        others = [
+            {"ResourceType": "AWS::Lambda::Version"} | retained,
+            {"ResourceType": "AWS::Lambda::Version"},
+        ]
+        return [{"StackResourceSummaries": some} for some in (*of_kinds, others)]
+
+    def list_aliases(self, FunctionName: str) -> list[dict[str, Any]]:
+        if FunctionName not in self.versions:
+            raise self.exceptions.ResourceNotFoundException({"Error": {}}, "ListAliases")
+        return [{"Aliases": [alias]} for alias in self.aliases.get(FunctionName, ())]
+
+    def list_versions_by_function(self, FunctionName: str) -> list[dict[str, Any]]:
         return [
             {"Versions": [{"Version": version, "SnapStart": {"ApplyOn": applied}}]}
-            for version, applied in self.versions[asked["FunctionName"]].items()
+            for version, applied in self.versions[FunctionName].items()
         ]
 
     def delete_function(self, **asked: str) -> None:
@@ -239,26 +251,33 @@ def test_versions_with_a_snapshot_that_nothing_calls_are_deleted_before_a_deploy
     on, off = "PublishedVersions", "None"
     functions = Lambda(
         {
-            "api": {"$LATEST": on, "3": off, "4": on, "5": on, "6": on, "7": on},
+            "api": {"$LATEST": on, "2": off, **dict.fromkeys("3456789", on)},
             "batch": {"$LATEST": off, "1": off, "2": off},
             "cut-off": {"$LATEST": on, "1": on},
         },
         {
-            "api": {
-                "FunctionVersion": "5",
-                "RoutingConfig": {"AdditionalVersionWeights": {"6": 0.1}},
-            },
-            "batch": {"FunctionVersion": "2"},
+            "api": [
+                {"Name": "tried", "FunctionVersion": "4"},
+                {
+                    "Name": "live",
+                    "FunctionVersion": "5",
+                    "RoutingConfig": {"AdditionalVersionWeights": {"6": 0.1}},
+                },
+            ],
+            "batch": [{"Name": "live", "FunctionVersion": "2"}],
         },
+        # Somebody led `live` back to 5 by hand. An update that fails leads it to 8 again.
+        (f"{ARN}api:8", f"{ARN}batch:2"),
     )
     monkeypatch.setattr(boto3, "client", lambda _service: functions)
-    functions.status = "UPDATE_IN_PROGRESS"  # the newest is not called yet
-    assert CliRunner().invoke(app, ["prune", "default"]).exit_code == 0
-    assert functions.deleted == []
+    # The newest is not called yet; the one before is not called any more, and is gone back to.
+    for functions.status in ("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED"):
+        assert CliRunner().invoke(app, ["prune", "default"]).exit_code == 0
+        assert functions.deleted == []
     functions.status = "UPDATE_ROLLBACK_COMPLETE"
     done = CliRunner().invoke(app, ["prune", "default"])
     assert done.exit_code == 0, done.output
-    assert functions.deleted == [("api", "4"), ("api", "7")]
+    assert functions.deleted == [("api", "3"), ("api", "7"), ("api", "9")]
 
 
 def test_before_the_first_deployment_there_is_nothing_to_delete(

@@ -3,9 +3,13 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+import boto3
+
 from quorum.app.container import Container, SpendingContainer
-from quorum.aws.clients import BRIEF, WITHIN_A_VOTE, Patience
+from quorum.aws.clients import BRIEF, ONCE, WITHIN_A_VOTE, Patience, client_config
 from quorum.core.models import Verdict
+from quorum.gateway.models import Models
+from quorum.vote.cache import VoteCache
 from quorum.vote.kept_versions import KeptVersions
 from quorum.vote.panels import Panels
 from quorum.vote.policies import Policies, PolicyVersions
@@ -18,6 +22,8 @@ from quorum.vote.voting import VoteStore
 from quorum.vote.workflow import Workflow
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
     from quorum.app.settings import AggregateSettings, StoreSettings, WorkflowSettings
 
 
@@ -105,14 +111,39 @@ class VerdictContainer(PolicyVersionContainer):
         return QualitySample(share=self.settings.quality_sample_share)
 
 
-class AggregateContainer(VoteStoreContainer, VerdictContainer):
+class AggregateContainer(VerdictContainer):
     """The members of the aggregate step, which has what the voters leave it of the machine's time.
 
-    It reads shadows from SSM, without which a verdict is as good: it asks for them once.
+    There is a verdict without shadows from SSM, and without votes whose answers were lost: it asks
+    for each once.
     """
 
     patience: ClassVar[Patience] = BRIEF
-    parameter_patience: ClassVar[Patience] = Patience(1, 1)
+    parameter_patience: ClassVar[Patience] = ONCE
+
+    @cached_property
+    def dynamodb_once(self) -> "DynamoDBServiceResource":
+        """DynamoDB, for what the verdict does not need."""
+        return boto3.resource("dynamodb", config=client_config(*ONCE))
+
+    @cached_property
+    def stored_votes(self) -> VoteCache:
+        """The stored votes.
+
+        Where the store is slow or throttled, that is why a voter failed: whoever waited for it here
+        as well would be ended before the verdict is recorded.
+        """
+        settings = self.settings
+        models = Models(self.dynamodb_once, settings.models_table, seconds=settings.panel_seconds)
+        return VoteCache(
+            self.dynamodb_once,
+            settings.votes_table,
+            shared=settings.share_votes,
+            days=settings.vote_days,
+            model_of=models.model,
+            consistent=True,  # the vote may have been stored a moment ago
+            once=True,
+        )
 
 
 class WorkflowContainer(VoteStoreContainer, VerdictContainer, SpendingContainer):

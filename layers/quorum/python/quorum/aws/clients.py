@@ -25,6 +25,8 @@ LONG = Patience(3, 3)
 """15 seconds with connections and pauses: of functions that have 20 and more."""
 WITHIN_A_VOTE = Patience(2, 2)
 """7 seconds: a voter has 11 in all."""
+ONCE = Patience(1, 1)
+"""2 seconds: for what a function does without if there is no answer."""
 BRIEF = Patience(1, 2)
 """5 seconds: the aggregate step has 6 in all, the authorizer 8 for two calls."""
 

@@ -82,11 +82,13 @@ class _Unread(StoreUnavailable):
     """Some of the items asked for were not read."""
 
 
-def _tries(again: Callable[[BaseException], bool] = passes) -> Retrying:
+def _tries(
+    again: Callable[[BaseException], bool] = passes, seconds: float = TRYING_SECONDS
+) -> Retrying:
     return Retrying(
         retry=retry_if_exception(again),
         wait=_WAIT,
-        stop=stop_after_delay(TRYING_SECONDS),
+        stop=stop_after_delay(seconds),
         reraise=True,
     )
 
@@ -130,25 +132,35 @@ def write(client: Any, items: list[Item]) -> list[int]:
 
 
 def read(
-    client: Any, table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False
+    client: Any,
+    table: str,
+    keys: Iterable[dict[str, Any]],
+    *,
+    consistent: bool = False,
+    seconds: float = TRYING_SECONDS,
 ) -> list[dict[str, Any]]:
-    """The items that exist under `keys`, in any order; raises `StoreUnavailable`."""
+    """The items that exist under `keys`, in any order; raises `StoreUnavailable`.
+
+    What passes is tried again for `seconds`: with 0 it is tried once.
+    """
     wanted = list(keys)
     found: list[dict[str, Any]] = []
     with unavailable(f"{table} could not be read"):
         for start in range(0, len(wanted), _READ_LIMIT):
             some = {"Keys": wanted[start : start + _READ_LIMIT], "ConsistentRead": consistent}
-            found += _read_some(client, table, some)
+            found += _read_some(client, table, some, seconds)
     return found
 
 
-def _read_some(client: Any, table: str, some: dict[str, Any]) -> list[dict[str, Any]]:
+def _read_some(
+    client: Any, table: str, some: dict[str, Any], seconds: float
+) -> list[dict[str, Any]]:
     """The items of one request; keys that DynamoDB leaves out are read again, after a pause."""
     found: list[dict[str, Any]] = []
     pending: Any = {table: some}
-    for trying in _tries(lambda error: isinstance(error, _Unread)):
+    for trying in _tries(lambda error: isinstance(error, _Unread), seconds):
         with trying:
-            answer = attempt(client.batch_get_item, RequestItems=pending)
+            answer = _tries(seconds=seconds)(client.batch_get_item, RequestItems=pending)
             found += answer["Responses"].get(table, [])
             pending = answer.get("UnprocessedKeys")
             if pending:

@@ -61,7 +61,8 @@ class VoteCache:
     """The Votes table: one vote per vote key, until it expires.
 
     An abstention is cached only if the voter would abstain again. `model_of` finds a voter's model,
-    and raises `ModelUnknown` for one that is gone.
+    and raises `ModelUnknown` for one that is gone. A `consistent` cache finds a vote that was
+    stored a moment ago, and one that is asked `once` gives up where others try again.
     """
 
     def __init__(
@@ -72,12 +73,16 @@ class VoteCache:
         shared: bool,
         days: int,
         model_of: Callable[[str], registry.Model] = registry.model,
+        consistent: bool = False,
+        once: bool = False,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._shared = shared
         self._days = days
         self.model_of = model_of
+        self._consistent = consistent
+        self._trying_seconds = 0.0 if once else dynamo.TRYING_SECONDS
 
     def key(
         self, tenant: str, voter: str, content: Content, policy: Policy, *, packed: bool = False
@@ -151,7 +156,13 @@ class VoteCache:
         wanted = [{"vote_key": key} for key in sorted(keys)]
         return {
             str(item["vote_key"]): item
-            for item in dynamo.read(self._dynamodb.meta.client, self._table, wanted)
+            for item in dynamo.read(
+                self._dynamodb.meta.client,
+                self._table,
+                wanted,
+                consistent=self._consistent,
+                seconds=self._trying_seconds,
+            )
             # DynamoDB deletes expired items only after a while.
             if int(str(item["expires_at"])) > time()
         }

@@ -193,9 +193,11 @@ def with_stored_votes(
 
     A voter's function may end after it stored and booked a vote and before it answered: the state
     machine then puts an abstention in its place. Without this the verdict would lack a vote that
-    was paid for. If the store cannot be read, the abstention stays.
+    was paid for. If the store cannot be read, the abstention stays. A voter that also has a vote
+    gets no second one, whose cost would count again.
     """
-    lost = [vote.voter for vote in votes if _may_be_stored(vote)]
+    heard = {vote.voter for vote in votes if isinstance(vote, CastVote)}
+    lost = {vote.voter for vote in votes if _may_be_stored(vote)} - heard
     if not lost or not evaluation.keeps_votes:
         return list(votes)
     try:
@@ -205,7 +207,7 @@ def with_stored_votes(
     except StoreUnavailable:
         return list(votes)
     stored = {vote.voter: vote for vote in found}
-    return [stored.get(vote.voter, vote) if _may_be_stored(vote) else vote for vote in votes]
+    return [stored.pop(vote.voter, vote) if _may_be_stored(vote) else vote for vote in votes]
 
 
 def _may_be_stored(vote: CastVote | Abstention) -> bool:
