@@ -298,6 +298,9 @@ def start(measured: Mapping[str, Any]) -> Iterator[str]:
     """The start of every function."""
     figures = measured["figures"]
     yield f"{ran([one['run'] for one in figures.values()])}. {where(measured)}.\n\n"
+    fewest = min(one["runs"] for one in figures.values())
+    several = f"The fastest of {fewest} new processes for each figure"
+    yield f"{'One new process for each figure' if fewest == 1 else several}.\n\n"
     yield table(
         [
             *("function", "MB", "INIT, ms", "bare import, ms", "INIT ÷ import"),

@@ -47,3 +47,17 @@ def test_nothing_that_was_measured_grows_faster_than_linearly() -> None:
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:
     with pytest.raises(ValueError, match="no place for nothing"):
         page.with_section(PAGE, "nothing", "a table")
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (1, "One new process for each figure."),
+        (3, "The fastest of 3 new processes for each figure."),
+    ],
+)
+def test_the_page_says_of_how_many_starts_a_figure_is_the_fastest(runs: int, said: str) -> None:
+    measured = results.load("start")
+    for one in measured["figures"].values():
+        one["runs"] = runs
+    assert said in "".join(page.start(measured))
