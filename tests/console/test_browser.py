@@ -145,6 +145,7 @@ def test_submitting_brings_the_next_content_with_one_request_and_going_back_find
         before = page.url
         press(page, "s", "Enter")
         leave(page, before)
+        page.wait_for_selector("[data-undo]")
         assert shown(page) == "the text of verdict-2"
         by_key = "verdict-2?show=1&order=oldest"  # its text, which R asks for
         assert [one for one in asked if one[1] != "ahead"] == [("POST", "decide"), ("GET", by_key)]
@@ -228,6 +229,7 @@ def test_keys_count_by_place_and_leave_fields_and_the_browsers_own_alone(
         settle(page)
         page.evaluate(send, ["keydown", "KeyU", "u", {"ctrlKey": True}])
         page.evaluate(send, ["keydown", "KeyU", "u", {"repeat": True}])
+        page.evaluate(send, ["keydown", "Numpad1", "End", {}])
         assert not page.locator("#unsafe").is_checked()
         page.evaluate(send, ["keydown", "KeyU", "ㅕ", {}])
         assert page.locator("#unsafe").is_checked()
@@ -241,9 +243,19 @@ def test_keys_count_by_place_and_leave_fields_and_the_browsers_own_alone(
         page.keyboard.press("?")
         assert page.locator("dialog").is_visible()
         page.keyboard.press("Escape")
+        press(page, "e")  # what is typed next is a note, and no key
+        page.keyboard.type("bus")
+        assert page.locator("[action$=escalate] [name=note]").input_value() == "bus"
+        page.keyboard.press("Escape")
+        press(page, "x")
+        assert page.evaluate("document.activeElement.name") == "reason"
+        page.keyboard.press("Escape")
         page.keyboard.press("r")
         page.wait_for_selector(".veil")
         assert page.locator(".words").count() == 0
+        page.goto(f"{address}/review")
+        press(page, "NumpadEnter")
+        page.wait_for_selector("#content")
 
 
 def test_nothing_is_broken_within_a_word_cut_off_or_out_of_sight(
@@ -395,6 +407,7 @@ def test_a_remapped_key_does_what_its_new_letter_says_and_off_leaves_enter_alone
         before = page.url
         press(page, "Enter")
         leave(page, before)
+        page.wait_for_selector("[data-undo]")
     review = container.verdicts.get("acme", "verdict-1").review
     assert review is not None
     assert review.decision == "safe"

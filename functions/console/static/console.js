@@ -16,7 +16,7 @@ const off = chosen === "off";
 
 // The code that the page knows a key by, or "" for a key that does nothing here.
 function known(code) {
-  if (code === "Enter" || code === "NumpadEnter") return code;
+  if (code === "Enter" || code === "NumpadEnter") return "Enter";
   if (off) return "";
   if (!code.startsWith("Key")) return code;
   const at = chosen.indexOf(code.slice(3).toLowerCase());
@@ -55,7 +55,7 @@ function press(element) {
   if (element.tagName === "SUMMARY") {
     const details = element.parentElement;
     details.open = !details.open;
-    if (details.open) details.querySelector("input, select, textarea, button").focus();
+    if (details.open) details.querySelector("input:not([type=hidden]), select, textarea, button").focus();
   } else {
     element.click();
     if (element.matches("input")) element.focus();
@@ -74,7 +74,9 @@ on("keydown", (event) => {
   if (event.code === "Escape" && writable(at)) at.blur();
   if (writable(at)) return;
   // By place and not by letter: with a Korean keyboard the letter is a jamo.
-  if (off && event.code !== "Enter") return;
+  if (off && known(event.code) !== "Enter") return;
+  // Without Num Lock, the digits of the number pad move about the page.
+  if (event.code.startsWith("Numpad") && event.key.length > 1 && event.key !== "Enter") return;
   const code = known(event.code);
   if (event.key === "?" || (event.code === "Slash" && event.shiftKey)) {
     event.preventDefault();
@@ -84,7 +86,7 @@ on("keydown", (event) => {
   } else if (code === "KeyJ" || code === "KeyK") {
     if (moveRow(code === "KeyJ" ? 1 : -1)) event.preventDefault();
   } else {
-    if (event.code === "Enter" && at.matches("a, button, summary")) return;
+    if (code === "Enter" && at.matches("a, button, summary")) return;
     const target = find(`[data-key="${code.replace("Numpad", "Digit")}"]`);
     if (target && !target.closest("[hidden]")) {
       event.preventDefault();
@@ -100,9 +102,10 @@ on("change", (event) => {
   if (event.target.name === "category" && event.target.checked) find("#unsafe").checked = true;
 });
 
-// A form that is being answered is not sent a second time.
+// A form that is being answered is not sent a second time. That of the next content waits for the answer.
 addEventListener("submit", (event) => {
   if (root.dataset.busy !== "FORM" || event.target.method === "dialog") return;
+  if (before && event.target.closest("main")) return;
   event.preventDefault();
   event.stopPropagation();
 }, true);
@@ -156,9 +159,9 @@ on("htmx:beforeSwap", (event) => {
   const has = (id) => serverResponse.includes(` id="${id}"`);
   if (before && target.id === "frame") answered(event.detail, has("frame"));
   else if (!has(target.id)) {
-    const other = boosted && has("frame");
+    const other = boosted && target.isConnected && has("frame");
     if (other) Object.assign(event.detail, { target: find("#frame"), selectOverride: "#frame" });
-    else failed(event);
+    else if (target.isConnected) failed(event);
     event.detail.shouldSwap = other;
   }
 });
@@ -170,6 +173,14 @@ on("htmx:beforeHistoryUpdate", ({ detail: { history, xhr } }) => {
   if (before) history.type = "replace";
   before = undefined;
 });
+
+// Keys decide a moment after a page has come.
+function settle(main) {
+  clearTimeout(settling);
+  delete root.dataset.settled;
+  settling = setTimeout(() => { if (main.isConnected) root.dataset.settled = ""; }, SETTLED);
+}
+let settling;
 
 // What a part of a page needs when it has come, whether the browser loaded it or htmx brought it.
 on("htmx:load", (event) => arrive(event.detail.elt));
@@ -192,8 +203,7 @@ function arrive(elt) {
   const told = [bar?.querySelector("p").textContent, within("#content")?.dataset.told];
   if (bar || told[1]) find("#told").textContent = told.filter(Boolean).join(". ");
   if (!within("main")) return;
-  delete root.dataset.settled;
-  setTimeout(() => { if (within("main").isConnected) root.dataset.settled = ""; }, SETTLED);
+  settle(within("main"));
   within("[data-opens-help]")?.removeAttribute("hidden");
   // On a narrow screen the navigation is a row that scrolls: its current entry is shown.
   within("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

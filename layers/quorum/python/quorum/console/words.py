@@ -266,6 +266,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "item.taken": ("Held by another reviewer", "다른 검토자가 담당 중입니다"),
         "item.excluded": ("Somebody else has to decide this", "다른 검토자가 판정해야 합니다"),
         "item.undo_late": ("Too late to undo", "되돌릴 수 있는 시간이 지났습니다"),
+        "item.unchanged": (
+            "What you sent last changed nothing.",
+            "마지막으로 보낸 내용은 반영되지 않았습니다.",
+        ),
         "item.next": ("Next item", "다음 항목"),
         "pace": ("{count} decided in {minutes} min", "{minutes}분 동안 {count}건 처리"),
         "break.title": (

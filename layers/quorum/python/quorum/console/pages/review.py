@@ -77,7 +77,8 @@ def ahead(visit: Visit, verdict_id: str) -> Answer:
     """The page of the content after this one, hidden, which the browser keeps until it is wanted.
 
     It is claimed for a short time. `Quorum-Until` says when that ends, `Content-Location` where the
-    page is.
+    page is. A claim that ends later is of a page where the content is open: it is not for this page
+    to give back, and has no `Quorum-Until`.
     """
     wanted = _chosen_in_form(visit)
     request = visit.read(ClaimRequest, {**_me(visit), **wanted})
@@ -88,9 +89,10 @@ def ahead(visit: Visit, verdict_id: str) -> Answer:
         return Answer(HTTPStatus.NO_CONTENT, "")
     place = visit.request.url(f"review/{content.verdict_id}", **wanted)
     there = visit._replace(request=visit.request.led_to(place))
-    until = f"{content.claim.until.timestamp():.0f}"
+    until = int(content.claim.until.timestamp())
+    short = {"Quorum-Until": f"{until}"} if until - visit.app.clock() <= AHEAD_SECONDS else {}
     page = there.page("item.html", **_shown(there, content))
-    return page._replace(headers={"Content-Location": place, "Quorum-Until": until})
+    return page._replace(headers={"Content-Location": place, **short})
 
 
 def decide(visit: Visit, verdict_id: str) -> Answer:
@@ -105,7 +107,7 @@ def decide(visit: Visit, verdict_id: str) -> Answer:
     request = visit.read(DecideRequest, {"reviewer": session.reviewer, "decisions": [decision]})
     (made,) = reviews.post_decisions(request, visit.app, visit.caller).decisions
     if made.error is not None:
-        return _lost(visit, Conflict(made.error.message, code=made.error.code))
+        return _lost(visit, Conflict(made.error.message, code=made.error.code), sent=True)
     visit.app.sessions.note_decision(session)
     try:
         return _next(visit, _chosen_in_form(visit), undo=verdict_id, said=form.field("decision"))
@@ -172,7 +174,7 @@ def _after(visit: Visit, step: Callable[[], object]) -> Answer:
     try:
         step()
     except Conflict as refusal:
-        return _lost(visit, refusal)
+        return _lost(visit, refusal, sent=True)
     return _next(visit, _chosen_in_form(visit))
 
 
@@ -214,9 +216,12 @@ def nothing(visit: Visit) -> Answer:
     )
 
 
-def _lost(visit: Visit, refusal: Conflict) -> Answer:
-    """The page about a content that is no longer this reviewer's."""
-    page = visit.page("lost.html", refusal=refusal, wanted=_chosen_in_form(visit))
+def _lost(visit: Visit, refusal: Conflict, *, sent: bool = False) -> Answer:
+    """The page about a content that is no longer this reviewer's.
+
+    `sent` if a decision on it was: the browser may show the next content already, which is not it.
+    """
+    page = visit.page("lost.html", refusal=refusal, wanted=_chosen_in_form(visit), sent=sent)
     return page.with_status(HTTPStatus.CONFLICT)
 
 
