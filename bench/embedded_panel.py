@@ -49,6 +49,8 @@ end of a one-sided 90 % interval."""
 Z = 1.2816
 MOST_PLAIN_UNSAFE = 0.01
 """Share of a language's plain texts that may be called unsafe."""
+NEARLY = 0.005
+"""Share of a language's texts by which less is still nearly the most decided."""
 LEAST_UNSAFE = 150
 """Unsafe outside texts of a language, without which its thresholds are never below the others'."""
 
@@ -165,7 +167,11 @@ def by_language(
     general: Thresholds,
     wrong: float,
 ) -> dict[str, Choice | None]:
-    """Of each language trained for, the thresholds that decide most; None where none may."""
+    """Of each language trained for, the thresholds that decide most; None where none may.
+
+    Of those that decide nearly as much, the least strict: a listed curse alone, or "wow", has a
+    middling score, and the collections hold next to none of them.
+    """
     chosen: dict[str, Choice | None] = {}
     for language in sorted(set(languages[~found.outside].tolist())):
         own = Own.of(found, source, languages == language, general)
@@ -173,7 +179,12 @@ def by_language(
             own.found.choice(float(unsafe), float(safe)) for unsafe in OWN_GRID for safe in OWN_GRID
         ]
         allowed = [choice for choice in choices if own.keeps(choice, wrong)]
-        chosen[language] = max(allowed, key=lambda choice: choice.decided, default=None)
+        most = max((choice.decided for choice in allowed), default=0.0)
+        chosen[language] = min(
+            (choice for choice in allowed if choice.decided >= most - NEARLY),
+            key=lambda choice: (round(choice.unsafe + choice.safe, 2), choice.safe),
+            default=None,
+        )
     return chosen
 
 

@@ -27,7 +27,7 @@ from quorum_client import Batch, BatchProgress, BatchResult, Verdict
 TEXTS = (
     "Thanks for the recipe, my kids loved it. Order {n}.",
     "The parcel {n} arrived on time, thank you very much.",
-    "Could you please send the invoice {n} again?",
+    "Thank you for sending the invoice {n} again.",
     "Room {n} is free on Tuesday afternoon.",
     "Train {n} leaves from another platform today.",
     "The library has received the books of order {n}.",
@@ -37,7 +37,7 @@ TEXTS = (
     "The weather at station {n} is sunny and warm.",
     "My garden has {n} flowers this summer.",
     "The concert was wonderful; we sat in row {n}.",
-    "Please water the plants in office {n}.",
+    "The plants in office {n} grow well in the sun.",
     "Chapter {n} explains how bread is baked.",
     "The bus {n} stops in front of the museum.",
     "Your appointment {n} is confirmed for Monday morning.",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from embedded import characters, meaning, rules, unlike, weights
 from embedded.calibration import Platt
+from scipy import sparse
 
 from training import fitted, heads, listed, outside, spelling, train
 from training.rows import Row, read_rows, row_weights, sources, truths
@@ -84,6 +85,19 @@ def test_the_voter_without_numpy_scores_as_the_trainer_does(made_up: Path, train
     english_spelling = characters.Scorer.of(read).languages["en"]
     ours = [english_spelling.score(row.text) for row in english]
     assert np.allclose(ours, model.decision_function(matrix), atol=2e-3)
+
+
+def test_an_n_gram_counts_by_how_unevenly_it_is_spread() -> None:
+    unsafe = np.arange(100) < 50
+    matrix = np.zeros((100, 4))
+    matrix[:, 0] = 1.0  # everywhere
+    matrix[:50, 1] = 1.0  # in unsafe texts alone
+    matrix[[0, 99], 2] = 1.0  # rare, and in both
+    matrix[50:, 3] = 1.0  # in safe texts alone
+    ratios = spelling.log_count_ratios(sparse.csr_matrix(matrix), unsafe, np.ones(100))
+    assert ratios[1] == pytest.approx(ratios[3])
+    assert ratios[1] > 1.0
+    assert ratios[[0, 2]] == pytest.approx([0.0, 0.0])
 
 
 def test_the_recorded_votes_are_of_every_row_and_well_formed(

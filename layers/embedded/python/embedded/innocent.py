@@ -3,8 +3,9 @@
 Pure. 새끼 고양이 is a kitten and 새끼 alone is a curse; 병신년 of 2016 is a year. The lists and
 the trained voters know the curse only, so each such expression is reworded to an innocent one of
 the same sense before any of them reads it. So is laughter (hahaha, jajaja, lmao), which they know
-as lol. `innocent.json` holds pairs of a pattern and its replacement, by language, `*` for all. A
-pattern asks for enough around the word that no insult fits it.
+as lol, and a curse in initials (stfu) is read as what it means. `innocent.json` holds pairs of a
+pattern and its replacement, by language, `*` for all. A pattern asks for enough around the word
+that no insult fits it.
 """
 
 import json
