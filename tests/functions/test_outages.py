@@ -36,6 +36,8 @@ NEW: dict[str, Callable[[str], dict[str, Any]]] = {
     "post_chat_completion.json": lambda text: {
         "body": {"messages": [{"role": "user", "content": text}]}
     },
+    # A claim of one's own that ends late enough is not written again.
+    "post_claim_next.json": lambda text: {"body": {"reviewer": f"who is asked about {text}"}},
 }
 """Requests that are to be new each time."""
 
