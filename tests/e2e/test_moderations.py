@@ -63,7 +63,7 @@ def test_the_python_client_gets_results_in_order_and_the_verdicts_are_booked(
     explained: list[Any] = [(result.model_extra or {})["quorum"] for result in answer.results]
     told = [(one["decision"], one["reason"]) for one in explained]
     decided = ["safe"] * 3 + ["unsafe"] + ["safe"] * 3
-    assert [decision for decision, _ in told] == decided, told
+    assert [decision for decision, _ in told] == decided, "\n".join(map(str, told))
     assert [result.flagged for result in answer.results] == [False] * 3 + [True] + [False] * 3
     api = Api(stack, key)
     verdicts = [api.get(f"verdicts/{one['verdict_id']}").json() for one in explained]
