@@ -8,12 +8,12 @@ import unicodedata
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from quorum.core.errors import ModelRefused, ReplyUnreadable
 from quorum.core.models import REASON_LIMIT, Category, Decision
 from quorum.gateway.wire import TokenLogProbability
-from quorum.vote.reply import UNSTATED_CONFIDENCE, read, shorten
+from quorum.vote.reply import ENDS, UNSTATED_CONFIDENCE, read, shorten
 
 SAFE, UNSAFE, REVIEW = Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW
 
@@ -401,13 +401,21 @@ def test_nothing_that_an_honest_reply_quotes_makes_it_read_as_safe(
             assert found.decision is UNSAFE
 
 
+def ended_by(text: str) -> str:
+    """The mark of an end that servers leave after an answer, if the text ends with one."""
+    return next((end for end in ENDS if text.strip().endswith(end)), "")
+
+
 @given(beside=st.text(min_size=1), before=st.booleans())
+@example(beside="<|end_of_text|>", before=False)
+@example(beside="<|end_of_text|>", before=True)
 def test_whatever_stands_beside_a_vote_denies_it_unless_it_says_nothing(
     *, beside: str, before: bool
 ) -> None:
     with contextlib.suppress(ReplyUnreadable, ModelRefused):
         read(f"{beside}\n{VOTE}" if before else f"{VOTE}\n{beside}")
-        assert not any(character.isdigit() or character in "\"'{}<>" for character in beside)
+        says = beside if before else beside.strip().removesuffix(ended_by(beside))
+        assert not any(character.isdigit() or character in "\"'{}<>" for character in says)
 
 
 @given(st.text(), st.lists(st.tuples(st.binary(max_size=4), st.floats())))

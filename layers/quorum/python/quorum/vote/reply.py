@@ -79,7 +79,7 @@ _THINKING = re.compile(
 )
 _UNSEEN = " \t\r\n\u200b\u2060\ufeff"
 """What may stand at the edges of a reply: it shows nothing."""
-_ENDS = (
+ENDS = (
     *("</s>", "<|im_end|>", "<|end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>"),
     "<end_of_turn>",
 )
@@ -288,7 +288,7 @@ def _without_end(text: str) -> str:
     """`text` without the signs of its end, of which a model writes one or two."""
     for _ in range(3):
         text = text.rstrip(_UNSEEN)
-        text = next((text.removesuffix(end) for end in _ENDS if text.endswith(end)), text)
+        text = next((text.removesuffix(end) for end in ENDS if text.endswith(end)), text)
     return text
 
 
