@@ -18,7 +18,7 @@ ifneq ($(call version,$(PYTHON)),$(call version,.venv/bin/python))
 endif
 endif
 
-.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest up down logs lint setup lock licences audit coverage fuzz picture bench bench-quick bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill chaos screenshots deploy
+.PHONY: help demo check check-types check-tests test test-the-stack test-another-stack test-the-rest lint-behind up down logs lint setup lock licences audit coverage fuzz picture bench bench-quick bench-moderation bench-plumbing bench-growth bench-gateway bench-batch bench-chat bench-doors bench-start evaluate openapi mutants drill chaos screenshots deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,10 +39,10 @@ check-tests:
 	pytest --numprocesses 3 --dist worksteal tests/unit tests/contract
 
 test: setup ## lint, types and every test, also on the local stack; PYTHON=python3.12 uses that Python
-	@$(MAKE) --no-print-directory --jobs 3 test-the-stack test-another-stack lint test-the-rest
+	@$(MAKE) --no-print-directory --jobs 3 test-the-stack test-another-stack lint-behind test-the-rest
 
 # Side by side, since tests on a stack mostly wait. Each process has a stack of its own, and both go before the others:
-# what waits for a busy machine may be too late.
+# what waits for a busy machine may be too late, and its verdict is left to a person.
 STACK_TESTS := $(wildcard tests/e2e/test_[a-e]*.py)
 
 test-the-stack:
@@ -50,6 +50,9 @@ test-the-stack:
 
 test-another-stack:
 	pytest $(filter-out $(STACK_TESTS),$(wildcard tests/e2e/test_*.py))
+
+lint-behind:
+	@nice -n 10 $(MAKE) --no-print-directory lint
 
 test-the-rest:
 	nice -n 10 pytest --numprocesses 2 --dist worksteal --ignore tests/e2e

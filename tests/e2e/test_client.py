@@ -75,7 +75,7 @@ def test_the_asynchronous_client_judges_alike(stack: Stack, recorded: Recorded) 
 
     async def run() -> Many[Verdict]:
         async with AsyncQuorum(stack.api, key=stack.key, retries=PATIENT) as quorum:
-            return await quorum.moderate_many(texts, panel="default", concurrency=8)
+            return await quorum.moderate_many(texts, panel="default", concurrency=4)
 
     many = asyncio.run(run())
     assert [
