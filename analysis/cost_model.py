@@ -1,6 +1,7 @@
 """What verdicts cost by panel, stop rule and cache: list prices × measured quantities, exactly.
 
-The facts, each with source and date, are in `cost_facts.json`. A verdict whose votes are all cached
+The facts, each with source and date, are in `cost_facts.json`, and the calls of a verdict, which
+`python -m bench.asked` counts, in `asked.json`. A verdict whose votes are all cached
 costs no model and no state machine; an intermediate cache hit rate is the mean of the two.
 """
 
@@ -17,6 +18,7 @@ from quorum.core import registry
 from quorum.core.models import Frozen
 
 FACTS: Final = Path(__file__).with_name("cost_facts.json")
+ASKED: Final = Path(__file__).with_name("asked.json")
 MODELS, API, LAMBDA, MACHINE, STORE = (
     "models",
     "API Gateway",
@@ -43,14 +45,24 @@ class Fact(Frozen):
     date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
+class Calls(Frozen):
+    """A verdict's calls of each voter (`asked`) and rounds, by panel and stop rule.
+
+    `panels` are the versions of the panels that they were counted with.
+    """
+
+    source: str
+    panels: dict[str, str]
+    asked: dict[str, dict[str, dict[str, Amount]]]
+    rounds: dict[str, dict[str, Amount]]
+
+
 class Facts(Frozen):
-    """All facts of the model. `asked` and `rounds` are a verdict's, by panel and stop rule."""
+    """All facts of the model."""
 
     prices: dict[str, Fact]
     quantities: dict[str, Fact]
-    asked: dict[str, dict[str, dict[str, Amount]]]
-    rounds: dict[str, dict[str, Amount]]
-    asked_source: str
+    calls: Calls
 
     def __getitem__(self, name: str) -> Decimal:
         """The value of a price or of a quantity."""
@@ -60,7 +72,8 @@ class Facts(Frozen):
 @cache
 def facts() -> Facts:
     """The packaged facts."""
-    return Facts.model_validate(json.loads(FACTS.read_text(encoding="utf-8")))
+    found, calls = (json.loads(path.read_text(encoding="utf-8")) for path in (FACTS, ASKED))
+    return Facts.model_validate(found | {"calls": calls})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +188,9 @@ def judged(use: Use, known: Facts) -> Cost:
 def uses(known: Facts | None = None, *, packed: int = 1) -> Iterator[tuple[str, str, Use]]:
     """The packaged panels under each stop rule that was measured: panel, stop rule, use."""
     known = known or facts()
-    for panel, rules in known.asked.items():
+    for panel, rules in known.calls.asked.items():
         for stop, asked in rules.items():
-            yield panel, stop, Use(asked, known.rounds[panel][stop], packed)
+            yield panel, stop, Use(asked, known.calls.rounds[panel][stop], packed)
 
 
 def _paid(use: Use) -> Iterator[tuple[str, Decimal]]:

@@ -81,7 +81,7 @@ def _share(cost: Cost) -> str:
 
 def _facts() -> Iterator[str]:
     known = cost_model.facts()
-    yield "\n## Facts\n\nIn `analysis/cost_facts.json`. Prices of models: `quorum/core/registry.py`.\n\n"
+    yield "\n## Facts\n\nIn `analysis/cost_facts.json` and `analysis/asked.json`. Prices of models: `quorum/core/registry.py`.\n\n"
     yield "| value | of | source | date |\n|---:|---|---|---|\n"
     for fact in chain(known.prices.values(), known.quantities.values()):
         yield _fact(fact)
@@ -93,7 +93,7 @@ def _fact(fact: Fact) -> str:
 
 def _asked() -> Iterator[str]:
     known = cost_model.facts()
-    yield f"\nCalls of a verdict: {known.asked_source}.\n\n"
+    yield f"\nCalls of a verdict: {known.calls.source}.\n\n"
     yield "| panel | stop rule | calls | rounds |\n|---|---|---|---:|\n"
     for panel, stop, use in cost_model.uses():
         calls = ", ".join(f"{name} {share}" for name, share in use.asked.items())
@@ -106,7 +106,7 @@ def _default() -> Use:
 
 def _use(panel: str, stop: str) -> Use:
     known = cost_model.facts()
-    return Use(known.asked[panel][stop], known.rounds[panel][stop])
+    return Use(known.calls.asked[panel][stop], known.calls.rounds[panel][stop])
 
 
 def _dollars(amount: Decimal) -> str:

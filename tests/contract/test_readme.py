@@ -68,6 +68,15 @@ def test_the_time_that_the_client_adds_is_the_last_that_was_measured(page: str) 
     assert f"{added:.1f} ms" in line
 
 
+@pytest.mark.parametrize("panel", ["default", "economy"])
+def test_a_million_verdicts_cost_a_thousand_times_what_a_thousand_cost(panel: str) -> None:
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    (measured,) = re.findall(rf"^\| `{panel}` \|.*\| (\d\.\d+) \|$", page, re.MULTILINE)
+    deploying = (ROOT / "docs/deploy.md").read_text()
+    assert f"${float(measured) * 1000:.0f}" in set(figures(README)) & set(figures(KOREAN))
+    assert f"${float(measured) * 1000:.0f}" in figures(deploying)
+
+
 def test_the_korean_readme_has_the_same_commands() -> None:
     assert blocks(KOREAN) == blocks(README)
     inline = [sorted(set(re.findall(r"`([^`\n]+)`", prose(page)))) for page in (KOREAN, README)]

@@ -84,10 +84,15 @@ def test_every_packaged_panel_is_priced_with_its_voters_and_its_stop_rule() -> N
     known = cost_model.facts()
     for name in PACKAGED:
         panel = packaged(name)
-        assert str(panel.stop) in known.asked[name]
-        for stop, asked in known.asked[name].items():
+        assert str(panel.stop) in known.calls.asked[name]
+        for stop, asked in known.calls.asked[name].items():
             assert set(asked) == set(panel.voters), (name, stop)
-            assert stop in known.rounds[name]
+            assert stop in known.calls.rounds[name]
+
+
+def test_calls_were_counted_with_the_packaged_panels() -> None:
+    counted = cost_model.facts().calls.panels
+    assert counted == {name: packaged(name).version for name in PACKAGED}
 
 
 def test_the_command_shows_a_table_of_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
