@@ -56,20 +56,19 @@ def threat(recorded: Recorded, text: str) -> str:
 def test_the_python_client_gets_results_in_order_and_the_verdicts_are_booked(
     sdk: openai.OpenAI, stack: Stack, key: str, recorded: Recorded
 ) -> None:
-    texts = [says(recorded, f"kind {number}") for number in range(4)]
-    texts.insert(2, threat(recorded, "a threat"))
+    texts = [says(recorded, "kind"), threat(recorded, "a threat"), says(recorded, "kind, too")]
     answer = sdk.moderations.create(model="omni-moderation-latest", input=texts)
     assert answer.model == "default"
     explained: list[Any] = [(result.model_extra or {})["quorum"] for result in answer.results]
     told = [(one["decision"], one["reason"]) for one in explained]
-    decided = ["safe"] * 2 + ["unsafe"] + ["safe"] * 2
+    decided = ["safe", "unsafe", "safe"]
     assert [decision for decision, _ in told] == decided, "\n".join(map(str, told))
-    assert [result.flagged for result in answer.results] == [False] * 2 + [True] + [False] * 2
+    assert [result.flagged for result in answer.results] == [False, True, False]
     api = Api(stack, key)
     verdicts = [api.get(f"verdicts/{one['verdict_id']}").json() for one in explained]
     assert [one["decision"] for one in verdicts] == [one["decision"] for one in explained]
     booked = api.get("costs?by=decision").json()["decisions"]
-    assert booked == {"safe": 4, "unsafe": 1, "needs_review": 0}
+    assert booked == {"safe": 2, "unsafe": 1, "needs_review": 0}
 
 
 def test_the_processes_of_all_lambdas_share_their_unpacked_layers(stack: Stack) -> None:
