@@ -8,21 +8,28 @@ that had not seen the source. The evidence is learned on both, the outside sourc
 much. The thresholds are those under which the most texts of the training collections are decided
 while at most `--wrong` of the texts of an average outside source are decided wrongly. A language
 whose own rows show that more is needed has thresholds of its own: at least 94 % of what is decided
-must be right, at most `--wrong` of its average outside source wrong, and next to no plain text
-(news, questions, manuals) unsafe.
+must be right, at most `--wrong` of its average outside source wrong and at most twice that of any
+one (but requests), next to no plain text (news, questions, manuals) unsafe, and none is called safe
+more easily than under the thresholds of all. Where no outside source shows unsafe texts, neither
+threshold is below the median of the languages where one does. A Korean curse in initials, which
+only the lists can read, stays unsafe.
 """
 
 import argparse
 import csv
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from embedded import characters, meaning, rules
 from numpy.typing import NDArray
 from quorum.core import registry
+from quorum.core.models import Content
 from quorum.vote.panel import Calibrated, Panel, Stop, Thresholds
+from quorum.vote.tally import tally
 from rich.console import Console
 from rich.table import Table
 
@@ -49,10 +56,16 @@ end of a one-sided 90 % interval."""
 Z = 1.2816
 MOST_PLAIN_UNSAFE = 0.01
 """Share of a language's plain texts that may be called unsafe."""
+WORST = 2
+"""How many times what an average outside source may have wrong any one may have."""
 NEARLY = 0.005
 """Share of a language's texts by which less is still nearly the most decided."""
 LEAST_UNSAFE = 150
 """Unsafe outside texts of a language, without which its thresholds are never below the others'."""
+
+
+INITIALS = "ㅅㄲ"
+"""A Korean curse in initials: the trained voters cannot read it, and do not outvote the lists."""
 
 
 class Choice(NamedTuple):
@@ -79,6 +92,17 @@ class Scored(NamedTuple):
     outside: NDArray[np.bool_]
     worth: NDArray[np.float64]
 
+    def only(self, at: NDArray[np.bool_]) -> "Scored":
+        """The rows that are true in `at`."""
+        return Scored(
+            self.scores[at],
+            self.unsafe[at],
+            self.held[at],
+            self.mute[at],
+            self.outside[at],
+            self.worth[at],
+        )
+
     def decisions(
         self, unsafe: float | NDArray[np.float64], safe: float | NDArray[np.float64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -86,11 +110,16 @@ class Scored(NamedTuple):
         said_unsafe = (self.scores >= unsafe) & ~self.mute
         return said_unsafe, (self.scores <= 1 - safe) & ~self.mute & ~self.held
 
+    def wrong(self, unsafe: float, safe: float) -> NDArray[np.bool_]:
+        """The rows that are decided wrongly under these thresholds."""
+        said_unsafe, said_safe = self.decisions(unsafe, safe)
+        return (said_unsafe & ~self.unsafe) | (said_safe & self.unsafe)
+
     def choice(self, unsafe: float, safe: float) -> Choice:
         """What these thresholds come to."""
         said_unsafe, said_safe = self.decisions(unsafe, safe)
         decided = said_unsafe | said_safe
-        wrong = (said_unsafe & ~self.unsafe) | (said_safe & self.unsafe)
+        wrong = self.wrong(unsafe, safe)
         within = np.where(self.outside, 0.0, self.worth)
         beyond = np.where(self.outside, self.worth, 0.0)
         share = float(within @ decided)
@@ -105,11 +134,17 @@ class Scored(NamedTuple):
 
 
 class Own(NamedTuple):
-    """The rows of a language: what its own thresholds must keep, and what they may not be below."""
+    """The rows of a language: what its own thresholds must keep, and what they may not be below.
+
+    `large` are its outside sources that are large enough, but those of requests: the lists of
+    topics and the categories' scores are there for these.
+    """
 
     found: Scored
     plain: NDArray[np.bool_]
     least: tuple[float, float]
+    most: float
+    large: tuple[Scored, ...]
 
     @classmethod
     def of(
@@ -118,8 +153,13 @@ class Own(NamedTuple):
         source: NDArray[np.str_],
         chosen: NDArray[np.bool_],
         general: Thresholds,
+        usual: Thresholds,
+        most: float,
     ) -> "Own":
-        """Those of the chosen rows."""
+        """Those of the chosen rows; `usual` is not gone below where no unsafe texts are shown.
+
+        `most` is the highest threshold of unsafe that there may be.
+        """
         names = source[chosen]
         outside = found.outside[chosen]
         large = [
@@ -131,19 +171,14 @@ class Own(NamedTuple):
         worth[~outside] = 1 / max(int((~outside).sum()), 1)
         for name in large:
             worth[names == name] = 1 / (len(large) * (names == name).sum())
-        rows = Scored(
-            found.scores[chosen],
-            found.unsafe[chosen],
-            found.held[chosen],
-            found.mute[chosen],
-            outside,
-            worth,
-        )
+        rows = found.only(chosen)._replace(worth=worth)
         plain = np.array(
             [bool(name in sources() and sources()[name]["harmless"]) for name in names]
         )
         shown = int((outside & rows.unsafe).sum()) >= LEAST_UNSAFE
-        return cls(rows, plain, (0.0, 0.0) if shown else (general.unsafe, general.safe))
+        least = (0.0, general.safe) if shown else (usual.unsafe, usual.safe)
+        judged = [names == name for name in large if not sources()[name]["requests"]]
+        return cls(rows, plain, least, most, tuple(rows.only(at) for at in judged))
 
     def keeps(self, choice: Choice, wrong: float) -> bool:
         """Whether a language may be decided by these thresholds."""
@@ -152,11 +187,14 @@ class Own(NamedTuple):
         said_unsafe, _ = self.found.decisions(choice.unsafe, choice.safe)
         called = float(said_unsafe[self.plain].mean()) if self.plain.any() else 0.0
         return (
-            choice.unsafe >= self.least[0]
+            self.least[0] <= choice.unsafe <= self.most
             and choice.safe >= self.least[1]
             and choice.right - doubt >= LEAST_RIGHT
             and choice.outside_wrong <= wrong
             and called <= MOST_PLAIN_UNSAFE
+            and all(
+                one.wrong(choice.unsafe, choice.safe).mean() <= WORST * wrong for one in self.large
+            )
         )
 
 
@@ -166,26 +204,46 @@ def by_language(
     source: NDArray[np.str_],
     general: Thresholds,
     wrong: float,
+    most: Mapping[str, float],
 ) -> dict[str, Choice | None]:
     """Of each language trained for, the thresholds that decide most; None where none may.
+
+    `most` are the highest thresholds of unsafe that a language may have, where there are any.
 
     Of those that decide nearly as much, the least strict: a listed curse alone, or "wow", has a
     middling score, and the collections hold next to none of them.
     """
+    shown = Counter(languages[found.outside & found.unsafe].tolist())
+    trained_for = sorted(set(languages[~found.outside].tolist()))
     chosen: dict[str, Choice | None] = {}
-    for language in sorted(set(languages[~found.outside].tolist())):
-        own = Own.of(found, source, languages == language, general)
+    usual, seen = general, list[Choice]()
+    for language in sorted(trained_for, key=lambda one: shown[one] < LEAST_UNSAFE):
+        own = Own.of(found, source, languages == language, general, usual, most.get(language, 1))
         choices = [
             own.found.choice(float(unsafe), float(safe)) for unsafe in OWN_GRID for safe in OWN_GRID
         ]
         allowed = [choice for choice in choices if own.keeps(choice, wrong)]
-        most = max((choice.decided for choice in allowed), default=0.0)
-        chosen[language] = min(
-            (choice for choice in allowed if choice.decided >= most - NEARLY),
+        widest = max((choice.decided for choice in allowed), default=0.0)
+        best = min(
+            (choice for choice in allowed if choice.decided >= widest - NEARLY),
             key=lambda choice: (round(choice.unsafe + choice.safe, 2), choice.safe),
             default=None,
         )
-    return chosen
+        chosen[language] = best
+        if best is not None and shown[language] >= LEAST_UNSAFE:
+            seen.append(best)
+            usual = Thresholds(
+                unsafe=float(np.median([one.unsafe for one in seen])),
+                safe=float(np.median([one.safe for one in seen])),
+            )
+    return {language: chosen[language] for language in trained_for}
+
+
+def score_of(panel: Panel, text: str) -> float:
+    """The panel's score of a Korean text by the packaged voters."""
+    content = Content(text=text, language="ko")
+    cast = [voter.vote(content) for voter in (rules, characters, meaning)]
+    return tally(panel, cast, "ko", final=True).score
 
 
 def learned_from(languages: NDArray[np.str_], source: NDArray[np.str_], seed: int) -> Indices:
@@ -214,11 +272,11 @@ def scored(panel: Panel, votes: Recorded, source: NDArray[np.str_]) -> Scored:
     outside = np.array([name in listed for name in source])
     answers = replay(panel, votes, {})
     said = votes.decisions[:, [votes.column(voter) for voter in VOTERS]]
-    rules, characters, meaning = said.T
-    held = np.isin(rules, (UNSAFE, REVIEW)) | np.isin(meaning, (UNSAFE, REVIEW))
+    by_list, spelled, meant = said.T
+    held = np.isin(by_list, (UNSAFE, REVIEW)) | np.isin(meant, (UNSAFE, REVIEW))
     trained_for = set(votes.languages[~outside])
     knows = np.array([language in trained_for for language in votes.languages])
-    mute = (meaning == NONE) & (rules == NONE) & (characters != NONE) & knows
+    mute = (meant == NONE) & (by_list == NONE) & (spelled != NONE) & knows
     counts = Counter(zip(votes.languages, source, strict=True))
     large = {
         key for key, count in counts.items() if count >= LEAST_OF_A_SOURCE and key[1] in listed
@@ -237,7 +295,7 @@ def main() -> None:
     """Learn, choose, show and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("votes", type=Path, metavar="VOTES.csv")
-    parser.add_argument("--wrong", type=float, default=0.05, help="of an average outside source")
+    parser.add_argument("--wrong", type=float, default=0.04, help="of an average outside source")
     parser.add_argument(
         "--thresholds", type=float, nargs=2, metavar=("UNSAFE", "SAFE"), help="chosen by hand"
     )
@@ -267,7 +325,8 @@ def main() -> None:
         best = found.choice(*options.thresholds)
     show([*frontier(choices), best])
     general = Thresholds(unsafe=float(best.unsafe), safe=float(best.safe))
-    own = by_language(found, votes.languages, source, general, options.wrong)
+    most = {"ko": score_of(panel, INITIALS)}
+    own = by_language(found, votes.languages, source, general, options.wrong, most)
     show_languages(own)
     of_rows = [own.get(language) or best for language in votes.languages.tolist()]
     said = found.decisions(

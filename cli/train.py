@@ -35,7 +35,6 @@ def train(
     """
     # scikit-learn and the encoder take seconds to load: no other command waits for them.
     from embedded import characters, meaning, rules, weights  # noqa: PLC0415 slow to load
-    from embedded.reading import version as version_of  # noqa: PLC0415 as embedded
 
     from training.cards import cards  # noqa: PLC0415 slow to load
     from training.rows import Row, distinct  # noqa: PLC0415 slow to load
@@ -58,7 +57,7 @@ def train(
     versions = {
         rules.VOTER: rules.version_of(out / rules.PRECISIONS.name),
         **{
-            voter.VOTER: version_of(weights.version(out / voter.WEIGHTS.name))
+            voter.VOTER: voter.version_of(weights.version(out / voter.WEIGHTS.name))
             for voter in (characters, meaning)
         },
     }

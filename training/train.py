@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from embedded import characters, meaning, rules, weights
+from embedded import characters, groups, meaning, rules, weights
 from embedded.calibration import Platt
 from embedded.unlike import Opinion, judged_without
 from numpy.typing import NDArray
@@ -308,13 +308,20 @@ def meaning_vote(
         return None
     inside = platts.get(row.language, platts[meaning.OTHER]).probability(own)
     if opinion is None:
-        return vote_of(inside)
+        return _vote_on(row, inside)
     judged = (
         opinion.judged(inside, own, scored.tolist(), row.language)
         if row.language in meaning.ENCODER_LANGUAGES
         else judged_without(inside)
     )
-    return None if judged.sure is None else vote_of(judged.sure)
+    return None if judged.sure is None else _vote_on(row, judged.sure)
+
+
+def _vote_on(row: Row, unsafe: float) -> tuple[bool, float] | None:
+    """The vote with that probability of unsafe, or with what it is worth if a group is named."""
+    named = groups.named(row.text, row.language)
+    deserved = meaning.of_a_group(unsafe) if named else unsafe
+    return None if deserved is None else vote_of(deserved)
 
 
 class Held(NamedTuple):

@@ -31,8 +31,8 @@ LANGUAGES = ("en", "es", "de", "ko", None)
 DECISIONS = ("safe", "unsafe", "needs_review")
 FROZEN = {
     "default": "d9e8ac7be4171f3f",
-    "economy": "2d868e34d1a8263f",
-    "embedded": "677117b1f17a0dfc",
+    "economy": "b85576086304b5c3",
+    "embedded": "017c5682a0db22c4",
 }
 
 Row = tuple[str | None, list[CastVote | Abstention]]
@@ -114,7 +114,7 @@ MAJORITY = Panel.model_validate(
 )
 RECORDED = {
     "default": (panel.packaged("default"), "be6ce0386b3bddb8"),
-    "economy": (panel.packaged("economy"), "f284e695bbdb35a3"),
+    "economy": (panel.packaged("economy"), "39bfee3b56f59b4c"),
     "majority": (MAJORITY, "cd49c7bf810f9d9c"),
 }
 """The panels, and the digests of their verdicts. With the code from before there were policies,

@@ -69,7 +69,7 @@ def of_language(source: str, *, wrong_below: float, outside_unsafe: bool) -> Cho
     )
     languages = np.array(["de"] * 800)
     sources = np.where(outside, source, "textdetox")
-    return embedded_panel.by_language(rows, languages, sources, GENERAL, 0.05)["de"]
+    return embedded_panel.by_language(rows, languages, sources, GENERAL, 0.05, {})["de"]
 
 
 def test_a_language_is_decided_only_where_it_is_right() -> None:
@@ -103,6 +103,6 @@ def test_plain_texts_of_a_language_are_next_to_never_unsafe() -> None:
     )
     sources = np.array(["textdetox"] * 400 + ["contrast_pud"] * 200)
     languages = np.array(["hi"] * 600)
-    choice = embedded_panel.by_language(rows, languages, sources, GENERAL, 0.2)["hi"]
+    choice = embedded_panel.by_language(rows, languages, sources, GENERAL, 0.2, {})["hi"]
     assert choice is not None
     assert choice.unsafe > 0.8

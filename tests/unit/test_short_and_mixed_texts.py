@@ -54,6 +54,31 @@ def test_an_innocent_short_text_is_safe(text: str) -> None:
     assert judged(text).decision is Decision.SAFE
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "Good luck!",
+            "GG",
+            "see you :)",
+            "¡Gracias!",
+            "Vielen Dank 🙏",
+            "생일 축하해 🎂",
+        ),
+        *("спасибо", "ありがとう！", "شكرا", "धन्यवाद", "Merci."),
+    ],
+)
+def test_a_greeting_thanks_or_a_wish_alone_is_safe(text: str) -> None:
+    assert judged(text).decision is Decision.SAFE
+
+
+@pytest.mark.parametrize(
+    "text", ["thanks, idiot", "good luck dying", "see you in hell, bitch", "고마워 병신아"]
+)
+def test_a_pleasantry_is_none_where_anything_else_is_said(text: str) -> None:
+    assert judged(text).decision is not Decision.SAFE
+
+
 @pytest.mark.parametrize("text", ["haha", "hahaha", "jajaja", "kkkk", "lmao", "ROFL", "haha!"])
 def test_laughter_is_safe_in_every_spelling(text: str) -> None:
     assert judged(text).decision is Decision.SAFE
@@ -251,7 +276,7 @@ def test_abuse_in_the_second_script_is_found_where_the_caller_names_one_language
 @pytest.mark.parametrize(
     "text",
     [
-        *("오늘 iPhone 샀어", "LG TV 좋아요", "K-pop 최고", "ㅋㅋ ok", "thank you 감사합니다"),
+        *("LG TV 좋아요", "K-pop 최고", "ㅋㅋ ok", "thank you 감사합니다"),
         *("Good morning 좋은 아침", "안녕 hello", "東京の iPhone", "Спасибо, good night"),
     ],
 )

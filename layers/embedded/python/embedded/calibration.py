@@ -57,12 +57,12 @@ WORDLESS_CONFIDENCE = 0.9
 
 
 def wordless(voter: str, revision: str) -> CastVote:
-    """The vote of a voter on a text without letters: it is safe, unless a list says otherwise."""
+    """The vote on a text that holds no words to judge: safe, unless a list says otherwise."""
     return CastVote(
         voter=voter,
         model=f"{voter}@{revision}",
         decision=Decision.SAFE,
         confidence=WORDLESS_CONFIDENCE,
         attribute_scores=toxicity(1.0 - WORDLESS_CONFIDENCE),
-        reason="It holds no words.",
+        reason="It holds no words, or only a greeting, thanks, laughter or the like.",
     )

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from quorum.core.models import Abstention, Attribute, CastVote, Category, Content, Decision
 from quorum.vote.language import TOO_FEW
 
-from embedded import weights
+from embedded import groups, weights
 from embedded.calibration import Platt, cast, toxicity, wordless
+from embedded.disguises import VERSION as DISGUISES_VERSION
 from embedded.kinds import Kind, Kinds, attributes_of, categories_of
 from embedded.reading import Reading, language_unknown, read, unlike_training, windows, worst
-from embedded.reading import version as version_of
+from embedded.reading import version as reading_version
 from embedded.unlike import Judged, Opinion, Unlike, judged_without
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ NEVER_SAFE = (
 """Categories that the heads of the languages know little of: no text of theirs is safe."""
 NEVER_SAFE_FROM = 0.5
 """Their probability from which the voter abstains instead of calling a text safe."""
+
+NAMES_A_GROUP = "names a group of people: that nothing bad is said of it, it cannot tell"
+"""The detail of an abstention from calling such a text safe."""
+DESERVED = Platt(0.4, 0.56)
+"""From the log-odds that a text is unsafe to what they are worth where it names a group: fitted on
+the votes for unsafe on such texts of outside sources (decision 0043)."""
 
 _REASONS = {
     "ko": {
@@ -316,6 +323,22 @@ def version() -> str:
     return f"{VOTER}@{version_of(weights.version(WEIGHTS))}"
 
 
+def version_of(trained: str) -> str:
+    """Twelve hex digits of a training's numbers and of how this voter reads a text."""
+    return reading_version(f"{trained} {DISGUISES_VERSION}", groups.GROUPS)
+
+
+def of_a_group(unsafe: float) -> float | None:
+    """The probability of unsafe where a text names a group; None if it is the less probable."""
+    if unsafe < 0.5:  # noqa: PLR2004 -- even odds
+        return None
+    return DESERVED.probability(math.log(unsafe / (1 - unsafe)))
+
+
+def _names_a_group(reading: Reading) -> bool:
+    return any(groups.named(part.text, code) for part in reading.parts for code in part.languages)
+
+
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its meaning, in the languages the encoder or the training knows."""
     with one_thread():
@@ -336,6 +359,11 @@ def _vote(content: Content) -> CastVote | Abstention:
     attribute_scores = toxicity(scored) | attributes_of(probabilities)
     if unsafe == 0.5:  # noqa: PLR2004 -- even odds, exactly: no opinion
         return unlike_training(VOTER, attribute_scores)
+    if _names_a_group(reading):
+        deserved = of_a_group(unsafe)
+        if deserved is None:
+            return unlike_training(VOTER, attribute_scores, NAMES_A_GROUP)
+        unsafe = deserved
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
     vote = cast(VOTER, trained.version, unsafe, reasons, attribute_scores)
     scores = categories_of(probabilities)

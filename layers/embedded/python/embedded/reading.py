@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple
 
 from quorum.core.abstentions import AbstentionReason
@@ -11,10 +12,11 @@ from quorum.core.normalise import normalise
 from quorum.vote import language
 from quorum.vote.language import Part
 
-from embedded import senses
+from embedded import pleasantries, senses
 from embedded.innocent import EXPRESSIONS, reworded
+from embedded.pleasantries import PLEASANTRIES
 
-VERSION = "7"
+VERSION = "8"
 """Changes whenever some text is judged otherwise: the trained voters' votes are kept by it."""
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
@@ -30,6 +32,8 @@ UNREAD = 0.25
 it does not outvote a list that can, and a text that no list knows is still safe."""
 UNREAD_SHARE = 1 / 3
 """Share of a part's letters that abbreviations have in such a text."""
+UNLIKE = "unlike what it learned from, or unsafe in quoted or denied words alone"
+"""The detail of most abstentions of a voter that cannot tell what a text is."""
 _ABBREVIATIONS = re.compile(r"ㅗ|([ㄱ-ㅆㅈㅊㅌㅍ])(?!\1)")
 """Korean letters that stand for words (ㅂㅅ, ㄱㅅ), and ㅗ, a finger. Laughter, tears, faces and
 drawn-out cries (ㅋ, ㅠ, ㅇㅅㅇ, ㄷㄷㄷ) do not."""
@@ -39,7 +43,7 @@ _LAUGHTER = re.compile(r"\W*(?:lol\W*)+", re.IGNORECASE)
 
 
 class Reading(NamedTuple):
-    """The normalised text and its parts by script, the longest first; no words, no parts."""
+    """The normalised text and its parts by script, the longest first; nothing to read, no parts."""
 
     text: str
     parts: tuple[Part, ...]
@@ -53,7 +57,7 @@ class Reading(NamedTuple):
 def read(content: Content) -> Reading:
     """Normalise and reword a content; find its parts' languages: the caller's, else told ones."""
     text = reworded(normalise(content.text).text)
-    if _LAUGHTER.fullmatch(text):
+    if _LAUGHTER.fullmatch(text) or pleasantries.nothing_else(text):
         return Reading(text=text, parts=())
     told, default = content.language, content.default_language
     # A language that is the default one was assumed, unless it can be told.
@@ -109,10 +113,15 @@ def _is_abbreviated(text: str) -> bool:
     return len(_ABBREVIATIONS.findall(text)) >= UNREAD_SHARE * letters
 
 
-def version(trained: str) -> str:
-    """Twelve hex digits of a trained voter's numbers and of how it reads a text."""
-    known = f"{trained} {VERSION} ".encode() + EXPRESSIONS.read_bytes() + senses.SENSES.read_bytes()
-    return sha256(known).hexdigest()[:12]
+def version(trained: str, *others: Path) -> str:
+    """Twelve hex digits of a trained voter's numbers and of how it reads a text.
+
+    `others` are the lists that this voter alone reads with.
+    """
+    lists = b"".join(
+        path.read_bytes() for path in (EXPRESSIONS, senses.SENSES, PLEASANTRIES, *others)
+    )
+    return sha256(f"{trained} {VERSION} ".encode() + lists).hexdigest()[:12]
 
 
 def windows(text: str) -> list[str]:
@@ -135,11 +144,13 @@ def language_unknown(voter: str, reading: Reading) -> Abstention:
     return Abstention(voter=voter, reason=AbstentionReason.LANGUAGE_UNKNOWN, detail=told)
 
 
-def unlike_training(voter: str, attribute_scores: Mapping[Attribute, float]) -> Abstention:
+def unlike_training(
+    voter: str, attribute_scores: Mapping[Attribute, float], detail: str = UNLIKE
+) -> Abstention:
     """The abstention of a voter that cannot tell what such a text is."""
     return Abstention(
         voter=voter,
         reason=AbstentionReason.UNLIKE_TRAINING,
-        detail="unlike what it learned from, or unsafe in quoted or denied words alone",
+        detail=detail,
         attribute_scores=dict(attribute_scores),
     )

@@ -235,14 +235,14 @@ MODELS: tuple[Model, ...] = (
         name="characters",
         kind="embedded",
         price=_FREE,
-        revision="93ee74c21066",
+        revision="e68319589c80",
         languages=("ar", "de", "en", "es", "hi", "ko", "ru", "zh"),
     ),
     Model(
         name="meaning",
         kind="embedded",
         price=_FREE,
-        revision="fa251c4a66f4",
+        revision="cc729612a8f1",
         categories=(
             Category.HARASSMENT,
             Category.HATE,
