@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import permutations
 
 import pytest
-from quorum.core.exact import decimal, weighted_sums, whole_numbers
+from quorum.core.exact import decimal, weighted_mean, weighted_sums, whole_numbers
 from quorum.core.models import Decision
 
 SAFE, UNSAFE, REVIEW = Decision.SAFE, Decision.UNSAFE, Decision.NEEDS_REVIEW
@@ -66,3 +66,28 @@ def test_shares_are_exact_in_any_order(terms: Terms, unsafe: Fraction, safe: Fra
 
 def test_without_terms_all_sums_are_0() -> None:
     assert weighted_sums([]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("terms", "silent", "mean"),
+    [
+        ([(1, 0.25)], 0, 0.25),
+        ([(1, 0.25)], 3, 0.0625),
+        ([(2, 0.5), (6, 0.125)], 0, 0.21875),
+        ([(1, 0.1), (1, 0.25), (2, 0.7)], 1, 0.35),
+        ([(1, 0.1), (1, 0.2), (1, 0.3)], 0, 0.2),
+        (
+            [(30, 0.1917441039952995), (92, 0.5), (71, 0.47635320869933495)],
+            0,
+            0.4433854970855532,
+        ),
+    ],
+)
+def test_a_mean_is_exact_in_any_order(
+    terms: Sequence[tuple[int, float]], silent: int, mean: float
+) -> None:
+    assert {weighted_mean(ordered, silent) for ordered in permutations(terms)} == {mean}
+
+
+def test_a_mean_is_of_its_terms_alone_unless_more_weight_is_said_to_be_silent() -> None:
+    assert weighted_mean([(1, 0.25)]) == 0.25

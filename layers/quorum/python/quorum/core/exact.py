@@ -41,13 +41,33 @@ def weighted_sums(terms: Iterable[tuple[int, float, Decision]]) -> tuple[int, in
     unsafe = safe = whole = 0
     parts_of_one = 1
     for weight, share, side in terms:
+        whole += weight
+        if side is Decision.NEEDS_REVIEW:
+            continue
         numerator, denominator = decimal(share)
         if denominator > parts_of_one:
             finer, parts_of_one = denominator // parts_of_one, denominator
-            unsafe, safe, whole = unsafe * finer, safe * finer, whole * finer
-        whole += weight * parts_of_one
+            unsafe, safe = unsafe * finer, safe * finer
+        part = weight * numerator * (parts_of_one // denominator)
         if side is Decision.UNSAFE:
-            unsafe += weight * numerator * (parts_of_one // denominator)
-        elif side is Decision.SAFE:
-            safe += weight * numerator * (parts_of_one // denominator)
-    return unsafe, safe, whole
+            unsafe += part
+        else:
+            safe += part
+    return unsafe, safe, whole * parts_of_one
+
+
+def weighted_mean(terms: Iterable[tuple[int, float]], silent: int = 0) -> float:
+    """The mean of the shares by their weights, exact until it is rounded once.
+
+    `silent` is the weight of further terms, whose share is 0.
+    """
+    total, whole = 0, silent
+    parts_of_one = 1
+    for weight, share in terms:
+        whole += weight
+        numerator, denominator = decimal(share)
+        if denominator > parts_of_one:
+            total *= denominator // parts_of_one
+            parts_of_one = denominator
+        total += weight * numerator * (parts_of_one // denominator)
+    return total / (whole * parts_of_one)

@@ -140,7 +140,7 @@ class CategoryRules(Frozen):
     examples: Examples = ()
     counterexamples: Examples = ()
 
-    @property
+    @cached_property
     def counted_as(self) -> Action:
         """The action; `ignore` for a category that is switched off."""
         return self.action if self.enabled else Action.IGNORE

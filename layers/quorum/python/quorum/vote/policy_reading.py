@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from quorum.core import registry
 from quorum.core.abstentions import AbstentionReason
 from quorum.core.errors import ModelUnknown, PanelInvalid
-from quorum.core.exact import weighted_sums
+from quorum.core.exact import weighted_mean
 from quorum.core.models import (
     Abstention,
     CastVote,
@@ -68,12 +68,12 @@ def _read(policy: Policy, vote: CastVote) -> CastVote | Abstention:
 
 def _read_embedded(policy: Policy, vote: CastVote) -> CastVote | Abstention:
     """The vote of a voter that was told nothing: as cast, or read by its scores."""
+    if policy.judges_as_default:
+        return vote
     # A score that it gives a category means what it was trained for, not what a policy calls so.
     if not policy.redefined.isdisjoint(vote.scores):
         meant = {name: one for name, one in vote.scores.items() if name not in policy.redefined}
         vote = vote.model_copy(update={"scores": meant})
-    if policy.judges_as_default:
-        return vote
     scores = vote.scores
     if not any(scores.values()):
         return _abstaining(vote)
@@ -137,15 +137,17 @@ def pooled(
     of_all: set[str] = set()  # the voters that judge every enabled category
     spoken: dict[str, dict[str, float]] = {}
     for vote in votes:
-        if not isinstance(vote, CastVote) or vote.voter not in panel.voters:
+        voter = vote.voter
+        if not isinstance(vote, CastVote) or voter not in panel.voters:
             continue
         if _speaks_of_all(vote):
-            of_all.add(vote.voter)
+            of_all.add(voter)
         if not vote.scores and vote.covers is None:
             continue
         for name, score in _named(policy, vote).items():
             by_voter = spoken.setdefault(name, {})
-            by_voter[vote.voter] = max(score, by_voter.get(vote.voter, 0.0))
+            if score >= by_voter.get(voter, 0.0):
+                by_voter[voter] = score
     scores = {
         name: policy.scored(name, mean(by_voter, weights, of_all))
         for name, by_voter in spoken.items()
@@ -168,13 +170,14 @@ def said(policy: Policy, vote: CastVote) -> dict[str, float]:
 
 def _speaks_of_all(vote: CastVote) -> bool:
     """Whether a category that the vote does not name has the score 0."""
-    is_told = vote.voter not in _EMBEDDED and vote.covers is None
-    return is_told and (vote.decision is Decision.SAFE or bool(vote.scores))
+    if vote.covers is not None or vote.voter in _EMBEDDED:
+        return False
+    return bool(vote.scores) or vote.decision is Decision.SAFE
 
 
 def _named(policy: Policy, vote: CastVote) -> dict[str, float]:
     """The scores of the enabled categories that the vote names, and those a guard covers."""
-    named = {name: score for name, score in vote.scores.items() if name in policy.enabled}
+    named = {name: score for name, score in vote.scores.items() if name in policy.unscored}
     if vote.covers is None or vote.voter in _EMBEDDED:
         return named
     if not vote.scores and vote.decision is not Decision.SAFE:
@@ -196,10 +199,9 @@ def mean(
 
     Those of `others` that gave none have the score 0.
     """
-    terms = [(weights.get(voter, 1), score, Decision.UNSAFE) for voter, score in by_voter.items()]
+    terms = [(weights.get(voter, 1), score) for voter, score in by_voter.items()]
     silent = sum([weights.get(voter, 1) for voter in others if voter not in by_voter])
-    part, _, whole = weighted_sums([*terms, (silent, 0.0, Decision.SAFE)])
-    return part / whole
+    return weighted_mean(terms, silent)
 
 
 def grounds(policy: Policy, decision: Decision, scores: "Mapping[str, CategoryScore]") -> str:

@@ -133,7 +133,7 @@ def tally(
     """
     votes = tuple(votes)
     tally_votes, heard = _by_voter(panel, votes)
-    outstanding = tuple(voter for voter in panel.voters if voter not in heard)
+    outstanding = tuple([voter for voter in panel.voters if voter not in heard])
     quorum = quorum_of(panel, votes)
     state = _TallyState(panel, language, tally_votes, outstanding, quorum)
     reading = _read(state)
@@ -212,9 +212,10 @@ def _by_voter(
     """
     tally_votes: dict[str, _TallyVote] = {}
     heard: set[str] = set()
+    voters = panel.voters
     for vote in votes:
         voter = vote.voter
-        if voter not in panel.voters:
+        if voter not in voters:
             continue
         if isinstance(vote, CastVote) and (
             voter not in tally_votes or _gravity(vote) > _gravity(tally_votes[voter])
