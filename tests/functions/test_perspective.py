@@ -58,10 +58,8 @@ def voters(ask: Ask, aws: Any, monkeypatch: pytest.MonkeyPatch) -> Voters:
 
 def toxic(value: float = 0.9, **scores: float) -> CastVote:
     """A vote of an embedded voter for unsafe, with scores of attributes."""
-    attributes = {"toxicity": value, **scores}
-    return make.cast(
-        "meaning", "unsafe", confidence=0.98, cost_usd=0, attribute_scores=attributes
-    )
+    scored = {"toxicity": value, **scores}
+    return make.cast("meaning", confidence=0.98, cost_usd=0, attribute_scores=scored)
 
 
 def analyze(
