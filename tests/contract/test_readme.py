@@ -110,4 +110,7 @@ def test_the_picture_shows_every_decision_and_voter_and_loads_nothing() -> None:
     shown = " ".join(ET.fromstring(drawn).itertext()).replace("\xa0", " ")  # noqa: S314 - our own
     words = {"safe", "unsafe", "needs_review", *packaged("embedded").voters}
     assert [word for word in words if word not in shown] == []
+    thresholds = packaged("embedded").thresholds_of("en")
+    assert thresholds is not None
+    assert f"{thresholds.unsafe:.2f}" in shown  # drawn anew since the panel was calibrated
     assert not re.search(r"(?:href|src|url)\W+https?:", drawn)
