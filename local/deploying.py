@@ -6,9 +6,10 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
+from botocore.exceptions import ClientError
 from rich.console import Console
 from samcli import yamlhelper
 
@@ -18,6 +19,9 @@ from local.versions import aliased, publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
 
 UPDATE_SECONDS = 120
 BUILT_FROM = ("template.yaml", "functions", "layers", "statemachines")
@@ -34,8 +38,10 @@ def deploy(home: StateDirectory, stack: Stack, overrides: dict[str, str]) -> Sta
         return stack
     built = fingerprint(wanted["PythonRuntime"], wanted["Architecture"])
     if built == stack.built and home.build.exists() and _stands(stack):
-        _settle_parameters(home.build / "template.yaml", wanted)
-        _update_parameters(stack, wanted)
+        # What is not wanted any more takes the template's default again.
+        every = defaults() | wanted
+        _settle_parameters(home.build / "template.yaml", every)
+        update_parameters(stack.client("cloudformation"), stack.client("lambda"), every)
     else:
         _build_and_deploy(home, stack, wanted)
     described = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
@@ -143,22 +149,34 @@ def _stands(stack: Stack) -> bool:
     return status(stack.client("cloudformation"), STACK) in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
-def _update_parameters(stack: Stack, wanted: dict[str, str]) -> None:
+def defaults() -> dict[str, str]:
+    """The template's own values of its parameters."""
+    template = yamlhelper.yaml_parse((ROOT / "template.yaml").read_text())
+    return {name: str(known.get("Default", "")) for name, known in template["Parameters"].items()}
+
+
+def update_parameters(
+    formation: "CloudFormationClient", functions: "LambdaClient", wanted: dict[str, str]
+) -> None:
     """Change the deployed template's parameters, in a fifth of the time of `sam deploy`."""
-    formation = stack.client("cloudformation")
-    formation.update_stack(
-        StackName=STACK,
-        UsePreviousTemplate=True,
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Parameters=[
-            {"ParameterKey": name, "ParameterValue": value} for name, value in wanted.items()
-        ],
-    )
+    try:
+        formation.update_stack(
+            StackName=STACK,
+            UsePreviousTemplate=True,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[
+                {"ParameterKey": name, "ParameterValue": value} for name, value in wanted.items()
+            ],
+        )
+    except ClientError as refused:
+        if "No updates are to be performed" in str(refused):
+            return
+        raise
     waiter = formation.get_waiter("stack_update_complete")
     with console.status("updating the parameters…"):
         waiter.wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": UPDATE_SECONDS})
-    found = formation.describe_stack_resources(StackName=STACK)["StackResources"]
-    publish(stack.client("lambda"), aliased(found))
+    found: Any = formation.describe_stack_resources(StackName=STACK)["StackResources"]
+    publish(functions, aliased(found))
 
 
 def _settle_parameters(built: Path, wanted: dict[str, str]) -> None:
