@@ -167,7 +167,7 @@ BENCHES := moderation plumbing growth gateway batch chat doors start
 # A missed aim ends a benchmark with 1; the page is made all the same, and the other benchmarks are run.
 measured = @$(RUN) bench.$(1); missed=$$?; $(RUN) bench.page && exit $$missed
 
-bench: setup ## run every benchmark, and write the tables and plots of docs/benchmarks.md (about half an hour; the machine must do nothing else)
+bench: setup ## run every benchmark, and write the tables and plots of docs/benchmarks.md (a quarter of an hour; the machine must do nothing else)
 	@$(MAKE) --no-print-directory --keep-going --jobs 1 $(BENCHES:%=bench-%)
 
 bench-quick: setup .local/litellm/.locked .local/any-llm/.locked ## run every benchmark in its short form, which keeps nothing (five minutes)
