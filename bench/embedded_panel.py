@@ -61,9 +61,7 @@ WORST = 2
 NEARLY = 0.005
 """Share of a language's texts by which less is still nearly the most decided."""
 LEAST_UNSAFE = 150
-"""Unsafe outside texts of a language, without which its thresholds are never below the others'."""
-
-
+"""Unsafe outside texts of a language, without which its thresholds are not below others' median."""
 INITIALS = "ㅅㄲ"
 """A Korean curse in initials: the trained voters cannot read it, and do not outvote the lists."""
 

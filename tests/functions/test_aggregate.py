@@ -186,7 +186,7 @@ def test_lost_votes_are_asked_for_once_for_two_seconds_and_as_they_are_stored_no
     tallied: Aggregate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that is slow or throttled is why a voter failed, and must not cost the verdict."""
-    call, asked = BaseClient._make_api_call, []  # type: ignore[attr-defined] # noqa: SLF001
+    call, asked = BaseClient._make_api_call, []  # type: ignore[attr-defined] # noqa: SLF001 all calls
 
     def throttled(client: Any, operation: str, request: dict[str, Any]) -> Any:
         if operation != "BatchGetItem" or "VotesTable" not in request["RequestItems"]:

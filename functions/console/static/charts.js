@@ -13,7 +13,7 @@ const units = {
 let library;
 const loaded = (chart) => (library ??= new Promise((resolve, reject) => {
   const style = { rel: "stylesheet", href: chart.dataset.style };
-  const script = { src: chart.dataset.library, onload: resolve, onerror: reject };
+  const script = { src: chart.dataset.plotter, onload: resolve, onerror: reject };
   document.head.append(Object.assign(document.createElement("link"), style), Object.assign(document.createElement("script"), script));
 }));
 
