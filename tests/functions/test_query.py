@@ -1,4 +1,7 @@
-"""Query parameters: a route refuses one that it does not have, and says which it has."""
+"""Query parameters: a route refuses one that it does not have, and says which it has.
+
+One that is given several times where one value counts is refused as such.
+"""
 
 import json
 from typing import Any
@@ -86,14 +89,49 @@ def test_a_parameter_that_is_given_several_times_is_known_as_well(ask: Ask) -> N
     assert (status, answer["error"]["field"]) == (400, "metadta")
 
 
-def test_a_filter_that_counts_once_is_not_given_twice(ask: Ask) -> None:
-    twice = {"decision": ["safe", "unsafe"]}
+@pytest.mark.parametrize(
+    ("route", "name", "values"),
+    [
+        ("get_verdicts", "decision", ["safe", "unsafe"]),
+        ("get_verdicts", "decision", ["safe", "safe"]),
+        ("get_verdicts", "from", ["2026-11-01", "2026-11-02"]),
+        ("get_verdicts", "limit", ["1", "2"]),
+        ("get_results", "gaps", ["true", "false"]),
+        ("get_panels", "name", ["default", "economy"]),
+    ],
+)
+def test_a_parameter_that_counts_once_is_not_given_twice(
+    ask: Ask, route: str, name: str, values: list[str]
+) -> None:
+    status, answer = ask(
+        name=f"{route}.json",
+        queryStringParameters={name: values[-1]},
+        multiValueQueryStringParameters={name: values},
+    )
+    assert status == 400
+    assert answer["error"] == {
+        "code": "name_repeated",
+        "message": f"{name}: stands several times in the query; only one value could count",
+        "field": name,
+    }
+
+
+def test_a_filter_that_may_be_given_several_times_is(ask: Ask) -> None:
     status, answer = ask(
         name="get_verdicts.json",
-        queryStringParameters={"decision": "unsafe"},
-        multiValueQueryStringParameters=twice,
+        queryStringParameters={"metadata": "c=d"},
+        multiValueQueryStringParameters={"metadata": ["a=b", "c=d"]},
     )
-    assert (status, answer["error"]["field"]) == (400, "decision")
+    assert status == 200, answer
+
+
+def test_one_value_in_both_of_the_events_forms_is_one(ask: Ask) -> None:
+    status, answer = ask(
+        name="get_verdicts.json",
+        queryStringParameters={"decision": "safe"},
+        multiValueQueryStringParameters={"decision": ["safe"]},
+    )
+    assert status == 200, answer
 
 
 def test_the_key_may_stand_in_any_address(ask: Ask) -> None:

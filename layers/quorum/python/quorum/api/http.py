@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from quorum.api.admission import RETRY_AFTER, Admission
 from quorum.api.problems import Problem, ProblemDetail
-from quorum.api.query import only_known
+from quorum.api.query import only_known, repeated
 from quorum.aws.telemetry import logger
 from quorum.core.errors import FAILED, InvalidRequest, QuorumError, VoteUnavailable
 from quorum.core.json_names import NameRepeated, unrepeated
@@ -90,7 +91,7 @@ def resolver(
     app.use(middlewares=[only_known(ignored_parameters)])
     for router in routers:
         app.include_router(router)
-    app.exception_handler(RequestValidationError)(_unreadable)
+    app.exception_handler(RequestValidationError)(partial(_unreadable, app))
     app.exception_handler(RecursionError)(_too_deep)
     app.exception_handler(UnicodeDecodeError)(_not_unicode)
     app.exception_handler(QuorumError)(_refused)
@@ -218,9 +219,11 @@ def _problem(code: str, message: str, field: str | None = None, limit: Any = Non
     return Problem(error=ProblemDetail(code=code, message=message, field=field, limit=limit))
 
 
-def _unreadable(error: RequestValidationError) -> Response[Any]:
+def _unreadable(app: APIGatewayRestResolver, error: RequestValidationError) -> Response[Any]:
     """The answer about the first invalid field of a request; the input is never repeated."""
     first = error.errors()[0]
+    if (refusal := repeated(app, first)) is not None:
+        return _refused(refusal)
     if str(first["type"]).startswith("json"):
         return problem(HTTPStatus.BAD_REQUEST, "invalid_json", "the body is not JSON", _BODY)
     # The location begins with the part of the request: the body, the query, the path, a header.

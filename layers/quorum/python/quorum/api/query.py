@@ -1,13 +1,16 @@
 """The names of a request's query parameters: one that its route does not have is refused.
 
-A filter that is misspelt would otherwise be none, and all would be listed.
+A filter that is misspelt would otherwise be none, and all would be listed. One that is given
+several times where one value counts is refused as such.
 """
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools.event_handler.openapi.compat import is_sequence_field
+
 from quorum.core.errors import InvalidRequest
-from quorum.core.rejection import shown
+from quorum.core.rejection import NAME_REPEATED, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,3 +58,20 @@ def _unknown(name: str, known: "list[str]") -> InvalidRequest:
         field=shown(name),
         limit=", ".join(known) or None,
     )
+
+
+def repeated(app: "APIGatewayRestResolver", error: "Mapping[str, Any]") -> InvalidRequest | None:
+    """The refusal of a parameter that is given several times, if pydantic's `error` is about one.
+
+    Powertools validates before any middleware, and says that a list of values has the wrong type.
+    """
+    several = app.current_event.get("multiValueQueryStringParameters") or {}
+    for one in app.context["_route"].dependant.query_params:
+        refused = error["loc"][:2] == ("query", one.alias) and not is_sequence_field(one)
+        if refused and len(several.get(one.alias, ())) > 1:
+            return InvalidRequest(
+                f"{one.alias}: stands several times in the query; only one value could count",
+                code=NAME_REPEATED,
+                field=one.alias,
+            )
+    return None
