@@ -177,6 +177,43 @@ def test_nothing_is_put_in_force_without_a_body(ask: Ask) -> None:
     assert (status, answer["error"]["code"]) == (400, "invalid_body")
 
 
+NO_NUMBER = NUMBERS["not a number"]
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "field"),
+    [
+        *(
+            ("post_chat_completion", {"messages": [HELLO], name: NO_NUMBER}, name)
+            for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed")
+        ),
+        ("post_batch", {"items": [{"content": "x"}], "alert_usd": NO_NUMBER}, "alert_usd"),
+        ("put_policy", {"quality_sample": {"share": NO_NUMBER}}, "quality_sample.share"),
+        (
+            *("put_policy", {"categories": {"hate": {"threshold": NO_NUMBER}}}),
+            "categories.hate.threshold",
+        ),
+        *(
+            (
+                "analyze_comment",
+                {
+                    "comment": {"text": "x"},
+                    "requestedAttributes": {"TOXICITY": {"scoreThreshold": number}},
+                },
+                "requestedAttributes.TOXICITY.scoreThreshold",
+            )
+            for number in (NO_NUMBER, "NaN")
+        ),
+    ],
+)
+def test_what_is_no_number_is_refused_as_such_and_not_as_too_large(
+    ask: Ask, route: str, body: Any, field: str
+) -> None:
+    status, answer = ask(raw=body_of(body), name=f"{route}.json")
+    assert status == 400, answer
+    assert answer["error"]["message"] == f"{field}: must be a finite number"
+
+
 Refused = tuple[str, dict[str, Any], str]
 
 

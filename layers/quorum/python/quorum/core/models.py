@@ -87,9 +87,11 @@ class Frozen(BaseModel):
 
     What our own functions sent or stored is read with `extra="ignore"`: during a deploy, and after
     a roll back, newer code may have written it.
+
+    NaN is refused as no finite number; a limit would say that it is too large.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Decision(StrEnum):

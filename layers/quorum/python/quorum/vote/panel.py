@@ -34,10 +34,9 @@ PolicyReference = Annotated[
 """A policy's name, or its name and version."""
 VoterName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Language = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,16}$")]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-LogOdds = Annotated[float, Field(ge=-50.0, le=50.0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
-Weight = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+LogOdds = Annotated[float, Field(ge=-50.0, le=50.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Weight = Annotated[float, Field(gt=0.0)]
 
 
 class Stop(StrEnum):
@@ -148,9 +147,9 @@ Rule = Annotated[Weighted | Majority | Calibrated, Field(discriminator="kind")]
 class Estimate(Frozen):
     """A figure with its confidence interval."""
 
-    value: Finite
-    low: Finite
-    high: Finite
+    value: float
+    low: float
+    high: float
 
 
 class Panel(Frozen):

@@ -34,9 +34,7 @@ def _not_tiny(share: float) -> float:
     return share
 
 
-SampleShare = Annotated[
-    float, Field(ge=0.0, le=1.0, allow_inf_nan=False), NUMBER, AfterValidator(_not_tiny)
-]
+SampleShare = Annotated[float, Field(ge=0.0, le=1.0), NUMBER, AfterValidator(_not_tiny)]
 """A share of verdicts; 0 draws none."""
 
 _DIGITS = Decimal("0.000001")
