@@ -140,9 +140,10 @@ deploy: setup ## build and deploy to AWS with your credentials; PROFILE=prod for
 	$(if $(RUNTIME),,$(error A deploy needs Python 3.13 or 3.12 on the PATH: the functions run on one of them, and sam build uses it))
 	PYTHON_RUNTIME=$(RUNTIME) sam build --parameter-overrides PythonRuntime=$(RUNTIME)
 	@$(RUN) local.release prepare $(or $(PROFILE),default) PythonRuntime=$(RUNTIME)
-	@$(RUN) local.release prune $(or $(PROFILE),default)
+	@$(RUN) local.release note $(or $(PROFILE),default)
 	sam deploy --config-env $(or $(PROFILE),default) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset) --parameter-overrides file://.aws-sam/build/parameters.yaml
 	@$(RUN) local.release protect $(or $(PROFILE),default)
+	@$(RUN) local.release prune $(or $(PROFILE),default) --noted .aws-sam/build/unused.json
 
 coverage: setup ## branch coverage of the package quorum by all tests but those on the stack; fails below 95 %
 	@rm -rf .local/coverage

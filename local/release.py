@@ -1,8 +1,9 @@
 """What `make deploy` does around `sam deploy`: see docs/decisions/0034-undoing.md.
 
 OVERRIDES='Name=value …' python -m local.release prepare default PythonRuntime=python3.13
-python -m local.release prune default
+python -m local.release note default
 python -m local.release protect default
+python -m local.release prune default --noted .aws-sam/build/unused.json
 """
 
 import json
@@ -176,23 +177,57 @@ def unused_snapshots(functions: "LambdaClient", name: str, kept: set[str]) -> li
     ]
 
 
-@app.command()
-def prune(profile: str) -> None:
-    """Delete versions whose snapshots are billed although nothing calls them.
+def unused(stack: str, found: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """Function → the versions whose snapshots are billed although nothing calls them.
 
-    Before a deployment, so that after it there is the version in use and the one before. Only where
-    the last update has ended: while one runs, and where one could not be rolled back, versions are
-    needed that nothing calls.
+    Only where the last update has ended: while one runs, and where one could not be rolled back,
+    versions are needed that nothing calls.
+    """
+    if found is None or not found["StackStatus"].endswith("_COMPLETE"):
+        return {}
+    functions = boto3.client("lambda")
+    return {
+        name: unused_snapshots(functions, name, kept) for name, kept in functions_of(stack).items()
+    }
+
+
+def updated(found: Mapping[str, Any] | None) -> str:
+    """The time of a stack's newest update."""
+    return str((found or {}).get("LastUpdatedTime", ""))
+
+
+@app.command()
+def note(profile: str, built: Path = BUILT) -> None:
+    """Write down the versions that `prune` may delete when the deployment has been made.
+
+    Before a deployment, so that after it there is the version in use and the one before.
     """
     stack = stack_of(profile)
     found = described(stack)
-    if found is None or not found["StackStatus"].endswith("_COMPLETE"):
+    noted = {"updated": updated(found), "versions": unused(stack, found)}
+    (built / "unused.json").write_text(json.dumps(noted))
+
+
+@app.command()
+def prune(
+    profile: str,
+    noted: Annotated[Path | None, typer.Option(help="only what `note` wrote down")] = None,
+) -> None:
+    """Delete versions whose snapshots are billed although nothing calls them.
+
+    With `noted` only those of before the deployment, and none if nothing has been deployed since.
+    """
+    stack = stack_of(profile)
+    found = described(stack)
+    before = None if noted is None else json.loads(noted.read_text())
+    if before is not None and before["updated"] == updated(found):
         return
     functions = boto3.client("lambda")
-    for name, kept in functions_of(stack).items():
-        for version in unused_snapshots(functions, name, kept):
-            functions.delete_function(FunctionName=name, Qualifier=version)
-            typer.echo(f"{name}: version {version} and its snapshot are deleted")
+    for name, versions in unused(stack, found).items():
+        for version in versions:
+            if before is None or version in before["versions"].get(name, ()):
+                functions.delete_function(FunctionName=name, Qualifier=version)
+                typer.echo(f"{name}: version {version} and its snapshot are deleted")
 
 
 @app.command()

@@ -351,15 +351,17 @@ def test_make_deploy_marks_the_parameters_tags_the_stack_and_protects_it(
     profile: str, stack: str
 ) -> None:
     commands = planned(f"PROFILE={profile}", "OVERRIDES=BudgetDayUsd=20")
-    marks, deploys, protects = (
+    marks, notes, deploys, protects, prunes = (
         commands.index(found)
         for found in (
             f"local.release prepare {profile} PythonRuntime=python3.13\n",
+            f"local.release note {profile}\n",
             f"sam deploy --config-env {profile}",
             f"local.release protect {profile}\n",
+            f"local.release prune {profile} --noted {BUILT}/unused.json\n",
         )
     )
-    assert marks < deploys < protects
+    assert marks < notes < deploys < protects < prunes
     file = f"--parameter-overrides file://{BUILT}/parameters.yaml\n"
     assert file in commands[deploys:protects]
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())[profile]

@@ -205,10 +205,11 @@ class Lambda:
     ) -> None:
         self.versions, self.aliases, self.stacks = versions, aliases, stacks
         self.status = "UPDATE_COMPLETE"
+        self.updated = datetime(2026, 11, 27, tzinfo=UTC)
         self.deleted: list[tuple[str, str]] = []
 
     def describe_stacks(self, **_asked: str) -> dict[str, Any]:
-        return {"Stacks": [{"StackStatus": self.status}]}
+        return {"Stacks": [{"StackStatus": self.status, "LastUpdatedTime": self.updated}]}
 
     def get_paginator(self, operation: str) -> Any:
         return Mock(paginate=getattr(self, operation))
@@ -245,7 +246,7 @@ class Lambda:
         self.deleted.append((asked["FunctionName"], asked["Qualifier"]))
 
 
-def test_versions_with_a_snapshot_that_nothing_calls_are_deleted_before_a_deployment(
+def test_versions_with_a_snapshot_that_nothing_calls_are_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     on, off = "PublishedVersions", "None"
@@ -278,6 +279,56 @@ def test_versions_with_a_snapshot_that_nothing_calls_are_deleted_before_a_deploy
     done = CliRunner().invoke(app, ["prune", "default"])
     assert done.exit_code == 0, done.output
     assert functions.deleted == [("api", "3"), ("api", "7"), ("api", "9")]
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Lambda:
+    """A function of which `live` calls version 3, and what is there besides."""
+    functions = Lambda(
+        {"api": dict.fromkeys("123", "PublishedVersions")},
+        {"api": [{"Name": "live", "FunctionVersion": "3"}]},
+        (f"{ARN}api:3",),
+    )
+    monkeypatch.setattr(boto3, "client", lambda _service: functions)
+    return functions
+
+
+def ran(command: str, built: Path) -> None:
+    given = ["--built", str(built)] if command == "note" else ["--noted", f"{built}/unused.json"]
+    done = CliRunner().invoke(app, [command, "default", *given])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_deployment_that_was_declined_or_failed_deletes_no_version(
+    deployed: Lambda, tmp_path: Path
+) -> None:
+    ran("note", tmp_path)
+    ran("prune", tmp_path)
+    deployed.updated, deployed.status = datetime(2026, 11, 28, tzinfo=UTC), "UPDATE_ROLLBACK_FAILED"
+    ran("prune", tmp_path)
+    assert deployed.deleted == []
+
+
+def test_after_a_deployment_there_are_its_version_and_the_one_to_go_back_to(
+    deployed: Lambda, tmp_path: Path
+) -> None:
+    ran("note", tmp_path)
+    assert deployed.deleted == []
+    deployed.updated = datetime(2026, 11, 28, tzinfo=UTC)
+    deployed.versions["api"]["4"] = "PublishedVersions"
+    deployed.aliases["api"][0]["FunctionVersion"], deployed.stacks = "4", (f"{ARN}api:4",)
+    ran("prune", tmp_path)
+    assert deployed.deleted == [("api", "1"), ("api", "2")]
+
+
+def test_a_version_that_was_taken_into_use_meanwhile_is_not_deleted(
+    deployed: Lambda, tmp_path: Path
+) -> None:
+    ran("note", tmp_path)
+    deployed.updated = datetime(2026, 11, 28, tzinfo=UTC)
+    deployed.aliases["api"][0]["FunctionVersion"] = "2"
+    ran("prune", tmp_path)
+    assert deployed.deleted == [("api", "1")]
 
 
 def test_before_the_first_deployment_there_is_nothing_to_delete(
