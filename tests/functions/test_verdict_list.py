@@ -81,6 +81,7 @@ def pages(read: Callable[..., tuple[int, Any]], **query: str) -> list[list[str]]
         found.append(ids(page))
         if page["next"] is None:
             return found
+        assert page["next"] != query.get("next_"), "the same page again"
         query["next_"] = page["next"]
 
 
@@ -243,7 +244,7 @@ def test_pages_of_any_period_hold_each_of_its_verdicts_once_in_order(
     @settings(max_examples=25)
     @given(
         *(st.sampled_from((*AT, *DAYS, "2026-11-19T21:00:00.000001+09:00")),) * 2,
-        *(st.integers(1, 4), st.integers(3, 9), st.booleans()),
+        *(st.integers(1, 4), st.integers(1, 9), st.booleans()),
     )
     def check(start: str, end: str, limit: int, looked_at: int, odd: bool) -> None:
         monkeypatch.setattr(verdict_list, "READ_LIMIT", looked_at)
@@ -266,6 +267,19 @@ def test_pages_of_any_period_hold_each_of_its_verdicts_once_in_order(
         assert max(map(len, found)) <= limit
 
     check()
+
+
+def test_more_verdicts_of_one_moment_than_are_looked_at_are_listed_once_and_the_list_ends(
+    store: Store, read: Callable[..., tuple[int, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict_list, "READ_LIMIT", 2)
+    at_once = [f"v{number:02}" for number in range(4 * verdict_list.PARTITIONS)]
+    for name in at_once:
+        store(name, decision="unsafe" if name.endswith("7") else "safe")
+    store("before", 1)
+    found = pages(read, limit="5")
+    assert [name for page in found for name in page] == [*reversed(at_once), "before"]
+    assert [name for page in pages(read, decision="unsafe") for name in page] == ["v07"]
 
 
 def test_the_first_of_all_days_has_a_last_page(read: Callable[..., tuple[int, Any]]) -> None:

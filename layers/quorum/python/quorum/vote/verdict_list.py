@@ -161,7 +161,11 @@ class VerdictList:
     def _entries(
         self, partition: str, wanted: VerdictFilter, period: Period, start: _Start
     ) -> dict[str, Any]:
-        """The answer to one query of a partition."""
+        """The answer to one query of a partition.
+
+        Entries of one time are read to their end, in whatever number: the next look starts at a
+        time, and would find the same ones again.
+        """
         request: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": LISTED.name,
@@ -183,12 +187,13 @@ class VerdictList:
                 else f"#{one.field} = :{number}"
                 for number, one in enumerate(conditions)
             )
-        return dynamo.query(
-            self._client,
-            **request,
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
-        )
+        request |= {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
+        answer = dynamo.query(self._client, **request)
+        found = answer["Items"]
+        while (last := answer.get("LastEvaluatedKey")) and last["created_at"] == values[":last"]:
+            answer = dynamo.query(self._client, **request, ExclusiveStartKey=last)
+            found += answer["Items"]
+        return answer | {"Items": found}
 
 
 class _Condition(NamedTuple):
