@@ -46,6 +46,7 @@ MODEL = "gemini-2.5-flash"
 
 
 NAME = "batch"
+PACKAGES = ("boto3", "httpx", "moto")
 SECONDS = 75.0
 """Seconds in which items are judged under the limit: more than a minute, over which it holds."""
 CONFLICT_SECONDS = 15.0
@@ -69,8 +70,8 @@ def main() -> None:
         run = results.run_of("bench.batch")
         seconds = QUICK_SECONDS if given.quick else SECONDS
         parts["rate"] = {"run": run, **rate(given.requests_per_minute, seconds)}
-    figures = parts if given.quick else results.merged(NAME, parts)
-    results.keep(NAME, figures, ("boto3", "httpx", "moto"), quick=given.quick)
+    figures = parts if given.quick else results.merged(NAME, parts, PACKAGES)
+    results.keep(NAME, figures, PACKAGES, quick=given.quick)
 
 
 def _prepare_environment() -> None:

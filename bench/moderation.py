@@ -243,12 +243,9 @@ def measure(size: Size, names: Sequence[str], *, with_books: bool = True) -> dic
     return figures
 
 
-def merged(figures: dict[str, Any]) -> dict[str, Any]:
+def merged(figures: dict[str, Any], now: dict[str, str]) -> dict[str, Any]:
     """The figures, with those of earlier runs for what was not measured now."""
-    try:
-        known = results.load(NAME)["figures"]
-    except FileNotFoundError:
-        return figures
+    known = results.earlier(NAME, now)
     upstream = {**known.get("upstream_ms", {}), **figures["upstream_ms"]}
     ordered = dict(sorted(upstream.items(), key=lambda one: int(one[0])))
     return {**known, **figures, "upstream_ms": ordered}
@@ -268,8 +265,9 @@ def main() -> None:
     if given.upstream is not None:
         size = size._replace(upstream_ms=given.upstream)
     figures = measure(size, names, with_books=not given.no_faults)
-    kept = figures if given.quick else merged(figures)
-    results.keep(NAME, kept, versions(names), quick=given.quick)
+    now = versions(names)
+    kept = figures if given.quick else merged(figures, now)
+    results.keep(NAME, kept, now, quick=given.quick)
 
 
 if __name__ == "__main__":

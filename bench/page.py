@@ -38,7 +38,10 @@ def ran(runs: Sequence[Mapping[str, Any]]) -> str:
     load = f"{loads[0]:.1f}" if loads[0] == loads[-1] else f"{loads[0]:.1f} to {loads[-1]:.1f}"
     said = ", ".join(f"`{command}`" for command in commands)
     busy = "; **a busy machine: read the ratios**" if loads[-1] > BUSY else ""
-    return f"{said} ({', '.join(days)}; load before: {load}{busy})"
+    others = dict.fromkeys(
+        f"; of {run['date']} with {where(run)}" for run in runs if "machine" in run
+    )
+    return f"{said} ({', '.join(days)}; load before: {load}{busy}{''.join(others)})"
 
 
 def where(measured: Mapping[str, Any]) -> str:

@@ -41,6 +41,7 @@ from functions.vote import app as vote
 from local.state import ROOT
 
 NAME = "plumbing"
+PACKAGES = ("httpx", "openai", "pydantic")
 Answer = TypeVar("Answer")
 FAR = 4_102_444_800.0
 """Epoch seconds of a deadline that no run meets."""
@@ -254,10 +255,10 @@ def main() -> None:
     if given.tally:
         run = results.run_of("bench.plumbing")
         part = {"tally_run": run, "tally": tallies(size.verdicts)}
-        figures = part if given.quick else results.merged(NAME, part)
+        figures = part if given.quick else results.merged(NAME, part, PACKAGES)
     else:
         figures = measure(size)
-    results.keep(NAME, figures, ("httpx", "openai", "pydantic"), quick=given.quick)
+    results.keep(NAME, figures, PACKAGES, quick=given.quick)
 
 
 if __name__ == "__main__":

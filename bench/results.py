@@ -14,6 +14,8 @@ from typing import Any
 from local.state import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
+Versions = Iterable[str] | Mapping[str, str]
+"""Packages, or their versions where this Python does not have them."""
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -32,10 +34,8 @@ def run_of(module: str) -> dict[str, Any]:
     }
 
 
-def described(
-    figures: Mapping[str, Any], versions: Iterable[str] | Mapping[str, str]
-) -> dict[str, Any]:
-    """The figures with the machine and the versions of these packages."""
+def _surroundings(versions: Versions) -> dict[str, Any]:
+    """The machine, and the versions of Python and of these packages."""
     known = (
         versions
         if isinstance(versions, Mapping)
@@ -48,14 +48,18 @@ def described(
             "system": platform.system(),
         },
         "versions": {"python": platform.python_version(), **known},
-        "figures": figures,
     }
+
+
+def described(figures: Mapping[str, Any], versions: Versions) -> dict[str, Any]:
+    """The figures with the machine and the versions of these packages."""
+    return {**_surroundings(versions), "figures": figures}
 
 
 def keep(
     name: str,
     figures: Mapping[str, Any],
-    versions: Iterable[str] | Mapping[str, str],
+    versions: Versions,
     *,
     quick: bool,
 ) -> None:
@@ -63,12 +67,30 @@ def keep(
     print(json.dumps(figures) if quick else write(name, described(figures, versions)))
 
 
-def merged(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+def merged(name: str, figures: Mapping[str, Any], versions: Versions) -> dict[str, Any]:
     """The figures, with those of earlier runs for the parts that were not measured now."""
+    return {**earlier(name, versions), **figures}
+
+
+def earlier(name: str, versions: Versions, folder: Path = FOLDER) -> dict[str, Any]:
+    """The figures kept under `name`; their runs name machine and versions that are not today's."""
     try:
-        return {**load(name)["figures"], **figures}
+        known = load(name, folder)
     except FileNotFoundError:
-        return dict(figures)
+        return {}
+    today = _surroundings(versions)
+    then = {part: known[part] for part in today}
+    found: dict[str, Any] = known["figures"]
+    return found if then == today else _marked(found, then)
+
+
+def _marked(part: Any, then: Mapping[str, Any]) -> Any:
+    """The part, in whose runs stand machine and versions, if they do not stand there already."""
+    if not isinstance(part, Mapping):
+        return part
+    if "load_before" in part:
+        return {**then, **part}
+    return {name: _marked(value, then) for name, value in part.items()}
 
 
 def write(name: str, measured: Mapping[str, Any], folder: Path = FOLDER) -> Path:

@@ -39,6 +39,7 @@ from bench import results
 from local.state import ROOT
 
 NAME = "start"
+PACKAGES = ("awslambdaric", "boto3", "pydantic")
 QUICK = ("Authorize",)
 COMMON = ("quorum", "dependencies")
 """The layers that every function has."""
@@ -340,9 +341,9 @@ def main() -> None:
     chosen = functions(QUICK if given.quick else given.only)
     figures = measure(chosen, 1 if given.quick else given.runs)
     if not given.quick:
-        known = results.merged(NAME, figures)
+        known = results.merged(NAME, figures, PACKAGES)
         figures = {one.name: known[one.name] for one in functions() if one.name in known}
-    results.keep(NAME, figures, ("awslambdaric", "boto3", "pydantic"), quick=given.quick)
+    results.keep(NAME, figures, PACKAGES, quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The page of benchmarks shows what was measured: tables and plots follow from the JSON."""
 
 import json
+from pathlib import Path
 
 import pytest
 from quorum.batch.counters import UNSPREAD_ITEMS
@@ -34,6 +35,28 @@ def test_the_json_names_command_date_machine_and_versions(name: str) -> None:
     written = json.dumps(measured["figures"])
     assert '"command": "python -m bench.' in written
     assert '"load_before"' in written
+
+
+def test_figures_of_earlier_runs_keep_their_machine_and_versions_and_the_page_names_them(
+    tmp_path: Path,
+) -> None:
+    run = {"command": "python -m bench.x", "date": "2026-11-01", "load_before": 0.1}
+    figures = {"first": {"run": run}, "second": {"each": {"run": run}}, "third": [1]}
+    before = results.described(figures, {"httpx": "0.1"})
+    results.write("x", before, tmp_path)
+    assert results.earlier("x", {"httpx": "0.1"}, tmp_path) == figures
+
+    now = results.earlier("x", {"httpx": "0.2"}, tmp_path)
+    marked = run | {"machine": before["machine"], "versions": before["versions"]}
+    assert now == {"first": {"run": marked}, "second": {"each": {"run": marked}}, "third": [1]}
+    results.write("x", results.described(now, {"httpx": "0.2"}), tmp_path)
+    assert results.earlier("x", {"httpx": "0.3"}, tmp_path) == now
+
+    assert "of 2026-11-01 with" not in page.ran([run])
+    said = page.ran([run | {"date": "2026-11-02"}, marked])
+    assert f"; of 2026-11-01 with {page.where(marked)})" in said
+    assert said.count("httpx 0.1") == 1
+    assert results.earlier("y", {}, tmp_path) == {}
 
 
 def test_nothing_that_was_measured_grows_faster_than_linearly() -> None:
