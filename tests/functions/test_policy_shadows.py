@@ -152,6 +152,38 @@ def test_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused_when_it_is_
     assert "no panel that can judge under heard" in answer["error"]["message"]
 
 
+def test_a_new_version_of_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_PANEL", "embedded")
+    reopen(api)
+    heard = {str(name): {"enabled": False} for name in Category if name not in HEARD_BY_RULES}
+
+    def put(name: str, categories: Any) -> tuple[int, Any]:
+        return ask({"categories": categories}, name="put_policy.json", **at(name))
+
+    def beside(of: str, **changes: Any) -> None:
+        there = {"path": f"/policies/{of}/shadow", "pathParameters": {"name": of}}
+        assert ask(**{"name": "put_policy_shadow.json"} | there | changes)[0] == 200
+
+    for name in ("default", "next"):
+        assert put(name, heard)[0] == 200
+    beside("default", body={"policy": "next"})
+    assert put("next", heard | {"hate": {"action": "ignore"}})[0] == 200
+    status, answer = put("next", RULES["categories"])
+    assert (status, answer["error"]["code"]) == (400, "category_not_covered")
+    assert answer["error"]["field"] == "categories"
+    assert "next could judge nothing as the shadow of default" in answer["error"]["message"]
+    # One version as the shadow is not changed by another one, and a shadow taken off by none.
+    version = ask(name="get_policy.json", **at("next"))[1]["version"]
+    beside("default", body={"policy": f"next@{version}"})
+    assert put("next", RULES["categories"])[0] == 200
+    assert put("next", heard)[0] == 200
+    beside("default", body={"policy": "next"})
+    beside("default", name="delete_policy_shadow.json")
+    assert put("next", RULES["categories"])[0] == 200
+
+
 def test_a_shadow_is_put_by_operators_only_and_must_be_another_policy(
     shadow: Send, ask: Ask
 ) -> None:

@@ -185,6 +185,29 @@ def query(client: Any, **request: Any) -> dict[str, Any]:
     return answer
 
 
+def entries(
+    client: Any, table: str, owner: tuple[str, str], prefix: str, **more: Any
+) -> Iterator[dict[str, Any]]:
+    """The entries of a key that begin with `prefix`, read consistently; raises `StoreUnavailable`.
+
+    `owner` is the name of the key and its value; `more` are parameters of the queries.
+    """
+    name, value = owner
+    request: dict[str, Any] = {
+        "TableName": table,
+        "KeyConditionExpression": "#owner = :owner AND begins_with(entry, :prefix)",
+        "ExpressionAttributeNames": {"#owner": name},
+        "ExpressionAttributeValues": {":owner": value, ":prefix": prefix},
+        "ConsistentRead": True,
+    }
+    while True:
+        page = query(client, **request, **more)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
 def readable(items: Iterable[Item], read: Callable[[Item], _T], *key: str) -> Iterator[_T]:
     """What `read` makes of each item; those that it cannot read are logged and left out.
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -270,24 +271,11 @@ class VersionedDocuments:
         self, owner: str, prefix: str, limit: int | None = None, only: str | None = None
     ) -> list[dict[str, Any]]:
         """The owner's entries that begin with `prefix`, the last first."""
-        found: list[dict[str, Any]] = []
-        more: dict[str, Any] = {} if limit is None else {"Limit": limit}
+        more: dict[str, Any] = {"ScanIndexForward": False}
+        more |= {} if limit is None else {"Limit": limit}
         more |= {} if only is None else {"ProjectionExpression": only}
-        while True:
-            page = dynamo.query(
-                self._client,
-                TableName=self._table,
-                KeyConditionExpression="#owner = :owner AND begins_with(entry, :prefix)",
-                ExpressionAttributeNames={"#owner": self._kind.owner_key},
-                ExpressionAttributeValues={":owner": owner, ":prefix": prefix},
-                ScanIndexForward=False,
-                ConsistentRead=True,
-                **more,
-            )
-            found += page["Items"]
-            if "LastEvaluatedKey" not in page or (limit is not None and len(found) >= limit):
-                return found
-            more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        of = self._kind.owner_key, owner
+        return [*islice(dynamo.entries(self._client, self._table, of, prefix, **more), limit)]
 
     def _noted(
         self, owner: str, name: str, version: str | None, by: str, now: datetime

@@ -99,11 +99,13 @@ def put_policy(
 ) -> Response[PolicyView]:
     """Put a policy in force. Every version is kept, and an earlier one can be put again.
 
-    With If-Match, only if that version is in force. Refused if no panel could judge under it. For
-    operators.
+    With If-Match, only if that version is in force. Refused if no panel could judge under it, or
+    none that judges under a policy whose shadow it is. For operators.
     """
     policy = Policy.of(name, request)
     app.policy_check.require(caller.tenant, policy)
+    for judged in app.policy_shadows.judged_beside(caller.tenant, name):
+        app.policy_check.require_beside(caller.tenant, judged, policy, field="categories")
     return tagged(
         app.policies.put(
             caller.tenant,

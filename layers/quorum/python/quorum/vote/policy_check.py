@@ -63,10 +63,13 @@ class PolicyCheck:
                 " that is told the policy first",
             )
 
-    def require_beside(self, tenant: str, policy: Policy, shadow: Policy) -> None:
+    def require_beside(
+        self, tenant: str, policy: Policy, shadow: Policy, *, field: str = "policy"
+    ) -> None:
         """Raise `InvalidRequest` if no panel that judges under `policy` could under its `shadow`.
 
-        Under a tenant's `default` that is the default panel, under any other one that can.
+        Under a tenant's `default` that is the default panel, under any other one that can. `field`
+        is the one of the request to change.
         """
         if shadow.judges_as_default:
             return
@@ -75,6 +78,8 @@ class PolicyCheck:
             missing = None if default is None else uncovered(default, shadow, self._model_of)
             if missing is not None:
                 raise _no_shadow(
+                    field,
+                    policy,
                     shadow,
                     f"no voter on the panel {self._default_panel}, which judges under"
                     f" {policy.name}, can judge its category {missing}",
@@ -85,6 +90,8 @@ class PolicyCheck:
         judging = (one for one in found if one and not uncovered(one, policy, self._model_of))
         if all(uncovered(one, shadow, self._model_of) for one in judging):
             raise _no_shadow(
+                field,
+                policy,
                 shadow,
                 f"no panel that can judge under {policy.name} has voters for all its categories",
             )
@@ -96,9 +103,9 @@ class PolicyCheck:
             return None
 
 
-def _no_shadow(shadow: Policy, why: str) -> InvalidRequest:
-    message = f"policy: {shadow.name} could judge nothing as this shadow: {why}"
-    return InvalidRequest(message, code="category_not_covered", field="policy")
+def _no_shadow(field: str, policy: Policy, shadow: Policy, why: str) -> InvalidRequest:
+    message = f"{field}: {shadow.name} could judge nothing as the shadow of {policy.name}: {why}"
+    return InvalidRequest(message, code="category_not_covered", field=field)
 
 
 def _refusal(category: str, why: str) -> InvalidRequest:

@@ -10,6 +10,7 @@ in the Usage table say how two versions compare.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from time import monotonic
@@ -20,7 +21,7 @@ from pydantic import Field
 from quorum.aws import dynamo
 from quorum.aws.remembered import Remembered
 from quorum.aws.versions import Writer
-from quorum.core.errors import InvalidRequest, NotFound
+from quorum.core.errors import InvalidRequest, NotFound, PolicyInvalid
 from quorum.core.models import Decision, Frozen, Money, PolicyShadow, Verdict, is_none
 from quorum.ledger import ledger, listing, shards
 from quorum.vote.policies import Policies, PolicyView
@@ -29,6 +30,9 @@ from quorum.vote.requests import PolicyName
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+
+_PREFIX = "shadow#"
 
 
 class ShadowRequest(Frozen):
@@ -100,6 +104,18 @@ class PolicyShadows:
             return None
         found = self._policies.chosen(tenant, shadow)
         return None if reference_of(found) == reference else found
+
+    def judged_beside(self, tenant: str, name: str) -> list[Policy]:
+        """The policies in force whose shadow is whatever version of `name` is in force.
+
+        Raises `StoreUnavailable`.
+        """
+        found: list[Policy] = []
+        for item in dynamo.entries(self._client, self._table, ("tenant", tenant), _PREFIX):
+            if item["policy"] == name:
+                with suppress(PolicyInvalid):
+                    found.append(self._policies.chosen(tenant, item["entry"].removeprefix(_PREFIX)))
+        return found
 
     def put(
         self,
@@ -200,4 +216,4 @@ class PolicyShadows:
 
 
 def _key(tenant: str, name: str) -> dict[str, Any]:
-    return {"tenant": tenant, "entry": f"shadow#{name}"}
+    return {"tenant": tenant, "entry": f"{_PREFIX}{name}"}
