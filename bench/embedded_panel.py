@@ -11,8 +11,8 @@ whose own rows show that more is needed has thresholds of its own: at least 94 %
 must be right, at most `--wrong` of its average outside source wrong and at most twice that of any
 one (but requests), next to no plain text (news, questions, manuals) unsafe, and none is called safe
 more easily than under the thresholds of all. Where no outside source shows unsafe texts, neither
-threshold is below the median of the languages where one does. A Korean curse in initials, which
-only the lists can read, stays unsafe.
+threshold is below what three of four languages need where one does. A Korean curse in initials,
+which only the lists can read, stays unsafe.
 """
 
 import argparse
@@ -61,7 +61,9 @@ WORST = 2
 NEARLY = 0.005
 """Share of a language's texts by which less is still nearly the most decided."""
 LEAST_UNSAFE = 150
-"""Unsafe outside texts of a language, without which its thresholds are not below others' median."""
+"""Unsafe outside texts of a language, without which it has `CAUTION` of the others' thresholds."""
+CAUTION = 0.75
+"""Share of the languages with unsafe outside texts that a language without them is as strict as."""
 INITIALS = "ㅅㄲ"
 """A Korean curse in initials: the trained voters cannot read it, and do not outvote the lists."""
 
@@ -231,8 +233,8 @@ def by_language(
         if best is not None and shown[language] >= LEAST_UNSAFE:
             seen.append(best)
             usual = Thresholds(
-                unsafe=float(np.median([one.unsafe for one in seen])),
-                safe=float(np.median([one.safe for one in seen])),
+                unsafe=round(float(np.quantile([one.unsafe for one in seen], CAUTION)), 2),
+                safe=round(float(np.quantile([one.safe for one in seen], CAUTION)), 2),
             )
     return {language: chosen[language] for language in trained_for}
 

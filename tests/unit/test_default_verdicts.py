@@ -32,7 +32,7 @@ DECISIONS = ("safe", "unsafe", "needs_review")
 FROZEN = {
     "default": "d9e8ac7be4171f3f",
     "economy": "b85576086304b5c3",
-    "embedded": "017c5682a0db22c4",
+    "embedded": "c7d79f19bc93b435",
 }
 
 Row = tuple[str | None, list[CastVote | Abstention]]

@@ -14,12 +14,12 @@ from training import functional
 
 PANEL = packaged("embedded")
 MOST_WRONG = 1
-LEAST_RIGHT = 90
+LEAST_RIGHT = 84
 MOST_OF_A_KIND = 1
 MOST_PASSED = 0
-"""Counts measured when texts that name a group of people were no longer called safe (decision 43:
-fewer are decided, and at most 5 % of any set kept apart wrongly): a change may improve on them,
-never fall behind."""
+"""Counts measured when texts that name a group of people were no longer called safe and languages
+without evidence got stricter thresholds (decision 43: fewer are decided, and at most 5 % of any set
+kept apart wrongly): a change may improve on them, never fall behind."""
 LANGUAGES = {"en", "de", "es", "ru", "zh", "ar", "hi", "ko"}
 
 
