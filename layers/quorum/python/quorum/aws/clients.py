@@ -2,10 +2,14 @@
 
 from typing import NamedTuple
 
+from botocore import __version__ as botocore_version
 from botocore.config import Config
 
 CONNECT_SECONDS = 1
 """Seconds for a connection to any AWS service."""
+USER_AGENT = f"Botocore/{botocore_version} quorum"
+"""What AWS's logs say of who called. botocore's own is put together anew, twice for every request:
+a fifth of the processor's time of a read."""
 CONNECTIONS = 20
 """Connections of a client that are kept open: as many as there are threads that use it."""
 
@@ -39,4 +43,5 @@ def client_config(read_seconds: float, attempts: int) -> Config:
         max_pool_connections=CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
+        user_agent=USER_AGENT,
     )
