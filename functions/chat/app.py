@@ -8,6 +8,7 @@ from quorum.app.opened import opened_once
 from quorum.app.settings import ReceptionSettings
 from quorum.aws.boundary import guarded
 from quorum.aws.keys import Caller
+from quorum.chat.conversations import Connected
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -32,5 +33,16 @@ def handler(event: APIGatewayWebSocketEvent, _context: "LambdaContext") -> dict[
         case "$disconnect":
             app().reception.disconnect(connection)
         case _:
-            app().reception.receive(connection, event.decoded_body)
+            app().reception.receive(connection, event.decoded_body, _caller(event))
     return {"statusCode": 200}
+
+
+def _caller(event: APIGatewayWebSocketEvent) -> Connected | None:
+    """The caller as the authorizer named it when the connection was opened, if a message says so.
+
+    API Gateway repeats it with every message, but its documentation does not promise that.
+    """
+    known = event.request_context.get("authorizer") or {}
+    if "key_hash" not in known:
+        return None
+    return Connected(tenant=known["tenant"], role=known["role"], key_hash=known["key_hash"])

@@ -22,6 +22,7 @@ from quorum.core.errors import (
     AnswerFailed,
     AnswerUnusable,
     BudgetSpent,
+    Conflict,
     InvalidRequest,
     ModelRefused,
     ModelTimedOut,
@@ -383,6 +384,44 @@ def test_a_listener_who_is_cancelled_while_nothing_comes_pays_for_what_had_come(
     assert len(told) == 1
     assert deployed.booked() == told[0].cost_usd > 0
     assert deployed.items("intent") == []
+
+
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_what_is_not_permitted_is_neither_asked_nor_told_and_gives_its_place_back(
+    stand_in: Any, deployed: Deployment, use_cache: bool
+) -> None:
+    there = stand_in()
+    asking = deployed.asking(there)
+    if use_cache:
+        answer(asking, question())
+    before = there.count.requests
+
+    async def refused() -> None:
+        raise Conflict("somebody else asks", code="conflict")
+
+    with pytest.raises(Conflict):
+        listen(asking, question(), use_cache=use_cache, permitted=refused)
+    assert there.count.requests == before
+    assert deployed.items("intent") == []
+    if use_cache:
+        (counted,) = deployed.items("answers")
+        assert "hits" not in counted
+
+
+def test_a_place_is_reserved_while_permission_is_waited_for(
+    stand_in: Any, deployed: Deployment
+) -> None:
+    there = stand_in()
+    held: list[int] = []
+
+    async def permitted() -> None:
+        held.append(len(deployed.items("intent")))
+        assert there.count.requests == 0
+
+    *_, last = listen(deployed.asking(there), question(), use_cache=False, permitted=permitted)
+    assert held == [1]
+    assert isinstance(last, Answered)
+    assert deployed.booked() == last.cost_usd
 
 
 def test_a_stream_that_is_cut_is_booked_for_what_arrived(

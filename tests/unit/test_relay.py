@@ -73,6 +73,23 @@ def test_what_comes_while_a_message_is_under_way_goes_out_together_after_it() ->
     run(scenario())
 
 
+def test_it_has_begun_when_the_first_message_is_sent_and_not_before() -> None:
+    async def scenario() -> None:
+        client = Client(shut=True)
+        relay = Relay(client.take, interval_seconds=FOREVER)
+        sending = asyncio.create_task(relay.run())
+        begun = asyncio.create_task(relay.begun())
+        await relay.add("a")
+        await settled()
+        assert not begun.done()
+        client.open.set()
+        await begun
+        await relay.close()
+        await sending
+
+    run(scenario())
+
+
 def test_a_full_pile_holds_up_whoever_adds_to_it() -> None:
     async def scenario() -> None:
         client = Client(shut=True)

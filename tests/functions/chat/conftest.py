@@ -1,7 +1,7 @@
 """Fixtures for the chat: a client, a model and voters, over the real tables."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -70,12 +70,14 @@ class Model:
     """A fake of `Asking` that yields pieces, and counts how many were taken and whether it was
     stopped.
 
-    After its pieces it ends, fails with `failure`, or, if `endless`, goes silent.
+    After its pieces it ends, fails with `failure`, or, if `endless`, goes silent. `refusal` is
+    raised before it is permitted to ask.
     """
 
     def __init__(self, *pieces: str) -> None:
         self.pieces: tuple[str, ...] = pieces or ("Hello", " there", ".")
         self.failure: Exception | None = None
+        self.refusal: Exception | None = None
         self.endless = False
         self.finish_reason = "stop"
         self.questions: list[Question] = []
@@ -88,9 +90,13 @@ class Model:
         question: Question,
         *,
         deadline: Deadline,
+        permitted: Callable[[], Awaitable[None]],
         use_cache: bool | None = None,
         stopped: Callable[[Answered], None] | None = None,
     ) -> AsyncGenerator[Delta | Answered]:
+        if self.refusal is not None:
+            raise self.refusal
+        await permitted()
         self.questions.append(question)
         try:
             for piece in self.pieces:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from quorum.chat.chat import Asked, ChatRequest
@@ -19,7 +20,15 @@ from quorum.core.errors import (
 from quorum.core.models import Tokens
 from quorum.gateway.deadline import Deadline
 
-from tests.functions.chat.conftest import CONNECTION, TENANT, Client, Message, Model, Say
+from tests.functions.chat.conftest import (
+    CONNECTION,
+    TENANT,
+    Client,
+    Message,
+    Model,
+    Say,
+    Voters,
+)
 
 
 def test_an_answer_comes_as_tokens_and_then_whole_with_what_it_cost(
@@ -50,26 +59,101 @@ def test_what_a_client_calls_its_request_is_in_no_log(
     assert all(digest in line for digest, line in zip(digests, lines, strict=True))
 
 
-def test_a_request_delivered_twice_is_answered_once(
-    conversing: Callable[..., Conversing], conversations: Conversations, model: Model
-) -> None:
-    conversations.open(CONNECTION, "once")
-    asked = Asked(
-        connection=CONNECTION,
-        tenant=TENANT,
-        request_id="once",
-        request=ChatRequest(action="chat", prompt="Hello?"),
-        model="gpt-4.1-nano",
-    )
+@pytest.fixture
+def twice(
+    conversing: Callable[..., Conversing], conversations: Conversations
+) -> Callable[..., None]:
+    """Deliver one request twice, at the same time."""
 
-    async def twice() -> None:
-        one, other = conversing(), conversing()
-        await asyncio.gather(
-            one.converse(asked, Deadline.after(20)), other.converse(asked, Deadline.after(20))
+    def deliver(**changes: Any) -> None:
+        slot = conversations.open(CONNECTION, "once", 1)
+        asked = Asked(
+            connection=CONNECTION,
+            tenant=TENANT,
+            request_id="once",
+            request=ChatRequest.model_validate({"prompt": "Hello?"} | changes),
+            model="gpt-4.1-nano",
+            slot=slot,
         )
 
-    asyncio.run(twice())
+        async def both() -> None:
+            runs = (conversing().converse(asked, Deadline.after(20)) for _ in range(2))
+            await asyncio.gather(*runs)
+
+        asyncio.run(both())
+
+    return deliver
+
+
+def test_a_request_delivered_twice_is_answered_once(
+    twice: Callable[..., None], client: Client, model: Model
+) -> None:
+    twice()
     assert len(model.questions) == 1
+    assert [message["type"] for message in client.messages].count("complete") == 1
+
+
+def test_a_prompt_delivered_twice_is_judged_once(
+    twice: Callable[..., None], client: Client, voters: Voters
+) -> None:
+    twice(moderate={"prompt": True})
+    assert voters.judged == ["Hello?"]
+    assert client.last["type"] == "complete"
+
+
+def test_an_error_that_comes_before_the_claim_is_told_once(
+    twice: Callable[..., None], client: Client, model: Model
+) -> None:
+    model.refusal = BudgetSpent("spent", code="budget_spent", limit="midnight")
+    twice()
+    assert [message["code"] for message in client.messages] == ["budget_spent"]
+
+
+def test_a_second_delivery_leaves_the_slot_to_the_first(
+    twice: Callable[..., None],
+    client: Client,
+    conversations: Conversations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[str] = []
+    close = conversations.close
+
+    def noted(connection: str, request_id: str, slot: int) -> None:
+        closed.append(request_id)
+        close(connection, request_id, slot)
+
+    monkeypatch.setattr(conversations, "close", noted)
+    twice()
+    assert closed == ["once"]
+    assert client.last["type"] == "complete"
+
+
+def test_a_request_that_cannot_be_claimed_is_neither_asked_nor_judged(
+    twice: Callable[..., None],
+    client: Client,
+    model: Model,
+    voters: Voters,
+    conversations: Conversations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def down(_connection: str, _request_id: str) -> bool:
+        raise StoreUnavailable("no")
+
+    monkeypatch.setattr(conversations, "claim", down)
+    with pytest.raises(StoreUnavailable):
+        twice(moderate={"prompt": True})
+    conversations.close(CONNECTION, "once", 0)
+    assert (model.questions, voters.judged, client.messages) == ([], [], [])
+
+
+def test_the_first_piece_is_sent_before_more_is_read(
+    say: Say, client: Client, model: Model
+) -> None:
+    read: list[int] = []
+    client.seen = lambda _message: read.append(model.taken)
+    say()
+    assert read[0] == 1
+    assert client.messages[0]["content"] == "Hello"
 
 
 def test_an_answers_slot_is_free_when_its_client_hears_of_the_end(

@@ -13,7 +13,7 @@ from quorum.app.settings import ChatSettings
 from quorum.aws.keys import Caller, Keys, hash_of
 from quorum.chat.chat import Asked
 from quorum.chat.connections import Connections
-from quorum.chat.conversations import SLOT_SECONDS, Conversations
+from quorum.chat.conversations import SLOT_SECONDS, Connected, Conversations
 from quorum.chat.reception import Reception, starting
 from quorum.core.errors import Conflict, ConnectionGone, RateLimited, StoreUnavailable, TooMany
 
@@ -295,6 +295,44 @@ def route(
     connected = event("chat_connect.json")["requestContext"]["authorizer"]
     aws.Table("KeysTable").put_item(Item=connected)
     return lambda name: dict(app.handler(event(name), context))
+
+
+def test_a_message_that_names_its_caller_needs_no_look_at_its_connection(
+    route: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Asked] = []
+    route("chat_connect.json")
+    monkeypatch.setattr(app.app().reception, "_start", begun.append)
+    monkeypatch.delattr(Conversations, "connected")
+    route("chat_message.json")
+    assert [asked.tenant for asked in begun] == ["local"]
+
+
+@pytest.mark.parametrize("left_out", ["authorizer", "key_hash"])
+def test_a_message_that_does_not_name_its_caller_is_from_the_one_that_connected(
+    route: Callable[[str], dict[str, Any]],
+    event: Callable[[str], Any],
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    left_out: str,
+) -> None:
+    begun: list[Asked] = []
+    route("chat_connect.json")
+    monkeypatch.setattr(app.app().reception, "_start", begun.append)
+    message = event("chat_message.json")
+    told = message["requestContext"]
+    del (told if left_out in told else told["authorizer"])[left_out]
+    app.handler(message, context)
+    assert [asked.tenant for asked in begun] == ["local"]
+
+
+def test_a_connection_that_is_closed_is_answered_nothing_whoever_a_message_names(
+    reception: Reception, conversations: Conversations, client: Client, started: Started
+) -> None:
+    caller = Connected(tenant=TENANT, key_hash=KEY_HASH)
+    conversations.disconnect(CONNECTION)
+    reception.receive(CONNECTION, json.dumps({"action": "chat", "prompt": "Hello?"}), caller)
+    assert (client.last["code"], started.asked) == ("connection_closed", [])
 
 
 def rows(aws: Any) -> list[str]:

@@ -13,7 +13,7 @@ Chat and documents use it. The cost is booked even if the answer is not used.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -131,25 +131,33 @@ class Asking:
         *,
         deadline: "Deadline",
         use_cache: bool | None = None,
+        permitted: Callable[[], Awaitable[None]] | None = None,
         stopped: Callable[[Answered], None] | None = None,
     ) -> AsyncGenerator[Delta | Answered]:
         """The answer piece by piece, and at the end the whole answer.
 
-        As `answer`; also raises `StreamCut`. A caller that stops listening (by `aclose`, as
-        `aclosing` does, or by being cancelled) ends the call: the tokens that had come are booked,
-        and `stopped` is called with them.
+        As `answer`; also raises `StreamCut`. `permitted` is waited for before the gateway is
+        called or the cache is used; what it raises ends the call, which has then cost nothing. A
+        caller that stops listening (by `aclose`, as `aclosing` does, or by being cancelled) ends
+        the call: the tokens that had come are booked, and `stopped` is called with them.
         """
         model = registry.answering(question.model)
         key = _key(tenant, question, use_cache=use_cache)
         inquiry = _Inquiry(Bill(tenant, model.name), question, model, deadline, key)
         left: list[Completion] = []
+        if permitted is not None and key is not None:
+            await permitted()
         async with self._turn(inquiry) as kept:
             if kept is not None:
                 yield Delta(kept.text)
                 yield kept
                 return
             pieces = self._gateway().stream(
-                inquiry.model, inquiry.messages(), **inquiry.asked(), stopped=left.append
+                inquiry.model,
+                inquiry.messages(),
+                **inquiry.asked(),
+                permitted=permitted,
+                stopped=left.append,
             )
             try:
                 async with aclosing(pieces):

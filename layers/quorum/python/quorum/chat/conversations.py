@@ -133,7 +133,8 @@ class Conversations:
     def open(self, connection: str, request_id: str, at_once: int = ANSWERS_AT_ONCE) -> int:
         """A request is about to be answered; returns the slot that it takes of `at_once`.
 
-        Raises `Conflict` if its id was used before, and `TooMany` if no slot is free.
+        Raises `Conflict` if its id was used before, `NotFound` if the connection is closed, and
+        `TooMany` if no slot is free.
         """
         for slot in range(at_once):
             request, taken = (
@@ -149,6 +150,7 @@ class Conversations:
                     code="request_id_used",
                     field="request_id",
                 )
+        self.connected(connection)  # one that is closed has no slot either
         raise TooMany(
             f"a connection has at most {at_once} answers at once; wait for one or cancel it",
             code="too_many_answers",

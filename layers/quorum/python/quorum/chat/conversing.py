@@ -2,9 +2,10 @@
 
 ::
 
-    claim the request                      a repeated event is answered once
-      └─ judge the prompt                  error prompt_unsafe
+    claim the request                      a repeated event is answered once; meanwhile:
+      └─ judge the prompt                  error prompt_unsafe; waits for the claim
       └─ read the history, as far as it fits
+      └─ reserve a place in the limit, and wait for the claim
       └─ concurrently, until one of them ends it:
            read the answer → buffer → post   complete; the buffer is bounded
            watch the client                  cancelled, or nothing: the client has gone
@@ -94,18 +95,32 @@ class _Cancelled(QuorumError):
     """Signals that the client does not want the answer any more."""
 
 
+class _Repeated(QuorumError):
+    """Signals that another run answers the request: its event came twice."""
+
+
 @dataclass
 class _Progress:
-    """The progress of one answer; `paid` is the booked cost of its call."""
+    """The progress of one answer; `paid` is the booked cost of its call.
+
+    `claim` tells whether this run is the one that answers.
+    """
 
     asked: "Asked"
     deadline: Deadline
+    claim: "asyncio.Task[bool]"
     moderation: Moderation | None = None
     checks: AnswerChecks | None = None
     system: str | None = None
     dropped_turns: int = 0
     received: list[str] = field(default_factory=list)
     paid: "Spending | None" = None
+
+    async def claimed(self) -> None:
+        """Wait for the claim, before anything is paid or told; raises `_Repeated`."""
+        # Another task may be cancelled while it waits, and the claim goes on.
+        if not await asyncio.shield(self.claim):
+            raise _Repeated
 
     def stopped(self, so_far: Answered) -> None:
         """Note the cost of a stopped call, for `Asking.stream`."""
@@ -156,18 +171,21 @@ class Conversing:
     async def converse(self, asked: "Asked", deadline: Deadline) -> None:
         """Answer `asked` on its connection before `deadline`, unless another run has begun."""
         names = (asked.connection, asked.request_id)
-        if not await asyncio.to_thread(self._conversations.claim, *names):
-            return
+        claim = asyncio.create_task(asyncio.to_thread(self._conversations.claim, *names))
         began = monotonic()
-        progress = _Progress(asked, deadline)
+        progress = _Progress(asked, deadline, claim)
         try:
             try:
                 last = await self._last_message(progress)
-            finally:  # before the client hears of it, so that its next message finds a free slot
+            finally:
+                await progress.claimed()  # an error that came before it is told by one run only
+                # Before the client hears of it, so that its next message finds a free slot.
                 await self._close(asked)
             await self._post(asked, last)
         except ConnectionGone:
             last = chat.stopped("gone", asked, progress.paid)
+        except _Repeated:
+            return
         telemetry.chat_ended(asked.request_id, asked.model, last, seconds=monotonic() - began)
 
     async def _close(self, asked: "Asked") -> None:
@@ -183,7 +201,7 @@ class Conversing:
         try:
             async with asyncio.timeout(max(0.0, progress.deadline.remaining() - 1)):
                 return await self._answered(progress)
-        except ConnectionGone:
+        except (ConnectionGone, _Repeated):
             raise
         except _Cancelled:
             # The client has seen this much; an answer that was not judged to its end is not kept.
@@ -246,6 +264,7 @@ class Conversing:
         asked, wanted = progress.asked, progress.asked.request.moderate
         if not (wanted.prompt or wanted.answer):
             return None
+        await progress.claimed()
         await asyncio.to_thread(self._voting.require_budget, asked.tenant)
         panel = await asyncio.to_thread(self._voting.panel_of, asked.tenant, wanted.panel)
         progress.moderation = moderation = Moderation(
@@ -305,6 +324,7 @@ class Conversing:
             question,
             deadline=progress.asking_ends(),
             use_cache=asked.request.use_cache,
+            permitted=progress.claimed,
             stopped=progress.stopped,
         )
         async with aclosing(stream) as pieces:
@@ -315,6 +335,8 @@ class Conversing:
                 if progress.checks is not None:
                     progress.checks.add(piece.text)
                 await relay.add(piece.text)
+                if not relay.sent:
+                    await relay.begun()  # to read on would take the processor from the first token
         raise ModelTimedOut("the answer did not end in time")
 
     async def _watch(self, asked: "Asked") -> None:

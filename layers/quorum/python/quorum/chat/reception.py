@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from quorum.aws.keys import Caller
     from quorum.chat.connections import Connections
-    from quorum.chat.conversations import Conversations
+    from quorum.chat.conversations import Connected, Conversations
 
 
 class Reception:
@@ -63,8 +63,11 @@ class Reception:
         """Forget a connection; answers to it stop."""
         self._conversations.disconnect(connection)
 
-    def receive(self, connection: str, body: str | None) -> None:
-        """Handle a message; an error is sent to the connection."""
+    def receive(self, connection: str, body: str | None, caller: "Connected | None" = None) -> None:
+        """Handle a message; an error is sent to the connection.
+
+        `caller` is the one on the connection, which is looked up if it is not known.
+        """
         try:
             read = _read(body)
             # That saves money, and its question was counted, so a used-up limit does not hinder it.
@@ -72,7 +75,7 @@ class Reception:
                 connection, read.request_id
             ):
                 return
-            connected = self._conversations.connected(connection)
+            connected = caller or self._conversations.connected(connection)
             self._admit(connected.key_hash)
             if isinstance(read, QuorumError):
                 raise read

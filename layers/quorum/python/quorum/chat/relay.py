@@ -46,6 +46,7 @@ class Relay:
         self._full = asyncio.Event()  # there is a whole message, or nothing will follow
         self._room = asyncio.Event()  # the buffer is not full
         self._room.set()
+        self._first = asyncio.Event()  # the first message is sent
         self.sent = 0
 
     async def add(self, piece: str) -> None:
@@ -55,6 +56,10 @@ class Relay:
         self._pieces.append(piece)
         self._length += len(piece)
         self._tell()
+
+    async def begun(self) -> None:
+        """Wait until the first message is sent."""
+        await self._first.wait()
 
     async def close(self) -> None:
         """Note that nothing follows, so that the rest is sent without waiting."""
@@ -67,6 +72,7 @@ class Relay:
             began = monotonic()
             await self._post(self.sent, text)
             self.sent += 1
+            self._first.set()
             await self._pause(began + self._interval_seconds - monotonic())
 
     async def _take(self) -> str:

@@ -24,7 +24,7 @@ Any possible cost of an attempt is kept, in the answer or in the error that ends
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -209,10 +209,13 @@ class Gateway:
         json_object: bool = False,
         expected_output_tokens: int | None = None,
         tenant: str = "-",
+        permitted: Callable[[], Awaitable[None]] | None = None,
         stopped: Callable[[Completion], None] | None = None,
     ) -> AsyncGenerator[Delta | Completion]:
         """The answer piece by piece, and at the end the `Completion` that sums it up.
 
+        `permitted` is waited for before the first attempt, while the reservation is held; whatever
+        it raises ends the call.
         Retried only until the gateway begins to answer. Raises as `complete`, and `StreamCut` if an
         answer that had begun did not end, with the text that arrived and its cost. A caller that
         stops listening (by `aclose` or being cancelled) ends the call; `stopped` then gets the text
@@ -229,6 +232,8 @@ class Gateway:
             deadline=deadline,
         )
         async with self._reserved(call, tenant):
+            if permitted is not None:
+                await permitted()
             base, response = await self._attempts(call, self._open)
             try:
                 async with aclosing(self._pieces(call, base, response, stopped)) as pieces:
@@ -297,8 +302,9 @@ class Gateway:
             else:
                 await self._release(call)
             raise
-        except (GeneratorExit, asyncio.CancelledError):
-            # The caller is gone. A call that was sent may be billed, which its intent records.
+        except BaseException:
+            # The caller is gone, or was not permitted to ask. A call that was sent may be billed,
+            # which its intent records.
             if not call.sent and not call.tokens.total:
                 await self._release(call)
             raise
