@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route
+from quorum.console.entrance import LOCAL_COOKIE
 from quorum.review.claims import AHEAD_SECONDS
 from quorum.vote.review_claims import CLAIM_SECONDS, claim_of
 
@@ -116,6 +117,121 @@ def test_a_content_that_was_not_opened_is_given_back_and_one_that_was_stays(
     held = ends(container, "second")
     assert held is not None
     assert held[1] > AHEAD_SECONDS
+
+
+@pytest.mark.parametrize("where", ["sign-out", "sign-out-everywhere"])
+def test_signing_out_gives_back_what_is_open_and_what_was_claimed_ahead(
+    ada: Client, store: Store, container: "ConsoleContainer", where: str
+) -> None:
+    for minutes, name in enumerate(("third", "second", "first")):
+        store(name, minutes)
+    for name in ("third", "first"):
+        ada.get(f"review/{name}")
+    page = ada.body
+    assert page.count('name="place" value="review/first"') == 3  # that of the look, and these two
+    ada.post("review/first/ahead", {"queue_order": "oldest"})
+    until = ada.header("Quorum-Until")
+    ada.get("review/first").post(
+        where, {"place": "review/first", "ahead": "second", "until": until}
+    )
+    assert (ada.status, ada.cookies) == (401, {})
+    assert [ends(container, name) for name in ("first", "second")] == [None, None]
+    assert ends(container, "third") is not None  # another page may have it open
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *({"place": "review/none"}, {"place": "review/../x", "ahead": "first", "until": "soon"}),
+        {"place": "verdicts", "ahead": "first", "until": "1"},
+    ],
+)
+def test_signing_out_gives_back_nothing_else_and_never_fails(
+    ada: Client, store: Store, container: "ConsoleContainer", sent: dict[str, str]
+) -> None:
+    store("first")
+    ada.get("review/first").post("sign-out", sent)
+    assert (ada.status, ada.cookies) == (401, {})
+    assert ends(container, "first") is not None
+
+
+UNSENT = "What you sent last changed nothing."
+
+
+def end_session(container: "ConsoleContainer", token: str) -> None:
+    session = container.sessions.find(token)
+    assert session is not None
+    container.sessions.end(session)
+
+
+def test_a_form_that_comes_after_its_session_is_told_to_have_changed_nothing(
+    ada: Client, container: "ConsoleContainer", store: Store, issue: Issue
+) -> None:
+    store("first")
+    token = {"form_token": ada.get("review/first").form_token}
+    end_session(container, next(iter(ada.cookies.values())))
+    before = dict(ada.cookies)
+    ada.get("review/first")
+    assert (ada.status, "Signed out" in ada.text, UNSENT in ada.text) == (401, True, False)
+    ada.post("review/first/ahead", token, Quorum_Background="1", HX_Request="true")
+    ada.post("sign-out", token)
+    assert (UNSENT in ada.text, ada.cookies) == (False, before)
+    ada.post("review/first/decide", token | {"decision": "safe"}, HX_Request="true")
+    assert (ada.status, ada.header("HX-Refresh"), UNSENT in ada.text) == (401, "true", True)
+    # The browser loads the page anew, and asks in vain for a key once.
+    assert UNSENT in ada.get("review/second").text
+    assert UNSENT in ada.post("sign-in", {"key": "qk_unknown"}).text
+    ada.sign_in(issue())
+    assert list(ada.cookies) == list(before)
+    assert container.verdicts.get("acme", "first").review is None
+
+
+@needs_browser
+def test_a_session_that_ends_under_the_page_that_was_kept_says_that_the_decision_was_not_stored(
+    browser: Browser,  # noqa: F811 the fixture
+    address: str,  # noqa: F811 the fixture
+    issue: Issue,
+    store: Store,
+    container: "ConsoleContainer",
+) -> None:
+    store("first", 2)
+    store("second", 1)
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/review/first?order=oldest")
+        shown(page)
+        wait_for_next(page)
+        cookies = {one.get("name"): one.get("value") for one in page.context.cookies()}
+        end_session(container, str(cookies[LOCAL_COOKIE]))
+        press(page, "s", "Enter")
+        page.locator("[name=key]").wait_for()
+        assert UNSENT in page.locator("main").inner_text()
+    assert container.verdicts.get("acme", "first").review is None
+
+
+@needs_browser
+def test_signing_out_in_a_browser_holds_no_content(
+    browser: Browser,  # noqa: F811 the fixture
+    address: str,  # noqa: F811 the fixture
+    issue: Issue,
+    store: Store,
+    container: "ConsoleContainer",
+) -> None:
+    names = ("first", "second", "third")
+    for minutes, name in enumerate(reversed(names)):
+        store(name, minutes)
+    with visitor(browser, address, issue()) as page:
+        page.goto(f"{address}/review/first?order=oldest")
+        shown(page)
+        wait_for_next(page)
+        press(page, "s", "Enter")
+        page.wait_for_selector("[data-undo]")
+        shown(page)
+        wait_for_next(page)
+        assert all(ends(container, name) for name in names[1:])
+        page.get_by_text("Signed in as").click()
+        page.get_by_role("button", name="Sign out", exact=True).click()
+        page.locator("[name=key]").wait_for()
+    assert [ends(container, name) for name in names[1:]] == [None, None]
 
 
 @needs_browser

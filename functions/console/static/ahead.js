@@ -25,7 +25,7 @@ function showAhead(xhr) {
   history.pushState({ htmx: true }, "", ahead.place);
   htmx.process(ahead.page);
   arrive(ahead.page);
-  lookFormLeadsHere();
+  formsNameThisPlace();
   ahead = undefined;
   for (const kind of ["error", "timeout"]) xhr.addEventListener(kind, takeBack);
   xhr.addEventListener("abort", () => { before = undefined; });
@@ -37,15 +37,15 @@ function showAhead(xhr) {
   });
 }
 
-// The form of language and theme stands outside of the part that was replaced.
-function lookFormLeadsHere() {
-  find(".look [name=place]").value = `review/${named(location)}`;
+// The forms of language and theme and of signing out stand outside of the part that was replaced.
+function formsNameThisPlace() {
+  for (const place of document.querySelectorAll(".foot [name=place]")) place.value = `review/${named(location)}`;
 }
 
 function takeBack() {
   find("main").replaceWith(before.page);
   history.replaceState({ htmx: true }, "", before.url);
-  lookFormLeadsHere();
+  formsNameThisPlace();
   find("#failed").hidden = false;
   before = undefined;
   settle(find("main")); // a key that was meant for the page that went must not decide this one
@@ -70,6 +70,13 @@ function giveBack() {
   ahead = undefined;
 }
 addEventListener("pagehide", giveBack);
+// Who signs out has no session when the page goes.
+on("formdata", ({ target, formData }) => {
+  if (!target.matches("[data-leaves]") || !ahead?.claimed) return;
+  formData.set("ahead", named(ahead.place));
+  formData.set("until", ahead.claimed);
+  ahead = undefined;
+});
 on("htmx:configRequest", ({ detail: { elt, parameters } }) => {
   if (elt.matches("[data-onward]") && fresh()) parameters.next = named(ahead.place);
 });

@@ -19,8 +19,12 @@ LOCAL_COOKIE = "quorum-session"
 """The same over plain HTTP on this machine."""
 LOOK_COOKIE = "quorum-look"
 SHORTCUTS_COOKIE = "quorum-shortcuts"
+UNSENT_COOKIE = "quorum-unsent"
+"""A form came when the session had ended: a page that is loaded anew says so, too."""
 THEMES = ("auto", "light", "dark")
 _YEAR = 31_536_000
+_MINUTE = 60
+_SIGNING_OUT = frozenset({"sign-out", "sign-out-everywhere"})
 _KEY_LIMIT = 128
 _PLACE = re.compile(r"[a-z0-9/_-]{0,200}")
 
@@ -58,11 +62,19 @@ def session_cookie(request: BrowserRequest, token: str, seconds: int = SESSION_S
 
 
 def ask(visit: Visit, *, ended: bool = False, refused: bool = False) -> Answer:
-    """The page that asks for a key, as a page of its own: no part of another page takes it in."""
+    """The page that asks for a key, as a page of its own: no part of another page takes it in.
+
+    It says if a form came too late, such as a decision whose next content is shown already.
+    """
+    request = visit.request
+    sent = request.method == "POST" and not request.is_by_itself
+    lost = ended and sent and request.path not in _SIGNING_OUT
     status = HTTPStatus.FORBIDDEN if refused else HTTPStatus.UNAUTHORIZED
-    anew = {"HX-Refresh": "true"} if visit.request.is_by_script else {}
-    page = visit.page("sign_in.html", ended=ended, refused=refused)
-    return page._replace(status=status, headers=anew)
+    anew = {"HX-Refresh": "true"} if request.is_by_script else {}
+    unsent = lost or UNSENT_COOKIE in request.cookies
+    page = visit.page("sign_in.html", ended=ended, refused=refused, unsent=unsent)
+    kept = (cookie(request, UNSENT_COOKIE, "1", _MINUTE),) if lost else ()
+    return page._replace(status=status, headers=anew, cookies=kept)
 
 
 def sign_in(visit: Visit) -> Answer:
@@ -74,7 +86,10 @@ def sign_in(visit: Visit) -> Answer:
     if session is None:
         return ask(visit, refused=True)
     visit.app.keys.note_use(session.key.key_hash)
-    return redirect(visit.request.url("home"), (session_cookie(visit.request, session.token),))
+    cookies = [session_cookie(visit.request, session.token)]
+    if UNSENT_COOKIE in visit.request.cookies:
+        cookies.append(cookie(visit.request, UNSENT_COOKIE, "", 0))
+    return redirect(visit.request.url("home"), tuple(cookies))
 
 
 def set_look(visit: Visit) -> Answer:

@@ -6,6 +6,7 @@ from quorum.console import shortcuts
 from quorum.console.answers import Answer, redirect
 from quorum.console.entrance import session_cookie, shortcuts_cookie
 from quorum.console.pages.page import Page
+from quorum.console.pages.review import give_all_back
 from quorum.console.visits import Visit
 
 
@@ -16,12 +17,14 @@ def home(visit: Visit) -> Answer:
 
 def sign_out(visit: Visit) -> Answer:
     """End this session; the browser forgets what it has of the console."""
+    give_all_back(visit)
     visit.app.sessions.end(visit.signed_in)
     return _left(visit)
 
 
 def sign_out_everywhere(visit: Visit) -> Answer:
     """End all sessions of the key."""
+    give_all_back(visit)
     visit.app.sessions.end_all(visit.signed_in)
     return _left(visit)
 

@@ -153,6 +153,27 @@ def give_back(visit: Visit, verdict_id: str) -> Answer:
     return Answer(HTTPStatus.NO_CONTENT, "")
 
 
+def give_all_back(visit: Visit) -> None:
+    """Give back what is open, and what was claimed ahead, of somebody who signs out.
+
+    Signing out never fails for it: such a claim ends by itself.
+    """
+    form, me = visit.request, visit.signed_in.reviewer
+    held: dict[str, int | None] = {}
+    ahead, ends = form.field("ahead"), form.number("until")
+    if _ID.fullmatch(ahead) and isinstance(ends, int):
+        held[ahead] = ends
+    if opened := _ITEM.fullmatch(form.field("place")):
+        held[opened[1]] = None
+    for verdict_id, until in held.items() if visit.may(_NEEDS) else ():
+        try:
+            visit.app.claims.release(
+                visit.tenant, verdict_id, me, by=who(visit.caller), until=until
+            )
+        except (Conflict, NotFound, StoreUnavailable) as error:
+            logger.info("a claim was not given back", extra={"error": type(error).__name__})
+
+
 def undo(visit: Visit, verdict_id: str) -> Answer:
     """Take the last decision back; the content is there again."""
     request = ReviewerRequest(reviewer=visit.signed_in.reviewer)
@@ -227,6 +248,7 @@ def _lost(visit: Visit, refusal: Conflict, *, sent: bool = False) -> Answer:
 
 _ID = re.compile(r"[\w-]{1,128}")
 """The id of a verdict in an address, which becomes part of the address of a form."""
+_ITEM = re.compile(rf"review/({_ID.pattern})")
 _TIME = re.compile(r"[0-2][0-9]:[0-5][0-9]")
 
 
