@@ -328,6 +328,42 @@ def start(measured: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+SIDES = {
+    "like": "like the training",
+    "unlike": "of unseen sources",
+    "kept": "kept apart",
+}
+"""Kinds of texts on which the panel `embedded` is measured, and their names."""
+
+
+def risk(measured: Mapping[str, Any]) -> Iterator[str]:
+    """What the panel `embedded` decides wrongly, by how much it decides."""
+    figures = measured["figures"]
+    yield f"`{figures['run']['command']}` ({figures['run']['date']}). {where(measured)}.\n\n"
+    yield table(
+        [
+            *("texts", "", "number", "decided", "wrong"),
+            *("decided where 5 % is wrong", "wrong where 40 % is decided", "decided at most"),
+        ],
+        [
+            [
+                words,
+                name,
+                f"{curve['texts']:,}",
+                *(f"{share:.1%}" for share in curve["packaged"]),
+                f"{curve['decided_at_5_percent_wrong']:.0%}",
+                *(f"{wrong:.1%}" for decided, wrong in curve["points"] if decided == HALFWAY),
+                *([] if curve["most_decided"] >= HALFWAY else ["–"]),
+                f"{curve['most_decided']:.0%}",
+            ]
+            for side, words in SIDES.items()
+            for name, curve in figures["curves"][side].items()
+        ],
+    )
+
+
+HALFWAY = 0.4
+"""Share decided of functional tests and comments that was aimed at."""
 SECTIONS: Mapping[str, Section] = {
     "moderation": moderation,
     "plumbing": plumbing,
@@ -337,6 +373,7 @@ SECTIONS: Mapping[str, Section] = {
     "batch": batch,
     "start": start,
     "doors": doors,
+    "risk": risk,
 }
 
 

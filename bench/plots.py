@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from bench import results
-from bench.page import WAYS
+from bench.page import SIDES, WAYS
 
 _COLOURS = ("#1f6feb", "#8c959f", "#bf8700", "#8250df", "#2da44e")
 Draw = Callable[[Mapping[str, Any]], Figure]
@@ -59,7 +59,40 @@ def growth(figures: Mapping[str, Any]) -> Figure:
     return figure
 
 
-PLOTS: Mapping[str, Draw] = {"moderation": moderation, "growth": growth}
+def risk(figures: Mapping[str, Any]) -> Figure:
+    """What is decided wrongly by how much is decided, as curves, and what a score is worth."""
+    figure = Figure(figsize=(9, 7.4), layout="constrained")
+    *sides, worth = figure.subplots(2, 2).flat
+    languages = [*figures["curves"]["like"]]
+    for one, (side, words) in zip(sides, SIDES.items(), strict=True):
+        drawn: set[str] = set()
+        for name, curve in figures["curves"][side].items():
+            language = name.rpartition(", ")[2]
+            colour = mpl.colormaps["tab10"](languages.index(language))
+            style = "--" if language in drawn else "-"
+            drawn.add(language)
+            decided, wrong = zip((0.0, 0.0), *curve["points"], strict=True)
+            one.plot(decided, wrong, style, color=colour, lw=1.2, label=name)
+            one.plot(*curve["packaged"], "o", color=colour, ms=5)
+        one.axhline(0.05, color="#8c959f", lw=0.8, ls=":")
+        one.set(xlim=(0, 1), ylim=(0, 0.25), xlabel="share decided")
+        one.set_title(f"texts {words}", fontsize=10)
+        one.legend(fontsize=7, frameon=False, loc="lower right" if side == "kept" else "upper left")
+    for one in (sides[0], sides[2]):
+        one.set_ylabel("share decided wrongly")
+    worth.plot([0, 1], [0, 1], color="#8c959f", lw=0.8, ls=":")
+    for (side, bins), shade in zip(figures["reliability"].items(), _COLOURS, strict=False):
+        scores, unsafe, share = zip(*bins, strict=True)
+        worth.plot(scores, unsafe, color=shade, lw=1, label=f"texts {SIDES[side]}")
+        worth.scatter(scores, unsafe, [300 * each for each in share], color=shade)
+    worth.set(xlim=(0, 1), ylim=(0, 1), xlabel="score: the panel's probability of unsafe")
+    worth.set_ylabel("share that is unsafe")
+    worth.set_title("what the score is worth (dots: share of the texts)", fontsize=10)
+    worth.legend(fontsize=7, frameon=False, loc="upper left")
+    return figure
+
+
+PLOTS: Mapping[str, Draw] = {"moderation": moderation, "growth": growth, "risk": risk}
 
 
 def fingerprint(name: str) -> str:
