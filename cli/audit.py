@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from quorum.audit.chain import Action, AuditEntry, faults
-from rich.table import Table
+from rich.markup import escape
 
 from analysis.counts import counted
 from cli.deployment import Where
 from cli.errors import CommandFailed
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, opened, print_json
 from cli.service import Service, connect
+from cli.tables import Column, show
 
 app = typer.Typer(help="The audit trail: who changed what.", no_args_is_help=True)
 
@@ -28,6 +29,17 @@ Since = Annotated[
 Until = Annotated[
     datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, UTC")
 ]
+COLUMNS = (
+    Column("number", rank=3),
+    Column("at", left=True),
+    Column("by", left=True, rank=1, least=12),
+    Column("person", left=True, rank=2, least=12),
+    Column("action", left=True),
+    Column("subject", left=True, least=20),
+    Column("before", left=True, rank=4, least=20),
+    Column("after", left=True, rank=3, least=20),
+)
+"""The columns of the list; those that are left out first have the highest rank."""
 
 
 @app.callback()
@@ -57,13 +69,7 @@ def list_entries(
     if as_json:
         print_json([entry.model_dump(mode="json") for entry in found])
         return
-    table = Table("number", "at", "by", "person", "action", "subject", "before", "after")
-    for entry in found:
-        facts = (_shown(entry.before), _shown(entry.after))
-        at = f"{entry.at:%Y-%m-%d %H:%M:%S}"
-        who = (entry.by, entry.person or "")
-        table.add_row(str(entry.number), at, *who, entry.action, entry.subject, *facts)
-    console().print(table)
+    show(console(), COLUMNS, [[_cells(entry) for entry in found]])
 
 
 @app.command()
@@ -155,6 +161,13 @@ def _query(
     query = {name: day.date().isoformat() for name, day in days.items() if day is not None}
     filters = {"action": action, "by": by, "person": person, "subject": subject}
     return query | {name: str(value) for name, value in filters.items() if value is not None}
+
+
+def _cells(entry: AuditEntry) -> tuple[str, ...]:
+    at = f"{entry.at:%Y-%m-%d %H:%M:%S}"
+    who = (entry.by, entry.person or "")
+    facts = (_shown(entry.before), _shown(entry.after))
+    return tuple(map(escape, (str(entry.number), at, *who, entry.action, entry.subject, *facts)))
 
 
 def _shown(facts: dict[str, Any]) -> str:

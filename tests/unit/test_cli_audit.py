@@ -51,8 +51,9 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Deploy:
     return deploy
 
 
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(app, ["audit", *arguments])
+def run(*arguments: str, columns: int | None = None) -> Any:
+    environment = None if columns is None else {"COLUMNS": str(columns)}
+    return CliRunner().invoke(app, ["audit", *arguments], env=environment)
 
 
 def test_the_latest_entries_are_listed_first(deployed: Deploy) -> None:
@@ -63,6 +64,28 @@ def test_the_latest_entries_are_listed_first(deployed: Deploy) -> None:
     table = run("list").stdout
     assert "policy/4" in table
     assert "12:04:00" in table
+
+
+def test_a_narrow_terminal_shows_fewer_columns_and_cuts_no_cell(deployed: Deploy) -> None:
+    change = Change(
+        action=Action.POLICY_SHADOW_REMOVED,
+        by="deployment-operator",
+        person="somebody@example.com",
+        subject=f"verdict/{'0123456789abcdef' * 2}",
+        before={"version": "0123456789abcdef"},
+        after={"decision": "unsafe", "categories": ("hate", "harassment")},
+    )
+    first = chain(1)[0]
+    deployed([first, entry_after("acme", first, change, first.at)])
+    shown = run("list", columns=80).stdout
+    assert "…" not in shown
+    assert "deployment-operat" in shown  # folded, not cut
+    assert "2026-11-20 12:00:00" in shown
+    assert "policy_shadow.removed" in shown
+    assert "A wider terminal also shows:" in shown
+    wide = run("list", columns=220).stdout
+    assert "categories hate harassment" in wide
+    assert "A wider terminal" not in wide
 
 
 def test_an_exported_chain_can_be_checked_without_the_deployment(
