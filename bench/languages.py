@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from embedded import rules
 from numpy.typing import NDArray
-from quorum.core import registry
-from quorum.vote.coverage import Coverage, Decided, LanguageCoverage
+from quorum.core import embedded_voters
+from quorum.vote.coverage import Coverage, Decided, LanguageCoverage, Measured, known
 from quorum.vote.panel import packaged
 
 from analysis.evaluation import replay
@@ -95,18 +94,6 @@ def reviewed(coverage: Coverage) -> tuple[str, ...]:
     )
 
 
-def known() -> dict[str, tuple[str, ...]]:
-    """Every language that an embedded voter knows, with its voters in the panel's order."""
-    reads = {
-        voter: rules.LANGUAGES if voter == rules.VOTER else registry.model(voter).languages
-        for voter in packaged("embedded").voters
-    }
-    return {
-        language: tuple(voter for voter, languages in reads.items() if language in languages)
-        for language in sorted({code for languages in reads.values() for code in languages})
-    }
-
-
 def shares(gold: Codes, decisions: Codes, of: NDArray[np.bool_]) -> Decided | None:
     """The shares of those rows; None where they are too few to say anything."""
     if of.sum() < LEAST_SHOWN:
@@ -169,8 +156,10 @@ def main() -> None:
     path: Path | None = parser.parse_args().votes
     free = packaged("embedded").model_copy(update={"reviewed_languages": ()})
     if path is None:
-        coverage = anew(Coverage.model_validate_json(FIGURES.read_text(encoding="utf-8")))
+        kept = Measured.model_validate_json(FIGURES.read_text(encoding="utf-8"))
+        weights, coverage = kept.weights, anew(kept)
     else:
+        weights = embedded_voters.installed().weights
         votes = read(path)
         with path.open(encoding="utf-8", newline="") as file:
             source = np.array([row["source"] for row in csv.DictReader(file)])
@@ -182,8 +171,8 @@ def main() -> None:
     panel = free.model_copy(update={"reviewed_languages": persons})
     document = json.dumps(panel.document(), indent=2, ensure_ascii=False)
     PANEL.write_text(document + "\n", encoding="utf-8")
-    coverage = coverage.model_copy(update={"panel_version": panel.version})
-    figures = coverage.model_dump_json(indent=1, exclude_defaults=True)
+    facts = coverage.model_dump() | {"panel_version": panel.version, "weights": weights}
+    figures = Measured.model_validate(facts).model_dump_json(indent=1, exclude_defaults=True)
     FIGURES.write_text(figures + "\n", encoding="utf-8")
     page = with_table(PAGE.read_text(encoding="utf-8"), table(coverage))
     PAGE.write_text(page, encoding="utf-8")

@@ -24,7 +24,6 @@ from embedded.kinds import Kind, Kinds
 from embedded.reading import windows
 from numpy.typing import NDArray
 from quorum.core.models import Attribute, Category
-from quorum.vote.score_coverage import ScoreCoverage
 from rich.progress import track
 from rich.table import Table
 from sklearn.linear_model import LogisticRegression
@@ -388,19 +387,6 @@ def _joined(had: Kinds | None, new: Kinds, of: Collection[Category | Attribute])
         tuple(kind for kind, _, _ in both),
         np.concatenate(columns, axis=1),
         np.array([intercept for _, _, intercept in both], np.float32),
-    )
-
-
-def coverage(figures: Sequence[Figures], toxic: Sequence[str]) -> ScoreCoverage:
-    """The languages of each category and attribute; those of toxicity are `toxic`."""
-
-    def languages(kind: Category | Attribute) -> tuple[str, ...]:
-        return tuple(one.language for one in figures if one.kind == kind and one.covered)
-
-    attributes = {each: languages(each) for each in Attribute} | {Attribute.TOXICITY: tuple(toxic)}
-    return ScoreCoverage(
-        categories={each: languages(each) for each in Category if languages(each)},
-        attributes={each: spoken for each, spoken in attributes.items() if spoken},
     )
 
 

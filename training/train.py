@@ -32,7 +32,7 @@ from quorum.core.normalise import normalise
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from training import kinds, never_safe, outside, profanity
+from training import installing, kinds, never_safe, outside, profanity
 from training.fitted import Fitted, Pieces, unseen_language_scores
 from training.heads import pack_meaning
 from training.listed import measure_rules, pack_rules, rule_votes
@@ -64,9 +64,6 @@ from training.votes import (
 
 KIND_FIGURES = Path(__file__).with_name("kinds.json")
 """Figures of the packaged voters' scores of categories and attributes."""
-SCORE_COVERAGE = (
-    Path(__file__).parent.parent / "layers/quorum/python/quorum/vote/score_coverage.json"
-)
 
 
 def main() -> None:
@@ -124,14 +121,14 @@ def main() -> None:
             severe=severe,
             cache=options.cache,
         ).figures
-    if figures and options.weights == characters.WEIGHTS.parent:
+    if options.weights != characters.WEIGHTS.parent:
+        return
+    if figures:
         fitted = [*(kinds.FIRST if labelled else ()), *((kinds.SEVERE,) if severe else ())]
         fitted += [profanity.KIND] if labelled else []
         figures = kinds.joined_figures(kinds.read_figures(KIND_FIGURES), figures, fitted)
         kinds.write_figures(KIND_FIGURES, figures)
-        toxic = sorted(meaning.ENCODER_LANGUAGES | characters.scorer().languages.keys())
-        covered = kinds.coverage(figures, toxic).model_dump_json(indent=1)
-        SCORE_COVERAGE.write_text(covered + "\n", encoding="utf-8")
+    installing.install(options.weights, installing.ROOT)
 
 
 class Trained(NamedTuple):

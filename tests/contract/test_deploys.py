@@ -57,6 +57,7 @@ STRICT = {
     "chat/conversations.py",
     "document/batches.py",
     "document/parsing.py",
+    "core/embedded_voters.py",
     "core/model_entry.py",
     "ledger/costs.py",
     "routes/batches.py",

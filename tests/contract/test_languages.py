@@ -14,7 +14,7 @@ def test_the_figures_are_of_the_packaged_panel() -> None:
 
 
 def test_every_language_that_a_voter_knows_is_listed_with_its_voters() -> None:
-    assert {one.language: one.voters for one in COVERAGE.languages} == languages.known()
+    assert {one.language: one.voters for one in COVERAGE.languages} == coverage.known()
 
 
 def test_the_page_shows_the_table_of_the_figures() -> None:

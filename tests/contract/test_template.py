@@ -20,7 +20,7 @@ from quorum.chat import chat
 from quorum.chat.chat import ACTIONS, Asked
 from quorum.chat.conversations import ANSWERS_AT_ONCE, CONNECTION_SECONDS, SLOT_SECONDS
 from quorum.chat.conversing import FINISHING_SECONDS
-from quorum.core import errors, registry
+from quorum.core import embedded_voters, errors, registry
 from quorum.core.model_entry import ModelEntry
 from quorum.core.models import Frozen
 from quorum.document.long_documents import AskPiece, Receive
@@ -39,7 +39,7 @@ from quorum.review.requests import (
 )
 from quorum.routes import perspective
 from quorum.routes.keys import KeyRequest, RotateRequest
-from quorum.vote import panel, telemetry
+from quorum.vote import panel, score_coverage, telemetry
 from quorum.vote.evaluation import VOTING_SECONDS, AggregateRequest, VoteRequest
 from quorum.vote.moderations import ModerationRequest
 from quorum.vote.perspective import AnalyzeCommentRequest, SuggestCommentScoreRequest
@@ -52,6 +52,7 @@ from quorum.vote.workflow import CLIENT_SECONDS
 from local import openapi
 from tests import template
 from tests.template import ROOT
+from training import installing
 
 PROCESSOR_MB = 1769
 """Megabytes for which Lambda gives a function one processor; for fewer, a share of it."""
@@ -135,13 +136,21 @@ def test_a_voter_can_be_called_by_the_machine(voter: str) -> None:
 
 @pytest.mark.parametrize("voter", [rules, characters, meaning], ids=lambda voter: voter.VOTER)
 def test_the_registry_knows_the_revision_an_embedded_voter_was_trained_to(voter: Any) -> None:
-    assert voter.version() == f"{voter.VOTER}@{registry.model(voter.VOTER).revision}"
+    known = registry.model(voter.VOTER).revision
+    assert voter.version() == f"{voter.VOTER}@{known}", "run `python -m training.installing`"
 
 
-def test_the_registry_knows_the_languages_that_a_trained_voter_reads() -> None:
+def test_the_registry_knows_the_languages_that_a_voter_reads() -> None:
+    assert set(registry.model("rules").languages) == rules.LANGUAGES
     assert set(registry.model("characters").languages) == characters.scorer().languages.keys()
     read = meaning.scorer().known - {meaning.OTHER}
     assert set(registry.model("meaning").languages) == read
+
+
+def test_what_is_known_of_the_embedded_voters_is_what_their_files_say() -> None:
+    known = installing.known(characters.WEIGHTS.parent)
+    assert known.voters == embedded_voters.installed(), "run `python -m training.installing`"
+    assert known.scores == score_coverage.packaged()
 
 
 def test_nobody_votes_who_is_not_in_the_registry() -> None:

@@ -16,7 +16,7 @@ from bench import cards
 from training import heads, kinds, never_safe, outside, profanity, train
 from training.outside import POWER
 from training.rows import Row, read_labelled
-from training.train import KIND_FIGURES, SCORE_COVERAGE
+from training.train import KIND_FIGURES
 
 SEXUAL = ("a hot naked girl", "porn videos of girls", "she took off her bra")
 OTHER = ("the train to town", "potato soup for two", "a letter from my aunt")
@@ -340,9 +340,11 @@ def figures() -> tuple[kinds.Figures, ...]:
 
 
 def test_the_packaged_coverage_is_that_of_the_figures(figures: tuple[kinds.Figures, ...]) -> None:
-    toxic = score_coverage.packaged().attributes[Attribute.TOXICITY]
-    assert kinds.coverage(figures, toxic) == score_coverage.packaged()
-    assert SCORE_COVERAGE.exists()
+    packaged = score_coverage.packaged()
+    scored = [*packaged.categories.items(), *packaged.attributes.items()]
+    covered = {(str(kind), language) for kind, spoken in scored for language in spoken}
+    toxic = {pair for pair in covered if pair[0] == Attribute.TOXICITY}
+    assert covered - toxic == {(one.kind, one.language) for one in figures if one.covered}
 
 
 def test_the_page_shows_the_figures() -> None:

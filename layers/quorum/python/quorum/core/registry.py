@@ -12,6 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from quorum.core import embedded_voters
+from quorum.core.embedded_voters import Trained
 from quorum.core.errors import InvalidRequest, ModelUnknown
 from quorum.core.models import Category, CategoryName, Frozen, Money, Tokens
 
@@ -73,8 +75,8 @@ class Model(Frozen):
     the model from reasoning. `token_factor` is its tokens per token of `o200k_base`, by which its
     prompts are estimated; `token_error` is the relative error of that estimate that nine of ten
     texts keep within. `revision` is an embedded voter's trained state: votes of another revision
-    are not reused; `categories` are those that it gives scores to, `languages` those that a trained
-    voter reads. `category_codes` says which of
+    are not reused; `categories` are those that it gives scores to, `languages` those that it
+    reads. `category_codes` says which of
     a policy's categories each code in a guard model's reply means; none where it means none of
     them. `max_tokens_field` is what the request calls the limit of its answer.
     """
@@ -126,6 +128,20 @@ def _price(published: tuple[str, date], input_: str, output: str, cached_input: 
         cached_input=Decimal(cached_input),
         as_of=as_of,
         source=source,
+    )
+
+
+_EMBEDDED = embedded_voters.installed()
+
+
+def _embedded(name: str, trained: Trained) -> Model:
+    return Model(
+        name=name,
+        kind="embedded",
+        price=_FREE,
+        revision=trained.revision,
+        categories=trained.categories,
+        languages=trained.languages,
     )
 
 
@@ -224,54 +240,9 @@ MODELS: tuple[Model, ...] = (
         token_factor=_CLAUDE_TOKENS,
         token_error=_CLAUDE_ERROR,
     ),
-    Model(
-        name="rules",
-        kind="embedded",
-        price=_FREE,
-        revision="d2c0c37f9a68",
-        categories=(Category.HARASSMENT, Category.HATE, Category.SEXUAL),
-    ),
-    Model(
-        name="characters",
-        kind="embedded",
-        price=_FREE,
-        revision="e68319589c80",
-        languages=("ar", "de", "en", "es", "hi", "ko", "ru", "zh"),
-    ),
-    Model(
-        name="meaning",
-        kind="embedded",
-        price=_FREE,
-        revision="cc729612a8f1",
-        categories=(
-            Category.HARASSMENT,
-            Category.HATE,
-            Category.ILLICIT,
-            Category.ILLICIT_VIOLENT,
-            Category.SELF_HARM,
-            Category.SEXUAL,
-            Category.SEXUAL_MINORS,
-            Category.VIOLENCE,
-        ),
-        languages=(
-            "ar",
-            "de",
-            "en",
-            "es",
-            "fr",
-            "hi",
-            "it",
-            "ja",
-            "ko",
-            "nl",
-            "pl",
-            "pt",
-            "ru",
-            "th",
-            "tr",
-            "zh",
-        ),
-    ),
+    _embedded("rules", _EMBEDDED.rules),
+    _embedded("characters", _EMBEDDED.characters),
+    _embedded("meaning", _EMBEDDED.meaning),
 )
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from quorum.core import embedded_voters, registry
+from quorum.core.embedded_voters import Digest
 from quorum.core.models import Attribute, Category, Frozen
 from quorum.vote import score_coverage
 
@@ -59,12 +61,48 @@ class Coverage(Frozen):
     languages: tuple[LanguageCoverage, ...]
 
 
+class Measured(Coverage):
+    """The figures as they are kept: `weights` are those of the voters that were measured."""
+
+    weights: Digest
+
+
 @cache
 def packaged() -> Coverage:
-    """The figures of the packaged panel `embedded`."""
+    """The figures of the packaged panel `embedded`: none if voters of other weights are installed.
+
+    What was measured of other voters is not known of these.
+    """
     text = (files("quorum.vote") / "coverage.json").read_text(encoding="utf-8")
-    found = Coverage.model_validate_json(text)
-    return found.model_copy(update={"languages": tuple(map(_with_scores, found.languages))})
+    found = Measured.model_validate_json(text)
+    is_of_these = found.weights == embedded_voters.installed().weights
+    languages = found.languages if is_of_these else map(_unmeasured, known())
+    return Coverage(
+        panel=found.panel,
+        panel_version=found.panel_version,
+        measured_on=found.measured_on,
+        command=found.command,
+        languages=tuple(map(_with_scores, languages)),
+    )
+
+
+def known() -> dict[str, tuple[str, ...]]:
+    """Every language that an embedded voter knows, with its voters in the panel's order."""
+    reads = {model.name: model.languages for model in registry.MODELS if model.kind == "embedded"}
+    return {
+        language: tuple(voter for voter, languages in reads.items() if language in languages)
+        for language in sorted({code for languages in reads.values() for code in languages})
+    }
+
+
+def _unmeasured(language: str) -> LanguageCoverage:
+    return LanguageCoverage(
+        language=language,
+        voters=known()[language],
+        decided_by="person",
+        trained_for=None,
+        unseen_source=None,
+    )
 
 
 def _with_scores(one: LanguageCoverage) -> LanguageCoverage:
