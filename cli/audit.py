@@ -1,7 +1,6 @@
 """`quorum audit`: list, export and check the audit trail of the key's tenant."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from quorum.audit.chain import Action, AuditEntry, faults
 from rich.markup import escape
 
 from analysis.counts import counted
+from cli import days
 from cli.deployment import Where
 from cli.errors import CommandFailed
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, opened, print_json
@@ -23,12 +23,8 @@ Kind = Annotated[Action | None, typer.Option("--action", help="only this kind of
 By = Annotated[str | None, typer.Option(help="only changes by the key of this name")]
 Person = Annotated[str | None, typer.Option(help="only changes on behalf of this person")]
 Subject = Annotated[str | None, typer.Option(help="only changes of this, such as policy/gaming")]
-Since = Annotated[
-    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="the first day, UTC")
-]
-Until = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, UTC")
-]
+Since = Annotated[str | None, typer.Option("--from", callback=days.day, help="the first day, UTC")]
+Until = Annotated[str | None, typer.Option("--to", callback=days.day, help="the last day, UTC")]
 COLUMNS = (
     Column("number", rank=3),
     Column("at", left=True),
@@ -97,7 +93,11 @@ def export(
 def check(
     file: Annotated[
         Path | None,
-        typer.Option(help="a whole chain that was exported, instead of the deployment's"),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="a whole chain that was exported, instead of the deployment's",
+        ),
     ] = None,
     head: Annotated[
         str | None,
@@ -153,14 +153,13 @@ def _query(
     by: str | None,
     person: str | None,
     subject: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    since: str | None,
+    until: str | None,
 ) -> dict[str, str]:
     """The query of `GET /audit` with the filters that were given."""
-    days = {"from": since, "to": until}
-    query = {name: day.date().isoformat() for name, day in days.items() if day is not None}
     filters = {"action": action, "by": by, "person": person, "subject": subject}
-    return query | {name: str(value) for name, value in filters.items() if value is not None}
+    given = {name: str(value) for name, value in filters.items() if value is not None}
+    return given | days.query(since, until)
 
 
 def _cells(entry: AuditEntry) -> tuple[str, ...]:

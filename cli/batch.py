@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from analysis.rows import KINDS
 from cli.deployment import Where
 from cli.errors import DeploymentUnreachable, ExitCode
+from cli.files import there
 from cli.items import Known, Spooled, spooled
 from cli.languages import DefaultLanguage, Language
 from cli.output import STANDARD_OUTPUT, as_json_line, notes, opened
@@ -43,7 +44,10 @@ DIGITS = 4
 def batch(
     file: Annotated[
         Path | None,
-        typer.Argument(help="CSV, TSV, JSON Lines, JSON, TXT or a workbook; - or none: stdin"),
+        typer.Argument(
+            callback=there,
+            help="CSV, TSV, JSON Lines, JSON, TXT or a workbook; - or none: stdin",
+        ),
     ] = None,
     where: Where = "local",
     panel: Annotated[str | None, typer.Option(help="the panel that judges")] = None,

@@ -72,10 +72,18 @@ def share_of(written: str | float) -> float:
 
 
 def calibrate(
-    labelled: Annotated[Path, typer.Argument(help="CSV: language,text,gold,<voter>…")],
+    labelled: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="CSV: language,text,gold,<voter>…"),
+    ],
     out: Annotated[Path, typer.Option(help="Write the panel to this file.")],
     prices: Annotated[
-        Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="JSON prices of voters the registry does not know.",
+        ),
     ] = None,
     models: entries.Entries = None,
     where: loading.PricesAt = None,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from quorum.ledger.costs import By
 from rich.console import Console
 from rich.markup import escape
 
@@ -20,7 +21,7 @@ from cli.tables import Column, show
 def costs(
     since: days.Since = None,
     until: days.Until = None,
-    by: Annotated[str, typer.Option(help="model, tenant, decision or day")] = "model",
+    by: Annotated[By, typer.Option(help="what a row is")] = "model",
     where: Where = "local",
     out: Annotated[
         Path | None, typer.Option(help="write the report to this file too, as JSON")

@@ -1,22 +1,30 @@
 """The days of a report, and the times of a list: options that several commands have."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date
 from typing import Annotated
 
 import typer
 from quorum.core.errors import InvalidRequest
 from quorum.core.periods import end_of, start_of
 
+
+def day(written: str | None) -> str | None:
+    """A day as the API's parameters have it; raises `typer.BadParameter` if it is none."""
+    if written is None:
+        return None
+    try:
+        return date.fromisoformat(written).isoformat()
+    except ValueError:
+        raise typer.BadParameter("must be a day, such as 2026-12-31") from None
+
+
 Since = Annotated[
-    datetime | None,
-    typer.Option(
-        "--from", formats=["%Y-%m-%d"], help="the first day, UTC (default: the month's first)"
-    ),
+    str | None,
+    typer.Option("--from", callback=day, help="the first day, UTC (default: the month's first)"),
 ]
 Until = Annotated[
-    datetime | None,
-    typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, UTC (default: today)"),
+    str | None, typer.Option("--to", callback=day, help="the last day, UTC (default: today)")
 ]
 
 
@@ -53,7 +61,7 @@ UntilMoment = Annotated[
 ]
 
 
-def query(since: datetime | None, until: datetime | None) -> dict[str, str]:
+def query(since: str | None, until: str | None) -> dict[str, str]:
     """The days that are named, as the API's parameters."""
-    days = {"from": since, "to": until}
-    return {name: day.date().isoformat() for name, day in days.items() if day is not None}
+    named = {"from": since, "to": until}
+    return {name: one for name, one in named.items() if one is not None}

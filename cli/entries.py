@@ -15,7 +15,7 @@ from quorum.gateway.client import Gateway
 from quorum.gateway.model_gateways import ModelGateways
 from quorum.gateway.model_hosts import ModelHosts
 
-from cli.errors import first_problem
+from cli.errors import first_problem, of_file
 
 KEYS_VARIABLE = "MODEL_API_KEYS"
 """A JSON object from names of keys in entries to keys, as a deployment's secret has them."""
@@ -37,10 +37,12 @@ def read(named: list[str] | None) -> dict[str, NamedEntry]:
         name, _, file = one.partition("=")
         try:
             entry = parsed(Path(file).read_text(encoding="utf-8"))
-        except (OSError, NameRepeated) as problem:
-            raise typer.BadParameter(f"{one}: {problem}") from None
+        except OSError as problem:
+            raise typer.BadParameter(f"--model {name}: {of_file(problem)}") from None
+        except NameRepeated as problem:
+            raise typer.BadParameter(f"--model {one}: {problem}") from None
         except ValidationError as problem:
-            raise typer.BadParameter(f"{one}: {first_problem(problem)}") from None
+            raise typer.BadParameter(f"--model {one}: {first_problem(problem)}") from None
         found[name] = NamedEntry(name=name, entry=entry, model=entry.model(name))
     return found
 

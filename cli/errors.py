@@ -25,6 +25,8 @@ from typer.core import TyperGroup
 from cli.output import SafeConsole
 
 _TOO_LARGE = 413
+_NOT_TO_BE_OPENED = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""The errors of a file that was named: the argument is wrong."""
 
 
 class ExitCode(IntEnum):
@@ -65,6 +67,8 @@ class DeploymentRefused(CommandFailed):
         super().__init__(message)
         self.status = status
         self.error = dict(error)
+        if status == httpx.codes.BAD_REQUEST and self.error.get("field"):
+            self.code = ExitCode.USAGE  # the value of an argument
 
     def is_about(self, field: str) -> bool:
         """Whether it was the value of this field that was refused."""
@@ -123,7 +127,8 @@ def ending_of(error: Exception) -> Ending | None:
         case BotoCoreError() | ClientError():
             return _of_aws(error)
         case UnicodeDecodeError() | OSError():
-            return Ending(_of_file(error), ExitCode.ERROR)
+            code = ExitCode.USAGE if isinstance(error, _NOT_TO_BE_OPENED) else ExitCode.ERROR
+            return Ending(of_file(error), code)
         case QuorumError():
             return Ending(_sentence(error), ExitCode.ERROR)
         case _:
@@ -153,7 +158,8 @@ def _of_aws(error: BotoCoreError | ClientError) -> Ending:
             return Ending(f"AWS refuses: {_reason(error)}.", ExitCode.ERROR)
 
 
-def _of_file(error: UnicodeDecodeError | OSError) -> str:
+def of_file(error: UnicodeDecodeError | OSError) -> str:
+    """A sentence about a file that cannot be read or written."""
     if isinstance(error, UnicodeDecodeError):
         return "The file is not UTF-8 text: save it as UTF-8 first."
     said = os.strerror(error.errno) if error.errno else str(error)

@@ -35,12 +35,20 @@ COLUMNS = (
 
 
 def evaluate(
-    votes: Annotated[Path, typer.Argument(help="CSV: language,text,gold,<voter>…")],
+    votes: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="CSV: language,text,gold,<voter>…"),
+    ],
     panel: Annotated[
         str | None, typer.Option(help="Panel JSON, or the name of a packaged panel.")
     ] = None,
     prices: Annotated[
-        Path | None, typer.Option(help="JSON prices of voters the registry does not know.")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="JSON prices of voters the registry does not know.",
+        ),
     ] = None,
     models: entries.Entries = None,
     where: loading.PricesAt = None,

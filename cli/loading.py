@@ -29,6 +29,7 @@ from analysis.counts import counted
 from analysis.prices import ListPrice
 from analysis.recorded import Recorded, VotesUnreadable
 from cli import entries
+from cli.errors import of_file
 from cli.output import notes
 from cli.service import connect
 
@@ -70,8 +71,10 @@ def read_votes(path: Path, *, labelled: bool = True) -> Recorded:
     """The recorded votes, by default those with labels; a usage error if there are none."""
     try:
         votes = recorded.read(path)
-    except (VotesUnreadable, OSError, UnicodeDecodeError) as problem:
+    except VotesUnreadable as problem:
         raise typer.BadParameter(str(problem)) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise typer.BadParameter(of_file(problem)) from None
     if not labelled:
         return votes
     with_labels = votes.labelled()
@@ -115,7 +118,7 @@ def _document(name_or_path: str) -> str:
             f" ({', '.join(panel.PACKAGED)})"
         ) from None
     except (OSError, UnicodeDecodeError) as problem:
-        raise typer.BadParameter(str(problem)) from None
+        raise typer.BadParameter(of_file(problem)) from None
 
 
 def panel_over(name_or_path: str, votes: Recorded) -> tuple[Panel, Recorded]:

@@ -14,6 +14,7 @@ from quorum.vote.probing import ProbeReport
 from cli import entries, tables
 from cli.deployment import Where
 from cli.errors import CommandFailed, ExitCode, first_problem
+from cli.files import there
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 from cli.service import below, connect
 from cli.tables import Column
@@ -98,7 +99,13 @@ def get(
 @app.command()
 def put(
     name: Name,
-    document: Annotated[Path, typer.Argument(help="the entry as JSON; - reads it from stdin")],
+    document: Annotated[
+        Path,
+        typer.Argument(
+            callback=there,
+            help="the entry as JSON; - reads it from stdin",
+        ),
+    ],
     where: Where = "local",
     if_match: Annotated[
         str | None, typer.Option(help="only if this version is in force; * for any")

@@ -31,7 +31,11 @@ def moderate(
     *,
     context: Annotated[
         Path | None,
-        typer.Option(help="a JSON file with the context of the texts: messages, parent, author"),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="a JSON file with the context of the texts: messages, parent, author",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -80,7 +84,7 @@ def _context(file: Path) -> Any:
     """The context in a JSON file; the deployment says what is wrong with one that is not valid."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise typer.BadParameter(f"{file}: {problem}", param_hint="--context") from None
 
 

@@ -50,7 +50,10 @@ def _panel() -> None:
 def diff(
     old: Annotated[str, typer.Argument(help="Panel JSON, or the name of a packaged panel.")],
     new: Annotated[str, typer.Argument(help="Panel JSON, or the name of a packaged panel.")],
-    votes: Annotated[Path, typer.Argument(help="CSV: language,text,gold,<voter>…")],
+    votes: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="CSV: language,text,gold,<voter>…"),
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -18,6 +18,7 @@ from quorum.vote.trials import Trial
 from cli import tables
 from cli.deployment import Where
 from cli.errors import CommandFailed, DeploymentRefused, ExitCode, first_problem
+from cli.files import there
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 from cli.service import Service, below, connect
 from cli.tables import Column
@@ -27,6 +28,10 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="the policy's name")]
+DOCUMENT = typer.Argument(
+    callback=there,
+    help="the policy as JSON; - reads it from stdin",
+)
 Version = Annotated[
     str | None,
     typer.Option(help="an earlier version; last: the one put last, also of a deleted policy"),
@@ -100,9 +105,7 @@ def get(
 @app.command()
 def put(
     name: Name,
-    document: Annotated[
-        Path | None, typer.Argument(help="the policy as JSON; - reads it from stdin")
-    ] = None,
+    document: Annotated[Path | None, DOCUMENT] = None,
     where: Where = "local",
     version: Annotated[
         str | None,
@@ -138,7 +141,7 @@ def delete(name: Name, where: Where = "local") -> None:
 @app.command()
 def diff(
     name: Name,
-    document: Annotated[Path, typer.Argument(help="the policy as JSON; - reads it from stdin")],
+    document: Annotated[Path, DOCUMENT],
     where: Where = "local",
     version: Version = None,
 ) -> None:
@@ -219,9 +222,13 @@ def _compare(name: str, shown: ShadowView | None) -> None:
 @app.command("try")
 def try_(
     name: Name,
-    document: Annotated[Path, typer.Argument(help="the policy as JSON; - reads it from stdin")],
+    document: Annotated[Path, DOCUMENT],
     texts: Annotated[
-        Path | None, typer.Argument(help="one text a line; - reads them from stdin")
+        Path | None,
+        typer.Argument(
+            callback=there,
+            help="one text a line; - reads them from stdin",
+        ),
     ] = None,
     where: Where = "local",
     verdict: Annotated[list[str] | None, typer.Option(help="the id of a verdict to try on")] = None,

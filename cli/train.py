@@ -25,7 +25,13 @@ VOTES = "votes.csv"
 def train(
     out: Annotated[Path, typer.Option(help="the folder to write to")],
     texts: Annotated[
-        Path | None, typer.Argument(metavar="TEXTS.csv", help="columns language, text and gold")
+        Path | None,
+        typer.Argument(
+            metavar="TEXTS.csv",
+            exists=True,
+            dir_okay=False,
+            help="columns language, text and gold",
+        ),
     ] = None,
     *,
     licence: Annotated[str, typer.Option(help="the licence of the texts, for the cards")] = "yours",

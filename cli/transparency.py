@@ -1,13 +1,10 @@
 """`quorum transparency`: the report on a period's decisions."""
 
-from datetime import datetime
-from typing import Annotated
-
-import typer
 from quorum.review.transparency import TransparencyReport
 from quorum.vote.quality_sample import Estimate
 from rich.table import Table
 
+from cli import days
 from cli.deployment import Where
 from cli.output import AsJson, console, notes, print_json
 from cli.service import connect
@@ -15,16 +12,8 @@ from cli.service import connect
 
 def transparency(
     *,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from", formats=["%Y-%m-%d"], help="the first day, UTC (default: the month's first)"
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, UTC (default: today)"),
-    ] = None,
+    since: days.Since = None,
+    until: days.Until = None,
     as_json: AsJson = False,
     where: Where = "local",
 ) -> None:
@@ -32,8 +21,7 @@ def transparency(
 
     Needs an operator's key. It holds no contents.
     """
-    days = {"from": since, "to": until}
-    query = {name: day.date().isoformat() for name, day in days.items() if day is not None}
+    query = days.query(since, until)
     answer = connect(where, operator=True).get("transparency", **query)
     report = TransparencyReport.model_validate(answer)
     if as_json:

@@ -128,8 +128,9 @@ def test_a_batch_whose_deployment_goes_away_says_how_to_go_on(
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (FileNotFoundError(2, "No such file or directory", "a.csv"), 1, "a.csv: No such file"),
-        (IsADirectoryError(21, "Is a directory", "folder"), 1, "folder: Is a directory"),
+        (FileNotFoundError(2, "No such file or directory", "a.csv"), 2, "a.csv: No such file"),
+        (IsADirectoryError(21, "Is a directory", "folder"), 2, "folder: Is a directory"),
+        (OSError(28, "No space left on device", "a.csv"), 1, "a.csv: No space"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), 1, "UTF-8"),
         (NoRegionError(), 2, "AWS_DEFAULT_REGION"),
         (NoCredentialsError(), 2, "credentials"),
@@ -229,6 +230,80 @@ def test_the_exit_codes_are_in_the_help() -> None:
     done = CliRunner().invoke(app, ["-h"], env={"COLUMNS": "200"})
     assert done.exit_code == 0
     assert EXIT_CODES in " ".join(done.output.split())
+
+
+VOTES = str(ROOT / "tests/unit/golden/votes.csv")
+MISSING = (
+    ["batch", "none.csv"],
+    ["record", "none", "--out", "votes.csv"],
+    ["evaluate", "none"],
+    ["evaluate", "none.csv"],
+    ["evaluate", VOTES, "--prices", "none.json"],
+    ["evaluate", VOTES, "--model", "llama=none.json"],
+    ["evaluate", VOTES, "--panel", "none.json"],
+    ["calibrate", "none.csv", "--out", "panel.json"],
+    ["calibrate", VOTES, "--prices", "none.json", "--out", "panel.json"],
+    ["train", "none.csv", "--out", "trained"],
+    ["thresholds", "none.csv", "--flag-rate", "0.1"],
+    ["panel", "diff", "default", "economy", "none.csv"],
+    ["panel", "put", "none.json"],
+    ["policy", "put", "gaming", "none.json"],
+    ["policy", "try", "gaming", "none.json"],
+    ["policy", "diff", "gaming", "none.json"],
+    ["model", "put", "llama", "none.json"],
+    ["moderate", "a text", "--context", "none.json"],
+    ["audit", "check", "--file", "none.jsonl"],
+    ["replies", "none.jsonl"],
+    ["estimate", "none.txt", "--operation", "summarize"],
+    ["documents", "none.txt", "--out", "answers"],
+)
+"""Commands with a file that is not there."""
+
+
+@pytest.mark.parametrize("command", MISSING, ids=lambda command: " ".join(command[:2]))
+def test_a_file_that_is_not_there_is_a_usage_error_that_names_argument_and_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    assert done.exit_code == ExitCode.USAGE, done.output
+    assert "Invalid value" in done.stderr
+    assert "none" in done.stderr
+    assert "Errno" not in done.stderr
+    assert "files of this kind" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", [["audit", "list"], ["audit", "export"], ["costs"], ["transparency"]], ids=" ".join
+)
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_a_day_that_is_none_is_a_usage_error_that_shows_one(
+    command: list[str], option: str
+) -> None:
+    done = CliRunner().invoke(app, [*command, option, "yesterday"], env={"COLUMNS": "200"})
+    assert done.exit_code == ExitCode.USAGE
+    assert f"{option}: must be a day, such as 2026-12-31" in done.stderr.replace("'", "")
+    assert "Value error" not in done.stderr
+
+
+def test_a_row_of_costs_is_one_of_four_things() -> None:
+    done = CliRunner().invoke(app, ["costs", "--by", "foo"], env={"COLUMNS": "200"})
+    assert done.exit_code == ExitCode.USAGE
+    assert "--by" in done.stderr
+
+
+def test_a_value_that_the_deployment_refuses_is_a_usage_error(
+    answering: Callable[[Answer], None],
+) -> None:
+    def refuse(_: httpx.Request) -> httpx.Response:
+        error = {"code": "unknown_panel", "message": "panel: there is no panel", "field": "panel"}
+        return httpx.Response(400, json={"error": error})
+
+    answering(refuse)
+    done = CliRunner().invoke(app, ["moderate", "a text", "--panel", "none"])
+    assert done.exit_code == ExitCode.USAGE
+    assert "Panel: there is no panel." in done.stderr
 
 
 # ---- which deployment ------------------------------------------------------------------------
