@@ -1,12 +1,13 @@
 """Broken answers of gateways become named errors, within bounds of bytes and of time."""
 
+import asyncio
 import gzip
 import json
 import time
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from itertools import cycle
 from typing import Any
 
@@ -198,6 +199,88 @@ def test_however_a_packed_body_is_cut_into_pieces_it_is_the_same(
         ("deflate", bare(data)),
     ):
         assert loop.run(unpacked(encoding, packed)) == data
+
+
+class Arriving(httpx.AsyncByteStream):
+    """A body whose chunks arrive at once, up to each None, where `more` is waited for."""
+
+    def __init__(self, *chunks: bytes | None, failure: Exception | None = None) -> None:
+        self._chunks = chunks
+        self._failure = failure
+        self.more = asyncio.Event()
+        self.read = 0
+        self.left = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            for chunk in self._chunks:
+                if chunk is None:
+                    await self.more.wait()
+                else:
+                    self.read += len(chunk)
+                    yield chunk
+            if self._failure is not None:
+                raise self._failure
+        finally:
+            self.left = True
+
+    def joined(self, seconds: float = 20.0) -> AsyncGenerator[bytes]:
+        return body.joined(httpx.Response(200, stream=self), MEGABYTE, seconds)
+
+
+def test_chunks_that_arrive_at_once_are_one_piece_and_later_ones_another() -> None:
+    async def scenario() -> None:
+        there = Arriving(b"a", b"", b"b", None, b"c")
+        pieces = there.joined()
+        assert await anext(pieces) == b"ab"
+        there.more.set()
+        assert [piece async for piece in pieces] == [b"c"]
+
+    asyncio.run(scenario())
+
+
+def test_no_more_is_read_ahead_than_may_be_held() -> None:
+    async def scenario() -> None:
+        there = Arriving(*[b"x" * 1_000] * 100)
+        pieces = there.joined()
+        sizes = [len(await anext(pieces))]
+        await asyncio.sleep(0.01)  # it is read as far ahead as it may be
+        assert there.read - sizes[0] < body.HELD_BYTES + 1_000
+        sizes += [len(piece) async for piece in pieces]
+        assert sum(sizes) == 100_000
+        assert max(sizes) < body.HELD_BYTES + 1_000
+
+    asyncio.run(scenario())
+
+
+def test_what_arrived_before_an_error_is_taken_before_it_is_raised() -> None:
+    async def scenario() -> None:
+        pieces = Arriving(b"a", b"b", failure=httpx.ReadError("lost")).joined()
+        assert await anext(pieces) == b"ab"
+        with pytest.raises(httpx.ReadError):
+            await anext(pieces)
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_nobody_takes_any_more_is_not_read_on() -> None:
+    async def scenario() -> None:
+        there = Arriving(b"a", None)
+        async with aclosing(there.joined()) as pieces:
+            assert await anext(pieces) == b"a"
+        assert there.left
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_stops_is_waited_for_no_longer_than_told() -> None:
+    async def scenario() -> None:
+        pieces = Arriving(b"a", None).joined(seconds=0.05)
+        assert await anext(pieces) == b"a"
+        with pytest.raises(TimeoutError):
+            await anext(pieces)
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("status", [201, 203])

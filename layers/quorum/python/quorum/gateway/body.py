@@ -5,15 +5,17 @@ itself, piece by piece: httpx would unpack a whole chunk at once, and nested enc
 times as a header names them.
 """
 
+import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Iterator
-from typing import TYPE_CHECKING
+from contextlib import aclosing
 
-if TYPE_CHECKING:
-    import httpx
+import httpx
 
 ERROR_BYTES = 64 * 1024
 """Bytes of an error's body that are read; the rest adds nothing."""
+HELD_BYTES = 16 * 1024
+"""Bytes that are read ahead, about, of whoever takes them joined."""
 _PIECE_BYTES = 64 * 1024
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 """zlib's window bits by encoding: 31 means gzip, 47 that the first bytes decide."""
@@ -27,7 +29,7 @@ class BodyInvalid(Exception):
     """The reason why a body cannot be read; quotes nothing of it."""
 
 
-async def pieces(response: "httpx.Response", limit: int) -> AsyncGenerator[bytes]:
+async def pieces(response: httpx.Response, limit: int) -> AsyncGenerator[bytes]:
     """The body, unpacked; raises `BodyInvalid` beyond `limit` bytes and for a wrong encoding.
 
     httpx's transport errors pass unchanged.
@@ -40,7 +42,26 @@ async def pieces(response: "httpx.Response", limit: int) -> AsyncGenerator[bytes
         yield piece
 
 
-async def whole(response: "httpx.Response", limit: int) -> bytearray:
+async def joined(response: httpx.Response, limit: int, seconds: float) -> AsyncGenerator[bytes]:
+    """The body as `pieces`, those that arrive at the same time as one.
+
+    A model that is fast sends many chunks at once, and each would cost what is done for a piece.
+    Raises `TimeoutError` after `seconds`.
+    """
+    held = _Held()
+    reading = asyncio.create_task(held.read(pieces(response, limit), seconds))
+    try:
+        while piece := await held.take():
+            yield piece
+        await reading  # to raise what ended it
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
+        if not reading.cancelled():
+            reading.exception()  # nobody waits for it any more
+
+
+async def whole(response: httpx.Response, limit: int) -> bytearray:
     """The whole body; raises as `pieces`."""
     body = bytearray()
     async for piece in pieces(response, limit):
@@ -48,7 +69,7 @@ async def whole(response: "httpx.Response", limit: int) -> bytearray:
     return body
 
 
-async def beginning(response: "httpx.Response") -> bytes:
+async def beginning(response: httpx.Response) -> bytes:
     """The readable part of the first `ERROR_BYTES` of an error's body."""
     body = bytearray()
     try:
@@ -59,13 +80,16 @@ async def beginning(response: "httpx.Response") -> bytes:
     return bytes(body)
 
 
-async def _unpacked(response: "httpx.Response") -> AsyncGenerator[bytes]:
+async def _unpacked(response: httpx.Response) -> AsyncGenerator[bytes]:
     if response.is_stream_consumed:  # httpx has read and unpacked all of it already
         async for piece in response.aiter_bytes():
             yield piece
         return
     unpacker = _unpacker(response)
-    async for raw in response.aiter_raw():
+    # Its own iterator would close it at the end: whoever left then would leave it half closed.
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("an asynchronous response has an asynchronous stream")
+    async for raw in response.stream:
         if unpacker is None:
             yield raw
             continue
@@ -73,7 +97,7 @@ async def _unpacked(response: "httpx.Response") -> AsyncGenerator[bytes]:
             yield piece
 
 
-def _unpacker(response: "httpx.Response") -> "_Unpacker | None":
+def _unpacker(response: httpx.Response) -> "_Unpacker | None":
     """The unpacker for the body's encoding; None if the body is not compressed."""
     encodings = [
         name
@@ -85,6 +109,46 @@ def _unpacker(response: "httpx.Response") -> "_Unpacker | None":
     if len(encodings) > 1 or encodings[0] not in _WINDOWS:
         raise BodyInvalid("the answer's compression is not supported")
     return _Unpacker(_WINDOWS[encodings[0]])
+
+
+class _Held:
+    """What was read and not taken yet."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._ended = False
+        self._some = asyncio.Event()  # there is something to take, or nothing will follow
+        self._room = asyncio.Event()
+
+    async def read(self, pieces: AsyncGenerator[bytes], seconds: float) -> None:
+        """Read to the end, but not far ahead of whoever takes."""
+        size = 0
+        try:
+            async with asyncio.timeout(seconds), aclosing(pieces):
+                async for piece in pieces:
+                    if not self._pieces:
+                        size = 0
+                        self._some.set()
+                    self._pieces.append(piece)
+                    size += len(piece)
+                    if size >= HELD_BYTES:
+                        self._room.clear()
+                        await self._room.wait()
+        finally:
+            self._ended = True
+            self._some.set()
+
+    async def take(self) -> bytes:
+        """All that was read, as soon as there is something; nothing at the end."""
+        taken = b""
+        while not taken and not (self._ended and not self._pieces):
+            await self._some.wait()
+            taken = b"".join(self._pieces)
+            self._pieces.clear()
+            self._room.set()
+            if not self._ended:
+                self._some.clear()
+        return taken
 
 
 class _Unpacker:

@@ -565,14 +565,15 @@ class Gateway:
         stream = Stream()
         begun = time.monotonic()
         try:
-            async with aclosing(_chunks(response, call)) as chunks:
-                async for chunk in chunks:
-                    for piece in stream.feed(chunk):
-                        yield Delta(piece)
+            arriving = body.joined(response, _most_bytes(call), call.deadline.remaining())
+            async with aclosing(arriving):
+                async for received in arriving:
+                    if text := "".join(stream.feed(received)):
+                        yield Delta(text)
                     if stream.over:
                         break
-            for piece in stream.close():
-                yield Delta(piece)
+            if text := "".join(stream.close()):
+                yield Delta(text)
         except (GeneratorExit, asyncio.CancelledError):
             call.pay_for(stream.answer.text, stream.answer.usage)
             if stopped is not None:
@@ -653,14 +654,3 @@ def _final(problem: Problem, said: str, base: BaseUrl) -> VoteUnavailable:
 def _most_bytes(call: Call) -> int:
     """Bytes that an answer to this call has at most."""
     return min(_LONGEST_BODY_BYTES, _ENVELOPE_BYTES + call.max_output_tokens * _BYTES_PER_TOKEN)
-
-
-async def _chunks(response: httpx.Response, call: Call) -> AsyncGenerator[bytes]:
-    """The body as it arrives; raises `TimeoutError` at the deadline."""
-    async with aclosing(body.pieces(response, _most_bytes(call))) as pieces:
-        while True:
-            async with asyncio.timeout(call.deadline.remaining()):
-                piece = await anext(pieces, None)
-            if piece is None:
-                return
-            yield piece
