@@ -34,9 +34,10 @@ _SPELLED_OUT = re.compile(
 _BASES = {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
 _LEET = tuple(str.maketrans(_BASES | dict.fromkeys("1!|", stroke)) for stroke in "il")
 """Digits and signs that stand for Latin letters; a stroke is an i or an l."""
-_LEET_WORD = re.compile(
-    r"(?<![\w@$])(?!@[a-z])(?=[\w@$!|]{4})[a-z013457@$!|]*(?:[a-z][013457@$!|]|[013457@$|][a-z])[a-z013457@$!|]*(?!\w)"
-)
+_LEET_WORD = re.compile(r"(?<![\w@$])(?!@[a-z])(?=[\w@$!|]{4})[a-z013457@$!|]+(?!\w)")
+"""Four letters, digits and signs or more: a match takes them all, so a text is read once."""
+_LEET_PAIR = re.compile(r"[a-z][013457@$!|]|[013457@$|][a-z]")
+"""What such a word holds if its digits and signs stand for letters."""
 _LETTERS_IN_SHAPES = {
     0x1F1E6 + position: letter for position, letter in enumerate("abcdefghijklmnopqrstuvwxyz")
 }
@@ -86,16 +87,16 @@ def _undrawn(text: str) -> str:
     One such vowel is enough; two of 이 inside a word, which often begins another (도시이발소).
     """
     out: list[str] = []
+    ends: dict[int, int] = {}  # by vowel, the end of what draws it out: no letter is read again
     at = 0
     while at < len(text):
         character = text[at]
         vowel, final = _sound(character)
         end = at + 1
         if vowel >= 0 and final == 0:
-            while end < len(text) and _draws(text[end], vowel):
-                end += 1
-                if _sound(text[end - 1])[1]:
-                    break
+            if end > ends.get(vowel, 0):
+                ends[vowel] = _drawn_to(text, end, vowel)
+            end = ends[vowel]
         extra = end - at - 1
         starts = at == 0 or not _is_syllable(text[at - 1])
         closes = end < len(text) and _is_syllable(text[end])
@@ -108,6 +109,15 @@ def _undrawn(text: str) -> str:
             at += 1
         out.append(character)
     return "".join(out)
+
+
+def _drawn_to(text: str, at: int, vowel: int) -> int:
+    """The end of the syllables from `at` on that draw out a vowel; one with a final is the last."""
+    while at < len(text) and _draws(text[at], vowel):
+        at += 1
+        if _sound(text[at - 1])[1]:
+            break
+    return at
 
 
 def _is_syllable(character: str) -> bool:
@@ -131,4 +141,8 @@ def _draws(character: str, vowel: int) -> bool:
 
 
 def _unleeted(text: str, leet: dict[int, str]) -> str:
-    return _LEET_WORD.sub(lambda word: word[0].translate(leet), text)
+    def read(found: re.Match[str]) -> str:
+        word = found[0]
+        return word.translate(leet) if _LEET_PAIR.search(word) else word
+
+    return _LEET_WORD.sub(read, text)
