@@ -22,8 +22,16 @@ def vote(voter: str, decision: Decision, confidence: float = 1.0) -> CastVote:
     return CastVote(voter=voter, model=voter, decision=decision, confidence=confidence)
 
 
+def abstained(voter: str, reason: AbstentionReason) -> Abstention:
+    return Abstention(voter=voter, reason=reason)
+
+
 def abstention(voter: str) -> Abstention:
-    return Abstention(voter=voter, reason=AbstentionReason.TIMED_OUT)
+    return abstained(voter, AbstentionReason.TIMED_OUT)
+
+
+def nothing_found(voter: str) -> Abstention:
+    return abstained(voter, AbstentionReason.NOTHING_FOUND)
 
 
 def ask(panel_: Panel, said: dict[str, Any], language: str | None = None) -> tuple[Decision, Votes]:
@@ -414,6 +422,19 @@ def test_agreement_is_measured_on_votes_and_on_decided_verdicts_only() -> None:
     assert agreements(REVIEW, votes) == {}
 
 
+GUARDED = panel.load(
+    {
+        "name": "guarded",
+        "rounds": [["ada", "bob", "cyd", "dan"]],
+        "stop": "all",
+        "quorum": 2,
+        "rule": {"kind": "majority"},
+        "escalates": ["dan"],
+    },
+    voters=NAMES,
+)
+
+
 @pytest.mark.parametrize(
     ("said", "decision"),
     [(REVIEW, REVIEW), (UNSAFE, REVIEW), (SAFE, SAFE), (None, SAFE)],
@@ -421,22 +442,40 @@ def test_agreement_is_measured_on_votes_and_on_decided_verdicts_only() -> None:
 def test_a_voter_that_escalates_keeps_the_panel_from_saying_safe(
     said: Decision | None, decision: Decision
 ) -> None:
-    guarded = panel.load(
-        {
-            "name": "guarded",
-            "rounds": [["ada", "bob", "cyd", "dan"]],
-            "stop": "all",
-            "quorum": 2,
-            "rule": {"kind": "majority"},
-            "escalates": ["dan"],
-        },
-        voters=NAMES,
-    )
     votes: Votes = [vote(voter, SAFE) for voter in ("ada", "bob", "cyd")]
-    votes.append(abstention("dan") if said is None else vote("dan", said))
-    outcome = tally(guarded, votes)
+    votes.append(nothing_found("dan") if said is None else vote("dan", said))
+    outcome = tally(GUARDED, votes)
     assert outcome.decision is decision
     assert ("dan asks for a person" in outcome.reason) is (decision is REVIEW)
+
+
+LOST = [reason for reason in AbstentionReason if not abstained("dan", reason).repeatable]
+
+
+@pytest.mark.parametrize("reason", LOST)
+def test_where_the_vote_of_one_that_escalates_was_lost_nothing_is_safe(
+    reason: AbstentionReason,
+) -> None:
+    lost = abstained("dan", reason)
+    calm: Votes = [vote(voter, SAFE) for voter in ("ada", "bob", "cyd")]
+    outcome = tally(GUARDED, [*calm, lost])
+    assert (outcome.decision, outcome.settled) == (REVIEW, True)
+    assert "but the vote of dan was lost" in outcome.reason
+    grave: Votes = [vote(voter, UNSAFE) for voter in ("ada", "bob", "cyd")]
+    assert tally(GUARDED, [*grave, lost]).decision is UNSAFE
+    # Of two deliveries the vote counts.
+    assert tally(GUARDED, [*calm, lost, vote("dan", SAFE)]).decision is SAFE
+    # One that does not escalate may fail.
+    others = [vote(voter, SAFE) for voter in ("ada", "bob", "dan")]
+    assert tally(GUARDED, [*others, abstained("cyd", reason)]).decision is SAFE
+
+
+def test_at_the_deadline_nothing_is_safe_without_one_that_escalates() -> None:
+    calm = [vote(voter, SAFE) for voter in ("ada", "bob", "cyd")]
+    late = tally(GUARDED, calm, final=True)
+    assert late.decision is REVIEW
+    assert "the vote of dan was lost; concluded without dan" in late.reason
+    assert tally(GUARDED, [*calm[:2], vote("dan", SAFE)], final=True).decision is SAFE
 
 
 @pytest.mark.parametrize("field", ["escalates", "clears"])
@@ -472,7 +511,9 @@ def test_in_a_reviewed_language_a_person_decides_after_the_first_round(
 def test_what_a_voter_escalates_the_later_rounds_look_at_before_a_person_must() -> None:
     economy = panel.packaged("economy")
     calm = [vote(voter, SAFE, 0.99) for voter in ("characters", "meaning", *economy.rounds[1])]
-    assert tally(economy, [abstention("rules"), *calm], "en").settled
+    assert tally(economy, [nothing_found("rules"), *calm], "en").settled
+    lost = tally(economy, [abstention("rules"), *calm], "en")
+    assert lost.next_voters == economy.rounds[2]
     escalated = tally(economy, [vote("rules", REVIEW, 0.5), *calm], "en")
     assert escalated.next_voters == economy.rounds[2]
 
@@ -480,9 +521,9 @@ def test_what_a_voter_escalates_the_later_rounds_look_at_before_a_person_must() 
 def test_economy_says_safe_only_after_an_llm_has_answered() -> None:
     economy = panel.packaged("economy")
     calm = [vote(voter, SAFE, 0.99) for voter in ("characters", "meaning")]
-    first = tally(economy, [abstention("rules"), *calm], "en")
+    first = tally(economy, [nothing_found("rules"), *calm], "en")
     assert (first.decision, first.next_voters) == (REVIEW, economy.rounds[1])
     silent = [abstention(voter) for voters in economy.rounds[1:] for voter in voters]
-    alone = tally(economy, [abstention("rules"), *calm, *silent], "en")
+    alone = tally(economy, [nothing_found("rules"), *calm, *silent], "en")
     assert alone.decision is REVIEW
     assert "safe needs an answer of gpt-4.1-nano, gemini-2.5-flash-lite or gpt-4.1" in alone.reason

@@ -78,6 +78,7 @@ _CLAUSES: Mapping[str, Callable[[re.Match[str]], str]] = {
     ),
     rf"{_FLAGGED}(?:, {_FLAGGED})*": _categories,
     rf"({_NAMES}) asks for a person": lambda one: f"사람의 검토 요청: {_names(one[1])}",
+    rf"the vote of ({_NAMES}) was lost": lambda one: f"투표를 받지 못했습니다: {_names(one[1])}",
     r"this panel leaves (\w+) to a person": lambda one: (
         f"이 패널은 해당 언어({one[1]})의 판정을 사람에게 맡깁니다"
     ),

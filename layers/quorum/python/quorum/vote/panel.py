@@ -158,9 +158,10 @@ class Panel(Frozen):
     `quorum` is the least number of votes (an abstention is none); with fewer, the verdict is
     `needs_review`. `risk` belongs to the stop rule of that name: for every round but the
     last, the calibrated probability of error at which asking ends; without it, asking ends as soon
-    as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, the
-    panel does not say safe: a person decides. Nor does it before a voter in `clears` has answered,
-    if any is named: so a panel of cheap and dear voters cannot say safe by its cheapest alone.
+    as the score is beyond a threshold. While a voter in `escalates` votes anything but safe, or its
+    vote was lost, the panel does not say safe: a person decides. Nor does it before a voter in
+    `clears` has answered, if any is named: so a panel of cheap and dear voters cannot say safe by
+    its cheapest alone.
     `packed` is the number of contents that batches ask a language model about in one call.
     `thresholds_by_language` holds a language's own thresholds, in place of `thresholds`. In
     `reviewed_languages` a person decides, whatever the votes. `default_language` is that of texts

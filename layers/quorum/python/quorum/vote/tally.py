@@ -10,7 +10,8 @@ Three rules (see `quorum.vote.panel`):
   pairs of agreeing votes add; decided by two thresholds on the probability.
 
 Under every rule, the panel does not decide `safe` while a voter in its `escalates` votes anything
-but safe, nor before a voter in its `clears` has answered. In its `reviewed_languages` it decides
+but safe or its vote was lost (what makes it fail may be in the content), nor before a voter in its
+`clears` has answered. In its `reviewed_languages` it decides
 nothing: it asks its first round, whose votes a reviewer sees.
 
 Whether the panel is settled is decided by the extremes the score can still reach. They are exact:
@@ -21,7 +22,7 @@ change a verdict.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from quorum.core.exact import decimal, weighted_sums
@@ -63,11 +64,15 @@ _ASKS_FOR_REVIEW = _Supposed(_REVIEW, 1.0)
 
 
 class _TallyState(NamedTuple):
-    """A panel's votes on one content so far, and the voters that are outstanding."""
+    """A panel's votes on one content so far, and the voters that are outstanding.
+
+    The votes of `lost` could not be had: those voters failed, or the deadline came first.
+    """
 
     panel: Panel
     language: str | None
     tally_votes: Mapping[str, _TallyVote]
+    lost: Collection[str]
     outstanding: tuple[str, ...]
     quorum: int
 
@@ -93,7 +98,8 @@ class _TallyState(NamedTuple):
         return tuple(
             voter
             for voter in self.panel.escalates
-            if voter in self.tally_votes and self.tally_votes[voter].decision is not _SAFE
+            if voter in self.lost
+            or (voter in self.tally_votes and self.tally_votes[voter].decision is not _SAFE)
         )
 
     @property
@@ -134,10 +140,12 @@ def tally(
     more voters are asked: the outcome is concluded from the votes there are.
     """
     votes = tuple(votes)
-    tally_votes, heard = _by_voter(panel, votes)
+    tally_votes, heard, lost = _by_voter(panel, votes)
     outstanding = tuple([voter for voter in panel.voters if voter not in heard])
     quorum = quorum_of(panel, votes)
-    state = _TallyState(panel, language, tally_votes, outstanding, quorum)
+    if final:
+        lost.update(outstanding)
+    state = _TallyState(panel, language, tally_votes, lost, outstanding, quorum)
     reading = _read(state)
     quorate = len(tally_votes) >= quorum
     decision = _held(state, reading.decision) if quorate else _REVIEW
@@ -207,14 +215,15 @@ def confidence_logit(confidence: float) -> float:
 
 def _by_voter(
     panel: Panel, votes: Iterable[CastVote | Abstention]
-) -> tuple[dict[str, _TallyVote], set[str]]:
-    """Each voter's vote, and the names of all voters that voted or abstained.
+) -> tuple[dict[str, _TallyVote], set[str], set[str]]:
+    """Each voter's vote, the voters that voted or abstained, and those whose vote was lost.
 
     A voter counts once. Of two votes (a redelivered round) the graver one counts, whichever came
     first; a vote beats an abstention.
     """
     tally_votes: dict[str, _TallyVote] = {}
     abstained: set[str] = set()
+    lost: set[str] = set()
     voters = panel.voters
     for vote in votes:
         voter = vote.voter
@@ -222,9 +231,11 @@ def _by_voter(
             continue
         if not isinstance(vote, CastVote):
             abstained.add(voter)
+            if not vote.repeatable:
+                lost.add(voter)
         elif voter not in tally_votes or _gravity(vote) > _gravity(tally_votes[voter]):
             tally_votes[voter] = vote
-    return tally_votes, abstained.union(tally_votes)
+    return tally_votes, abstained.union(tally_votes), lost.difference(tally_votes)
 
 
 def _gravity(tally_vote: _TallyVote) -> tuple[int, float]:
@@ -245,8 +256,11 @@ def _held(state: _TallyState, decision: Decision, *, cleared: bool = False) -> D
 def _why_held(state: _TallyState) -> str:
     if state.reviewed:
         return f"this panel leaves {state.language} to a person"
+    asking = tuple(voter for voter in state.escalating if voter in state.tally_votes)
+    if asking:
+        return f"{_listed(asking)} asks for a person"
     if state.escalating:
-        return f"{_listed(state.escalating)} asks for a person"
+        return f"the vote of {_listed(state.escalating)} was lost"
     return f"safe needs an answer of {_listed(state.panel.clears, 'or')}"
 
 
