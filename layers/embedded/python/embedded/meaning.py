@@ -18,18 +18,27 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quorum.core.models import Abstention, Attribute, CastVote, Category, Content, Decision
-from quorum.vote.language import TOO_FEW
+from quorum.vote.language import TOO_FEW, Part
+from quorum.vote.sentences import spans
 
-from embedded import groups, weights
+from embedded import groups, senses, weights
 from embedded.calibration import Platt, cast, toxicity, wordless
 from embedded.disguises import VERSION as DISGUISES_VERSION
 from embedded.kinds import Kind, Kinds, attributes_of, categories_of
-from embedded.reading import Reading, language_unknown, read, unlike_training, windows, worst
+from embedded.reading import (
+    UNLIKE,
+    Reading,
+    language_unknown,
+    read,
+    unlike_training,
+    windows,
+    worst,
+)
 from embedded.reading import version as reading_version
 from embedded.unlike import Judged, Opinion, Unlike, judged_without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -58,6 +67,10 @@ NEVER_SAFE_FROM = 0.5
 
 NAMES_A_GROUP = "names a group of people: that nothing bad is said of it, it cannot tell"
 """The detail of an abstention from calling such a text safe."""
+UNSAFE_SENTENCE = "one of its sentences alone is unsafe"
+"""The detail of an abstention from calling such a text safe."""
+SENTENCES_READ = 32
+"""Sentences of a text that are read by themselves; of more, neighbours are read together."""
 DESERVED = Platt(0.4, 0.56)
 """From the log-odds that a text is unsafe to what they are worth where it names a group: fitted on
 the votes for unsafe on such texts of outside sources (decision 0043)."""
@@ -339,6 +352,28 @@ def _names_a_group(reading: Reading) -> bool:
     return any(groups.named(part.text, code) for part in reading.parts for code in part.languages)
 
 
+def _has_unsafe_sentence(reading: Reading, trained: Scorer) -> bool:
+    """Whether a sentence of several would be unsafe if it stood alone.
+
+    A friendly sentence or two outweigh a threat in the meaning of the whole.
+    """
+    found = spans(reading.text, SENTENCES_READ)
+    whole = reading.parts[0]
+    return len(found) > 1 and any(
+        (alone := worst(_alone(sentence.text, whole), trained.known, _unsafe(trained))) is not None
+        and alone > senses.UNSURE
+        for sentence in found
+    )
+
+
+def _alone(text: str, whole: Part) -> Reading:
+    return Reading(text=text, parts=(whole._replace(text=text),))
+
+
+def _unsafe(trained: Scorer) -> "Callable[[str, str], float]":
+    return lambda text, code: trained.judged(text, code).probability
+
+
 def vote(content: Content) -> CastVote | Abstention:
     """Judge a content by its meaning, in the languages the encoder or the training knows."""
     with one_thread():
@@ -367,7 +402,10 @@ def _vote(content: Content) -> CastVote | Abstention:
     reasons = _REASONS["ko" if reading.language == "ko" else "en"]
     vote = cast(VOTER, trained.version, unsafe, reasons, attribute_scores)
     scores = categories_of(probabilities)
-    grave = max((scores.get(category, 0.0) for category in NEVER_SAFE), default=0.0)
-    if vote.decision is Decision.SAFE and grave >= NEVER_SAFE_FROM:
-        return unlike_training(VOTER, attribute_scores)
+    if vote.decision is Decision.SAFE:
+        grave = max((scores.get(category, 0.0) for category in NEVER_SAFE), default=0.0)
+        sentence = grave < NEVER_SAFE_FROM and _has_unsafe_sentence(reading, trained)
+        if grave >= NEVER_SAFE_FROM or sentence:
+            detail = UNSAFE_SENTENCE if sentence else UNLIKE
+            return unlike_training(VOTER, attribute_scores, detail)
     return vote.model_copy(update={"scores": scores, "covers": tuple(scores)}) if scores else vote

@@ -16,7 +16,7 @@ from embedded import pleasantries, senses
 from embedded.innocent import EXPRESSIONS, reworded
 from embedded.pleasantries import PLEASANTRIES
 
-VERSION = "8"
+VERSION = "9"
 """Changes whenever some text is judged otherwise: the trained voters' votes are kept by it."""
 WINDOW = 1_000
 """Characters of a window. Measured best on long texts: one bad passage is not averaged away."""
