@@ -3,6 +3,9 @@
 Whether such a text is news, a cry for help or instructions takes more than a small model, and none
 of the labelled texts teaches it (see decision 0003). So a mention is left to a person or to a
 larger model.
+
+`topics.json` has the words by topic and language, `*` for all. One that begins with `=` counts
+where it is a whole sentence alone: "Die!", not "die Katze".
 """
 
 import json
@@ -17,26 +20,33 @@ from embedded.disguises import respelled
 TOPICS = Path(__file__).with_name("topics.json")
 _NO_SPACES = frozenset(("ja", "ko", "zh"))
 """Languages without spaces between words: a word matches anywhere."""
+_EVERY, _ALONE = "*", "="
+_STARTS = r"(?:^|[.!?…。！？,，\n]\s*)[\"'“«(]*"
+_ENDS = r"\s*(?:[.!?…。！？~ㅋㅎ\U0001f300-\U0001faff]|$)"
+"""What stands around a sentence."""
 
 
 @cache
 def languages() -> frozenset[str]:
     """The languages that have words for some topic."""
     listed: dict[str, dict[str, list[str]]] = json.loads(TOPICS.read_text(encoding="utf-8"))
-    return frozenset(language for words in listed.values() for language in words)
+    return frozenset(language for words in listed.values() for language in words) - {_EVERY}
 
 
 @cache
 def _patterns(language: str) -> dict[Category, re.Pattern[str]]:
     topics: dict[str, dict[str, list[str]]] = json.loads(TOPICS.read_text(encoding="utf-8"))
     edges = ("", "") if language in _NO_SPACES else (r"(?<!\w)", r"(?!\w)")
-    return {
-        Category(category): re.compile(
-            edges[0] + "(?:" + "|".join(map(re.escape, words[language])) + ")" + edges[1]
-        )
-        for category, words in topics.items()
-        if language in words
-    }
+    found: dict[Category, re.Pattern[str]] = {}
+    for category, listed in topics.items():
+        words = [*listed.get(language, ()), *listed.get(_EVERY, ())]
+        alone = [re.escape(word[1:]) for word in words if word.startswith(_ALONE)]
+        inside = [re.escape(word) for word in words if not word.startswith(_ALONE)]
+        ways = [f"{edges[0]}(?:{'|'.join(inside)}){edges[1]}"] if inside else []
+        ways += [f"{_STARTS}(?:{'|'.join(alone)}){_ENDS}"] if alone else []
+        if ways:
+            found[Category(category)] = re.compile("|".join(ways))
+    return found
 
 
 def mentioned(text: str, language: str) -> tuple[Category, ...]:
