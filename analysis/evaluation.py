@@ -1,6 +1,7 @@
 """Replay of recorded votes through the production tally, and the figures of the result.
 
 Figures come with percentile-bootstrap 95 % intervals (Efron 1979), resampled within each language.
+A share of 0 or 1 has Wilson's interval (1927): resamples of rows that are all alike are all alike.
 A decision is forced, for `accuracy`, `precision`, `recall` and `f1`, where the panel would ask a
 person: at the midpoint of its thresholds; a single voter's `needs_review` or missing vote counts as
 a score of one half, and one half as unsafe. `auprc` is average precision (the area under the
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from quorum.core.models import Abstention, CastVote, Decision, Outcome
 from quorum.vote.panel import Estimate, Panel
+from quorum.vote.quality_sample import wilson
 from quorum.vote.tally import tally
 
 from analysis.recorded import (
@@ -213,18 +215,22 @@ def figures(
     caught = unsafe & flagged
     let_through = unsafe & (answers.decisions == SAFE)
     found: Figures = {}
-    always = np.ones(len(gold))
+    always = np.ones(len(gold), dtype=np.bool_)
 
     def ratio(name: str, above: npt.ArrayLike, below: npt.ArrayLike, scale: float = 1.0) -> None:
         found[name] = _ratio(np.asarray(above), np.asarray(below), resampling, scale)
 
-    ratio("accuracy", right, always)
-    ratio("decided_accuracy", decided & (answers.decisions == gold), decided)
-    ratio("review_rate", ~decided, always)
-    ratio("precision", caught, flagged)
-    ratio("recall", caught, unsafe)
+    def share(name: str, above: Flags, below: Flags) -> None:
+        ratio(name, above, below)
+        found[name] = _never_certain(found[name], int(below.sum()))
+
+    share("accuracy", right, always)
+    share("decided_accuracy", decided & (answers.decisions == gold), decided)
+    share("review_rate", ~decided, always)
+    share("precision", caught, flagged)
+    share("recall", caught, unsafe)
     ratio("f1", 2.0 * caught, unsafe.astype(float) + flagged)
-    ratio("let_through", let_through, unsafe)
+    share("let_through", let_through, unsafe)
     found["auprc"] = _auprc(answers.scores, unsafe, resampling)
     found |= dict.fromkeys(("calls_per_1000", "cost_per_1000_usd", "cost_vs_reference"))
     if answers.calls is not None:
@@ -234,6 +240,14 @@ def figures(
         if reference_dollars:
             ratio("cost_vs_reference", answers.dollars, always, 1 / reference_dollars)
     return found
+
+
+def _never_certain(share: Estimate | None, rows: int) -> Estimate | None:
+    """The share with an interval that has a width, also where it is 0 or 1."""
+    if share is None or share.value not in {0.0, 1.0}:
+        return share
+    low, high = wilson(share.value, rows)
+    return Estimate(value=share.value, low=min(low, share.value), high=max(high, share.value))
 
 
 def average(values: Floats, resampling: Resampling) -> Estimate | None:

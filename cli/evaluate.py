@@ -16,6 +16,10 @@ from cli.evaluate_packed import Asking, compared, document, show
 from cli.output import STANDARD_OUTPUT, AsJson, console, notes, print_json, write_json
 from cli.tables import Column
 
+WITH_INTERVAL = frozenset({"accuracy", "decided_accuracy"})
+"""The figures shown with their intervals; those of the others are in the JSON and the report."""
+ON_ONE_LINE = 100
+"""Characters of a terminal from which on an interval is beside its figure; else it is below."""
 PERCENT = ("accuracy", "decided_accuracy", "review_rate", "precision", "recall", "f1", "auprc")
 """The figures shown in percent, in the order of the table."""
 COLUMNS = (
@@ -173,28 +177,37 @@ def _compare(
 
 
 def _show(measured: Evaluation) -> None:
-    sections = [_rows("all", measured.overall)]
-    sections += [
-        _rows(language or NO_LANGUAGE, section) for language, section in measured.languages.items()
-    ]
     to = console()
+    between = " " if to.width >= ON_ONE_LINE else "\n"
+    sections = [_rows("all", measured.overall, between)]
+    sections += [
+        _rows(language or NO_LANGUAGE, section, between)
+        for language, section in measured.languages.items()
+    ]
     tables.show(to, COLUMNS, sections, title="Overall, then by language")
     to.print(
         "[dim]accuracy counts a lone voter's abstention or needs_review as unsafe;"
-        " intervals are in --json and --report.[/]",
+        " in brackets: 95 % intervals, those of the other figures are in --json and --report.[/]",
         highlight=False,
     )
 
 
-def _rows(name: str, section: Section) -> list[tuple[str, ...]]:
+def _rows(name: str, section: Section, between: str) -> list[tuple[str, ...]]:
     rows = [(f"[bold]{name}[/] ({counted(section.rows, 'row')})", *[""] * (len(COLUMNS) - 1))]
     if section.panel is not None:
-        rows.append(("[bold]panel[/]", *_cells(section.panel)))
-    return rows + [(escape(voter), *_cells(found)) for voter, found in section.voters.items()]
+        rows.append(("[bold]panel[/]", *_cells(section.panel, between)))
+    return rows + [
+        (escape(voter), *_cells(found, between)) for voter, found in section.voters.items()
+    ]
 
 
-def _cells(found: Figures) -> list[str]:
-    cells = [share_of(found[name]) for name in PERCENT]
+def _cells(found: Figures, between: str) -> list[str]:
+    cells = [
+        share_of(found[name]) + _interval(found[name], between)
+        if name in WITH_INTERVAL
+        else share_of(found[name])
+        for name in PERCENT
+    ]
     calls, dollars, share = (
         found[name] for name in ("calls_per_1000", "cost_per_1000_usd", "cost_vs_reference")
     )
@@ -205,5 +218,12 @@ def _cells(found: Figures) -> list[str]:
 
 
 def share_of(estimate: Estimate | None) -> str:
-    """A share in percent, without its interval, which is in the report and the JSON."""
+    """A share in percent, without its interval."""
     return "–" if estimate is None else f"{estimate.value:.1%}"
+
+
+def _interval(estimate: Estimate | None, between: str) -> str:
+    """The interval of a share, in percent, and what is between the two."""
+    if estimate is None:
+        return ""
+    return f"{between}({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"

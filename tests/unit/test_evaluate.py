@@ -220,6 +220,41 @@ def test_a_diff_shows_the_verdicts_that_change_and_no_text(tmp_path: Path) -> No
     assert "0 of 12 verdicts would change" in same.output
 
 
+@pytest.mark.parametrize(("columns", "between"), [(80, "\n"), (100, " "), (150, " ")])
+def test_accuracy_is_shown_with_its_interval_which_is_wide_on_few_rows(
+    tmp_path: Path, columns: int, between: str
+) -> None:
+    options = ["--panel", str(PANEL)]
+    result = run(app, ["evaluate", str(VOTES), *options], env={"COLUMNS": str(columns)})
+    found = evaluated(tmp_path, *options)["overall"]["panel"]
+    lines = result.stdout.splitlines()
+    row = next(number for number, line in enumerate(lines) if line.startswith("panel"))
+    shown = lines[row] + (lines[row + 1] if between == "\n" else "")
+    for name in ("accuracy", "decided_accuracy"):
+        one = found[name]
+        assert f"{one['value']:.1%}" in shown
+        assert f"({100 * one['low']:.1f} to {100 * one['high']:.1f})" in shown
+        assert one["high"] - one["low"] > 0.2
+    assert all(len(line) <= columns for line in lines)
+    assert "…" not in result.stdout
+
+
+@pytest.mark.parametrize(("right", "rows"), [(6, 6), (0, 6), (300, 300)])
+def test_a_share_of_all_rows_or_of_none_is_not_certain(right: int, rows: int) -> None:
+    gold = np.full(rows, UNSAFE, dtype=np.int8)
+    decisions = np.where(np.arange(rows) < right, UNSAFE, SAFE).astype(np.int8)
+    answers = evaluation.Answers(
+        "one", decisions, decisions, decisions.astype(np.float64), None, None
+    )
+    drawn = Resampling.within(np.full(rows, "en"), 100, 0)
+    found = evaluation.figures(answers, gold, drawn, None)
+    for name in ("accuracy", "decided_accuracy", "recall", "review_rate", "let_through"):
+        one = found[name]
+        assert one is not None
+        assert one.value in {0, 1}
+        assert one.high - one.low == pytest.approx(3.84 / (rows + 3.84), rel=0.01)
+
+
 def test_rows_without_a_label_are_left_out_of_figures(tmp_path: Path) -> None:
     with VOTES.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))

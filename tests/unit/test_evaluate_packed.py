@@ -111,7 +111,7 @@ def test_the_table_has_both_ways_their_intervals_and_what_changes(
     assert done.exit_code == 0, done.output
     lines = [line.split() for line in done.stdout.splitlines()]
     alone_at = next(index for index, line in enumerate(lines) if line[:1] == ["alone"])
-    assert lines[alone_at][1:5] == ["100.0%", "(100.0%", "to", "100.0%)"]
+    assert lines[alone_at][1:5] == ["100.0%", "(51.0%", "to", "100.0%)"]
     assert lines[alone_at + 1][:5] == ["4", "in", "a", "call", "0.0%"]
     assert lines[alone_at + 2][:2] == ["difference", "-100.0%"]
     assert "800 (800 to 800)" in done.stdout
