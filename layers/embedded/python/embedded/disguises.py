@@ -31,6 +31,8 @@ _SPELLED_OUT = re.compile(
     r"(?<![^\W\d_])[^\W\d_](?:([ .\-_*/|])[^\W\d_])(?:\1[^\W\d_])+(?![^\W\d_])"
 )
 """Three letters or more, with the same sign or a blank between them."""
+_LONG_RUN = 11
+"""Characters of six letters that are set apart."""
 _BASES = {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
 _LEET = tuple(str.maketrans(_BASES | dict.fromkeys("1!|", stroke)) for stroke in "il")
 """Digits and signs that stand for Latin letters; a stroke is an i or an l."""
@@ -52,6 +54,14 @@ _I = 20
 """The number of the vowel ㅣ."""
 _SILENT = 11
 """The number of the initial ㅇ, which has no sound."""
+
+
+def set_apart(text: str) -> bool:
+    """Whether six letters or more stand in a row with the same sign or a blank between them.
+
+    Where the words end cannot be told, so lists do not find what is spelled: "k i l l y o u".
+    """
+    return any(len(run[0]) >= _LONG_RUN for run in _SPELLED_OUT.finditer(text))
 
 
 def respelled(text: str) -> tuple[str, ...]:

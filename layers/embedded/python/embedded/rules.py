@@ -33,12 +33,12 @@ from quorum.core.models import (
 from embedded import senses, topics
 from embedded.calibration import toxicity
 from embedded.disguises import VERSION as DISGUISES_VERSION
-from embedded.disguises import respelled
+from embedded.disguises import respelled, set_apart
 from embedded.innocent import EXPRESSIONS
 from embedded.reading import Reading, language_unknown, read
 
 VOTER = "rules"
-VERSION = "2"
+VERSION = "3"
 """Changes whenever a vote on the same hits holds something else: votes are kept by it."""
 SIGNS = "signs"
 """The rule of words that are the same in every language."""
@@ -132,6 +132,11 @@ _REASONS = {
 _MENTIONS = {
     "ko": "사람이 확인해야 할 주제를 언급합니다 ({topic}).",
     "en": "Mentions a topic a person should look at ({topic}).",
+}
+
+_SET_APART = {
+    "ko": "글자를 하나씩 띄어 썼고, 무슨 말인지 목록에 없습니다.",
+    "en": "Its letters are set apart, and no list has what they spell.",
 }
 
 _OTHER_SENSES = {
@@ -341,6 +346,8 @@ def vote(content: Content) -> CastVote | Abstention:
     profane = _profanity(reading, found=bool(sure))
     if not sure and touched:
         return _for_review(_MENTIONS[korean_or_english].format(topic=touched[0]), profane)
+    if not sure and set_apart(reading.text):
+        return _for_review(_SET_APART[korean_or_english], profane)
     if not sure:
         return Abstention(
             voter=VOTER,
