@@ -1,4 +1,4 @@
-"""Drills: failures are caused on purpose, and `docs/drills.md` reports what happened.
+"""Drills: failures and attacks are made on purpose, and `docs/drills.md` reports what happened.
 
 Each drill is made of tests that run on every commit; here they are run together and reported.
 `python -m local.drills` (`make drill`) runs them all; the report says which failed.
@@ -30,9 +30,18 @@ class Drill(NamedTuple):
     tests: tuple[str, ...]
 
 
-DRILLS = tuple(
-    Drill(one["fails"], one["seen"], tuple(one["tests"]))
-    for one in json.loads((ROOT / "local/drills.json").read_text(encoding="utf-8"))
+class Attack(NamedTuple):
+    """What a hostile caller tries, what holds against it, and the tests that show it."""
+
+    tried: str
+    holds: str
+    tests: tuple[str, ...]
+
+
+_LISTED = json.loads((ROOT / "local/drills.json").read_text(encoding="utf-8"))
+DRILLS = tuple(Drill(one["fails"], one["seen"], tuple(one["tests"])) for one in _LISTED["faults"])
+ATTACKS = tuple(
+    Attack(one["tried"], one["holds"], tuple(one["tests"])) for one in _LISTED["hostile"]
 )
 HEAD = """\
 # Drills
@@ -48,6 +57,16 @@ the last digit, and look for lost items; [drills.json](../local/drills.json) nam
 | fails | callers see | recovery | outcome |
 |---|---|---|---|
 """
+HOSTILE = """\
+
+## Hostile
+
+What attackers try, with the outcome of the tests of it. An hour of made-up inputs for every parser
+is in [fuzzing](fuzzing.md), dependencies and code are searched for known faults by `make audit`.
+
+| tried | holds | outcome |
+|---|---|---|
+"""
 
 
 class Outcome(NamedTuple):
@@ -59,10 +78,10 @@ class Outcome(NamedTuple):
 
 
 def outcomes(report: str) -> dict[str, Outcome]:
-    """The outcome of each test by its name, in pytest's report in the form of JUnit."""
+    """The outcome of each test by file and name, in pytest's report in the form of JUnit."""
     found: dict[str, Outcome] = {}
     for case in ET.fromstring(report).iter("testcase"):  # noqa: S314 as above # nosec B314
-        name = case.attrib["name"].split("[")[0]
+        name = f"{case.attrib['file']}::{case.attrib['name'].split('[')[0]}"
         bad = any(child.tag in {"failure", "error", "skipped"} for child in case)
         measured = [
             float(one.attrib["value"])
@@ -78,26 +97,44 @@ def outcomes(report: str) -> dict[str, Outcome]:
 
 def written(found: dict[str, Outcome], now: datetime) -> str:
     """The report as Markdown."""
-    rows = []
-    for drill in DRILLS:
-        of_drill = [found.get(test.split("::")[1]) for test in drill.tests]
-        passed = all(one is not None and one.passed for one in of_drill)
-        cases = sum(one.cases for one in of_drill if one is not None)
-        times = [one.recovered for one in of_drill if one is not None and one.recovered is not None]
-        recovery = f"{max(times):.0f} s" if times else "–"
-        shown = f"{'held' if passed else '**failed**'}, {cases} cases"
-        rows.append(f"| {drill.fails} | {drill.seen} | {recovery} | {shown} |")
+    faults = [
+        f"| {drill.fails} | {drill.seen} | {_recovery(found, drill.tests)}"
+        f" | {_held(found, drill.tests)} |\n"
+        for drill in DRILLS
+    ]
+    attacks = [f"| {one.tried} | {one.holds} | {_held(found, one.tests)} |\n" for one in ATTACKS]
     machine = f"{platform.machine()}, Python {platform.python_version()}"
-    return HEAD.format(when=f"{now:%Y-%m-%d}", machine=machine) + "\n".join(rows) + "\n"
+    head = HEAD.format(when=f"{now:%Y-%m-%d}", machine=machine)
+    return "".join([head, *faults, HOSTILE, *attacks])
+
+
+def every_test() -> list[str]:
+    """The tests of all drills, each once."""
+    each = [drill.tests for drill in DRILLS] + [attack.tests for attack in ATTACKS]
+    return list(dict.fromkeys(test for tests in each for test in tests))
+
+
+def _held(found: dict[str, Outcome], tests: tuple[str, ...]) -> str:
+    """Whether all of these tests ran and passed, and how many cases they had."""
+    each = [found.get(test) for test in tests]
+    passed = all(one is not None and one.passed for one in each)
+    cases = sum(one.cases for one in each if one is not None)
+    return f"{'held' if passed else '**failed**'}, {cases} cases"
+
+
+def _recovery(found: dict[str, Outcome], tests: tuple[str, ...]) -> str:
+    """The longest recovery that one of these tests measured, in seconds."""
+    each = [found[test].recovered for test in tests if test in found]
+    times = [seconds for seconds in each if seconds is not None]
+    return f"{max(times):.0f} s" if times else "–"
 
 
 def main() -> int:
     """Run all drills and write the report; the exit code is pytest's."""
-    tests = list(dict.fromkeys(test for drill in DRILLS for test in drill.tests))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest", f"--junitxml={report}", *FORM, *tests],
+            [sys.executable, "-m", "pytest", f"--junitxml={report}", *FORM, *every_test()],
             cwd=ROOT,
             check=False,
         )

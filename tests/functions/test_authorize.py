@@ -128,6 +128,32 @@ def test_routes_that_tell_it_as_google_does_get_requests_without_a_known_key_and
     assert policy["context"] == {"refused": refused}
 
 
+def near(key: str) -> set[str]:
+    """Three hundred guesses: one letter changed, missing or more, other cases, and its hash."""
+    changed = {
+        key[:at] + letter + key[at + 1 :]
+        for at in range(len(key))
+        for letter in "aZ0_-"
+        if key[at] != letter
+    }
+    shorter = {key[:at] + key[at + 1 :] for at in range(len(key))}
+    return (
+        changed
+        | shorter
+        | {key + letter for letter in "aZ0_-"}
+        | {key.upper(), key.lower(), key[::-1], key * 2, hash_of(key), hash_of(hash_of(key))}
+    ) - {key}
+
+
+def test_no_guess_near_a_key_is_let_in(ask: Authorize, key: str) -> None:
+    guesses = sorted(near(key))
+    assert len(guesses) > 200
+    for guess in guesses:
+        with pytest.raises(Exception, match=r"^Unauthorized$"):
+            ask({"x-api-key": guess})
+    assert effect(ask({"x-api-key": key})) == "Allow"
+
+
 def test_a_key_is_stored_as_its_hash_only(aws: Any, key: str) -> None:
     stored = aws.Table("KeysTable").scan()["Items"]
     assert [item["key_hash"] for item in stored] == [hash_of(key)]
