@@ -120,15 +120,26 @@ def test_a_shadow_that_cannot_judge_leaves_the_verdict_alone(
 
 
 EMBEDDED = panel.packaged("embedded").document()
+HEARD = {str(name): {"enabled": False} for name in Category if name not in HEARD_BY_RULES}
+"""Categories of a policy that the embedded voters can judge."""
 
 
-def test_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused_when_it_is_put(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def embedded_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The panel `embedded` judges where a request names none."""
     monkeypatch.setenv("DEFAULT_PANEL", "embedded")
     reopen(api)
-    off = {str(name): {"enabled": False} for name in Category if name not in HEARD_BY_RULES}
-    for name, categories in (("default", off), ("heard", off), ("gaming", RULES["categories"])):
+
+
+@pytest.mark.usefixtures("embedded_judges")
+def test_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused_when_it_is_put(
+    ask: Ask,
+) -> None:
+    for name, categories in (
+        ("default", HEARD),
+        ("heard", HEARD),
+        ("gaming", RULES["categories"]),
+    ):
         body = {"categories": categories}
         assert ask(body, name="put_policy.json", **at(name))[0] == 200
 
@@ -152,13 +163,10 @@ def test_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused_when_it_is_
     assert "no panel that can judge under heard" in answer["error"]["message"]
 
 
+@pytest.mark.usefixtures("embedded_judges")
 def test_a_new_version_of_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch
+    ask: Ask,
 ) -> None:
-    monkeypatch.setenv("DEFAULT_PANEL", "embedded")
-    reopen(api)
-    heard = {str(name): {"enabled": False} for name in Category if name not in HEARD_BY_RULES}
-
     def put(name: str, categories: Any) -> tuple[int, Any]:
         return ask({"categories": categories}, name="put_policy.json", **at(name))
 
@@ -167,9 +175,9 @@ def test_a_new_version_of_a_shadow_that_no_panel_of_its_policy_could_judge_is_re
         assert ask(**{"name": "put_policy_shadow.json"} | there | changes)[0] == 200
 
     for name in ("default", "next"):
-        assert put(name, heard)[0] == 200
+        assert put(name, HEARD)[0] == 200
     beside("default", body={"policy": "next"})
-    assert put("next", heard | {"hate": {"action": "ignore"}})[0] == 200
+    assert put("next", HEARD | {"hate": {"action": "ignore"}})[0] == 200
     status, answer = put("next", RULES["categories"])
     assert (status, answer["error"]["code"]) == (400, "category_not_covered")
     assert answer["error"]["field"] == "categories"
@@ -178,7 +186,7 @@ def test_a_new_version_of_a_shadow_that_no_panel_of_its_policy_could_judge_is_re
     version = ask(name="get_policy.json", **at("next"))[1]["version"]
     beside("default", body={"policy": f"next@{version}"})
     assert put("next", RULES["categories"])[0] == 200
-    assert put("next", heard)[0] == 200
+    assert put("next", HEARD)[0] == 200
     beside("default", body={"policy": "next"})
     beside("default", name="delete_policy_shadow.json")
     assert put("next", RULES["categories"])[0] == 200
