@@ -61,8 +61,8 @@ HOSTILE = """\
 
 ## Hostile
 
-What attackers try, with the outcome of the tests of it. An hour of made-up inputs for every parser
-is in [fuzzing](fuzzing.md), dependencies and code are searched for known faults by `make audit`.
+What attackers try, with the outcome of the tests of it. Made-up inputs for parsers are in
+[fuzzing](fuzzing.md); `make audit` searches dependencies and code for known faults.
 
 | tried | holds | outcome |
 |---|---|---|

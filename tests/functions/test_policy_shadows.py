@@ -125,16 +125,17 @@ HEARD = {str(name): {"enabled": False} for name in Category if name not in HEARD
 
 
 @pytest.fixture
-def embedded_judges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The panel `embedded` judges where a request names none."""
+def asking(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Requests to an API whose default panel is `embedded`."""
     monkeypatch.setenv("DEFAULT_PANEL", "embedded")
     reopen(api)
+    return ask
 
 
-@pytest.mark.usefixtures("embedded_judges")
 def test_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused_when_it_is_put(
-    ask: Ask,
+    asking: Ask,
 ) -> None:
+    ask = asking
     for name, categories in (
         ("default", HEARD),
         ("heard", HEARD),
@@ -163,10 +164,11 @@ def test_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused_when_it_is_
     assert "no panel that can judge under heard" in answer["error"]["message"]
 
 
-@pytest.mark.usefixtures("embedded_judges")
 def test_a_new_version_of_a_shadow_that_no_panel_of_its_policy_could_judge_is_refused(
-    ask: Ask,
+    asking: Ask,
 ) -> None:
+    ask = asking
+
     def put(name: str, categories: Any) -> tuple[int, Any]:
         return ask({"categories": categories}, name="put_policy.json", **at(name))
 
