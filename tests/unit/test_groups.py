@@ -56,7 +56,7 @@ def test_emoji_are_told_where_no_words_are_listed() -> None:
 @given(st.sampled_from([(language, word) for language in LISTED for word in LISTED[language]]))
 def test_every_listed_word_is_told_alone(listed: tuple[str, str]) -> None:
     language, word = listed
-    assert groups.named(word.rstrip("*"), language)
+    assert groups.named(word.replace("*", ""), language)
 
 
 @pytest.mark.parametrize("language", LISTED)
