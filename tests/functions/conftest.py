@@ -1,5 +1,6 @@
 """Fixtures for handlers on moto, with the tables and environment that the template gives them."""
 
+import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from quorum.vote.policy import DEFAULT, Policy
 from functions.api import app as api
 from functions.estimate import app as estimate
 from functions.webhooks import app as webhooks
-from tests import make, openapi, template
+from tests import make, openapi, quick_moto, template
 from tests.template import ROOT
 
 TABLE_FIELDS = (
@@ -28,12 +29,21 @@ TABLE_FIELDS = (
 
 
 def make_tables(dynamodb: Any) -> None:
-    """Create the template's tables."""
-    for name, properties in template.resources("AWS::DynamoDB::Table").items():
+    """Create the template's tables; from the second time on, copies of those made first."""
+    if MADE:
+        quick_moto.tables().update(copy.deepcopy(MADE))
+        return
+    names = template.resources("AWS::DynamoDB::Table")
+    for name, properties in names.items():
         dynamodb.create_table(
             TableName=name,
             **{field: properties[field] for field in TABLE_FIELDS if field in properties},
         )
+    MADE.update(copy.deepcopy({name: quick_moto.tables()[name] for name in names}))
+
+
+MADE: dict[str, Any] = {}
+"""The template's tables, empty, as moto has them: to make them takes 60 ms, to copy them 2."""
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from quorum.aws import loop
 
 from fakes.gateway import Fault, ModelScenario, Scenario, StandIn, running
 from functions.api import app as api
-from tests.functions.conftest import Ask
+from tests.functions.conftest import Ask, Context
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}], "temperature": 0}
 
@@ -275,8 +275,14 @@ def test_a_request_that_cannot_be_served_is_a_400_that_names_the_field(
     [(Fault.THROTTLED, 429, "throttled"), (Fault.UNAVAILABLE, 502, "model_unavailable")],
 )
 def test_a_model_that_does_not_answer_is_said_to_the_caller(
-    complete: Complete, stand_in: StandIn, fault: Fault, status: int, code: str
+    complete: Complete,
+    stand_in: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    status: int,
+    code: str,
 ) -> None:
+    monkeypatch.setattr(Context, "remaining_milliseconds", 25_000)  # too few to wait for a retry
     stand_in.scenario = Scenario(rates={fault: 1.0}, retry_after="30")
     answered, body = complete()
     assert (answered, body["error"]["code"]) == (status, code)
