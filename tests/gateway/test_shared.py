@@ -1,5 +1,6 @@
 """Client, limit and circuits together, over one Usage table."""
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,29 @@ def test_a_vote_is_reserved_and_settled_and_leaves_only_its_bucket(
         TransactItems=limiter.settlement(paid_vote.reservation, paid_vote.vote.tokens)
     )
     assert _keys(usage, "") == ["bucket#gpt-4.1"]
+
+
+def test_the_circuit_is_read_while_the_place_is_reserved(
+    stand_in: Any,
+    gateway: Callable[..., Gateway],
+    usage: "DynamoDBServiceResource",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = threading.Event()
+    circuits = breaker.in_table(usage, "Usage")
+    get_state, reserve = circuits.store.get_state, Limiter.reserve
+
+    def got(name: str) -> Any:
+        read.set()
+        return get_state(name)
+
+    def reserved(*given: Any, **named: Any) -> Any:
+        assert read.wait(5)
+        return reserve(*given, **named)
+
+    monkeypatch.setattr(circuits.store, "get_state", got)
+    monkeypatch.setattr(Limiter, "reserve", reserved)
+    assert vote(gateway(stand_in(), limiter=Limiter(usage, "Usage"), breaker=circuits)).vote
 
 
 def test_what_costs_nothing_leaves_no_intent(

@@ -55,6 +55,10 @@ class Breaker:
     _probing: set[str] = field(default_factory=set)
     _owner: str = field(default_factory=lambda: uuid.uuid4().hex)
 
+    async def look(self, base_url: str, model: str) -> None:
+        """Read the circuit if that is due, so that `allows` need not: it may be done ahead."""
+        await self._record(_name(base_url, model))
+
     async def allows(self, base_url: str, model: str) -> bool:
         """Whether to call `model` at `base_url` now. Only one caller may probe an open circuit."""
         name = _name(base_url, model)

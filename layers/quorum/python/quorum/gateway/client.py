@@ -288,7 +288,8 @@ class Gateway:
     async def _reserved(self, call: Call, tenant: str) -> AsyncIterator[None]:
         """Hold a reservation in the shared limit; an error that ends the call gets its cost."""
         if self._limiter is not None:
-            call.reservation = await self._reserve(self._limiter, call, tenant)
+            reserving = self._reserve(self._limiter, call, tenant)
+            call.reservation, _ = await asyncio.gather(reserving, self._look_ahead(call))
         try:
             if self._limiter is not None and call.reservation is not None:
                 await self._stand_in_line(self._limiter, call, call.reservation)
@@ -448,6 +449,11 @@ class Gateway:
             if await self._allows(call, base):
                 return base
         raise ModelUnavailable("every base URL of the gateway failed recently; none is tried yet")
+
+    async def _look_ahead(self, call: Call) -> None:
+        """Read the first circuit that the call will need, while its place is reserved."""
+        if self._breaker is not None:
+            await self._breaker.look(self.base_urls[0].url, call.model.name)
 
     async def _allows(self, call: Call, base: BaseUrl) -> bool:
         return self._breaker is None or await self._breaker.allows(base.url, call.model.name)
