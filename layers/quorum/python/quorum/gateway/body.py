@@ -7,7 +7,7 @@ times as a header names them.
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 
 import httpx
@@ -34,12 +34,14 @@ async def pieces(response: httpx.Response, limit: int) -> AsyncGenerator[bytes]:
 
     httpx's transport errors pass unchanged.
     """
+    unpacker = _unpacker(response)
     received = 0
-    async for piece in _unpacked(response):
-        received += len(piece)
-        if received > limit:
-            raise BodyInvalid(f"the answer is longer than {limit} bytes")
-        yield piece
+    async for raw in _raw(response):
+        for piece in (raw,) if unpacker is None else unpacker.pieces(raw):
+            received += len(piece)
+            if received > limit:
+                raise BodyInvalid(f"the answer is longer than {limit} bytes")
+            yield piece
 
 
 async def joined(response: httpx.Response, limit: int, seconds: float) -> AsyncGenerator[bytes]:
@@ -80,25 +82,20 @@ async def beginning(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-async def _unpacked(response: httpx.Response) -> AsyncGenerator[bytes]:
-    if response.is_stream_consumed:  # httpx has read and unpacked all of it already
-        async for piece in response.aiter_bytes():
-            yield piece
-        return
-    unpacker = _unpacker(response)
+def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body as it arrives, or as httpx has read and unpacked it already."""
+    if response.is_stream_consumed:
+        return response.aiter_bytes()
     # Its own iterator would close it at the end: whoever left then would leave it half closed.
     if not isinstance(response.stream, httpx.AsyncByteStream):
         raise TypeError("an asynchronous response has an asynchronous stream")
-    async for raw in response.stream:
-        if unpacker is None:
-            yield raw
-            continue
-        for piece in unpacker.pieces(raw):
-            yield piece
+    return aiter(response.stream)
 
 
 def _unpacker(response: httpx.Response) -> "_Unpacker | None":
-    """The unpacker for the body's encoding; None if the body is not compressed."""
+    """The unpacker for the body's encoding; None if nothing is to be unpacked."""
+    if response.is_stream_consumed:  # httpx has unpacked it
+        return None
     encodings = [
         name
         for written in response.headers.get_list("content-encoding", split_commas=True)

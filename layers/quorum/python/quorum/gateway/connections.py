@@ -106,10 +106,9 @@ class _Body(httpx.AsyncByteStream):
         self._freed = freed
         self._closed = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
         """The pieces, as they come."""
-        async for piece in self._stream:
-            yield piece
+        return aiter(self._stream)
 
     async def aclose(self) -> None:
         """Close the body once."""

@@ -24,6 +24,8 @@ _OF_THE_LENGTH = frozenset({_BAD_REQUEST, _TOO_LARGE, _UNPROCESSABLE})
 _OF_THE_PROMPT = frozenset({_BAD_REQUEST, _DENIED, 404, 406, _TOO_LARGE, _UNPROCESSABLE, 451})
 _MESSAGES = ("message", "detail", "msg")
 """Fields that hold an error's message, also if the error is the whole body."""
+_TELLING = frozenset(("error", "base_resp", "success", *_MESSAGES))
+"""Fields by which an answer of status 200 says that it failed, beside its `object`."""
 _CODE = re.compile(r"[\w.:-]{1,64}")
 _LETTERS = re.compile(r"[\W_]+")
 
@@ -147,13 +149,19 @@ def inside(read: object) -> Problem | None:
     error = read[0] if isinstance(read, list) and read else read
     if not isinstance(error, dict):
         return None
+    # Most answers, and chunks of them, have none of these fields.
+    if (not _TELLING.isdisjoint(error) or error.get("object") == "error") and _failed(error):
+        return _problem(None, read, {})
+    return _of_choice(error.get("choices"))
+
+
+def _failed(error: Mapping[str, Any]) -> bool:
+    """Whether an answer of status 200 says that it failed."""
     base = error.get("base_resp")
     failed = isinstance(base, dict) and base.get("status_code") not in {0, None}
     failed = failed or error.get("success") is False
     flat = "choices" not in error and any(_is_text(error.get(name)) for name in _MESSAGES)
-    if error.get("error") or error.get("object") == "error" or failed or flat:
-        return _problem(None, read, {})
-    return _of_choice(error.get("choices"))
+    return bool(error.get("error")) or error.get("object") == "error" or failed or flat
 
 
 def _of_choice(choices: object) -> Problem | None:

