@@ -10,8 +10,8 @@ from quorum.health.doctor import BaseUrlReport, KeyState, Report, examine
 from rich.markup import escape
 from rich.table import Table
 
-from cli import entries, loading
-from cli.errors import ExitCode
+from cli import deployment, entries, loading
+from cli.errors import DeploymentUnreachable, ExitCode
 from cli.gateway import GATEWAY_URL, KEY_NEEDED, ApiKeys, BaseUrls, parsed
 from cli.output import AsJson, console, notes, print_json
 
@@ -35,8 +35,12 @@ def doctor(
     """Check every base URL: its key, its models and its speed.
 
     Exits with 1 if a key or an answer is wrong, or if a model of the panel is not served. A panel
-    without language models needs no key.
+    without language models needs no key. If neither a key nor a base URL is set, and `make up
+    GATEWAY=stand-in` runs, its stand-in is checked.
     """
+    if not keys and base_urls == GATEWAY_URL and (url := _stand_in()) is not None:
+        notes.print(f"No gateway key is set: this is the stand-in at {url}.", highlight=False)
+        base_urls, keys = url, "stand-in"
     put = entries.read(models)
     names = [model.name for model in registry.voters()]
     voters = loading.read_panel(panel, names, put.keys).voters
@@ -60,6 +64,15 @@ def doctor(
     if any(base.key is KeyState.MISSING for base in report.base_urls):
         notes.print(KEY_NEEDED, highlight=False)
     raise typer.Exit(ExitCode.COMPLETE if report.healthy else ExitCode.ERROR)
+
+
+def _stand_in() -> str | None:
+    """The base URL of the local stack's stand-in, if it has one."""
+    try:
+        stack = deployment.local_stack()
+    except DeploymentUnreachable:
+        return None
+    return f"http://{stack.host}:{stack.stand_in_port}/v1" if stack.stand_in else None
 
 
 def _show(base: BaseUrlReport, needed: list[str], panel: str) -> None:

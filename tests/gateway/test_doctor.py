@@ -5,7 +5,9 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from quorum.aws import loop
@@ -15,8 +17,10 @@ from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.health.doctor import KeyState, Report, examine
 from typer.testing import CliRunner
 
+from cli import deployment
 from cli.app import app
 from fakes.gateway import Fault, ModelScenario, StandIn
+from local.state import Stack
 from tests import template
 
 MODELS = [model for model in registry.MODELS if model.kind == "gateway"]
@@ -197,6 +201,21 @@ def test_without_a_base_url_the_product_s_own_is_asked(monkeypatch: pytest.Monke
     monkeypatch.delenv("GATEWAY_BASE_URL", raising=False)
     assert CliRunner().invoke(app, ["doctor"], env={"GATEWAY_API_KEY": "sk-1"}).exit_code == 0
     assert asked == ["https://api.holysheep.ai/v1"]
+
+
+def test_without_a_key_the_stand_in_of_the_local_stack_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stand_in: Any
+) -> None:
+    there = stand_in(keys={"stand-in": "local"})
+    port = urlsplit(there.base_url).port or 0
+    stack = Stack(folder=tmp_path, port=1, pid=1, started=0, stand_in=1, stand_in_port=port)
+    monkeypatch.setattr(deployment, "local_stack", lambda: stack)
+    for name in ("GATEWAY_BASE_URL", "GATEWAY_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    done = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    assert f"the stand-in at {there.base_url}" in done.stderr
+    assert "No gateway key is set. Set" not in done.stderr
 
 
 @pytest.fixture

@@ -190,6 +190,11 @@ def test_a_base_url_that_refuses_connections_is_passed_over(
     assert complete(gateway(NOWHERE, there)).served_by == there.base_url
 
 
+def test_a_gateway_that_is_not_there_is_said_to_be_out_of_reach(gateway: GatewayOf) -> None:
+    with pytest.raises(ModelUnavailable, match=r"^the gateway could not be reached$"):
+        complete(gateway(NOWHERE))
+
+
 def test_a_base_url_that_hangs_leaves_half_the_time_to_the_next(
     stand_in: Any, gateway: GatewayOf
 ) -> None:

@@ -430,10 +430,10 @@ class Gateway:
             )
             raise _Again(late, elsewhere=True) from error
         except httpx.HTTPError as error:
-            lost = ModelUnavailable(
-                f"the connection to the gateway was lost: {type(error).__name__}",
-                served_by=base.url,
-            )
+            said = f"the connection to the gateway was lost: {type(error).__name__}"
+            if isinstance(error, httpx.ConnectError):
+                said = "the gateway could not be reached"
+            lost = ModelUnavailable(said, served_by=base.url)
             raise _Again(lost, elsewhere=True) from error
 
     async def _base_url(self, call: Call) -> BaseUrl:
