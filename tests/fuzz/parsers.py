@@ -20,7 +20,9 @@ from zipfile import BadZipFile
 import httpx
 import pypdfium2
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
-from embedded import characters, rules
+from embedded import characters, meaning, rules, senses
+from embedded.disguises import respelled
+from embedded.innocent import reworded
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from quorum.api.http import resolve, resolver
@@ -390,8 +392,40 @@ def read_content(text: str) -> None:
     content = Content(text=normalise(text).text[:1_000] or "-")
     language.detect(content.text)
     language.parts(content.text)
-    rules.vote(content)
-    characters.vote(content)
+
+
+LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "it", "ko", "pt", "ru", "zh")
+DISGUISED = (
+    *("k i l l  y o u", "a$$h0le !1|@$", "f.u.c.k", "ㅅㅣㅂㅏㄹ", "시1발", "시이이발 야아"),
+    *("ㅂㅅ ㅏ,", 'you are "not" an ass', "적 죽", "라고 부르지", "nadie perra", "не сука"),
+    *("说是 杀", "कुत्ता नहीं", "ليس الكلب", "hört auf sau", "n'a pas é"),
+    "\U0001f1eb\U0001f1fa\U0001f1e8\U0001f1f0",
+)
+"""Spellings around a list, and passages that may be meant harmlessly."""
+
+
+@st.composite
+def repeated(draw: st.DrawFn, most: int) -> str:
+    """A text of up to so many characters: what is slow shows where it is repeated."""
+    text = draw(texts(TEXT, *DISGUISED))
+    length = draw(st.integers(0, most)) if draw(st.booleans()) else len(text)
+    return (text * (length // max(1, len(text)) + 1))[: min(length, most)]
+
+
+def respell(text: str) -> None:
+    plain = reworded(normalise(text).text)
+    for spelling in (plain, *respelled(plain)):
+        require(len(spelling) <= 3 * len(plain) + 1, "a spelling that grows")
+    for code in LANGUAGES:
+        rest = senses.without(plain, code)
+        require(rest is None or len(rest) < len(plain), "nothing left out")
+
+
+def let_vote(text: str) -> None:
+    content = Content(text=normalise(text).text.strip() or "-")
+    for voter in (rules, characters, meaning):
+        vote = voter.vote(content)
+        require(vote.voter == voter.VOTER, "another's vote")
 
 
 def cut(text: str) -> None:
@@ -577,6 +611,8 @@ PARSERS: Mapping[str, Parser] = {
         (*UNREADABLE_FILE, pypdfium2.PdfiumError),
     ),
     "contents": Parser(read_content, texts(TEXT, *(word for word in HOSTILE if len(word) < 100))),
+    "disguises and senses": Parser(respell, repeated(32_768)),
+    "votes of embedded voters": Parser(let_vote, repeated(8_000)),
     "cutting texts": Parser(cut, texts(TEXT * 20, "\n\n".join(["One. Two! 셋."] * 30))),
     "answers of the service": Parser(
         read_answer_of_ours,
