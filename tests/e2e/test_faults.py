@@ -281,6 +281,10 @@ def test_an_upload_that_s3_does_not_take_or_give_at_once_is_judged_whole(
         answer = api.post("batches", {"upload": upload["upload"]})
         assert answer.status_code == 202, answer.text
         view = wait(api, answer.json()["id"])
+        # The results are written once all is settled.
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while fired().count("PutObject") < 2 and time.monotonic() < patience:
+            time.sleep(0.5)
     assert fired().count("GetObject") >= 1
     assert fired().count("PutObject") >= 2
     assert (view["state"], view["items"], view["settled"]) == ("complete", 20, 20)
