@@ -62,7 +62,7 @@ def answer(event: dict[str, Any], _context: Any) -> None:
     begun = False
     with models().stream("POST", "/chat/completions", json=body, headers=headers) as streamed:
         for line in streamed.iter_lines():
-            if not begun and '"content"' in line:
+            if not begun and '"content": "' in line and '"content": ""' not in line:
                 begun = True
                 post("token")
     post("complete")

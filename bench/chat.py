@@ -123,7 +123,7 @@ def directly(http: httpx.Client, base_url: str) -> Stream:
         url, headers = f"{base_url}/chat/completions", {"authorization": f"Bearer {KEY}"}
         with http.stream("POST", url, json=body, headers=headers) as answer:
             for line in answer.iter_lines():
-                if '"content"' in line:
+                if '"content": "' in line and '"content": ""' not in line:
                     last = time.perf_counter() - began
                     first = first or last
         return Streamed(first, last, time.perf_counter() - began)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from quorum.aws import loop
 from quorum.core import registry
+from quorum.gateway.base_urls import parse_base_urls
 from quorum.gateway.client import Gateway, GatewaySettings
 from quorum.health.doctor import BaseUrlReport, KeyState, Report, examine
 from rich.markup import escape
@@ -38,13 +39,14 @@ def doctor(
     without language models needs no key. If neither a key nor a base URL is set, and `make up
     GATEWAY=stand-in` runs, its stand-in is checked.
     """
+    checked = parsed(base_urls, keys)
     if not keys and base_urls == GATEWAY_URL and (url := _stand_in()) is not None:
         notes.print(f"No gateway key is set: this is the stand-in at {url}.", highlight=False)
-        base_urls, keys = url, "stand-in"
+        checked = parse_base_urls(url, "stand-in", key_source="the stand-in")
     put = entries.read(models)
     names = [model.name for model in registry.voters()]
     voters = loading.read_panel(panel, names, put.keys).voters
-    gateway = Gateway(GatewaySettings(base_urls=parsed(base_urls, keys)))
+    gateway = Gateway(GatewaySettings(base_urls=checked))
     known = [model for model in registry.MODELS if model.kind == "gateway"]
     known += [one.model for one in put.values() if one.entry.base_url is None]
     own = entries.gateways(put, lambda: gateway)
@@ -72,7 +74,7 @@ def _stand_in() -> str | None:
         stack = deployment.local_stack()
     except DeploymentUnreachable:
         return None
-    return f"http://{stack.host}:{stack.stand_in_port}/v1" if stack.stand_in else None
+    return stack.stand_in_url
 
 
 def _show(base: BaseUrlReport, needed: list[str], panel: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.processes import LOOPBACK, alive, discard, free_port, runs
-from local.state import ROOT, Stack, StateDirectory
+from local.state import ROOT, STAND_IN, Stack, StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,6 @@ FIRST_PORT = 4566
 """Port of MiniStack; if it is busy, the next free one is taken."""
 EMULATOR = ROOT / "local" / "emulator.py"
 """MiniStack, started by its own Python."""
-STAND_IN = "fakes.gateway"
-"""The module that stands in for the gateway."""
 STAND_IN_PORT = 8600
 """Port of the stand-in; if it is busy, the next free one is taken."""
 START_SECONDS = 60

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".local"
 STACK = "quorum"
 TENANT = "local"
+STAND_IN = "fakes.gateway"
+"""The module that is the stand-in for the gateway."""
 
 
 class Stack(BaseModel):
@@ -51,6 +53,13 @@ class Stack(BaseModel):
     def chat(self) -> str:
         """The WebSocket API's URL."""
         return self.connections.replace("http", "ws", 1)
+
+    @property
+    def stand_in_url(self) -> str | None:
+        """The base URL of the stand-in, if it runs: it listens on this machine alone."""
+        if not runs(self.stand_in, STAND_IN):
+            return None
+        return f"http://{LOOPBACK}:{self.stand_in_port}/v1"
 
     @property
     def connections(self) -> str:

@@ -31,6 +31,7 @@ TABLE_FIELDS = (
 def make_tables(dynamodb: Any) -> None:
     """Create the template's tables; from the second time on, copies of those made first."""
     if MADE:
+        assert not MADE.keys() & quick_moto.tables().keys(), "they are made already"
         quick_moto.tables().update(copy.deepcopy(MADE))
         return
     names = template.resources("AWS::DynamoDB::Table")

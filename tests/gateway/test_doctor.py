@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from cli import deployment
 from cli.app import app
 from fakes.gateway import Fault, ModelScenario, StandIn
+from local import state
 from local.state import Stack
 from tests import template
 
@@ -210,11 +211,13 @@ def test_without_a_key_the_stand_in_of_the_local_stack_is_asked(
     port = urlsplit(there.base_url).port or 0
     stack = Stack(folder=tmp_path, port=1, pid=1, started=0, stand_in=1, stand_in_port=port)
     monkeypatch.setattr(deployment, "local_stack", lambda: stack)
+    monkeypatch.setattr(state, "runs", lambda *_: True)
     for name in ("GATEWAY_BASE_URL", "GATEWAY_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     done = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
     assert f"the stand-in at {there.base_url}" in done.stderr
+    assert "from the stand-in" in done.stdout
     assert "No gateway key is set. Set" not in done.stderr
 
 

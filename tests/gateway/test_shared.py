@@ -1,5 +1,6 @@
 """Client, limit and circuits together, over one Usage table."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,29 @@ def test_the_circuit_is_read_while_the_place_is_reserved(
     monkeypatch.setattr(circuits.store, "get_state", got)
     monkeypatch.setattr(Limiter, "reserve", reserved)
     assert vote(gateway(stand_in(), limiter=Limiter(usage, "Usage"), breaker=circuits)).vote
+
+
+def test_a_call_that_is_cancelled_while_its_circuit_is_read_gives_its_place_back(
+    stand_in: Any, gateway: Callable[..., Gateway], usage: "DynamoDBServiceResource"
+) -> None:
+    class Hanging:
+        async def look(self, *_: str) -> None:
+            await asyncio.sleep(60)
+
+    client = gateway(stand_in(), limiter=Limiter(usage, "Usage"), breaker=Hanging())
+
+    async def cancelled() -> None:
+        asking = asyncio.create_task(
+            ask(client, GPT, normalise("hello"), Deadline.after(20), tenant="acme")
+        )
+        await asyncio.sleep(0.5)
+        assert len(_keys(usage, "intent#")) == 1  # it is the circuit that is waited for
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    loop.run(cancelled())
+    assert _keys(usage, "intent#") == []
 
 
 def test_what_costs_nothing_leaves_no_intent(

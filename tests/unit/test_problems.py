@@ -312,3 +312,11 @@ def test_nothing_that_a_gateway_sends_raises(body: bytes, status: int) -> None:
         stream.feed(event)
     stream.close()
     retry_after.seconds({"retry-after": body.decode("latin-1")})
+
+
+def test_a_status_that_no_vendor_sends_is_a_problem_and_no_error_of_the_reader() -> None:
+    odds: list[object] = [[], {}, [1002]]
+    for odd in odds:
+        found = problems.inside({"base_resp": {"status_code": odd}})
+        assert found is not None
+        assert found.kind is Kind.DOWN

@@ -158,7 +158,7 @@ def inside(read: object) -> Problem | None:
 def _failed(error: Mapping[str, Any]) -> bool:
     """Whether an answer of status 200 says that it failed."""
     base = error.get("base_resp")
-    failed = isinstance(base, dict) and base.get("status_code") not in {0, None}
+    failed = isinstance(base, dict) and base.get("status_code") not in (0, None)
     failed = failed or error.get("success") is False
     flat = "choices" not in error and any(_is_text(error.get(name)) for name in _MESSAGES)
     return bool(error.get("error")) or error.get("object") == "error" or failed or flat
