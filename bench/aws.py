@@ -11,11 +11,11 @@ from unittest.mock import patch
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.moto_api._internal.models import moto_api_backend
 
 from tests import template
-from tests.quick_moto import quick_aws
 
 _TABLE_FIELDS = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 CREDENTIALS = {
@@ -68,7 +68,7 @@ def in_memory(function: str, **environment: str) -> Iterator[InMemory]:
             handler.setStream(silent)
     given = {**template.environment(function), "AWS_LAMBDA_FUNCTION_NAME": function}
     answer = BotocoreStubber.__call__
-    with patch.dict(os.environ, {**CREDENTIALS, **given, **environment}), quick_aws():
+    with patch.dict(os.environ, {**CREDENTIALS, **given, **environment}), mock_aws():
         moto_api_backend.reset()  # within a test, the account of the test before is still there
         dynamodb: Any = boto3.resource("dynamodb")
         create_tables(dynamodb)

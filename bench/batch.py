@@ -19,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+from moto import mock_aws
 from quorum.aws.telemetry import logger
 from quorum.batch import counters
 from quorum.batch.counters import NEIGHBOURS, UNSPREAD_ITEMS
@@ -37,7 +38,6 @@ from fakes.gateway import ModelScenario, Scenario, running
 from local import servers
 from local.state import StateDirectory
 from tests import template
-from tests.quick_moto import quick_aws
 from tests.transactions import cancelled
 from tests.world import BATCH, TENANT, Serial, World, items
 from tests.world import Gateway as Paper
@@ -85,7 +85,7 @@ def rate(per_minute: int, seconds: float) -> dict[str, Any]:
     _prepare_environment()
 
     limit = ModelScenario(latency_ms=300, spread=0.3, requests_per_minute=per_minute)
-    with running(Scenario(every_model=limit)) as stand_in, quick_aws():
+    with running(Scenario(every_model=limit)) as stand_in, mock_aws():
         # moto intercepts boto's requests; those to the stand-in must pass
         settled, elapsed = _judged(stand_in.base_url, per_minute, seconds)
         refused = stand_in.count.faults["limit"]

@@ -7,10 +7,12 @@ import boto3
 import pytest
 from botocore.session import Session
 from hypothesis import HealthCheck, Phase, settings
+from moto import mock_aws
+from moto.core.serialize import JSONSerializer
 from moto.moto_api._internal.models import moto_api_backend
 
+from tests import quick_moto
 from tests.clock import Clock
-from tests.quick_moto import quick_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +58,10 @@ def cloud() -> "Iterator[DynamoDBServiceResource]":
     """One moto for all tests, since clients are slow to create; a reset empties it."""
     with pytest.MonkeyPatch.context() as environment:
         no_account(environment)
-        with quick_aws():
+        environment.setattr(
+            JSONSerializer, "_serialize_type_structure", quick_moto.serialize_structure
+        )
+        with mock_aws():
             yield boto3.resource("dynamodb")
 
 
