@@ -73,19 +73,32 @@ def test_the_circuit_is_read_while_the_place_is_reserved(
 
 
 def test_a_call_that_is_cancelled_while_its_circuit_is_read_gives_its_place_back(
-    stand_in: Any, gateway: Callable[..., Gateway], usage: "DynamoDBServiceResource"
+    stand_in: Any,
+    gateway: Callable[..., Gateway],
+    usage: "DynamoDBServiceResource",
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    made, reserve = threading.Event(), Limiter.reserve
+
+    def reserved(*given: Any, **named: Any) -> Any:
+        try:
+            return reserve(*given, **named)
+        finally:
+            made.set()
+
     class Hanging:
         async def look(self, *_: str) -> None:
             await asyncio.sleep(60)
 
+    monkeypatch.setattr(Limiter, "reserve", reserved)
     client = gateway(stand_in(), limiter=Limiter(usage, "Usage"), breaker=Hanging())
 
     async def cancelled() -> None:
         asking = asyncio.create_task(
             ask(client, GPT, normalise("hello"), Deadline.after(20), tenant="acme")
         )
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(made.wait, 20)
+        await asyncio.sleep(0.1)
         assert len(_keys(usage, "intent#")) == 1  # it is the circuit that is waited for
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -287,16 +287,16 @@ class Gateway:
     @asynccontextmanager
     async def _reserved(self, call: Call, tenant: str) -> AsyncIterator[None]:
         """Hold a reservation in the shared limit; an error that ends the call gets its cost."""
-        looking = asyncio.create_task(self._look_ahead(call))
-        try:
-            if self._limiter is not None:
+        if self._limiter is not None:
+            circuit = asyncio.create_task(self._look_ahead(call))
+            try:
                 call.reservation = await self._reserve(self._limiter, call, tenant)
-        except BaseException:
-            looking.cancel()
-            raise
+            except BaseException:
+                circuit.cancel()
+                raise
         try:
-            await looking
             if self._limiter is not None and call.reservation is not None:
+                await circuit
                 await self._stand_in_line(self._limiter, call, call.reservation)
             yield
         except (VoteUnavailable, StreamCut) as error:
@@ -457,7 +457,7 @@ class Gateway:
 
     async def _look_ahead(self, call: Call) -> None:
         """Read the first circuit that the call will need, while its place is reserved."""
-        if self._breaker is not None and self._limiter is not None:
+        if self._breaker is not None:
             await self._breaker.look(self.base_urls[0].url, call.model.name)
 
     async def _allows(self, call: Call, base: BaseUrl) -> bool:

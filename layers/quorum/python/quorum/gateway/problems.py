@@ -25,7 +25,7 @@ _OF_THE_PROMPT = frozenset({_BAD_REQUEST, _DENIED, 404, 406, _TOO_LARGE, _UNPROC
 _MESSAGES = ("message", "detail", "msg")
 """Fields that hold an error's message, also if the error is the whole body."""
 _TELLING = frozenset(("error", "base_resp", "success", *_MESSAGES))
-"""Fields by which an answer of status 200 says that it failed, beside its `object`."""
+"""Fields by which an answer of status 200 may say that it failed, beside its `object`."""
 _CODE = re.compile(r"[\w.:-]{1,64}")
 _LETTERS = re.compile(r"[\W_]+")
 
@@ -149,19 +149,22 @@ def inside(read: object) -> Problem | None:
     error = read[0] if isinstance(read, list) and read else read
     if not isinstance(error, dict):
         return None
-    # Most answers, and chunks of them, have none of these fields.
-    if (not _TELLING.isdisjoint(error) or error.get("object") == "error") and _failed(error):
+    if _failed(error):
         return _problem(None, read, {})
     return _of_choice(error.get("choices"))
 
 
 def _failed(error: Mapping[str, Any]) -> bool:
     """Whether an answer of status 200 says that it failed."""
+    if error.get("object") == "error":
+        return True
+    if _TELLING.isdisjoint(error):  # as in most answers, and chunks of them
+        return False
     base = error.get("base_resp")
     failed = isinstance(base, dict) and base.get("status_code") not in (0, None)
     failed = failed or error.get("success") is False
     flat = "choices" not in error and any(_is_text(error.get(name)) for name in _MESSAGES)
-    return bool(error.get("error")) or error.get("object") == "error" or failed or flat
+    return bool(error.get("error")) or failed or flat
 
 
 def _of_choice(choices: object) -> Problem | None:
